@@ -1,0 +1,59 @@
+"""The commands put together, and what becomes of an error."""
+
+import io
+import sys
+from typing import Annotated
+
+import typer
+
+from dlcli import __version__
+from dlcli.cli.evaluate import evaluate_command
+from dlcli.cli.predict import predict_command
+from dlcli.cli.train import train_command
+from dlcli.errors import DlcliError
+
+app = typer.Typer(
+    name="dlcli",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train", epilog="Example: dlcli train configs/penguins.yaml --set seed=1")(
+    train_command
+)
+app.command("evaluate", epilog="Example: dlcli evaluate runs/penguins/001")(evaluate_command)
+app.command(
+    "predict", epilog="Example: dlcli predict runs/penguins/001 data/penguins.csv -o answers.csv"
+)(predict_command)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"dlcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _dlcli(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Say which it is."),
+    ] = False,
+) -> None:
+    """Train neural networks from YAML configs."""
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code; a traceback means a bug in dlcli (code 1)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a screen that lacks a character is no failure
+    try:
+        app(args=arguments)
+    except SystemExit as end:  # typer's own way out, usage errors and Ctrl-C included
+        return end.code if isinstance(end.code, int) else 0
+    except DlcliError as error:
+        typer.echo(f"dlcli: {error}", err=True)
+        return error.exit_code
+    return 0

@@ -1,0 +1,23 @@
+"""Arguments and options that commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML config.")]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder, or a checkpoint file in one.")
+]
+Overrides = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set a value of the config, read as YAML: training.batch_size=64. Repeatable.",
+        default_factory=list,
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object; all else goes to standard error.")
+]

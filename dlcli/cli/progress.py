@@ -1,0 +1,98 @@
+"""Training as it goes: a live line on a terminal, one plain line an epoch elsewhere."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from dlcli.training import loop
+
+
+class EpochLines:
+    """One plain line an epoch, for files and pipes."""
+
+    def __init__(self, console: Console, num_epochs: int) -> None:
+        self._console = console
+        self._num_epochs = num_epochs
+
+    def show_progress(self, progress: "loop.Progress") -> None:
+        """Inside of an epoch there is nothing to say."""
+
+    def show_epoch(self, result: "loop.EpochResult") -> None:
+        """Print the epoch."""
+        self._console.print(f"epoch {result.epoch}/{self._num_epochs}  {describe(result)}")
+
+
+class LiveBar:
+    """A bar with the figures of the last epoch, redrawn in place."""
+
+    def __init__(self, progress: Progress, num_epochs: int, rows_per_epoch: int) -> None:
+        self._progress = progress
+        self._num_epochs = num_epochs
+        self._rows_per_epoch = rows_per_epoch
+        self._started = time.perf_counter()
+        self._task = progress.add_task(
+            "",
+            total=num_epochs * rows_per_epoch,
+            epoch=f"epoch 1/{num_epochs}",
+            figures="",
+            left="",
+        )
+
+    def show_progress(self, progress: "loop.Progress") -> None:
+        """Move the bar."""
+        self._move((progress.epoch - 1) * self._rows_per_epoch + progress.num_rows, progress.epoch)
+
+    def show_epoch(self, result: "loop.EpochResult") -> None:
+        """Move the bar and show the epoch's figures."""
+        self._progress.update(self._task, figures=describe(result))
+        self._move(result.epoch * self._rows_per_epoch, result.epoch)
+
+    def _move(self, num_rows: int, epoch: int) -> None:
+        seconds = time.perf_counter() - self._started
+        rate = num_rows / seconds if seconds else 0.0
+        left = (self._num_epochs * self._rows_per_epoch - num_rows) / rate if rate else 0.0
+        self._progress.update(
+            self._task,
+            completed=num_rows,
+            epoch=f"epoch {epoch}/{self._num_epochs}",
+            left=f"{rate:,.0f} rows/s, at most {_duration(left)} left",
+        )
+
+
+@contextmanager
+def open_progress(
+    console: Console, *, num_epochs: int, rows_per_epoch: int
+) -> Iterator[EpochLines | LiveBar]:
+    """Open the display that suits the screen."""
+    if not console.is_terminal:
+        yield EpochLines(console, num_epochs)
+        return
+    columns = (
+        TextColumn("{task.fields[epoch]}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[figures]}", markup=False),
+        TextColumn("{task.fields[left]}", style="dim"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, refresh_per_second=8) as progress:
+        yield LiveBar(progress, num_epochs, rows_per_epoch)
+
+
+def describe(result: "loop.EpochResult") -> str:
+    """Write an epoch's figures on one line."""
+    text = f"train loss {result.train_loss:.4g}"
+    for name, value in (result.validation or {}).items():
+        if value is not None:
+            text += f"  {'validation ' if name == 'loss' else ''}{name} {value:.4g}"
+    return f"{text}  best: epoch {result.best_epoch}  lr {result.lr:.3g}  {result.seconds:.2f} s"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

@@ -1,0 +1,106 @@
+"""What a person reads: what was inferred, the layers, the figures."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from dlcli.model.plan import PlannedLayer
+    from dlcli.runs.preparation import Prepared
+
+_WIDEST_TABLE = 20  # rows of a table of columns
+
+
+def open_console(*, to_stderr: bool) -> Console:
+    """Open the screen; without a terminal, lines are as long as they need to be."""
+    console = Console(stderr=to_stderr, highlight=False)
+    if not console.is_terminal:
+        console = Console(stderr=to_stderr, highlight=False, width=200)
+    return console
+
+
+def show_start(console: Console, prepared: "Prepared") -> None:
+    """Say what was read and inferred, the layers, and where the arithmetic is done."""
+    dataset = prepared.dataset
+    rows = ", ".join(f"{len(part):,} {name}" for name, part in dataset.parts().items())
+    data = prepared.config.data
+    console.print(f"[bold]data[/] {escape(data.path)}: {rows} rows; target {escape(data.target)}")
+    _show_columns(console, prepared)
+    for note in prepared.notes:
+        console.print(f"  {escape(note)}")
+    _show_layers(console, prepared)
+    placement = prepared.placement
+    precision = str(placement.dtype).removeprefix("torch.")
+    console.print(
+        f"[bold]device[/] {placement.device}, {precision}: {escape(placement.reason)} "
+        "(training.device, training.precision)"
+    )
+
+
+def show_figures(console: Console, figures: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """Show figures side by side, a column for each part of the data, and confusion matrices."""
+    parts = {name: part for name, part in figures.items() if part is not None}
+    names = list(dict.fromkeys(key for part in parts.values() for key in part))
+    table = Table("", *parts)
+    for name in names:
+        if name != "confusion_matrix":
+            table.add_row(name, *(_figure(part.get(name)) for part in parts.values()))
+    console.print(table)
+
+
+def show_confusion(console: Console, matrix: list[list[int]], classes: tuple[str, ...]) -> None:
+    """Show how often a class, in its row, was taken for another, in its column."""
+    table = Table("true \\ predicted", *map(escape, classes))
+    for name, counts in zip(classes, matrix, strict=True):
+        table.add_row(escape(name), *map(str, counts))
+    console.print(table)
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _show_columns(console: Console, prepared: "Prepared") -> None:
+    reports = prepared.dataset.columns
+    table = Table("column", "kind", "because", "missing", "encoding")
+    for report in reports[:_WIDEST_TABLE]:
+        kind = report.kind or "left out"
+        missing = str(report.num_missing or "")
+        table.add_row(escape(report.name), kind, escape(report.reason), missing, report.encoding)
+    console.print(table)
+    if len(reports) > _WIDEST_TABLE:
+        rest = reports[_WIDEST_TABLE:]
+        kinds = {report.kind or "left out" for report in rest}
+        console.print(f"  and {len(rest)} more: {', '.join(sorted(kinds))}")
+
+
+def _show_layers(console: Console, prepared: "Prepared") -> None:
+    plan = prepared.plan
+    table = Table("layer", "output shape", "parameters", title_justify="left")
+    table.add_row(
+        "input", _shape(plan.signature.input_shape), _count(plan.num_embedding_parameters)
+    )
+    for index, layer in enumerate(plan.layers):
+        _add_layer(table, str(index), layer)
+    table.add_row("total", "", f"{plan.num_parameters:,}", style="bold")
+    console.print(table)
+
+
+def _add_layer(table: Table, number: str, layer: "PlannedLayer") -> None:
+    activation = getattr(layer.config, "activation", None)
+    kind = layer.config.type
+    name = f"{kind} {activation}" if activation else kind
+    table.add_row(f"{number} {name}", _shape(layer.output_shape), _count(layer.num_parameters))
+    for index, inner in enumerate(layer.inner):
+        _add_layer(table, f"  {number}.{index}", inner)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else ""

@@ -1,0 +1,113 @@
+"""`dlcli train`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from dlcli.cli.options import ConfigFile, Json, Overrides
+from dlcli.cli.progress import open_progress
+from dlcli.cli.screen import open_console, show_confusion, show_figures, show_start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlcli.runs.train import Event, Finished, Started
+
+_SIGNAL_EXITS = {"sigint": 130, "sigterm": 143}
+_MOST_CONFUSED = 12  # classes of a matrix that fits on a screen
+
+
+def train_command(
+    config: ConfigFile,
+    overrides: Overrides,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option("--run-dir", help="The run's folder; default: the next of runs/NAME/."),
+    ] = None,
+    smoke: Annotated[
+        bool,
+        typer.Option("--smoke", help="Run every stage on a few batches and leave nothing behind."),
+    ] = False,
+    as_json: Json = False,
+    asserted: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assert",
+            metavar="EXPR",
+            help='Exit with 8 unless it holds: "test.accuracy >= 0.9". Repeatable.',
+        ),
+    ] = None,
+) -> None:
+    """Train a network and judge it on rows that it has not seen."""
+    from dlcli.config import load_config
+    from dlcli.runs.assertions import check_assertion, parse_assertion
+    from dlcli.runs.train import train
+
+    assertions = [parse_assertion(text) for text in asserted or []]
+    console = open_console(to_stderr=as_json)
+    finished = _follow(console, train(load_config(config, overrides), run_dir=run_dir, smoke=smoke))
+    summary = finished.summary
+    if as_json:
+        where = None if smoke else str(finished.folder.path)
+        typer.echo(json.dumps({**summary, "run_dir": where}, allow_nan=False))
+    if smoke:
+        console.print("every stage ran; nothing was left behind")
+    elif summary["stop_reason"] in _SIGNAL_EXITS:
+        raise typer.Exit(_SIGNAL_EXITS[summary["stop_reason"]])
+    for assertion in assertions:
+        check_assertion(assertion, summary)
+
+
+def _follow(console: Console, events: "Iterator[Event]") -> "Finished":
+    from dlcli.runs.train import Finished, Started
+    from dlcli.training.loop import EpochResult, Progress
+
+    started = next(events)
+    assert isinstance(started, Started)
+    show_start(console, started.prepared)
+    with open_progress(
+        console,
+        num_epochs=started.prepared.config.training.epochs,
+        rows_per_epoch=len(started.prepared.dataset.train),
+    ) as display:
+        for event in events:
+            match event:
+                case Progress():
+                    display.show_progress(event)
+                case EpochResult():
+                    display.show_epoch(event)
+                case Finished():
+                    finished = event
+                case Started():
+                    raise AssertionError("a run starts once")
+    _show_end(console, started, finished)
+    return finished
+
+
+def _show_end(console: Console, started: "Started", finished: "Finished") -> None:
+    summary, folder = finished.summary, escape(str(finished.folder.path))
+    reasons = {
+        "epochs": "all epochs are done",
+        "early_stopping": "the validation rows got no better (early stopping)",
+        "sigint": "stopped by SIGINT",
+        "sigterm": "stopped by SIGTERM",
+    }
+    console.print(
+        f"{reasons[summary['stop_reason']]} after epoch {summary['epochs']}; best epoch: "
+        f"{summary['best_epoch']}; {summary['seconds']:.1f} s"
+    )
+    parts = {name: summary[name] for name in ("validation", "test")}
+    if any(parts.values()):
+        show_figures(console, parts)
+    matrix = (summary["test"] or {}).get("confusion_matrix")
+    if matrix is not None and len(matrix) <= _MOST_CONFUSED:
+        target = started.prepared.dataset.fitted.target
+        assert target.kind == "classes"
+        show_confusion(console, matrix, target.classes)
+    data = escape(started.prepared.config.data.path)
+    console.print(f"[bold]run[/] {folder}")
+    console.print(f"next: dlcli predict {folder} {data} -o predictions.csv", soft_wrap=True)

@@ -1,0 +1,48 @@
+"""The whole config, checked."""
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from dlcli.config.data import DataConfig
+from dlcli.config.layers import ModelConfig
+from dlcli.config.objectives import Loss
+from dlcli.config.optimizers import Adam, Constant, Optimizer, Schedule
+from dlcli.config.section import Section
+from dlcli.config.training import TrainingConfig
+
+
+class Config(Section):
+    """A training run, from the data to the device."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$",
+        max_length=100,
+        description="letters, digits, '-', '_', '.'; default: the file's stem",
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="every random draw follows from it")
+    data: DataConfig = Field(description="the table to learn from")
+    model: ModelConfig = Field(description="the network")
+    loss: Loss | None = Field(
+        None, description="what training makes small, by name or as a mapping; default: by the task"
+    )
+    optimizer: Optimizer = Field(
+        Adam(type="adam"), description="how the weights follow the gradient"
+    )
+    schedule: Schedule = Field(
+        Constant(type="constant"), description="how the learning rate changes over time"
+    )
+    training: TrainingConfig = Field(TrainingConfig(), description="the training loop")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_names(cls, data: Any) -> Any:  # noqa: ANN401 - not checked yet
+        """`loss: mse` is short for `loss: {type: mse}`; the optimizer and the schedule likewise."""
+        if not isinstance(data, dict):
+            return data
+        short = {
+            key: {"type": data[key]}
+            for key in ("loss", "optimizer", "schedule")
+            if isinstance(data.get(key), str)
+        }
+        return {**data, **short}

@@ -1,0 +1,117 @@
+"""YAML text → plain data, and where each value stands.
+
+Only what a config needs: mappings, lists, text, numbers, true, false, null, by the rules of YAML
+1.2's core schema (so `1e-3` is a number, and `yes` and `2024-01-01` are text). Nothing in a config
+names code: tags are refused, as are keys that stand twice.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+
+from dlcli.errors import ConfigError
+
+Path = tuple[str | int, ...]
+Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+
+MAX_CHARACTERS = 1_000_000
+MAX_NODES = 100_000
+MAX_DEPTH = 50
+
+_NULL = re.compile(r"~|null|Null|NULL|")
+_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?[0-9]{1,300}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+
+@dataclass(frozen=True)
+class Document:
+    """Plain data, and the place of each of its values as `file:line:column`."""
+
+    data: Plain
+    places: dict[Path, str]
+
+
+def parse_yaml(text: str, source: str) -> Document:
+    """Read one YAML document; ConfigError with its place where that can't be done."""
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError(f"{source}: longer than {MAX_CHARACTERS:,} characters")
+    try:
+        node = yaml.compose(text.removeprefix("\ufeff"), Loader=yaml.BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise ConfigError(f"{source}{at}: not YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not YAML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{source}: nested deeper than {MAX_DEPTH} levels") from None
+    if node is None:
+        return Document(None, {(): source})
+    reader = _Reader(source)
+    return Document(reader.read(node, ()), reader.places)
+
+
+def parse_value(text: str, source: str) -> Plain:
+    """Read the value of an override; ConfigError where it is not YAML."""
+    return parse_yaml(text, source).data
+
+
+class _Reader:
+    """Turns composed nodes into plain data, noting places, within the limits."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.places: dict[Path, str] = {}
+
+    def read(self, node: yaml.Node, path: Path) -> Plain:
+        place = self._place(node)
+        if len(path) > MAX_DEPTH:
+            raise ConfigError(f"{place}: nested deeper than {MAX_DEPTH} levels")
+        if len(self.places) >= MAX_NODES:
+            raise ConfigError(f"{place}: more than {MAX_NODES:,} values, aliases written out")
+        self.places[path] = place
+        expected = (
+            f"tag:yaml.org,2002:{ {'scalar': 'str', 'sequence': 'seq', 'mapping': 'map'}[node.id] }"
+        )
+        if node.tag != expected:
+            raise ConfigError(f"{place}: tags such as {node.tag} are not allowed")
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            return dict(self._items(node, path))
+        return _scalar(node.value, place) if node.style is None else str(node.value)
+
+    def _items(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Plain]]:
+        first: dict[str, str] = {}
+        for key_node, value_node in node.value:
+            place = self._place(key_node)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise ConfigError(f"{place}: a key must be text")
+            key = str(key_node.value)
+            if key in first:
+                raise ConfigError(f"{place}: the key '{key}' stands here and at {first[key]}")
+            first[key] = place
+            yield key, self.read(value_node, (*path, key))
+            self.places[(*path, key)] = place
+
+    def _place(self, node: yaml.Node) -> str:
+        return f"{self.source}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+
+
+def _scalar(text: str, place: str) -> Plain:
+    if _NULL.fullmatch(text):
+        return None
+    if text in _BOOL:
+        return _BOOL[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
+    if _FLOAT.fullmatch(text) or _INFINITY.fullmatch(text):
+        raise ConfigError(f"{place}: {text[:40]} is not a finite number")
+    return text

@@ -1,0 +1,155 @@
+"""What is wrong with a config, each problem with its place and its repair."""
+
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from dlcli.config.parsing import Path, Plain
+from dlcli.errors import suggest
+
+
+def format_path(path: Path) -> str:
+    """Write a path as `--set` reads it: `model.layers[0].units`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
+
+
+def explain(error: ValidationError, data: Plain, model: type[BaseModel]) -> dict[Path, str]:
+    """Return one message for each path of the data that pydantic refused, in its order."""
+    messages: dict[Path, list[str]] = defaultdict(list)
+    for detail in error.errors(include_url=False):
+        if detail["type"] == "too_short" and detail["input"]:
+            continue  # not short: some of its items were refused, and have a message of their own
+        path = _path_in(data, detail["loc"], missing=detail["type"] == "missing")
+        message = _message(detail, model)
+        if message not in messages[path]:
+            messages[path].append(message)
+    return {path: _join(found) for path, found in messages.items()}
+
+
+def _path_in(data: Plain, location: tuple[str | int, ...], *, missing: bool) -> Path:
+    """Drop what pydantic adds to a location: the names of a union's members."""
+    path: list[str | int] = []
+    for step in location:
+        if isinstance(data, dict) and step in data:
+            data = data[str(step)]
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            continue
+        path.append(step)
+    return (*path, location[-1]) if missing else tuple(path)
+
+
+def _join(messages: list[str]) -> str:
+    """Several refusals of one value are a union's: `must be A` and `must be B` → `A or B`."""
+    if len(messages) == 1:
+        return messages[0]
+    wanted = [message.partition(", not ") for message in messages]
+    given = wanted[0][2]
+    options = " or ".join(want.removeprefix("must be ") for want, _, _ in wanted)
+    return f"must be {options}" + (f", not {given}" if given else "")
+
+
+def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    context = detail.get("ctx", {})
+    given = _brief(detail["input"])
+    match detail["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            known = sorted(_known_keys(model, detail["loc"][:-1]))
+            name = str(detail["loc"][-1])
+            return f"unknown key{suggest(name, known) or '; known: ' + ', '.join(known)}"
+        case "int_type" | "int_from_float" | "int_parsing":
+            return f"must be a whole number, not {given}"
+        case "float_type" | "finite_number":
+            return f"must be a number, not {given}"
+        case "string_type":
+            return f"must be text, not {given}" + _quote_hint(detail["input"])
+        case "bool_type":
+            return f"must be true or false, not {given}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"must be a mapping, not {given}"
+        case "tuple_type" | "list_type":
+            return f"must be a list, not {given}"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']}, not {given}"
+        case "greater_than":
+            return f"must be above {context['gt']}, not {given}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}, not {given}"
+        case "less_than":
+            return f"must be below {context['lt']}, not {given}"
+        case "literal_error":
+            hint = suggest(str(detail["input"]), context["expected"].replace("'", "").split(", "))
+            return f"must be {context['expected']}, not {given}{hint}"
+        case "union_tag_invalid":
+            tags = context["expected_tags"].replace("'", "").split(", ")
+            hint = suggest(str(context["tag"]), tags)
+            return f"there is no type '{context['tag']}'{hint or ''}; known: {', '.join(tags)}"
+        case "union_tag_not_found":
+            return "needs a `type`, as in {type: …}"
+        case "too_short":
+            return f"needs at least {context['min_length']}"
+        case "too_long":
+            return f"takes at most {context['max_length']}"
+        case "string_pattern_mismatch":
+            return f"must match {context['pattern']}, not {given}"
+        case "value_error":
+            return str(context["error"])
+        case _:
+            return f"{detail['msg']}, not {given}"
+
+
+def _brief(value: object) -> str:
+    """Write a value as YAML has it, cut where it is long."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case _:
+            return textwrap.shorten(repr(value), 60, placeholder="…")
+
+
+def _quote_hint(value: object) -> str:
+    return f": put it in quotes, '{value}'" if isinstance(value, int | float) else ""
+
+
+def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that the section at a pydantic location knows."""
+    models = [model]
+    for step in location:
+        options = [
+            option
+            for held in models
+            for option in (
+                _models_in(held.model_fields[str(step)].annotation)
+                if step in held.model_fields
+                else [held]  # an index, or the name of a union's member
+            )
+        ]
+        tagged = [option for option in options if _tag_of(option) == step]
+        models = tagged or options
+    return [key for held in models for key in held.model_fields]
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in (Union, UnionType, Annotated, tuple):
+        for part in get_args(annotation):
+            yield from _models_in(part)
+
+
+def _tag_of(model: type[BaseModel]) -> Any:  # noqa: ANN401 - whatever the literal holds
+    field = model.model_fields.get("type")
+    if field is None or get_origin(field.annotation) is not Literal:
+        return None
+    return get_args(field.annotation)[0]

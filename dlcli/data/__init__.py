@@ -1,0 +1,1 @@
+"""A file → columns → splits → encoded rows, with everything fitted on the training rows alone."""

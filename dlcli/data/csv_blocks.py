@@ -1,0 +1,158 @@
+"""CSV bytes → blocks of whole records, each with its line numbers, every ragged row refused.
+
+polars parses the cells; but it fills short rows with empty cells and names no lines, so records
+are first counted here: a newline ends a record, and a separator a cell, where the number of quotes
+before it is even (RFC 4180).
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+
+from dlcli.data.table import Table
+from dlcli.errors import DataError
+
+MAX_RECORD_BYTES = 64 * 2**20  # a longer one is a quote that is never closed
+
+
+def read_csv_blocks(
+    stream: BinaryIO, source: str, *, separator: str, block_bytes: int
+) -> Iterator[Table]:
+    """Yield a table's rows in order, about `block_bytes` of text at a time, cells as text.
+
+    Yields at least one table, without rows where the file has a header only. Raises DataError for
+    an empty file, a header that can't be used, bytes that aren't UTF-8, a quote that is never
+    closed, and a row with more or fewer cells than the header.
+    """
+    lines = 1  # the line on which the next record starts
+    header: list[str] | None = None
+    for block in _whole_records(stream, block_bytes):
+        starts, ends, cells = _records(block, separator)
+        numbers = lines + _newlines_before(block, starts)
+        if block.count(b'"') % 2:
+            line = lines + block[: ends[-1] if len(ends) else 0].count(b"\n")
+            raise DataError(f"{source}, line {line}: a quote is opened here and never closed")
+        lines += block.count(b"\n")
+        if header is None:
+            first, block = block[: ends[0]], block[ends[0] :]
+            header = _read_header(first, source, separator)
+            starts, cells, numbers = starts[1:], cells[1:], numbers[1:]
+        _refuse_ragged(cells, numbers, header, source, separator)
+        yield Table(_parse(block, header, source, separator, numbers), source, numbers, "line")
+    if header is None:
+        raise DataError(f"{source}: the file is empty; its first line must name the columns")
+
+
+def _whole_records(stream: BinaryIO, block_bytes: int) -> Iterator[bytes]:
+    """Yield the bytes, cut where a record ends; blank lines at the very end are left out."""
+    held = stream.read(block_bytes).removeprefix(b"\xef\xbb\xbf")
+    while more := stream.read(block_bytes):
+        cut = _last_record_end(held)
+        if cut:
+            yield held[:cut]
+        elif len(held) > MAX_RECORD_BYTES:
+            break
+        held = held[cut:] + more
+    rest = held.rstrip(b"\r\n")
+    if rest:
+        yield rest + b"\n"
+
+
+def _last_record_end(block: bytes) -> int:
+    """Return where the last record ends, before the newlines that may be the file's last ones."""
+    text = block.rstrip(b"\r\n")
+    if b'"' not in text:
+        return text.rfind(b"\n") + 1
+    newlines = _outside_quotes(text, "\n")
+    return int(newlines[-1]) + 1 if len(newlines) else 0
+
+
+def _outside_quotes(block: bytes, mark: str) -> np.ndarray:
+    """Return the places of a mark that are not inside of quotes."""
+    data = np.frombuffer(block, np.uint8)
+    found = np.flatnonzero(data == ord(mark))
+    if b'"' not in block:
+        return found
+    quotes = np.flatnonzero(data == ord('"'))
+    return found[np.searchsorted(quotes, found) % 2 == 0]
+
+
+def _records(block: bytes, separator: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the start, the end and the number of cells of each record, [records] each."""
+    ends = _outside_quotes(block, "\n") + 1
+    starts = np.concatenate(([0], ends[:-1]))
+    separators = _outside_quotes(block, separator)
+    return starts, ends, np.diff(np.searchsorted(separators, ends), prepend=0) + 1
+
+
+def _newlines_before(block: bytes, starts: np.ndarray) -> np.ndarray:
+    newlines = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+    return np.searchsorted(newlines, starts)
+
+
+def _read_header(first: bytes, source: str, separator: str) -> list[str]:
+    cells = pl.read_csv(
+        _decoded(first, source, 1), has_header=False, separator=separator, infer_schema=False
+    ).row(0)
+    names = [str(cell or "").strip() for cell in cells]
+    for index, name in enumerate(names):
+        if not name:
+            raise DataError(f"{source}, line 1: column {index + 1} has no name")
+        if name in names[:index]:
+            raise DataError(f"{source}, line 1: two columns are named '{name}'")
+    others = [mark for mark in ",;\t|" if mark != separator and mark in names[0]]
+    if len(names) == 1 and others:
+        raise DataError(
+            f"{source}, line 1: one column only, '{names[0]}': if its cells are separated by "
+            f"{others[0]!r}, say so: data.separator: {others[0]!r}"
+        )
+    return names
+
+
+def _refuse_ragged(
+    cells: np.ndarray, numbers: np.ndarray, header: list[str], source: str, separator: str
+) -> None:
+    ragged = np.flatnonzero(cells != len(header))
+    if len(ragged):
+        row = ragged[0]
+        more = f", and {len(ragged) - 1} more such rows" if len(ragged) > 1 else ""
+        raise DataError(
+            f"{source}, line {numbers[row]}: {cells[row]} cells where the header has "
+            f"{len(header)}{more}; put text that holds {separator!r} in quotes"
+        )
+
+
+def _parse(
+    block: bytes, header: list[str], source: str, separator: str, numbers: np.ndarray
+) -> pl.DataFrame:
+    schema = dict.fromkeys(header, pl.String)
+    if not len(numbers):
+        return pl.DataFrame(schema=schema)
+    text = _decoded(block, source, int(numbers[0]))
+    try:
+        frame = pl.read_csv(
+            text,
+            has_header=False,
+            schema=schema,
+            separator=separator,
+            empty_string_is_null=False,
+        )
+    except pl.exceptions.PolarsError:
+        frame = pl.DataFrame()
+    if len(frame) != len(numbers):
+        raise DataError(
+            f"{source}, lines {numbers[0]} to {numbers[-1]}: quotes stand inside of cells; "
+            'write a cell with a quote as "a ""quoted"" word"'
+        )
+    return frame
+
+
+def _decoded(block: bytes, source: str, first_line: int) -> bytes:
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = first_line + block[: error.start].count(b"\n")
+        raise DataError(f"{source}, line {line}: not UTF-8 text; save the file as UTF-8") from None
+    return block

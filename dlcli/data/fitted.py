@@ -1,0 +1,70 @@
+"""All that is fitted on the training rows: one value, which travels in the checkpoint."""
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from dlcli.config.section import Section
+from dlcli.data.columns import CategoricalColumn, FittedColumn, Oddity, encode_column
+from dlcli.data.signature import Embedding, Signature
+from dlcli.data.table import Table
+from dlcli.data.target import ClassTarget, FittedTarget, encode_target
+
+
+class FittedData(Section):
+    """How a table becomes the network's input, and the network's output an answer."""
+
+    columns: Annotated[tuple[FittedColumn, ...], Field(strict=False, min_length=1)]
+    target: FittedTarget
+    shape: Annotated[tuple[int, ...], Field(strict=False)] | None
+    missing_values: Annotated[tuple[str, ...], Field(strict=False)]
+    separator: str
+
+    def encode_features(self, rows: Table) -> tuple[np.ndarray, list[Oddity]]:
+        """Return float32 [rows, num_inputs], dense columns in order and then codes, and oddities.
+
+        Raises DataError for a column that is not there or a cell that is not of its kind.
+        """
+        dense: list[np.ndarray] = []
+        codes: list[np.ndarray] = []
+        oddities = []
+        for column in self.columns:
+            block, odd = encode_column(column, rows, self.missing_values)
+            (codes if _is_embedded(column) else dense).append(block)
+            if odd is not None:
+                oddities.append(odd)
+        return np.hstack(dense + codes).astype(np.float32), oddities
+
+    def encode_target(self, rows: Table) -> np.ndarray:
+        """Return int64 class indices or float32 scaled numbers, [rows]; DataError as it must."""
+        values = encode_target(self.target, rows, self.missing_values)
+        return values if values.dtype == np.int64 else values.astype(np.float32)
+
+    def signature(self) -> Signature:
+        """Return what a network for this data is given and must answer with."""
+        embeddings = tuple(
+            Embedding(column.name, column.num_codes, column.embedding_dim)
+            for column in self.columns
+            if isinstance(column, CategoricalColumn) and column.embedding_dim is not None
+        )
+        return Signature(
+            num_dense=sum(_dense_width(column) for column in self.columns),
+            embeddings=embeddings,
+            shape=self.shape,
+            num_classes=len(self.target.classes) if isinstance(self.target, ClassTarget) else None,
+        )
+
+
+def _is_embedded(column: FittedColumn) -> bool:
+    return isinstance(column, CategoricalColumn) and column.embedding_dim is not None
+
+
+def _dense_width(column: FittedColumn) -> int:
+    match column.kind:
+        case "numeric" | "boolean":
+            return 1 + column.indicator
+        case "datetime":
+            return 1 + column.indicator + 2 * len(column.cycles)
+        case "categorical":
+            return 0 if column.embedding_dim is not None else column.num_codes - 1

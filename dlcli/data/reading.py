@@ -1,0 +1,100 @@
+"""A file → tables: CSV or Parquet, at once or block by block."""
+
+import hashlib
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+
+from dlcli.data.csv_blocks import read_csv_blocks
+from dlcli.data.table import Table
+from dlcli.errors import DataError, StorageError
+
+BLOCK_BYTES = 8 * 2**20
+BLOCK_ROWS = 2**16
+STANDARD_INPUT = Path("-")
+_PARQUET_MAGIC = b"PAR1"
+
+
+def read_table(path: Path, *, separator: str = ",") -> Table:
+    """Read a whole file. Raises DataError where it can't be used, StorageError where not read."""
+    blocks = list(read_blocks(path, separator=separator))
+    frame = pl.concat([block.frame for block in blocks])
+    numbers = np.concatenate([block.numbers for block in blocks])
+    if not len(frame):
+        raise DataError(f"{path}: no rows below the header")
+    return Table(frame, str(path), numbers, blocks[0].unit)
+
+
+def read_blocks(path: Path, *, separator: str = ",") -> Iterator[Table]:
+    """Yield a file's rows in order, in blocks that bound the memory; `-` is standard input."""
+    if path == STANDARD_INPUT:
+        head = sys.stdin.buffer.read(len(_PARQUET_MAGIC))
+        if head == _PARQUET_MAGIC:  # its index stands at the end, so all of it is needed
+            yield from _parquet_blocks(io.BytesIO(head + sys.stdin.buffer.read()), "standard input")
+            return
+        stream = _Prefixed(head, sys.stdin.buffer)
+        yield from read_csv_blocks(
+            stream, "standard input", separator=separator, block_bytes=BLOCK_BYTES
+        )
+        return
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise DataError(f"{path}: neither .csv nor .parquet")
+    with _open(path) as file:
+        if path.suffix.lower() == ".parquet":
+            yield from _parquet_blocks(file, str(path))
+        else:
+            yield from read_csv_blocks(
+                file, str(path), separator=separator, block_bytes=BLOCK_BYTES
+            )
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal digits."""
+    with _open(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: a folder, not a file") from None
+    except OSError as error:
+        raise StorageError(f"{path}: cannot read it: {error.strerror}") from None
+
+
+def _parquet_blocks(file: BinaryIO, source: str) -> Iterator[Table]:
+    try:
+        scan = pl.scan_parquet(file)
+        schema = scan.collect_schema()
+        yielded = 0
+        for frame in scan.collect_batches(chunk_size=BLOCK_ROWS, maintain_order=True):
+            numbers = np.arange(yielded + 1, yielded + len(frame) + 1)
+            yielded += len(frame)
+            yield Table(frame, source, numbers, "row")
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{source}: not a Parquet file that can be read: {reason}") from None
+    if not yielded:
+        yield Table(pl.DataFrame(schema=schema), source, np.empty(0, np.int64), "row")
+
+
+class _Prefixed(io.RawIOBase):
+    """A stream, with bytes that were already read from it put back in front."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head, self._stream = head, stream
+
+    def read(self, size: int = -1) -> bytes:
+        head, self._head = self._head, b""
+        return head + self._stream.read(size)

@@ -1,0 +1,76 @@
+"""Which rows train, which watch, which judge."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from dlcli.data.table import Table
+from dlcli.errors import DataError
+from dlcli.seeds import derive_seed
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row indices of each part, in the order of the file, int64."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def split_by_shares(
+    num_rows: int, *, validation: float, test: float, seed: int, strata: np.ndarray | None
+) -> Split:
+    """Draw the parts at random.
+
+    With `strata` (a class number for each row, int64 [rows]) each part has every class in its
+    share, as nearly as whole rows allow, and every class keeps at least one training row.
+    """
+    random = np.random.default_rng(derive_seed(seed, "split"))
+    shuffled = random.permutation(num_rows)
+    groups = np.zeros(num_rows, np.int64) if strata is None else strata
+    members = [shuffled[groups[shuffled] == group] for group in np.unique(groups)]
+    num_test = _allot([len(rows) for rows in members], test)
+    num_validation = _allot(
+        [len(rows) for rows in members],
+        validation,
+        kept=[count + 1 for count in num_test],
+    )
+    cuts = [
+        (rows[:tests], rows[tests : tests + validations], rows[tests + validations :])
+        for rows, tests, validations in zip(members, num_test, num_validation, strict=True)
+    ]
+    tests, validations, trains = (np.sort(np.concatenate(part)) for part in zip(*cuts, strict=True))
+    return Split(trains, validations, tests)
+
+
+def split_by_column(table: Table, column: str) -> Split:
+    """Read the parts from a column; DataError where it says something else."""
+    cells = table.column(column).cast(pl.String)
+    unknown = (~cells.is_in(PARTS)).fill_null(True).arg_true()
+    if len(unknown):
+        raise DataError(
+            f"{table.place(unknown[0])}: the split column '{column}' says "
+            f"{cells[int(unknown[0])]!r}; it must say train, validation or test"
+        )
+    return Split(*((cells == part).arg_true().to_numpy().astype(np.int64) for part in PARTS))
+
+
+def _allot(sizes: list[int], share: float, kept: list[int] | None = None) -> list[int]:
+    """Return how many rows each group gives: round(share × all), by largest remainders.
+
+    A group never gives its last rows: 1, or as many as `kept` says.
+    """
+    spare = [size - keep for size, keep in zip(sizes, kept or [1] * len(sizes), strict=True)]
+    exact = [share * size for size in sizes]
+    given = [min(int(wanted), max(limit, 0)) for wanted, limit in zip(exact, spare, strict=True)]
+    by_remainder = sorted(range(len(sizes)), key=lambda group: given[group] - exact[group])
+    for group in by_remainder:
+        if sum(given) >= round(share * sum(sizes)):
+            break
+        if given[group] < spare[group]:
+            given[group] += 1
+    return given

@@ -1,0 +1,41 @@
+"""A table in memory, with the place of each row in the file that it came from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from dlcli.errors import DataError, suggest
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns by name, and for each row its number in the file, counted from 1.
+
+    From a CSV file every column is text, as it stands there, and `unit` is "line" (the header is
+    line 1). From a Parquet file columns have their types, and `unit` is "row".
+    """
+
+    frame: pl.DataFrame
+    source: str
+    numbers: np.ndarray  # [rows] int64
+    unit: str
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def place(self, row: int) -> str:
+        """Say where a row stands: `data/x.csv, line 17`."""
+        return f"{self.source}, {self.unit} {self.numbers[row]}"
+
+    def column(self, name: str) -> pl.Series:
+        """Return a column; DataError where the table has none of that name."""
+        if name not in self.frame.columns:
+            known = ", ".join(self.frame.columns[:20])
+            hint = suggest(name, self.frame.columns)
+            raise DataError(f"{self.source}: no column '{name}'{hint}; its columns: {known}")
+        return self.frame[name]
+
+    def take(self, rows: np.ndarray) -> "Table":
+        """Return some of the rows, in the order asked for."""
+        return Table(self.frame[rows], self.source, self.numbers[rows], self.unit)

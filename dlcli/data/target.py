@@ -1,0 +1,153 @@
+"""What is fitted to the target column on the training rows, and the way back to its own units."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from dlcli.config.data import DataConfig, Task
+from dlcli.config.section import Section
+from dlcli.data.cells import numbers_in, parse_booleans, parse_numbers, read_cells, to_labels
+from dlcli.data.table import Table
+from dlcli.errors import DataError
+
+_MOST_NUMBERED_CLASSES = 20
+
+
+class ClassTarget(Section):
+    """Classes in sorted order: numbers by size, text by its characters."""
+
+    kind: Literal["classes"] = "classes"
+    name: str
+    classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)]
+    counts: Annotated[tuple[int, ...], Field(strict=False)]  # of each class's training rows
+    label_type: Literal["text", "integer", "boolean"]
+
+
+class NumberTarget(Section):
+    """(y - center) / scale inside the network; results are in the target's own units."""
+
+    kind: Literal["number"] = "number"
+    name: str
+    center: float
+    scale: float
+
+
+FittedTarget = Annotated[ClassTarget | NumberTarget, Field(discriminator="kind")]
+
+
+def infer_task(cells: pl.Series) -> tuple[Task, str]:
+    """Tell the task from the target's cells, with the reason."""
+    values = cells.drop_nulls()
+    distinct = values.n_unique()
+    numbers = parse_numbers(values) if values.dtype != pl.Boolean else None
+    if numbers is not None and numbers.null_count() == 0:
+        whole = bool((numbers == numbers.floor()).all())
+        if not whole or distinct > _MOST_NUMBERED_CLASSES:
+            return "regression", f"{distinct} different numbers"
+        reason = f"whole numbers with {distinct} different values"
+    else:
+        reason = f"{distinct} different labels"
+    return ("binary" if distinct <= 2 else "multiclass"), reason
+
+
+def fit_target(rows: Table, task: Task, config: DataConfig) -> FittedTarget:
+    """Fit to the training rows; DataError where they can't be learned from."""
+    name = config.target
+    if task == "regression":
+        values = numbers_in(rows, name, config.missing_values)
+        if values.min() == values.max():
+            raise DataError(
+                f"{rows.source}: the target '{name}' is {values[0]:g} in every training row; "
+                "there is nothing to learn"
+            )
+        scaled = config.target_scale == "standard"
+        return NumberTarget(
+            name=name,
+            center=float(values.mean()) if scaled else 0.0,
+            scale=float(values.std()) if scaled else 1.0,
+        )
+    cells = read_cells(rows, name, config.missing_values)
+    label_type = _label_type(cells)
+    labels = _labels(cells, label_type)
+    classes = _sorted(labels.unique().to_list())
+    if len(classes) == 1:
+        raise DataError(
+            f"{rows.source}: the target '{name}' has one class, {classes[0]!r}, in the training "
+            "rows; at least two are needed"
+        )
+    if task == "binary" and len(classes) > 2:
+        raise DataError(
+            f"{rows.source}: the target '{name}' has {len(classes)} classes "
+            f"({', '.join(classes[:5])}, …), and data.task is binary; set it to multiclass"
+        )
+    if len(classes) == len(labels):
+        raise DataError(
+            f"{rows.source}: the target '{name}' has a class of its own in each training row; "
+            "there is nothing to learn"
+        )
+    counts = tuple(int((labels == label).sum()) for label in classes)
+    return ClassTarget(name=name, classes=tuple(classes), counts=counts, label_type=label_type)
+
+
+def encode_target(target: FittedTarget, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
+    """Return class indices, int64 [rows], or scaled numbers, float64 [rows].
+
+    Raises DataError for a missing value and for a class that the training rows don't have.
+    """
+    refuse_missing(rows, target.name, missing_values)
+    if isinstance(target, NumberTarget):
+        return (numbers_in(rows, target.name, missing_values) - target.center) / target.scale
+    labels = _labels(read_cells(rows, target.name, missing_values), target.label_type)
+    index = {label: number for number, label in enumerate(target.classes)}
+    codes = labels.replace_strict(index, default=-1, return_dtype=pl.Int64).to_numpy()
+    unseen = np.flatnonzero(codes < 0)
+    if len(unseen):
+        first = int(unseen[0])
+        raise DataError(
+            f"{rows.place(first)}: the class {labels[first]!r} of '{target.name}' is not among "
+            f"the training rows' classes: {', '.join(target.classes[:10])}"
+        )
+    return codes
+
+
+def refuse_missing(rows: Table, name: str, missing_values: tuple[str, ...]) -> None:
+    """Raise DataError where a target value is missing."""
+    gaps = read_cells(rows, name, missing_values).is_null().arg_true()
+    if len(gaps):
+        raise DataError(
+            f"{rows.place(gaps[0])}: the target '{name}' is missing here and in {len(gaps)} of "
+            f"{len(rows)} rows in all; set data.drop_missing_target: true to leave them out"
+        )
+
+
+def present(rows: Table, name: str, missing_values: tuple[str, ...]) -> np.ndarray:
+    """Return the rows whose target is there, as indices."""
+    return read_cells(rows, name, missing_values).is_not_null().arg_true().to_numpy()
+
+
+def _label_type(cells: pl.Series) -> Literal["text", "integer", "boolean"]:
+    if parse_booleans(cells).null_count() == cells.null_count():
+        return "boolean"
+    numbers = parse_numbers(cells)
+    whole = numbers.null_count() == cells.null_count() and (numbers == numbers.floor()).all()
+    return "integer" if whole else "text"
+
+
+def _labels(cells: pl.Series, label_type: str) -> pl.Series:
+    """Return text in which one class is written in one way: 1 and 1.0, True and true."""
+    if label_type == "boolean":
+        known = parse_booleans(cells)
+        return to_labels(known).zip_with(known.is_not_null(), to_labels(cells))
+    if label_type == "integer":
+        numbers = parse_numbers(cells)
+        return to_labels(numbers).zip_with(numbers.is_not_null(), to_labels(cells))
+    return to_labels(cells)
+
+
+def _sorted(labels: list[str]) -> list[str]:
+    try:
+        return sorted(labels, key=lambda label: (float(label), label))
+    except ValueError:
+        return sorted(labels)

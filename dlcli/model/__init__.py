@@ -1,0 +1,1 @@
+"""Layer specs → shapes → one `nn.Module`."""

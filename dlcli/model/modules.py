@@ -1,0 +1,49 @@
+"""The few modules that PyTorch doesn't have."""
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.data.signature import Embedding
+
+
+class EmbedColumns(nn.Module):
+    """Embedded columns' codes, replaced by their learned vectors.
+
+    `[batch, num_dense + columns]`, dense numbers first, to `[batch, num_dense + dims]`. Code 0, a
+    category never seen, is a vector of zeros and stays one.
+    """
+
+    def __init__(self, num_dense: int, columns: tuple[Embedding, ...]) -> None:
+        super().__init__()
+        self.num_dense = num_dense
+        self.tables = nn.ModuleList(
+            nn.Embedding(column.num_codes, column.dim, padding_idx=0) for column in columns
+        )
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Look the codes up."""
+        # Codes travel as float32 beside the numbers, exact up to 2^24: one tensor to slice a batch.
+        codes = rows[:, self.num_dense :].long()
+        vectors = [table(codes[:, index]) for index, table in enumerate(self.tables)]
+        return torch.cat([rows[:, : self.num_dense], *vectors], dim=1)
+
+
+class Residual(nn.Module):
+    """x + layers(x), x through `projection` where the shapes differ."""
+
+    def __init__(self, layers: nn.Module, projection: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+        self.projection = projection
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the two ways."""
+        return self.layers(x) + self.projection(x)  # type: ignore[no-any-return]
+
+
+class GlobalAvgPool(nn.Module):
+    """`[batch, channels, …]` to `[batch, channels]`, by the mean."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take the mean over all places."""
+        return x.flatten(2).mean(2)

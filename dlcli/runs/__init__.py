@@ -1,0 +1,1 @@
+"""What each command does: one plain function a command; nothing here prints."""

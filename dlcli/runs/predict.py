@@ -1,0 +1,120 @@
+"""`dlcli predict`: a table in, the same rows with predictions out, block by block."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from torch import nn
+
+from dlcli.config import LoadedConfig
+from dlcli.config.objectives import Loss
+from dlcli.data.columns import Oddity
+from dlcli.data.fitted import FittedData
+from dlcli.data.reading import read_blocks
+from dlcli.data.table import Table
+from dlcli.data.target import ClassTarget, FittedTarget
+from dlcli.data.writing import write_blocks
+from dlcli.errors import DataError
+from dlcli.model.builder import build_network
+from dlcli.runs.preparation import prepare
+from dlcli.runs.restore import restore
+from dlcli.runs.run_folder import find_checkpoint
+from dlcli.training.device import Placement
+from dlcli.training.evaluation import compute_answers
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network, trained or not, and what turns rows into its input and its output into answers."""
+
+    network: nn.Module
+    fitted: FittedData
+    loss: Loss
+    placement: Placement
+
+    def predict(self, rows: Table) -> tuple[pl.DataFrame, list[Oddity]]:
+        """Return the rows with the prediction's columns; DataError for rows that don't fit."""
+        features, oddities = self.fitted.encode_features(rows)
+        answers = compute_answers(
+            self.network, features, self.placement, self.loss, self.fitted.target
+        )
+        added = _columns(answers, self.fitted.target)
+        taken = [column.name for column in added if column.name in rows.frame.columns]
+        if taken:
+            raise DataError(
+                f"{rows.source}: it has a column '{taken[0]}' already; rename it, or predict on "
+                "the file without it"
+            )
+        return rows.frame.with_columns(added), oddities
+
+
+@dataclass
+class Tally:
+    """What was predicted: the number of rows, and odd cells summed up by column."""
+
+    num_rows: int = 0
+    oddities: dict[tuple[str, str], Oddity] = field(default_factory=dict)
+
+    def add(self, num_rows: int, oddities: list[Oddity]) -> None:
+        """Count one block."""
+        self.num_rows += num_rows
+        for odd in oddities:
+            before = self.oddities.get((odd.column, odd.what))
+            self.oddities[odd.column, odd.what] = (
+                odd
+                if before is None
+                else Oddity(odd.column, odd.what, before.count + odd.count, before.first)
+            )
+
+
+def trained_predictor(run: Path) -> Predictor:
+    """Build from a run folder's best checkpoint, or from a checkpoint; CheckpointError."""
+    restored = restore(find_checkpoint(run))
+    return Predictor(restored.network, restored.fitted, restored.loss, restored.placement)
+
+
+def untrained_predictor(loaded: LoadedConfig) -> Predictor:
+    """Build the network as it is initialised; the config's data is read to fit its encoding."""
+    prepared = prepare(loaded)
+    network = build_network(prepared.plan, seed=prepared.config.seed)
+    placement = prepared.placement
+    return Predictor(
+        network.to(placement.device), prepared.dataset.fitted, prepared.loss, placement
+    )
+
+
+def predict(predictor: Predictor, data: Path, out: Path) -> Tally:
+    """Read, predict and write block by block: the memory does not grow with the file.
+
+    `-` is standard input or output. Raises DataError, StorageError; an output file is there whole
+    or not at all.
+    """
+    tally = Tally()
+
+    def answered() -> Iterator[pl.DataFrame]:
+        for rows in read_blocks(data, separator=predictor.fitted.separator):
+            frame, oddities = predictor.predict(rows)
+            tally.add(len(rows), oddities)
+            yield frame
+
+    write_blocks(answered(), out, separator=predictor.fitted.separator)
+    return tally
+
+
+def _columns(answers: np.ndarray, target: FittedTarget) -> list[pl.Series]:
+    if not isinstance(target, ClassTarget):
+        return [pl.Series("prediction", answers)]
+    labels = pl.Series("prediction", target.classes, dtype=pl.String)
+    if target.label_type == "integer":
+        labels = labels.cast(pl.Int64)
+    if target.label_type == "boolean":
+        labels = labels == "true"
+    return [
+        labels.gather(answers.argmax(axis=1)).alias("prediction"),
+        *(
+            pl.Series(f"probability_{name}", answers[:, index])
+            for index, name in enumerate(target.classes)
+        ),
+    ]

@@ -1,0 +1,49 @@
+"""A checkpoint → the network that it holds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from dlcli.config.objectives import Loss
+from dlcli.data.fitted import FittedData
+from dlcli.errors import CheckpointError
+from dlcli.model.builder import build_network
+from dlcli.model.heads import num_outputs
+from dlcli.model.plan import plan_network
+from dlcli.model.shapes import ShapeError
+from dlcli.training.checkpoint import Checkpoint, load_checkpoint, load_weights
+from dlcli.training.device import Placement, choose_placement
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A network on its device, and what is needed to ask it."""
+
+    network: nn.Module
+    fitted: FittedData
+    loss: Loss
+    placement: Placement
+    checkpoint: Checkpoint
+
+
+def restore(path: Path) -> Restored:
+    """Build a checkpoint's network; CheckpointError where it can't be used.
+
+    The device is chosen anew: a network trained on a GPU answers on a machine without one.
+    """
+    checkpoint = load_checkpoint(path)
+    config, fitted = checkpoint.config, checkpoint.fitted
+    if config.loss is None:
+        raise CheckpointError(f"{path}: damaged: its config names no loss")
+    signature = fitted.signature()
+    try:
+        plan = plan_network(
+            config.model.layers, signature, num_outputs=num_outputs(config.loss, signature)
+        )
+    except ShapeError as error:
+        raise CheckpointError(f"{path}: damaged: its config doesn't fit itself: {error}") from None
+    network = build_network(plan, seed=config.seed)
+    load_weights(network, checkpoint, path)
+    placement = choose_placement("auto", config.training.precision)
+    return Restored(network.to(placement.device), fitted, config.loss, placement, checkpoint)

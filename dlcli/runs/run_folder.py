@@ -1,0 +1,113 @@
+"""The folder that a run leaves: names, making it, reading it back."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.config import Config, dump_config
+from dlcli.config.data import DataConfig
+from dlcli.errors import CheckpointError, ConfigError, StorageError
+from dlcli.files import atomic_file
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's files."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line, one line an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the last epoch."""
+        return self.path / "last.safetensors"
+
+    @property
+    def summary(self) -> Path:
+        """The figures, as JSON."""
+        return self.path / "summary.json"
+
+
+def create_run_folder(wanted: Path | None, name: str) -> RunFolder:
+    """Make the folder asked for, or the next free `runs/NAME/001`.
+
+    Raises ConfigError where the folder asked for holds something, StorageError where none can be
+    made.
+    """
+    try:
+        if wanted is not None:
+            if wanted.is_dir() and any(wanted.iterdir()):
+                raise ConfigError(
+                    f"--run-dir {wanted}: this folder is not empty; name another or empty it"
+                )
+            wanted.mkdir(parents=True, exist_ok=True)
+            return RunFolder(wanted)
+        parent = RUNS / name
+        parent.mkdir(parents=True, exist_ok=True)
+        taken = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
+        number = max(taken, default=0) + 1
+        while True:
+            try:
+                (parent / f"{number:03}").mkdir()
+            except FileExistsError:  # another run was quicker
+                number += 1
+            else:
+                return RunFolder(parent / f"{number:03}")
+    except OSError as error:
+        place = wanted or RUNS / name
+        raise StorageError(f"{place}: cannot make this folder: {error.strerror}") from None
+
+
+def find_checkpoint(run: Path) -> Path:
+    """Return the checkpoint that RUN means: a file as it is, a run folder's best one."""
+    if run.is_file():
+        return run
+    folder = RunFolder(run)
+    if folder.best.is_file():
+        return folder.best
+    if run.is_dir():
+        inside = sorted(path.parent for path in run.glob(f"*/{folder.best.name}"))
+        hint = f"; did you mean {inside[-1]}?" if inside else ""
+        raise CheckpointError(f"{run}: no run folder: it has no {folder.best.name}{hint}")
+    raise CheckpointError(f"{run}: there is no such run folder or checkpoint")
+
+
+def write_config(folder: RunFolder, config: Config, config_folder: Path) -> None:
+    """Write the resolved config, its data paths as seen from the run folder."""
+    moved = move_paths(config.data, config_folder, folder.path)
+    with atomic_file(folder.config) as file:
+        file.write(dump_config(config.model_copy(update={"data": moved})).encode())
+
+
+def write_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
+    """Write the figures."""
+    with atomic_file(folder.summary) as file:
+        file.write(json.dumps(summary, indent=2, allow_nan=False).encode() + b"\n")
+
+
+def move_paths(data: DataConfig, source: Path, destination: Path) -> DataConfig:
+    """Return the same data, its relative paths starting from another folder."""
+    moved = {
+        key: os.path.relpath(source / path, destination)
+        for key in ("path", "validation_path", "test_path")
+        if (path := getattr(data, key)) is not None and not Path(path).is_absolute()
+    }
+    return data.model_copy(update=moved)

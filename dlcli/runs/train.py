@@ -1,0 +1,226 @@
+"""`dlcli train`: a config → a run folder with the best weights and their honest figures."""
+
+import json
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dlcli import __version__
+from dlcli.config import LoadedConfig
+from dlcli.data.dataset import Part
+from dlcli.errors import DivergedError, OutOfMemoryError, StorageError
+from dlcli.model.builder import build_network
+from dlcli.runs.preparation import Prepared, prepare
+from dlcli.runs.run_folder import RunFolder, create_run_folder, write_config, write_summary
+from dlcli.runs.signals import stop_signals
+from dlcli.training.batches import Rows, num_steps, to_rows
+from dlcli.training.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
+from dlcli.training.evaluation import evaluate
+from dlcli.training.loop import EpochResult, Progress, StopReason, Trainer, fit
+from dlcli.training.losses import build_objective
+from dlcli.training.optimizers import build_optimizer
+from dlcli.training.schedules import Schedule
+
+_SMOKE_BATCHES, _SMOKE_EPOCHS = 3, 2
+_SMOKE_ROWS, _SMOKE_MOST_ROWS = 256, 4096  # of a full batch; of any
+
+
+@dataclass(frozen=True)
+class Started:
+    """Everything fits; training begins."""
+
+    prepared: Prepared
+    folder: RunFolder
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Training is over; the run folder is complete."""
+
+    summary: dict[str, Any]
+    folder: RunFolder
+
+
+Event = Started | Progress | EpochResult | Finished
+
+
+def train(
+    loaded: LoadedConfig, *, run_dir: Path | None = None, smoke: bool = False
+) -> Iterator[Event]:
+    """Train, yielding what happens as it happens; the last event is `Finished`.
+
+    With `smoke`, every stage runs on a few batches in a temporary folder, which is gone after the
+    last event. Raises DlcliErrors. A run folder stays only where an epoch was finished.
+    """
+    prepared = prepare(loaded)
+    if smoke:
+        with tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as temporary:
+            yield from _run(loaded, _shorten(prepared), RunFolder(Path(temporary)))
+        return
+    folder = create_run_folder(run_dir, prepared.config.name)
+    try:
+        yield from _run(loaded, prepared, folder)
+    finally:
+        if not folder.best.exists():
+            shutil.rmtree(folder.path)
+
+
+def _run(loaded: LoadedConfig, prepared: Prepared, folder: RunFolder) -> Iterator[Event]:
+    started = time.perf_counter()
+    trainer = _build_trainer(prepared)
+    rows = {
+        name: to_rows(part, prepared.placement.device)
+        for name, part in prepared.dataset.parts().items()
+    }
+    write_config(folder, prepared.config, loaded.folder)
+    yield Started(prepared, folder)
+    last: EpochResult | None = None
+    with stop_signals() as asked_to_stop:
+        try:
+            for event in fit(trainer, rows["train"], rows.get("validation")):
+                if isinstance(event, EpochResult):
+                    last = event
+                    _save(folder, prepared, trainer, event.epoch, is_best=event.is_best)
+                    _append_metrics(folder, event)
+                yield event
+                if asked_to_stop():
+                    break
+        except DivergedError as error:
+            if last is None:
+                raise
+            _finish(folder, prepared, trainer, rows, last, "diverged", started)
+            raise DivergedError(
+                f"{error}. The weights of the best epoch, {last.best_epoch}, are in {folder.best}"
+            ) from None
+        except (torch.OutOfMemoryError, MemoryError):
+            raise OutOfMemoryError(
+                f"{prepared.placement.device} has too little memory for training.batch_size: "
+                f"{trainer.settings.batch_size}; try half of it, with "
+                "training.accumulate_batches: 2 for the same steps"
+            ) from None
+        if last is None:  # stopped inside of the first epoch: what there is, is saved
+            _save(folder, prepared, trainer, 0, is_best=True)
+        reason = asked_to_stop() or (last.stop_reason if last else None) or "epochs"
+        yield Finished(_finish(folder, prepared, trainer, rows, last, reason, started), folder)
+
+
+def _build_trainer(prepared: Prepared) -> Trainer:
+    config, target = prepared.config, prepared.dataset.fitted.target
+    device, settings = prepared.placement.device, config.training
+    network = build_network(prepared.plan, seed=config.seed).to(device)
+    steps_per_epoch = num_steps(
+        len(prepared.dataset.train), settings.batch_size, settings.accumulate_batches
+    )
+    return Trainer(
+        network=network,
+        objective=build_objective(prepared.loss, target, device),
+        optimizer=build_optimizer(config.optimizer, network.parameters()),
+        schedule=Schedule(config.schedule, config.optimizer.lr, steps_per_epoch, settings.epochs),
+        target=target,
+        placement=prepared.placement,
+        settings=settings,
+        seed=config.seed,
+    )
+
+
+def _shorten(prepared: Prepared) -> Prepared:
+    """Return the same run over a few batches and epochs, rows taken evenly from all of them."""
+    training = prepared.config.training
+    size = _SMOKE_ROWS if training.batch_size == "full" else training.batch_size
+    num_rows = min(size * training.accumulate_batches * _SMOKE_BATCHES, _SMOKE_MOST_ROWS)
+    dataset = replace(
+        prepared.dataset,
+        **{name: _thin_out(part, num_rows) for name, part in prepared.dataset.parts().items()},
+    )
+    epochs = min(training.epochs, _SMOKE_EPOCHS)
+    shorter = training.model_copy(update={"epochs": epochs})
+    config = prepared.config.model_copy(update={"training": shorter})
+    return replace(prepared, config=config, dataset=dataset)
+
+
+def _thin_out(part: Part, num_rows: int) -> Part:
+    rows = np.unique(np.linspace(0, len(part) - 1, num_rows).astype(np.int64))
+    return Part(part.features[rows], part.targets[rows])
+
+
+def _save(
+    folder: RunFolder, prepared: Prepared, trainer: Trainer, epoch: int, *, is_best: bool
+) -> None:
+    checkpoint = Checkpoint(
+        config=prepared.config,
+        fitted=prepared.dataset.fitted,
+        epoch=epoch,
+        checksums=prepared.dataset.checksums,
+        weights=trainer.network.state_dict(),
+    )
+    for path in (folder.last, folder.best) if is_best else (folder.last,):
+        save_checkpoint(path, checkpoint)
+
+
+def _append_metrics(folder: RunFolder, result: EpochResult) -> None:
+    line = {
+        "epoch": result.epoch,
+        "seconds": result.seconds,
+        "lr": result.lr,
+        "gradient_norm": result.gradient_norm if math.isfinite(result.gradient_norm) else None,
+        "train": {"loss": result.train_loss},
+        "validation": result.validation,
+    }
+    try:
+        with folder.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+    except OSError as error:
+        raise StorageError(f"{folder.metrics}: cannot write it: {error.strerror}") from None
+
+
+def _finish(
+    folder: RunFolder,
+    prepared: Prepared,
+    trainer: Trainer,
+    rows: dict[str, Rows],
+    last: EpochResult | None,
+    reason: StopReason,
+    started: float,
+) -> dict[str, Any]:
+    """Write the summary, its figures those of the best weights as they stand in the file.
+
+    The test rows are looked at here and nowhere else, and only when training came to its end.
+    """
+    checkpoint = load_checkpoint(folder.best)
+    load_weights(trainer.network, checkpoint, folder.best)
+    judged = ("validation", "test") if reason in ("epochs", "early_stopping") else ("validation",)
+    figures = {
+        name: evaluate(
+            trainer.network,
+            trainer.objective,
+            rows[name],
+            target=trainer.target,
+            placement=trainer.placement,
+        )
+        if name in judged and name in rows
+        else None
+        for name in ("validation", "test")
+    }
+    summary = {
+        "name": prepared.config.name,
+        "task": prepared.dataset.task,
+        **figures,
+        "best_epoch": checkpoint.epoch,
+        "epochs": last.epoch if last else 0,
+        "stop_reason": reason,
+        "seconds": time.perf_counter() - started,
+        "rows": {name: len(part) for name, part in rows.items()},
+        "parameters": prepared.plan.num_parameters,
+        "device": str(prepared.placement.device),
+        "versions": {"dlcli": __version__, "torch": torch.__version__},
+    }
+    write_summary(folder, summary)
+    return summary

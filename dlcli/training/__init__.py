@@ -1,0 +1,1 @@
+"""Losses, optimizers, schedules, metrics, the step, the loop, checkpoints."""

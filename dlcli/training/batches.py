@@ -1,0 +1,59 @@
+"""Rows on the device, and the order in which an epoch takes them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dlcli.data.dataset import Part
+from dlcli.seeds import derive_seed
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded rows as tensors on one device."""
+
+    features: Tensor  # float32 [rows, num_inputs]
+    targets: Tensor  # int64 or float32 [rows]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+def to_rows(part: Part, device: torch.device) -> Rows:
+    """Copy a part's rows to the device."""
+    return Rows(
+        torch.tensor(part.features, device=device), torch.tensor(part.targets, device=device)
+    )
+
+
+def epoch_order(num_rows: int, *, seed: int, epoch: int) -> Tensor:
+    """Return the order of an epoch's rows, int64 [rows]: a function of its arguments alone."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
+    return torch.randperm(num_rows, generator=generator)
+
+
+def num_steps(num_rows: int, batch_size: int | Literal["full"], accumulate: int) -> int:
+    """Return the optimizer's steps in an epoch."""
+    rows_a_step = num_rows if batch_size == "full" else batch_size * accumulate
+    return -(-num_rows // rows_a_step)
+
+
+def epoch_steps(
+    rows: Rows, *, batch_size: int | Literal["full"], accumulate: int, seed: int, epoch: int
+) -> Iterator[tuple[Rows, ...]]:
+    """Yield the batches of each optimizer step, in the epoch's order."""
+    if batch_size == "full":
+        yield (rows,)
+        return
+    order = epoch_order(len(rows), seed=seed, epoch=epoch).to(rows.targets.device)
+    # One gather an epoch; the batches are views of its result.
+    features = rows.features[order].split(batch_size)
+    targets = rows.targets[order].split(batch_size)
+    for start in range(0, len(targets), accumulate):
+        stop = start + accumulate
+        yield tuple(
+            Rows(x, y) for x, y in zip(features[start:stop], targets[start:stop], strict=True)
+        )

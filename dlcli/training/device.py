@@ -1,0 +1,78 @@
+"""Where the arithmetic is done, and in which precision."""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from dlcli.config.training import Precision
+from dlcli.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A device and a precision, with the reason for them."""
+
+    device: torch.device
+    dtype: torch.dtype  # of the forward pass; weights and losses are float32
+    reason: str
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which the forward pass is computed."""
+        enabled = self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype if enabled else None, enabled)
+
+
+def choose_placement(device: str, precision: Precision) -> Placement:
+    """Choose by the config's words; ConfigError where this machine doesn't have what they name."""
+    kind, _, index = device.partition(":")
+    has_cuda = torch.cuda.is_available()
+    if kind == "auto":
+        kind = "cuda" if has_cuda else "cpu"
+        reason = "a CUDA GPU is here" if has_cuda else "PyTorch sees no CUDA GPU"
+    else:
+        reason = "training.device says so"
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"training.device: {device} is not here: PyTorch sees {torch.cuda.device_count()} CUDA "
+            "GPUs; use auto or cpu"
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("training.device: mps is not here; use auto or cpu")
+    if kind == "cuda":
+        # Repeatable sums, for the same weights from the same seed; cuBLAS reads this at its start.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        reason = f"{reason}: {torch.cuda.get_device_name(int(index or 0))}"
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    # auto is fp32: networks for tables are too small for less to be faster.
+    dtype = dtypes.get(precision, torch.float32)
+    return Placement(torch.device(kind, int(index) if index else None), dtype, reason)
+
+
+class GradientScaler:
+    """Keeps fp16's gradients from vanishing; does nothing for other precisions."""
+
+    def __init__(self, placement: Placement) -> None:
+        enabled = placement.dtype == torch.float16
+        self.enabled = enabled
+        self._scaler = torch.amp.GradScaler(placement.device.type, enabled=enabled)
+
+    @property
+    def scale(self) -> float:
+        """The factor that gradients are multiplied by on their way."""
+        return self._scaler.get_scale()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the loss's gradients to the parameters'."""
+        self._scaler.scale(loss).backward()
+
+    def unscale(self, optimizer: torch.optim.Optimizer) -> None:
+        """Bring the gradients to their own size."""
+        if self.enabled:
+            self._scaler.unscale_(optimizer)
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let the optimizer step, unless fp16 overflowed, which only lowers the scale."""
+        self._scaler.step(optimizer)
+        self._scaler.update()

@@ -1,0 +1,59 @@
+"""A network's outputs and figures on rows that it does not learn from."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dlcli.config.objectives import Loss
+from dlcli.config.training import Metric
+from dlcli.data.target import ClassTarget, FittedTarget
+from dlcli.training.batches import Rows
+from dlcli.training.device import Placement
+from dlcli.training.losses import Objective, loss_unit
+from dlcli.training.metrics import confusion_matrix, metrics_of, score, to_answers
+
+_BLOCK_ROWS = 8192
+
+
+def compute_outputs(network: nn.Module, features: Tensor, placement: Placement) -> Tensor:
+    """Return the network's outputs in evaluation mode, float32 [rows, num_outputs], on the CPU."""
+    network.eval()
+    with torch.inference_mode(), placement.autocast():
+        return torch.cat([network(rows).float().cpu() for rows in features.split(_BLOCK_ROWS)])
+
+
+def compute_answers(
+    network: nn.Module, features: np.ndarray, placement: Placement, loss: Loss, target: FittedTarget
+) -> np.ndarray:
+    """Return probabilities [rows, classes] or numbers in the target's units [rows], float64."""
+    rows = torch.tensor(features, device=placement.device)
+    return to_answers(compute_outputs(network, rows, placement), loss, target)
+
+
+def evaluate(
+    network: nn.Module,
+    objective: Objective,
+    rows: Rows,
+    *,
+    target: FittedTarget,
+    placement: Placement,
+    names: Iterable[Metric] | None = None,
+) -> dict[str, Any]:
+    """Return the loss and the named figures, in the target's own units.
+
+    Without names: every figure that the target has and, for classes, the confusion matrix, its
+    rows the true classes and its columns the predicted ones.
+    """
+    outputs = compute_outputs(network, rows.features, placement)
+    loss = objective(outputs.to(placement.device), rows.targets).item()
+    answers = to_answers(outputs, objective.loss, target)
+    truth = rows.targets.cpu().numpy()
+    chosen = metrics_of(target) if names is None else names
+    figures: dict[str, Any] = {"loss": loss * loss_unit(objective.loss, target)}
+    figures |= score(answers, truth, target, chosen)
+    if names is None and isinstance(target, ClassTarget):
+        figures["confusion_matrix"] = confusion_matrix(answers, truth)
+    return figures
