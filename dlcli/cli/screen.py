@@ -25,7 +25,7 @@ def open_console(*, to_stderr: bool) -> Console:
 def show_start(console: Console, prepared: "Prepared") -> None:
     """Say what was read and inferred, the layers, and where the arithmetic is done."""
     dataset = prepared.dataset
-    rows = ", ".join(f"{len(part):,} {name}" for name, part in dataset.parts().items())
+    rows = ", ".join(f"{len(part):,} {name}" for name, part in dataset.parts.items())
     data = prepared.config.data
     console.print(f"[bold]data[/] {escape(data.path)}: {rows} rows; target {escape(data.target)}")
     _show_columns(console, prepared)

@@ -72,7 +72,7 @@ def _follow(console: Console, events: "Iterator[Event]") -> "Finished":
     with open_progress(
         console,
         num_epochs=started.prepared.config.training.epochs,
-        rows_per_epoch=len(started.prepared.dataset.train),
+        rows_per_epoch=len(started.prepared.dataset.parts["train"]),
     ) as display:
         for event in events:
             match event:

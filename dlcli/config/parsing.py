@@ -75,16 +75,15 @@ class _Reader:
         if len(self.places) >= MAX_NODES:
             raise ConfigError(f"{place}: more than {MAX_NODES:,} values, aliases written out")
         self.places[path] = place
-        expected = (
-            f"tag:yaml.org,2002:{ {'scalar': 'str', 'sequence': 'seq', 'mapping': 'map'}[node.id] }"
-        )
-        if node.tag != expected:
-            raise ConfigError(f"{place}: tags such as {node.tag} are not allowed")
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
-        if isinstance(node, yaml.MappingNode):
-            return dict(self._items(node, path))
-        return _scalar(node.value, place) if node.style is None else str(node.value)
+        match node:
+            case yaml.SequenceNode(tag="tag:yaml.org,2002:seq"):
+                return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
+            case yaml.MappingNode(tag="tag:yaml.org,2002:map"):
+                return dict(self._items(node, path))
+            case yaml.ScalarNode(tag="tag:yaml.org,2002:str"):
+                return _scalar(node.value, place) if node.style is None else str(node.value)
+            case _:
+                raise ConfigError(f"{place}: tags such as {node.tag} are not allowed")
 
     def _items(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Plain]]:
         first: dict[str, str] = {}

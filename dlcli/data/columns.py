@@ -3,6 +3,7 @@
 Every fitted column is plain data: it travels in the checkpoint as JSON and comes back equal.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -209,7 +210,7 @@ def _gaps(values: np.ndarray) -> bool:
 
 def _embedding_dim(num_categories: int) -> int:
     """Return 1.6 × categories^0.56, at most 50: fastai's rule of thumb, at tables' sizes."""
-    return min(50, round(1.6 * num_categories**0.56))
+    return min(50, round(1.6 * math.pow(num_categories, 0.56)))
 
 
 def _fill_and_scale(

@@ -6,7 +6,7 @@ before it is even (RFC 4180).
 """
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -17,8 +17,16 @@ from dlcli.errors import DataError
 MAX_RECORD_BYTES = 64 * 2**20  # a longer one is a quote that is never closed
 
 
+class ByteStream(Protocol):
+    """Anything that bytes can be read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        ...
+
+
 def read_csv_blocks(
-    stream: BinaryIO, source: str, *, separator: str, block_bytes: int
+    stream: ByteStream, source: str, *, separator: str, block_bytes: int
 ) -> Iterator[Table]:
     """Yield a table's rows in order, about `block_bytes` of text at a time, cells as text.
 
@@ -45,7 +53,7 @@ def read_csv_blocks(
         raise DataError(f"{source}: the file is empty; its first line must name the columns")
 
 
-def _whole_records(stream: BinaryIO, block_bytes: int) -> Iterator[bytes]:
+def _whole_records(stream: ByteStream, block_bytes: int) -> Iterator[bytes]:
     """Yield the bytes, cut where a record ends; blank lines at the very end are left out."""
     held = stream.read(block_bytes).removeprefix(b"\xef\xbb\xbf")
     while more := stream.read(block_bytes):
@@ -76,7 +84,8 @@ def _outside_quotes(block: bytes, mark: str) -> np.ndarray:
     if b'"' not in block:
         return found
     quotes = np.flatnonzero(data == ord('"'))
-    return found[np.searchsorted(quotes, found) % 2 == 0]
+    outside: np.ndarray = found[np.searchsorted(quotes, found) % 2 == 0]
+    return outside
 
 
 def _records(block: bytes, separator: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

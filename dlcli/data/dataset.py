@@ -1,6 +1,6 @@
 """A config's `data` → training, validation and test rows, encoded by what training rows show."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,17 +47,10 @@ class Dataset:
 
     fitted: FittedData
     task: Task
-    train: Part
-    validation: Part | None
-    test: Part | None
+    parts: Mapping[str, Part]  # by name, "train" first; one without rows is left out
     columns: tuple[ColumnReport, ...]
     notes: tuple[str, ...]
     checksums: dict[str, str]  # SHA-256 of each file, by the config key that names it
-
-    def parts(self) -> dict[str, Part]:
-        """Return the parts that have rows: train first, then validation and test."""
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: part for name, part in parts.items() if part is not None}
 
 
 def load_dataset(loaded: LoadedConfig) -> Dataset:
@@ -93,9 +86,7 @@ def load_dataset(loaded: LoadedConfig) -> Dataset:
     return Dataset(
         fitted=fitted,
         task=task,
-        train=encoded["train"],
-        validation=encoded.get("validation"),
-        test=encoded.get("test"),
+        parts=encoded,
         columns=columns,
         notes=tuple(notes),
         checksums={key: checksum(file) for key, file in files.items()},

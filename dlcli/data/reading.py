@@ -5,6 +5,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,7 +62,7 @@ def checksum(path: Path) -> str:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
+def _open(path: Path) -> Iterator[BufferedReader]:
     try:
         with path.open("rb") as file:
             yield file
@@ -89,12 +90,12 @@ def _parquet_blocks(file: BinaryIO, source: str) -> Iterator[Table]:
         yield Table(pl.DataFrame(schema=schema), source, np.empty(0, np.int64), "row")
 
 
-class _Prefixed(io.RawIOBase):
+class _Prefixed:
     """A stream, with bytes that were already read from it put back in front."""
 
     def __init__(self, head: bytes, stream: BinaryIO) -> None:
         self._head, self._stream = head, stream
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         head, self._head = self._head, b""
         return head + self._stream.read(size)

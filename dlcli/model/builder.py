@@ -1,7 +1,7 @@
 """A plan → one `nn.Module`, its weights drawn from the seed."""
 
 from collections import OrderedDict
-from typing import assert_never
+from typing import Any, assert_never
 
 import torch
 from torch import nn
@@ -67,19 +67,10 @@ def _build_layer(layer: PlannedLayer) -> nn.Module:
         case Dense():
             assert config.units is not None, "planned"
             return initialise(nn.Linear(shape[0], config.units, bias=config.bias), config)
-        case Conv1d() | Conv2d():
-            convolution = nn.Conv1d if isinstance(config, Conv1d) else nn.Conv2d
-            module = convolution(
-                shape[0],
-                config.out_channels,
-                config.kernel_size,  # type: ignore[arg-type]
-                stride=config.stride,  # type: ignore[arg-type]
-                padding=config.padding,  # type: ignore[arg-type]
-                dilation=config.dilation,  # type: ignore[arg-type]
-                groups=config.groups,
-                bias=config.bias,
-            )
-            return initialise(module, config)
+        case Conv1d():
+            return initialise(nn.Conv1d(shape[0], **_convolution_options(config)), config)
+        case Conv2d():
+            return initialise(nn.Conv2d(shape[0], **_convolution_options(config)), config)
         case ActivationLayer():
             return build_activation(config.activation)
         case Dropout():
@@ -91,7 +82,9 @@ def _build_layer(layer: PlannedLayer) -> nn.Module:
         case MaxPool1d():
             return nn.MaxPool1d(config.kernel_size, config.stride, config.padding)
         case AvgPool1d():
-            return nn.AvgPool1d(config.kernel_size, config.stride, config.padding)
+            return nn.AvgPool1d(
+                config.kernel_size, config.stride or config.kernel_size, config.padding
+            )
         case MaxPool2d():
             return nn.MaxPool2d(config.kernel_size, config.stride, config.padding)
         case AvgPool2d():
@@ -108,6 +101,11 @@ def _build_layer(layer: PlannedLayer) -> nn.Module:
             return modules.Residual(body, _projection(shape, layer.output_shape))
         case _:
             assert_never(config)
+
+
+def _convolution_options(config: Conv1d | Conv2d) -> dict[str, Any]:
+    """Return torch's options, which the config names as torch does."""
+    return config.model_dump(exclude={"type", "activation", "init", "initial"})
 
 
 def _reshape(before: Shape, after: Shape) -> nn.Module:

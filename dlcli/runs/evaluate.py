@@ -24,7 +24,7 @@ def evaluate_run(run: Path, data: Path | None = None) -> tuple[dict[str, Any], l
     restored = restore(path)
     if data is None:
         dataset = _own_dataset(path, restored)
-        parts = {name: part for name, part in dataset.parts().items() if name != "train"}
+        parts = {name: part for name, part in dataset.parts.items() if name != "train"}
         notes: list[str] = []
         if not parts:
             raise DataError(f"{run}: this run held no rows out; name a file to evaluate on")

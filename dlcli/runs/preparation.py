@@ -57,16 +57,16 @@ def prepare(loaded: LoadedConfig) -> Prepared:
 def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:
     if config.loss is None:
         yield f"loss: {loss.type}, the usual one for a {dataset.task} target (loss)"
-    if dataset.validation is None:
+    if "validation" not in dataset.parts:
         yield "no validation rows: the last epoch's weights count as the best (data.split)"
-    if dataset.test is None:
+    if "test" not in dataset.parts:
         yield "no test rows: nothing will say how good the network is on new rows (data.split)"
 
 
 def _check_training(loaded: LoadedConfig, dataset: Dataset) -> None:
     """Raise ConfigError for what can't be trained as the config says."""
     training = loaded.config.training
-    if dataset.validation is None:
+    if "validation" not in dataset.parts:
         missing = "needs validation rows; hold some out, as in data.split: {validation: 0.2}"
         if training.early_stopping is not None:
             raise loaded.error(("training", "early_stopping"), missing)
@@ -84,7 +84,7 @@ def _check_training(loaded: LoadedConfig, dataset: Dataset) -> None:
             ("schedule", "warmup_epochs"),
             f"must be less than training.epochs, {training.epochs}, or the warm-up never ends",
         )
-    _refuse_single_rows(loaded, len(dataset.train))
+    _refuse_single_rows(loaded, len(dataset.parts["train"]))
 
 
 def _refuse_single_rows(loaded: LoadedConfig, num_rows: int) -> None:

@@ -78,7 +78,7 @@ def _run(loaded: LoadedConfig, prepared: Prepared, folder: RunFolder) -> Iterato
     trainer = _build_trainer(prepared)
     rows = {
         name: to_rows(part, prepared.placement.device)
-        for name, part in prepared.dataset.parts().items()
+        for name, part in prepared.dataset.parts.items()
     }
     write_config(folder, prepared.config, loaded.folder)
     yield Started(prepared, folder)
@@ -117,7 +117,7 @@ def _build_trainer(prepared: Prepared) -> Trainer:
     device, settings = prepared.placement.device, config.training
     network = build_network(prepared.plan, seed=config.seed).to(device)
     steps_per_epoch = num_steps(
-        len(prepared.dataset.train), settings.batch_size, settings.accumulate_batches
+        len(prepared.dataset.parts["train"]), settings.batch_size, settings.accumulate_batches
     )
     return Trainer(
         network=network,
@@ -136,10 +136,8 @@ def _shorten(prepared: Prepared) -> Prepared:
     training = prepared.config.training
     size = _SMOKE_ROWS if training.batch_size == "full" else training.batch_size
     num_rows = min(size * training.accumulate_batches * _SMOKE_BATCHES, _SMOKE_MOST_ROWS)
-    dataset = replace(
-        prepared.dataset,
-        **{name: _thin_out(part, num_rows) for name, part in prepared.dataset.parts().items()},
-    )
+    parts = {name: _thin_out(part, num_rows) for name, part in prepared.dataset.parts.items()}
+    dataset = replace(prepared.dataset, parts=parts)
     epochs = min(training.epochs, _SMOKE_EPOCHS)
     shorter = training.model_copy(update={"epochs": epochs})
     config = prepared.config.model_copy(update={"training": shorter})

@@ -50,8 +50,8 @@ def epoch_steps(
         return
     order = epoch_order(len(rows), seed=seed, epoch=epoch).to(rows.targets.device)
     # One gather an epoch; the batches are views of its result.
-    features = rows.features[order].split(batch_size)
-    targets = rows.targets[order].split(batch_size)
+    features = torch.split(rows.features[order], batch_size)
+    targets = torch.split(rows.targets[order], batch_size)
     for start in range(0, len(targets), accumulate):
         stop = start + accumulate
         yield tuple(

@@ -47,7 +47,7 @@ def choose_placement(device: str, precision: Precision) -> Placement:
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     # auto is fp32: networks for tables are too small for less to be faster.
     dtype = dtypes.get(precision, torch.float32)
-    return Placement(torch.device(kind, int(index) if index else None), dtype, reason)
+    return Placement(torch.device(f"{kind}:{index}" if index else kind), dtype, reason)
 
 
 class GradientScaler:
@@ -65,7 +65,7 @@ class GradientScaler:
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the loss's gradients to the parameters'."""
-        self._scaler.scale(loss).backward()
+        torch.autograd.backward(self._scaler.scale(loss))
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
         """Bring the gradients to their own size."""

@@ -22,7 +22,8 @@ def compute_outputs(network: nn.Module, features: Tensor, placement: Placement) 
     """Return the network's outputs in evaluation mode, float32 [rows, num_outputs], on the CPU."""
     network.eval()
     with torch.inference_mode(), placement.autocast():
-        return torch.cat([network(rows).float().cpu() for rows in features.split(_BLOCK_ROWS)])
+        blocks = torch.split(features, _BLOCK_ROWS)
+        return torch.cat([network(block).float().cpu() for block in blocks])
 
 
 def compute_answers(

@@ -156,8 +156,8 @@ def _read(steps: list[_Taken], epoch: int, scaler: GradientScaler) -> float:
     """Return the steps' losses summed over their rows; DivergedError where one is not finite."""
     if not steps:
         return 0.0
-    losses = torch.stack([step.loss for step in steps]).tolist()
-    norms = torch.stack([step.norm for step in steps]).tolist()
+    losses: list[float] = torch.stack([step.loss for step in steps]).tolist()
+    norms: list[float] = torch.stack([step.norm for step in steps]).tolist()
     for step, loss, norm in zip(steps, losses, norms, strict=True):
         # A gradient that overflows fp16 is the scaler's affair, until there is no scale left.
         overflow = not math.isfinite(norm) and not (scaler.enabled and scaler.scale >= 1)
