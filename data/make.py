@@ -29,7 +29,7 @@ def make_pass_class(random: np.random.Generator) -> pl.DataFrame:
 
 
 def make_final_grade(random: np.random.Generator) -> pl.DataFrame:
-    """The same two numbers, and a grade from 0 to 100: hours help less and less."""
+    """Lectures and hours again, and a grade from 0 to 100: hours help less and less."""
     lectures = random.integers(0, 11, 500)
     hours = np.round(60 * random.beta(1, 3, 500), 1)
     mean = 15 + 4.5 * lectures + 40 * (1 - np.exp(-hours / 15))

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 if TYPE_CHECKING:
     from dlcli.training import loop
@@ -28,10 +30,13 @@ class EpochLines:
 
 
 class LiveBar:
-    """A bar with the figures of the last epoch, redrawn in place."""
+    """A bar, and under it the figures of the last epoch, redrawn in place."""
 
-    def __init__(self, progress: Progress, num_epochs: int, rows_per_epoch: int) -> None:
+    def __init__(
+        self, progress: Progress, figures: Text, num_epochs: int, rows_per_epoch: int
+    ) -> None:
         self._progress = progress
+        self._figures = figures
         self._num_epochs = num_epochs
         self._rows_per_epoch = rows_per_epoch
         self._started = time.perf_counter()
@@ -49,7 +54,7 @@ class LiveBar:
 
     def show_epoch(self, result: "loop.EpochResult") -> None:
         """Move the bar and show the epoch's figures."""
-        self._progress.update(self._task, figures=describe(result))
+        self._figures.plain = describe(result)
         self._move(result.epoch * self._rows_per_epoch, result.epoch)
 
     def _move(self, num_rows: int, epoch: int) -> None:
@@ -75,12 +80,12 @@ def open_progress(
     columns = (
         TextColumn("{task.fields[epoch]}"),
         BarColumn(bar_width=20),
-        TextColumn("{task.fields[figures]}", markup=False),
         TextColumn("{task.fields[left]}", style="dim"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, refresh_per_second=8) as progress:
-        yield LiveBar(progress, num_epochs, rows_per_epoch)
+    progress, figures = Progress(*columns), Text()
+    with Live(Group(progress, figures), console=console, refresh_per_second=8):
+        yield LiveBar(progress, figures, num_epochs, rows_per_epoch)
 
 
 def describe(result: "loop.EpochResult") -> str:

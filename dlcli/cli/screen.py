@@ -1,5 +1,6 @@
 """What a person reads: what was inferred, the layers, the figures."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from dlcli.model.plan import PlannedLayer
     from dlcli.runs.preparation import Prepared
 
-_WIDEST_TABLE = 20  # rows of a table of columns
+_LONGEST_TABLE = 12  # columns that are listed one by one
 
 
 def open_console(*, to_stderr: bool) -> Console:
@@ -65,16 +66,18 @@ def _figure(value: float | None) -> str:
 
 def _show_columns(console: Console, prepared: "Prepared") -> None:
     reports = prepared.dataset.columns
+    used = [report for report in reports if report.kind is not None]
+    left_out = [report for report in reports if report.kind is None]
     table = Table("column", "kind", "because", "missing", "encoding")
-    for report in reports[:_WIDEST_TABLE]:
+    for report in used[:_LONGEST_TABLE] + left_out:
         kind = report.kind or "left out"
         missing = str(report.num_missing or "")
         table.add_row(escape(report.name), kind, escape(report.reason), missing, report.encoding)
     console.print(table)
-    if len(reports) > _WIDEST_TABLE:
-        rest = reports[_WIDEST_TABLE:]
-        kinds = {report.kind or "left out" for report in rest}
-        console.print(f"  and {len(rest)} more: {', '.join(sorted(kinds))}")
+    if len(used) > _LONGEST_TABLE:
+        kinds = Counter(str(report.kind) for report in used[_LONGEST_TABLE:])
+        rest = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        console.print(f"  and {rest} columns more")
 
 
 def _show_layers(console: Console, prepared: "Prepared") -> None:

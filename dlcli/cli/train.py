@@ -1,12 +1,13 @@
 """`dlcli train`."""
 
 import json
+import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from dlcli.cli.options import ConfigFile, Json, Overrides
 from dlcli.cli.progress import open_progress
@@ -49,20 +50,19 @@ def train_command(
 
     assertions = [parse_assertion(text) for text in asserted or []]
     console = open_console(to_stderr=as_json)
-    finished = _follow(console, train(load_config(config, overrides), run_dir=run_dir, smoke=smoke))
+    events = train(load_config(config, overrides), run_dir=run_dir, smoke=smoke)
+    finished = _follow(console, events, smoke=smoke)
     summary = finished.summary
     if as_json:
         where = None if smoke else str(finished.folder.path)
         typer.echo(json.dumps({**summary, "run_dir": where}, allow_nan=False))
-    if smoke:
-        console.print("every stage ran; nothing was left behind")
-    elif summary["stop_reason"] in _SIGNAL_EXITS:
+    if summary["stop_reason"] in _SIGNAL_EXITS:
         raise typer.Exit(_SIGNAL_EXITS[summary["stop_reason"]])
     for assertion in assertions:
         check_assertion(assertion, summary)
 
 
-def _follow(console: Console, events: "Iterator[Event]") -> "Finished":
+def _follow(console: Console, events: "Iterator[Event]", *, smoke: bool) -> "Finished":
     from dlcli.runs.train import Finished, Started
     from dlcli.training.loop import EpochResult, Progress
 
@@ -84,12 +84,12 @@ def _follow(console: Console, events: "Iterator[Event]") -> "Finished":
                     finished = event
                 case Started():
                     raise AssertionError("a run starts once")
-    _show_end(console, started, finished)
+    _show_end(console, started, finished, smoke=smoke)
     return finished
 
 
-def _show_end(console: Console, started: "Started", finished: "Finished") -> None:
-    summary, folder = finished.summary, escape(str(finished.folder.path))
+def _show_end(console: Console, started: "Started", finished: "Finished", *, smoke: bool) -> None:
+    summary, folder = finished.summary, str(finished.folder.path)
     reasons = {
         "epochs": "all epochs are done",
         "early_stopping": "the validation rows got no better (early stopping)",
@@ -108,6 +108,10 @@ def _show_end(console: Console, started: "Started", finished: "Finished") -> Non
         target = started.prepared.dataset.fitted.target
         assert target.kind == "classes"
         show_confusion(console, matrix, target.classes)
-    data = escape(started.prepared.config.data.path)
-    console.print(f"[bold]run[/] {folder}")
-    console.print(f"next: dlcli predict {folder} {data} -o predictions.csv", soft_wrap=True)
+    if smoke:
+        console.print("every stage ran; nothing was left behind")
+        return
+    data = shlex.quote(os.path.normpath(finished.data))
+    console.print(f"run: {folder}", markup=False, soft_wrap=True)
+    command = f"dlcli predict {shlex.quote(folder)} {data} -o predictions.csv"
+    console.print(f"next: {command}", markup=False, soft_wrap=True)

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class Finished:
 
     summary: dict[str, Any]
     folder: RunFolder
+    data: Path  # the file that was learned from
 
 
 Event = Started | Progress | EpochResult | Finished
@@ -62,12 +64,14 @@ def train(
     """
     prepared = prepare(loaded)
     if smoke:
-        with tempfile.TemporaryDirectory(prefix="dlcli-smoke-") as temporary:
-            yield from _run(loaded, _shorten(prepared), RunFolder(Path(temporary)))
+        temporary = tempfile.TemporaryDirectory(prefix="dlcli-smoke-")
+        with temporary as path, _memory_explained(prepared):
+            yield from _run(loaded, _shorten(prepared), RunFolder(Path(path)))
         return
     folder = create_run_folder(run_dir, prepared.config.name)
     try:
-        yield from _run(loaded, prepared, folder)
+        with _memory_explained(prepared):
+            yield from _run(loaded, prepared, folder)
     finally:
         if not folder.best.exists():
             shutil.rmtree(folder.path)
@@ -100,16 +104,28 @@ def _run(loaded: LoadedConfig, prepared: Prepared, folder: RunFolder) -> Iterato
             raise DivergedError(
                 f"{error}. The weights of the best epoch, {last.best_epoch}, are in {folder.best}"
             ) from None
-        except (torch.OutOfMemoryError, MemoryError):
-            raise OutOfMemoryError(
-                f"{prepared.placement.device} has too little memory for training.batch_size: "
-                f"{trainer.settings.batch_size}; try half of it, with "
-                "training.accumulate_batches: 2 for the same steps"
-            ) from None
         if last is None:  # stopped inside of the first epoch: what there is, is saved
             _save(folder, prepared, trainer, 0, is_best=True)
         reason = asked_to_stop() or (last.stop_reason if last else None) or "epochs"
-        yield Finished(_finish(folder, prepared, trainer, rows, last, reason, started), folder)
+        summary = _finish(folder, prepared, trainer, rows, last, reason, started)
+        yield Finished(summary, folder, loaded.folder / prepared.config.data.path)
+
+
+@contextmanager
+def _memory_explained(prepared: Prepared) -> Iterator[None]:
+    """Turn torch's several ways to say that memory is full into OutOfMemoryError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        full = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not full and "allocate memory" not in str(error):
+            raise
+        size, device = prepared.config.training.batch_size, prepared.placement.device
+        raise OutOfMemoryError(
+            f"{device} has too little memory for {prepared.plan.num_parameters:,} "
+            f"parameters and training.batch_size: {size}; try smaller layers, or smaller batches "
+            "with training.accumulate_batches for the same steps"
+        ) from None
 
 
 def _build_trainer(prepared: Prepared) -> Trainer:
