@@ -44,7 +44,6 @@ class LiveBar:
             "",
             total=num_epochs * rows_per_epoch,
             epoch=f"epoch 1/{num_epochs}",
-            figures="",
             left="",
         )
 

@@ -37,12 +37,14 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _expand_names(cls, data: Any) -> Any:  # noqa: ANN401 - not checked yet
-        """`loss: mse` is short for `loss: {type: mse}`; the optimizer and the schedule likewise."""
-        if not isinstance(data, dict):
-            return data
-        short = {
-            key: {"type": data[key]}
-            for key in ("loss", "optimizer", "schedule")
-            if isinstance(data.get(key), str)
-        }
-        return {**data, **short}
+        return expand_names(data) if isinstance(data, dict) else data
+
+
+def expand_names(data: dict[str, Any]) -> dict[str, Any]:
+    """Write `loss: mse` as `loss: {type: mse}`; the optimizer and the schedule likewise."""
+    short = {
+        key: {"type": data[key]}
+        for key in ("loss", "optimizer", "schedule")
+        if isinstance(data.get(key), str)
+    }
+    return {**data, **short}

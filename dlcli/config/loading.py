@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 import yaml
 from pydantic import ValidationError
 
-from dlcli.config.config import Config
+from dlcli.config.config import Config, expand_names
 from dlcli.config.overrides import apply_override
 from dlcli.config.parsing import Document, Path, parse_yaml
 from dlcli.config.problems import explain, format_path
@@ -42,7 +42,7 @@ def load_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
     document = parse_yaml(text, str(file))
     if isinstance(document.data, dict):
         stem = re.sub(r"[^A-Za-z0-9._-]", "-", file.stem).lstrip(".") or "run"
-        document = Document({"name": stem, **document.data}, document.places)
+        document = Document(expand_names({"name": stem, **document.data}), document.places)
     for override in overrides:
         document = apply_override(document, override)
     return LoadedConfig(_check(document), file.parent, document)

@@ -18,7 +18,8 @@ def apply_override(document: Document, override: str) -> Document:
     path: Path = tuple(name or int(index) for name, index in _STEP.findall(key))
     data = _with_value(document.data, path, parse_value(text, source), source)
     kept = {at: place for at, place in document.places.items() if at[: len(path)] != path}
-    return Document(data, {**kept, path: source})
+    made = {path[:end]: source for end in range(1, len(path)) if path[:end] not in kept}
+    return Document(data, {**kept, **made, path: source})
 
 
 def _with_value(data: Plain, path: Path, value: Plain, source: str) -> Plain:
@@ -34,8 +35,6 @@ def _with_value(data: Plain, path: Path, value: Plain, source: str) -> Plain:
             _with_value(item, rest, value, source) if index == step else item
             for index, item in enumerate(data)
         ]
-    if isinstance(data, str) and step != "type":  # `optimizer: adam` is short for {type: adam}
-        data = {"type": data}
     if data is not None and not isinstance(data, dict):
         raise ConfigError(f"{source}: '{step}' has no place: what stands there is not a mapping")
     held_before = data or {}

@@ -79,13 +79,13 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "tuple_type" | "list_type":
             return f"must be a list, not {given}"
         case "greater_than_equal":
-            return f"must be at least {context['ge']}, not {given}"
+            return f"must be at least {context['ge']:g}, not {given}"
         case "greater_than":
-            return f"must be above {context['gt']}, not {given}"
+            return f"must be above {context['gt']:g}, not {given}"
         case "less_than_equal":
-            return f"must be at most {context['le']}, not {given}"
+            return f"must be at most {context['le']:g}, not {given}"
         case "less_than":
-            return f"must be below {context['lt']}, not {given}"
+            return f"must be below {context['lt']:g}, not {given}"
         case "literal_error":
             hint = suggest(str(detail["input"]), context["expected"].replace("'", "").split(", "))
             return f"must be {context['expected']}, not {given}{hint}"

@@ -194,9 +194,9 @@ def _center_and_scale(values: np.ndarray, how: Scale) -> tuple[float, float]:
         return 0.0, 1.0
     if how == "minmax":
         return float(known.min()), float(np.ptp(known)) or 1.0
-    # A column of equal numbers can have a deviation of rounding errors only: that is constant too.
-    constant = known.min() == known.max()
-    return float(known.mean()), 1.0 if constant else float(known.std())
+    if known.min() == known.max():  # the mean of equal numbers can differ from them by rounding
+        return float(known[0]), 1.0
+    return float(known.mean()), float(known.std())
 
 
 def _median(values: np.ndarray) -> float:

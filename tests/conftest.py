@@ -1,0 +1,108 @@
+"""What tests share: folders of the repository, files to write, configs to load, commands to run."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from dlcli.cli.app import run as run_dlcli
+from dlcli.config import LoadedConfig, load_config
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind on the screen, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON object on standard output."""
+        return json.loads(self.out)
+
+
+Command = Callable[..., Outcome]
+WriteConfig = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test in a folder of its own, where nothing of the repository is in reach."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def dlcli(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Run a command line in this process."""
+
+    def command(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        code = run_dlcli([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return command
+
+
+@pytest.fixture
+def write_config(tmp_path: Path) -> WriteConfig:
+    """Write a config: a small one on the file given, with keys replaced by the ones given."""
+
+    def write(
+        file: Path | str, target: str, /, name: str = "config.yaml", **sections: Any
+    ) -> Path:
+        config = {
+            "data": {"path": str(file), "target": target, **sections.pop("data", {})},
+            "model": {"layers": [{"type": "dense"}]},
+            "training": {"epochs": 2, **sections.pop("training", {})},
+            **sections,
+        }
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def load(write_config: WriteConfig) -> Callable[..., LoadedConfig]:
+    """Write a config and load it."""
+    return lambda *positional, **sections: load_config(write_config(*positional, **sections))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none."""
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
+
+
+@pytest.fixture
+def penguins() -> Path:
+    """The real file."""
+    return ROOT / "data" / "penguins.csv"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[..., Path]:
+    """Write a small CSV file from its lines."""
+
+    def write(*lines: str, name: str = "table.csv") -> Path:
+        path = tmp_path / name
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    return write
+
+    return write

@@ -1,0 +1,210 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dlcli.config import LoadedConfig, load_config
+from dlcli.data.dataset import load_dataset
+from dlcli.errors import ConfigError, DataError
+from tests.conftest import ROOT
+
+Load = Callable[..., LoadedConfig]
+WriteTable = Callable[..., Path]
+
+
+def test_penguins_are_read_as_they_are(load: Load, penguins: Path) -> None:
+    loaded = load(penguins, "species", data={"split": {"validation": 0.2, "test": 0.2}})
+    dataset = load_dataset(loaded)
+    assert {name: len(part) for name, part in dataset.parts.items()} == {
+        "train": 206,
+        "validation": 69,
+        "test": 69,
+    }
+    assert dataset.task == "multiclass"
+    kinds = {report.name: report.kind for report in dataset.columns}
+    assert kinds == {
+        "island": "categorical",
+        "bill_length_mm": "numeric",
+        "bill_depth_mm": "numeric",
+        "flipper_length_mm": "numeric",
+        "body_mass_g": "numeric",
+        "sex": "categorical",
+        "year": "numeric",
+    }
+    assert dataset.parts["train"].features.dtype == np.float32
+    assert dataset.parts["train"].features.shape[1] == dataset.fitted.signature().num_inputs
+
+
+def perturb(frame: pl.DataFrame) -> pl.DataFrame:
+    """Turn measurements into nonsense: enormous, missing, and categories never heard of."""
+    return frame.with_columns(
+        pl.lit("-1e30").alias("bill_length_mm"),
+        pl.lit("NA").alias("bill_depth_mm"),
+        pl.lit("1e9").alias("body_mass_g"),
+        pl.lit("Atlantis").alias("island"),
+        pl.lit(None, dtype=pl.String).alias("sex"),
+    )
+
+
+@pytest.mark.parametrize("how", ["column", "files"])
+def test_validation_and_test_rows_change_nothing_that_is_fitted(
+    how: str, load: Load, penguins: Path, tmp_path: Path
+) -> None:
+    frame = pl.read_csv(penguins, infer_schema=False).with_row_index()
+    frame = frame.with_columns(
+        pl.when(pl.col("index") % 5 == 0)
+        .then(pl.lit("test"))
+        .when(pl.col("index") % 5 == 1)
+        .then(pl.lit("validation"))
+        .otherwise(pl.lit("train"))
+        .alias("part")
+    ).drop("index")
+    parts = {name: frame.filter(pl.col("part") == name) for name in ("validation", "test")}
+    train = frame.filter(pl.col("part") == "train")
+    fitted = []
+    for change in (lambda part: part, perturb):
+        changed = {name: change(part) for name, part in parts.items()}
+        if how == "column":
+            pl.concat([train, *changed.values()]).write_csv(tmp_path / "all.csv")
+            loaded = load("all.csv", "species", data={"split": {"column": "part"}})
+        else:
+            train.drop("part").write_csv(tmp_path / "all.csv")
+            for name, part in changed.items():
+                part.drop("part").write_csv(tmp_path / f"{name}.csv")
+            paths = {f"{name}_path": f"{name}.csv" for name in changed}
+            loaded = load("all.csv", "species", data=paths)
+        dataset = load_dataset(loaded)
+        fitted.append(dataset.fitted)
+        assert len(dataset.parts["test"]) == len(parts["test"])
+    assert fitted[0] == fitted[1]
+
+
+def test_text_with_a_value_of_its_own_in_each_row_is_left_out_and_said(
+    load: Load, table: WriteTable
+) -> None:
+    path = table("id,x,y", *[f"p{n},{n % 3},{n % 2}" for n in range(12)])
+    dataset = load_dataset(load(path, "y"))
+    assert [column.name for column in dataset.fitted.columns] == ["x"]
+    assert dataset.columns[0].reason == "text with a value of its own in each row"
+    assert dataset.columns[0].encoding == "left out (data.features)"
+
+
+def test_features_come_in_the_order_asked_for(load: Load, table: WriteTable) -> None:
+    path = table("a,b,c,y", *[f"{n},{2 * n},{3 * n},{n % 2}" for n in range(8)])
+    loaded = load(path, "y", data={"features": ["c", "a"], "scale": "none"})
+    assert load_dataset(loaded).parts["train"].features[2].tolist() == [6, 2]
+
+
+def test_a_kind_can_be_said(load: Load, table: WriteTable) -> None:
+    path = table("a,y", *[f"{n % 3},{n % 2}" for n in range(8)])
+    dataset = load_dataset(load(path, "y", data={"kinds": {"a": "categorical"}}))
+    assert dataset.fitted.signature().num_dense == 3
+
+
+def test_embedded_columns_come_last_as_codes(load: Load, table: WriteTable) -> None:
+    path = table("city,x,y", *[f"c{n % 12:02},{n},{n % 2}" for n in range(24)])
+    dataset = load_dataset(load(path, "y", data={"scale": "none"}))
+    signature = dataset.fitted.signature()
+    assert [table.name for table in signature.embeddings] == ["city"]
+    assert signature.num_inputs == 2
+    assert dataset.parts["train"].features[3].tolist() == [3, 4]
+
+
+def test_rows_without_a_target_are_left_out_where_asked(load: Load, table: WriteTable) -> None:
+    path = table("x,y", "1,a", "2,", "3,b", "4,NA", "5,a", "6,b")
+    dataset = load_dataset(load(path, "y", data={"drop_missing_target": True}))
+    assert len(dataset.parts["train"]) == 4
+    assert "2 of 6 rows left out" in dataset.notes[0]
+
+
+def test_a_column_that_never_changes_is_said(load: Load, table: WriteTable) -> None:
+    path = table("x,z,y", *[f"{n},7,{n % 2}" for n in range(8)])
+    assert any("of no use: z" in note for note in load_dataset(load(path, "y")).notes)
+
+
+def test_an_array_takes_the_features_in_column_order() -> None:
+    loaded = load_config(ROOT / "configs" / "digits.yaml")
+    dataset = load_dataset(loaded)
+    assert dataset.fitted.signature().input_shape == (1, 8, 8)
+    first = pl.read_csv(ROOT / "data" / "digits.csv").drop("digit").row(0)
+    assert any((dataset.parts[part].features == first).all(axis=1).any() for part in dataset.parts)
+
+
+GOOD = ["a,b,y", *[f"{n},{'uvw'[n % 3]},{n % 2}" for n in range(20)]]
+
+
+@pytest.mark.parametrize(
+    ("lines", "data", "error", "message"),
+    [
+        (GOOD, {"target": "z"}, ConfigError, "data.target: {t} has no column 'z'"),
+        (GOOD, {"features": ["a", "bb"]}, ConfigError, "data.features[1]: {t} has no column 'bb'"),
+        (GOOD, {"kinds": {"q": "numeric"}}, ConfigError, "data.kinds.q: {t} has no column 'q'"),
+        (GOOD, {"kinds": {"y": "numeric"}}, ConfigError, "set data.task instead"),
+        (GOOD, {"split": {"column": "q"}}, ConfigError, "data.split.column: {t} has no column 'q'"),
+        (GOOD, {"split": {"column": "b"}}, DataError, "line 2: the split column 'b' says 'u'"),
+        (GOOD, {"shape": [1, 2, 2]}, ConfigError, "takes numeric features only; 'b' is not"),
+        (
+            GOOD,
+            {"shape": [3, 1], "features": ["a"]},
+            ConfigError,
+            "data.shape: [3, 1] takes 3 features, and the data has 1",
+        ),
+        (GOOD, {"kinds": {"b": "numeric"}}, DataError, "line 2: column 'b' holds 'u' where a num"),
+        (GOOD, {"path": "nowhere.csv"}, DataError, "nowhere.csv: there is no such file"),
+        (GOOD, {"path": "."}, DataError, "neither .csv nor .parquet"),
+        (GOOD[:1], {}, DataError, "{t}: no rows below the header"),
+        (GOOD[:4], {"split": {"validation": 0.4, "test": 0.4}}, DataError, "too few rows for the"),
+        (["a,y", "1,u", "2,u"], {}, DataError, "the target 'y' has one class"),
+        (["a,y", "1,u", "2,", "3,v"], {}, DataError, "{t}, line 3: the target 'y' is missing here"),
+        (["a,y", "1,", "2,"], {"drop_missing_target": True}, DataError, "missing in every row"),
+        (["a,y", "u,0", "v,1", "w,1"], {}, DataError, "no column to learn from: 'a': text with"),
+        (
+            ["a,y", "u,0", "v,1", "w,1"],
+            {"features": ["a"]},
+            ConfigError,
+            "data.features[0]: 'a' can't be used: text with a value of its own",
+        ),
+        (
+            ["a,y", *[f"{n},{n % 2}" for n in range(9)], "?,1"],
+            {},
+            DataError,
+            "{t}, line 11: column 'a' holds '?' where a number is wanted",
+        ),
+    ],
+)
+def test_data_that_does_not_fit_is_refused(
+    lines: list[str],
+    data: dict[str, object],
+    error: type[Exception],
+    message: str,
+    load: Load,
+    table: WriteTable,
+) -> None:
+    path = table(*lines)
+    settings = {"path": str(path), "target": "y", **data}
+    loaded = load(settings.pop("path"), settings.pop("target"), data=settings)
+    with pytest.raises(error) as caught:
+        load_dataset(loaded)
+    assert message.format(t=path) in str(caught.value)
+
+
+def test_the_data_that_was_made_is_made_again_byte_for_byte(tmp_path: Path) -> None:
+    from data import make
+
+    make.HERE = tmp_path
+    make.main()
+    for made in tmp_path.glob("*.csv"):
+        assert made.read_bytes() == (ROOT / "data" / made.name).read_bytes()
+    assert len(list(tmp_path.glob("*.csv"))) == 6
+
+
+def test_every_file_has_the_checksum_that_its_readme_states() -> None:
+    import hashlib
+
+    readme = (ROOT / "data" / "README.md").read_text()
+    files = list((ROOT / "data").glob("*.csv"))
+    assert len(files) == 7
+    for file in files:
+        assert hashlib.sha256(file.read_bytes()).hexdigest() in readme
