@@ -79,7 +79,7 @@ def train(
 
 def _run(loaded: LoadedConfig, prepared: Prepared, folder: RunFolder) -> Iterator[Event]:
     started = time.perf_counter()
-    trainer = _build_trainer(prepared)
+    trainer = build_trainer(prepared)
     rows = {
         name: to_rows(part, prepared.placement.device)
         for name, part in prepared.dataset.parts.items()
@@ -128,7 +128,8 @@ def _memory_explained(prepared: Prepared) -> Iterator[None]:
         ) from None
 
 
-def _build_trainer(prepared: Prepared) -> Trainer:
+def build_trainer(prepared: Prepared) -> Trainer:
+    """Build what a run is made of, its network on its device."""
     config, target = prepared.config, prepared.dataset.fitted.target
     device, settings = prepared.placement.device, config.training
     network = build_network(prepared.plan, seed=config.seed).to(device)
