@@ -57,9 +57,7 @@ def dlcli(capfd: pytest.CaptureFixture[str]) -> Command:
 def write_config(tmp_path: Path) -> WriteConfig:
     """Write a config: a small one on the file given, with keys replaced by the ones given."""
 
-    def write(
-        file: Path | str, target: str, /, name: str = "config.yaml", **sections: Any
-    ) -> Path:
+    def write(file: Path | str, target: str, /, name: str = "config.yaml", **sections: Any) -> Path:
         config = {
             "data": {"path": str(file), "target": target, **sections.pop("data", {})},
             "model": {"layers": [{"type": "dense"}]},

@@ -14,6 +14,8 @@ from dlcli.config.objectives import (
     MeanSquaredError,
 )
 from dlcli.data.signature import Signature
+from dlcli.data.target import ClassTarget, FittedTarget
+from dlcli.errors import suggest
 
 _LOSSES: dict[Task, tuple[str, ...]] = {
     "binary": ("binary_cross_entropy", "cross_entropy"),
@@ -22,8 +24,8 @@ _LOSSES: dict[Task, tuple[str, ...]] = {
 }
 
 
-def choose_loss(loaded: LoadedConfig, task: Task) -> Loss:
-    """Return the config's loss, or the task's own; ConfigError where the two don't fit."""
+def choose_loss(loaded: LoadedConfig, task: Task, target: FittedTarget) -> Loss:
+    """Return the config's loss, or the task's own; ConfigError where it doesn't fit the target."""
     loss = loaded.config.loss
     if loss is None:
         match task:
@@ -42,6 +44,15 @@ def choose_loss(loaded: LoadedConfig, task: Task) -> Loss:
             f"{loss.type} is no loss for a {task} target; use {' or '.join(_LOSSES[task])}, or "
             f"set data.task: {fitting} if that is what the target is",
         )
+    weights = getattr(loss, "class_weights", None)
+    if isinstance(target, ClassTarget) and isinstance(weights, dict):
+        for name in weights:
+            if name not in target.classes:
+                raise loaded.error(
+                    ("loss", "class_weights", name),
+                    f"there is no class '{name}'{suggest(name, target.classes)}; the classes: "
+                    f"{', '.join(target.classes)}",
+                )
     return loss
 
 

@@ -34,7 +34,7 @@ def prepare(loaded: LoadedConfig) -> Prepared:
     """
     placement = choose_placement(loaded.config.training.device, loaded.config.training.precision)
     dataset = load_dataset(loaded)
-    loss = choose_loss(loaded, dataset.task)
+    loss = choose_loss(loaded, dataset.task, dataset.fitted.target)
     refuse_double_activation(loaded, loss)
     signature = dataset.fitted.signature()
     try:

@@ -17,7 +17,6 @@ from dlcli.config.objectives import (
     MeanSquaredError,
 )
 from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
-from dlcli.errors import ConfigError, suggest
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Objective:
 
 
 def build_objective(loss: Loss, target: FittedTarget, device: torch.device) -> Objective:
-    """Build for a target; ConfigError where the class weights name no class of it."""
+    """Build for a target; class weights come to its device."""
     if not isinstance(target, ClassTarget) or not isinstance(
         loss, BinaryCrossEntropy | CrossEntropy
     ):
@@ -80,10 +79,4 @@ def loss_unit(loss: Loss, target: FittedTarget) -> float:
 def _class_weights(weights: ClassWeights, target: ClassTarget) -> list[float]:
     if weights == "balanced":
         return [sum(target.counts) / (len(target.counts) * count) for count in target.counts]
-    unknown = [name for name in weights if name not in target.classes]
-    if unknown:
-        raise ConfigError(
-            f"loss.class_weights: there is no class '{unknown[0]}'"
-            f"{suggest(unknown[0], target.classes)}; the classes: {', '.join(target.classes)}"
-        )
     return [weights.get(name, 1.0) for name in target.classes]

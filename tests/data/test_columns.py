@@ -170,7 +170,7 @@ class TestDatetime:
         )
 
     def test_what_is_no_date_is_refused(self) -> None:
-        with pytest.raises(DataError, match="holds '31.1.2024' where a date such as"):
+        with pytest.raises(DataError, match=r"holds '31\.1\.2024' where a date such as"):
             fit("datetime", table("31.1.2024"))
 
 

@@ -83,5 +83,5 @@ def test_what_cannot_be_learned_is_refused(task: Task, cells: list[str], message
 
 def test_a_class_that_training_lacks_is_refused_with_its_line() -> None:
     target = fit("binary", table("a", "b", "a"))
-    with pytest.raises(DataError, match="f.csv, line 3: the class 'c' of 'y' is not among"):
+    with pytest.raises(DataError, match=r"f\.csv, line 3: the class 'c' of 'y' is not among"):
         encode_target(target, table("a", "c"), ())

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from dlcli.config import LoadedConfig
 from dlcli.config.objectives import Loss
 from dlcli.data.target import ClassTarget, NumberTarget
-from dlcli.errors import ConfigError
 from dlcli.model.builder import build_network
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.train import build_trainer
@@ -87,7 +86,7 @@ def test_a_straight_line_of_pytorch_ends_with_the_same_bits(
             rows = order[start : start + batch_size]
             straight.zero_grad()
             loss = F.cross_entropy(model(x[rows]), y[rows])
-            loss.backward()
+            torch.autograd.backward(loss)
             straight.step()
 
     trained, expected = network.state_dict(), model.state_dict()
@@ -96,7 +95,9 @@ def test_a_straight_line_of_pytorch_ends_with_the_same_bits(
     assert not any(torch.equal(trained[key], fresh[key]) for key in expected)
 
 
-def weights_after(load: Load, file: Path, training: dict[str, Any], **sections: Any) -> torch.Tensor:
+def weights_after(
+    load: Load, file: Path, training: dict[str, Any], **sections: Any
+) -> torch.Tensor:
     loaded = load(
         file,
         "species",
@@ -205,7 +206,9 @@ def batch(target: ClassTarget | NumberTarget, loss: Loss) -> tuple[torch.Tensor,
 
 
 @pytest.mark.parametrize(("spec", "target"), LOSSES)
-def test_every_loss_has_the_gradient_of_finite_differences(spec: dict[str, Any], target: Any) -> None:
+def test_every_loss_has_the_gradient_of_finite_differences(
+    spec: dict[str, Any], target: Any
+) -> None:
     objective = build_objective(loss_of(spec), target, CPU)
     outputs, targets = batch(target, objective.loss)
     assert torch.autograd.gradcheck(lambda x: objective(x, targets), (outputs.requires_grad_(),))
@@ -248,12 +251,6 @@ def test_balanced_weights_give_every_class_the_same_sum() -> None:
     weights = build_objective(loss_of(spec), CLASSES, CPU).class_weights
     assert weights is not None
     assert torch.allclose(weights * torch.tensor([1, 2, 5]), torch.full((3,), 8 / 3))
-
-
-def test_a_weight_for_no_class_is_refused() -> None:
-    spec = {"type": "cross_entropy", "class_weights": {"bb": 3.0}}
-    with pytest.raises(ConfigError, match="there is no class 'bb'; did you mean 'b'?"):
-        build_objective(loss_of(spec), CLASSES, CPU)
 
 
 @pytest.mark.parametrize(("name", "unit"), [("mse", 16.0), ("mae", 4.0), ("huber", 16.0)])

@@ -1,0 +1,263 @@
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.conftest import ROOT, Command, WriteConfig
+
+CONFIGS = ROOT / "configs"
+WriteTable = Callable[..., Path]
+
+
+@pytest.fixture
+def run(dlcli: Command) -> Path:
+    outcome = dlcli("train", CONFIGS / "penguins.yaml", "--run-dir", "run", "--set", "seed=3")
+    assert outcome.code == 0, outcome.err
+    return Path("run")
+
+
+def test_rows_come_back_as_they_were_with_predictions(
+    run: Path, dlcli: Command, penguins: Path
+) -> None:
+    outcome = dlcli("predict", run, penguins)
+    assert outcome.code == 0
+    assert "344 rows predicted, to standard output" in outcome.err
+    answered = pl.read_csv(io.StringIO(outcome.out), infer_schema=False)
+    asked = pl.read_csv(penguins, infer_schema=False)
+    assert answered.select(asked.columns).equals(asked)
+    names = ["Adelie", "Chinstrap", "Gentoo"]
+    added = ["prediction", *[f"probability_{name}" for name in names]]
+    assert answered.columns == [*asked.columns, *added]
+    probabilities = answered.select(added[1:]).cast(pl.Float64).to_numpy()
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    assert [names[best] for best in probabilities.argmax(axis=1)] == answered[
+        "prediction"
+    ].to_list()
+
+
+def test_predictions_are_the_probabilities_that_evaluate_scored(
+    run: Path, dlcli: Command, penguins: Path
+) -> None:
+    figures = dlcli("evaluate", run, penguins, "--json").json["data"]
+    dlcli("predict", run, penguins, "-o", "out.csv")
+    answered = pl.read_csv("out.csv")
+    own = np.array([row[f"probability_{row['species']}"] for row in answered.to_dicts()])
+    assert -np.log(own).mean() == pytest.approx(figures["loss"], rel=1e-5)
+    right = (answered["prediction"] == answered["species"]).mean()
+    assert right == pytest.approx(figures["accuracy"])
+
+
+def test_evaluate_gives_the_figures_of_the_summary(run: Path, dlcli: Command) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    assert dlcli("evaluate", run, "--json").json == {
+        name: summary[name] for name in ("validation", "test")
+    }
+    assert dlcli("evaluate", run / "best.safetensors", "--json").json["test"] == summary["test"]
+    assert "accuracy" in dlcli("evaluate", run).out
+
+
+def test_a_number_is_predicted_in_its_own_units(dlcli: Command) -> None:
+    dlcli("train", CONFIGS / "final_grade.yaml", "--run-dir", "r")
+    dlcli("predict", "r", ROOT / "data" / "final_grade.csv", "-o", "out.parquet")
+    answered = pl.read_parquet("out.parquet").with_columns(pl.col("grade").cast(pl.Float64))
+    figures = dlcli("evaluate", "r", ROOT / "data" / "final_grade.csv", "--json").json["data"]
+    errors = (answered["prediction"] - answered["grade"]).to_numpy()
+    assert (errors**2).mean() == pytest.approx(figures["loss"], rel=1e-5)
+    assert np.sqrt((errors**2).mean()) == pytest.approx(figures["rmse"], rel=1e-5)
+    assert np.abs(errors).mean() < 6
+
+
+def test_csv_and_parquet_give_the_same_answers_both_ways(
+    run: Path, dlcli: Command, penguins: Path
+) -> None:
+    typed = pl.read_csv(penguins, null_values="NA")
+    typed.write_parquet("typed.parquet")
+    for source, out in ((penguins, "a.csv"), ("typed.parquet", "b.parquet")):
+        assert dlcli("predict", run, source, "-o", out).code == 0
+    ours, theirs = pl.read_csv("a.csv"), pl.read_parquet("b.parquet")
+    assert theirs.select(typed.columns).equals(typed)
+    for name in ("probability_Adelie", "probability_Gentoo"):
+        assert np.allclose(ours[name], theirs[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_training_on_either_format_gives_the_same_network(
+    file_format: str, dlcli: Command, penguins: Path, write_config: WriteConfig
+) -> None:
+    typed = pl.read_csv(penguins, null_values="NA")
+    typed.write_parquet("penguins.parquet")
+    typed.write_csv("penguins.csv", null_value="NA")
+    config = write_config(f"penguins.{file_format}", "species")
+    assert dlcli("train", config, "--run-dir", "r").code == 0
+    dlcli("predict", "r", penguins, "-o", "out.csv")
+    answered = pl.read_csv("out.csv")["probability_Adelie"].to_numpy()
+    config = write_config(penguins, "species")
+    dlcli("train", config, "--run-dir", "original")
+    dlcli("predict", "original", penguins, "-o", "original.csv")
+    assert np.allclose(answered, pl.read_csv("original.csv")["probability_Adelie"])
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_standard_input_and_output(
+    file_format: str, run: Path, dlcli: Command, penguins: Path
+) -> None:
+    sent = penguins.read_bytes()
+    if file_format == "parquet":
+        buffer = io.BytesIO()
+        pl.read_csv(penguins, null_values="NA").write_parquet(buffer)
+        sent = buffer.getvalue()
+    piped = subprocess.run(
+        [sys.executable, "-m", "dlcli", "predict", str(run), "-"],
+        input=sent,
+        capture_output=True,
+        check=True,
+    )
+    dlcli("predict", run, penguins, "-o", "out.csv")
+    ours = pl.read_csv(piped.stdout)["probability_Adelie"]
+    assert np.allclose(ours, pl.read_csv("out.csv")["probability_Adelie"])
+
+
+def test_what_training_never_saw_is_answered_and_said(run: Path, dlcli: Command) -> None:
+    Path("new.csv").write_text(
+        "island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n"
+        "Atlantis,40,18,190,3500,male,NA\nAtlantis,40,18,190,3500,male,2007\n"
+    )
+    outcome = dlcli("predict", run, "new.csv")
+    assert outcome.code == 0
+    assert "column 'island': 2 values that training never saw" in outcome.err
+    assert "column 'year': 1 missing, none in training" in outcome.err
+    assert "new.csv, line 2" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("island,sex\nDream,male\n", 3, "new.csv: no column 'bill_length_mm'"),
+        ("prediction\n1\n", 3, "no column 'island'"),
+        ("", 3, "the file is empty"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused_and_no_file_is_left(
+    text: str, code: int, message: str, run: Path, dlcli: Command
+) -> None:
+    Path("new.csv").write_text(text)
+    outcome = dlcli("predict", run, "new.csv", "-o", "out.csv")
+    assert outcome.code == code
+    assert message in outcome.err
+    assert sorted(path.name for path in Path().iterdir()) == ["new.csv", "run"]
+
+
+@pytest.mark.parametrize("out", ["out.csv", "out.parquet"])
+def test_a_bad_cell_far_into_the_file_leaves_no_half_written_file(
+    out: str, run: Path, dlcli: Command, penguins: Path
+) -> None:
+    header, *rows = penguins.read_text().splitlines()
+    Path("long.csv").write_text(
+        "\n".join([header, *(rows * 600)]) + "\nAdelie,Dream,x,1,1,1,male,1\n"
+    )
+    outcome = dlcli("predict", run, "long.csv", "-o", out)
+    assert outcome.code == 3
+    assert "long.csv, line 206402: column 'bill_length_mm' holds 'x'" in outcome.err
+    assert sorted(path.name for path in Path().iterdir()) == ["long.csv", "run"]
+
+
+def test_other_refusals(run: Path, dlcli: Command, penguins: Path) -> None:
+    assert dlcli("predict", "nowhere", penguins).code == 4
+    assert dlcli("predict", run, "nowhere.csv").code == 3
+    assert dlcli("predict", run, penguins, "-o", "out.xlsx").code == 2
+    assert dlcli("predict", run, penguins, "-o", "no/such/folder.csv").code == 7
+    assert dlcli("predict", run, penguins, "--set", "seed=1").code == 2
+    dlcli("predict", run, penguins, "-o", "once.csv")
+    outcome = dlcli("predict", run, "once.csv")
+    assert outcome.code == 3
+    assert "has a column 'prediction' already" in outcome.err
+    assert dlcli("evaluate", run, "once.csv", "--json").code == 0
+
+
+def test_the_folder_above_the_runs_is_answered_with_a_run(dlcli: Command, penguins: Path) -> None:
+    dlcli("train", CONFIGS / "penguins.yaml", "--set", "training.epochs=1")
+    outcome = dlcli("predict", "runs/penguins", penguins)
+    assert outcome.code == 4
+    assert "did you mean runs/penguins/001?" in outcome.err
+
+
+def test_evaluate_refuses_data_that_has_changed_since(dlcli: Command, penguins: Path) -> None:
+    Path("mine.csv").write_bytes(penguins.read_bytes())
+    Path("c.yaml").write_text(
+        (CONFIGS / "penguins.yaml").read_text().replace("../data/penguins", "mine")
+    )
+    assert dlcli("train", "c.yaml", "--run-dir", "r", "--set", "training.epochs=1").code == 0
+    Path("mine.csv").write_bytes(penguins.read_bytes().replace(b"39.1", b"39.2"))
+    outcome = dlcli("evaluate", "r")
+    assert outcome.code == 3
+    assert "mine.csv: changed since the run was trained" in outcome.err
+
+
+class TestUntrained:
+    def test_the_lectures_perceptron_gives_sigmoid_of_minus_6(self, dlcli: Command) -> None:
+        Path("point.csv").write_text("x1,x2\n-1,2\n")
+        config = CONFIGS / "lecture" / "02_worked_example.yaml"
+        outcome = dlcli("predict", config, "point.csv", "--untrained")
+        answered = pl.read_csv(io.StringIO(outcome.out))
+        assert answered["probability_1"][0] == pytest.approx(1 / (1 + np.exp(6)), rel=1e-6)
+        assert answered["prediction"][0] == 0
+
+    def test_it_is_the_network_before_its_first_step(self, dlcli: Command) -> None:
+        Path("point.csv").write_text("lectures,hours\n4,5\n")
+        config = CONFIGS / "lecture" / "07_pass_class.yaml"
+        first, again, other = (
+            dlcli("predict", config, "point.csv", "--untrained", "--set", f"seed={seed}").out
+            for seed in (0, 0, 1)
+        )
+        assert first == again != other
+
+
+def test_labels_keep_their_type_in_parquet(
+    dlcli: Command, table: WriteTable, write_config: WriteConfig
+) -> None:
+    for labels, dtype in ((["3", "11"], pl.Int64), (["True", "False"], pl.Boolean)):
+        path = table("x,y", *[f"{n},{labels[n % 2]}" for n in range(12)])
+        dlcli("train", write_config(path, "y"), "--run-dir", f"run_{labels[0]}")
+        dlcli("predict", f"run_{labels[0]}", path, "-o", "out.parquet")
+        answered = pl.read_parquet("out.parquet")
+        assert answered["prediction"].dtype == dtype
+        assert answered.columns[-2:] == [f"probability_{label}" for label in (
+            ["3", "11"] if dtype == pl.Int64 else ["false", "true"])]  # fmt: skip
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from dlcli.runs.predict import predict, trained_predictor
+predictor = trained_predictor(Path("run"))
+for name in sys.argv[1:]:
+    predict(predictor, Path(name), Path("out" + Path(name).suffix))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_the_memory_of_predict_does_not_grow_with_the_file(
+    file_format: str, penguins: Path
+) -> None:
+    frame = pl.read_csv(penguins, infer_schema=False)
+    for name, copies in (("small", 4_000), ("large", 12_000)):
+        rows = pl.concat([frame] * copies)
+        if file_format == "csv":
+            rows.write_csv(f"{name}.csv")
+        else:
+            rows.write_parquet(f"{name}.parquet", row_group_size=65_536)
+    files = [f"{name}.{file_format}" for name in ("small", "large")]
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE, *files], capture_output=True, text=True, check=True
+    )
+    small, large = (int(line) for line in measured.stdout.split())
+    # In kilobytes. The rows added, 2.75 million, would take a gigabyte; buffers take their share.
+    assert large - small < 100_000

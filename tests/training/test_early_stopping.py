@@ -1,0 +1,61 @@
+from collections.abc import Sequence
+
+import pytest
+
+from dlcli.config.training import EarlyStopping, Metric
+from dlcli.training.early_stopping import Watch
+
+
+def watch(values: Sequence[float | None], metric: Metric = "loss", **options: float) -> Watch:
+    """Observe values until patience is used up."""
+    followed = Watch.of(EarlyStopping.model_validate({"metric": metric, **options}))
+    for epoch, value in enumerate(values, start=1):
+        followed.observe(epoch, value)
+        if followed.is_over:
+            break
+    return followed
+
+
+def test_it_stops_after_patience_epochs_without_a_better_figure() -> None:
+    followed = watch([3.0, 2.0, 2.5, 2.4, 1.0], patience=2)
+    assert (followed.is_over, followed.best_epoch, followed.best) == (True, 2, 2.0)
+
+
+def test_a_better_figure_starts_the_waiting_anew() -> None:
+    assert not watch([3.0, 2.0, 2.5, 1.9, 2.5], patience=2).is_over
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "r2"])
+def test_larger_is_better_for_scores(metric: Metric) -> None:
+    followed = watch([0.5, 0.7, 0.6], metric, patience=5)
+    assert (followed.best_epoch, followed.best) == (2, 0.7)
+
+
+@pytest.mark.parametrize("metric", ["loss", "rmse", "mae"])
+def test_smaller_is_better_for_errors(metric: Metric) -> None:
+    assert watch([0.5, 0.7, 0.4], metric, patience=5).best_epoch == 3
+
+
+def test_of_equal_figures_the_first_is_the_best() -> None:
+    assert watch([1.0, 1.0, 1.0], patience=5).best_epoch == 1
+
+
+def test_a_gain_within_min_delta_is_kept_but_does_not_end_the_waiting() -> None:
+    followed = watch([1.0, 0.95, 0.92, 0.91], patience=3, min_delta=0.1)
+    assert (followed.is_over, followed.best_epoch) == (True, 4)
+
+
+def test_slow_gains_that_add_up_to_min_delta_count() -> None:
+    assert not watch([1.0, 0.95, 0.89, 0.85, 0.78], patience=3, min_delta=0.1).is_over
+
+
+def test_a_figure_without_a_value_is_no_better() -> None:
+    followed = watch([None, float("nan"), 0.6], "roc_auc", patience=5)
+    assert followed.best_epoch == 3
+
+
+def test_without_early_stopping_it_never_stops() -> None:
+    followed = Watch.of(None)
+    for epoch in range(1, 100):
+        followed.observe(epoch, 1.0)
+    assert not followed.is_over
