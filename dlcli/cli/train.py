@@ -46,11 +46,13 @@ def train_command(
     """Train a network and judge it on rows that it has not seen."""
     from dlcli.config import load_config
     from dlcli.runs.assertions import check_assertion, parse_assertion
-    from dlcli.runs.train import train
 
     assertions = [parse_assertion(text) for text in asserted or []]
+    loaded = load_config(config, overrides)
+    from dlcli.runs.train import train  # here, as it imports torch: a bad config is told at once
+
     console = open_console(to_stderr=as_json)
-    events = train(load_config(config, overrides), run_dir=run_dir, smoke=smoke)
+    events = train(loaded, run_dir=run_dir, smoke=smoke)
     finished = _follow(console, events, smoke=smoke)
     summary = finished.summary
     if as_json:

@@ -1,0 +1,36 @@
+"""Run every check, all of them even when one fails: `python -m tests.check`."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+CHECKS = {
+    "format": [BIN / "ruff", "format", "--check", "."],
+    "lint": [BIN / "ruff", "check", "."],
+    "types": [BIN / "mypy"],
+    "import layers": [BIN / "lint-imports"],
+    "tests and docs": [BIN / "coverage", "run", "-m", "pytest"],
+    "coverage": [BIN / "coverage", "report", "--skip-covered", "--fail-under=95"],
+}
+
+
+def main() -> int:
+    """Run the checks; return 1 where one failed."""
+    failed = []
+    for name, command in CHECKS.items():
+        print(f"== {name}: {' '.join(map(str, [Path(command[0]).name, *command[1:]]))}", flush=True)
+        started = time.perf_counter()
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        print(f"== {name}: {'failed' if code else 'fine'}, {time.perf_counter() - started:.0f} s\n")
+        if code:
+            failed.append(name)
+    print(f"failed: {', '.join(failed)}" if failed else "every check is fine")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

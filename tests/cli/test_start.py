@@ -1,0 +1,46 @@
+"""What starts, starts light."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import Command
+
+HEAVY = ("torch", "sklearn", "scipy")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["train", "--help"], ["train", "nowhere.yaml"]]
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> None:
+    code = (
+        "import sys; from dlcli.cli.app import run; run(sys.argv[1:]); "
+        f"sys.exit(any(name in sys.modules for name in {HEAVY}))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, check=False
+    )
+    assert result.returncode == 0
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+def test_every_help_has_an_example(command: str, dlcli: Command) -> None:
+    outcome = dlcli(command, "--help")
+    assert outcome.code == 0
+    assert f"Example: dlcli {command}" in outcome.out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["trian"], ["train"], ["train", "a.yaml", "--sed", "x"], ["predict", "run"]]
+)
+def test_a_wrong_command_line_has_exit_code_2(arguments: list[str], dlcli: Command) -> None:
+    assert dlcli(*arguments).code == 2
+
+
+def test_a_config_that_is_not_there_has_exit_code_2(dlcli: Command) -> None:
+    outcome = dlcli("train", "nowhere.yaml")
+    assert outcome.code == 2
+    assert (
+        outcome.err == "dlcli: nowhere.yaml: cannot read this config: No such file or directory\n"
+    )

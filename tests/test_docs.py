@@ -1,0 +1,110 @@
+"""What README.md and docs/ show is run, and must print what they say."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@dataclass
+class Example:
+    """A command of a page and the lines that it must print; `…` stands for anything."""
+
+    command: str
+    printed: list[str] = field(default_factory=list)
+
+
+def examples(page: Path) -> list[Example]:
+    found: list[Example] = []
+    for block in re.findall(
+        r"^```console\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    ):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append(Example(line.removeprefix("$ ")))
+            else:
+                found[-1].printed.append(line)
+    return found
+
+
+def as_pattern(printed: list[str]) -> str:
+    lines = [
+        r"(.*\n)*?" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + r"[ ]*\n"
+        for line in printed
+    ]
+    return "".join(lines)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if examples(page)], ids=lambda page: page.name
+)
+def test_examples_print_what_the_page_says(page: Path, tmp_path: Path) -> None:
+    for folder in ("configs", "data"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for example in examples(page):
+        result = subprocess.run(
+            ["bash", "-c", example.command],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        printed = result.stdout + result.stderr
+        assert "Traceback" not in printed
+        assert re.fullmatch(as_pattern(example.printed), printed), f"{example.command}\n{printed}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+def test_the_architecture_has_a_line_for_each_module() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    modules = {
+        path.relative_to(ROOT / "dlcli").as_posix()
+        for path in (ROOT / "dlcli").rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    described = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert described == modules
+
+
+def test_ci_runs_the_readmes_second_command() -> None:
+    commands = re.findall(
+        r"^```sh\n(.*?)\n```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert len(commands) == 2
+    assert all("\n" not in command for command in commands)
+    assert "grep -F \"'.[dev]'\" README.md" in (ROOT / ".ci" / "run").read_text()
+    assert ["'.[dev]'" in command for command in commands] == [False, True]
+
+
+def test_each_shipped_config_says_how_it_is_used() -> None:
+    for config in (ROOT / "configs").glob("*.yaml"):
+        assert f"#   dlcli train configs/{config.name}" in config.read_text()
+    for config in (ROOT / "configs" / "lecture").glob("*.yaml"):
+        assert "Look for" in config.read_text()
+
+
+def test_constraints_pin_every_dependency() -> None:
+    text = (ROOT / "constraints.txt").read_text()
+    names = {line.partition("==")[0].lower() for line in text.splitlines() if "==" in line}
+    project = (ROOT / "pyproject.toml").read_text()
+    listed = re.findall(r'^    "([a-z-]+)[>"]', project, re.MULTILINE)
+    assert len(listed) > 12
+    assert set(listed) <= names
+    assert "+" not in text
