@@ -6,15 +6,15 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-BIN = Path(sys.executable).parent
+BIN = str(Path(sys.executable).parent) + "/"
 
-CHECKS = {
-    "format": [BIN / "ruff", "format", "--check", "."],
-    "lint": [BIN / "ruff", "check", "."],
-    "types": [BIN / "mypy"],
-    "import layers": [BIN / "lint-imports"],
-    "tests and docs": [BIN / "coverage", "run", "-m", "pytest"],
-    "coverage": [BIN / "coverage", "report", "--skip-covered", "--fail-under=95"],
+CHECKS: dict[str, list[str]] = {
+    "format": [BIN + "ruff", "format", "--check", "."],
+    "lint": [BIN + "ruff", "check", "."],
+    "types": [BIN + "mypy"],
+    "import layers": [BIN + "lint-imports"],
+    "tests and docs": [BIN + "coverage", "run", "-m", "pytest"],
+    "coverage": [BIN + "coverage", "report", "--skip-covered", "--fail-under=95"],
 }
 
 
@@ -22,7 +22,7 @@ def main() -> int:
     """Run the checks; return 1 where one failed."""
     failed = []
     for name, command in CHECKS.items():
-        print(f"== {name}: {' '.join(map(str, [Path(command[0]).name, *command[1:]]))}", flush=True)
+        print(f"== {name}: {Path(command[0]).name} {' '.join(command[1:])}", flush=True)
         started = time.perf_counter()
         code = subprocess.run(command, cwd=ROOT, check=False).returncode
         print(f"== {name}: {'failed' if code else 'fine'}, {time.perf_counter() - started:.0f} s\n")
