@@ -14,6 +14,7 @@ CHECKS: dict[str, list[str]] = {
     "types": [BIN + "mypy"],
     "import layers": [BIN + "lint-imports"],
     "tests and docs": [BIN + "coverage", "run", "-m", "pytest"],
+    "coverage's parts": [BIN + "coverage", "combine", "--quiet"],
     "coverage": [BIN + "coverage", "report", "--skip-covered", "--fail-under=95"],
 }
 

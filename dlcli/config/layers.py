@@ -220,7 +220,7 @@ class Residual(Section):
     activation: Activation | None = Field(None, description="applied to the sum")
 
 
-Layer = Annotated[
+SingleLayer = (
     Dense
     | ActivationLayer
     | Dropout
@@ -235,9 +235,8 @@ Layer = Annotated[
     | GlobalAvgPool
     | BatchNorm
     | LayerNorm
-    | Residual,
-    Field(discriminator="type"),
-]
+)
+Layer = Annotated[SingleLayer | Residual, Field(discriminator="type")]
 
 
 class ModelConfig(Section):

@@ -105,7 +105,9 @@ def _plan_layer(layer: Layer, shape: Shape) -> PlannedLayer:
             inner = _plan(layer.layers, shape)
         except ShapeError as error:
             raise ShapeError(str(error), ("layers", *error.path)) from None
-    after = inner[-1].output_shape if inner else output_shape(layer, shape)
+        after = inner[-1].output_shape
+    else:
+        after = output_shape(layer, shape)
     if isinstance(layer, Dense | Conv1d | Conv2d):
         _check_initial(layer, shape)
     return PlannedLayer(layer, shape, after, _num_parameters(layer, shape, after, inner), inner)

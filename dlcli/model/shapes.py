@@ -18,12 +18,11 @@ from dlcli.config.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool,
-    Layer,
     LayerNorm,
     MaxPool1d,
     MaxPool2d,
     Reshape,
-    Residual,
+    SingleLayer,
 )
 
 Shape = tuple[int, ...]
@@ -38,17 +37,15 @@ class ShapeError(Exception):
         self.path = path
 
 
-def output_shape(layer: Layer, shape: Shape) -> Shape:
-    """Return what comes out of a layer whose `units` are known."""
+def output_shape(layer: SingleLayer, shape: Shape) -> Shape:
+    """Return what comes out of one layer whose `units` are known."""
     match layer:
         case Dense():
             hint = "; put {type: flatten} in front" if len(shape) > 1 else ""
             _want(shape, 1, hint)
             assert layer.units is not None, "plan_layers fills units in"
             return (layer.units,)
-        case ActivationLayer() | Dropout() | LayerNorm():
-            return shape
-        case BatchNorm():
+        case ActivationLayer() | Dropout() | BatchNorm() | LayerNorm():
             return shape
         case Flatten():
             return (math.prod(shape),)
@@ -67,13 +64,6 @@ def output_shape(layer: Layer, shape: Shape) -> Shape:
             if len(shape) < 2:
                 raise ShapeError(f"gets {list(shape)} and wants {_AXES[2]} or {_AXES[3]}")
             return shape[:1]
-        case Residual():
-            for index, inner in enumerate(layer.layers):
-                try:
-                    shape = output_shape(inner, shape)
-                except ShapeError as error:
-                    raise ShapeError(str(error), ("layers", index, *error.path)) from None
-            return shape
         case _:
             assert_never(layer)
 

@@ -1,5 +1,8 @@
+import contextlib
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -90,6 +93,27 @@ def test_without_a_terminal_each_epoch_is_a_plain_line(dlcli: Command) -> None:
     assert len(lines) == 3
     assert "validation loss" in lines[0]
     assert "\x1b" not in outcome.out
+
+
+def test_on_a_terminal_a_bar_with_the_figures_is_redrawn_in_place() -> None:
+    leader, follower = pty.openpty()
+    overrides = ["--set", "training.epochs=60", "--set", "training.early_stopping=null"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlcli", "train", str(CONFIGS / "moons.yaml"), *overrides],
+        stdout=follower,
+        env={**os.environ, "COLUMNS": "90", "TERM": "xterm-256color"},
+    )
+    os.close(follower)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+        while block := os.read(leader, 65536):
+            shown += block
+    os.close(leader)
+    assert process.wait(timeout=60) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert re.search(r"epoch 60/60 ━+ [\d,]+ rows/s, at most 0:00:00 left", text)
+    assert re.search(r"train loss .* validation loss .* accuracy .* best: epoch \d+", text)
+    assert b"\x1b[1A" in shown  # up one line, to write over it
 
 
 def test_what_was_inferred_is_said_with_its_key(dlcli: Command) -> None:
