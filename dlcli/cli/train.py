@@ -111,7 +111,8 @@ def _show_end(console: Console, started: "Started", finished: "Finished", *, smo
         assert target.kind == "classes"
         show_confusion(console, matrix, target.classes)
     if smoke:
-        console.print("every stage ran; nothing was left behind")
+        whole = summary["stop_reason"] not in _SIGNAL_EXITS
+        console.print(f"{'every stage ran' if whole else 'stopped'}; nothing was left behind")
         return
     data = shlex.quote(os.path.normpath(finished.data))
     console.print(f"run: {folder}", markup=False, soft_wrap=True)

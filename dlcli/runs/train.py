@@ -77,22 +77,30 @@ def train(
             shutil.rmtree(folder.path)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """A run that has begun."""
+
+    prepared: Prepared
+    trainer: Trainer
+    rows: dict[str, Rows]  # of each part, on the device
+    folder: RunFolder
+    started: float
+
+
 def _run(loaded: LoadedConfig, prepared: Prepared, folder: RunFolder) -> Iterator[Event]:
-    started = time.perf_counter()
-    trainer = build_trainer(prepared)
-    rows = {
-        name: to_rows(part, prepared.placement.device)
-        for name, part in prepared.dataset.parts.items()
-    }
+    device = prepared.placement.device
+    rows = {name: to_rows(part, device) for name, part in prepared.dataset.parts.items()}
+    run = _Run(prepared, build_trainer(prepared), rows, folder, time.perf_counter())
     write_config(folder, prepared.config, loaded.folder)
     yield Started(prepared, folder)
     last: EpochResult | None = None
     with stop_signals() as asked_to_stop:
         try:
-            for event in fit(trainer, rows["train"], rows.get("validation")):
+            for event in fit(run.trainer, rows["train"], rows.get("validation")):
                 if isinstance(event, EpochResult):
                     last = event
-                    _save(folder, prepared, trainer, event.epoch, is_best=event.is_best)
+                    _save(run, event.epoch, is_best=event.is_best)
                     _append_metrics(folder, event)
                 yield event
                 if asked_to_stop():
@@ -100,14 +108,14 @@ def _run(loaded: LoadedConfig, prepared: Prepared, folder: RunFolder) -> Iterato
         except DivergedError as error:
             if last is None:
                 raise
-            _finish(folder, prepared, trainer, rows, last, "diverged", started)
+            _finish(run, last, "diverged")
             raise DivergedError(
                 f"{error}. The weights of the best epoch, {last.best_epoch}, are in {folder.best}"
             ) from None
         if last is None:  # stopped inside of the first epoch: what there is, is saved
-            _save(folder, prepared, trainer, 0, is_best=True)
+            _save(run, 0, is_best=True)
         reason = asked_to_stop() or (last.stop_reason if last else None) or "epochs"
-        summary = _finish(folder, prepared, trainer, rows, last, reason, started)
+        summary = _finish(run, last, reason)
         yield Finished(summary, folder, loaded.folder / prepared.config.data.path)
 
 
@@ -166,17 +174,15 @@ def _thin_out(part: Part, num_rows: int) -> Part:
     return Part(part.features[rows], part.targets[rows])
 
 
-def _save(
-    folder: RunFolder, prepared: Prepared, trainer: Trainer, epoch: int, *, is_best: bool
-) -> None:
+def _save(run: _Run, epoch: int, *, is_best: bool) -> None:
     checkpoint = Checkpoint(
-        config=prepared.config,
-        fitted=prepared.dataset.fitted,
+        config=run.prepared.config,
+        fitted=run.prepared.dataset.fitted,
         epoch=epoch,
-        checksums=prepared.dataset.checksums,
-        weights=trainer.network.state_dict(),
+        checksums=run.prepared.dataset.checksums,
+        weights=run.trainer.network.state_dict(),
     )
-    for path in (folder.last, folder.best) if is_best else (folder.last,):
+    for path in (run.folder.last, run.folder.best) if is_best else (run.folder.last,):
         save_checkpoint(path, checkpoint)
 
 
@@ -196,34 +202,25 @@ def _append_metrics(folder: RunFolder, result: EpochResult) -> None:
         raise StorageError(f"{folder.metrics}: cannot write it: {error.strerror}") from None
 
 
-def _finish(
-    folder: RunFolder,
-    prepared: Prepared,
-    trainer: Trainer,
-    rows: dict[str, Rows],
-    last: EpochResult | None,
-    reason: StopReason,
-    started: float,
-) -> dict[str, Any]:
+def _finish(run: _Run, last: EpochResult | None, reason: StopReason) -> dict[str, Any]:
     """Write the summary, its figures those of the best weights as they stand in the file.
 
     The test rows are looked at here and nowhere else, and only when training came to its end.
     """
-    checkpoint = load_checkpoint(folder.best)
-    load_weights(trainer.network, checkpoint, folder.best)
+    prepared, trainer = run.prepared, run.trainer
+    checkpoint = load_checkpoint(run.folder.best)
+    load_weights(trainer.network, checkpoint, run.folder.best)
+    figures: dict[str, dict[str, Any] | None] = {"validation": None, "test": None}
     judged = ("validation", "test") if reason in ("epochs", "early_stopping") else ("validation",)
-    figures = {
-        name: evaluate(
-            trainer.network,
-            trainer.objective,
-            rows[name],
-            target=trainer.target,
-            placement=trainer.placement,
-        )
-        if name in judged and name in rows
-        else None
-        for name in ("validation", "test")
-    }
+    for name in judged:
+        if name in run.rows:
+            figures[name] = evaluate(
+                trainer.network,
+                trainer.objective,
+                run.rows[name],
+                target=trainer.target,
+                placement=trainer.placement,
+            )
     summary = {
         "name": prepared.config.name,
         "task": prepared.dataset.task,
@@ -231,11 +228,11 @@ def _finish(
         "best_epoch": checkpoint.epoch,
         "epochs": last.epoch if last else 0,
         "stop_reason": reason,
-        "seconds": time.perf_counter() - started,
-        "rows": {name: len(part) for name, part in rows.items()},
+        "seconds": time.perf_counter() - run.started,
+        "rows": {name: len(part) for name, part in run.rows.items()},
         "parameters": prepared.plan.num_parameters,
         "device": str(prepared.placement.device),
         "versions": {"dlcli": __version__, "torch": torch.__version__},
     }
-    write_summary(folder, summary)
+    write_summary(run.folder, summary)
     return summary

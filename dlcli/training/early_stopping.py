@@ -12,8 +12,9 @@ _SMALLER_IS_BETTER = ("loss", "rmse", "mae")
 class Watch:
     """Follows one validation figure.
 
-    The best epoch is the first with the best figure; waiting starts anew only when a figure is
-    better by more than `min_delta` than the one that it last started with.
+    The best epoch is the first with the best figure, or the first of all while no figure has a
+    value. Waiting starts anew only when a figure is better by more than `min_delta` than the one
+    that it last started with.
     """
 
     metric: Metric = "loss"
@@ -33,22 +34,22 @@ class Watch:
 
     def observe(self, epoch: int, value: float | None) -> bool:
         """Take note of an epoch's figure; return whether it is the best so far."""
-        if self._is_better(value, self.reference, self.min_delta):
-            self.reference, self.num_waited = value, 0  # type: ignore[assignment]
+        figure = math.nan if value is None else value
+        if self._is_better(figure, self.reference, self.min_delta):
+            self.reference, self.num_waited = figure, 0
         else:
             self.num_waited += 1
-        if not self._is_better(value, self.best, 0.0):
-            return False
-        self.best, self.best_epoch = value, epoch  # type: ignore[assignment]
-        return True
+        if self._is_better(figure, self.best, 0.0):
+            self.best, self.best_epoch = figure, epoch
+        elif not self.best_epoch:
+            self.best_epoch = epoch
+        return self.best_epoch == epoch
 
     @property
     def is_over(self) -> bool:
         """Whether patience is used up."""
         return self.patience is not None and self.num_waited >= self.patience
 
-    def _is_better(self, value: float | None, than: float, by: float) -> bool:
-        if value is None or math.isnan(value):
-            return False
-        gain = than - value if self.metric in _SMALLER_IS_BETTER else value - than
-        return math.isnan(than) or gain > by
+    def _is_better(self, figure: float, than: float, by: float) -> bool:
+        gain = than - figure if self.metric in _SMALLER_IS_BETTER else figure - than
+        return gain > by or (math.isnan(than) and not math.isnan(figure))

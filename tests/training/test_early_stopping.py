@@ -49,6 +49,11 @@ def test_slow_gains_that_add_up_to_min_delta_count() -> None:
     assert not watch([1.0, 0.95, 0.89, 0.85, 0.78], patience=3, min_delta=0.1).is_over
 
 
+def test_while_no_figure_has_a_value_the_first_epoch_is_the_best() -> None:
+    followed = watch([None, None, None], "roc_auc", patience=2)
+    assert (followed.best_epoch, followed.is_over) == (1, True)
+
+
 def test_a_figure_without_a_value_is_no_better() -> None:
     followed = watch([None, float("nan"), 0.6], "roc_auc", patience=5)
     assert followed.best_epoch == 3
