@@ -360,3 +360,12 @@ def test_without_validation_rows_the_last_epoch_is_the_best_and_it_is_said(dlcli
     summary = json.loads(Path("r/summary.json").read_text())
     assert (summary["validation"], summary["test"], summary["best_epoch"]) == (None, None, 3)
     assert Path("r/best.safetensors").read_bytes() == Path("r/last.safetensors").read_bytes()
+
+
+def test_a_network_too_large_for_memory_ends_with_6_and_leaves_nothing(dlcli: Command) -> None:
+    wide = "{type: dense, units: 1000000}"
+    layers = f"model.layers=[{wide}, {wide}, {wide}, {{type: dense}}]"
+    outcome = dlcli("train", CONFIGS / "moons.yaml", "--set", layers, "--run-dir", "r")
+    assert outcome.code == 6, outcome.err
+    assert "cpu has too little memory for 2,000,00" in outcome.err
+    assert not Path("r").exists()
