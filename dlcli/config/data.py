@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dlcli.config.section import Fraction, PositiveInt, Section
+from dlcli.config.section import Fraction, PositiveInt, Section, Size
 
 Task = Literal["binary", "multiclass", "regression"]
 ColumnKind = Literal["numeric", "boolean", "categorical", "datetime"]
@@ -77,7 +77,7 @@ class DataConfig(Section):
     drop_missing_target: bool = Field(
         False, description="leave out rows without a target, instead of refusing them"
     )
-    shape: Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1, max_length=3)] | (
+    shape: Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length=3)] | (
         None
     ) = Field(
         None,

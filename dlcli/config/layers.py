@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dlcli.config.section import NonNegativeInt, PositiveFloat, PositiveInt, Section
+from dlcli.config.section import PositiveFloat, Section, Size
 
 Activation = Literal[
     "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish",
@@ -21,6 +21,8 @@ Initialisation = Literal[
 ]  # fmt: skip
 Padding = Literal["same", "valid"]
 
+_LARGEST = 3.4e38  # float32 has nothing beyond
+
 Numbers = tuple[Any, ...]  # floats, nested to any depth and rectangular
 
 
@@ -29,6 +31,8 @@ def shape_of(numbers: Numbers | float) -> tuple[int, ...]:
     if isinstance(numbers, bool) or not isinstance(numbers, int | float | tuple | list):
         raise ValueError(f"must hold numbers only, not {numbers!r}")
     if isinstance(numbers, int | float):
+        if abs(numbers) > _LARGEST:
+            raise ValueError(f"{numbers:g} is too large for float32")
         return ()
     shapes = {shape_of(item) for item in numbers}
     if len(shapes) > 1:
@@ -51,9 +55,9 @@ def _check_numbers(value: object) -> object:
 
 
 NestedNumbers = Annotated[Numbers, BeforeValidator(_check_numbers)]
-Size1d = PositiveInt
-Size2d = PositiveInt | Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
-Pad2d = NonNegativeInt | Annotated[tuple[NonNegativeInt, NonNegativeInt], Field(strict=False)]
+Size2d = Size | Annotated[tuple[Size, Size], Field(strict=False)]
+Pad = Annotated[int, Field(ge=0, le=1_000_000)]
+Pad2d = Pad | Annotated[tuple[Pad, Pad], Field(strict=False)]
 
 
 class InitialValues(Section):
@@ -95,8 +99,8 @@ class Dense(_Weighted):
     """Every input connected to every output: x·Wᵀ + b."""
 
     type: Literal["dense"]
-    units: PositiveInt | None = Field(
-        None, le=1_000_000, description="outputs; the last dense layer takes them from the target"
+    units: Size | None = Field(
+        None, description="outputs; the last dense layer takes them from the target"
     )
 
 
@@ -124,8 +128,8 @@ class Reshape(Section):
     """The same numbers in another shape."""
 
     type: Literal["reshape"]
-    shape: Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1, max_length=3)] = (
-        Field(description="the new shape, without the batch")
+    shape: Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length=3)] = Field(
+        description="the new shape, without the batch"
     )
 
 
@@ -133,30 +137,30 @@ class Conv1d(_Weighted):
     """A convolution over `[channels, length]`."""
 
     type: Literal["conv1d"]
-    out_channels: PositiveInt = Field(description="filters")
-    kernel_size: Size1d = Field(description="the filter's length")
-    stride: Size1d = Field(1, description="steps from one place of the filter to the next")
-    padding: NonNegativeInt | Padding = Field(0, description="zeros added at both ends")
-    dilation: Size1d = Field(1, description="distance between the numbers that a filter looks at")
-    groups: PositiveInt = Field(1, description="parts that the channels are divided into")
+    out_channels: Size = Field(description="filters")
+    kernel_size: Size = Field(description="the filter's length")
+    stride: Size = Field(1, description="steps from one place of the filter to the next")
+    padding: Pad | Padding = Field(0, description="zeros added at both ends")
+    dilation: Size = Field(1, description="distance between the numbers that a filter looks at")
+    groups: Size = Field(1, description="parts that the channels are divided into")
 
 
 class Conv2d(_Weighted):
     """A convolution over `[channels, height, width]`."""
 
     type: Literal["conv2d"]
-    out_channels: PositiveInt = Field(description="filters")
+    out_channels: Size = Field(description="filters")
     kernel_size: Size2d = Field(description="the filter's size: one number, or [height, width]")
     stride: Size2d = Field(1, description="steps from one place of the filter to the next")
     padding: Pad2d | Padding = Field(0, description="zeros added on every side")
     dilation: Size2d = Field(1, description="distance between the numbers that a filter looks at")
-    groups: PositiveInt = Field(1, description="parts that the channels are divided into")
+    groups: Size = Field(1, description="parts that the channels are divided into")
 
 
 class _Pool1d(Section):
-    kernel_size: Size1d = Field(description="the window's length")
-    stride: Size1d | None = Field(None, description="default: the window's length")
-    padding: NonNegativeInt = Field(0, description="added at both ends; at most half the window")
+    kernel_size: Size = Field(description="the window's length")
+    stride: Size | None = Field(None, description="default: the window's length")
+    padding: Pad = Field(0, description="added at both ends; at most half the window")
 
 
 class _Pool2d(Section):

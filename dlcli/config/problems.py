@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 from dlcli.config.parsing import Path, Plain
 from dlcli.errors import suggest
 
+_BOUNDS = ("ge", "gt", "le", "lt")
+
 
 def format_path(path: Path) -> str:
     """Write a path as `--set` reads it: `model.layers[0].units`."""
@@ -58,6 +60,7 @@ def _join(messages: list[str]) -> str:
 
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     context = detail.get("ctx", {})
+    bound = next((f"{context[key]:,}".removesuffix(".0") for key in _BOUNDS if key in context), "")
     given = _brief(detail["input"])
     match detail["type"]:
         case "missing":
@@ -79,13 +82,13 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "tuple_type" | "list_type":
             return f"must be a list, not {given}"
         case "greater_than_equal":
-            return f"must be at least {context['ge']:g}, not {given}"
+            return f"must be at least {bound}, not {given}"
         case "greater_than":
-            return f"must be above {context['gt']:g}, not {given}"
+            return f"must be above {bound}, not {given}"
         case "less_than_equal":
-            return f"must be at most {context['le']:g}, not {given}"
+            return f"must be at most {bound}, not {given}"
         case "less_than":
-            return f"must be below {context['lt']:g}, not {given}"
+            return f"must be below {bound}, not {given}"
         case "literal_error":
             hint = suggest(str(detail["input"]), context["expected"].replace("'", "").split(", "))
             return f"must be {context['expected']}, not {given}{hint}"

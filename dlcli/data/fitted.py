@@ -10,6 +10,7 @@ from dlcli.data.columns import CategoricalColumn, FittedColumn, Oddity, encode_c
 from dlcli.data.signature import Embedding, Signature
 from dlcli.data.table import Table
 from dlcli.data.target import ClassTarget, FittedTarget, encode_target
+from dlcli.errors import DataError
 
 
 class FittedData(Section):
@@ -34,12 +35,25 @@ class FittedData(Section):
             (codes if _is_embedded(column) else dense).append(block)
             if odd is not None:
                 oddities.append(odd)
-        return np.hstack(dense + codes).astype(np.float32), oddities
+        features = _to_float32(np.hstack(dense + codes))
+        endless = np.flatnonzero(~np.isfinite(features).all(axis=1))
+        if len(endless):
+            raise DataError(
+                f"{rows.place(int(endless[0]))}: a number is too large for float32; mend it or "
+                "leave its column out of data.features"
+            )
+        return features, oddities
 
     def encode_target(self, rows: Table) -> np.ndarray:
         """Return int64 class indices or float32 scaled numbers, [rows]; DataError as it must."""
         values = encode_target(self.target, rows, self.missing_values)
-        return values if values.dtype == np.int64 else values.astype(np.float32)
+        if values.dtype == np.int64:
+            return values
+        numbers = _to_float32(values)
+        endless = np.flatnonzero(~np.isfinite(numbers))
+        if len(endless):
+            raise DataError(f"{rows.place(int(endless[0]))}: the target is too large for float32")
+        return numbers
 
     def signature(self) -> Signature:
         """Return what a network for this data is given and must answer with."""
@@ -54,6 +68,12 @@ class FittedData(Section):
             shape=self.shape,
             num_classes=len(self.target.classes) if isinstance(self.target, ClassTarget) else None,
         )
+
+
+def _to_float32(values: np.ndarray) -> np.ndarray:
+    """Return float32, infinite where that has no room for a number."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
 
 
 def _is_embedded(column: FittedColumn) -> bool:

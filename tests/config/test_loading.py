@@ -130,6 +130,14 @@ training: {batch_size: no, epochs: 1.5}
             "model.layers[0].initial.weight: its rows are not of one length",
         ),
         (
+            "data: {path: x, target: y}\nmodel: {layers: [{type: dense, initial: {bias: [1e39]}}]}",
+            "model.layers[0].initial.bias: 1e+39 is too large for float32",
+        ),
+        (
+            "data: {path: x, target: y}\nmodel: {layers: [{type: dense, units: 99999999}]}",
+            "model.layers[0].units: must be at most 1,000,000, not 99999999",
+        ),
+        (
             "data: {path: x, target: y}\n"
             "model: {layers: [{type: dense, bias: false, initial: {bias: [1]}}]}",
             "model.layers[0]: `initial.bias` does nothing where `bias` is false",

@@ -152,6 +152,13 @@ GOOD = ["a,b,y", *[f"{n},{'uvw'[n % 3]},{n % 2}" for n in range(20)]]
             "data.shape: [3, 1] takes 3 features, and the data has 1",
         ),
         (GOOD, {"kinds": {"b": "numeric"}}, DataError, "line 2: column 'b' holds 'u' where a num"),
+        ([*GOOD, "1e300,u,1"], {"scale": "none"}, DataError, "{t}, line 22: a number is too"),
+        (
+            ["a,y", "1,0.5", "2,1", "3,1e300"],
+            {"target_scale": "none"},
+            DataError,
+            "line 4: the targ",
+        ),
         (GOOD, {"path": "nowhere.csv"}, DataError, "nowhere.csv: there is no such file"),
         (GOOD, {"path": "."}, DataError, "neither .csv nor .parquet"),
         (GOOD[:1], {}, DataError, "{t}: no rows below the header"),
