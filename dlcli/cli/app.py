@@ -9,6 +9,7 @@ import typer
 from dlcli import __version__
 from dlcli.cli.evaluate import evaluate_command
 from dlcli.cli.predict import predict_command
+from dlcli.cli.schema import schema_command
 from dlcli.cli.train import train_command
 from dlcli.errors import DlcliError
 
@@ -26,6 +27,8 @@ app.command("evaluate", epilog="Example: dlcli evaluate runs/penguins/001")(eval
 app.command(
     "predict", epilog="Example: dlcli predict runs/penguins/001 data/penguins.csv -o answers.csv"
 )(predict_command)
+
+app.command("schema", epilog="Example: dlcli schema > schema.json")(schema_command)
 
 
 def _show_version(asked: bool) -> None:

@@ -11,6 +11,8 @@ from dlcli.config.optimizers import Adam, Constant, Optimizer, Schedule
 from dlcli.config.section import Section
 from dlcli.config.training import TrainingConfig
 
+SHORT_SECTIONS = ("loss", "optimizer", "schedule")  # `loss: mse` is short for {type: mse}
+
 
 class Config(Section):
     """A training run, from the data to the device."""
@@ -42,9 +44,5 @@ class Config(Section):
 
 def expand_names(data: dict[str, Any]) -> dict[str, Any]:
     """Write `loss: mse` as `loss: {type: mse}`; the optimizer and the schedule likewise."""
-    short = {
-        key: {"type": data[key]}
-        for key in ("loss", "optimizer", "schedule")
-        if isinstance(data.get(key), str)
-    }
+    short = {key: {"type": data[key]} for key in SHORT_SECTIONS if isinstance(data.get(key), str)}
     return {**data, **short}

@@ -11,7 +11,8 @@ HEAVY = ("torch", "sklearn", "scipy")
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["train", "--help"], ["train", "nowhere.yaml"]]
+    "arguments",
+    [["--help"], ["--version"], ["schema"], ["train", "--help"], ["train", "nowhere.yaml"]],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> None:
     code = (

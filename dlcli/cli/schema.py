@@ -1,0 +1,21 @@
+"""`dlcli schema`."""
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def schema_command(
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the reference page instead.")
+    ] = False,
+) -> None:
+    """Print the config's JSON Schema, for editors."""
+    from dlcli.config.reference import reference_page
+    from dlcli.config.schema import json_schema
+
+    if as_markdown:
+        typer.echo(reference_page(), nl=False)
+    else:
+        typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,46 @@
+"""The config's JSON Schema, draft 2020-12, for editors and other programs."""
+
+from typing import Any
+
+from dlcli.config.config import SHORT_SECTIONS, Config
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema of a config file: what the file may say, not what it resolves to."""
+    schema = Config.model_json_schema()
+    schema["required"].remove("name")  # the file's stem stands in for it
+    for key in SHORT_SECTIONS:
+        section = schema["properties"][key]
+        about = {name: section.pop(name) for name in ("default", "description") if name in section}
+        names = _types_in(section, schema["$defs"])
+        short = {"enum": names, "description": "short for {type: …}, with its defaults"}
+        schema["properties"][key] = {"anyOf": [short, section], **about}
+    for definition in schema["$defs"].values():
+        if "type" in definition["properties"]:
+            definition["properties"]["type"]["description"] = definition["description"]
+    return {"$schema": DIALECT, **_without_titles(schema), "title": "A dlcli config"}
+
+
+def _types_in(section: dict[str, Any], definitions: dict[str, Any]) -> list[str]:
+    """Return the `type` of each mapping that a section may be and that needs nothing else."""
+    if "$ref" in section:
+        definition = definitions[section["$ref"].rpartition("/")[2]]
+        alone = definition["required"] == ["type"]
+        return [definition["properties"]["type"]["const"]] if alone else []
+    parts = section.get("anyOf", []) + section.get("oneOf", [])
+    return [name for part in parts for name in _types_in(part, definitions)]
+
+
+def _without_titles(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Drop pydantic's titles, which only write the names again."""
+    if isinstance(value, list):
+        return [_without_titles(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _without_titles(item)
+        for key, item in value.items()
+        if not (key == "title" and isinstance(item, str))
+    }
