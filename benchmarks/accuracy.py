@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from dlcli.config import load_config
+from dlcli.runs.preparation import prepare
 from dlcli.runs.train import Finished, train
 
 ROOT = Path(__file__).parent.parent
@@ -47,7 +48,7 @@ def measure(name: str, figure: str) -> list[float]:
     for seed in SEEDS:
         loaded = load_config(ROOT / "configs" / f"{name}.yaml", [f"seed={seed}"])
         with tempfile.TemporaryDirectory() as folder:
-            *_, finished = train(loaded, run_dir=Path(folder))
+            *_, finished = train(prepare(loaded), run_dir=Path(folder))
         assert isinstance(finished, Finished)
         values.append(finished.summary["test"][figure])
     return values

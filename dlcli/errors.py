@@ -15,6 +15,7 @@ dlcli (exit code 1).
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -24,10 +25,38 @@ class DlcliError(Exception):
     exit_code: ClassVar[int]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a value stands: in a file, or in the `--set` that it came by."""
+
+    source: str
+    line: int | None = None  # both from 1
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.source, self.line, self.column) if part)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a config."""
+
+    place: Place
+    path: str  # as in model.layers[0].units; empty for the whole of it
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.path + ': ' if self.path else ''}{self.message}"
+
+
 class ConfigError(DlcliError):
-    """The command line or the config is wrong."""
+    """The command line or the config is wrong: one thing, or several, a line each."""
 
     exit_code = 2
+
+    def __init__(self, *problems: Problem | str) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(item for item in problems if isinstance(item, Problem))
 
 
 class DataError(DlcliError):

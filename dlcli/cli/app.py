@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from dlcli import __version__
+from dlcli.cli.errors import show_error
 from dlcli.cli.evaluate import evaluate_command
 from dlcli.cli.predict import predict_command
 from dlcli.cli.schema import schema_command
 from dlcli.cli.train import train_command
+from dlcli.cli.validate import validate_command
 from dlcli.errors import DlcliError
 
 app = typer.Typer(
@@ -28,6 +30,7 @@ app.command(
     "predict", epilog="Example: dlcli predict runs/penguins/001 data/penguins.csv -o answers.csv"
 )(predict_command)
 
+app.command("validate", epilog="Example: dlcli validate configs/penguins.yaml")(validate_command)
 app.command("schema", epilog="Example: dlcli schema > schema.json")(schema_command)
 
 
@@ -57,6 +60,6 @@ def run(arguments: list[str] | None = None) -> int:
     except SystemExit as end:  # typer's own way out, usage errors and Ctrl-C included
         return end.code if isinstance(end.code, int) else 0
     except DlcliError as error:
-        typer.echo(f"dlcli: {error}", err=True)
+        show_error(error)
         return error.exit_code
     return 0

@@ -30,13 +30,14 @@ def predict_command(
     ] = False,
 ) -> None:
     """Add predictions to a table, row by row, in its order."""
-    from dlcli.config import load_config
+    from dlcli.config import open_config
     from dlcli.runs.predict import predict, trained_predictor, untrained_predictor
+    from dlcli.runs.preparation import prepare
 
     if overrides and not untrained:
         raise ConfigError("--set: a trained run is as it is; --set goes with --untrained")
     if untrained:
-        predictor = untrained_predictor(load_config(source, overrides))
+        predictor = untrained_predictor(prepare(open_config(source, overrides)))
     else:
         predictor = trained_predictor(source)
     tally = predict(predictor, data, out)

@@ -11,6 +11,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from dlcli.model.plan import PlannedLayer
     from dlcli.runs.preparation import Prepared
+    from dlcli.training.device import Placement
 
 _LONGEST_TABLE = 12  # columns that are listed one by one
 
@@ -23,7 +24,7 @@ def open_console(*, to_stderr: bool) -> Console:
     return console
 
 
-def show_start(console: Console, prepared: "Prepared") -> None:
+def show_start(console: Console, prepared: "Prepared", placement: "Placement") -> None:
     """Say what was read and inferred, the layers, and where the arithmetic is done."""
     dataset = prepared.dataset
     rows = ", ".join(f"{len(part):,} {name}" for name, part in dataset.parts.items())
@@ -33,7 +34,6 @@ def show_start(console: Console, prepared: "Prepared") -> None:
     for note in prepared.notes:
         console.print(f"  {escape(note)}")
     _show_layers(console, prepared)
-    placement = prepared.placement
     precision = str(placement.dtype).removeprefix("torch.")
     console.print(
         f"[bold]device[/] {placement.device}, {precision}: {escape(placement.reason)} "

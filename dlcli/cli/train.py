@@ -44,15 +44,16 @@ def train_command(
     ] = None,
 ) -> None:
     """Train a network and judge it on rows that it has not seen."""
-    from dlcli.config import load_config
+    from dlcli.config import open_config
     from dlcli.runs.assertions import check_assertion, parse_assertion
+    from dlcli.runs.preparation import prepare
 
     assertions = [parse_assertion(text) for text in asserted or []]
-    loaded = load_config(config, overrides)
+    prepared = prepare(open_config(config, overrides))
     from dlcli.runs.train import train  # here, as it imports torch: a bad config is told at once
 
     console = open_console(to_stderr=as_json)
-    events = train(loaded, run_dir=run_dir, smoke=smoke)
+    events = train(prepared, run_dir=run_dir, smoke=smoke)
     finished = _follow(console, events, smoke=smoke)
     summary = finished.summary
     if as_json:
@@ -70,7 +71,7 @@ def _follow(console: Console, events: "Iterator[Event]", *, smoke: bool) -> "Fin
 
     started = next(events)
     assert isinstance(started, Started)
-    show_start(console, started.prepared)
+    show_start(console, started.prepared, started.placement)
     with open_progress(
         console,
         num_epochs=started.prepared.config.training.epochs,

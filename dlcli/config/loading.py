@@ -1,7 +1,7 @@
 """A config file and its overrides → a checked `Config`, or every problem at once."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
@@ -12,40 +12,72 @@ from dlcli.config.config import Config, expand_names
 from dlcli.config.overrides import apply_override
 from dlcli.config.parsing import Document, Path, parse_yaml
 from dlcli.config.problems import explain, format_path
-from dlcli.errors import ConfigError
+from dlcli.errors import ConfigError, Place, Problem
+
+# What stands in for a section that must be there and is not right.
+_STAND_INS = {"name": "run", "model": {"layers": [{"type": "dense"}]}}
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A checked config, the folder its paths start from, and where its values stand."""
+    """A config, the folder its paths start from, and where its values stand.
+
+    Where `problems` were found, the sections in `doubtful` are stand-ins for the file's, so that
+    the others can be checked all the same.
+    """
 
     config: Config
     folder: FilePath
     document: Document
+    problems: tuple[Problem, ...] = ()
+    doubtful: frozenset[str] = frozenset()
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """Return a problem with a value of this config."""
+        return _problem(self.document, path, message)
 
     def error(self, path: Path, message: str) -> ConfigError:
         """Return the error for a value of this config that turns out not to fit."""
-        return ConfigError(_describe(self.document, path, message))
+        return ConfigError(self.problem(path, message))
+
+    def in_order(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Return problems in the order of the file."""
+        return _in_order(self.document, problems)
 
 
 def load_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
-    """Read and check a config.
+    """Read and check a config; ConfigError with every problem, in the order of the file."""
+    loaded = open_config(file, overrides)
+    if loaded.problems:
+        raise ConfigError(*loaded.problems)
+    return loaded
 
-    Raises ConfigError with a line for each problem, in the order of the file.
+
+def open_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
+    """Read a config and collect its problems, so that it can be checked further.
+
+    Raises ConfigError where nothing can be: no YAML, or a `data` section that is not right.
     """
-    try:
-        text = file.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot read this config: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: not UTF-8 text, from byte {error.start} on") from None
-    document = parse_yaml(text, str(file))
-    if isinstance(document.data, dict):
-        stem = re.sub(r"[^A-Za-z0-9._-]", "-", file.stem).lstrip(".") or "run"
-        document = Document(expand_names({"name": stem, **document.data}), document.places)
+    document = _read(file)
     for override in overrides:
         document = apply_override(document, override)
-    return LoadedConfig(_check(document), file.parent, document)
+    data = document.data
+    if not isinstance(data, dict):
+        raise ConfigError(_problem(document, (), "a config is a mapping, with `data` and `model`"))
+    try:
+        return LoadedConfig(Config.model_validate(data), file.parent, document)
+    except ValidationError as error:
+        explained = explain(error, data, Config)
+    problems = _in_order(
+        document, (_problem(document, path, text) for path, text in explained.items())
+    )
+    doubtful = frozenset(str(path[0]) if path else "data" for path in explained)
+    if "data" in doubtful:
+        raise ConfigError(*problems)
+    stand_ins = {key: value for key, value in _STAND_INS.items() if key in doubtful}
+    sound = {key: value for key, value in data.items() if key not in doubtful}
+    config = Config.model_validate({**sound, **stand_ins})
+    return LoadedConfig(config, file.parent, document, tuple(problems), doubtful)
 
 
 def dump_config(config: Config) -> str:
@@ -53,17 +85,24 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _check(document: Document) -> Config:
-    data = document.data
-    if not isinstance(data, dict):
-        raise ConfigError(f"{document.places[()]}: a config is a mapping, with `data` and `model`")
+def _read(file: FilePath) -> Document:
     try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        problems = explain(error, data, Config)
-    order = {path: index for index, path in enumerate(document.places)}
-    located = sorted(problems.items(), key=lambda item: order[_standing(document, item[0])])
-    raise ConfigError("\n".join(_describe(document, path, text) for path, text in located))
+        text = file.read_bytes().decode("utf-8")
+    except OSError as error:
+        problem = Problem(Place(str(file)), "", f"cannot read this config: {error.strerror}")
+        raise ConfigError(problem) from None
+    except UnicodeDecodeError as error:
+        problem = Problem(Place(str(file)), "", f"not UTF-8 text, from byte {error.start} on")
+        raise ConfigError(problem) from None
+    document = parse_yaml(text, str(file))
+    if not isinstance(document.data, dict):
+        return document
+    stem = re.sub(r"[^A-Za-z0-9._-]", "-", file.stem).lstrip(".") or "run"
+    return Document(expand_names({"name": stem, **document.data}), document.places)
+
+
+def _problem(document: Document, path: Path, message: str) -> Problem:
+    return Problem(document.places[_standing(document, path)], format_path(path), message)
 
 
 def _standing(document: Document, path: Path) -> Path:
@@ -73,6 +112,6 @@ def _standing(document: Document, path: Path) -> Path:
     return path
 
 
-def _describe(document: Document, path: Path, message: str) -> str:
-    place, name = document.places[_standing(document, path)], format_path(path)
-    return f"{place}: {name + ': ' if name else ''}{message}"
+def _in_order(document: Document, problems: Iterable[Problem]) -> list[Problem]:
+    order = {place: index for index, place in enumerate(document.places.values())}
+    return sorted(problems, key=lambda problem: order[problem.place])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from dlcli.errors import ConfigError
+from dlcli.errors import ConfigError, Place, Problem
 
 Path = tuple[str | int, ...]
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
@@ -30,28 +30,28 @@ _INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 @dataclass(frozen=True)
 class Document:
-    """Plain data, and the place of each of its values as `file:line:column`."""
+    """Plain data, and the place of each of its values."""
 
     data: Plain
-    places: dict[Path, str]
+    places: dict[Path, Place]
 
 
 def parse_yaml(text: str, source: str) -> Document:
     """Read one YAML document; ConfigError with its place where that can't be done."""
     if len(text) > MAX_CHARACTERS:
-        raise ConfigError(f"{source}: longer than {MAX_CHARACTERS:,} characters")
+        raise refusal(Place(source), f"longer than {MAX_CHARACTERS:,} characters")
     try:
         node = yaml.compose(text.removeprefix("\ufeff"), Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ConfigError(f"{source}{at}: not YAML: {error.problem or error.context}") from None
+        place = Place(source, mark.line + 1, mark.column + 1) if mark else Place(source)
+        raise refusal(place, f"not YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not YAML: {error}") from None
+        raise refusal(Place(source), f"not YAML: {error}") from None
     except RecursionError:
-        raise ConfigError(f"{source}: nested deeper than {MAX_DEPTH} levels") from None
+        raise refusal(Place(source), f"nested deeper than {MAX_DEPTH} levels") from None
     if node is None:
-        return Document(None, {(): source})
+        return Document(None, {(): Place(source)})
     reader = _Reader(source)
     return Document(reader.read(node, ()), reader.places)
 
@@ -61,19 +61,24 @@ def parse_value(text: str, source: str) -> Plain:
     return parse_yaml(text, source).data
 
 
+def refusal(place: Place, message: str) -> ConfigError:
+    """Return the error for something at a place."""
+    return ConfigError(Problem(place, "", message))
+
+
 class _Reader:
     """Turns composed nodes into plain data, noting places, within the limits."""
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.places: dict[Path, str] = {}
+        self.places: dict[Path, Place] = {}
 
     def read(self, node: yaml.Node, path: Path) -> Plain:
         place = self._place(node)
         if len(path) > MAX_DEPTH:
-            raise ConfigError(f"{place}: nested deeper than {MAX_DEPTH} levels")
+            raise refusal(place, f"nested deeper than {MAX_DEPTH} levels")
         if len(self.places) >= MAX_NODES:
-            raise ConfigError(f"{place}: more than {MAX_NODES:,} values, aliases written out")
+            raise refusal(place, f"more than {MAX_NODES:,} values, aliases written out")
         self.places[path] = place
         match node:
             case yaml.SequenceNode(tag="tag:yaml.org,2002:seq"):
@@ -83,26 +88,26 @@ class _Reader:
             case yaml.ScalarNode(tag="tag:yaml.org,2002:str"):
                 return _scalar(node.value, place) if node.style is None else str(node.value)
             case _:
-                raise ConfigError(f"{place}: tags such as {node.tag} are not allowed")
+                raise refusal(place, f"tags such as {node.tag} are not allowed")
 
     def _items(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Plain]]:
-        first: dict[str, str] = {}
+        first: dict[str, Place] = {}
         for key_node, value_node in node.value:
             place = self._place(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                raise ConfigError(f"{place}: a key must be text")
+                raise refusal(place, "a key must be text")
             key = str(key_node.value)
             if key in first:
-                raise ConfigError(f"{place}: the key '{key}' stands here and at {first[key]}")
+                raise refusal(place, f"the key '{key}' stands here and at {first[key]}")
             first[key] = place
             yield key, self.read(value_node, (*path, key))
             self.places[(*path, key)] = place
 
-    def _place(self, node: yaml.Node) -> str:
-        return f"{self.source}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+    def _place(self, node: yaml.Node) -> Place:
+        return Place(self.source, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
-def _scalar(text: str, place: str) -> Plain:
+def _scalar(text: str, place: Place) -> Plain:
     if _NULL.fullmatch(text):
         return None
     if text in _BOOL:
@@ -112,5 +117,5 @@ def _scalar(text: str, place: str) -> Plain:
     if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     if _FLOAT.fullmatch(text) or _INFINITY.fullmatch(text):
-        raise ConfigError(f"{place}: {text[:40]} is not a finite number")
+        raise refusal(place, f"{text[:40]} is not a finite number")
     return text

@@ -16,7 +16,7 @@ from dlcli.data.reading import checksum, read_table
 from dlcli.data.splits import Split, split_by_column, split_by_shares
 from dlcli.data.table import Table
 from dlcli.data.target import fit_target, infer_task, present, refuse_missing
-from dlcli.errors import DataError, suggest
+from dlcli.errors import ConfigError, DataError, suggest
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _encode(fitted: FittedData, rows: Table) -> tuple[Part, list[Oddity]]:
 
 
 def _check_names(loaded: LoadedConfig, table: Table) -> None:
-    """Raise ConfigError where the config names a column that the table doesn't have."""
+    """Raise ConfigError for every column that the config names and the table doesn't have."""
     config = loaded.config.data
     named = [
         *((("data", "target"), name) for name in [config.target]),
@@ -113,16 +113,18 @@ def _check_names(loaded: LoadedConfig, table: Table) -> None:
         *((("data", "split", "column"), name) for name in [config.split.column] if name),
     ]
     known = table.frame.columns
+    problems = []
     for path, name in named:
         if name not in known:
             hint = suggest(name, known) or f"; its columns: {', '.join(known[:20])}"
-            raise loaded.error(path, f"{table.source} has no column '{name}'{hint}")
+            problems.append(loaded.problem(path, f"{table.source} has no column '{name}'{hint}"))
     if config.kinds.get(config.target):
-        raise loaded.error(
-            ("data", "kinds", config.target), "the target has no kind; set data.task instead"
-        )
+        path = ("data", "kinds", config.target)
+        problems.append(loaded.problem(path, "the target has no kind; set data.task instead"))
     if config.features is not None and config.split.column in config.features:
-        raise loaded.error(("data", "features"), "the split column is no feature")
+        problems.append(loaded.problem(("data", "features"), "the split column is no feature"))
+    if problems:
+        raise ConfigError(*loaded.in_order(problems))
 
 
 def _with_target(table: Table, config: DataConfig, notes: list[str]) -> Table:

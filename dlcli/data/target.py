@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dlcli.config.data import DataConfig, Task
 from dlcli.config.section import Section
+from dlcli.config.training import Metric
 from dlcli.data.cells import numbers_in, parse_booleans, parse_numbers, read_cells, to_labels
 from dlcli.data.table import Table
 from dlcli.errors import DataError
@@ -35,6 +36,14 @@ class NumberTarget(Section):
 
 
 FittedTarget = Annotated[ClassTarget | NumberTarget, Field(discriminator="kind")]
+
+CLASS_METRICS: tuple[Metric, ...] = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
+NUMBER_METRICS: tuple[Metric, ...] = ("rmse", "mae", "r2")
+
+
+def metrics_of(target: FittedTarget) -> tuple[Metric, ...]:
+    """Return the figures, beside the loss, that a target has; the first one is the headline."""
+    return NUMBER_METRICS if isinstance(target, NumberTarget) else CLASS_METRICS
 
 
 def infer_task(cells: pl.Series) -> tuple[Task, str]:

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 from torch import nn
 
-from dlcli.config import LoadedConfig
 from dlcli.config.objectives import Loss
 from dlcli.data.columns import Oddity
 from dlcli.data.fitted import FittedData
@@ -18,10 +17,10 @@ from dlcli.data.target import ClassTarget, FittedTarget
 from dlcli.data.writing import write_blocks
 from dlcli.errors import DataError
 from dlcli.model.builder import build_network
-from dlcli.runs.preparation import prepare
+from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.runs.run_folder import find_checkpoint
-from dlcli.training.device import Placement
+from dlcli.training.device import Placement, choose_placement
 from dlcli.training.evaluation import compute_answers
 
 
@@ -75,11 +74,11 @@ def trained_predictor(run: Path) -> Predictor:
     return Predictor(restored.network, restored.fitted, restored.loss, restored.placement)
 
 
-def untrained_predictor(loaded: LoadedConfig) -> Predictor:
-    """Build the network as it is initialised; the config's data is read to fit its encoding."""
-    prepared = prepare(loaded)
+def untrained_predictor(prepared: Prepared) -> Predictor:
+    """Build the network as it is initialised, its data encoded as for training."""
+    training = prepared.config.training
     network = build_network(prepared.plan, seed=prepared.config.seed)
-    placement = prepared.placement
+    placement = choose_placement(training.device, training.precision)
     return Predictor(
         network.to(placement.device), prepared.dataset.fitted, prepared.loss, placement
     )

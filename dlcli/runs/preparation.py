@@ -1,18 +1,21 @@
-"""A loaded config → everything that a run is made of, and the config with nothing left open."""
+"""A loaded config → a run that can start, or every problem at once; no torch is needed for it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from dlcli.config import Config, LoadedConfig
 from dlcli.config.layers import BatchNorm, Layer, Residual
 from dlcli.config.objectives import Loss
 from dlcli.config.optimizers import ReduceOnPlateau
 from dlcli.data.dataset import Dataset, load_dataset
+from dlcli.data.signature import Signature
+from dlcli.data.target import metrics_of
+from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.model.heads import choose_loss, num_outputs, refuse_double_activation
 from dlcli.model.plan import Plan, plan_network
 from dlcli.model.shapes import ShapeError
-from dlcli.training.device import Placement, choose_placement
-from dlcli.training.metrics import metrics_of
 
 
 @dataclass(frozen=True)
@@ -20,38 +23,71 @@ class Prepared:
     """A run that can start: config, data and network fit together."""
 
     config: Config  # resolved
+    folder: Path  # that the config's paths start from
     dataset: Dataset
     loss: Loss
     plan: Plan
-    placement: Placement
     notes: tuple[str, ...]  # what was inferred, each with the key that overrides it
 
 
 def prepare(loaded: LoadedConfig) -> Prepared:
-    """Read the data and check that everything fits.
+    """Read the data and check that everything fits, without torch; nothing is written.
 
-    Raises ConfigError, DataError or StorageError; nothing is written.
+    Raises ConfigError with every problem of the config that can be found in one pass, DataError
+    where only the data is wrong, StorageError where it can't be read.
     """
-    placement = choose_placement(loaded.config.training.device, loaded.config.training.precision)
-    dataset = load_dataset(loaded)
-    loss = choose_loss(loaded, dataset.task, dataset.fitted.target)
-    refuse_double_activation(loaded, loss)
-    signature = dataset.fitted.signature()
-    try:
-        plan = plan_network(
-            loaded.config.model.layers, signature, num_outputs=num_outputs(loss, signature)
-        )
-    except ShapeError as error:
-        raise loaded.error(("model", "layers", *error.path), str(error)) from None
-    _check_training(loaded, dataset)
+    found = list(loaded.problems)
+    dataset = _load_dataset(loaded, found)
+    target, signature = dataset.fitted.target, dataset.fitted.signature()
+    loss: Loss | None = None
+    plan: Plan | None = None
+    with _collected(found):
+        loss = choose_loss(loaded, dataset.task, target)
+    if loss is not None and "model" not in loaded.doubtful:
+        with _collected(found):
+            refuse_double_activation(loaded, loss)
+        with _collected(found):
+            plan = _plan(loaded, signature, num_outputs(loss, signature))
+    found += _training_problems(loaded, dataset)
+    if found or loss is None or plan is None:
+        raise ConfigError(*loaded.in_order(found))
     return Prepared(
         _resolve(loaded.config, dataset, loss, plan),
+        loaded.folder,
         dataset,
         loss,
         plan,
-        placement,
         (*dataset.notes, *_notes(loaded.config, dataset, loss)),
     )
+
+
+@contextmanager
+def _collected(found: list[Problem]) -> Iterator[None]:
+    """Add what the block refuses to the problems found, and go on."""
+    try:
+        yield
+    except ConfigError as error:
+        found.extend(error.problems)
+
+
+def _load_dataset(loaded: LoadedConfig, found: list[Problem]) -> Dataset:
+    """Load; where problems were found before, raise what comes up together with them."""
+    try:
+        return load_dataset(loaded)
+    except ConfigError as error:
+        raise ConfigError(*loaded.in_order([*found, *error.problems])) from None
+    except DataError as error:
+        if not found:
+            raise
+        problem = loaded.problem(("data", "path"), str(error))
+        raise ConfigError(*loaded.in_order([*found, problem])) from None
+
+
+def _plan(loaded: LoadedConfig, signature: Signature, outputs: int) -> Plan:
+    try:
+        return plan_network(loaded.config.model.layers, signature, num_outputs=outputs)
+    except ShapeError as error:
+        raise loaded.error(("model", "layers", *error.path), str(error)) from None
 
 
 def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:
@@ -63,31 +99,34 @@ def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:
         yield "no test rows: nothing will say how good the network is on new rows (data.split)"
 
 
-def _check_training(loaded: LoadedConfig, dataset: Dataset) -> None:
-    """Raise ConfigError for what can't be trained as the config says."""
-    training = loaded.config.training
+def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
+    """Yield what can't be trained as the config says."""
+    training, schedule = loaded.config.training, loaded.config.schedule
     if "validation" not in dataset.parts:
         missing = "needs validation rows; hold some out, as in data.split: {validation: 0.2}"
         if training.early_stopping is not None:
-            raise loaded.error(("training", "early_stopping"), missing)
-        if isinstance(loaded.config.schedule, ReduceOnPlateau):
-            raise loaded.error(("schedule",), f"reduce_on_plateau {missing}")
+            yield loaded.problem(("training", "early_stopping"), missing)
+        if isinstance(schedule, ReduceOnPlateau):
+            yield loaded.problem(("schedule",), f"reduce_on_plateau {missing}")
     if training.early_stopping is not None:
         metric, known = training.early_stopping.metric, ("loss", *metrics_of(dataset.fitted.target))
         if metric not in known:
-            raise loaded.error(
+            yield loaded.problem(
                 ("training", "early_stopping", "metric"),
                 f"a {dataset.task} target has no {metric}; watch one of {', '.join(known)}",
             )
-    if loaded.config.schedule.warmup_epochs >= training.epochs:
-        raise loaded.error(
+    if "training" in loaded.doubtful:
+        return
+    if schedule.warmup_epochs >= training.epochs:
+        yield loaded.problem(
             ("schedule", "warmup_epochs"),
             f"must be less than training.epochs, {training.epochs}, or the warm-up never ends",
         )
-    _refuse_single_rows(loaded, len(dataset.parts["train"]))
+    if "model" not in loaded.doubtful:
+        yield from _single_row_problems(loaded, len(dataset.parts["train"]))
 
 
-def _refuse_single_rows(loaded: LoadedConfig, num_rows: int) -> None:
+def _single_row_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
     """Batch norm can't take the variance of one row."""
     size = loaded.config.training.batch_size
     size = num_rows if size == "full" else size
@@ -95,7 +134,7 @@ def _refuse_single_rows(loaded: LoadedConfig, num_rows: int) -> None:
         return
     for index, layer in enumerate(loaded.config.model.layers):
         if _has_batch_norm(layer):
-            raise loaded.error(
+            yield loaded.problem(
                 ("model", "layers", index),
                 f"batch_norm needs two rows a batch; {num_rows} training rows in batches of {size} "
                 "leave a batch of one: choose another training.batch_size, or layer_norm",

@@ -15,15 +15,15 @@ import numpy as np
 import torch
 
 from dlcli import __version__
-from dlcli.config import LoadedConfig
 from dlcli.data.dataset import Part
 from dlcli.errors import DivergedError, OutOfMemoryError, StorageError
 from dlcli.model.builder import build_network
-from dlcli.runs.preparation import Prepared, prepare
+from dlcli.runs.preparation import Prepared
 from dlcli.runs.run_folder import RunFolder, create_run_folder, write_config, write_summary
 from dlcli.runs.signals import stop_signals
 from dlcli.training.batches import Rows, num_steps, to_rows
 from dlcli.training.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
+from dlcli.training.device import Placement, choose_placement
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, Progress, StopReason, Trainer, fit
 from dlcli.training.losses import build_objective
@@ -39,6 +39,7 @@ class Started:
     """Everything fits; training begins."""
 
     prepared: Prepared
+    placement: Placement
     folder: RunFolder
 
 
@@ -55,23 +56,24 @@ Event = Started | Progress | EpochResult | Finished
 
 
 def train(
-    loaded: LoadedConfig, *, run_dir: Path | None = None, smoke: bool = False
+    prepared: Prepared, *, run_dir: Path | None = None, smoke: bool = False
 ) -> Iterator[Event]:
     """Train, yielding what happens as it happens; the last event is `Finished`.
 
     With `smoke`, every stage runs on a few batches in a temporary folder, which is gone after the
     last event. Raises DlcliErrors. A run folder stays only where an epoch was finished.
     """
-    prepared = prepare(loaded)
+    config = prepared.config
+    placement = choose_placement(config.training.device, config.training.precision)
     if smoke:
         temporary = tempfile.TemporaryDirectory(prefix="dlcli-smoke-")
-        with temporary as path, _memory_explained(prepared):
-            yield from _run(loaded, _shorten(prepared), RunFolder(Path(path)))
+        with temporary as path, _memory_explained(prepared, placement):
+            yield from _run(_shorten(prepared), placement, RunFolder(Path(path)))
         return
-    folder = create_run_folder(run_dir, prepared.config.name)
+    folder = create_run_folder(run_dir, config.name)
     try:
-        with _memory_explained(prepared):
-            yield from _run(loaded, prepared, folder)
+        with _memory_explained(prepared, placement):
+            yield from _run(prepared, placement, folder)
     finally:
         if not folder.best.exists():
             shutil.rmtree(folder.path)
@@ -88,12 +90,12 @@ class _Run:
     started: float
 
 
-def _run(loaded: LoadedConfig, prepared: Prepared, folder: RunFolder) -> Iterator[Event]:
-    device = prepared.placement.device
+def _run(prepared: Prepared, placement: Placement, folder: RunFolder) -> Iterator[Event]:
+    device = placement.device
     rows = {name: to_rows(part, device) for name, part in prepared.dataset.parts.items()}
-    run = _Run(prepared, build_trainer(prepared), rows, folder, time.perf_counter())
-    write_config(folder, prepared.config, loaded.folder)
-    yield Started(prepared, folder)
+    run = _Run(prepared, build_trainer(prepared, placement), rows, folder, time.perf_counter())
+    write_config(folder, prepared.config, prepared.folder)
+    yield Started(prepared, placement, folder)
     last: EpochResult | None = None
     with stop_signals() as asked_to_stop:
         try:
@@ -116,11 +118,11 @@ def _run(loaded: LoadedConfig, prepared: Prepared, folder: RunFolder) -> Iterato
             _save(run, 0, is_best=True)
         reason = asked_to_stop() or (last.stop_reason if last else None) or "epochs"
         summary = _finish(run, last, reason)
-        yield Finished(summary, folder, loaded.folder / prepared.config.data.path)
+        yield Finished(summary, folder, prepared.folder / prepared.config.data.path)
 
 
 @contextmanager
-def _memory_explained(prepared: Prepared) -> Iterator[None]:
+def _memory_explained(prepared: Prepared, placement: Placement) -> Iterator[None]:
     """Turn torch's several ways to say that memory is full into OutOfMemoryError."""
     try:
         yield
@@ -128,7 +130,7 @@ def _memory_explained(prepared: Prepared) -> Iterator[None]:
         full = isinstance(error, torch.OutOfMemoryError | MemoryError)
         if not full and "allocate memory" not in str(error):
             raise
-        size, device = prepared.config.training.batch_size, prepared.placement.device
+        size, device = prepared.config.training.batch_size, placement.device
         raise OutOfMemoryError(
             f"{device} has too little memory for {prepared.plan.num_parameters:,} "
             f"parameters and training.batch_size: {size}; try smaller layers, or smaller batches "
@@ -136,10 +138,10 @@ def _memory_explained(prepared: Prepared) -> Iterator[None]:
         ) from None
 
 
-def build_trainer(prepared: Prepared) -> Trainer:
+def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
     """Build what a run is made of, its network on its device."""
     config, target = prepared.config, prepared.dataset.fitted.target
-    device, settings = prepared.placement.device, config.training
+    device, settings = placement.device, config.training
     network = build_network(prepared.plan, seed=config.seed).to(device)
     steps_per_epoch = num_steps(
         len(prepared.dataset.parts["train"]), settings.batch_size, settings.accumulate_batches
@@ -150,7 +152,7 @@ def build_trainer(prepared: Prepared) -> Trainer:
         optimizer=build_optimizer(config.optimizer, network.parameters()),
         schedule=Schedule(config.schedule, config.optimizer.lr, steps_per_epoch, settings.epochs),
         target=target,
-        placement=prepared.placement,
+        placement=placement,
         settings=settings,
         seed=config.seed,
     )
@@ -231,7 +233,7 @@ def _finish(run: _Run, last: EpochResult | None, reason: StopReason) -> dict[str
         "seconds": time.perf_counter() - run.started,
         "rows": {name: len(part) for name, part in run.rows.items()},
         "parameters": prepared.plan.num_parameters,
-        "device": str(prepared.placement.device),
+        "device": str(trainer.placement.device),
         "versions": {"dlcli": __version__, "torch": torch.__version__},
     }
     write_summary(run.folder, summary)

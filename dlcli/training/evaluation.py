@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from dlcli.config.objectives import Loss
 from dlcli.config.training import Metric
-from dlcli.data.target import ClassTarget, FittedTarget
+from dlcli.data.target import ClassTarget, FittedTarget, metrics_of
 from dlcli.training.batches import Rows
 from dlcli.training.device import Placement
 from dlcli.training.losses import Objective, loss_unit
-from dlcli.training.metrics import confusion_matrix, metrics_of, score, to_answers
+from dlcli.training.metrics import confusion_matrix, score, to_answers
 
 _BLOCK_ROWS = 8192
 

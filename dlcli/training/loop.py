@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from dlcli.config.training import Metric, TrainingConfig
-from dlcli.data.target import FittedTarget
+from dlcli.data.target import FittedTarget, metrics_of
 from dlcli.errors import DivergedError
 from dlcli.seeds import derive_seed
 from dlcli.training.batches import Rows, epoch_steps
@@ -18,7 +18,6 @@ from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.early_stopping import Watch
 from dlcli.training.evaluation import evaluate
 from dlcli.training.losses import Objective, loss_unit
-from dlcli.training.metrics import metrics_of
 from dlcli.training.optimizers import set_lr
 from dlcli.training.schedules import Schedule
 from dlcli.training.step import take_step

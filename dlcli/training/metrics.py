@@ -12,14 +12,6 @@ from dlcli.config.objectives import BinaryCrossEntropy, Loss
 from dlcli.config.training import Metric
 from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
 
-CLASS_METRICS: tuple[Metric, ...] = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc")
-NUMBER_METRICS: tuple[Metric, ...] = ("rmse", "mae", "r2")
-
-
-def metrics_of(target: FittedTarget) -> tuple[Metric, ...]:
-    """Return the figures, beside the loss, that a target has; the first one is the headline."""
-    return NUMBER_METRICS if isinstance(target, NumberTarget) else CLASS_METRICS
-
 
 def to_answers(outputs: Tensor, loss: Loss, target: FittedTarget) -> np.ndarray:
     """Turn outputs `[rows, num_outputs]` into answers, float64.

@@ -5,14 +5,23 @@ import sys
 
 import pytest
 
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
+
+PENGUINS = str(ROOT / "configs" / "penguins.yaml")
 
 HEAVY = ("torch", "sklearn", "scipy")
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["schema"], ["train", "--help"], ["train", "nowhere.yaml"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["schema"],
+        ["validate", PENGUINS],
+        ["train", "--help"],
+        ["train", "nowhere.yaml"],
+    ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> None:
     code = (
@@ -25,7 +34,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> 
     assert result.returncode == 0
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "validate", "schema"])
 def test_every_help_has_an_example(command: str, dlcli: Command) -> None:
     outcome = dlcli(command, "--help")
     assert outcome.code == 0

@@ -77,8 +77,8 @@ def test_a_byte_order_mark_is_fine() -> None:
 
 def test_places_are_those_of_the_keys() -> None:
     document = parse_yaml("a:\n  - b: 1\n    c: [x, y]", "f")
-    assert document.places["a", 0, "c"] == "f:3:5"
-    assert document.places["a", 0, "c", 1] == "f:3:12"
+    assert str(document.places["a", 0, "c"]) == "f:3:5"
+    assert str(document.places["a", 0, "c", 1]) == "f:3:12"
 
 
 @given(st.text())

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from dlcli.config.objectives import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
-from dlcli.data.target import ClassTarget, NumberTarget
-from dlcli.training.metrics import confusion_matrix, metrics_of, score, to_answers
+from dlcli.data.target import ClassTarget, NumberTarget, metrics_of
+from dlcli.training.metrics import confusion_matrix, score, to_answers
 
 PAIR = ClassTarget(name="y", classes=("a", "b"), counts=(2, 6), label_type="text")
 THREE = ClassTarget(name="y", classes=("a", "b", "c"), counts=(1, 2, 5), label_type="text")

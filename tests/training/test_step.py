@@ -17,6 +17,7 @@ from dlcli.model.builder import build_network
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.train import build_trainer
 from dlcli.training.batches import epoch_order, to_rows
+from dlcli.training.device import choose_placement
 from dlcli.training.loop import EpochResult, fit
 from dlcli.training.losses import build_objective, loss_unit
 
@@ -46,8 +47,10 @@ OPTIMIZERS: dict[str, tuple[dict[str, Any], Callable[..., torch.optim.Optimizer]
 
 
 def train(prepared: Prepared) -> tuple[torch.nn.Module, list[EpochResult]]:
-    trainer = build_trainer(prepared)
-    device = prepared.placement.device
+    training = prepared.config.training
+    placement = choose_placement(training.device, training.precision)
+    trainer = build_trainer(prepared, placement)
+    device = placement.device
     parts = {name: to_rows(part, device) for name, part in prepared.dataset.parts.items()}
     events = fit(trainer, parts["train"], parts.get("validation"))
     return trainer.network, [event for event in events if isinstance(event, EpochResult)]

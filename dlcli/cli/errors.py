@@ -1,0 +1,35 @@
+"""How an error looks: plain lines, or on a terminal with colour and the line that it is about."""
+
+import linecache
+import sys
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from dlcli.errors import ConfigError, DlcliError, Problem
+
+
+def show_error(error: DlcliError) -> None:
+    """Print an error to standard error."""
+    if not sys.stderr.isatty():
+        typer.echo(f"dlcli: {error}", err=True)
+        return
+    console = Console(stderr=True, highlight=False)
+    if isinstance(error, ConfigError) and error.problems:
+        for problem in error.problems:
+            _show_problem(console, problem)
+    else:
+        console.print(Text.assemble(("dlcli: ", "bold red"), str(error)), soft_wrap=True)
+
+
+def _show_problem(console: Console, problem: Problem) -> None:
+    place = problem.place
+    path = f"{problem.path}: " if problem.path else ""
+    console.print(
+        Text.assemble((f"{place}: ", "bold"), (path, "bold red"), problem.message), soft_wrap=True
+    )
+    line = linecache.getline(place.source, place.line).rstrip() if place.line else ""
+    if line and place.column:
+        console.print(Text(f"    {line}", style="dim"), soft_wrap=True)
+        console.print(Text(f"    {' ' * (place.column - 1)}^", style="bold red"), soft_wrap=True)
