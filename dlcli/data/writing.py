@@ -9,7 +9,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from dlcli.data.reading import STANDARD_INPUT
-from dlcli.errors import ConfigError, StorageError
+from dlcli.errors import ConfigError, DataError, StorageError
 from dlcli.files import atomic_file
 
 STANDARD_OUTPUT = STANDARD_INPUT
@@ -41,6 +41,12 @@ def write_blocks(blocks: Iterator[pl.DataFrame], path: Path, *, separator: str) 
 
 def _write_csv(blocks: Iterator[pl.DataFrame], file: BinaryIO, separator: str) -> None:
     for index, block in enumerate(blocks):
+        for name, dtype in block.schema.items():
+            if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):
+                raise DataError(
+                    f"column '{name}' is of type {dtype}, which CSV has no way to write; name a "
+                    ".parquet file with -o"
+                )
         block.write_csv(file, include_header=index == 0, separator=separator)
 
 
