@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from dlcli import __version__
+from dlcli.cli.describe import describe_command
 from dlcli.cli.errors import show_error
 from dlcli.cli.evaluate import evaluate_command
 from dlcli.cli.predict import predict_command
@@ -30,6 +31,7 @@ app.command(
     "predict", epilog="Example: dlcli predict runs/penguins/001 data/penguins.csv -o answers.csv"
 )(predict_command)
 
+app.command("describe", epilog="Example: dlcli describe configs/digits.yaml")(describe_command)
 app.command("validate", epilog="Example: dlcli validate configs/penguins.yaml")(validate_command)
 app.command("schema", epilog="Example: dlcli schema > schema.json")(schema_command)
 

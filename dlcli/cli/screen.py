@@ -84,7 +84,7 @@ def _show_layers(console: Console, prepared: "Prepared") -> None:
     plan = prepared.plan
     table = Table("layer", "output shape", "parameters", title_justify="left")
     table.add_row(
-        "input", _shape(plan.signature.input_shape), _count(plan.num_embedding_parameters)
+        "input", shape_text(plan.signature.input_shape), _count(plan.num_embedding_parameters)
     )
     for index, layer in enumerate(plan.layers):
         _add_layer(table, str(index), layer)
@@ -93,16 +93,31 @@ def _show_layers(console: Console, prepared: "Prepared") -> None:
 
 
 def _add_layer(table: Table, number: str, layer: "PlannedLayer") -> None:
-    activation = getattr(layer.config, "activation", None)
-    kind = layer.config.type
-    name = f"{kind} {activation}" if activation else kind
-    table.add_row(f"{number} {name}", _shape(layer.output_shape), _count(layer.num_parameters))
+    shape, count = shape_text(layer.output_shape), _count(layer.num_parameters)
+    table.add_row(layer_name(number, layer), shape, count)
     for index, inner in enumerate(layer.inner):
         _add_layer(table, f"  {number}.{index}", inner)
 
 
-def _shape(shape: tuple[int, ...]) -> str:
+def layer_name(number: str, layer: "PlannedLayer") -> str:
+    """Write a layer's place in the config, its type and its activation."""
+    activation = getattr(layer.config, "activation", None)
+    return f"{number} {layer.config.type}" + (f" {activation}" if activation else "")
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Write a shape: 64 × 8 × 8."""
     return " × ".join(map(str, shape))
+
+
+def format_bytes(number: int) -> str:
+    """Write a number of bytes in the unit that suits it."""
+    size, unit = float(number), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
 
 
 def _count(number: int) -> str:

@@ -19,6 +19,7 @@ HEAVY = ("torch", "sklearn", "scipy")
         ["--version"],
         ["schema"],
         ["validate", PENGUINS],
+        ["describe", PENGUINS],
         ["train", "--help"],
         ["train", "nowhere.yaml"],
     ],
@@ -34,7 +35,9 @@ def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> 
     assert result.returncode == 0
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "validate", "schema"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "predict", "validate", "describe", "schema"]
+)
 def test_every_help_has_an_example(command: str, dlcli: Command) -> None:
     outcome = dlcli(command, "--help")
     assert outcome.code == 0
