@@ -8,11 +8,13 @@ from pathlib import Path as FilePath
 import yaml
 from pydantic import ValidationError
 
-from dlcli.config.config import Config, expand_names
+from dlcli.config.bases import read_with_bases
+from dlcli.config.config import Config
+from dlcli.config.environment import expand_environment
 from dlcli.config.overrides import apply_override
-from dlcli.config.parsing import Document, Path, parse_yaml
-from dlcli.config.problems import explain, format_path
-from dlcli.errors import ConfigError, Place, Problem
+from dlcli.config.parsing import Document, Path
+from dlcli.config.problems import explain
+from dlcli.errors import ConfigError, Problem
 
 # What stands in for a section that must be there and is not right.
 _STAND_INS = {"name": "run", "model": {"layers": [{"type": "dense"}]}}
@@ -29,12 +31,13 @@ class LoadedConfig:
     config: Config
     folder: FilePath
     document: Document
+    notes: tuple[str, ...] = ()  # what was taken from the environment
     problems: tuple[Problem, ...] = ()
     doubtful: frozenset[str] = frozenset()
 
     def problem(self, path: Path, message: str) -> Problem:
         """Return a problem with a value of this config."""
-        return _problem(self.document, path, message)
+        return self.document.problem(path, message)
 
     def error(self, path: Path, message: str) -> ConfigError:
         """Return the error for a value of this config that turns out not to fit."""
@@ -58,18 +61,22 @@ def open_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
 
     Raises ConfigError where nothing can be: no YAML, or a `data` section that is not right.
     """
-    document = _read(file)
+    document = read_with_bases(file)
+    if isinstance(document.data, dict):
+        stem = re.sub(r"[^A-Za-z0-9._-]", "-", file.stem).lstrip(".") or "run"
+        document = Document({"name": stem, **document.data}, document.places)
     for override in overrides:
         document = apply_override(document, override)
+    document, notes = expand_environment(document)
     data = document.data
     if not isinstance(data, dict):
-        raise ConfigError(_problem(document, (), "a config is a mapping, with `data` and `model`"))
+        raise ConfigError(document.problem((), "a config is a mapping, with `data` and `model`"))
     try:
-        return LoadedConfig(Config.model_validate(data), file.parent, document)
+        return LoadedConfig(Config.model_validate(data), file.parent, document, notes)
     except ValidationError as error:
         explained = explain(error, data, Config)
     problems = _in_order(
-        document, (_problem(document, path, text) for path, text in explained.items())
+        document, (document.problem(path, text) for path, text in explained.items())
     )
     doubtful = frozenset(str(path[0]) if path else "data" for path in explained)
     if "data" in doubtful:
@@ -77,39 +84,12 @@ def open_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
     stand_ins = {key: value for key, value in _STAND_INS.items() if key in doubtful}
     sound = {key: value for key, value in data.items() if key not in doubtful}
     config = Config.model_validate({**sound, **stand_ins})
-    return LoadedConfig(config, file.parent, document, tuple(problems), doubtful)
+    return LoadedConfig(config, file.parent, document, notes, tuple(problems), doubtful)
 
 
 def dump_config(config: Config) -> str:
     """Write a config as YAML that loads to an equal one, every default spelled out."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def _read(file: FilePath) -> Document:
-    try:
-        text = file.read_bytes().decode("utf-8")
-    except OSError as error:
-        problem = Problem(Place(str(file)), "", f"cannot read this config: {error.strerror}")
-        raise ConfigError(problem) from None
-    except UnicodeDecodeError as error:
-        problem = Problem(Place(str(file)), "", f"not UTF-8 text, from byte {error.start} on")
-        raise ConfigError(problem) from None
-    document = parse_yaml(text, str(file))
-    if not isinstance(document.data, dict):
-        return document
-    stem = re.sub(r"[^A-Za-z0-9._-]", "-", file.stem).lstrip(".") or "run"
-    return Document(expand_names({"name": stem, **document.data}), document.places)
-
-
-def _problem(document: Document, path: Path, message: str) -> Problem:
-    return Problem(document.places[_standing(document, path)], format_path(path), message)
-
-
-def _standing(document: Document, path: Path) -> Path:
-    """Return the path itself, or the nearest one above it that stands in the document."""
-    while path not in document.places:
-        path = path[:-1]
-    return path
 
 
 def _in_order(document: Document, problems: Iterable[Problem]) -> list[Problem]:

@@ -35,6 +35,22 @@ class Document:
     data: Plain
     places: dict[Path, Place]
 
+    def place_of(self, path: Path) -> Place:
+        """Return where a value stands, or the nearest one above it that stands anywhere."""
+        while path not in self.places:
+            path = path[:-1]
+        return self.places[path]
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """Return a problem with a value."""
+        return Problem(self.place_of(path), format_path(path), message)
+
+
+def format_path(path: Path) -> str:
+    """Write a path as `--set` reads it: `model.layers[0].units`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
+
 
 def parse_yaml(text: str, source: str) -> Document:
     """Read one YAML document; ConfigError with its place where that can't be done."""

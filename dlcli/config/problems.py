@@ -15,12 +15,6 @@ from dlcli.errors import suggest
 _BOUNDS = ("ge", "gt", "le", "lt")
 
 
-def format_path(path: Path) -> str:
-    """Write a path as `--set` reads it: `model.layers[0].units`."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".")
-
-
 def explain(error: ValidationError, data: Plain, model: type[BaseModel]) -> dict[Path, str]:
     """Return one message for each path of the data that pydantic refused, in its order."""
     messages: dict[Path, list[str]] = defaultdict(list)

@@ -50,7 +50,8 @@ def _section(title: str, definition: Json, definitions: Json, level: str = "##")
     rows = {key: about for key, about in definition["properties"].items() if key != "type"}
     if not rows:
         return
-    required = definition.get("required", [])
+    needed = next(iter(definition.get("anyOf", [])), definition)
+    required = needed.get("required", [])
     yield "| key | value | default | what it is |"
     yield "|---|---|---|---|"
     for key, about in rows.items():

@@ -6,11 +6,20 @@ from dlcli.config.config import SHORT_SECTIONS, Config
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+_BASE = {
+    "type": "string",
+    "default": None,
+    "description": "a config that this one extends: mappings are merged, all else is replaced",
+}
+
 
 def json_schema() -> dict[str, Any]:
     """Return the schema of a config file: what the file may say, not what it resolves to."""
     schema = Config.model_json_schema()
-    schema["required"].remove("name")  # the file's stem stands in for it
+    schema["properties"] = {"base": _BASE, **schema["properties"]}
+    needed = schema.pop("required")
+    needed.remove("name")  # the file's stem stands in for it
+    schema["anyOf"] = [{"required": needed}, {"required": ["base"]}]  # a base may say it
     for key in SHORT_SECTIONS:
         section = schema["properties"][key]
         about = {name: section.pop(name) for name in ("default", "description") if name in section}

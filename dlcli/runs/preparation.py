@@ -57,7 +57,7 @@ def prepare(loaded: LoadedConfig) -> Prepared:
         dataset,
         loss,
         plan,
-        (*dataset.notes, *_notes(loaded.config, dataset, loss)),
+        (*loaded.notes, *dataset.notes, *_notes(loaded.config, dataset, loss)),
     )
 
 

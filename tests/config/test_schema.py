@@ -51,7 +51,8 @@ def test_every_key_is_described_and_every_number_is_bounded() -> None:
             assert about.get("description"), key
             for number in _numbers(about):
                 assert {"minimum", "exclusiveMinimum"} & set(number), key
-            assert key in section.get("required", []) or "default" in about or key == "name"
+            needed = section["anyOf"][0] if "anyOf" in section else section
+            assert key in needed.get("required", []) or "default" in about or key == "name"
 
 
 def _numbers(about: dict[str, Any]) -> list[dict[str, Any]]:
