@@ -21,8 +21,9 @@ SOURCES = [ROOT / "configs" / f"{name}.yaml" for name in ("penguins", "moons", "
 VALUES = [
     "null", "true", "no", "0", "-1", "1e-3", "1e308", "1" * 299, "1" * 5000, ".inf", ".nan",
     "0x10", "''", "'5'", "x", "é", "2024-02-31", "12:30:45", "[]", "[1, 2]", "[[1], [2, 3]]", "{}",
-    "{a: 1}", "{type: dense}", "{type: adam, lr: 0.1}", "full", "!!python/name:os.system", "&a [*a]",
-    "*nothing", "${env:NONE}", "${env:NONE:7}", "<<", "? x", "- x", "|\n  text", "'", '"', "@", "%",
+    "{a: 1}", "{type: dense}", "{type: adam, lr: 0.1}", "full", "!!python/name:os.system",
+    "&a [*a]", "*nothing", "${env:NONE}", "${env:NONE:7}", "<<", "? x",
+    "- x", "|\n  text", "'", '"', "@", "%",
     "{type: residual, layers: [{type: dense, units: 8}]}", "{validation: 0.5, test: 0.4}",
     "{column: species}", "[island, sex]", "one_cycle", "{type: step, step_size: 3}", "100000000",
 ]  # fmt: skip
