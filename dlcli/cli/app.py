@@ -10,6 +10,7 @@ from dlcli import __version__
 from dlcli.cli.describe import describe_command
 from dlcli.cli.errors import show_error
 from dlcli.cli.evaluate import evaluate_command
+from dlcli.cli.init import init_command
 from dlcli.cli.predict import predict_command
 from dlcli.cli.schema import schema_command
 from dlcli.cli.train import train_command
@@ -23,6 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(
+    "init", epilog="Example: dlcli init data/penguins.csv --target species -o penguins.yaml"
+)(init_command)
 app.command("train", epilog="Example: dlcli train configs/penguins.yaml --set seed=1")(
     train_command
 )

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
-import yaml
 from pydantic import ValidationError
 
 from dlcli.config.bases import read_with_bases
@@ -14,6 +13,7 @@ from dlcli.config.environment import expand_environment
 from dlcli.config.overrides import apply_override
 from dlcli.config.parsing import Document, Path
 from dlcli.config.problems import explain
+from dlcli.config.writing import dump_yaml
 from dlcli.errors import ConfigError, Problem
 
 # What stands in for a section that must be there and is not right.
@@ -89,7 +89,7 @@ def open_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
 
 def dump_config(config: Config) -> str:
     """Write a config as YAML that loads to an equal one, every default spelled out."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return dump_yaml(config.model_dump(mode="json"))
 
 
 def _in_order(document: Document, problems: Iterable[Problem]) -> list[Problem]:

@@ -77,6 +77,14 @@ def parse_value(text: str, source: str) -> Plain:
     return parse_yaml(text, source).data
 
 
+def reads_as_text(text: str) -> bool:
+    """Say whether text without quotes is text, and no number, truth or null."""
+    try:
+        return isinstance(_scalar(text, Place("")), str)
+    except ConfigError:
+        return False
+
+
 def refusal(place: Place, message: str) -> ConfigError:
     """Return the error for something at a place."""
     return ConfigError(Problem(place, "", message))

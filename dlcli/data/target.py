@@ -14,6 +14,7 @@ from dlcli.data.table import Table
 from dlcli.errors import DataError
 
 _MOST_NUMBERED_CLASSES = 20
+_FEWEST_ROWS = 3  # for each of them, on average
 
 
 class ClassTarget(Section):
@@ -55,6 +56,8 @@ def infer_task(cells: pl.Series) -> tuple[Task, str]:
         whole = bool((numbers == numbers.floor()).all())
         if not whole or distinct > _MOST_NUMBERED_CLASSES:
             return "regression", f"{distinct} different numbers"
+        if distinct > 2 and len(values) < _FEWEST_ROWS * distinct:
+            return "regression", f"{distinct} different numbers in {len(values)} rows"
         reason = f"whole numbers with {distinct} different values"
     else:
         reason = f"{distinct} different labels"

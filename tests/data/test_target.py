@@ -24,12 +24,13 @@ def fit(task: Task, rows: Table, **options: object) -> FittedTarget:
         (["a", "b", "a"], "binary"),
         (["a", "b", "c"], "multiclass"),
         (["0", "1", "1"], "binary"),
-        (["1", "2", "3"], "multiclass"),
+        (["1", "2", "3"] * 3, "multiclass"),
+        (["1", "2", "3"], "regression"),
         ([True, False], "binary"),
         (["1.5", "2"], "regression"),
         ([0.5, 1.0, 1.5], "regression"),
         ([str(number) for number in range(21)], "regression"),
-        ([str(number) for number in range(20)], "multiclass"),
+        ([str(number) for number in range(20)] * 3, "multiclass"),
     ],
 )
 def test_the_task_is_told_from_the_target(cells: list[object], task: str) -> None:

@@ -1,0 +1,61 @@
+"""Whether each row of a table is an image."""
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+_ROW_AND_COLUMN = re.compile(r"(\D*)(\d+)(\D+)(\d+)")  # pixel_3_5, 3x5
+_NUMBER = re.compile(r"(\D*)(\d+)")  # pixel29
+_SMALLEST_SIDE = 4
+
+
+def find_grid(names: Sequence[str]) -> tuple[int, int] | None:
+    """Return [height, width] where column names count the pixels of an image row by row."""
+    return _by_row_and_column(names) or _by_number(names)
+
+
+def resembles_image(features: np.ndarray, grid: tuple[int, int]) -> bool:
+    """Say whether neighbouring pixels are alike: `features` [rows, height × width].
+
+    They are where columns that touch, side by side and one above the other, are correlated twice
+    as much as any two are on average.
+    """
+    height, width = grid
+    spread = features.std(axis=0)
+    scaled = (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    correlation = scaled.T @ scaled / len(features)
+    varies = spread > 0
+    index = np.arange(height * width).reshape(grid)
+    usual = np.abs(correlation[np.ix_(varies, varies)]).mean()
+    for first, second in ((index[:-1], index[1:]), (index[:, :-1], index[:, 1:])):
+        one, other = first.ravel(), second.ravel()
+        both = varies[one] & varies[other]
+        if not both.any() or correlation[one, other][both].mean() < 2 * usual:
+            return False
+    return True
+
+
+def _by_row_and_column(names: Sequence[str]) -> tuple[int, int] | None:
+    matches = [_ROW_AND_COLUMN.fullmatch(name) for name in names]
+    if not all(matches) or len({(match[1], match[3]) for match in matches if match}) > 1:
+        return None
+    pairs = [(int(match[2]), int(match[4])) for match in matches if match]
+    height, width = (max(numbers) - min(numbers) + 1 for numbers in zip(*pairs, strict=True))
+    start = pairs[0]
+    counted = [
+        (start[0] + row, start[1] + column) for row in range(height) for column in range(width)
+    ]
+    is_grid = pairs == counted and min(height, width) >= _SMALLEST_SIDE
+    return (height, width) if is_grid else None
+
+
+def _by_number(names: Sequence[str]) -> tuple[int, int] | None:
+    matches = [_NUMBER.fullmatch(name) for name in names]
+    if not all(matches) or len({match[1] for match in matches if match}) > 1:
+        return None
+    numbers = [int(match[2]) for match in matches if match]
+    side = math.isqrt(len(numbers))
+    counted = list(range(numbers[0], numbers[0] + side**2))
+    return (side, side) if numbers == counted and side >= _SMALLEST_SIDE else None

@@ -1,0 +1,143 @@
+"""A data file and its target → a commented config that trains well on it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.config import Config, LoadedConfig
+from dlcli.config.data import MISSING_VALUES
+from dlcli.config.parsing import Document
+from dlcli.config.parsing import Path as Key
+from dlcli.config.writing import dump_commented
+from dlcli.data.dataset import load_dataset
+from dlcli.data.findings import repeated_rows
+from dlcli.data.survey import Survey, survey
+from dlcli.errors import Place
+from dlcli.runs.recipe import Recipe, choose_recipe, choose_shares
+
+_LOSSES = {
+    "binary": ("binary_cross_entropy", "The usual one for two classes."),
+    "multiclass": ("cross_entropy", "The usual one for classes."),
+    "regression": ("mse", "The mean of the squared errors: large ones weigh most."),
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A config as text, and what its owner should know about the data."""
+
+    text: str
+    findings: tuple[str, ...]
+
+
+def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
+    """Look at a data file and draft a config named `name` that is to stand in `folder`.
+
+    Raises ConfigError where the file has no such target, DataError where it can't be learned from,
+    StorageError where it can't be read.
+    """
+    seen = survey(data, target)
+    shares, why_shares = choose_shares(seen.num_rows)
+    section = _data_section(seen, folder, shares)
+    dataset = load_dataset(_stand_in(section, folder, source=str(data)))
+    num_train = len(dataset.parts["train"])
+    recipe = choose_recipe(
+        num_train,
+        dataset.fitted.signature().num_inputs,
+        seen.grid,
+        watched="validation" in dataset.parts,
+    )
+    findings = list(seen.findings)
+    if "test" in dataset.parts:
+        repeated = repeated_rows(dataset.parts["train"], dataset.parts["test"])
+        if repeated:
+            findings.append(
+                f"{repeated:,} of {len(dataset.parts['test']):,} test rows stand among the "
+                "training rows too: the test figures will look a little better than they are"
+            )
+    config = {
+        "data": section,
+        "model": {"layers": recipe.layers},
+        "loss": _LOSSES[seen.task][0],
+        "optimizer": {"type": "adamw", "lr": recipe.lr, "weight_decay": recipe.weight_decay},
+        "schedule": {"type": "cosine"},
+        "training": _training_section(recipe),
+    }
+    comments = _comments(seen, recipe, why_shares) | {
+        ("data",): "\n".join(
+            [
+                f"{seen.task}: '{target}' of {data.name}, from {seen.num_columns} columns of "
+                f"{seen.num_rows:,} rows.",
+                "Written by dlcli init from what the data shows; every value is yours to change.",
+                f"  dlcli train {name}",
+                *(f"To be looked at: {finding}." for finding in findings),
+            ]
+        )
+    }
+    return Draft(dump_commented(config, comments), tuple(findings))
+
+
+def _data_section(seen: Survey, folder: Path, shares: dict[str, float]) -> dict[str, Any]:
+    section: dict[str, Any] = {
+        "path": os.path.relpath(seen.path, folder),
+        "target": seen.target,
+        "task": seen.task,
+    }
+    if seen.features is not None:
+        section["features"] = list(seen.features)
+    if seen.kinds:
+        section["kinds"] = dict(seen.kinds)
+    if seen.missing_values != MISSING_VALUES:
+        section["missing_values"] = list(seen.missing_values)
+    if seen.separator != ",":
+        section["separator"] = seen.separator
+    if seen.num_without_target:
+        section["drop_missing_target"] = True
+    if seen.grid is not None:
+        section |= {"scale": "none", "shape": [1, *seen.grid]}
+    return section | {"split": shares}
+
+
+def _training_section(recipe: Recipe) -> dict[str, Any]:
+    section: dict[str, Any] = {"batch_size": recipe.batch_size, "epochs": recipe.epochs}
+    if recipe.patience is not None:
+        section["early_stopping"] = {"patience": recipe.patience}
+    return section
+
+
+def _comments(seen: Survey, recipe: Recipe, why_shares: str) -> dict[Key, str]:
+    comments: dict[Key, str] = {
+        ("data", "task"): f"The target has {seen.task_reason}.",
+        ("data", "split"): why_shares,
+        ("model", "layers"): recipe.why_layers,
+        ("model", "layers", len(recipe.layers) - 1): "Its units come from the target.",
+        ("loss",): _LOSSES[seen.task][1],
+        ("optimizer", "weight_decay"): recipe.why_weight_decay,
+        ("schedule",): "From lr down to 0 over all epochs: large steps first, a quiet end.",
+        ("training", "epochs"): recipe.why_epochs,
+    }
+    if seen.features is not None:
+        comments["data", "features"] = "Every column that can teach; the others, see above."
+    if seen.num_without_target:
+        comments["data", "drop_missing_target"] = (
+            f"{seen.num_without_target:,} rows have no '{seen.target}'."
+        )
+    if seen.separator != ",":
+        comments["data", "separator"] = "What the first line has most of."
+    if seen.grid is not None:
+        height, width = seen.grid
+        comments["data", "shape"] = (
+            f"The columns count the pixels of an image, {height}×{width}, and neighbouring ones "
+            "are alike: channels, height, width."
+        )
+        comments["data", "scale"] = "Pixels share one scale; batch_norm sees to it."
+    return comments
+
+
+def _stand_in(section: dict[str, Any], folder: Path, *, source: str) -> LoadedConfig:
+    """Return a config for this data, to load it by."""
+    config = Config.model_validate(
+        {"name": "init", "data": section, "model": {"layers": [{"type": "dense"}]}}
+    )
+    return LoadedConfig(config, folder, Document({}, {(): Place(source)}))

@@ -1,0 +1,211 @@
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dlcli.config import load_config
+from dlcli.runs.preparation import prepare
+from tests.conftest import ROOT, Command
+
+Table = Callable[..., Path]
+TARGETS = {
+    "penguins": "species",
+    "digits": "digit",
+    "diabetes": "progression",
+    "pass_class": "passed",
+    "final_grade": "grade",
+    "moons": "color",
+}
+
+
+def numbered(rows: int) -> list[str]:
+    """Rows of x and y, in which y follows from x but not at once."""
+    return [f"{number % 17},{'ab'[number * 7 % 5 > 2]}" for number in range(rows)]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_init_writes_can_be_trained(name: str, dlcli: Command) -> None:
+    data = ROOT / "data" / f"{name}.csv"
+    outcome = dlcli("init", data, "--target", TARGETS[name], "-o", "drafted.yaml")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == ""
+    assert "next: dlcli train drafted.yaml" in outcome.err
+    assert dlcli("train", "drafted.yaml", "--smoke").code == 0
+
+
+def test_init_writes_a_config_that_trains_as_well_as_one_by_hand(dlcli: Command) -> None:
+    """The whole comparison is benchmarks/init.py's."""
+    dlcli("init", ROOT / "data/penguins.csv", "--target", "species", "-o", "drafted.yaml")
+    drafted, by_hand = (
+        dlcli("train", config, "--json", "--run-dir", f"runs/{number}").json["test"]["accuracy"]
+        for number, config in enumerate(["drafted.yaml", ROOT / "configs/penguins.yaml"])
+    )
+    assert drafted >= by_hand - 0.01
+
+
+def test_without_an_output_file_the_config_goes_to_standard_output(dlcli: Command) -> None:
+    outcome = dlcli("init", ROOT / "data/moons.csv", "--target", "color")
+    Path("moons.yaml").write_text(outcome.out)
+    assert load_config(Path("moons.yaml")).config.data.target == "color"
+    assert outcome.err == ""
+
+
+def test_every_choice_has_a_reason_above_it(dlcli: Command) -> None:
+    text = dlcli("init", ROOT / "data/penguins.csv", "--target", "species").out
+    for key in ("task", "split", "layers", "loss", "weight_decay", "schedule", "epochs"):
+        assert re.search(rf"^ *# .*\n *{key}:", text, re.MULTILINE), key
+
+
+def test_an_image_is_told_from_its_columns(dlcli: Command) -> None:
+    text = dlcli("init", ROOT / "data/digits.csv", "--target", "digit").out
+    assert "shape: [1, 8, 8]" in text
+    assert "conv2d" in text
+
+
+def test_paths_start_from_the_config(dlcli: Command, table: Table) -> None:
+    table("x,y", *numbered(60), name="here.csv")
+    Path("deep/er").mkdir(parents=True)
+    assert dlcli("init", "here.csv", "--target", "y", "-o", "deep/er/c.yaml").code == 0
+    assert load_config(Path("deep/er/c.yaml")).config.data.path == "../../here.csv"
+    assert dlcli("train", "deep/er/c.yaml", "--smoke").code == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "finding"),
+    [
+        ("id", lambda row: row + 1000, "'id' is left out: a whole number of its own in each row"),
+        ("key", lambda row: row * 31 % 1009, "'key' is left out: a whole number of its own"),
+        ("name", lambda row: f"name {row}", "'name' is left out: text with a value of its own"),
+        (
+            "note",
+            lambda row: f"n{row % 58}",
+            "'note' is left out: text with 58 different values in 60",
+        ),
+        ("same", lambda _: 7, "'same' is left out: it is 7 in every row"),
+        ("gaps", lambda row: "" if row % 3 else row, "'gaps' is missing in 67% of the rows"),
+        ("tell", lambda row: "ba"[row * 7 % 5 > 2], "'tell' alone tells 'y' in 100.0% of the rows"),
+        ("day", lambda row: f"2024-01-{row % 28 + 1:02}", "the rows have a time ('day')"),
+        (
+            "odd",
+            lambda row: "?" if row == 5 else row % 9,
+            "'odd' has '?' among its numbers, 1 times",
+        ),
+        (
+            "odd",
+            lambda row: f"t{row}" if row < 5 else row % 9,
+            "'odd' has 5 texts among its numbers, such as 't0': taken for categories",
+        ),
+    ],
+)
+def test_what_stands_out_is_said(
+    header: str, cell: Callable[[int], object], finding: str, dlcli: Command, table: Table
+) -> None:
+    rows = [f"{line},{cell(row)}" for row, line in enumerate(numbered(60))]
+    table(f"x,y,{header}", *rows, name="odd.csv")
+    outcome = dlcli("init", "odd.csv", "--target", "y", "-o", "c.yaml")
+    assert f"to be looked at: {finding}" in outcome.err
+    comments = " ".join(Path("c.yaml").read_text().replace("#", "").split())
+    assert f"To be looked at: {finding}" in comments
+    assert dlcli("train", "c.yaml", "--smoke").code == 0
+
+
+def test_what_is_left_out_is_no_feature(dlcli: Command, table: Table) -> None:
+    table("x,y,id", *(f"{line},{row}" for row, line in enumerate(numbered(60))), name="ids.csv")
+    dlcli("init", "ids.csv", "--target", "y", "-o", "c.yaml")
+    assert load_config(Path("c.yaml")).config.data.features == ("x",)
+
+
+def test_rows_that_stand_twice_are_counted(dlcli: Command, table: Table) -> None:
+    table("x,y", *(f"{row % 30},{'ab'[row % 2]}" for row in range(60)), name="twice.csv")
+    err = dlcli("init", "twice.csv", "--target", "y", "-o", "c.yaml").err
+    assert "30 of 60 rows repeat an earlier row" in err
+    prepared = prepare(load_config(Path("c.yaml")))
+    known = {(*row, label) for row, label in rows_of(prepared, "train")}
+    count = sum((*row, label) in known for row, label in rows_of(prepared, "test"))
+    assert f"{count} of 12 test rows stand among the training rows too" in err
+
+
+def rows_of(prepared: object, part: str) -> list[tuple[tuple[float, ...], int]]:
+    rows = prepared.dataset.parts[part]  # type: ignore[attr-defined]
+    return [
+        (tuple(row), int(label)) for row, label in zip(rows.features, rows.targets, strict=True)
+    ]
+
+
+def test_rows_that_contradict_each_other_are_counted(dlcli: Command, table: Table) -> None:
+    table("x,y", *numbered(60), "0.5,a", "0.5,b", "0.5,b", name="torn.csv")
+    err = dlcli("init", "torn.csv", "--target", "y", "-o", "c.yaml").err
+    assert "rows have another 'y' than a row that is the same in all else" in err
+
+
+def test_classes_out_of_balance_are_said(dlcli: Command, table: Table) -> None:
+    rows = [f"{row % 17},{'rare' if row % 10 == 0 else 'common'}" for row in range(200)]
+    table("x,y", *rows, name="rare.csv")
+    err = dlcli("init", "rare.csv", "--target", "y", "-o", "c.yaml").err
+    assert (
+        "180 of 200 rows are 'common', 20 are 'rare'. Answering 'common' to everything has an "
+        "accuracy of 0.900" in err
+    )
+
+
+def test_the_separator_and_missing_targets_are_seen(dlcli: Command, table: Table) -> None:
+    lines = [line.replace(",", ";") for line in numbered(60)]
+    table("x;y", *lines, "3;", "4;NA", name="semicolons.csv")
+    assert dlcli("init", "semicolons.csv", "--target", "y", "-o", "c.yaml").code == 0
+    data = load_config(Path("c.yaml")).config.data
+    assert (data.separator, data.drop_missing_target) == (";", True)
+    assert dlcli("train", "c.yaml", "--smoke").code == 0
+
+
+@pytest.mark.parametrize("rows", [10, 100, 999, 1000, 40_000])
+def test_the_network_grows_with_the_rows(rows: int, dlcli: Command, table: Table) -> None:
+    table("x,y", *numbered(rows), name="grows.csv")
+    assert dlcli("init", "grows.csv", "--target", "y", "-o", "c.yaml").code == 0
+    config = load_config(Path("c.yaml")).config
+    units = [layer.units for layer in config.model.layers if layer.type == "dense"]
+    assert (
+        units
+        == {
+            10: [None],
+            100: [32, 16, None],
+            999: [32, 16, None],
+            1000: [128, 64, None],
+            40_000: [256, 128, None],
+        }[rows]
+    )
+    assert (config.training.early_stopping is not None) == (rows >= 1000)
+
+
+def test_names_that_yaml_would_misread_come_back(dlcli: Command, table: Table) -> None:
+    header = 'yes,1e3,"a: b",#c,"${x}",id,target: no'
+    rows = [f"{r % 5},{r % 7},{r % 3},{r % 11},{r % 4},{r},{'ab'[r % 2]}" for r in range(60)]
+    table(header, *rows, name="names.csv")
+    outcome = dlcli("init", "names.csv", "--target", "target: no", "-o", "c.yaml")
+    assert outcome.code == 0, outcome.err
+    data = load_config(Path("c.yaml")).config.data
+    assert data.target == "target: no"
+    assert data.features == ("yes", "1e3", "a: b", "#c", "${x}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("t.csv", "--target", "z"), 2, "--target: t.csv has no column 'z'; its columns: x, y\n"),
+        (("t.csv", "--target", "Y"), 2, "--target: t.csv has no column 'Y'; did you mean 'y'?\n"),
+        (("u.csv", "--target", "y"), 3, "u.csv: there is no such file\n"),
+        (("t.csv", "--target", "y", "-o", "t.csv"), 2, "-o: t.csv is there already; remove it, or "
+         "name another file\n"),
+        (("t.csv", "--target", "x"), 3, "t.csv: no column to learn from: 'y': it is a in every "
+         "row\n"),
+        (("t.csv", "--target", "y"), 3, "t.csv: the target 'y' has one class, 'a', in the training "
+         "rows; at least two are needed\n"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drafted_is_refused(
+    arguments: tuple[str, ...], code: int, message: str, dlcli: Command, table: Table
+) -> None:
+    table("x,y", *(f"{row}.5,a" for row in range(30)), name="t.csv")
+    outcome = dlcli("init", *arguments)
+    assert (outcome.code, outcome.err) == (code, f"dlcli: {message}")
+    assert sorted(path.name for path in Path().iterdir()) == ["t.csv"]
