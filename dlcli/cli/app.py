@@ -1,5 +1,6 @@
 """The commands put together, and what becomes of an error."""
 
+import contextlib
 import io
 import sys
 from typing import Annotated
@@ -66,6 +67,7 @@ def run(arguments: list[str] | None = None) -> int:
     except SystemExit as end:  # typer's own way out, usage errors and Ctrl-C included
         return end.code if isinstance(end.code, int) else 0
     except DlcliError as error:
-        show_error(error)
+        with contextlib.suppress(OSError):  # nobody reads any more
+            show_error(error)
         return error.exit_code
     return 0

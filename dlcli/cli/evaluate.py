@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from dlcli.cli.options import Json, Run
-from dlcli.cli.screen import open_console, show_figures
+from dlcli.cli.screen import emit, open_console, show_figures
 
 
 def evaluate_command(
@@ -30,4 +30,4 @@ def evaluate_command(
         console.print(escape(note))
     show_figures(console, figures)
     if as_json:
-        typer.echo(json.dumps(figures, allow_nan=False))
+        emit(json.dumps(figures, allow_nan=False))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from dlcli.cli.screen import open_console
+from dlcli.cli.screen import emit, open_console
 from dlcli.errors import ConfigError
 
 
@@ -32,7 +32,7 @@ def init_command(
     for finding in draft.findings:
         console.print(f"to be looked at: {escape(finding)}", soft_wrap=True)
     if output is None:
-        typer.echo(draft.text, nl=False)
+        emit(draft.text.removesuffix("\n"))
         return
     with atomic_file(output) as file:
         file.write(draft.text.encode())

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from dlcli.cli.screen import emit
+
 
 def schema_command(
     as_markdown: Annotated[
@@ -16,6 +18,6 @@ def schema_command(
     from dlcli.config.schema import json_schema
 
     if as_markdown:
-        typer.echo(reference_page(), nl=False)
+        emit(reference_page().removesuffix("\n"))
     else:
-        typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        emit(json.dumps(json_schema(), indent=2, ensure_ascii=False))

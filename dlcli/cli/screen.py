@@ -1,12 +1,16 @@
 """What a person reads: what was inferred, the layers, the figures."""
 
+import sys
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from dlcli.errors import StorageError
 
 if TYPE_CHECKING:
     from dlcli.model.plan import PlannedLayer
@@ -16,12 +20,57 @@ if TYPE_CHECKING:
 _LONGEST_TABLE = 12  # columns that are listed one by one
 
 
-def open_console(*, to_stderr: bool) -> Console:
-    """Open the screen; without a terminal, lines are as long as they need to be."""
-    console = Console(stderr=to_stderr, highlight=False)
+class _Screen:
+    """A text stream; where it can't be written to, StorageError, or silence if it `may_vanish`."""
+
+    def __init__(self, stream: TextIO, *, may_vanish: bool) -> None:
+        self._stream = stream
+        self._may_vanish = may_vanish
+
+    def write(self, text: str) -> int:
+        with self._explained():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._explained():
+            self._stream.flush()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not self._may_vanish:
+                raise _unwritable(error) from None
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a stream has
+        return getattr(self._stream, name)
+
+
+def open_console(*, to_stderr: bool, may_vanish: bool = False) -> Console:
+    """Open the screen; without a terminal, lines are as long as they need to be.
+
+    Standard error, and a screen that `may_vanish`, can be closed without ending the command.
+    """
+    screen = _Screen(sys.stderr if to_stderr else sys.stdout, may_vanish=may_vanish or to_stderr)
+    console = Console(file=cast("TextIO", screen), highlight=False)
     if not console.is_terminal:
-        console = Console(stderr=to_stderr, highlight=False, width=200)
+        console = Console(file=cast("TextIO", screen), highlight=False, width=200)
     return console
+
+
+def emit(text: str) -> None:
+    """Print a command's answer on standard output; StorageError where that can't be done."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        raise _unwritable(error) from None
+
+
+def _unwritable(error: OSError) -> StorageError:
+    return StorageError(f"standard output: cannot write to it: {error.strerror or error}")
 
 
 def show_start(console: Console, prepared: "Prepared", placement: "Placement") -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dlcli.cli.options import ConfigFile, Json, Overrides
 from dlcli.cli.progress import open_progress
-from dlcli.cli.screen import open_console, show_confusion, show_figures, show_start
+from dlcli.cli.screen import emit, open_console, show_confusion, show_figures, show_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,20 +45,22 @@ def train_command(
 ) -> None:
     """Train a network and judge it on rows that it has not seen."""
     from dlcli.config import open_config
-    from dlcli.runs.assertions import check_assertion, parse_assertion
+    from dlcli.runs.assertions import check_assertion, parse_assertion, refuse_unknown_figure
     from dlcli.runs.preparation import prepare
 
     assertions = [parse_assertion(text) for text in asserted or []]
     prepared = prepare(open_config(config, overrides))
+    for assertion in assertions:
+        refuse_unknown_figure(assertion, prepared)
     from dlcli.runs.train import train  # here, as it imports torch: a bad config is told at once
 
-    console = open_console(to_stderr=as_json)
+    console = open_console(to_stderr=as_json, may_vanish=True)
     events = train(prepared, run_dir=run_dir, smoke=smoke)
     finished = _follow(console, events, smoke=smoke)
     summary = finished.summary
     if as_json:
         where = None if smoke else str(finished.folder.path)
-        typer.echo(json.dumps({**summary, "run_dir": where}, allow_nan=False))
+        emit(json.dumps({**summary, "run_dir": where}, allow_nan=False))
     if summary["stop_reason"] in _SIGNAL_EXITS:
         raise typer.Exit(_SIGNAL_EXITS[summary["stop_reason"]])
     for assertion in assertions:

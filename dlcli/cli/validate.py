@@ -3,11 +3,10 @@
 import json
 from typing import Any
 
-import typer
 from rich.markup import escape
 
 from dlcli.cli.options import ConfigFile, Json, Overrides
-from dlcli.cli.screen import open_console
+from dlcli.cli.screen import emit, open_console
 from dlcli.errors import ConfigError, DataError
 
 
@@ -20,10 +19,10 @@ def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = F
         prepared = prepare(open_config(config, overrides))
     except (ConfigError, DataError) as error:
         if as_json:
-            typer.echo(json.dumps({"valid": False, "problems": _as_data(error)}))
+            emit(json.dumps({"valid": False, "problems": _as_data(error)}))
         raise
     if as_json:
-        typer.echo(json.dumps({"valid": True, "problems": []}))
+        emit(json.dumps({"valid": True, "problems": []}))
     console = open_console(to_stderr=as_json)
     for note in prepared.notes:
         console.print(f"  {escape(note)}")

@@ -18,9 +18,9 @@ class Config(Section):
     """A training run, from the data to the device."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$",
+        pattern=r"^[\w-][\w.-]*$",
         max_length=100,
-        description="letters, digits, '-', '_', '.'; default: the file's stem",
+        description="letters, digits, '-', '_' and, not first, '.'; default: the file's stem",
     )
     seed: int = Field(0, ge=0, lt=2**63, description="every random draw follows from it")
     data: DataConfig = Field(description="the table to learn from")

@@ -29,6 +29,8 @@ class SplitConfig(Section):
     def _check(self) -> Self:
         if self.column is not None and (self.validation or self.test or self.seed is not None):
             raise ValueError("give either `column` or shares (`validation`, `test`, `seed`)")
+        if self.seed is not None and not self.validation + self.test:
+            raise ValueError("`seed` does nothing without shares (`validation`, `test`)")
         if self.validation + self.test >= 1:
             raise ValueError(
                 f"validation {self.validation} and test {self.test} leave no rows for training"

@@ -63,7 +63,7 @@ def open_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
     """
     document = read_with_bases(file)
     if isinstance(document.data, dict):
-        stem = re.sub(r"[^A-Za-z0-9._-]", "-", file.stem).lstrip(".") or "run"
+        stem = re.sub(r"[^\w.-]", "-", file.stem).lstrip(".") or "run"
         document = Document({"name": stem, **document.data}, document.places)
     for override in overrides:
         document = apply_override(document, override)

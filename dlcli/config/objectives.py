@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dlcli.config.section import PositiveFloat, Section
 
-ClassWeights = Literal["balanced"] | dict[str, PositiveFloat]
+ClassWeights = Literal["balanced"] | Annotated[dict[str, PositiveFloat], Field(min_length=1)]
 
 
 class _Classification(Section):

@@ -8,7 +8,6 @@ from dlcli.config.section import (
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     Section,
 )
@@ -182,10 +181,8 @@ class OneCycle(_Schedule):
 
     type: Literal["one_cycle"]
     pct_start: float = Field(0.3, gt=0, lt=1, description="share of the steps that go up")
-    div_factor: PositiveFloat = Field(25.0, description="lr over the first learning rate")
-    final_div_factor: PositiveFloat = Field(
-        1e4, description="the first learning rate over the last"
-    )
+    div_factor: float = Field(25.0, ge=1, description="lr over the first learning rate")
+    final_div_factor: float = Field(1e4, ge=1, description="the first learning rate over the last")
 
 
 class ReduceOnPlateau(_Schedule):

@@ -61,7 +61,10 @@ def parse_yaml(text: str, source: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(source, mark.line + 1, mark.column + 1) if mark else Place(source)
-        raise refusal(place, f"not YAML: {error.problem or error.context}") from None
+        said = error.problem or ""
+        if not said or said.startswith("but "):  # the second half of a sentence
+            said = f"{error.context} {said}".strip()
+        raise refusal(place, f"not YAML: {said}") from None
     except yaml.YAMLError as error:
         raise refusal(Place(source), f"not YAML: {error}") from None
     except RecursionError:

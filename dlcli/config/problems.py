@@ -12,6 +12,15 @@ from pydantic_core import ErrorDetails
 from dlcli.config.parsing import Path, Plain
 from dlcli.errors import suggest
 
+# What Keras and others call a setting, and its name here.
+_ELSEWHERE_CALLED = {
+    "learning_rate": "lr",
+    "neurons": "units",
+    "filters": "out_channels",
+    "p": "rate",
+    "beta1": "betas",
+    "max_epochs": "epochs",
+}
 _BOUNDS = ("ge", "gt", "le", "lt")
 
 
@@ -48,7 +57,7 @@ def _join(messages: list[str]) -> str:
         return messages[0]
     wanted = [message.partition(", not ") for message in messages]
     given = wanted[0][2]
-    options = " or ".join(want.removeprefix("must be ") for want, _, _ in wanted)
+    options = " or ".join(want.removeprefix("must ").removeprefix("be ") for want, _, _ in wanted)
     return f"must be {options}" + (f", not {given}" if given else "")
 
 
@@ -60,9 +69,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "missing":
             return "is required"
         case "extra_forbidden":
-            known = sorted(_known_keys(model, detail["loc"][:-1]))
-            name = str(detail["loc"][-1])
-            return f"unknown key{suggest(name, known) or '; known: ' + ', '.join(known)}"
+            return _unknown_key(model, detail["loc"][:-1], str(detail["loc"][-1]))
         case "int_type" | "int_from_float" | "int_parsing":
             return f"must be a whole number, not {given}"
         case "float_type" | "finite_number":
@@ -93,11 +100,14 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "union_tag_not_found":
             return "needs a `type`, as in {type: …}"
         case "too_short":
-            return f"needs at least {context['min_length']}"
+            return f"must hold at least {context['min_length']}, not {given}"
+        case "string_too_short":
+            return "must not be empty"
         case "too_long":
-            return f"takes at most {context['max_length']}"
+            return f"must hold at most {context['max_length']}, not {given}"
         case "string_pattern_mismatch":
-            return f"must match {context['pattern']}, not {given}"
+            wanted = _description(model, detail["loc"]).partition(";")[0]
+            return f"must be {wanted}, not {given}"
         case "value_error":
             return str(context["error"])
         case _:
@@ -119,8 +129,47 @@ def _quote_hint(value: object) -> str:
     return f": put it in quotes, '{value}'" if isinstance(value, int | float) else ""
 
 
-def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that the section at a pydantic location knows."""
+def _unknown_key(model: type[BaseModel], location: tuple[str | int, ...], name: str) -> str:
+    """Say what is meant instead, or where a setting of this name would do something."""
+    sections = _sections_at(model, location)
+    known = sorted({key for section in sections for key in section.model_fields})
+    if hint := suggest(_ELSEWHERE_CALLED.get(name, name), known):
+        return f"unknown key{hint}"
+    own_type = _tag_of(sections[0]) if len(sections) == 1 else None
+    homes = dict.fromkeys(_homes(model, name, ""))
+    path = ".".join(str(step) for step in location if isinstance(step, str) and step != own_type)
+    siblings = [tag for home, tag in homes if tag and own_type and home == path]
+    if siblings:
+        return f"{own_type} has no '{name}'; it is a setting of {', '.join(siblings)}"
+    elsewhere = list(dict.fromkeys(home for home, _ in homes))
+    if elsewhere:
+        return f"unknown key here; it belongs to {' or '.join(elsewhere[:3])}"
+    return f"unknown key; known: {', '.join(known)}"
+
+
+def _description(model: type[BaseModel], location: tuple[str | int, ...]) -> str:
+    """Return what the field at a pydantic location says of itself."""
+    name = str(location[-1])
+    sections = _sections_at(model, location[:-1])
+    fields = [section.model_fields[name] for section in sections if name in section.model_fields]
+    return fields[0].description or "" if fields else ""
+
+
+def _homes(
+    model: type[BaseModel], name: str, path: str, seen: tuple[type[BaseModel], ...] = ()
+) -> Iterator[tuple[str, str | None]]:
+    """Yield the path of every section that knows a key, with its type where it has several."""
+    if model in seen:
+        return
+    if name in model.model_fields:
+        yield path or "the top level", _tag_of(model)
+    for key, field in model.model_fields.items():
+        for section in _models_in(field.annotation):
+            yield from _homes(section, name, f"{path}.{key}".lstrip("."), (*seen, model))
+
+
+def _sections_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[type[BaseModel]]:
+    """Return the section at a pydantic location; several where its type is open."""
     models = [model]
     for step in location:
         options = [
@@ -134,7 +183,7 @@ def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list
         ]
         tagged = [option for option in options if _tag_of(option) == step]
         models = tagged or options
-    return [key for held in models for key in held.model_fields]
+    return models
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:

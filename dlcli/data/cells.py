@@ -5,6 +5,7 @@ values. A missing value is null throughout.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ import polars as pl
 from dlcli.data.table import Table
 from dlcli.errors import DataError
 
+_DATE_FIRST = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _MOMENT_FORMATS = (
     "%Y-%m-%d",
     "%Y-%m-%d %H:%M",
@@ -23,28 +25,59 @@ _MOMENT_FORMATS = (
 )
 
 
+_LARGEST = float(np.finfo(np.float32).max)
+_INTEGER = r"^-?(0|[1-9][0-9]*)(\.0+)?$"
+
+
+def has_encoding(dtype: pl.DataType) -> bool:
+    """Say whether a type is one that anything can be made of: no lists, bytes, durations."""
+    return not (
+        dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Time, pl.Object, pl.Unknown)
+    )
+
+
 def read_cells(table: Table, name: str, missing_values: Sequence[str]) -> pl.Series:
-    """Return a column with null for what is missing."""
+    """Return a column with null for what is missing.
+
+    Raises DataError where there is no such column, or where its type has no encoding.
+    """
     cells = table.column(name)
-    if isinstance(cells.dtype, pl.Categorical | pl.Enum):
-        cells = cells.cast(pl.String)
-    if cells.dtype == pl.String:
-        text = cells.str.strip_chars()
-        absent = text.is_in(list(missing_values)) if missing_values else None
-        return text if absent is None else text.set(absent.fill_null(True), None)
-    return cells.fill_nan(None) if cells.dtype.is_float() else cells
+    if not has_encoding(cells.dtype):
+        raise DataError(
+            f"{table.source}: column '{name}' is of type {cells.dtype}, which has no encoding; "
+            "turn it into numbers or text, or name the columns to use in data.features"
+        )
+    if table.missing_values == tuple(missing_values):
+        return cells
+    return cells.to_frame().select(_cleaned(cells.dtype, name, missing_values)).to_series()
+
+
+def clean(table: Table, missing_values: Sequence[str]) -> Table:
+    """Return the table with null for what is missing, so that its cells are read only once."""
+    if table.missing_values == tuple(missing_values):
+        return table
+    frame = table.frame.with_columns(
+        _cleaned(dtype, name, missing_values)
+        for name, dtype in table.frame.schema.items()
+        if has_encoding(dtype)
+    )
+    return replace(table, frame=frame, missing_values=tuple(missing_values))
 
 
 def parse_numbers(cells: pl.Series) -> pl.Series:
-    """Return Float64, null where a cell is no number."""
-    return cells.cast(pl.Float64, strict=False)
+    """Return Float64, null where a cell is no number; dates and truths are none."""
+    if cells.dtype == pl.String or cells.dtype.is_numeric():
+        return cells.cast(pl.Float64, strict=False)
+    return _no_values(cells, pl.Float64())
 
 
 def parse_booleans(cells: pl.Series) -> pl.Series:
     """Return Boolean, null where a cell is neither true nor false."""
     if cells.dtype == pl.Boolean:
         return cells
-    lowered = cells.cast(pl.String).str.to_lowercase()
+    if cells.dtype != pl.String:
+        return _no_values(cells, pl.Boolean())
+    lowered = cells.str.to_lowercase()
     known = lowered.is_in(["true", "false"])
     return (lowered == "true").set(~known.fill_null(False), None)
 
@@ -56,8 +89,10 @@ def parse_moments(cells: pl.Series) -> pl.Series:
     if isinstance(cells.dtype, pl.Datetime):
         zoned = cells.dt.convert_time_zone("UTC") if cells.dtype.time_zone else cells
         return zoned.dt.replace_time_zone(None).cast(pl.Datetime("us"))
-    text = cells.cast(pl.String)
-    found = pl.Series(cells.name, [None] * len(text), dtype=pl.Datetime("us"))
+    found = _no_values(cells, pl.Datetime("us"))
+    if cells.dtype != pl.String or not cells.str.contains(_DATE_FIRST).any():
+        return found
+    text = cells
     for layout in _MOMENT_FORMATS:
         if text.null_count() == len(text):
             break
@@ -81,27 +116,61 @@ def to_labels(cells: pl.Series) -> pl.Series:
     return cells.cast(pl.String)
 
 
-def refuse_unparsed(table: Table, cells: pl.Series, parsed: pl.Series, wanted: str) -> None:
+def parse_integers(cells: pl.Series) -> pl.Series:
+    """Return text, null where a cell is no whole number: 7 for 7 and 7.0, of any length.
+
+    Numbers with zeros in front (007) are codes, not numbers.
+    """
+    text = to_labels(cells)
+    return text.set(~text.str.contains(_INTEGER).fill_null(False), None).str.replace(r"\.0+$", "")
+
+
+def refuse_unparsed(
+    table: Table, cells: pl.Series, parsed: pl.Series, wanted: str, *, is_target: bool = False
+) -> None:
     """Raise DataError where a cell holds something that could not be parsed."""
     bad = (cells.is_not_null() & parsed.is_null()).arg_true()
     if len(bad):
         more = f", and {len(bad) - 1} more such rows" if len(bad) > 1 else ""
+        repair = "the text in data.missing_values" if cells.dtype == pl.String else ""
+        other = "another data.task" if is_target else f"data.kinds: {{{cells.name}: categorical}}"
+        repair += f" or {other}" if repair else other
         raise DataError(
             f"{table.place(bad[0])}: column '{cells.name}' holds {cells[bad[0]]!r} where {wanted} "
-            f"is wanted{more}; mend the file, list the text in data.missing_values, or set "
-            f"data.kinds: {{{cells.name}: categorical}}"
+            f"is wanted{more}; mend the file, or train with {repair}"
         )
 
 
-def numbers_in(table: Table, name: str, missing_values: Sequence[str]) -> np.ndarray:
+def numbers_in(
+    table: Table, name: str, missing_values: Sequence[str], *, is_target: bool = False
+) -> np.ndarray:
     """Return a column as float64 [rows], NaN where missing.
 
-    Raises DataError with the line of a cell that is not a finite number.
+    Raises DataError with the line of a cell that is not a number, or that float32 has no room for.
     """
     cells = read_cells(table, name, missing_values)
     numbers = parse_numbers(cells)
-    refuse_unparsed(table, cells, numbers, "a number")
-    endless = numbers.is_infinite().fill_null(False).arg_true()
+    refuse_unparsed(table, cells, numbers, "a number", is_target=is_target)
+    endless = (numbers.abs() > _LARGEST).fill_null(False).arg_true()
     if len(endless):
-        raise DataError(f"{table.place(endless[0])}: column '{name}' is not finite")
+        raise DataError(
+            f"{table.place(endless[0])}: column '{name}' holds {cells[endless[0]]}, more than "
+            "float32 has room for; mend it, or take the row out"
+        )
     return numbers.to_numpy()
+
+
+def _cleaned(dtype: pl.DataType, name: str, missing_values: Sequence[str]) -> pl.Expr:
+    column = pl.col(name)
+    if dtype.is_float():
+        return column.fill_nan(None)
+    if dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return column
+    text = column.cast(pl.String).str.strip_chars()
+    if not missing_values:
+        return text
+    return pl.when(text.is_in(list(missing_values))).then(None).otherwise(text).alias(name)
+
+
+def _no_values(cells: pl.Series, dtype: pl.DataType) -> pl.Series:
+    return pl.Series(cells.name, [None] * len(cells), dtype=dtype)

@@ -107,6 +107,8 @@ def _read_header(first: bytes, source: str, separator: str) -> list[str]:
     ).row(0)
     names = [str(cell or "").strip() for cell in cells]
     for index, name in enumerate(names):
+        if not name.isprintable():
+            raise DataError(f"{source}, line 1: no text, but {name[:20]!r}: not a CSV file")
         if not name:
             raise DataError(f"{source}, line 1: column {index + 1} has no name")
         if name in names[:index]:
@@ -127,9 +129,13 @@ def _refuse_ragged(
     if len(ragged):
         row = ragged[0]
         more = f", and {len(ragged) - 1} more such rows" if len(ragged) > 1 else ""
+        found = {1: "an empty line, or one cell,"}.get(cells[row], f"{cells[row]} cells")
+        repair = f"put text that holds {separator!r} in quotes"
+        if cells[row] < len(header):
+            repair = "add what is missing, or take the row out"
         raise DataError(
-            f"{source}, line {numbers[row]}: {cells[row]} cells where the header has "
-            f"{len(header)}{more}; put text that holds {separator!r} in quotes"
+            f"{source}, line {numbers[row]}: {found} where the header has {len(header)}{more}; "
+            f"{repair}"
         )
 
 

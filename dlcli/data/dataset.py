@@ -1,22 +1,38 @@
 """A config's `data` → training, validation and test rows, encoded by what training rows show."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from dlcli.config import LoadedConfig
 from dlcli.config.data import ColumnKind, DataConfig, Task
-from dlcli.data.cells import parse_numbers, read_cells, refuse_unparsed, to_labels
+from dlcli.data.cells import (
+    clean,
+    has_encoding,
+    parse_numbers,
+    read_cells,
+    refuse_unparsed,
+    to_labels,
+)
 from dlcli.data.columns import CategoricalColumn, FittedColumn, Oddity, fit_column
 from dlcli.data.fitted import FittedData
 from dlcli.data.kinds import infer_kind
 from dlcli.data.reading import checksum, read_table
 from dlcli.data.splits import Split, split_by_column, split_by_shares
 from dlcli.data.table import Table
-from dlcli.data.target import fit_target, infer_task, present, refuse_missing
-from dlcli.errors import ConfigError, DataError, suggest
+from dlcli.data.target import (
+    ClassTarget,
+    class_labels,
+    fit_target,
+    infer_task,
+    present,
+    refuse_missing,
+    refuse_mixed,
+)
+from dlcli.errors import ConfigError, DataError, Problem, suggest
 
 
 @dataclass(frozen=True)
@@ -53,11 +69,12 @@ class Dataset:
     checksums: dict[str, str]  # SHA-256 of each file, by the config key that names it
 
 
-def load_dataset(loaded: LoadedConfig) -> Dataset:
+def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Dataset:
     """Read, split, fit and encode.
 
     Raises ConfigError where the config and the data don't fit, DataError where the data can't be
-    used, StorageError where it can't be read.
+    used, StorageError where it can't be read. With `found`, names of columns that aren't there are
+    added to it and left out, so that the rest can be checked.
     """
     config = loaded.config.data
     files = {
@@ -65,10 +82,22 @@ def load_dataset(loaded: LoadedConfig) -> Dataset:
         for key in ("path", "validation_path", "test_path")
         if (name := getattr(config, key)) is not None
     }
-    tables = {key: read_table(file, separator=config.separator) for key, file in files.items()}
-    _check_names(loaded, tables["path"])
+    tables = {
+        key: clean(read_table(file, separator=config.separator), config.missing_values)
+        for key, file in files.items()
+    }
+    problems = list(_name_problems(loaded, tables["path"]))
+    if problems:
+        sound = _without_unknown(config, tables["path"].frame.columns)
+        if found is None or sound is None:
+            raise ConfigError(*loaded.in_order([*(found or []), *problems]))
+        found += problems
+        config = sound
+        loaded = replace(loaded, config=loaded.config.model_copy(update={"data": config}))
     notes: list[str] = []
     tables = {key: _with_target(table, config, notes) for key, table in tables.items()}
+    if config.task is None:
+        refuse_mixed(tables["path"], config.target, config.missing_values)
     split = _split(loaded, tables["path"])
     parts = {
         "train": tables["path"].take(split.train),
@@ -103,8 +132,8 @@ def _encode(fitted: FittedData, rows: Table) -> tuple[Part, list[Oddity]]:
     return Part(features, fitted.encode_target(rows)), oddities
 
 
-def _check_names(loaded: LoadedConfig, table: Table) -> None:
-    """Raise ConfigError for every column that the config names and the table doesn't have."""
+def _name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
+    """Yield a problem for every column that the config names and can't have there."""
     config = loaded.config.data
     named = [
         *((("data", "target"), name) for name in [config.target]),
@@ -113,18 +142,32 @@ def _check_names(loaded: LoadedConfig, table: Table) -> None:
         *((("data", "split", "column"), name) for name in [config.split.column] if name),
     ]
     known = table.frame.columns
-    problems = []
     for path, name in named:
         if name not in known:
             hint = suggest(name, known) or f"; its columns: {', '.join(known[:20])}"
-            problems.append(loaded.problem(path, f"{table.source} has no column '{name}'{hint}"))
-    if config.kinds.get(config.target):
-        path = ("data", "kinds", config.target)
-        problems.append(loaded.problem(path, "the target has no kind; set data.task instead"))
+            yield loaded.problem(path, f"{table.source} has no column '{name}'{hint}")
+    for name in config.kinds:
+        path = ("data", "kinds", name)
+        if name == config.target:
+            yield loaded.problem(path, "the target has no kind; set data.task instead")
+        elif name in known and config.features is not None and name not in config.features:
+            yield loaded.problem(path, f"does nothing: '{name}' is not among data.features")
     if config.features is not None and config.split.column in config.features:
-        problems.append(loaded.problem(("data", "features"), "the split column is no feature"))
-    if problems:
-        raise ConfigError(*loaded.in_order(problems))
+        yield loaded.problem(("data", "features"), "the split column is no feature")
+
+
+def _without_unknown(config: DataConfig, known: list[str]) -> DataConfig | None:
+    """Return the config without the names that are not known; None where it can't do without."""
+    needed = [config.target, *([config.split.column] if config.split.column else [])]
+    features = config.features
+    if features is not None:
+        features = tuple(name for name in features if name in known and name not in needed)
+    if features == () or not set(needed) <= set(known):
+        return None
+    kinds = {
+        name: kind for name, kind in config.kinds.items() if name in known and name not in needed
+    }
+    return config.model_copy(update={"features": features, "kinds": kinds})
 
 
 def _with_target(table: Table, config: DataConfig, notes: list[str]) -> Table:
@@ -151,8 +194,12 @@ def _split(loaded: LoadedConfig, table: Table) -> Split:
     task = config.task or infer_task(cells)[0]
     strata = None
     if task != "regression":
-        labels = to_labels(cells)
-        strata = np.unique(labels.to_numpy(), return_inverse=True)[1]
+        strata = class_labels(cells).rank("dense").to_numpy().astype(np.int64)
+        if strata.max() == len(strata) > 2:
+            raise DataError(
+                f"{table.source}: the target '{config.target}' has a class of its own in each row; "
+                "there is nothing to learn"
+            )
     return split_by_shares(
         len(table),
         validation=config.split.validation,
@@ -187,6 +234,13 @@ def _fit(
         task, reason = infer_task(read_cells(rows, config.target, config.missing_values))
         notes.append(f"task: {task}, as '{config.target}' has {reason} (data.task)")
     target = fit_target(rows, task, config)
+    if isinstance(target, ClassTarget):
+        written = set(to_labels(read_cells(rows, config.target, config.missing_values)))
+        if other := sorted(written - set(target.classes)):
+            notes.append(
+                f"classes are written {', '.join(target.classes[:5])} in results, where the data "
+                f"has {', '.join(map(str, other[:5]))} too"
+            )
     used: list[FittedColumn] = []
     reports = []
     for name in config.features or rows.frame.columns:
@@ -197,9 +251,10 @@ def _fit(
         if column is not None:
             used.append(column)
     if not used:
+        reasons = [f"'{report.name}': {report.reason}" for report in reports]
         raise DataError(
             f"{rows.source}: no column to learn from: "
-            + "; ".join(f"'{report.name}': {report.reason}" for report in reports)
+            + ("; ".join(reasons) or f"there is only the target '{config.target}'")
         )
     _check_shape(loaded, used)
     fitted = FittedData(
@@ -216,6 +271,8 @@ def _fit_feature(
     loaded: LoadedConfig, rows: Table, name: str
 ) -> tuple[FittedColumn | None, ColumnReport]:
     config = loaded.config.data
+    if name not in config.kinds and not has_encoding(rows.column(name).dtype):
+        return _left_out(loaded, name, f"its type, {rows.column(name).dtype}, has no encoding", 0)
     cells = read_cells(rows, name, config.missing_values)
     kind, reason = config.kinds.get(name), "data.kinds says so"
     if kind is None:
@@ -223,14 +280,21 @@ def _fit_feature(
         kind, reason = inference.kind, inference.reason
         if inference.mixed:
             refuse_unparsed(rows, cells, parse_numbers(cells), "a number")
-    if kind is None and config.features is not None:
-        index = config.features.index(name)
-        raise loaded.error(("data", "features", index), f"'{name}' can't be used: {reason}")
     if kind is None:
-        report = ColumnReport(name, None, reason, cells.null_count(), "left out (data.features)")
-        return None, report
+        return _left_out(loaded, name, reason, cells.null_count())
     column = fit_column(name, kind, rows, config)
     return column, ColumnReport(name, kind, reason, cells.null_count(), _encoding(column, config))
+
+
+def _left_out(
+    loaded: LoadedConfig, name: str, reason: str, num_missing: int
+) -> tuple[None, ColumnReport]:
+    """Leave a column out; ConfigError where the config names it as a feature."""
+    features = loaded.config.data.features
+    if features is not None:
+        path = ("data", "features", features.index(name))
+        raise loaded.error(path, f"'{name}' can't be used: {reason}")
+    return None, ColumnReport(name, None, reason, num_missing, "left out (data.features)")
 
 
 def _encoding(column: FittedColumn, config: DataConfig) -> str:
@@ -271,7 +335,11 @@ def _constant(rows: Table, columns: list[FittedColumn], config: DataConfig) -> I
     names = [
         column.name
         for column in columns
-        if read_cells(rows, column.name, config.missing_values).n_unique() == 1
+        if _is_constant(read_cells(rows, column.name, config.missing_values), column.kind)
     ]
     if names:
         yield f"the same value in every training row, so of no use: {', '.join(names)}"
+
+
+def _is_constant(cells: pl.Series, kind: ColumnKind) -> bool:
+    return (parse_numbers(cells) if kind == "numeric" else cells).n_unique() == 1

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from dlcli.config.section import Section
+from dlcli.data.cells import clean
 from dlcli.data.columns import CategoricalColumn, FittedColumn, Oddity, encode_column
 from dlcli.data.signature import Embedding, Signature
 from dlcli.data.table import Table
@@ -27,6 +28,7 @@ class FittedData(Section):
 
         Raises DataError for a column that is not there or a cell that is not of its kind.
         """
+        rows = clean(rows, self.missing_values)
         dense: list[np.ndarray] = []
         codes: list[np.ndarray] = []
         oddities = []

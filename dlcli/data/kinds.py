@@ -8,6 +8,10 @@ from dlcli.config.data import ColumnKind
 from dlcli.data.cells import parse_booleans, parse_moments, parse_numbers
 
 _MOSTLY = 0.8
+# 1,5 and 1,000.5 and 1 000 and 12 % and $3.50: meant as numbers, with an ambiguous comma or a unit.
+_NUMBER_WRITTEN_OTHERWISE = (
+    r"^[$€£]?\s?[-+]?([0-9]+|[0-9]{1,3}([ ,.'][0-9]{3})+)([.,][0-9]+)?\s?[%€$£]?$"
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def _infer_from_text(values: pl.Series) -> Inference:
         parse_moments(values).null_count() == 0
     ):
         return Inference("datetime", "ISO 8601 dates")
-    if numbers.is_not_null().mean() >= _MOSTLY:  # type: ignore[operator]
+    if (numbers.is_not_null() | values.str.contains(_NUMBER_WRITTEN_OTHERWISE)).mean() >= _MOSTLY:  # type: ignore[operator]
         other = values.filter(numbers.is_null())[0]
         count = len(values) - numbers.null_count()
         return Inference(None, f"{count} of {len(values)} are numbers, but not {other!r}", True)

@@ -32,7 +32,9 @@ def split_by_shares(
     random = np.random.default_rng(derive_seed(seed, "split"))
     shuffled = random.permutation(num_rows)
     groups = np.zeros(num_rows, np.int64) if strata is None else strata
-    members = [shuffled[groups[shuffled] == group] for group in np.unique(groups)]
+    members = [
+        shuffled[groups[shuffled] == group] for group in range(groups.min(), groups.max() + 1)
+    ]
     num_test = _allot([len(rows) for rows in members], test)
     num_validation = _allot(
         [len(rows) for rows in members],

@@ -13,7 +13,7 @@ from dlcli.data.grids import find_grid, resembles_image
 from dlcli.data.kinds import infer_kind
 from dlcli.data.reading import read_table
 from dlcli.data.table import Table
-from dlcli.data.target import infer_task, present
+from dlcli.data.target import infer_task, present, refuse_mixed
 from dlcli.errors import ConfigError, DataError, suggest
 
 _SEPARATORS = ",;\t|"
@@ -56,6 +56,7 @@ def survey(path: Path, target: str) -> Survey:
     if not len(kept):
         raise DataError(f"{path}: the target '{target}' is missing in every row")
     rows = table.take(kept)
+    refuse_mixed(rows, target, missing_values)
     answers = read_cells(rows, target, missing_values)
     task, reason = infer_task(answers)
     columns = {
@@ -68,7 +69,8 @@ def survey(path: Path, target: str) -> Survey:
     used = {name: cells for name, cells in columns.items() if name not in useless}
     if not used:
         reasons = "; ".join(f"'{name}': {reason}" for name, reason in useless.items())
-        raise DataError(f"{path}: no column to learn from: {reasons}")
+        why = reasons or f"there is only the target '{target}'"
+        raise DataError(f"{path}: no column to learn from: {why}")
     findings += [f"'{name}' is left out: {reason}" for name, reason in useless.items()]
     labels = answers if task == "regression" else to_labels(answers)
     if task != "regression":

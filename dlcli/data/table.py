@@ -1,6 +1,6 @@
 """A table in memory, with the place of each row in the file that it came from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ class Table:
     source: str
     numbers: np.ndarray  # [rows] int64
     unit: str
+    missing_values: tuple[str, ...] | None = None  # that are null in the frame; None: as it came
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -38,4 +39,4 @@ class Table:
 
     def take(self, rows: np.ndarray) -> "Table":
         """Return some of the rows, in the order asked for."""
-        return Table(self.frame[rows], self.source, self.numbers[rows], self.unit)
+        return replace(self, frame=self.frame[rows], numbers=self.numbers[rows])

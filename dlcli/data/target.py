@@ -9,7 +9,16 @@ from pydantic import Field
 from dlcli.config.data import DataConfig, Task
 from dlcli.config.section import Section
 from dlcli.config.training import Metric
-from dlcli.data.cells import numbers_in, parse_booleans, parse_numbers, read_cells, to_labels
+from dlcli.data.cells import (
+    numbers_in,
+    parse_booleans,
+    parse_integers,
+    parse_numbers,
+    read_cells,
+    refuse_unparsed,
+    to_labels,
+)
+from dlcli.data.kinds import infer_kind
 from dlcli.data.table import Table
 from dlcli.errors import DataError
 
@@ -47,12 +56,17 @@ def metrics_of(target: FittedTarget) -> tuple[Metric, ...]:
     return NUMBER_METRICS if isinstance(target, NumberTarget) else CLASS_METRICS
 
 
+def figures_of(target: FittedTarget) -> tuple[Metric, ...]:
+    """Return the names of all the numbers that say how good answers for a target are."""
+    return ("loss", *metrics_of(target))
+
+
 def infer_task(cells: pl.Series) -> tuple[Task, str]:
     """Tell the task from the target's cells, with the reason."""
     values = cells.drop_nulls()
     distinct = values.n_unique()
-    numbers = parse_numbers(values) if values.dtype != pl.Boolean else None
-    if numbers is not None and numbers.null_count() == 0:
+    numbers = parse_numbers(values)
+    if len(values) and numbers.null_count() == 0:
         whole = bool((numbers == numbers.floor()).all())
         if not whole or distinct > _MOST_NUMBERED_CLASSES:
             return "regression", f"{distinct} different numbers"
@@ -64,11 +78,18 @@ def infer_task(cells: pl.Series) -> tuple[Task, str]:
     return ("binary" if distinct <= 2 else "multiclass"), reason
 
 
+def refuse_mixed(table: Table, name: str, missing_values: tuple[str, ...]) -> None:
+    """Raise DataError where a target is mostly numbers: neither classes nor a regression."""
+    cells = read_cells(table, name, missing_values)
+    if infer_kind(cells).mixed:
+        refuse_unparsed(table, cells, parse_numbers(cells), "a number", is_target=True)
+
+
 def fit_target(rows: Table, task: Task, config: DataConfig) -> FittedTarget:
     """Fit to the training rows; DataError where they can't be learned from."""
     name = config.target
     if task == "regression":
-        values = numbers_in(rows, name, config.missing_values)
+        values = numbers_in(rows, name, config.missing_values, is_target=True)
         if values.min() == values.max():
             raise DataError(
                 f"{rows.source}: the target '{name}' is {values[0]:g} in every training row; "
@@ -83,7 +104,7 @@ def fit_target(rows: Table, task: Task, config: DataConfig) -> FittedTarget:
     cells = read_cells(rows, name, config.missing_values)
     label_type = _label_type(cells)
     labels = _labels(cells, label_type)
-    classes = _sorted(labels.unique().to_list())
+    classes = _sorted(labels.drop_nulls().unique().to_list())
     if len(classes) == 1:
         raise DataError(
             f"{rows.source}: the target '{name}' has one class, {classes[0]!r}, in the training "
@@ -110,7 +131,8 @@ def encode_target(target: FittedTarget, rows: Table, missing_values: tuple[str, 
     """
     refuse_missing(rows, target.name, missing_values)
     if isinstance(target, NumberTarget):
-        return (numbers_in(rows, target.name, missing_values) - target.center) / target.scale
+        values = numbers_in(rows, target.name, missing_values, is_target=True)
+        return (values - target.center) / target.scale
     labels = _labels(read_cells(rows, target.name, missing_values), target.label_type)
     index = {label: number for number, label in enumerate(target.classes)}
     codes = labels.replace_strict(index, default=-1, return_dtype=pl.Int64).to_numpy()
@@ -139,22 +161,24 @@ def present(rows: Table, name: str, missing_values: tuple[str, ...]) -> np.ndarr
     return read_cells(rows, name, missing_values).is_not_null().arg_true().to_numpy()
 
 
+def class_labels(cells: pl.Series) -> pl.Series:
+    """Return each row's class as text, one class written in one way: 1 and 1.0, True and true."""
+    return _labels(cells, _label_type(cells))
+
+
 def _label_type(cells: pl.Series) -> Literal["text", "integer", "boolean"]:
     if parse_booleans(cells).null_count() == cells.null_count():
         return "boolean"
-    numbers = parse_numbers(cells)
-    whole = numbers.null_count() == cells.null_count() and (numbers == numbers.floor()).all()
-    return "integer" if whole else "text"
+    return "integer" if parse_integers(cells).null_count() == cells.null_count() else "text"
 
 
 def _labels(cells: pl.Series, label_type: str) -> pl.Series:
-    """Return text in which one class is written in one way: 1 and 1.0, True and true."""
     if label_type == "boolean":
         known = parse_booleans(cells)
         return to_labels(known).zip_with(known.is_not_null(), to_labels(cells))
     if label_type == "integer":
-        numbers = parse_numbers(cells)
-        return to_labels(numbers).zip_with(numbers.is_not_null(), to_labels(cells))
+        integers = parse_integers(cells)
+        return integers.zip_with(integers.is_not_null(), to_labels(cells))
     return to_labels(cells)
 
 

@@ -1,12 +1,15 @@
 """`--assert "test.accuracy >= 0.9"`: one figure of a summary, compared with a number."""
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dlcli.data.target import figures_of
 from dlcli.errors import AssertionFailed, ConfigError, suggest
+from dlcli.runs.preparation import Prepared
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -32,8 +35,8 @@ def parse_assertion(text: str) -> Assertion:
     """Read an --assert; ConfigError where it is not of the form FIGURE OPERATOR NUMBER."""
     match = _FORM.fullmatch(text)
     try:
-        if match is not None:
-            return Assertion(match[1], match[2], float(match[3]))
+        if match is not None and math.isfinite(number := float(match[3])):
+            return Assertion(match[1], match[2], number)
     except ValueError:
         pass
     raise ConfigError(
@@ -42,27 +45,29 @@ def parse_assertion(text: str) -> Assertion:
     )
 
 
+def refuse_unknown_figure(assertion: Assertion, prepared: Prepared) -> None:
+    """Raise ConfigError, before anything is trained, for a figure that no summary will have."""
+    dataset = prepared.dataset
+    parts = [name for name in ("validation", "test") if name in dataset.parts]
+    known = [
+        *(f"{part}.{metric}" for part in parts for metric in figures_of(dataset.fitted.target)),
+        *("best_epoch", "epochs", "seconds", "parameters"),
+        *(f"rows.{part}" for part in dataset.parts),
+    ]
+    if assertion.figure not in known:
+        hint = suggest(assertion.figure, known) or f"; there will be: {', '.join(known)}"
+        raise ConfigError(f"--assert: the summary has no figure '{assertion.figure}'{hint}")
+
+
 def check_assertion(assertion: Assertion, summary: Mapping[str, Any]) -> None:
     """Raise AssertionFailed where a figure is not there or not as asked for."""
     value: Any = summary
     for step in assertion.figure.split("."):
         value = value.get(step) if isinstance(value, Mapping) else None
     if not isinstance(value, int | float):
-        known = list(_figures(summary, ""))
-        hint = suggest(assertion.figure, known) or f"; there are: {', '.join(known)}"
-        raise AssertionFailed(f"--assert: the summary has no figure '{assertion.figure}'{hint}")
+        raise AssertionFailed(f"--assert: {assertion.figure} has no value in this run")
     if not _OPERATORS[assertion.sign](value, assertion.number):
         raise AssertionFailed(
             f"--assert {assertion.figure} {assertion.sign} {assertion.number:g} does not hold: "
             f"{assertion.figure} is {value:g}"
         )
-
-
-def _figures(summary: Mapping[str, Any], prefix: str) -> list[str]:
-    names = []
-    for key, value in summary.items():
-        if isinstance(value, Mapping):
-            names += _figures(value, f"{prefix}{key}.")
-        elif isinstance(value, int | float):
-            names.append(prefix + key)
-    return names

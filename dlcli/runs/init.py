@@ -45,7 +45,7 @@ def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
     recipe = choose_recipe(
         num_train,
         dataset.fitted.signature().num_inputs,
-        seen.grid,
+        seen,
         watched="validation" in dataset.parts,
     )
     findings = list(seen.findings)

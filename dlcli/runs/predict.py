@@ -107,7 +107,8 @@ def _columns(answers: np.ndarray, target: FittedTarget) -> list[pl.Series]:
         return [pl.Series("prediction", answers)]
     labels = pl.Series("prediction", target.classes, dtype=pl.String)
     if target.label_type == "integer":
-        labels = labels.cast(pl.Int64)
+        numbers = labels.cast(pl.Int64, strict=False)
+        labels = labels if numbers.null_count() else numbers  # text where they are too long
     if target.label_type == "boolean":
         labels = labels == "true"
     return [

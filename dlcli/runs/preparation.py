@@ -11,11 +11,12 @@ from dlcli.config.objectives import Loss
 from dlcli.config.optimizers import ReduceOnPlateau
 from dlcli.data.dataset import Dataset, load_dataset
 from dlcli.data.signature import Signature
-from dlcli.data.target import metrics_of
+from dlcli.data.target import figures_of
 from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.model.heads import choose_loss, num_outputs, refuse_double_activation
 from dlcli.model.plan import Plan, plan_network
 from dlcli.model.shapes import ShapeError
+from dlcli.runs.idle_settings import idle_settings
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ def prepare(loaded: LoadedConfig) -> Prepared:
     """
     found = list(loaded.problems)
     dataset = _load_dataset(loaded, found)
+    has_sound_data = len(found) == len(loaded.problems)
     target, signature = dataset.fitted.target, dataset.fitted.signature()
     loss: Loss | None = None
     plan: Plan | None = None
@@ -46,9 +48,12 @@ def prepare(loaded: LoadedConfig) -> Prepared:
     if loss is not None and "model" not in loaded.doubtful:
         with _collected(found):
             refuse_double_activation(loaded, loss)
-        with _collected(found):
-            plan = _plan(loaded, signature, num_outputs(loss, signature))
+        if has_sound_data:
+            with _collected(found):
+                plan = _plan(loaded, signature, num_outputs(loss, signature))
     found += _training_problems(loaded, dataset)
+    if has_sound_data:
+        found += idle_settings(loaded, dataset)
     if found or loss is None or plan is None:
         raise ConfigError(*loaded.in_order(found))
     return Prepared(
@@ -73,9 +78,9 @@ def _collected(found: list[Problem]) -> Iterator[None]:
 def _load_dataset(loaded: LoadedConfig, found: list[Problem]) -> Dataset:
     """Load; where problems were found before, raise what comes up together with them."""
     try:
-        return load_dataset(loaded)
+        return load_dataset(loaded, found)
     except ConfigError as error:
-        raise ConfigError(*loaded.in_order([*found, *error.problems])) from None
+        raise ConfigError(*loaded.in_order({*found, *error.problems})) from None
     except DataError as error:
         if not found:
             raise
@@ -109,7 +114,7 @@ def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Probl
         if isinstance(schedule, ReduceOnPlateau):
             yield loaded.problem(("schedule",), f"reduce_on_plateau {missing}")
     if training.early_stopping is not None:
-        metric, known = training.early_stopping.metric, ("loss", *metrics_of(dataset.fitted.target))
+        metric, known = training.early_stopping.metric, figures_of(dataset.fitted.target)
         if metric not in known:
             yield loaded.problem(
                 ("training", "early_stopping", "metric"),

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_TINY = 50  # training rows
+from dlcli.config.layers import Activation
+from dlcli.data.survey import Survey
+
+_TINY = 50  # training rows of a regression
 _SMALL = 1_000  # rows
 _LARGE = 20_000
 _HUGE = 200_000
@@ -49,31 +52,32 @@ def choose_shares(num_rows: int) -> tuple[dict[str, float], str]:
     )
 
 
-def choose_recipe(
-    num_train: int, num_inputs: int, grid: tuple[int, int] | None, *, watched: bool
-) -> Recipe:
-    """Choose by the number of training rows, of numbers a row, and whether a row is an image.
+def choose_recipe(num_train: int, num_inputs: int, seen: Survey, *, watched: bool) -> Recipe:
+    """Choose by the number of training rows, of numbers a row, and what was seen.
 
     `watched` says whether there are validation rows.
     """
-    if grid is not None:
-        return _for_images(num_train, grid, watched=watched)
+    if seen.grid is not None:
+        return _for_images(num_train, seen.grid, watched=watched)
     if watched:
         return _for_many(num_train)
-    return _for_tiny(num_train) if num_train < _TINY else _for_small(num_train, num_inputs)
+    if seen.task == "regression" and num_train < _TINY:
+        return _for_tiny(num_train)
+    return _for_small(num_train, num_inputs)
 
 
 def _for_tiny(num_train: int) -> Recipe:
     return Recipe(
-        layers=[{"type": "dense"}],
-        why_layers=f"No hidden layer: {num_train} training rows show no more than a straight line.",
+        layers=_dense_layers([32], dropout=0.5, activation="tanh"),
+        why_layers=f"{num_train} training rows show hardly more than a straight line: one hidden "
+        "layer, smooth, half of it dropped at random in each step.",
         lr=0.01,
-        weight_decay=5.0,
-        why_weight_decay="A strong pull towards zero, that is, towards the mean as the answer: the "
-        "rows are too few to trust what they say.",
+        weight_decay=3.0,
+        why_weight_decay="A strong pull towards zero, and so towards the mean as the answer: so "
+        "few rows are not to be trusted far.",
         batch_size=16,
         epochs=100,
-        why_epochs="Enough for a line.",
+        why_epochs="A few hundred steps in all.",
         patience=None,
     )
 
@@ -161,10 +165,12 @@ def _convolution(channels: int) -> Layers:
     ]
 
 
-def _dense_layers(units: Sequence[int], *, dropout: float) -> Layers:
+def _dense_layers(
+    units: Sequence[int], *, dropout: float, activation: Activation = "relu"
+) -> Layers:
     hidden: Layers = []
     for number in units:
-        hidden.append({"type": "dense", "units": number, "activation": "relu"})
+        hidden.append({"type": "dense", "units": number, "activation": activation})
         hidden.append({"type": "dropout", "rate": dropout})
     return [*hidden, {"type": "dense"}]
 

@@ -158,7 +158,7 @@ def test_the_separator_and_missing_targets_are_seen(dlcli: Command, table: Table
     assert dlcli("train", "c.yaml", "--smoke").code == 0
 
 
-@pytest.mark.parametrize("rows", [10, 100, 999, 1000, 40_000])
+@pytest.mark.parametrize("rows", [100, 999, 1000, 40_000])
 def test_the_network_grows_with_the_rows(rows: int, dlcli: Command, table: Table) -> None:
     table("x,y", *numbered(rows), name="grows.csv")
     assert dlcli("init", "grows.csv", "--target", "y", "-o", "c.yaml").code == 0
@@ -167,7 +167,6 @@ def test_the_network_grows_with_the_rows(rows: int, dlcli: Command, table: Table
     assert (
         units
         == {
-            10: [None],
             100: [32, 16, None],
             999: [32, 16, None],
             1000: [128, 64, None],

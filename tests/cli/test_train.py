@@ -157,10 +157,11 @@ class TestAssert:
             ("test.accuracy >= 0", 0, ""),
             ("epochs == 1", 0, ""),
             ("test.accuracy > 1", 8, "--assert test.accuracy > 1 does not hold"),
-            ("test.acuracy > 0", 8, "did you mean 'test.accuracy'?"),
-            ("stop_reason == 1", 8, "the summary has no figure 'stop_reason'"),
+            ("test.acuracy > 0", 2, "did you mean 'test.accuracy'?"),
+            ("stop_reason == 1", 2, "the summary has no figure 'stop_reason'"),
             ("accuracy", 2, "write a figure, one of"),
             ("test.accuracy > much", 2, "write a figure, one of"),
+            ("test.accuracy > nan", 2, "write a figure, one of"),
         ],
     )
     def test_it_compares_one_figure(

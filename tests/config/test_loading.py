@@ -89,69 +89,6 @@ training: {batch_size: no, epochs: 1.5}
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "a config is a mapping"),
-        ("- a", "a config is a mapping"),
-        (MINIMAL + "nme: x", "nme: unknown key; did you mean 'name'?"),
-        (MINIMAL + "name: a/b", "name: must match"),
-        (MINIMAL + "name: 5", "name: must be text, not 5: put it in quotes, '5'"),
-        (MINIMAL + "training: 5", "training: must be a mapping, not 5"),
-        (MINIMAL + "training: {device: gpu}", "training.device: must match"),
-        (MINIMAL + "optimizer: {type: adam, lr: '0.1'}", "optimizer.lr: must be a number"),
-        (MINIMAL + "optimizer: {type: adam, lr: 0}", "optimizer.lr: must be above 0, not 0"),
-        (MINIMAL + "optimizer: {type: adam, momentum: 0.9}", "optimizer.momentum: unknown key"),
-        (MINIMAL + "optimizer: {lr: 1}", "optimizer: needs a `type`"),
-        (MINIMAL + "loss: {type: mse, label_smoothing: 0.1}", "loss.label_smoothing: unknown key"),
-        ("data: {path: x, target: y}\nmodel: {layers: []}", "model.layers: needs at least 1"),
-        (
-            "data: {path: x, target: y, features: [y]}\nmodel: {layers: [{type: dense}]}",
-            "data: the target 'y' stands among the features",
-        ),
-        (
-            "data: {path: x, target: y, split: {validation: 0.6, test: 0.5}}\n"
-            "model: {layers: [{type: dense}]}",
-            "data.split: validation 0.6 and test 0.5 leave no rows for training",
-        ),
-        (
-            "data: {path: x, target: y, split: {column: c, test: 0.5}}\n"
-            "model: {layers: [{type: dense}]}",
-            "data.split: give either `column` or shares",
-        ),
-        (
-            "data: {path: x, target: y, test_path: z, split: {test: 0.5}}\n"
-            "model: {layers: [{type: dense}]}",
-            "data: the test rows come from test_path or from `split`, not both",
-        ),
-        (
-            "data: {path: x, target: y}\n"
-            "model: {layers: [{type: dense, initial: {weight: [[1, 2], [3]]}}]}",
-            "model.layers[0].initial.weight: its rows are not of one length",
-        ),
-        (
-            "data: {path: x, target: y}\nmodel: {layers: [{type: dense, initial: {bias: [1e39]}}]}",
-            "model.layers[0].initial.bias: 1e+39 is too large for float32",
-        ),
-        (
-            "data: {path: x, target: y}\nmodel: {layers: [{type: dense, units: 99999999}]}",
-            "model.layers[0].units: must be at most 1,000,000, not 99999999",
-        ),
-        (
-            "data: {path: x, target: y}\n"
-            "model: {layers: [{type: dense, bias: false, initial: {bias: [1]}}]}",
-            "model.layers[0]: `initial.bias` does nothing where `bias` is false",
-        ),
-    ],
-)
-def test_a_bad_config_is_refused_by_name(
-    text: str, message: str, config: Callable[..., Path]
-) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_config(config(text))
-    assert message in str(caught.value)
-
-
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_bytes(b"a: \xff")
     with pytest.raises(ConfigError, match="not UTF-8 text, from byte 3 on"):

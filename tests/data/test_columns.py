@@ -95,7 +95,9 @@ class TestNumeric:
         assert encode(column, later).tolist() == [[5], [2]]
         assert str(oddity(column, later)).startswith("column 'x': 1 missing, none in training")
 
-    @pytest.mark.parametrize(("cell", "what"), [("1,5", "holds '1,5'"), ("inf", "not finite")])
+    @pytest.mark.parametrize(
+        ("cell", "what"), [("1,5", "holds '1,5'"), ("inf", "holds inf"), ("1e300", "holds 1e300")]
+    )
     def test_what_is_no_number_is_refused_with_its_line(self, cell: str, what: str) -> None:
         with pytest.raises(DataError, match=f"f.csv, line 3: column 'x' .*{what}"):
             fit("numeric", table("1", cell))

@@ -67,9 +67,9 @@ def test_what_a_spreadsheet_writes_is_read(text: bytes, expected: list[tuple[str
     [
         (b"", "f.csv: the file is empty"),
         (b"\n\n", "f.csv: the file is empty"),
-        (b"a,b\n1,2\n3\n", "f.csv, line 3: 1 cells where the header has 2"),
+        (b"a,b\n1,2\n3\n", "f.csv, line 3: an empty line, or one cell, where the header has 2"),
         (b"a,b\n1,2,3\n4,5,6\n", "f.csv, line 2: 3 cells where the header has 2, and 1 more"),
-        (b'a,b\n"x\ny",1\n2\n', "f.csv, line 4: 1 cells"),
+        (b'a,b\n"x\ny",1\n2\n', "f.csv, line 4: an empty line, or one cell"),
         (b"a,a\n1,2\n", "f.csv, line 1: two columns are named 'a'"),
         (b"a,\n1,2\n", "f.csv, line 1: column 2 has no name"),
         (b"a;b\n1;2\n", "if its cells are separated by ';', say so: data.separator: ';'"),

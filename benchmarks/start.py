@@ -1,0 +1,101 @@
+"""How long the commands that need no torch take, beside the imports that they can't do without.
+
+    python -m benchmarks.start [--rounds 15]     # prints the table
+    python -m benchmarks.start --write           # and writes docs/start.md
+
+Each round starts every program once, in turn, so that a busy machine slows all of them alike; the
+ratio is the median over rounds of a command's seconds over those of the imports of the same round.
+Exits with 1 where a figure misses what is asked for.
+"""
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+IMPORTS = [sys.executable, "-c", "import typer, rich, pydantic, yaml, polars"]
+HELP = "`dlcli --help`"
+VALIDATE = "`dlcli validate configs/penguins.yaml`"
+MISTAKES = "`dlcli validate`, ten mistakes"
+# What is asked for, and whether seconds and times the imports are that.
+ASKED: dict[str, tuple[str, Callable[[float, float], bool]]] = {
+    HELP: ("≤ 1.5 times", lambda _, ratio: ratio <= 1.5),
+    VALIDATE: ("≤ 1.5 times", lambda _, ratio: ratio <= 1.5),
+    MISTAKES: ("< 0.5 s", lambda seconds, _: seconds < 0.5),
+}
+HEADER = """# How fast dlcli answers
+
+Made by `python -m benchmarks.start --write`: medians of programs that were started in turn, side by
+side. The imports are `python -c "import typer, rich, pydantic, yaml, polars"`, which no command can
+do without that reads a config and a table; `import torch` shows what is not waited for.
+"""
+TEN_MISTAKES = f"""sead: 1
+data:
+  path: {ROOT}/data/penguins.csv
+  target: species
+model:
+  layers:
+    - {{type: dense, unit: 3}}
+    - {{type: dens}}
+loss: mse
+optimizer: {{type: adam, momentum: 0.9}}
+schedule: {{type: reduce_on_plateau, warmup_epochs: 3}}
+training: {{epochs: 2, batch_size: 16, early_stopping: {{metric: r2, patience: 3}}}}
+name: a/b
+"""
+
+
+def seconds_of(command: list[str]) -> float:
+    """Run a program and return its wall time in seconds."""
+    start = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    return time.perf_counter() - start
+
+
+def main() -> int:
+    """Measure, print, and say whether every figure is what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--write", action="store_true", help="write docs/start.md")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "ten.yaml"
+        config.write_text(TEN_MISTAKES, encoding="utf-8")
+        dlcli = [sys.executable, "-m", "dlcli"]
+        commands = {
+            "the imports": IMPORTS,
+            HELP: [*dlcli, "--help"],
+            VALIDATE: [*dlcli, "validate", "configs/penguins.yaml"],
+            MISTAKES: [*dlcli, "validate", str(config)],
+            "`import torch`": [sys.executable, "-c", "import torch"],
+        }
+        rounds = []
+        for number in range(arguments.rounds):
+            rounds.append({name: seconds_of(command) for name, command in commands.items()})
+            print(f"round {number + 1} of {arguments.rounds}", end="\r", flush=True)
+    lines = ["| command | seconds | times the imports | asked |", "|---|---|---|---|"]
+    missed = []
+    for name in commands:
+        seconds = statistics.median(one[name] for one in rounds)
+        ratio = statistics.median(one[name] / one["the imports"] for one in rounds)
+        asked, reached = ASKED.get(name, ("–", lambda *_: True))
+        if not reached(seconds, ratio):
+            missed.append(name)
+        lines.append(f"| {name} | {seconds:.3f} | {ratio:.2f} | {asked} |")
+    print("\n".join(lines))
+    if arguments.write:
+        machine = f"Python {platform.python_version()} on two cores."
+        text = f"{HEADER}\n" + "\n".join(lines) + f"\n\n{machine}\n"
+        (ROOT / "docs" / "start.md").write_text(text, encoding="utf-8")
+    print(f"missed: {', '.join(missed)}" if missed else "everything asked for is reached")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
