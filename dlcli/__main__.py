@@ -1,19 +1,22 @@
 """The program `dlcli`."""
 
+import gc
 import os
 import sys
-
-from dlcli.cli.app import run
 
 
 def main() -> None:
     """Run the command line and leave with the exit code of the contract."""
+    gc.set_threshold(100_000, 20, 20)  # imports make many objects, hardly any of them garbage
+    from dlcli.cli.app import run
+
     code = run()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:  # closed: without this, Python would complain as it ends, and exit with 120
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    gc.freeze()  # the program ends: there is nothing to look for any more
     sys.exit(code)
 
 

@@ -2,12 +2,14 @@
 
 import linecache
 import sys
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from dlcli.errors import ConfigError, DlcliError, Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def show_error(error: DlcliError) -> None:
@@ -15,6 +17,9 @@ def show_error(error: DlcliError) -> None:
     if not sys.stderr.isatty():
         typer.echo(f"dlcli: {error}", err=True)
         return
+    from rich.console import Console
+    from rich.text import Text
+
     console = Console(stderr=True, highlight=False)
     if isinstance(error, ConfigError) and error.problems:
         for problem in error.problems:
@@ -23,7 +28,9 @@ def show_error(error: DlcliError) -> None:
         console.print(Text.assemble(("dlcli: ", "bold red"), str(error)), soft_wrap=True)
 
 
-def _show_problem(console: Console, problem: Problem) -> None:
+def _show_problem(console: "Console", problem: Problem) -> None:
+    from rich.text import Text
+
     place = problem.place
     path = f"{problem.path}: " if problem.path else ""
     console.print(

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from dlcli.cli.options import Json, Run
-from dlcli.cli.screen import emit, open_console, show_figures
+from dlcli.cli.output import emit
 
 
 def evaluate_command(
@@ -22,6 +21,9 @@ def evaluate_command(
     as_json: Json = False,
 ) -> None:
     """Give the figures of a run's best weights."""
+    from rich.markup import escape
+
+    from dlcli.cli.screen import open_console, show_figures
     from dlcli.runs.evaluate import evaluate_run
 
     figures, notes = evaluate_run(run, data)

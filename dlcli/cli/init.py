@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from dlcli.cli.screen import emit, open_console
+from dlcli.cli.output import emit
 from dlcli.errors import ConfigError
 
 
@@ -20,6 +19,9 @@ def init_command(
     ] = None,
 ) -> None:
     """Look at the data and write a commented config that trains well on it."""
+    from rich.markup import escape
+
+    from dlcli.cli.screen import open_console
     from dlcli.files import atomic_file
     from dlcli.runs.init import draft_config
 

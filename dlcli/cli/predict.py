@@ -4,10 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from dlcli.cli.options import Overrides
-from dlcli.cli.screen import open_console
 from dlcli.errors import ConfigError
 
 
@@ -30,6 +28,9 @@ def predict_command(
     ] = False,
 ) -> None:
     """Add predictions to a table, row by row, in its order."""
+    from rich.markup import escape
+
+    from dlcli.cli.screen import open_console
     from dlcli.config import open_config
     from dlcli.runs.predict import predict, trained_predictor, untrained_predictor
     from dlcli.runs.preparation import prepare

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.screen import emit
+from dlcli.cli.output import emit
 
 
 def schema_command(

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dlcli.errors import StorageError
+from dlcli.cli.output import unwritable
 
 if TYPE_CHECKING:
     from dlcli.model.plan import PlannedLayer
@@ -42,7 +42,7 @@ class _Screen:
             yield
         except OSError as error:
             if not self._may_vanish:
-                raise _unwritable(error) from None
+                raise unwritable(error) from None
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a stream has
         return getattr(self._stream, name)
@@ -58,19 +58,6 @@ def open_console(*, to_stderr: bool, may_vanish: bool = False) -> Console:
     if not console.is_terminal:
         console = Console(file=cast("TextIO", screen), highlight=False, width=200)
     return console
-
-
-def emit(text: str) -> None:
-    """Print a command's answer on standard output; StorageError where that can't be done."""
-    try:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
-    except OSError as error:
-        raise _unwritable(error) from None
-
-
-def _unwritable(error: OSError) -> StorageError:
-    return StorageError(f"standard output: cannot write to it: {error.strerror or error}")
 
 
 def show_start(console: Console, prepared: "Prepared", placement: "Placement") -> None:
@@ -107,6 +94,36 @@ def show_confusion(console: Console, matrix: list[list[int]], classes: tuple[str
     for name, counts in zip(classes, matrix, strict=True):
         table.add_row(escape(name), *map(str, counts))
     console.print(table)
+
+
+def show_costs(console: Console, prepared: "Prepared") -> None:
+    """Show what each layer of a network costs in parameters, operations and memory."""
+    from dlcli.model.costs import activation_bytes, multiply_adds, training_bytes
+
+    plan, settings = prepared.plan, prepared.config.training
+    num_rows = len(prepared.dataset.parts["train"])
+    batch_size = num_rows if settings.batch_size == "full" else min(settings.batch_size, num_rows)
+    table = Table("layer", "output shape")
+    for title in ("parameters", "multiply-adds a row", f"memory of {batch_size:,} rows"):
+        table.add_column(title, justify="right")
+    table.add_row("input", shape_text(plan.signature.input_shape))
+    for index, layer in enumerate(plan.layers):
+        _add_costs(table, str(index), layer, batch_size)
+    total = sum(map(multiply_adds, plan.layers))
+    memory = sum(activation_bytes(layer, batch_size) for layer in plan.layers)
+    figures = (f"{plan.num_parameters:,}", f"{total:,}", format_bytes(memory))
+    table.add_row("total", "", *figures, style="bold")
+    console.print(table)
+    if plan.num_embedding_parameters:
+        names = ", ".join(embedding.name for embedding in plan.signature.embeddings)
+        console.print(
+            f"  {plan.num_embedding_parameters:,} of the parameters embed: {names}", markup=False
+        )
+    optimizer = prepared.config.optimizer
+    console.print(
+        f"  weights, gradients and {optimizer.type}'s state: "
+        f"{format_bytes(training_bytes(plan, optimizer))}"
+    )
 
 
 def _figure(value: float | None) -> str:
@@ -146,6 +163,20 @@ def _add_layer(table: Table, number: str, layer: "PlannedLayer") -> None:
     table.add_row(layer_name(number, layer), shape, count)
     for index, inner in enumerate(layer.inner):
         _add_layer(table, f"  {number}.{index}", inner)
+
+
+def _add_costs(table: Table, number: str, layer: "PlannedLayer", batch_size: int) -> None:
+    from dlcli.model.costs import activation_bytes, multiply_adds
+
+    table.add_row(
+        layer_name(number, layer),
+        shape_text(layer.output_shape),
+        f"{layer.num_parameters:,}",
+        f"{multiply_adds(layer):,}",
+        format_bytes(activation_bytes(layer, batch_size)),
+    )
+    for index, inner in enumerate(layer.inner):
+        _add_costs(table, f"  {number}.{index}", inner, batch_size)
 
 
 def layer_name(number: str, layer: "PlannedLayer") -> str:

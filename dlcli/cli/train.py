@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from dlcli.cli.options import ConfigFile, Json, Overrides
-from dlcli.cli.progress import open_progress
-from dlcli.cli.screen import emit, open_console, show_confusion, show_figures, show_start
+from dlcli.cli.output import emit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import Console
 
     from dlcli.runs.train import Event, Finished, Started
 
@@ -44,6 +44,7 @@ def train_command(
     ] = None,
 ) -> None:
     """Train a network and judge it on rows that it has not seen."""
+    from dlcli.cli.screen import open_console
     from dlcli.config import open_config
     from dlcli.runs.assertions import check_assertion, parse_assertion, refuse_unknown_figure
     from dlcli.runs.preparation import prepare
@@ -67,7 +68,9 @@ def train_command(
         check_assertion(assertion, summary)
 
 
-def _follow(console: Console, events: "Iterator[Event]", *, smoke: bool) -> "Finished":
+def _follow(console: "Console", events: "Iterator[Event]", *, smoke: bool) -> "Finished":
+    from dlcli.cli.progress import open_progress
+    from dlcli.cli.screen import show_start
     from dlcli.runs.train import Finished, Started
     from dlcli.training.loop import EpochResult, Progress
 
@@ -93,7 +96,9 @@ def _follow(console: Console, events: "Iterator[Event]", *, smoke: bool) -> "Fin
     return finished
 
 
-def _show_end(console: Console, started: "Started", finished: "Finished", *, smoke: bool) -> None:
+def _show_end(console: "Console", started: "Started", finished: "Finished", *, smoke: bool) -> None:
+    from dlcli.cli.screen import show_confusion, show_figures
+
     summary, folder = finished.summary, str(finished.folder.path)
     reasons = {
         "epochs": "all epochs are done",

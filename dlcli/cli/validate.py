@@ -1,13 +1,18 @@
 """`dlcli validate`."""
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
+import typer
 
 from dlcli.cli.options import ConfigFile, Json, Overrides
-from dlcli.cli.screen import emit, open_console
+from dlcli.cli.output import emit
 from dlcli.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlcli.data.dataset import Dataset
 
 
 def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = False) -> None:
@@ -21,12 +26,26 @@ def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = F
         if as_json:
             emit(json.dumps({"valid": False, "problems": _as_data(error)}))
         raise
+    said = [*_columns(prepared.dataset), *prepared.notes]
+    text = "\n".join([*(f"  {line}" for line in said), f"{config} can be trained"])
     if as_json:
         emit(json.dumps({"valid": True, "problems": []}))
-    console = open_console(to_stderr=as_json)
-    for note in prepared.notes:
-        console.print(f"  {escape(note)}")
-    console.print(f"{escape(str(config))} can be trained", soft_wrap=True)
+        typer.echo(text, err=True)
+    else:
+        emit(text)
+
+
+def _columns(dataset: "Dataset") -> "Iterator[str]":
+    """Yield what becomes of the columns, a line for each kind and one for each that is left out."""
+    kinds: dict[str, list[str]] = {}
+    for column in dataset.columns:
+        if column.kind is None:
+            yield f"'{column.name}' is left out: {column.reason} (data.features)"
+        else:
+            kinds.setdefault(column.kind, []).append(column.name)
+    for kind, names in kinds.items():
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        yield f"{kind}: {', '.join(names[:8])}{more} (data.kinds)"
 
 
 def _as_data(error: ConfigError | DataError) -> list[dict[str, Any]]:

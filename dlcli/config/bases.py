@@ -59,7 +59,7 @@ def _moved(document: Document, source: FilePath, destination: FilePath) -> Docum
     for _, key in _PATHS:
         path = section.get(str(key))
         if isinstance(path, str) and not FilePath(path).is_absolute():
-            moved[str(key)] = os.path.relpath(source / path, destination)
+            moved[str(key)] = os.path.relpath(source.resolve() / path, destination.resolve())
     return Document({**data, "data": {**section, **moved}}, document.places)
 
 

@@ -67,7 +67,7 @@ def clean(table: Table, missing_values: Sequence[str]) -> Table:
 def parse_numbers(cells: pl.Series) -> pl.Series:
     """Return Float64, null where a cell is no number; dates and truths are none."""
     if cells.dtype == pl.String or cells.dtype.is_numeric():
-        return cells.cast(pl.Float64, strict=False)
+        return cells.cast(pl.Float64, strict=False).fill_nan(None)
     return _no_values(cells, pl.Float64())
 
 

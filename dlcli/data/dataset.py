@@ -96,16 +96,16 @@ def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Da
         loaded = replace(loaded, config=loaded.config.model_copy(update={"data": config}))
     notes: list[str] = []
     tables = {key: _with_target(table, config, notes) for key, table in tables.items()}
-    if config.task is None:
-        refuse_mixed(tables["path"], config.target, config.missing_values)
-    split = _split(loaded, tables["path"])
+    # Once, for the split and the network alike: a run's rows must come out the same again.
+    task = config.task or _infer_task(tables["path"], config, notes)
+    split = _split(loaded, tables["path"], task)
     parts = {
         "train": tables["path"].take(split.train),
         "validation": tables.get("validation_path") or tables["path"].take(split.validation),
         "test": tables.get("test_path") or tables["path"].take(split.test),
     }
     _refuse_empty(parts, config)
-    fitted, task, columns, said = _fit(loaded, parts["train"])
+    fitted, columns, said = _fit(loaded, parts["train"], task)
     notes += said
     encoded = {}
     for name, rows in parts.items():
@@ -122,9 +122,15 @@ def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Da
     )
 
 
-def encode_file(fitted: FittedData, path: Path) -> tuple[Part, list[Oddity]]:
-    """Read and encode a whole file that has the target; DataError where it can't be used."""
-    return _encode(fitted, read_table(path, separator=fitted.separator))
+def encode_file(fitted: FittedData, path: Path, config: DataConfig) -> tuple[Part, list[str]]:
+    """Read and encode a whole file that has the target, as training did, and say what is odd.
+
+    Raises DataError where it can't be used.
+    """
+    notes: list[str] = []
+    table = _with_target(read_table(path, separator=fitted.separator), config, notes)
+    part, oddities = _encode(fitted, table)
+    return part, [*notes, *map(str, oddities)]
 
 
 def _encode(fitted: FittedData, rows: Table) -> tuple[Part, list[Oddity]]:
@@ -150,6 +156,8 @@ def _name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
         path = ("data", "kinds", name)
         if name == config.target:
             yield loaded.problem(path, "the target has no kind; set data.task instead")
+        elif name == config.split.column:
+            yield loaded.problem(path, f"does nothing: '{name}' is the split column")
         elif name in known and config.features is not None and name not in config.features:
             yield loaded.problem(path, f"does nothing: '{name}' is not among data.features")
     if config.features is not None and config.split.column in config.features:
@@ -186,14 +194,20 @@ def _with_target(table: Table, config: DataConfig, notes: list[str]) -> Table:
     return table.take(kept)
 
 
-def _split(loaded: LoadedConfig, table: Table) -> Split:
+def _infer_task(table: Table, config: DataConfig, notes: list[str]) -> Task:
+    refuse_mixed(table, config.target, config.missing_values)
+    task, reason = infer_task(read_cells(table, config.target, config.missing_values))
+    notes.append(f"task: {task}, as '{config.target}' has {reason} (data.task)")
+    return task
+
+
+def _split(loaded: LoadedConfig, table: Table, task: Task) -> Split:
     config = loaded.config.data
     if config.split.column is not None:
         return split_by_column(table, config.split.column)
-    cells = read_cells(table, config.target, config.missing_values)
-    task = config.task or infer_task(cells)[0]
     strata = None
     if task != "regression":
+        cells = read_cells(table, config.target, config.missing_values)
         strata = class_labels(cells).rank("dense").to_numpy().astype(np.int64)
         if strata.max() == len(strata) > 2:
             raise DataError(
@@ -225,14 +239,10 @@ def _refuse_empty(parts: dict[str, Table], config: DataConfig) -> None:
 
 
 def _fit(
-    loaded: LoadedConfig, rows: Table
-) -> tuple[FittedData, Task, tuple[ColumnReport, ...], list[str]]:
+    loaded: LoadedConfig, rows: Table, task: Task
+) -> tuple[FittedData, tuple[ColumnReport, ...], list[str]]:
     config = loaded.config.data
     notes = []
-    task = config.task
-    if task is None:
-        task, reason = infer_task(read_cells(rows, config.target, config.missing_values))
-        notes.append(f"task: {task}, as '{config.target}' has {reason} (data.task)")
     target = fit_target(rows, task, config)
     if isinstance(target, ClassTarget):
         written = set(to_labels(read_cells(rows, config.target, config.missing_values)))
@@ -264,7 +274,7 @@ def _fit(
         missing_values=config.missing_values,
         separator=config.separator,
     )
-    return fitted, task, tuple(reports), notes + list(_constant(rows, used, config))
+    return fitted, tuple(reports), notes + list(_constant(rows, used, config))
 
 
 def _fit_feature(

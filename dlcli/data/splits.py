@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
+from dlcli.data.cells import read_cells, to_labels
 from dlcli.data.table import Table
 from dlcli.errors import DataError
 from dlcli.seeds import derive_seed
@@ -51,7 +51,7 @@ def split_by_shares(
 
 def split_by_column(table: Table, column: str) -> Split:
     """Read the parts from a column; DataError where it says something else."""
-    cells = table.column(column).cast(pl.String)
+    cells = to_labels(read_cells(table, column, table.missing_values or ()))
     unknown = (~cells.is_in(PARTS)).fill_null(True).arg_true()
     if len(unknown):
         raise DataError(

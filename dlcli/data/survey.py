@@ -1,13 +1,13 @@
 """What a table shows before anything is decided: its task, its kinds, what is odd about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from dlcli.config.data import MISSING_VALUES, ColumnKind, Task
-from dlcli.data.cells import parse_numbers, read_cells, to_labels
+from dlcli.data.cells import has_encoding, parse_numbers, read_cells, to_labels
 from dlcli.data.findings import class_findings, column_findings, row_findings, why_useless
 from dlcli.data.grids import find_grid, resembles_image
 from dlcli.data.kinds import infer_kind
@@ -51,7 +51,9 @@ def survey(path: Path, target: str) -> Survey:
         known = ", ".join(table.frame.columns[:20])
         hint = suggest(target, table.frame.columns) or f"; its columns: {known}"
         raise ConfigError(f"--target: {path} has no column '{target}'{hint}")
-    missing_values, kinds, findings = _settle_mixed(table, target)
+    table, findings = _without_unencodable(table, target)
+    missing_values, kinds, strange = _settle_mixed(table, target)
+    findings += strange
     kept = present(table, target, missing_values)
     if not len(kept):
         raise DataError(f"{path}: the target '{target}' is missing in every row")
@@ -99,6 +101,19 @@ def survey(path: Path, target: str) -> Survey:
         grid=grid,
         findings=tuple(findings),
     )
+
+
+def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
+    """Return the table without columns of types that have no encoding, and findings on them."""
+    odd = {
+        name: dtype
+        for name, dtype in table.frame.schema.items()
+        if name != target and not has_encoding(dtype)
+    }
+    findings = [
+        f"'{name}' is left out: its type, {dtype}, has no encoding" for name, dtype in odd.items()
+    ]
+    return replace(table, frame=table.frame.drop(odd)), findings
 
 
 def _separator(path: Path) -> str:

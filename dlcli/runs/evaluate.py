@@ -22,15 +22,15 @@ def evaluate_run(run: Path, data: Path | None = None) -> tuple[dict[str, Any], l
     """
     path = find_checkpoint(run)
     restored = restore(path)
+    notes: list[str] = []
     if data is None:
         dataset = _own_dataset(path, restored)
         parts = {name: part for name, part in dataset.parts.items() if name != "train"}
-        notes: list[str] = []
         if not parts:
             raise DataError(f"{run}: this run held no rows out; name a file to evaluate on")
     else:
-        part, oddities = encode_file(restored.fitted, data)
-        parts, notes = {"data": part}, [str(oddity) for oddity in oddities]
+        part, notes = encode_file(restored.fitted, data, restored.checkpoint.config.data)
+        parts = {"data": part}
     target, placement = restored.fitted.target, restored.placement
     objective = build_objective(restored.loss, target, placement.device)
     figures = {

@@ -80,7 +80,7 @@ def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
 
 def _data_section(seen: Survey, folder: Path, shares: dict[str, float]) -> dict[str, Any]:
     section: dict[str, Any] = {
-        "path": os.path.relpath(seen.path, folder),
+        "path": os.path.relpath(seen.path.resolve(), folder.resolve()),
         "target": seen.target,
         "task": seen.task,
     }

@@ -15,12 +15,12 @@ from dlcli.data.reading import read_blocks
 from dlcli.data.table import Table
 from dlcli.data.target import ClassTarget, FittedTarget
 from dlcli.data.writing import write_blocks
-from dlcli.errors import DataError
+from dlcli.errors import DataError, DivergedError
 from dlcli.model.builder import build_network
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.runs.run_folder import find_checkpoint
-from dlcli.training.device import Placement, choose_placement
+from dlcli.training.device import Placement, choose_placement, memory_explained
 from dlcli.training.evaluation import compute_answers
 
 
@@ -39,6 +39,12 @@ class Predictor:
         answers = compute_answers(
             self.network, features, self.placement, self.loss, self.fitted.target
         )
+        endless = np.flatnonzero(~np.isfinite(answers.reshape(len(rows), -1)).all(axis=1))
+        if len(endless):
+            raise DivergedError(
+                f"{rows.place(int(endless[0]))}: the network's answer is not a finite number: its "
+                "weights are too large, or the row is far from those of training"
+            )
         added = _columns(answers, self.fitted.target)
         taken = [column.name for column in added if column.name in rows.frame.columns]
         if taken:
@@ -77,11 +83,11 @@ def trained_predictor(run: Path) -> Predictor:
 def untrained_predictor(prepared: Prepared) -> Predictor:
     """Build the network as it is initialised, its data encoded as for training."""
     training = prepared.config.training
-    network = build_network(prepared.plan, seed=prepared.config.seed)
     placement = choose_placement(training.device, training.precision)
-    return Predictor(
-        network.to(placement.device), prepared.dataset.fitted, prepared.loss, placement
-    )
+    what = f"{prepared.plan.num_parameters:,} parameters"
+    with memory_explained(placement.device, what, "try smaller layers"):
+        network = build_network(prepared.plan, seed=prepared.config.seed).to(placement.device)
+    return Predictor(network, prepared.dataset.fitted, prepared.loss, placement)
 
 
 def predict(predictor: Predictor, data: Path, out: Path) -> Tally:

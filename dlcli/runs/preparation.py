@@ -1,5 +1,6 @@
 """A loaded config → a run that can start, or every problem at once; no torch is needed for it."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ def prepare(loaded: LoadedConfig) -> Prepared:
     found += _training_problems(loaded, dataset)
     if has_sound_data:
         found += idle_settings(loaded, dataset)
+    if plan is not None and not plan.num_parameters:
+        path = ("model", "layers")
+        found.append(loaded.problem(path, "there is nothing to train: no layer has a weight"))
     if found or loss is None or plan is None:
         raise ConfigError(*loaded.in_order(found))
     return Prepared(
@@ -122,13 +126,28 @@ def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Probl
             )
     if "training" in loaded.doubtful:
         return
-    if schedule.warmup_epochs >= training.epochs:
-        yield loaded.problem(
-            ("schedule", "warmup_epochs"),
-            f"must be less than training.epochs, {training.epochs}, or the warm-up never ends",
-        )
+    if "schedule" not in loaded.doubtful and schedule.warmup_epochs:
+        yield from _warmup_problems(loaded, len(dataset.parts["train"]))
     if "model" not in loaded.doubtful:
         yield from _single_row_problems(loaded, len(dataset.parts["train"]))
+
+
+def _warmup_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
+    """Yield what is wrong with a warm-up: it takes whole steps, one at least, and not all."""
+    training, warmup = loaded.config.training, loaded.config.schedule.warmup_epochs
+    path = ("schedule", "warmup_epochs")
+    size = num_rows if training.batch_size == "full" else training.batch_size
+    steps_per_epoch = math.ceil(math.ceil(num_rows / size) / training.accumulate_batches)
+    num_steps = round(warmup * steps_per_epoch)
+    if num_steps >= training.epochs * steps_per_epoch:
+        yield loaded.problem(
+            path,
+            f"must be less than training.epochs, {training.epochs}, or the warm-up never ends",
+        )
+    elif not num_steps:
+        yield loaded.problem(
+            path, f"does nothing: {warmup:g} epochs of {steps_per_epoch} steps are less than a step"
+        )
 
 
 def _single_row_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:

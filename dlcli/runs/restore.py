@@ -13,7 +13,7 @@ from dlcli.model.heads import num_outputs
 from dlcli.model.plan import plan_network
 from dlcli.model.shapes import ShapeError
 from dlcli.training.checkpoint import Checkpoint, load_checkpoint, load_weights
-from dlcli.training.device import Placement, choose_placement
+from dlcli.training.device import Placement, choose_placement, memory_explained
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,10 @@ def restore(path: Path) -> Restored:
         )
     except ShapeError as error:
         raise CheckpointError(f"{path}: damaged: its config doesn't fit itself: {error}") from None
-    network = build_network(plan, seed=config.seed)
-    load_weights(network, checkpoint, path)
     placement = choose_placement("auto", config.training.precision)
-    return Restored(network.to(placement.device), fitted, config.loss, placement, checkpoint)
+    what = f"the {plan.num_parameters:,} parameters of {path}"
+    with memory_explained(placement.device, what, "a machine with more of it can take them"):
+        network = build_network(plan, seed=config.seed)
+        load_weights(network, checkpoint, path)
+        network = network.to(placement.device)
+    return Restored(network, fitted, config.loss, placement, checkpoint)

@@ -106,7 +106,7 @@ def write_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
 def move_paths(data: DataConfig, source: Path, destination: Path) -> DataConfig:
     """Return the same data, its relative paths starting from another folder."""
     moved = {
-        key: os.path.relpath(source / path, destination)
+        key: os.path.relpath(source.resolve() / path, destination.resolve())
         for key in ("path", "validation_path", "test_path")
         if (path := getattr(data, key)) is not None and not Path(path).is_absolute()
     }

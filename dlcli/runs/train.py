@@ -2,11 +2,10 @@
 
 import json
 import math
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,14 @@ import torch
 
 from dlcli import __version__
 from dlcli.data.dataset import Part
-from dlcli.errors import DivergedError, OutOfMemoryError, StorageError
+from dlcli.errors import DivergedError, StorageError
 from dlcli.model.builder import build_network
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.run_folder import RunFolder, create_run_folder, write_config, write_summary
 from dlcli.runs.signals import stop_signals
 from dlcli.training.batches import Rows, num_steps, to_rows
 from dlcli.training.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
-from dlcli.training.device import Placement, choose_placement
+from dlcli.training.device import Placement, choose_placement, memory_explained
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, Progress, StopReason, Trainer, fit
 from dlcli.training.losses import build_objective
@@ -70,13 +69,17 @@ def train(
         with temporary as path, _memory_explained(prepared, placement):
             yield from _run(_shorten(prepared), placement, RunFolder(Path(path)))
         return
+    was_there = run_dir is not None and run_dir.is_dir()
     folder = create_run_folder(run_dir, config.name)
     try:
         with _memory_explained(prepared, placement):
             yield from _run(prepared, placement, folder)
     finally:
         if not folder.best.exists():
-            shutil.rmtree(folder.path)
+            for file in folder.path.iterdir():
+                file.unlink()
+            if not was_there:
+                folder.path.rmdir()
 
 
 @dataclass(frozen=True)
@@ -121,21 +124,13 @@ def _run(prepared: Prepared, placement: Placement, folder: RunFolder) -> Iterato
         yield Finished(summary, folder, prepared.folder / prepared.config.data.path)
 
 
-@contextmanager
-def _memory_explained(prepared: Prepared, placement: Placement) -> Iterator[None]:
-    """Turn torch's several ways to say that memory is full into OutOfMemoryError."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        full = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not full and "allocate memory" not in str(error):
-            raise
-        size, device = prepared.config.training.batch_size, placement.device
-        raise OutOfMemoryError(
-            f"{device} has too little memory for {prepared.plan.num_parameters:,} "
-            f"parameters and training.batch_size: {size}; try smaller layers, or smaller batches "
-            "with training.accumulate_batches for the same steps"
-        ) from None
+def _memory_explained(prepared: Prepared, placement: Placement) -> AbstractContextManager[None]:
+    size = prepared.config.training.batch_size
+    return memory_explained(
+        placement.device,
+        f"{prepared.plan.num_parameters:,} parameters and training.batch_size: {size}",
+        "try smaller layers, or smaller batches and as many more training.accumulate_batches",
+    )
 
 
 def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
@@ -163,6 +158,7 @@ def _shorten(prepared: Prepared) -> Prepared:
     training = prepared.config.training
     size = _SMOKE_ROWS if training.batch_size == "full" else training.batch_size
     num_rows = min(size * training.accumulate_batches * _SMOKE_BATCHES, _SMOKE_MOST_ROWS)
+    num_rows -= num_rows % size if size < num_rows else 0  # a short batch may be too short
     parts = {name: _thin_out(part, num_rows) for name, part in prepared.dataset.parts.items()}
     dataset = replace(prepared.dataset, parts=parts)
     epochs = min(training.epochs, _SMOKE_EPOCHS)

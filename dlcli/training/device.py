@@ -1,12 +1,14 @@
 """Where the arithmetic is done, and in which precision."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
 from dlcli.config.training import Precision
-from dlcli.errors import ConfigError
+from dlcli.errors import ConfigError, OutOfMemoryError
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,15 @@ class GradientScaler:
         """Let the optimizer step, unless fp16 overflowed, which only lowers the scale."""
         self._scaler.step(optimizer)
         self._scaler.update()
+
+
+@contextmanager
+def memory_explained(device: torch.device, what: str, repair: str) -> Iterator[None]:
+    """Turn torch's several ways to say that memory is full into OutOfMemoryError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        full = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not full and "allocate memory" not in str(error):
+            raise
+        raise OutOfMemoryError(f"{device} has too little memory for {what}; {repair}") from None

@@ -1,5 +1,6 @@
 """A network's outputs and figures on rows that it does not learn from."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from dlcli.config.objectives import Loss
 from dlcli.config.training import Metric
 from dlcli.data.target import ClassTarget, FittedTarget, metrics_of
+from dlcli.errors import DivergedError
 from dlcli.training.batches import Rows
 from dlcli.training.device import Placement
 from dlcli.training.losses import Objective, loss_unit
@@ -46,10 +48,13 @@ def evaluate(
     """Return the loss and the named figures, in the target's own units.
 
     Without names: every figure that the target has and, for classes, the confusion matrix, its
-    rows the true classes and its columns the predicted ones.
+    rows the true classes and its columns the predicted ones. Raises DivergedError where outputs or
+    loss are not finite.
     """
     outputs = compute_outputs(network, rows.features, placement)
     loss = objective(outputs.to(placement.device), rows.targets).item()
+    if not (outputs.isfinite().all() and math.isfinite(loss)):
+        raise DivergedError("the network's answers are not finite numbers")
     answers = to_answers(outputs, objective.loss, target)
     truth = rows.targets.cpu().numpy()
     chosen = metrics_of(target) if names is None else names

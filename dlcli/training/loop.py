@@ -77,14 +77,25 @@ def fit(trainer: Trainer, train: Rows, validation: Rows | None) -> Iterator[Prog
     scaler = GradientScaler(trainer.placement)
     for epoch in range(1, trainer.settings.epochs + 1):
         started = time.perf_counter()
-        loss, lr, norm = yield from _train_epoch(trainer, train, epoch, scaler)
-        figures = _validate(trainer, validation, watch.metric)
+        step = epoch * trainer.schedule.steps_per_epoch
+        try:
+            loss, lr, norm = yield from _train_epoch(trainer, train, epoch, scaler)
+        except RuntimeError as error:
+            if "without overflow" not in str(error):
+                raise
+            lr = trainer.optimizer.param_groups[0]["lr"]
+            raise _diverged(
+                "the optimizer's step is too long for float32", epoch, step, lr
+            ) from None
+        if not all(tensor.isfinite().all() for tensor in trainer.network.state_dict().values()):
+            raise _diverged("a weight is not finite", epoch, step, lr)
+        try:
+            figures = _validate(trainer, validation, watch.metric)
+        except DivergedError as error:
+            raise _diverged(f"on the validation rows, {error}", epoch, step, lr) from None
         # Without validation rows nothing says which epoch is best; the last one is.
         is_best = figures is None or watch.observe(epoch, figures[watch.metric])
         if figures is not None:
-            if not math.isfinite(figures["loss"]):
-                step = epoch * trainer.schedule.steps_per_epoch
-                raise _diverged("the validation loss is not finite", epoch, step, lr)
             trainer.schedule.observe(figures["loss"])
         yield EpochResult(
             epoch=epoch,

@@ -52,7 +52,7 @@ def score(
             case "mae":
                 return float(metrics.mean_absolute_error(own, answers))
             case "r2":
-                return float(metrics.r2_score(own, answers)) if len(own) > 1 else None
+                return float(metrics.r2_score(own, answers)) if np.ptp(own) > 0 else None
             case "loss":
                 raise ValueError("the loss is the objective's affair")
             case _:

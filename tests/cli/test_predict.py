@@ -53,6 +53,51 @@ def test_predictions_are_the_probabilities_that_evaluate_scored(
     assert right == pytest.approx(figures["accuracy"])
 
 
+def test_evaluate_finds_the_same_rows_where_the_task_was_a_close_call(
+    dlcli: Command, table: Callable[..., Path], write_config: WriteConfig
+) -> None:
+    """20 whole numbers are classes, 21 are not, and the training rows have fewer than the file."""
+    path = table("x,y", *[f"{row % 9},{row % 20}" for row in range(80)], "1,20")
+    config = write_config(
+        path, "y", data={"split": {"validation": 0.2, "test": 0.3}}, training={"epochs": 1}
+    )
+    assert dlcli("train", config, "--run-dir", "run").code == 0
+    summary = json.loads(Path("run/summary.json").read_text())
+    again = dlcli("evaluate", "run", "--json").json
+    assert again["test"]["loss"] == summary["test"]["loss"]
+    assert again["validation"]["loss"] == summary["validation"]["loss"]
+
+
+def test_evaluate_leaves_out_rows_without_a_target_where_training_did(
+    dlcli: Command, table: Callable[..., Path], write_config: WriteConfig
+) -> None:
+    path = table("x,y", *[f"{row % 9},{'ab'[row % 2] if row % 10 else ''}" for row in range(60)])
+    config = write_config(path, "y", data={"drop_missing_target": True})
+    assert dlcli("train", config, "--run-dir", "run").code == 0
+    outcome = dlcli("evaluate", "run", path)
+    assert outcome.code == 0, outcome.err
+    assert "6 of 60 rows left out, without 'y'" in outcome.out
+
+
+def test_a_run_folder_behind_a_link_finds_its_data(dlcli: Command) -> None:
+    Path("real/a/b").mkdir(parents=True)
+    Path("link").symlink_to("real/a/b")
+    config = CONFIGS / "moons.yaml"
+    dlcli("train", config, "--run-dir", "link/run", "--set", "training.epochs=1")
+    assert dlcli("evaluate", "link/run").code == 0
+
+
+def test_an_answer_that_is_not_finite_is_refused(
+    dlcli: Command, table: Callable[..., Path]
+) -> None:
+    layers = "model.layers=[{type: dense, initial: {weight: [[3.0e+38, 3.0e+38]]}}]"
+    path = table("lectures,hours", "1e9,1e9", name="far.csv")
+    config = CONFIGS / "final_grade.yaml"
+    outcome = dlcli("predict", config, path, "--untrained", "--set", layers)
+    assert outcome.code == 5
+    assert "far.csv, line 2: the network's answer is not a finite number" in outcome.err
+
+
 def test_evaluate_gives_the_figures_of_the_summary(run: Path, dlcli: Command) -> None:
     summary = json.loads((run / "summary.json").read_text())
     assert dlcli("evaluate", run, "--json").json == {

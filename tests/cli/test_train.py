@@ -3,6 +3,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -272,6 +273,59 @@ def test_a_run_dir_that_holds_something_is_left_alone(dlcli: Command) -> None:
     assert [path.name for path in Path("full").iterdir()] == ["thesis.txt"]
 
 
+def test_a_failed_run_leaves_the_empty_folder_that_was_there(dlcli: Command) -> None:
+    Path("mine").mkdir()
+    overrides = ["--set", "optimizer={type: sgd, lr: 1.0e+30}", "--set", "loss=mse"]
+    assert dlcli("train", CONFIGS / "final_grade.yaml", "--run-dir", "mine", *overrides).code == 5
+    assert list(Path("mine").iterdir()) == []
+
+
+def test_a_network_without_weights_is_refused(dlcli: Command) -> None:
+    layers = "model.layers=[{type: activation, activation: relu}]"
+    overrides = ["--set", layers, "--set", "data.features=[lectures]"]
+    outcome = dlcli("train", CONFIGS / "final_grade.yaml", *overrides)
+    assert outcome.code == 2
+    assert "there is nothing to train: no layer has a weight" in outcome.err
+
+
+def test_smoke_never_makes_a_batch_of_one(
+    dlcli: Command, table: WriteTable, write_config: WriteConfig
+) -> None:
+    path = table("x,y", *[f"{row % 7},{row % 2}" for row in range(4200)])
+    config = write_config(
+        path,
+        "y",
+        model={"layers": [{"type": "batch_norm"}, {"type": "dense"}]},
+        training={"batch_size": 4095},
+    )
+    assert dlcli("train", config, "--smoke").code == 0
+
+
+@pytest.mark.parametrize("command", ["validate", "describe", "train", "schema"])
+def test_a_full_standard_output_is_a_storage_error(command: str) -> None:
+    arguments = {"schema": [], "train": [CONFIGS / "moons.yaml", "--smoke", "--json"]}
+    with Path("/dev/full").open("w") as full:
+        program = [sys.executable, "-m", "dlcli", command]
+        outcome = subprocess.run(
+            [*program, *map(str, arguments.get(command, [CONFIGS / "moons.yaml"]))],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert outcome.returncode == 7
+    assert outcome.stderr.splitlines()[-1].startswith(
+        "dlcli: standard output: cannot write to it: No space left"
+    )
+
+
+def test_training_goes_on_when_nobody_reads_its_screen_any_more() -> None:
+    config = shlex.quote(str(CONFIGS / "moons.yaml"))
+    command = f"{sys.executable} -m dlcli train {config} --run-dir run | head -n 1"
+    subprocess.run(["bash", "-c", command], capture_output=True, check=True)
+    assert json.loads(Path("run/summary.json").read_text())["stop_reason"] != "sigint"
+
+
 def test_a_run_dir_that_cannot_be_made_is_a_storage_error(dlcli: Command) -> None:
     Path("file").touch()
     outcome = dlcli("train", CONFIGS / "moons.yaml", "--run-dir", "file/inside")
@@ -286,6 +340,20 @@ class TestDivergence:
         assert outcome.code == 5
         assert "is not finite at step 2, in epoch 1, with learning rate 1e+30" in outcome.err
         assert "try optimizer.lr: 1e+29" in outcome.err
+        assert not list(Path().rglob("*.safetensors"))
+
+    def test_answers_that_overflow_on_the_validation_rows_are_one(self, dlcli: Command) -> None:
+        overrides = ["--set", "optimizer.lr=1.0e+37", "--set", "training.batch_size=full"]
+        outcome = dlcli("train", CONFIGS / "final_grade.yaml", *overrides)
+        assert outcome.code == 5
+        assert "on the validation rows, the network's answers are not finite" in outcome.err
+        assert not list(Path().rglob("*.safetensors"))
+
+    def test_a_step_that_overflows_is_one(self, dlcli: Command) -> None:
+        overrides = ["--set", "optimizer.lr=1.0e+38"]
+        outcome = dlcli("train", CONFIGS / "final_grade.yaml", *overrides)
+        assert outcome.code == 5
+        assert "the optimizer's step is too long for float32" in outcome.err
         assert not list(Path().rglob("*.safetensors"))
 
     def test_the_best_weights_before_it_are_kept(
