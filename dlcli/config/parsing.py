@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 import yaml
 
@@ -17,10 +18,12 @@ from dlcli.errors import ConfigError, Place, Problem
 Path = tuple[str | int, ...]
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
-MAX_CHARACTERS = 1_000_000
-MAX_NODES = 100_000
+MAX_CHARACTERS = 250_000
+MAX_NODES = 50_000
 MAX_DEPTH = 50
 
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_TOO_MANY = f"more than {MAX_NODES:,} values, aliases written out"
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9]{1,300}")
@@ -57,7 +60,7 @@ def parse_yaml(text: str, source: str) -> Document:
     if len(text) > MAX_CHARACTERS:
         raise refusal(Place(source), f"longer than {MAX_CHARACTERS:,} characters")
     try:
-        node = yaml.compose(text.removeprefix("\ufeff"), Loader=yaml.BaseLoader)
+        node = _Loader(text.removeprefix("\ufeff"), source).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(source, mark.line + 1, mark.column + 1) if mark else Place(source)
@@ -67,8 +70,6 @@ def parse_yaml(text: str, source: str) -> Document:
         raise refusal(place, f"not YAML: {said}") from None
     except yaml.YAMLError as error:
         raise refusal(Place(source), f"not YAML: {error}") from None
-    except RecursionError:
-        raise refusal(Place(source), f"nested deeper than {MAX_DEPTH} levels") from None
     if node is None:
         return Document(None, {(): Place(source)})
     reader = _Reader(source)
@@ -93,6 +94,30 @@ def refusal(place: Place, message: str) -> ConfigError:
     return ConfigError(Problem(place, "", message))
 
 
+class _Loader(yaml.BaseLoader):
+    """PyYAML's, within the limits from the start: it is slow, and calls itself for each level."""
+
+    def __init__(self, text: str, source: str) -> None:
+        super().__init__(text)
+        self._source = source
+        self._num_nodes = self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._num_nodes += 1
+        self._depth += 1
+        if self._depth > MAX_DEPTH + 1:
+            self._refuse(_TOO_DEEP)
+        if self._num_nodes > MAX_NODES:
+            self._refuse(_TOO_MANY)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def _refuse(self, problem: str) -> NoReturn:
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        raise refusal(Place(self._source, mark.line + 1, mark.column + 1), problem)
+
+
 class _Reader:
     """Turns composed nodes into plain data, noting places, within the limits."""
 
@@ -103,9 +128,9 @@ class _Reader:
     def read(self, node: yaml.Node, path: Path) -> Plain:
         place = self._place(node)
         if len(path) > MAX_DEPTH:
-            raise refusal(place, f"nested deeper than {MAX_DEPTH} levels")
+            raise refusal(place, _TOO_DEEP)
         if len(self.places) >= MAX_NODES:
-            raise refusal(place, f"more than {MAX_NODES:,} values, aliases written out")
+            raise refusal(place, _TOO_MANY)
         self.places[path] = place
         match node:
             case yaml.SequenceNode(tag="tag:yaml.org,2002:seq"):

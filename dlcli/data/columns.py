@@ -201,7 +201,10 @@ def _center_and_scale(values: np.ndarray, how: Scale) -> tuple[float, float]:
 
 def _median(values: np.ndarray) -> float:
     known = values[~np.isnan(values)]
-    return float(np.median(known)) if len(known) else 0.0
+    if not len(known):
+        return 0.0
+    middle = [(len(known) - 1) // 2, len(known) // 2]
+    return float(np.partition(known, middle)[middle].mean())  # np.median would import numpy.ma
 
 
 def _gaps(values: np.ndarray) -> bool:

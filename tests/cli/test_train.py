@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from dlcli.config import load_config
+from dlcli.runs.preparation import prepare
+from dlcli.runs.run_folder import RunFolder, move_paths, write_config
 from tests.conftest import ROOT, Command, WriteConfig
 
 CONFIGS = ROOT / "configs"
@@ -136,6 +138,18 @@ def test_early_stopping_keeps_the_best_weights(dlcli: Command) -> None:
     assert evaluated == {name: summary[name] for name in ("validation", "test")}
     last = dlcli("evaluate", "r/last.safetensors", "--json").json
     assert last["validation"]["loss"] > evaluated["validation"]["loss"]
+
+
+@pytest.mark.parametrize("config", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_a_resolved_config_loads_to_an_equal_one_and_resolves_to_itself(config: Path) -> None:
+    folder = RunFolder(Path("run"))
+    folder.path.mkdir()
+    prepared = prepare(load_config(config))
+    write_config(folder, prepared.config, prepared.folder)
+    again = load_config(folder.config)
+    moved = move_paths(prepared.config.data, prepared.folder, folder.path)
+    assert again.config == prepared.config.model_copy(update={"data": moved})
+    assert prepare(again).config == again.config
 
 
 @pytest.mark.parametrize("config", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
