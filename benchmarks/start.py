@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.cli.test_validate import TEN
+
 ROOT = Path(__file__).parent.parent
 IMPORTS = [sys.executable, "-c", "import typer, rich, pydantic, yaml, polars"]
 HELP = "`dlcli --help`"
@@ -34,20 +36,6 @@ HEADER = """# How fast dlcli answers
 Made by `python -m benchmarks.start --write`: medians of programs that were started in turn, side by
 side. The imports are `python -c "import typer, rich, pydantic, yaml, polars"`, which no command can
 do without that reads a config and a table; `import torch` shows what is not waited for.
-"""
-TEN_MISTAKES = f"""sead: 1
-data:
-  path: {ROOT}/data/penguins.csv
-  target: species
-model:
-  layers:
-    - {{type: dense, unit: 3}}
-    - {{type: dens}}
-loss: mse
-optimizer: {{type: adam, momentum: 0.9}}
-schedule: {{type: reduce_on_plateau, warmup_epochs: 3}}
-training: {{epochs: 2, batch_size: 16, early_stopping: {{metric: r2, patience: 3}}}}
-name: a/b
 """
 
 
@@ -66,7 +54,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "ten.yaml"
-        config.write_text(TEN_MISTAKES, encoding="utf-8")
+        config.write_text(TEN, encoding="utf-8")
         dlcli = [sys.executable, "-m", "dlcli"]
         commands = {
             "the imports": IMPORTS,

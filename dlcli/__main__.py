@@ -8,6 +8,7 @@ import sys
 def main() -> None:
     """Run the command line and leave with the exit code of the contract."""
     gc.set_threshold(100_000, 20, 20)  # imports make many objects, hardly any of them garbage
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would look for them on the disk
     from dlcli.cli.app import run
 
     code = run()
@@ -16,8 +17,7 @@ def main() -> None:
             stream.flush()
         except OSError:  # closed: without this, Python would complain as it ends, and exit with 120
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    gc.freeze()  # the program ends: there is nothing to look for any more
-    sys.exit(code)
+    os._exit(code)  # all is written: taking modules and threads apart only takes time
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ Overrides = Annotated[
         metavar="KEY=VALUE",
         help="Set a value of the config, read as YAML: training.batch_size=64. Repeatable.",
         default_factory=list,
+        show_default=False,
     ),
 ]
 Json = Annotated[

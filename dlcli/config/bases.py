@@ -8,21 +8,30 @@ import os
 from pathlib import Path as FilePath
 
 from dlcli.config.config import expand_names
+from dlcli.config.environment import expand_environment
 from dlcli.config.parsing import Document, Path, Plain, parse_yaml, refusal
 from dlcli.errors import Place
 
 _PATHS: tuple[Path, ...] = (("data", "path"), ("data", "validation_path"), ("data", "test_path"))
 
 
-def read_with_bases(file: FilePath, children: tuple[FilePath, ...] = ()) -> Document:
-    """Read a config and what it extends; ConfigError with the place of what can't be read."""
+def read_with_bases(
+    file: FilePath, children: tuple[FilePath, ...] = ()
+) -> tuple[Document, tuple[str, ...]]:
+    """Read a config and what it extends, with notes on what came from the environment.
+
+    ConfigError with the place of what can't be read.
+    """
     document = parse_yaml(_read_text(file), str(file))
     if not isinstance(document.data, dict):
-        return document
+        return document, ()
     data: dict[str, Plain] = expand_names(document.data)
     if "base" not in data:
-        return Document(data, document.places)
-    place, named = document.places["base",], data["base"]
+        return Document(data, document.places), ()
+    place = document.places["base",]
+    expanded, notes = expand_environment(Document({"base": data["base"]}, document.places))
+    assert isinstance(expanded.data, dict)
+    named = expanded.data["base"]
     if not isinstance(named, str):
         raise refusal(place, "base: must be the path of another config")
     base_file = file.parent / named
@@ -32,12 +41,13 @@ def read_with_bases(file: FilePath, children: tuple[FilePath, ...] = ()) -> Docu
         raise refusal(place, f"base: a config can't extend itself: {circle}")
     if not base_file.is_file():
         raise refusal(place, f"base: there is no file {base_file}")
-    base = _moved(read_with_bases(base_file, family), base_file.parent, file.parent)
+    read, more_notes = read_with_bases(base_file, family)
+    base = _moved(read, base_file.parent, file.parent)
     if not isinstance(base.data, dict):
         raise refusal(place, f"base: {base_file} holds no mapping")
     own: dict[str, Plain] = {key: value for key, value in data.items() if key != "base"}
     places = {path: at for path, at in document.places.items() if path != ("base",)}
-    return _merged(base, Document(own, places))
+    return _merged(base, Document(own, places)), (*notes, *more_notes)
 
 
 def _read_text(file: FilePath) -> str:

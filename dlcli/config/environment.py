@@ -6,6 +6,7 @@ import re
 from dlcli.config.parsing import Document, Path, Plain, format_path
 from dlcli.errors import ConfigError, Problem
 
+_BEGUN = "${env:"
 _REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
 
@@ -27,6 +28,11 @@ def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
             return found or ""
 
         filled = _REFERENCE.sub(value, text)
+        if _BEGUN in _REFERENCE.sub("", text):
+            wanted = "${env:NAME} or ${env:NAME:default}"
+            problems.append(
+                document.problem(path, f"not a name of the environment: write {wanted}")
+            )
         if filled != text:
             notes.append(f"{format_path(path)}: {filled!r}, from {text}")
         return filled

@@ -61,13 +61,14 @@ def open_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
 
     Raises ConfigError where nothing can be: no YAML, or a `data` section that is not right.
     """
-    document = read_with_bases(file)
+    document, notes = read_with_bases(file)
     if isinstance(document.data, dict):
         stem = re.sub(r"[^\w.-]", "-", file.stem).lstrip(".") or "run"
         document = Document({"name": stem, **document.data}, document.places)
     for override in overrides:
         document = apply_override(document, override)
-    document, notes = expand_environment(document)
+    document, more_notes = expand_environment(document)
+    notes += more_notes
     data = document.data
     if not isinstance(data, dict):
         raise ConfigError(document.problem((), "a config is a mapping, with `data` and `model`"))

@@ -40,11 +40,11 @@ def infer_kind(cells: pl.Series) -> Inference:
 
 
 def _infer_from_text(values: pl.Series) -> Inference:
-    if parse_booleans(values).null_count() == 0:
-        return Inference("boolean", "true and false")
     numbers = parse_numbers(values)
     if numbers.null_count() == 0:
         return Inference("numeric", "numbers")
+    if parse_booleans(values).null_count() == 0:
+        return Inference("boolean", "true and false")
     if parse_moments(values.head(100)).null_count() == 0 and (
         parse_moments(values).null_count() == 0
     ):

@@ -23,7 +23,7 @@ def write_blocks(blocks: Iterator[pl.DataFrame], path: Path, *, separator: str) 
     """
     if path == STANDARD_OUTPUT:
         try:
-            _write_csv(blocks, sys.stdout.buffer, separator)
+            _write_csv(blocks, sys.stdout.buffer, separator, "standard output")
             sys.stdout.buffer.flush()
         except OSError as error:
             raise StorageError(
@@ -34,18 +34,18 @@ def write_blocks(blocks: Iterator[pl.DataFrame], path: Path, *, separator: str) 
         raise ConfigError(f"-o {path}: neither .csv nor .parquet")
     with atomic_file(path) as file:
         if path.suffix.lower() == ".csv":
-            _write_csv(blocks, file, separator)
+            _write_csv(blocks, file, separator, str(path))
         else:
             _write_parquet(blocks, file)
 
 
-def _write_csv(blocks: Iterator[pl.DataFrame], file: BinaryIO, separator: str) -> None:
+def _write_csv(blocks: Iterator[pl.DataFrame], file: BinaryIO, separator: str, where: str) -> None:
     for index, block in enumerate(blocks):
         for name, dtype in block.schema.items():
             if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):
                 raise DataError(
-                    f"column '{name}' is of type {dtype}, which CSV has no way to write; name a "
-                    ".parquet file with -o"
+                    f"{where}: column '{name}' is of type {dtype}, which CSV has no way to write; "
+                    "name a .parquet file with -o"
                 )
         block.write_csv(file, include_header=index == 0, separator=separator)
 

@@ -15,7 +15,7 @@ from dlcli.data.reading import read_blocks
 from dlcli.data.table import Table
 from dlcli.data.target import ClassTarget, FittedTarget
 from dlcli.data.writing import write_blocks
-from dlcli.errors import DataError, DivergedError
+from dlcli.errors import ConfigError, DataError, DivergedError
 from dlcli.model.builder import build_network
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
@@ -97,6 +97,8 @@ def predict(predictor: Predictor, data: Path, out: Path) -> Tally:
     or not at all.
     """
     tally = Tally()
+    if out.exists() and data.exists() and out.samefile(data):
+        raise ConfigError(f"-o {out}: this is the file to predict on; name another")
 
     def answered() -> Iterator[pl.DataFrame]:
         for rows in read_blocks(data, separator=predictor.fitted.separator):

@@ -78,6 +78,10 @@ def create_run_folder(wanted: Path | None, name: str) -> RunFolder:
 
 def find_checkpoint(run: Path) -> Path:
     """Return the checkpoint that RUN means: a file as it is, a run folder's best one."""
+    if run.suffix in (".yaml", ".yml"):
+        raise CheckpointError(
+            f"{run}: a config, not a run; train it first, or ask its untrained network: --untrained"
+        )
     if run.is_file():
         return run
     folder = RunFolder(run)

@@ -49,6 +49,8 @@ def choose_placement(device: str, precision: Precision) -> Placement:
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     # auto is fp32: networks for tables are too small for less to be faster.
     dtype = dtypes.get(precision, torch.float32)
+    if precision not in ("auto", "fp32"):
+        reason += f"; training.precision says {precision}"
     return Placement(torch.device(f"{kind}:{index}" if index else kind), dtype, reason)
 
 

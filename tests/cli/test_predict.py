@@ -87,6 +87,22 @@ def test_a_run_folder_behind_a_link_finds_its_data(dlcli: Command) -> None:
     assert dlcli("evaluate", "link/run").code == 0
 
 
+def test_the_file_to_predict_on_is_not_written_over(run: Path, dlcli: Command) -> None:
+    Path("in.csv").write_text("island\nDream\n")
+    outcome = dlcli("predict", run, "in.csv", "-o", "in.csv")
+    assert outcome.code == 2
+    assert "-o in.csv: this is the file to predict on" in outcome.err
+    assert Path("in.csv").read_text() == "island\nDream\n"
+
+
+def test_a_config_where_a_run_is_wanted_is_answered(dlcli: Command, penguins: Path) -> None:
+    outcome = dlcli("predict", CONFIGS / "penguins.yaml", penguins)
+    assert outcome.code == 4
+    assert "a config, not a run; train it first, or ask its untrained network: --untrained" in (
+        outcome.err
+    )
+
+
 def test_an_answer_that_is_not_finite_is_refused(
     dlcli: Command, table: Callable[..., Path]
 ) -> None:

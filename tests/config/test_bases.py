@@ -111,3 +111,21 @@ class TestEnvironment:
             load_config(path)
         expected = "data.target: the environment has no DLCLI_NONE; set it, or give a default"
         assert f"{path}:3:26: {expected}" in str(caught.value)
+
+
+def test_a_base_may_be_named_by_the_environment(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("base.yaml", BASE)
+    monkeypatch.setenv("DLCLI_BASE", "base.yaml")
+    loaded = load_config(write("c.yaml", 'base: "${env:DLCLI_BASE}"\nseed: 5'))
+    assert loaded.config.seed == 5
+    assert loaded.notes == ("base: 'base.yaml', from ${env:DLCLI_BASE}",)
+
+
+def test_what_only_looks_like_a_name_of_the_environment_is_refused(
+    write: Callable[..., Path],
+) -> None:
+    path = write("c.yaml", BASE.replace("target: y", 'target: "${env:NOT CLOSED"'))
+    with pytest.raises(ConfigError, match="not a name of the environment: write"):
+        load_config(path)
