@@ -129,8 +129,8 @@ def refuse_unparsed(
     table: Table, cells: pl.Series, parsed: pl.Series, wanted: str, *, is_target: bool = False
 ) -> None:
     """Raise DataError where a cell holds something that could not be parsed."""
-    bad = (cells.is_not_null() & parsed.is_null()).arg_true()
-    if len(bad):
+    if parsed.null_count() > cells.null_count():
+        bad = (cells.is_not_null() & parsed.is_null()).arg_true()
         more = f", and {len(bad) - 1} more such rows" if len(bad) > 1 else ""
         repair = "the text in data.missing_values" if cells.dtype == pl.String else ""
         other = "another data.task" if is_target else f"data.kinds: {{{cells.name}: categorical}}"
@@ -151,13 +151,15 @@ def numbers_in(
     cells = read_cells(table, name, missing_values)
     numbers = parse_numbers(cells)
     refuse_unparsed(table, cells, numbers, "a number", is_target=is_target)
-    endless = (numbers.abs() > _LARGEST).fill_null(False).arg_true()
+    values = numbers.to_numpy()
+    endless = np.flatnonzero(np.abs(values) > _LARGEST)
     if len(endless):
+        first = int(endless[0])
         raise DataError(
-            f"{table.place(endless[0])}: column '{name}' holds {cells[endless[0]]}, more than "
-            "float32 has room for; mend it, or take the row out"
+            f"{table.place(first)}: column '{name}' holds {cells[first]}, more than float32 has "
+            "room for; mend it, or take the row out"
         )
-    return numbers.to_numpy()
+    return values
 
 
 def _cleaned(dtype: pl.DataType, name: str, missing_values: Sequence[str]) -> pl.Expr:
