@@ -1,4 +1,4 @@
-"""`${env:NAME}` and `${env:NAME:default}` in text values."""
+"""`${env:NAME}` and `${env:NAME:default}` in text values; `$${env:` stands for `${env:`."""
 
 import os
 import re
@@ -6,8 +6,16 @@ import re
 from dlcli.config.parsing import Document, Path, Plain, format_path
 from dlcli.errors import ConfigError, Problem
 
-_BEGUN = "${env:"
-_REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
+_BEGUN, _ESCAPED = "${env:", "$${env:"
+_REFERENCE = re.compile(
+    r"(\$\$\{env:)"  # meant as it stands
+    r"|\$\{env:(?:([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\})?"
+)
+
+
+def escape_references(text: str) -> str:
+    """Write text so that it stands for itself, whatever it looks like."""
+    return text.replace(_BEGUN, _ESCAPED)
 
 
 def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
@@ -20,7 +28,13 @@ def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
 
     def fill(text: str, path: Path) -> str:
         def value(match: re.Match[str]) -> str:
-            name, default = match[1], match[2]
+            escaped, name, default = match.groups()
+            if escaped:
+                return _BEGUN
+            if name is None:
+                said = "not a name of the environment: write ${env:NAME} or ${env:NAME:default}"
+                problems.append(document.problem(path, said))
+                return ""
             found = os.environ.get(name, default)
             if found is None:
                 hint = f"set it, or give a default: ${{env:{name}:…}}"
@@ -28,12 +42,7 @@ def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
             return found or ""
 
         filled = _REFERENCE.sub(value, text)
-        if _BEGUN in _REFERENCE.sub("", text):
-            wanted = "${env:NAME} or ${env:NAME:default}"
-            problems.append(
-                document.problem(path, f"not a name of the environment: write {wanted}")
-            )
-        if filled != text:
+        if filled != text.replace(_ESCAPED, _BEGUN):
             notes.append(f"{format_path(path)}: {filled!r}, from {text}")
         return filled
 

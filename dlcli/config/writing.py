@@ -1,4 +1,4 @@
-"""Plain data → YAML that reads back as the same data."""
+"""Plain data → YAML that a config reads back as the same data."""
 
 import math
 import textwrap
@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from dlcli.config.environment import escape_references
 from dlcli.config.parsing import Path, reads_as_text
 
 _WIDTH = 100
@@ -32,6 +33,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     """Quote what our parser would read as something else, as 1e3, on top of what PyYAML quotes."""
+    text = escape_references(text)
     style = None if reads_as_text(text) and text.isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 
 from dlcli.config.data import MISSING_VALUES, ColumnKind, Task
-from dlcli.data.cells import has_encoding, parse_numbers, read_cells, to_labels
+from dlcli.data.cells import has_encoding, parse_numbers, read_cells
 from dlcli.data.findings import class_findings, column_findings, row_findings, why_useless
 from dlcli.data.grids import find_grid, resembles_image
 from dlcli.data.kinds import infer_kind
-from dlcli.data.reading import read_table
+from dlcli.data.reading import STANDARD_INPUT, read_table
 from dlcli.data.table import Table
-from dlcli.data.target import infer_task, present, refuse_mixed
+from dlcli.data.target import class_labels, infer_task, present, refuse_mixed
 from dlcli.errors import ConfigError, DataError, suggest
 
 _SEPARATORS = ",;\t|"
@@ -45,6 +45,8 @@ def survey(path: Path, target: str) -> Survey:
 
     Raises ConfigError where it has no such target, DataError where it can't be learned from.
     """
+    if path == STANDARD_INPUT:
+        raise ConfigError("DATA: standard input can't be read again to train on; name a file")
     separator = _separator(path)
     table = read_table(path, separator=separator)
     if target not in table.frame.columns:
@@ -74,7 +76,7 @@ def survey(path: Path, target: str) -> Survey:
         why = reasons or f"there is only the target '{target}'"
         raise DataError(f"{path}: no column to learn from: {why}")
     findings += [f"'{name}' is left out: {reason}" for name, reason in useless.items()]
-    labels = answers if task == "regression" else to_labels(answers)
+    labels = answers if task == "regression" else class_labels(answers)
     if task != "regression":
         findings += class_findings(labels, task)
     findings += row_findings(pl.DataFrame(list(used.values())), labels, task)

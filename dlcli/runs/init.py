@@ -10,10 +10,10 @@ from dlcli.config.data import MISSING_VALUES
 from dlcli.config.parsing import Document
 from dlcli.config.parsing import Path as Key
 from dlcli.config.writing import dump_commented
-from dlcli.data.dataset import load_dataset
+from dlcli.data.dataset import Dataset, load_dataset
 from dlcli.data.findings import repeated_rows
 from dlcli.data.survey import Survey, survey
-from dlcli.errors import Place
+from dlcli.errors import ConfigError, DataError, Place
 from dlcli.runs.recipe import Recipe, choose_recipe, choose_shares
 
 _LOSSES = {
@@ -40,7 +40,7 @@ def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
     seen = survey(data, target)
     shares, why_shares = choose_shares(seen.num_rows)
     section = _data_section(seen, folder, shares)
-    dataset = load_dataset(_stand_in(section, folder, source=str(data)))
+    dataset, left_out = _load(section, folder, source=str(data))
     num_train = len(dataset.parts["train"])
     recipe = choose_recipe(
         num_train,
@@ -48,7 +48,7 @@ def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
         seen,
         watched="validation" in dataset.parts,
     )
-    findings = list(seen.findings)
+    findings = [*seen.findings, *left_out]
     if "test" in dataset.parts:
         repeated = repeated_rows(dataset.parts["train"], dataset.parts["test"])
         if repeated:
@@ -133,6 +133,24 @@ def _comments(seen: Survey, recipe: Recipe, why_shares: str) -> dict[Key, str]:
         )
         comments["data", "scale"] = "Pixels share one scale; batch_norm sees to it."
     return comments
+
+
+def _load(section: dict[str, Any], folder: Path, *, source: str) -> tuple[Dataset, list[str]]:
+    """Load the data, without features that the training rows alone can't use, and findings on them.
+
+    Changes the section's `features` accordingly.
+    """
+    try:
+        return load_dataset(_stand_in(section, folder, source=source)), []
+    except ConfigError as error:
+        features = section["features"]
+        paths = {f"data.features[{number}]": name for number, name in enumerate(features)}
+        reasons = {paths[problem.path]: problem.message for problem in error.problems}
+    section["features"] = [name for name in features if name not in reasons]
+    if not section["features"]:
+        raise DataError(f"{source}: no column to learn from: {'; '.join(reasons.values())}")
+    dataset, more = _load(section, folder, source=source)
+    return dataset, [f"left out, {reason}" for reason in reasons.values()] + more
 
 
 def _stand_in(section: dict[str, Any], folder: Path, *, source: str) -> LoadedConfig:

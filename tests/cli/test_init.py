@@ -1,3 +1,5 @@
+import csv
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -208,3 +210,39 @@ def test_what_cannot_be_drafted_is_refused(
     outcome = dlcli("init", *arguments)
     assert (outcome.code, outcome.err) == (code, f"dlcli: {message}")
     assert sorted(path.name for path in Path().iterdir()) == ["t.csv"]
+
+
+CELLS: list[Callable[[random.Random, int], object]] = [
+    lambda draw, _: round(draw.random(), 3),
+    lambda draw, _: draw.randint(0, 5),
+    lambda _, row: row,
+    lambda draw, _: draw.choice("abc"),
+    lambda _, row: f"n{row}",
+    lambda _draw, _row: 7,
+    lambda draw, _: draw.choice(["", "NA", 1, 2]),
+    lambda draw, _: draw.choice(["true", "false"]),
+    lambda draw, _: f"20{draw.randint(10, 24)}-0{draw.randint(1, 9)}-11",
+    lambda draw, _: draw.choice(["?", *range(9)]),
+    lambda draw, _: draw.choice(["x y", "é", "#", "- a", ": b", "1e3", "yes"]),
+]
+NAMES = ["a", "id", "yes", '"x,y"', "q: z", "#h", "1", "é", "null", '"""q"""', "${env:X"]
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_what_init_writes_for_any_table_is_right_or_it_says_why_not(
+    seed: int, dlcli: Command, table: Table
+) -> None:
+    draw = random.Random(seed)
+    names = draw.sample(NAMES, draw.randint(2, 6))
+    kinds = [draw.choice(CELLS) for _ in names]
+    rows = range(draw.choice([3, 8, 20, 60, 150, 1200]))
+    lines = [",".join(str(kind(draw, row)) for kind in kinds) for row in rows]
+    table(",".join(names), *lines, name="any.csv")
+    target = next(csv.reader([names[-1]]))[0]
+    outcome = dlcli("init", "any.csv", "--target", target, "-o", "c.yaml")
+    if outcome.code == 0:
+        validated = dlcli("validate", "c.yaml")
+        assert validated.code == 0, validated.err
+    else:
+        assert outcome.code == 3, outcome.err
+        assert outcome.err.startswith("dlcli: any.csv")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.config import load_config
+from dlcli.config import dump_config, load_config
 from dlcli.errors import ConfigError
 
 BASE = """
@@ -129,3 +129,11 @@ def test_what_only_looks_like_a_name_of_the_environment_is_refused(
     path = write("c.yaml", BASE.replace("target: y", 'target: "${env:NOT CLOSED"'))
     with pytest.raises(ConfigError, match="not a name of the environment: write"):
         load_config(path)
+
+
+def test_a_name_that_looks_like_a_reference_comes_back_as_it_is(write: Callable[..., Path]) -> None:
+    loaded = load_config(write("c.yaml", BASE.replace("target: y", 'target: "a$${env:HOME}b"')))
+    assert loaded.config.data.target == "a${env:HOME}b"
+    assert loaded.notes == ()
+    again = load_config(write("again.yaml", dump_config(loaded.config)))
+    assert again.config.data.target == "a${env:HOME}b"
