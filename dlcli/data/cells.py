@@ -4,6 +4,7 @@ The cells of a CSV file are text; those of a Parquet file have types. Both ways 
 values. A missing value is null throughout.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -67,7 +68,9 @@ def clean(table: Table, missing_values: Sequence[str]) -> Table:
 def parse_numbers(cells: pl.Series) -> pl.Series:
     """Return Float64, null where a cell is no number; dates and truths are none."""
     if cells.dtype == pl.String or cells.dtype.is_numeric():
-        return cells.cast(pl.Float64, strict=False).fill_nan(None)
+        numbers = cells.cast(pl.Float64, strict=False)
+        has_nan = math.isnan(numbers.sum())  # seldom, and quicker to see than to replace
+        return numbers.fill_nan(None) if has_nan else numbers
     return _no_values(cells, pl.Float64())
 
 

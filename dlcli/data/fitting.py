@@ -147,4 +147,7 @@ def _constant(rows: Table, columns: list[FittedColumn], config: DataConfig) -> I
 
 
 def _is_constant(cells: pl.Series, kind: ColumnKind) -> bool:
-    return (parse_numbers(cells) if kind == "numeric" else cells).n_unique() == 1
+    if kind != "numeric":
+        return cells.n_unique() == 1
+    numbers = parse_numbers(cells)
+    return numbers.null_count() == 0 and numbers.min() == numbers.max()
