@@ -1,7 +1,8 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and still there when the power fails."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -10,17 +11,61 @@ from dlcli.errors import StorageError
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes its place only when the block ends without an error.
+def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
+    """Open a file that takes its place, for good, only when the block ends without an error.
 
-    Raises StorageError where writing fails. Whatever ends the block early, nothing stays.
+    What stood there goes to `keep`, if that is given: at every moment one of the two is whole.
+    Raises StorageError where writing fails. Whatever ends the block early, nothing stays; a
+    process that is killed leaves a hidden file, which `remove_leftovers` finds.
     """
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    temporary = _beside(path)
     try:
-        with temporary.open("xb") as file:
+        with temporary.open("xb") as file:  # exclusive: a link that stands there is not followed
             yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            _keep(path, keep)
         temporary.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
         raise StorageError(f"{path}: cannot write it: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it is more important to say what happened before
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left of `atomic_file`s; only for a folder that is held."""
+    for path in folder.glob(".*.partial"):
+        path.unlink(missing_ok=True)
+
+
+def _keep(path: Path, keep: Path) -> None:
+    """Let `keep` be what `path` is, and `path` stay."""
+    temporary = _beside(keep)
+    try:
+        os.link(path, temporary)
+    except OSError:  # a file system without hard links: for a moment there is only `keep`
+        path.replace(keep)
+        return
+    try:
+        temporary.replace(keep)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid4().hex}.partial")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    if os.name != "posix":  # Windows has no such call
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

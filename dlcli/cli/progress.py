@@ -13,6 +13,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     from dlcli.training import loop
 
+_PACE_SECONDS = 0.1  # between two movements of the bar
+
 
 class EpochLines:
     """One plain line an epoch, for files and pipes."""
@@ -33,22 +35,33 @@ class LiveBar:
     """A bar, and under it the figures of the last epoch, redrawn in place."""
 
     def __init__(
-        self, progress: Progress, figures: Text, num_epochs: int, rows_per_epoch: int
+        self,
+        progress: Progress,
+        figures: Text,
+        *,
+        num_epochs: int,
+        rows_per_epoch: int,
+        first_epoch: int,
     ) -> None:
         self._progress = progress
         self._figures = figures
         self._num_epochs = num_epochs
         self._rows_per_epoch = rows_per_epoch
-        self._started = time.perf_counter()
+        self._started = self._shown = time.perf_counter()
+        self._num_rows_before = (first_epoch - 1) * rows_per_epoch
         self._task = progress.add_task(
             "",
             total=num_epochs * rows_per_epoch,
-            epoch=f"epoch 1/{num_epochs}",
+            completed=self._num_rows_before,
+            epoch=f"epoch {first_epoch}/{num_epochs}",
             left="",
         )
 
     def show_progress(self, progress: "loop.Progress") -> None:
-        """Move the bar."""
+        """Move the bar, at the pace of a screen."""
+        if time.perf_counter() - self._shown < _PACE_SECONDS:
+            return
+        self._shown = time.perf_counter()
         self._move((progress.epoch - 1) * self._rows_per_epoch + progress.num_rows, progress.epoch)
 
     def show_epoch(self, result: "loop.EpochResult") -> None:
@@ -58,7 +71,7 @@ class LiveBar:
 
     def _move(self, num_rows: int, epoch: int) -> None:
         seconds = time.perf_counter() - self._started
-        rate = num_rows / seconds if seconds else 0.0
+        rate = (num_rows - self._num_rows_before) / seconds if seconds else 0.0
         left = (self._num_epochs * self._rows_per_epoch - num_rows) / rate if rate else 0.0
         self._progress.update(
             self._task,
@@ -70,7 +83,7 @@ class LiveBar:
 
 @contextmanager
 def open_progress(
-    console: Console, *, num_epochs: int, rows_per_epoch: int
+    console: Console, *, num_epochs: int, rows_per_epoch: int, first_epoch: int = 1
 ) -> Iterator[EpochLines | LiveBar]:
     """Open the display that suits the screen."""
     if not console.is_terminal:
@@ -84,7 +97,13 @@ def open_progress(
     )
     progress, figures = Progress(*columns), Text()
     with Live(Group(progress, figures), console=console, refresh_per_second=8):
-        yield LiveBar(progress, figures, num_epochs, rows_per_epoch)
+        yield LiveBar(
+            progress,
+            figures,
+            num_epochs=num_epochs,
+            rows_per_epoch=rows_per_epoch,
+            first_epoch=first_epoch,
+        )
 
 
 def describe(result: "loop.EpochResult") -> str:

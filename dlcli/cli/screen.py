@@ -15,6 +15,7 @@ from dlcli.cli.output import unwritable
 if TYPE_CHECKING:
     from dlcli.model.plan import PlannedLayer
     from dlcli.runs.preparation import Prepared
+    from dlcli.runs.resume import Resumed
     from dlcli.training.device import Placement
 
 _LONGEST_TABLE = 12  # columns that are listed one by one
@@ -75,6 +76,14 @@ def show_start(console: Console, prepared: "Prepared", placement: "Placement") -
         f"[bold]device[/] {placement.device}, {precision}: {escape(placement.reason)} "
         "(training.device, training.precision)"
     )
+
+
+def show_resumed(console: Console, resumed: "Resumed") -> None:
+    """Say where a run goes on, and what is not as it was."""
+    step = f", after step {resumed.num_steps:,} of it" if resumed.num_steps else ""
+    console.print(f"[bold]resumed[/] in epoch {resumed.epoch}{step}")
+    for note in resumed.notes:
+        console.print(f"  {escape(note)}")
 
 
 def show_figures(console: Console, figures: Mapping[str, Mapping[str, Any] | None]) -> None:

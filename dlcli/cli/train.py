@@ -29,6 +29,12 @@ def train_command(
         Path | None,
         typer.Option("--run-dir", help="The run's folder; default: the next of runs/NAME/."),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the run in --run-dir, from where its last save was."
+        ),
+    ] = False,
     smoke: Annotated[
         bool,
         typer.Option("--smoke", help="Run every stage on a few batches and leave nothing behind."),
@@ -46,9 +52,15 @@ def train_command(
     """Train a network and judge it on rows that it has not seen."""
     from dlcli.cli.screen import open_console
     from dlcli.config import open_config
+    from dlcli.errors import ConfigError
     from dlcli.runs.assertions import check_assertion, parse_assertion, refuse_unknown_figure
     from dlcli.runs.preparation import prepare
 
+    if resume and (run_dir is None or smoke):
+        raise ConfigError(
+            "--resume: it goes on with the run of a folder; "
+            + ("--smoke leaves none" if smoke else "name it: --run-dir runs/NAME/001")
+        )
     assertions = [parse_assertion(text) for text in asserted or []]
     prepared = prepare(open_config(config, overrides))
     for assertion in assertions:
@@ -56,7 +68,7 @@ def train_command(
     from dlcli.runs.train import train  # here, as it imports torch: a bad config is told at once
 
     console = open_console(to_stderr=as_json, may_vanish=True)
-    events = train(prepared, run_dir=run_dir, smoke=smoke)
+    events = train(prepared, run_dir=run_dir, smoke=smoke, resume=resume)
     finished = _follow(console, events, smoke=smoke)
     summary = finished.summary
     if as_json:
@@ -70,17 +82,20 @@ def train_command(
 
 def _follow(console: "Console", events: "Iterator[Event]", *, smoke: bool) -> "Finished":
     from dlcli.cli.progress import open_progress
-    from dlcli.cli.screen import show_start
+    from dlcli.cli.screen import show_resumed, show_start
     from dlcli.runs.train import Finished, Started
     from dlcli.training.loop import EpochResult, Progress
 
     started = next(events)
     assert isinstance(started, Started)
     show_start(console, started.prepared, started.placement)
+    if started.resumed is not None:
+        show_resumed(console, started.resumed)
     with open_progress(
         console,
         num_epochs=started.prepared.config.training.epochs,
         rows_per_epoch=len(started.prepared.dataset.parts["train"]),
+        first_epoch=started.resumed.epoch if started.resumed else 1,
     ) as display:
         for event in events:
             match event:
@@ -98,6 +113,7 @@ def _follow(console: "Console", events: "Iterator[Event]", *, smoke: bool) -> "F
 
 def _show_end(console: "Console", started: "Started", finished: "Finished", *, smoke: bool) -> None:
     from dlcli.cli.screen import show_confusion, show_figures
+    from dlcli.runs.run_folder import resume_command
 
     summary, folder = finished.summary, str(finished.folder.path)
     reasons = {
@@ -124,5 +140,8 @@ def _show_end(console: "Console", started: "Started", finished: "Finished", *, s
         return
     data = shlex.quote(os.path.normpath(finished.data))
     console.print(f"run: {folder}", markup=False, soft_wrap=True)
+    if summary["stop_reason"] in _SIGNAL_EXITS:
+        command = resume_command(finished.folder)
+        console.print(f"go on: {command}", markup=False, soft_wrap=True)
     command = f"dlcli predict {shlex.quote(folder)} {data} -o predictions.csv"
     console.print(f"next: {command}", markup=False, soft_wrap=True)

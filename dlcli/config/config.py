@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from dlcli.config.checkpoint import CheckpointConfig
 from dlcli.config.data import DataConfig
 from dlcli.config.layers import ModelConfig
 from dlcli.config.objectives import Loss
@@ -35,6 +36,9 @@ class Config(Section):
         Constant(type="constant"), description="how the learning rate changes over time"
     )
     training: TrainingConfig = Field(TrainingConfig(), description="the training loop")
+    checkpoint: CheckpointConfig = Field(
+        CheckpointConfig(), description="how often the run's state is saved"
+    )
 
     @model_validator(mode="before")
     @classmethod

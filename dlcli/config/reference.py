@@ -19,6 +19,7 @@ _SECTIONS = {
     "ModelConfig": "model",
     "TrainingConfig": "training",
     "EarlyStopping": "training.early_stopping",
+    "CheckpointConfig": "checkpoint",
     "InitialValues": "initial (of dense and convolutional layers)",
 }
 

@@ -2,13 +2,14 @@
 
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dlcli.config import Config, dump_config
 from dlcli.config.data import DataConfig
-from dlcli.errors import CheckpointError, ConfigError, StorageError
+from dlcli.errors import CheckpointError, StorageError
 from dlcli.files import atomic_file
 
 RUNS = Path("runs")
@@ -32,13 +33,33 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """The checkpoint of the best epoch."""
+        """The checkpoint of the best epoch: the network alone."""
         return self.path / "best.safetensors"
 
     @property
     def last(self) -> Path:
-        """The checkpoint of the last epoch."""
+        """The last checkpoint: the network and the state of the run."""
         return self.path / "last.safetensors"
+
+    @property
+    def previous(self) -> Path:
+        """The one before the last."""
+        return self.path / "previous.safetensors"
+
+    @property
+    def damaged(self) -> Path:
+        """A last checkpoint that could not be used, put aside."""
+        return self.path / "damaged.safetensors"
+
+    @property
+    def lock(self) -> Path:
+        """The file that says who is at work here."""
+        return self.path / ".lock"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run has left anything here."""
+        return all(path == self.lock for path in self.path.iterdir())
 
     @property
     def summary(self) -> Path:
@@ -46,18 +67,13 @@ class RunFolder:
         return self.path / "summary.json"
 
 
-def create_run_folder(wanted: Path | None, name: str) -> RunFolder:
-    """Make the folder asked for, or the next free `runs/NAME/001`.
+def make_run_folder(wanted: Path | None, name: str) -> RunFolder:
+    """Make the folder asked for, if it isn't there, or the next free `runs/NAME/001`.
 
-    Raises ConfigError where the folder asked for holds something, StorageError where none can be
-    made.
+    Raises StorageError where none can be made.
     """
     try:
         if wanted is not None:
-            if wanted.is_dir() and any(wanted.iterdir()):
-                raise ConfigError(
-                    f"--run-dir {wanted}: this folder is not empty; name another or empty it"
-                )
             wanted.mkdir(parents=True, exist_ok=True)
             return RunFolder(wanted)
         parent = RUNS / name
@@ -76,6 +92,12 @@ def create_run_folder(wanted: Path | None, name: str) -> RunFolder:
         raise StorageError(f"{place}: cannot make this folder: {error.strerror}") from None
 
 
+def resume_command(folder: RunFolder) -> str:
+    """Return the command that goes on with a folder's run."""
+    config, path = shlex.quote(str(folder.config)), shlex.quote(str(folder.path))
+    return f"dlcli train {config} --run-dir {path} --resume"
+
+
 def find_checkpoint(run: Path) -> Path:
     """Return the checkpoint that RUN means: a file as it is, a run folder's best one."""
     if run.suffix in (".yaml", ".yml"):
@@ -87,6 +109,10 @@ def find_checkpoint(run: Path) -> Path:
     folder = RunFolder(run)
     if folder.best.is_file():
         return folder.best
+    if folder.last.is_file():
+        raise CheckpointError(
+            f"{run}: no epoch of this run is done yet; go on with it, or name {folder.last}"
+        )
     if run.is_dir():
         inside = sorted(path.parent for path in run.glob(f"*/{folder.best.name}"))
         hint = f"; did you mean {inside[-1]}?" if inside else ""

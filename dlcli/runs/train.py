@@ -1,12 +1,10 @@
 """`dlcli train`: a config → a run folder with the best weights and their honest figures."""
 
-import json
-import math
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +13,33 @@ import torch
 
 from dlcli import __version__
 from dlcli.data.dataset import Part
-from dlcli.errors import DivergedError, StorageError
+from dlcli.errors import CheckpointError, ConfigError, DivergedError, StorageError
 from dlcli.model.builder import build_network
+from dlcli.runs.lock import held
+from dlcli.runs.metrics_file import MetricsFile
 from dlcli.runs.preparation import Prepared
-from dlcli.runs.run_folder import RunFolder, create_run_folder, write_config, write_summary
+from dlcli.runs.resume import Resumed, surroundings, take_up
+from dlcli.runs.run_folder import (
+    RunFolder,
+    make_run_folder,
+    resume_command,
+    write_config,
+    write_summary,
+)
+from dlcli.runs.saver import Captured, Saver
 from dlcli.runs.signals import stop_signals
+from dlcli.seeds import derive_seed
 from dlcli.training.batches import Rows, num_steps, to_rows
-from dlcli.training.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
-from dlcli.training.device import Placement, choose_placement, memory_explained
+from dlcli.training.checkpoint import Checkpoint, RunSoFar, load_checkpoint, load_weights
+from dlcli.training.device import GradientScaler, Placement, choose_placement, memory_explained
+from dlcli.training.early_stopping import Watch
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, Progress, StopReason, Trainer, fit
 from dlcli.training.losses import build_objective
+from dlcli.training.memory import suggest_batch_size
 from dlcli.training.optimizers import build_optimizer
 from dlcli.training.schedules import Schedule
+from dlcli.training.state import capture, to_cpu
 
 _SMOKE_BATCHES, _SMOKE_EPOCHS = 3, 2
 _SMOKE_ROWS, _SMOKE_MOST_ROWS = 256, 4096  # of a full batch; of any
@@ -35,11 +47,12 @@ _SMOKE_ROWS, _SMOKE_MOST_ROWS = 256, 4096  # of a full batch; of any
 
 @dataclass(frozen=True)
 class Started:
-    """Everything fits; training begins."""
+    """Everything fits; training begins, or goes on."""
 
     prepared: Prepared
     placement: Placement
     folder: RunFolder
+    resumed: Resumed | None
 
 
 @dataclass(frozen=True)
@@ -55,89 +68,183 @@ Event = Started | Progress | EpochResult | Finished
 
 
 def train(
-    prepared: Prepared, *, run_dir: Path | None = None, smoke: bool = False
+    prepared: Prepared, *, run_dir: Path | None = None, smoke: bool = False, resume: bool = False
 ) -> Iterator[Event]:
     """Train, yielding what happens as it happens; the last event is `Finished`.
 
     With `smoke`, every stage runs on a few batches in a temporary folder, which is gone after the
-    last event. Raises DlcliErrors. A run folder stays only where an epoch was finished.
+    last event. With `resume`, the run in `run_dir` goes on from its last checkpoint, or begins
+    where it has none. Raises DlcliErrors. A run folder stays only where something was saved.
     """
+    if smoke:
+        prepared = _shorten(prepared)
     config = prepared.config
     placement = choose_placement(config.training.device, config.training.precision)
-    if smoke:
-        temporary = tempfile.TemporaryDirectory(prefix="dlcli-smoke-")
-        with temporary as path, _memory_explained(prepared, placement):
-            yield from _run(_shorten(prepared), placement, RunFolder(Path(path)))
-        return
+    what = f"{prepared.plan.num_parameters:,} parameters and their rows"
+    with memory_explained(placement.device, what, "try smaller layers"):
+        trainer = build_trainer(prepared, placement)
+        parts = prepared.dataset.parts
+        rows = {name: to_rows(part, placement.device) for name, part in parts.items()}
+    with ExitStack() as stack:
+        if smoke:
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcli-smoke-"))
+            folder = RunFolder(Path(temporary))
+        else:
+            folder = stack.enter_context(_held_folder(run_dir, config.name, resume=resume))
+        resumed = take_up(folder, prepared, trainer) if resume else None
+        yield from _run(_Run(prepared, trainer, rows, folder, resumed))
+
+
+@contextmanager
+def _held_folder(run_dir: Path | None, name: str, *, resume: bool) -> Iterator[RunFolder]:
+    """Hold a run folder; one that was made here and that nothing was saved in is removed."""
     was_there = run_dir is not None and run_dir.is_dir()
-    folder = create_run_folder(run_dir, config.name)
+    folder = make_run_folder(run_dir, name)
     try:
-        with _memory_explained(prepared, placement):
-            yield from _run(prepared, placement, folder)
+        with held(folder):
+            was_empty = folder.is_empty
+            if not was_empty and not resume:
+                hint = "go on with its run: --resume" if folder.config.exists() else "empty it"
+                raise ConfigError(
+                    f"--run-dir {run_dir}: this folder is not empty; name another, or {hint}"
+                )
+            if not was_empty and not folder.config.exists():
+                raise CheckpointError(f"--run-dir {run_dir}: no run to go on with: no config.yaml")
+            try:
+                yield folder
+            finally:
+                if was_empty and not (folder.last.exists() or folder.best.exists()):
+                    for path in folder.path.iterdir():
+                        path.unlink()
     finally:
-        if not folder.best.exists():
-            for file in folder.path.iterdir():
-                file.unlink()
-            if not was_there:
+        if not was_there:
+            with suppress(OSError):  # there is something in it
                 folder.path.rmdir()
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A run that has begun."""
+    """A run that can start."""
 
     prepared: Prepared
     trainer: Trainer
     rows: dict[str, Rows]  # of each part, on the device
     folder: RunFolder
-    started: float
+    resumed: Resumed | None
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run, interruptions left out."""
+        before = self.resumed.run.seconds if self.resumed else 0.0
+        return before + time.perf_counter() - self.started
 
 
-def _run(prepared: Prepared, placement: Placement, folder: RunFolder) -> Iterator[Event]:
-    device = placement.device
-    rows = {name: to_rows(part, device) for name, part in prepared.dataset.parts.items()}
-    run = _Run(prepared, build_trainer(prepared, placement), rows, folder, time.perf_counter())
+def _run(run: _Run) -> Iterator[Event]:
+    prepared, trainer, folder = run.prepared, run.trainer, run.folder
+    metrics = MetricsFile(folder.metrics, run.resumed.run.metrics_bytes if run.resumed else 0)
     write_config(folder, prepared.config, prepared.folder)
-    yield Started(prepared, placement, folder)
-    last: EpochResult | None = None
-    with stop_signals() as asked_to_stop:
+    if trainer.stop_reason is None:
+        folder.summary.unlink(missing_ok=True)  # of the run up to here
+    yield Started(prepared, trainer.placement, folder, run.resumed)
+    saver = Saver(folder, metrics, prepared.config.checkpoint)
+    with stop_signals() as asked_to_stop, closing(saver):
         try:
-            for event in fit(run.trainer, rows["train"], rows.get("validation")):
-                if isinstance(event, EpochResult):
-                    last = event
-                    _save(run, event.epoch, is_best=event.is_best)
-                    _append_metrics(folder, event)
+            for event in _train(run, saver, metrics):
                 yield event
                 if asked_to_stop():
                     break
+            _save_end(run, saver, metrics)
         except DivergedError as error:
-            if last is None:
-                raise
-            _finish(run, last, "diverged")
-            raise DivergedError(
-                f"{error}. The weights of the best epoch, {last.best_epoch}, are in {folder.best}"
-            ) from None
-        if last is None:  # stopped inside of the first epoch: what there is, is saved
-            _save(run, 0, is_best=True)
-        reason = asked_to_stop() or (last.stop_reason if last else None) or "epochs"
-        summary = _finish(run, last, reason)
-        yield Finished(summary, folder, prepared.folder / prepared.config.data.path)
+            raise _explain_divergence(run, saver, error) from None
+        except StorageError as error:
+            raise StorageError(f"{error}{_way_back(folder)}") from None
+        reason = trainer.stop_reason or asked_to_stop()
+        assert reason is not None, "it would have gone on"
+        summary = _finish(run, reason)
+    yield Finished(summary, folder, prepared.folder / prepared.config.data.path)
 
 
-def _memory_explained(prepared: Prepared, placement: Placement) -> AbstractContextManager[None]:
+def _train(run: _Run, saver: Saver, metrics: MetricsFile) -> Iterator[Progress | EpochResult]:
+    """Train and save as often as is due; the screen's pace is none of its affair."""
+    trainer, rows = run.trainer, run.rows
+    with memory_explained(
+        trainer.placement.device,
+        _load(run.prepared),
+        lambda: suggest_batch_size(trainer, rows["train"], run.prepared.plan),
+    ):
+        for event in fit(trainer, rows["train"], rows.get("validation")):
+            at_epoch_end = isinstance(event, EpochResult)
+            if isinstance(event, EpochResult):
+                metrics.append(event)
+            if saver.is_due(trainer.num_steps, at_epoch_end=at_epoch_end):
+                saver.save(lambda: _capture(run, metrics))
+            yield event
+
+
+def _load(prepared: Prepared) -> str:
+    """Say what a device's memory has to hold."""
     size = prepared.config.training.batch_size
-    return memory_explained(
-        placement.device,
-        f"{prepared.plan.num_parameters:,} parameters and training.batch_size: {size}",
-        "try smaller layers, or smaller batches and as many more training.accumulate_batches",
+    return f"{prepared.plan.num_parameters:,} parameters and training.batch_size: {size}"
+
+
+def _capture(run: _Run, metrics: MetricsFile) -> Captured:
+    """Return the checkpoint of this moment, with all that the run needs to go on, and the best."""
+    state = capture(run.trainer)
+    numbers, dataset = state.numbers, run.prepared.dataset
+    last = Checkpoint(
+        config=run.prepared.config,
+        fitted=dataset.fitted,
+        checksums=dataset.checksums,
+        epoch=numbers.epoch - (numbers.num_steps == 0),
+        weights=state.weights,
+        state=state,
+        run=RunSoFar(
+            seconds=run.seconds,
+            metrics_bytes=metrics.num_bytes,
+            surroundings=surroundings(run.trainer.placement),
+        ),
     )
+    best = replace(last, epoch=numbers.best_epoch or 0, weights=state.best, state=None, run=None)
+    return last, best if numbers.best_epoch else None
+
+
+def _save_end(run: _Run, saver: Saver, metrics: MetricsFile) -> None:
+    """Save, and wait for it; before any epoch is done, the network as it is counts as the best."""
+    last, best = _capture(run, metrics)
+    saver.save(lambda: (last, best or replace(last, epoch=0, state=None, run=None)))
+    saver.wait()
+
+
+def _explain_divergence(run: _Run, saver: Saver, error: DivergedError) -> DivergedError:
+    """Save the best weights there were, and say what is left."""
+    saver.wait()
+    trainer, folder, dataset = run.trainer, run.folder, run.prepared.dataset
+    left = ""
+    if trainer.best is not None:
+        config, checksums = run.prepared.config, dataset.checksums
+        best = trainer.best
+        saver.save_best(
+            Checkpoint(config, dataset.fitted, checksums, best.epoch, to_cpu(best.weights))
+        )
+        _finish(run, "diverged")
+        left = f". The weights of the best epoch, {best.epoch}, are in {folder.best}"
+    if folder.last.exists():
+        last = load_checkpoint(folder.last)
+        assert last.state is not None, "that is what last is for"
+        num_steps = last.state.numbers.num_steps
+        left += f". The last good checkpoint, {folder.last}, is of epoch {last.epoch}" + (
+            f", step {num_steps} in it" if num_steps else ""
+        )
+    return DivergedError(f"{error}{left}")
 
 
 def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
-    """Build what a run is made of, its network on its device."""
+    """Build what a run is made of, its network on its device, its random draws from the seed."""
     config, target = prepared.config, prepared.dataset.fitted.target
     device, settings = placement.device, config.training
     network = build_network(prepared.plan, seed=config.seed).to(device)
+    torch.manual_seed(derive_seed(config.seed, "dropout"))
     steps_per_epoch = num_steps(
         len(prepared.dataset.parts["train"]), settings.batch_size, settings.accumulate_batches
     )
@@ -150,6 +257,8 @@ def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
         placement=placement,
         settings=settings,
         seed=config.seed,
+        scaler=GradientScaler(placement),
+        watch=Watch.of(settings.early_stopping),
     )
 
 
@@ -172,35 +281,13 @@ def _thin_out(part: Part, num_rows: int) -> Part:
     return Part(part.features[rows], part.targets[rows])
 
 
-def _save(run: _Run, epoch: int, *, is_best: bool) -> None:
-    checkpoint = Checkpoint(
-        config=run.prepared.config,
-        fitted=run.prepared.dataset.fitted,
-        epoch=epoch,
-        checksums=run.prepared.dataset.checksums,
-        weights=run.trainer.network.state_dict(),
-    )
-    for path in (run.folder.last, run.folder.best) if is_best else (run.folder.last,):
-        save_checkpoint(path, checkpoint)
+def _way_back(folder: RunFolder) -> str:
+    if not folder.last.exists():
+        return ""
+    return f"; {folder.last} is whole, go on from it with: {resume_command(folder)}"
 
 
-def _append_metrics(folder: RunFolder, result: EpochResult) -> None:
-    line = {
-        "epoch": result.epoch,
-        "seconds": result.seconds,
-        "lr": result.lr,
-        "gradient_norm": result.gradient_norm if math.isfinite(result.gradient_norm) else None,
-        "train": {"loss": result.train_loss},
-        "validation": result.validation,
-    }
-    try:
-        with folder.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
-    except OSError as error:
-        raise StorageError(f"{folder.metrics}: cannot write it: {error.strerror}") from None
-
-
-def _finish(run: _Run, last: EpochResult | None, reason: StopReason) -> dict[str, Any]:
+def _finish(run: _Run, reason: StopReason) -> dict[str, Any]:
     """Write the summary, its figures those of the best weights as they stand in the file.
 
     The test rows are looked at here and nowhere else, and only when training came to its end.
@@ -224,9 +311,9 @@ def _finish(run: _Run, last: EpochResult | None, reason: StopReason) -> dict[str
         "task": prepared.dataset.task,
         **figures,
         "best_epoch": checkpoint.epoch,
-        "epochs": last.epoch if last else 0,
+        "epochs": trainer.epoch.number - 1,
         "stop_reason": reason,
-        "seconds": time.perf_counter() - run.started,
+        "seconds": run.seconds,
         "rows": {name: len(part) for name, part in run.rows.items()},
         "parameters": prepared.plan.num_parameters,
         "device": str(trainer.placement.device),

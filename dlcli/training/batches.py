@@ -42,18 +42,22 @@ def num_steps(num_rows: int, batch_size: int | Literal["full"], accumulate: int)
 
 
 def epoch_steps(
-    rows: Rows, *, batch_size: int | Literal["full"], accumulate: int, seed: int, epoch: int
+    rows: Rows,
+    *,
+    batch_size: int | Literal["full"],
+    accumulate: int,
+    seed: int,
+    epoch: int,
+    start: int = 0,
 ) -> Iterator[tuple[Rows, ...]]:
-    """Yield the batches of each optimizer step, in the epoch's order."""
+    """Yield the batches of each optimizer step, in the epoch's order, from step `start` on."""
     if batch_size == "full":
-        yield (rows,)
+        yield from [(rows,)][start:]
         return
     order = epoch_order(len(rows), seed=seed, epoch=epoch).to(rows.targets.device)
     # One gather an epoch; the batches are views of its result.
     features = torch.split(rows.features[order], batch_size)
     targets = torch.split(rows.targets[order], batch_size)
-    for start in range(0, len(targets), accumulate):
-        stop = start + accumulate
-        yield tuple(
-            Rows(x, y) for x, y in zip(features[start:stop], targets[start:stop], strict=True)
-        )
+    for first in range(start * accumulate, len(targets), accumulate):
+        taken = slice(first, first + accumulate)
+        yield tuple(Rows(x, y) for x, y in zip(features[taken], targets[taken], strict=True))

@@ -1,7 +1,8 @@
 """Where the arithmetic is done, and in which precision."""
 
 import os
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -67,6 +68,15 @@ class GradientScaler:
         """The factor that gradients are multiplied by on their way."""
         return self._scaler.get_scale()
 
+    def capture(self) -> dict[str, float]:
+        """Return its state; empty where it does nothing."""
+        return self._scaler.state_dict()
+
+    def put_back(self, state: dict[str, float]) -> None:
+        """Take a captured state."""
+        if self.enabled and state:
+            self._scaler.load_state_dict(state)
+
     def backward(self, loss: torch.Tensor) -> None:
         """Add the loss's gradients to the parameters'."""
         torch.autograd.backward(self._scaler.scale(loss))
@@ -83,12 +93,25 @@ class GradientScaler:
 
 
 @contextmanager
-def memory_explained(device: torch.device, what: str, repair: str) -> Iterator[None]:
-    """Turn torch's several ways to say that memory is full into OutOfMemoryError."""
+def memory_explained(
+    device: torch.device, what: str, repair: str | Callable[[], str]
+) -> Iterator[None]:
+    """Turn torch's several ways to say that memory is full into OutOfMemoryError.
+
+    `repair` is what to do, or finds it out once what filled the memory is gone.
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        full = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not full and "allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
+        if not isinstance(repair, str):
+            traceback.clear_frames(error.__traceback__)  # they hold what was allocated
+            repair = repair()
         raise OutOfMemoryError(f"{device} has too little memory for {what}; {repair}") from None
+
+
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Say whether torch ran out of memory."""
+    full = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return full or "allocate memory" in str(error)

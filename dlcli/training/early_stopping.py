@@ -1,11 +1,21 @@
 """Which epoch's weights are the best, and when waiting for better ones is over."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dlcli.config.training import EarlyStopping, Metric
 
 _SMALLER_IS_BETTER = ("loss", "rmse", "mae")
+
+
+@dataclass
+class Standing:
+    """What is remembered from epoch to epoch; figures are None until one has a value."""
+
+    best: float | None = None
+    best_epoch: int = 0  # 0: none yet
+    reference: float | None = None  # the figure that waiting last started anew with
+    num_waited: int = 0
 
 
 @dataclass
@@ -20,10 +30,7 @@ class Watch:
     metric: Metric = "loss"
     patience: int | None = None  # None: never stops
     min_delta: float = 0.0
-    best: float = math.nan
-    best_epoch: int = 0
-    reference: float = math.nan
-    num_waited: int = 0
+    standing: Standing = field(default_factory=Standing)
 
     @classmethod
     def of(cls, config: EarlyStopping | None) -> "Watch":
@@ -32,24 +39,28 @@ class Watch:
             return cls()
         return cls(config.metric, config.patience, config.min_delta)
 
-    def observe(self, epoch: int, value: float | None) -> bool:
+    def observe(self, epoch: int, figure: float | None) -> bool:
         """Take note of an epoch's figure; return whether it is the best so far."""
-        figure = math.nan if value is None else value
-        if self._is_better(figure, self.reference, self.min_delta):
-            self.reference, self.num_waited = figure, 0
+        standing = self.standing
+        if figure is not None and math.isnan(figure):
+            figure = None
+        if self._is_better(figure, standing.reference, self.min_delta):
+            standing.reference, standing.num_waited = figure, 0
         else:
-            self.num_waited += 1
-        if self._is_better(figure, self.best, 0.0):
-            self.best, self.best_epoch = figure, epoch
-        elif not self.best_epoch:
-            self.best_epoch = epoch
-        return self.best_epoch == epoch
+            standing.num_waited += 1
+        if self._is_better(figure, standing.best, 0.0):
+            standing.best, standing.best_epoch = figure, epoch
+        elif not standing.best_epoch:
+            standing.best_epoch = epoch
+        return standing.best_epoch == epoch
 
     @property
     def is_over(self) -> bool:
         """Whether patience is used up."""
-        return self.patience is not None and self.num_waited >= self.patience
+        return self.patience is not None and self.standing.num_waited >= self.patience
 
-    def _is_better(self, figure: float, than: float, by: float) -> bool:
+    def _is_better(self, figure: float | None, than: float | None, by: float) -> bool:
+        if figure is None or than is None:
+            return figure is not None
         gain = than - figure if self.metric in _SMALLER_IS_BETTER else figure - than
-        return gain > by or (math.isnan(than) and not math.isnan(figure))
+        return gain > by

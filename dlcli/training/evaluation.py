@@ -18,13 +18,15 @@ from dlcli.training.losses import Objective, loss_unit
 from dlcli.training.metrics import confusion_matrix, score, to_answers
 
 _BLOCK_ROWS = 8192
+_BLOCK_NUMBERS = 2**22  # of the input: what wide rows become inside of a network is wider still
 
 
 def compute_outputs(network: nn.Module, features: Tensor, placement: Placement) -> Tensor:
     """Return the network's outputs in evaluation mode, float32 [rows, num_outputs], on the CPU."""
     network.eval()
     with torch.inference_mode(), placement.autocast():
-        blocks = torch.split(features, _BLOCK_ROWS)
+        num_rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // features.shape[1]))
+        blocks = torch.split(features, num_rows)
         return torch.cat([network(block).float().cpu() for block in blocks])
 
 

@@ -1,21 +1,21 @@
 """The training loop: a generator that yields results and leaves saving and showing to others."""
 
-import math
 import time
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn, optim
 
-from dlcli.config.training import Metric, TrainingConfig
+from dlcli.config.training import TrainingConfig
 from dlcli.data.target import FittedTarget, metrics_of
 from dlcli.errors import DivergedError
-from dlcli.seeds import derive_seed
 from dlcli.training.batches import Rows, epoch_steps
 from dlcli.training.device import GradientScaler, Placement
+from dlcli.training.divergence import diverged, layer_of
 from dlcli.training.early_stopping import Watch
+from dlcli.training.epoch import CHECK_STEPS, EpochSoFar, Taken
 from dlcli.training.evaluation import evaluate
 from dlcli.training.losses import Objective, loss_unit
 from dlcli.training.optimizers import set_lr
@@ -24,15 +24,13 @@ from dlcli.training.step import take_step
 
 StopReason = Literal["epochs", "early_stopping", "sigint", "sigterm", "diverged"]
 
-_CHECK_STEPS = 64  # between two looks at whether everything is finite: a look makes the CPU wait
-_PROGRESS_SECONDS = 0.1
-
 
 @dataclass(frozen=True)
 class Progress:
-    """Somewhere inside an epoch."""
+    """Somewhere inside an epoch, after a step of the optimizer."""
 
     epoch: int
+    num_steps: int  # taken in this epoch
     num_rows: int  # seen in this epoch
 
 
@@ -49,12 +47,23 @@ class EpochResult:
     num_rows: int
     is_best: bool
     best_epoch: int
-    stop_reason: StopReason | None  # None: goes on
 
 
 @dataclass(frozen=True)
+class Best:
+    """The weights of the best epoch so far, on the device."""
+
+    epoch: int
+    weights: dict[str, Tensor]
+
+
+@dataclass
 class Trainer:
-    """What a run is made of: values, none of them changed by the loop but network and optimizer."""
+    """What a run is made of, and how far it has come.
+
+    `fit` changes network and optimizer, and what stands below them: `training/state.py` captures
+    all of that, and puts it back.
+    """
 
     network: nn.Module
     objective: Objective
@@ -64,138 +73,144 @@ class Trainer:
     placement: Placement
     settings: TrainingConfig
     seed: int
+    scaler: GradientScaler
+    watch: Watch
+    epoch: EpochSoFar = field(default_factory=EpochSoFar)  # under way
+    best: Best | None = None
+
+    @property
+    def parameter_names(self) -> list[str]:
+        """The names of the network's parameters, in their order."""
+        return [name for name, _ in self.network.named_parameters()]
+
+    @property
+    def num_steps(self) -> int:
+        """The steps taken in the whole run."""
+        return (self.epoch.number - 1) * self.schedule.steps_per_epoch + self.epoch.num_steps
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why there is nothing left to do; None while there is."""
+        if self.watch.is_over:
+            return "early_stopping"
+        return "epochs" if self.epoch.number > self.settings.epochs else None
 
 
 def fit(trainer: Trainer, train: Rows, validation: Rows | None) -> Iterator[Progress | EpochResult]:
-    """Train, yielding the end of each epoch, and where it is at the pace of a screen.
+    """Train from where the trainer stands, yielding after each step and at the end of each epoch.
 
-    The weights at a yield are those of that moment. Raises DivergedError, with the step, when a
-    loss or a gradient is not finite; the weights are of no use then.
+    At a yield the trainer is what it is then: it can be captured. Raises DivergedError, with the
+    step, when a loss or a gradient is not finite; network and optimizer are of no use then.
     """
-    torch.manual_seed(derive_seed(trainer.seed, "dropout"))
-    watch = Watch.of(trainer.settings.early_stopping)
-    scaler = GradientScaler(trainer.placement)
-    for epoch in range(1, trainer.settings.epochs + 1):
-        started = time.perf_counter()
-        step = epoch * trainer.schedule.steps_per_epoch
+    while trainer.stop_reason is None:
         try:
-            loss, lr, norm = yield from _train_epoch(trainer, train, epoch, scaler)
+            yield from _take_steps(trainer, train)
         except RuntimeError as error:
             if "without overflow" not in str(error):
                 raise
-            lr = trainer.optimizer.param_groups[0]["lr"]
-            raise _diverged(
-                "the optimizer's step is too long for float32", epoch, step, lr
-            ) from None
-        if not all(tensor.isfinite().all() for tensor in trainer.network.state_dict().values()):
-            raise _diverged("a weight is not finite", epoch, step, lr)
-        try:
-            figures = _validate(trainer, validation, watch.metric)
-        except DivergedError as error:
-            raise _diverged(f"on the validation rows, {error}", epoch, step, lr) from None
-        # Without validation rows nothing says which epoch is best; the last one is.
-        is_best = figures is None or watch.observe(epoch, figures[watch.metric])
-        if figures is not None:
-            trainer.schedule.observe(figures["loss"])
-        yield EpochResult(
-            epoch=epoch,
-            train_loss=loss * loss_unit(trainer.objective.loss, trainer.target),
-            validation=figures,
-            lr=lr,
-            gradient_norm=norm,
-            seconds=time.perf_counter() - started,
-            num_rows=len(train),
-            is_best=is_best,
-            best_epoch=watch.best_epoch or epoch,
-            stop_reason="early_stopping"
-            if watch.is_over
-            else ("epochs" if epoch == trainer.settings.epochs else None),
-        )
-        if watch.is_over:
-            return
+            trainer.epoch.read(trainer.parameter_names, trainer.scaler)
+            raise _diverged(trainer, "the optimizer's step is too long for float32", 1) from None
+        yield _end_epoch(trainer, len(train), validation)
 
 
-@dataclass(frozen=True)
-class _Taken:
-    """A step whose figures are still on the device."""
-
-    loss: Tensor
-    norm: Tensor
-    num_rows: int
-    step: int  # from 1, over the whole run
-    lr: float
-
-
-def _train_epoch(
-    trainer: Trainer, train: Rows, epoch: int, scaler: GradientScaler
-) -> Generator[Progress, None, tuple[float, float, float]]:
-    """Yield progress; return the epoch's mean loss, and the last step's rate and gradient norm."""
-    settings, schedule = trainer.settings, trainer.schedule
-    batch_size, accumulate = settings.batch_size, settings.accumulate_batches
-    steps = epoch_steps(
-        train, batch_size=batch_size, accumulate=accumulate, seed=trainer.seed, epoch=epoch
-    )
-    summed, num_rows, shown = 0.0, 0, time.perf_counter()
-    unread: list[_Taken] = []
+def _take_steps(trainer: Trainer, train: Rows) -> Iterator[Progress]:
+    """Take the steps that are left of the epoch."""
+    epoch, settings = trainer.epoch, trainer.settings
+    if not epoch.num_steps:
+        epoch.started = time.perf_counter()
     trainer.network.train()
-    for step, batches in enumerate(steps, start=(epoch - 1) * schedule.steps_per_epoch):
-        lr = schedule.lr(step)
+    for batches in epoch_steps(
+        train,
+        batch_size=settings.batch_size,
+        accumulate=settings.accumulate_batches,
+        seed=trainer.seed,
+        epoch=epoch.number,
+        start=epoch.num_steps,
+    ):
+        lr = trainer.schedule.lr(trainer.num_steps)
         set_lr(trainer.optimizer, lr)
-        loss, norm = take_step(
+        loss, norms = take_step(
             trainer.network,
             trainer.objective,
             trainer.optimizer,
             batches,
             placement=trainer.placement,
-            scaler=scaler,
+            scaler=trainer.scaler,
             clip_norm=settings.gradient_clip_norm,
         )
-        unread.append(_Taken(loss, norm, sum(map(len, batches)), step + 1, lr))
-        num_rows += unread[-1].num_rows
-        if len(unread) == _CHECK_STEPS:
-            summed += _read(unread, epoch, scaler)
-            unread.clear()
-        if time.perf_counter() - shown > _PROGRESS_SECONDS:
-            shown = time.perf_counter()
-            yield Progress(epoch, num_rows)
-    summed += _read(unread, epoch, scaler)
-    return summed / num_rows, lr, float(norm)
+        epoch.add(Taken(trainer.num_steps + 1, lr, sum(map(len, batches)), loss, norms))
+        if len(epoch.unread) == CHECK_STEPS:
+            epoch.read(trainer.parameter_names, trainer.scaler)
+        yield Progress(epoch.number, epoch.num_steps, epoch.num_rows)
 
 
-def _read(steps: list[_Taken], epoch: int, scaler: GradientScaler) -> float:
-    """Return the steps' losses summed over their rows; DivergedError where one is not finite."""
-    if not steps:
-        return 0.0
-    losses: list[float] = torch.stack([step.loss for step in steps]).tolist()
-    norms: list[float] = torch.stack([step.norm for step in steps]).tolist()
-    for step, loss, norm in zip(steps, losses, norms, strict=True):
-        # A gradient that overflows fp16 is the scaler's affair, until there is no scale left.
-        overflow = not math.isfinite(norm) and not (scaler.enabled and scaler.scale >= 1)
-        if not math.isfinite(loss) or overflow:
-            what = f"the {'gradient' if math.isfinite(loss) else 'loss'} is not finite"
-            raise _diverged(what, epoch, step.step, step.lr)
-    return sum(loss * step.num_rows for step, loss in zip(steps, losses, strict=True))
-
-
-def _diverged(what: str, epoch: int, step: int, lr: float) -> DivergedError:
-    return DivergedError(
-        f"{what} at step {step}, in epoch {epoch}, with learning rate {lr:g}: training diverged; "
-        f"try optimizer.lr: {lr / 10:g}, training.gradient_clip_norm: 1, a schedule with "
-        "warmup_epochs, or data.scale: standard"
+def _end_epoch(trainer: Trainer, num_rows: int, validation: Rows | None) -> EpochResult:
+    """Look at the validation rows, take note of what they show, and go on to the next epoch."""
+    epoch = trainer.epoch
+    epoch.read(trainer.parameter_names, trainer.scaler)
+    assert epoch.last is not None, "an epoch has steps"
+    weights = trainer.network.state_dict()
+    refuse_endless(trainer, weights)
+    figures = None if validation is None else _validate(trainer, validation)
+    # Without validation rows nothing says which epoch is best; the last one is.
+    is_best = figures is None or trainer.watch.observe(epoch.number, figures[trainer.watch.metric])
+    if is_best:
+        clones = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        trainer.best = Best(epoch.number, clones)
+    assert trainer.best is not None, "the first epoch is the best so far"
+    if figures is not None:
+        trainer.schedule.observe(figures["loss"])
+    trainer.epoch = EpochSoFar(epoch.number + 1, last=epoch.last)
+    return EpochResult(
+        epoch=epoch.number,
+        train_loss=epoch.summed_loss
+        / epoch.num_rows
+        * loss_unit(trainer.objective.loss, trainer.target),
+        validation=figures,
+        lr=epoch.last.lr,
+        gradient_norm=epoch.last.gradient_norm,
+        seconds=epoch.seconds,
+        num_rows=num_rows,
+        is_best=is_best,
+        best_epoch=trainer.best.epoch,
     )
 
 
-def _validate(trainer: Trainer, rows: Rows | None, watched: Metric) -> dict[str, Any] | None:
+def refuse_endless(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
+    """Raise DivergedError where weights, or the optimizer's state of them, are not finite.
+
+    Tensors are named by their parameter, state as PARAMETER/KEY.
+    """
+    counted = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
+    sound = [tensor.isfinite().all().to(trainer.placement.device) for tensor in counted.values()]
+    if torch.stack(sound).all():  # the one wait
+        return
+    name = next(name for name, is_sound in zip(counted, sound, strict=True) if not is_sound)
+    parameter, _, key = name.partition("/")
+    what = f"the optimizer's {key}" if key else "a weight"
+    raise _diverged(trainer, f"{what} of {layer_of(parameter)} is not finite")
+
+
+def _validate(trainer: Trainer, rows: Rows) -> dict[str, Any]:
     """Return the validation loss, the headline figure and the watched one."""
-    if rows is None:
-        return None
-    return evaluate(
-        trainer.network,
-        trainer.objective,
-        rows,
-        target=trainer.target,
-        placement=trainer.placement,
-        names=dict.fromkeys(
-            name for name in (metrics_of(trainer.target)[0], watched) if name != "loss"
-        ),
-    )
+    names = dict.fromkeys([metrics_of(trainer.target)[0], trainer.watch.metric])
+    names.pop("loss", None)
+    try:
+        return evaluate(
+            trainer.network,
+            trainer.objective,
+            rows,
+            target=trainer.target,
+            placement=trainer.placement,
+            names=names,
+        )
+    except DivergedError as error:
+        raise _diverged(trainer, f"on the validation rows, {error}") from None
+
+
+def _diverged(trainer: Trainer, what: str, num_ahead: int = 0) -> DivergedError:
+    """Return the error for the last step, or for one that is `num_ahead` of it."""
+    lr = trainer.optimizer.param_groups[0]["lr"]
+    step = trainer.num_steps + num_ahead
+    before = trainer.epoch.last
+    return diverged(what, trainer.epoch.number, step, lr, before, trainer.parameter_names)

@@ -24,7 +24,7 @@ class Plateau:
     """What `reduce_on_plateau` remembers from epoch to epoch."""
 
     factor: float = 1.0
-    best: float = math.inf
+    best: float | None = None  # the lowest loss; None before the first
     num_bad_epochs: int = 0
     cooldown_left: int = 0
 
@@ -51,7 +51,7 @@ class Schedule:
         config, state = self.config, self.plateau
         if not isinstance(config, ReduceOnPlateau):
             return
-        if loss < state.best * (1 - config.threshold):
+        if state.best is None or loss < state.best * (1 - config.threshold):
             state.best, state.num_bad_epochs = loss, 0
         else:
             state.num_bad_epochs += 1

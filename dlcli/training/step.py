@@ -1,7 +1,8 @@
 """One step of the optimizer: forward, loss, backward, step."""
 
+import torch
 from torch import Tensor, nn, optim
-from torch.nn.utils import clip_grad_norm_, get_total_norm
+from torch.nn.utils import clip_grads_with_norm_
 
 from dlcli.training.batches import Rows
 from dlcli.training.device import GradientScaler, Placement
@@ -20,8 +21,8 @@ def take_step(
 ) -> tuple[Tensor, Tensor]:
     """Take one step on the mean loss over all rows of the batches together.
 
-    Returns the loss and the gradient's norm before clipping, both scalars on the device: reading
-    them is what makes the CPU wait, so that is left to the caller.
+    Returns the loss, a scalar, and the norms of the gradient before clipping, [parameters], both on
+    the device: reading them is what makes the CPU wait, so that is left to the caller.
     """
     num_rows = sum(len(batch) for batch in batches)
     parameters = list(network.parameters())
@@ -36,9 +37,8 @@ def take_step(
         scaler.backward(loss)
         total += loss.detach()
     scaler.unscale(optimizer)
-    if clip_norm is None:
-        norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
-    else:
-        norm = clip_grad_norm_(parameters, clip_norm)
+    norms = torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None]))
+    if clip_norm is not None:
+        clip_grads_with_norm_(parameters, clip_norm, torch.linalg.vector_norm(norms))
     scaler.step(optimizer)
-    return total, norm
+    return total, norms

@@ -20,7 +20,7 @@ Load = Callable[..., LoadedConfig]
 def checkpoint(load: Load, penguins: Path) -> Checkpoint:
     prepared = prepare(load(penguins, "species"))
     network = build_network(prepared.plan, seed=0)
-    return Checkpoint(prepared.config, prepared.dataset.fitted, 7, {}, network.state_dict())
+    return Checkpoint(prepared.config, prepared.dataset.fitted, {}, 7, network.state_dict())
 
 
 def test_a_checkpoint_comes_back_equal(checkpoint: Checkpoint, tmp_path: Path) -> None:

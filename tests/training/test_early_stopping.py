@@ -18,7 +18,8 @@ def watch(values: Sequence[float | None], metric: Metric = "loss", **options: fl
 
 def test_it_stops_after_patience_epochs_without_a_better_figure() -> None:
     followed = watch([3.0, 2.0, 2.5, 2.4, 1.0], patience=2)
-    assert (followed.is_over, followed.best_epoch, followed.best) == (True, 2, 2.0)
+    assert followed.is_over
+    assert (followed.standing.best_epoch, followed.standing.best) == (2, 2.0)
 
 
 def test_a_better_figure_starts_the_waiting_anew() -> None:
@@ -28,21 +29,21 @@ def test_a_better_figure_starts_the_waiting_anew() -> None:
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "r2"])
 def test_larger_is_better_for_scores(metric: Metric) -> None:
     followed = watch([0.5, 0.7, 0.6], metric, patience=5)
-    assert (followed.best_epoch, followed.best) == (2, 0.7)
+    assert (followed.standing.best_epoch, followed.standing.best) == (2, 0.7)
 
 
 @pytest.mark.parametrize("metric", ["loss", "rmse", "mae"])
 def test_smaller_is_better_for_errors(metric: Metric) -> None:
-    assert watch([0.5, 0.7, 0.4], metric, patience=5).best_epoch == 3
+    assert watch([0.5, 0.7, 0.4], metric, patience=5).standing.best_epoch == 3
 
 
 def test_of_equal_figures_the_first_is_the_best() -> None:
-    assert watch([1.0, 1.0, 1.0], patience=5).best_epoch == 1
+    assert watch([1.0, 1.0, 1.0], patience=5).standing.best_epoch == 1
 
 
 def test_a_gain_within_min_delta_is_kept_but_does_not_end_the_waiting() -> None:
     followed = watch([1.0, 0.95, 0.92, 0.91], patience=3, min_delta=0.1)
-    assert (followed.is_over, followed.best_epoch) == (True, 4)
+    assert (followed.is_over, followed.standing.best_epoch) == (True, 4)
 
 
 def test_slow_gains_that_add_up_to_min_delta_count() -> None:
@@ -51,12 +52,12 @@ def test_slow_gains_that_add_up_to_min_delta_count() -> None:
 
 def test_while_no_figure_has_a_value_the_first_epoch_is_the_best() -> None:
     followed = watch([None, None, None], "roc_auc", patience=2)
-    assert (followed.best_epoch, followed.is_over) == (1, True)
+    assert (followed.standing.best_epoch, followed.is_over) == (1, True)
 
 
 def test_a_figure_without_a_value_is_no_better() -> None:
     followed = watch([None, float("nan"), 0.6], "roc_auc", patience=5)
-    assert followed.best_epoch == 3
+    assert followed.standing.best_epoch == 3
 
 
 def test_without_early_stopping_it_never_stops() -> None:

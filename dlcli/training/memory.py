@@ -1,0 +1,71 @@
+"""A batch that fits, for a run that has filled the memory."""
+
+import math
+import os
+
+import torch
+
+from dlcli.model.costs import activation_bytes
+from dlcli.model.plan import Plan
+from dlcli.training.batches import Rows
+from dlcli.training.device import is_out_of_memory
+from dlcli.training.loop import Trainer
+from dlcli.training.step import take_step
+
+_COPIES = 3  # of its activations that a step needs room for: with gradients, and what comes between
+
+
+def suggest_batch_size(trainer: Trainer, train: Rows, plan: Plan) -> str:
+    """Say which batch size fits, by taking a step with it; the trainer is of no use afterwards."""
+    settings = trainer.settings
+    size = len(train) if settings.batch_size == "full" else min(settings.batch_size, len(train))
+    fitting = _find_batch_size(trainer, train, plan, below=size)
+    if fitting is None:
+        return "not even a batch of one row fits: try smaller layers"
+    accumulate = math.ceil(size * settings.accumulate_batches / fitting)
+    return (
+        f"a batch of {fitting} fits: training.batch_size: {fitting}, and with "
+        f"training.accumulate_batches: {accumulate} as many rows a step"
+    )
+
+
+def _find_batch_size(trainer: Trainer, train: Rows, plan: Plan, *, below: int) -> int | None:
+    """Try the powers of two, largest first."""
+    room = _room(trainer.placement.device)
+    bytes_a_row = _COPIES * sum(activation_bytes(layer, 1) for layer in plan.layers)
+    for exponent in range((below - 1).bit_length() - 1, -1, -1):
+        size = 1 << exponent
+        if size * bytes_a_row > room:
+            continue
+        batch = Rows(train.features[:size], train.targets[:size])
+        try:
+            take_step(
+                trainer.network,
+                trainer.objective,
+                trainer.optimizer,
+                (batch,),
+                placement=trainer.placement,
+                scaler=trainer.scaler,
+                clip_norm=trainer.settings.gradient_clip_norm,
+            )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        except ValueError:  # batch norm wants two rows
+            return None
+        else:
+            return size
+    return None
+
+
+def _room(device: torch.device) -> float:
+    """Return the memory that may be tried, in bytes.
+
+    A GPU says no where it has none left. A CPU's system may say yes, and end a process that then
+    uses what it was given: there, only what is free.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    if device.type != "cpu" or "SC_AVPHYS_PAGES" not in os.sysconf_names:
+        return math.inf
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
