@@ -2,11 +2,17 @@
 
 import gc
 import os
+import signal
 import sys
+from types import FrameType
+
+from dlcli.files import remove_partials
 
 
 def main() -> None:
     """Run the command line and leave with the exit code of the contract."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     gc.set_threshold(100_000, 20, 20)  # imports make many objects, hardly any of them garbage
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would look for them on the disk
     from dlcli.cli.app import run
@@ -18,6 +24,15 @@ def main() -> None:
         except OSError:  # closed: without this, Python would complain as it ends, and exit with 120
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     os._exit(code)  # all is written: taking modules and threads apart only takes time
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End at once, with nothing half-written; training listens in a way of its own.
+
+    Not by an exception: one that is raised in a callback of the import system is lost.
+    """
+    remove_partials()
+    os._exit(128 + number)
 
 
 if __name__ == "__main__":

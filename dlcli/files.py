@@ -9,6 +9,9 @@ from uuid import uuid4
 
 from dlcli.errors import StorageError
 
+_SUFFIX = ".dlcli-partial"
+_partials: set[Path] = set()  # what this process is writing
+
 
 @contextmanager
 def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
@@ -19,6 +22,7 @@ def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
     process that is killed leaves a hidden file, which `remove_leftovers` finds.
     """
     temporary = _beside(path)
+    _partials.add(temporary)
     try:
         with temporary.open("xb") as file:  # exclusive: a link that stands there is not followed
             yield file
@@ -33,11 +37,19 @@ def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # it is more important to say what happened before
             temporary.unlink(missing_ok=True)
+        _partials.discard(temporary)
+
+
+def remove_partials() -> None:
+    """Remove what this process has half written, for one that ends without more ado."""
+    for path in list(_partials):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left of `atomic_file`s; only for a folder that is held."""
-    for path in folder.glob(".*.partial"):
+    for path in folder.glob(f".*{_SUFFIX}"):
         path.unlink(missing_ok=True)
 
 
@@ -57,7 +69,7 @@ def _keep(path: Path, keep: Path) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid4().hex}.partial")
+    return path.with_name(f".{path.name}.{uuid4().hex}{_SUFFIX}")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -13,7 +13,6 @@ from dlcli import __version__
 from dlcli.config import Config
 from dlcli.config.optimizers import Cosine, OneCycle
 from dlcli.errors import CheckpointError, ConfigError, DataError
-from dlcli.files import remove_leftovers
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.run_folder import RunFolder
 from dlcli.training.checkpoint import Checkpoint, OtherFormatError, RunSoFar, load_checkpoint
@@ -43,7 +42,6 @@ def take_up(folder: RunFolder, prepared: Prepared, trainer: Trainer) -> Resumed 
     Raises CheckpointError where no checkpoint can be used, ConfigError and DataError where config
     or data are not those of the run.
     """
-    remove_leftovers(folder.path)
     notes: list[str] = []
     path, checkpoint = _load_newest(folder, notes)
     if checkpoint is None:

@@ -1,11 +1,14 @@
-"""SIGINT and SIGTERM while training: the first asks, a second SIGINT ends at once."""
+"""Signals while training: the first SIGINT or SIGTERM asks, a second SIGINT ends at once.
+
+SIGHUP, which says that the terminal is gone, is no reason to stop.
+"""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Literal
+from typing import Any, Literal
 
 SignalName = Literal["sigint", "sigterm"]
 
@@ -26,7 +29,10 @@ def stop_signals() -> Iterator[Callable[[], SignalName | None]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers: dict[int, Any] = {signal.SIGINT: hear, signal.SIGTERM: hear}
+    if hasattr(signal, "SIGHUP"):
+        handlers[signal.SIGHUP] = signal.SIG_IGN
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield lambda: heard[0] if heard else None
     finally:

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 from dlcli import __version__
 from dlcli.data.dataset import Part
 from dlcli.errors import CheckpointError, ConfigError, DivergedError, StorageError
+from dlcli.files import remove_leftovers
 from dlcli.model.builder import build_network
 from dlcli.runs.lock import held
 from dlcli.runs.metrics_file import MetricsFile
@@ -27,7 +28,7 @@ from dlcli.runs.run_folder import (
     write_summary,
 )
 from dlcli.runs.saver import Captured, Saver
-from dlcli.runs.signals import stop_signals
+from dlcli.runs.signals import SignalName, stop_signals
 from dlcli.seeds import derive_seed
 from dlcli.training.batches import Rows, num_steps, to_rows
 from dlcli.training.checkpoint import Checkpoint, RunSoFar, load_checkpoint, load_weights
@@ -86,13 +87,14 @@ def train(
         parts = prepared.dataset.parts
         rows = {name: to_rows(part, placement.device) for name, part in parts.items()}
     with ExitStack() as stack:
+        asked_to_stop = stack.enter_context(stop_signals())
         if smoke:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcli-smoke-"))
             folder = RunFolder(Path(temporary))
         else:
             folder = stack.enter_context(_held_folder(run_dir, config.name, resume=resume))
         resumed = take_up(folder, prepared, trainer) if resume else None
-        yield from _run(_Run(prepared, trainer, rows, folder, resumed))
+        yield from _run(_Run(prepared, trainer, rows, folder, resumed), asked_to_stop)
 
 
 @contextmanager
@@ -102,6 +104,7 @@ def _held_folder(run_dir: Path | None, name: str, *, resume: bool) -> Iterator[R
     folder = make_run_folder(run_dir, name)
     try:
         with held(folder):
+            remove_leftovers(folder.path)
             was_empty = folder.is_empty
             if not was_empty and not resume:
                 hint = "go on with its run: --resume" if folder.config.exists() else "empty it"
@@ -140,15 +143,15 @@ class _Run:
         return before + time.perf_counter() - self.started
 
 
-def _run(run: _Run) -> Iterator[Event]:
+def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[Event]:
     prepared, trainer, folder = run.prepared, run.trainer, run.folder
+    write_config(folder, prepared.config, prepared.folder)  # first: it makes the folder a run's
     metrics = MetricsFile(folder.metrics, run.resumed.run.metrics_bytes if run.resumed else 0)
-    write_config(folder, prepared.config, prepared.folder)
     if trainer.stop_reason is None:
         folder.summary.unlink(missing_ok=True)  # of the run up to here
     yield Started(prepared, trainer.placement, folder, run.resumed)
     saver = Saver(folder, metrics, prepared.config.checkpoint)
-    with stop_signals() as asked_to_stop, closing(saver):
+    with closing(saver):
         try:
             for event in _train(run, saver, metrics):
                 yield event

@@ -1,0 +1,60 @@
+"""Runs of dlcli, each a process of its own, forked from one that has everything imported.
+
+The forking process must neither train nor read data itself: threads don't survive a fork.
+"""
+
+# ruff: noqa: F401 - imported so that the forks needn't
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars
+import rich.live
+import sklearn.metrics
+import torch
+import torch._dynamo  # torch.optim imports it
+
+import dlcli.cli.progress
+import dlcli.runs.train
+from dlcli.__main__ import main
+
+
+@dataclass(frozen=True)
+class Forked:
+    """A run under way."""
+
+    pid: int
+    screen: Path  # what it prints
+
+    def wait(self) -> int:
+        """Return its exit code; below 0: the signal that ended it."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def kill(self, number: int, after: float) -> int:
+        """Send a signal after some seconds, if it still runs then; return its exit code."""
+        deadline = time.monotonic() + after
+        while (left := deadline - time.monotonic()) > 0:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(min(left, 0.002))
+        os.kill(self.pid, number)
+        return self.wait()
+
+
+def start(arguments: list[str], screen: Path) -> Forked:
+    """Start `dlcli ARGUMENTS`, standard output and error going to a file."""
+    pid = os.fork()
+    if pid:
+        return Forked(pid, screen)
+    try:
+        descriptor = os.open(screen, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        torch.set_num_threads(1)  # several forks run side by side
+        sys.argv = ["dlcli", *arguments]
+        main()
+    finally:
+        os._exit(99)  # main doesn't return
