@@ -185,6 +185,8 @@ def _differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, 
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, pair in enumerate(zip(before, after, strict=True)):
             yield from _differences(*pair, f"{key}[{index}]")
+    elif isinstance(before, list) and isinstance(after, list):
+        yield key, (f"{len(before)} of them", f"{len(after)} of them")
     elif before != after:
         yield key, (before, after)
 

@@ -1,0 +1,113 @@
+"""A run that goes on from any of its steps ends with the same bits."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlcli.config import load_config
+from dlcli.errors import DivergedError
+from dlcli.runs.preparation import Prepared, prepare
+from dlcli.runs.train import build_trainer
+from dlcli.training.batches import Rows, to_rows
+from dlcli.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dlcli.training.device import Placement, choose_placement
+from dlcli.training.loop import EpochResult, Progress, Trainer, fit
+from dlcli.training.state import StateError, capture, put_back
+from tests.reliability.comparing import checkpoint_differences
+from tests.reliability.configs import OPTIMIZERS, SCHEDULES, write_config
+
+SHORT = {"epochs": 2, "batch_size": 30}  # of 206 rows: 4 steps of at most two batches
+
+
+def read_config(optimizer: str, schedule: str, device: str = "cpu") -> Prepared:
+    settings = SHORT | {"device": device}
+    path = write_config(Path("config.yaml"), optimizer, schedule, training=settings)
+    return prepare(load_config(path))
+
+
+def begin(prepared: Prepared) -> tuple[Trainer, dict[str, Rows], Placement]:
+    training = prepared.config.training
+    placement = choose_placement(training.device, training.precision)
+    parts = prepared.dataset.parts
+    rows = {name: to_rows(part, placement.device) for name, part in parts.items()}
+    return build_trainer(prepared, placement), rows, placement
+
+
+def follow(trainer: Trainer, rows: dict[str, Rows]) -> Iterator[Progress | EpochResult]:
+    for event in fit(trainer, rows["train"], rows["validation"]):
+        yield replace(event, seconds=0.0) if isinstance(event, EpochResult) else event
+
+
+def checkpoint(prepared: Prepared, trainer: Trainer) -> Checkpoint:
+    state = capture(trainer)
+    dataset = prepared.dataset
+    return Checkpoint(prepared.config, dataset.fitted, dataset.checksums, 1, state.weights, state)
+
+
+def resume_at_every_step(prepared: Prepared) -> int:
+    trainer, rows, _ = begin(prepared)
+    straight = []
+    for index, event in enumerate(follow(trainer, rows)):
+        straight.append(event)
+        save_checkpoint(Path(f"{index}.safetensors"), checkpoint(prepared, trainer))
+    end = checkpoint(prepared, trainer)
+    for index in range(len(straight)):
+        torch.manual_seed(index)  # whatever the generator was left at
+        again, rows, _ = begin(prepared)
+        state = load_checkpoint(Path(f"{index}.safetensors")).state
+        assert state is not None
+        put_back(again, state)
+        assert list(follow(again, rows)) == straight[index + 1 :]
+        assert checkpoint_differences(checkpoint(prepared, again), end) == []
+    return len(straight)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_run_resumed_at_any_step_ends_with_the_same_bits(optimizer: str, schedule: str) -> None:
+    assert resume_at_every_step(read_config(optimizer, schedule)) == 2 * (4 + 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_on_cuda_too(optimizer: str) -> None:
+    assert resume_at_every_step(read_config(optimizer, "cosine", "cuda")) == 2 * (4 + 1)
+
+
+def test_every_step_changes_what_the_tests_above_compare() -> None:
+    prepared = read_config("adam", "cosine")
+    trainer, rows, _ = begin(prepared)
+    before = checkpoint(prepared, trainer)
+    for event in follow(trainer, rows):
+        if isinstance(event, Progress):
+            after = checkpoint(prepared, trainer)
+            changed = set(checkpoint_differences(before, after))
+            assert {"random/cpu", "weights/0_dense.weight", "optimizer/3_dense.bias/step"} < changed
+            before = after
+
+
+def test_a_state_of_another_network_is_refused() -> None:
+    small, large = read_config("adam", "cosine"), read_config("sgd", "cosine")
+    trainer, rows, _ = begin(small)
+    next(follow(trainer, rows))
+    other, _, _ = begin(large)
+    with pytest.raises(StateError, match=r"0_dense\.bias/exp_avg is none of this run"):
+        put_back(other, capture(trainer))
+
+
+@pytest.mark.parametrize("what", ["a weight", "the optimizer's exp_avg_sq"])
+def test_no_state_holds_a_number_that_is_not_finite(what: str) -> None:
+    trainer, rows, _ = begin(read_config("adam", "constant"))
+    next(follow(trainer, rows))
+    parameter = trainer.network.get_parameter("3_dense.bias")
+    tensor = (
+        parameter.data if what == "a weight" else trainer.optimizer.state[parameter]["exp_avg_sq"]
+    )
+    tensor[1] = torch.inf
+    with pytest.raises(
+        DivergedError, match=rf"{what} of model\.layers\[3\] is not finite at step 1"
+    ):
+        capture(trainer)
