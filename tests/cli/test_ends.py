@@ -1,0 +1,158 @@
+"""How training can end before its time: what is said, and what is left."""
+
+import json
+import os
+import pty
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Command, WriteConfig
+from tests.reliability.comparing import differences
+
+CONFIGS = ROOT / "configs"
+WriteTable = Callable[..., Path]
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_terminal_that_goes_away_does_not_end_training(dlcli: Command) -> None:
+    short = ["--set", "training.epochs=10", "--set", "checkpoint.every_steps=1"]
+    command = ["train", str(CONFIGS / "moons.yaml"), *short]
+    pid, terminal = pty.fork()
+    if pid == 0:  # the leader of a session with a terminal of its own
+        os.execv(sys.executable, [sys.executable, "-m", "dlcli", *command, "--run-dir", "run"])
+    wait_for(Path("run/last.safetensors"))
+    os.close(terminal)  # the system sends SIGHUP to the session
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert dlcli(*command, "--run-dir", "straight").code == 0
+    assert differences(Path("straight"), Path("run")) == []
+
+
+def test_a_second_sigint_ends_at_once_and_the_last_checkpoint_is_whole(dlcli: Command) -> None:
+    forever = ["--set", "training.epochs=1000000", "--set", "training.early_stopping=null"]
+    command = ["train", str(CONFIGS / "moons.yaml"), "--run-dir", "run", *forever]
+    program = [sys.executable, "-m", "dlcli", *command, "--set", "checkpoint.every_steps=1"]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for(Path("run/last.safetensors"))
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in out
+    assert not list(Path("run").glob(".*"))
+    assert dlcli("evaluate", "run/last.safetensors").code == 0
+
+
+@pytest.mark.parametrize(
+    ("lr", "what", "before"),
+    [
+        (0.5, "the loss is not finite at step 6", " at step 5, most of it in model.layers[1]"),
+        (
+            0.7,
+            "the gradient of model.layers[0] is not finite at step 5",
+            " at step 4, most of it in model.layers[0]",
+        ),
+    ],
+)
+def test_divergence_says_where_what_the_gradient_was_and_what_is_left(
+    lr: float,
+    what: str,
+    before: str,
+    dlcli: Command,
+    table: WriteTable,
+    write_config: WriteConfig,
+) -> None:
+    path = table("x,y", *[f"{n % 7},{(n % 7) * 2.5}" for n in range(60)])
+    config = write_config(
+        path,
+        "y",
+        data={"split": {"validation": 0.2}},
+        model={"layers": [{"type": "dense", "units": 4}, {"type": "dense"}]},
+        optimizer={"type": "sgd", "lr": lr},
+        training={"epochs": 50, "batch_size": 12},
+        checkpoint={"every_steps": 3},
+    )
+    outcome = dlcli("train", config, "--run-dir", "r")
+    assert outcome.code == 5
+    assert f"{what}, in epoch 2, with learning rate {lr}: training diverged; " in outcome.err
+    assert "the gradient's norm was " in outcome.err
+    assert before in outcome.err
+    assert f"try optimizer.lr: {lr / 10:g}, training.gradient_clip_norm: 1" in outcome.err
+    assert "The weights of the best epoch, 1, are in r/best.safetensors" in outcome.err
+    assert "The last good checkpoint, r/last.safetensors, is of epoch 1" in outcome.err
+    assert json.loads(Path("r/summary.json").read_text())["stop_reason"] == "diverged"
+    assert dlcli("evaluate", "r/last.safetensors").code == 0
+
+
+def test_too_large_a_batch_is_answered_with_one_that_fits(
+    table: WriteTable, write_config: WriteConfig
+) -> None:
+    path = table("a,b,y", *[f"{n % 17},{n % 5},{n % 3}" for n in range(20_000)])
+    layers = [{"type": "dense", "units": 10_000, "activation": "relu"}, {"type": "dense"}]
+    settings = {"epochs": 1, "batch_size": 16_384}
+    config = write_config(path, "y", model={"layers": layers}, training=settings)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+
+    def train(*overrides: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-m", "dlcli", "train", str(config), "--run-dir", "r"]
+        return subprocess.run(
+            [*program, *overrides], preexec_fn=limit, capture_output=True, text=True, check=False
+        )
+
+    outcome = train()
+    assert outcome.returncode == 6, outcome.stderr
+    assert "training.batch_size: 16384; a batch of " in outcome.stderr
+    fitting = int(outcome.stderr.split("a batch of ")[1].split()[0])
+    assert f"training.accumulate_batches: {16_384 // fitting} as many rows a step" in outcome.stderr
+    assert not Path("r").exists()
+    better = train("--set", f"training.batch_size={fitting}")
+    assert better.returncode == 0, better.stderr
+
+
+def test_a_line_of_metrics_that_has_no_room_ends_with_7_and_the_way_back(dlcli: Command) -> None:
+    # A process that may write no file beyond a size stands in for a disk that is full.
+    long = ["--set", "training.epochs=130", "--set", "training.early_stopping=null"]
+    command = ["train", str(CONFIGS / "moons.yaml"), *long, "--set", "checkpoint.every_steps=5"]
+    assert dlcli(*command, "--run-dir", "straight").code == 0
+    room = Path("straight/last.safetensors").stat().st_size + 200
+    assert room < Path("straight/metrics.jsonl").stat().st_size
+    outcome = subprocess.run(
+        [sys.executable, "-m", "dlcli", *command, "--run-dir", "r"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome.returncode == 7
+    assert "dlcli: r/metrics.jsonl: cannot write it: File too large" in outcome.stderr
+    assert "go on from it with: dlcli train r/config.yaml --run-dir r --resume" in outcome.stderr
+    assert Path("r/metrics.jsonl").read_bytes().endswith(b"}\n")
+    assert dlcli(*command, "--run-dir", "r", "--resume").code == 0
+    assert differences(Path("straight"), Path("r")) == []
+
+
+def test_no_room_for_the_first_checkpoint_leaves_no_folder() -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-m", "dlcli", "train", str(CONFIGS / "moons.yaml"), "--run-dir", "r"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome.returncode == 7
+    assert "dlcli: r/last.safetensors: cannot write it: File too large" in outcome.stderr
+    assert not Path("r").exists()
