@@ -111,6 +111,8 @@ def _compare(
     for key, (before, after) in _differences(
         was.model_dump(mode="json"), now.model_dump(mode="json")
     ):
+        if key in _DATA_PATHS:
+            continue
         change = f"{key}: {_text(before)} then, {_text(after)} now"
         reason = _why_harmful(key, was, now, epochs_done)
         if reason is None:
@@ -140,7 +142,7 @@ def _compare(
 
 def _why_harmful(key: str, was: Config, now: Config, epochs_done: int) -> str | None:
     """Return why a change would have made other steps so far; None where it would not."""
-    if key.startswith(_HARMLESS) or key in _DATA_PATHS:
+    if key.startswith(_HARMLESS):
         return None
     if key == "training.epochs":
         if isinstance(now.schedule, Cosine | OneCycle):
