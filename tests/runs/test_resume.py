@@ -233,6 +233,25 @@ class TestDamage:
         outcome = dlcli("train", "c.yaml", "--run-dir", "r", "--resume", *EVERY_STEP)
         assert (outcome.code, "no last.safetensors to go on from" in outcome.err) == (4, True)
 
+    def test_one_of_a_newer_dlcli_is_no_damaged_one(
+        self, dlcli: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write()
+        with monkeypatch.context() as newer:
+            newer.setattr("dlcli.training.checkpoint.FORMAT_VERSION", 3)
+            train(dlcli, "r")
+        outcome = dlcli("train", "c.yaml", "--run-dir", "r", "--resume", *EVERY_STEP)
+        assert (outcome.code, "checkpoint format 3" in outcome.err) == (4, True)
+        assert not Path("r/damaged.safetensors").exists()
+
+    def test_what_a_killed_process_had_half_written_is_removed(self, dlcli: Command) -> None:
+        write()
+        train(dlcli, "r")
+        Path("r/.last.safetensors.0123.dlcli-partial").touch()
+        Path("r/.mine").touch()
+        train(dlcli, "r", "--resume")
+        assert [path.name for path in Path("r").glob(".*")] == [".mine"]
+
 
 class TestTheFolder:
     def test_resume_wants_a_folder_and_no_smoke(self, dlcli: Command) -> None:

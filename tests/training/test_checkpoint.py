@@ -1,6 +1,8 @@
-import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import torch
@@ -11,7 +13,12 @@ from dlcli.errors import CheckpointError, StorageError
 from dlcli.model.builder import build_network
 from dlcli.runs.preparation import prepare
 from dlcli.runs.restore import restore
-from dlcli.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dlcli.training.checkpoint import (
+    Checkpoint,
+    OtherFormatError,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 Load = Callable[..., LoadedConfig]
 
@@ -31,20 +38,50 @@ def test_a_checkpoint_comes_back_equal(checkpoint: Checkpoint, tmp_path: Path) -
     assert [path.name for path in tmp_path.glob("*safetensors*")] == ["c.safetensors"]
 
 
-def metadata_of(path: Path) -> dict[str, object]:
-    raw = path.read_bytes()
-    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-    about: dict[str, object] = json.loads(header["__metadata__"]["dlcli"])
-    return about
+def test_other_programs_can_read_it(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "c.safetensors", checkpoint)
+    read = load_file(tmp_path / "c.safetensors")
+    assert read.keys() == checkpoint.weights.keys()
+    assert all(torch.equal(read[name], checkpoint.weights[name]) for name in read)
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "folder", "foreign", "newer", "config"])
+def test_what_stood_there_is_kept_where_that_is_asked_for(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    path, keep = tmp_path / "last.safetensors", tmp_path / "previous.safetensors"
+    for epoch in (1, 2, 3):
+        save_checkpoint(path, replace(checkpoint, epoch=epoch), keep=keep)
+    assert (load_checkpoint(path).epoch, load_checkpoint(keep).epoch) == (3, 2)
+
+
+def test_a_file_system_without_hard_links_keeps_it_too(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    test_what_stood_there_is_kept_where_that_is_asked_for(checkpoint, tmp_path)
+
+
+def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = uuid4()
+    monkeypatch.setattr("dlcli.files.uuid4", lambda: known)
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / f".c.safetensors.{known.hex}.dlcli-partial").symlink_to(tmp_path / "precious")
+    with pytest.raises(StorageError, match="File exists"):
+        save_checkpoint(tmp_path / "c.safetensors", checkpoint)
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "text", "folder", "foreign"])
 def test_what_is_no_checkpoint_is_refused(
     damage: str, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     path = tmp_path / "c.safetensors"
     save_checkpoint(path, checkpoint)
-    about, weights = metadata_of(path), load_file(path)
     match damage:
         case "cut":
             path.write_bytes(path.read_bytes()[:-5])
@@ -56,13 +93,21 @@ def test_what_is_no_checkpoint_is_refused(
             path.unlink()
             path.mkdir()
         case "foreign":
-            save_file(weights, path)
-        case "newer":
-            save_file(weights, path, {"dlcli": json.dumps({**about, "format": 99})})
-        case "config":
-            save_file(weights, path, {"dlcli": json.dumps({**about, "config": {}})})
+            save_file(load_file(path), path)
     with pytest.raises(CheckpointError, match=r"c\.safetensors"):
         restore(path)
+
+
+def test_another_format_is_refused_with_the_version_that_wrote_it(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.safetensors"
+    with monkeypatch.context() as newer:
+        newer.setattr("dlcli.training.checkpoint.FORMAT_VERSION", 3)
+        newer.setattr("dlcli.training.checkpoint.__version__", "9.1")
+        save_checkpoint(path, checkpoint)
+    with pytest.raises(OtherFormatError, match=r"format 3, written by dlcli 9\.1; this"):
+        load_checkpoint(path)
 
 
 def test_weights_that_do_not_fit_the_config_are_refused(
