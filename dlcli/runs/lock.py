@@ -1,15 +1,48 @@
-"""One process at a time in a run folder."""
+"""One process at a time in a run folder, from its making on."""
 
 import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dlcli.errors import CheckpointError, StorageError
-from dlcli.runs.run_folder import RunFolder
+from dlcli.errors import CheckpointError, ConfigError, StorageError
+from dlcli.files import remove_leftovers
+from dlcli.runs.run_folder import RunFolder, make_run_folder
+
+
+@contextmanager
+def hold_run_folder(run_dir: Path | None, name: str, *, resume: bool) -> Iterator[RunFolder]:
+    """Make a run folder, or open it to `resume`, and hold it; if nothing is saved, it goes again.
+
+    Raises ConfigError and CheckpointError where it is no place for the run, StorageError.
+    """
+    was_there = run_dir is not None and run_dir.is_dir()
+    folder = make_run_folder(run_dir, name)
+    try:
+        with held(folder):
+            remove_leftovers(folder.path)
+            was_empty = folder.is_empty
+            if not was_empty and not resume:
+                hint = "go on with its run: --resume" if folder.config.exists() else "empty it"
+                raise ConfigError(
+                    f"--run-dir {run_dir}: this folder is not empty; name another, or {hint}"
+                )
+            if not was_empty and not folder.config.exists():
+                raise CheckpointError(f"--run-dir {run_dir}: no run to go on with: no config.yaml")
+            try:
+                yield folder
+            finally:
+                if was_empty and not (folder.last.exists() or folder.best.exists()):
+                    for path in folder.path.iterdir():
+                        path.unlink()
+    finally:
+        if not was_there:
+            with suppress(OSError):  # there is something in it
+                folder.path.rmdir()
 
 
 @contextmanager

@@ -3,32 +3,24 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from dlcli import __version__
-from dlcli.data.dataset import Part
-from dlcli.errors import CheckpointError, ConfigError, DivergedError, StorageError
-from dlcli.files import remove_leftovers
+from dlcli.errors import DivergedError, StorageError
 from dlcli.model.builder import build_network
-from dlcli.runs.lock import held
+from dlcli.runs.lock import hold_run_folder
 from dlcli.runs.metrics_file import MetricsFile
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.resume import Resumed, surroundings, take_up
-from dlcli.runs.run_folder import (
-    RunFolder,
-    make_run_folder,
-    resume_command,
-    write_config,
-    write_summary,
-)
+from dlcli.runs.run_folder import RunFolder, resume_command, write_config, write_summary
 from dlcli.runs.saver import Captured, Saver
 from dlcli.runs.signals import SignalName, stop_signals
+from dlcli.runs.smoke import shorten
 from dlcli.seeds import derive_seed
 from dlcli.training.batches import Rows, num_steps, to_rows
 from dlcli.training.checkpoint import Checkpoint, RunSoFar, load_checkpoint, load_weights
@@ -41,9 +33,6 @@ from dlcli.training.memory import suggest_batch_size
 from dlcli.training.optimizers import build_optimizer
 from dlcli.training.schedules import Schedule
 from dlcli.training.state import capture, to_cpu
-
-_SMOKE_BATCHES, _SMOKE_EPOCHS = 3, 2
-_SMOKE_ROWS, _SMOKE_MOST_ROWS = 256, 4096  # of a full batch; of any
 
 
 @dataclass(frozen=True)
@@ -78,7 +67,7 @@ def train(
     where it has none. Raises DlcliErrors. A run folder stays only where something was saved.
     """
     if smoke:
-        prepared = _shorten(prepared)
+        prepared = shorten(prepared)
     config = prepared.config
     placement = choose_placement(config.training.device, config.training.precision)
     what = f"{prepared.plan.num_parameters:,} parameters and their rows"
@@ -92,37 +81,10 @@ def train(
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcli-smoke-"))
             folder = RunFolder(Path(temporary))
         else:
-            folder = stack.enter_context(_held_folder(run_dir, config.name, resume=resume))
+            folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
         resumed = take_up(folder, prepared, trainer) if resume else None
-        yield from _run(_Run(prepared, trainer, rows, folder, resumed), asked_to_stop)
-
-
-@contextmanager
-def _held_folder(run_dir: Path | None, name: str, *, resume: bool) -> Iterator[RunFolder]:
-    """Hold a run folder; one that was made here and that nothing was saved in is removed."""
-    was_there = run_dir is not None and run_dir.is_dir()
-    folder = make_run_folder(run_dir, name)
-    try:
-        with held(folder):
-            remove_leftovers(folder.path)
-            was_empty = folder.is_empty
-            if not was_empty and not resume:
-                hint = "go on with its run: --resume" if folder.config.exists() else "empty it"
-                raise ConfigError(
-                    f"--run-dir {run_dir}: this folder is not empty; name another, or {hint}"
-                )
-            if not was_empty and not folder.config.exists():
-                raise CheckpointError(f"--run-dir {run_dir}: no run to go on with: no config.yaml")
-            try:
-                yield folder
-            finally:
-                if was_empty and not (folder.last.exists() or folder.best.exists()):
-                    for path in folder.path.iterdir():
-                        path.unlink()
-    finally:
-        if not was_there:
-            with suppress(OSError):  # there is something in it
-                folder.path.rmdir()
+        run = _Run(prepared, trainer, rows, folder, resumed, is_kept=not smoke)
+        yield from _run(run, asked_to_stop)
 
 
 @dataclass(frozen=True)
@@ -134,6 +96,7 @@ class _Run:
     rows: dict[str, Rows]  # of each part, on the device
     folder: RunFolder
     resumed: Resumed | None
+    is_kept: bool  # the folder, after the end
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -161,7 +124,11 @@ def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[
         except DivergedError as error:
             raise _explain_divergence(run, saver, error) from None
         except StorageError as error:
-            raise StorageError(f"{error}{_way_back(folder)}") from None
+            if not (run.is_kept and folder.last.exists()):
+                raise
+            raise StorageError(
+                f"{error}; {folder.last} is whole, go on from it with: {resume_command(folder)}"
+            ) from None
         reason = trainer.stop_reason or asked_to_stop()
         assert reason is not None, "it would have gone on"
         summary = _finish(run, reason)
@@ -222,24 +189,20 @@ def _save_end(run: _Run, saver: Saver, metrics: MetricsFile) -> None:
 def _explain_divergence(run: _Run, saver: Saver, error: DivergedError) -> DivergedError:
     """Save the best weights there were, and say what is left."""
     saver.wait()
-    trainer, folder, dataset = run.trainer, run.folder, run.prepared.dataset
+    folder, dataset, best = run.folder, run.prepared.dataset, run.trainer.best
     left = ""
-    if trainer.best is not None:
-        config, checksums = run.prepared.config, dataset.checksums
-        best = trainer.best
-        saver.save_best(
-            Checkpoint(config, dataset.fitted, checksums, best.epoch, to_cpu(best.weights))
-        )
+    if best is not None:
+        config, weights = run.prepared.config, to_cpu(best.weights)
+        saver.save_best(Checkpoint(config, dataset.fitted, dataset.checksums, best.epoch, weights))
         _finish(run, "diverged")
         left = f". The weights of the best epoch, {best.epoch}, are in {folder.best}"
     if folder.last.exists():
         last = load_checkpoint(folder.last)
         assert last.state is not None, "that is what last is for"
         num_steps = last.state.numbers.num_steps
-        left += f". The last good checkpoint, {folder.last}, is of epoch {last.epoch}" + (
-            f", step {num_steps} in it" if num_steps else ""
-        )
-    return DivergedError(f"{error}{left}")
+        step = f", after step {num_steps} of it" if num_steps else ""
+        left += f". The last good checkpoint, {folder.last}, is of epoch {last.epoch}{step}"
+    return DivergedError(f"{error}{left}") if run.is_kept else error
 
 
 def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
@@ -263,31 +226,6 @@ def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
         scaler=GradientScaler(placement),
         watch=Watch.of(settings.early_stopping),
     )
-
-
-def _shorten(prepared: Prepared) -> Prepared:
-    """Return the same run over a few batches and epochs, rows taken evenly from all of them."""
-    training = prepared.config.training
-    size = _SMOKE_ROWS if training.batch_size == "full" else training.batch_size
-    num_rows = min(size * training.accumulate_batches * _SMOKE_BATCHES, _SMOKE_MOST_ROWS)
-    num_rows -= num_rows % size if size < num_rows else 0  # a short batch may be too short
-    parts = {name: _thin_out(part, num_rows) for name, part in prepared.dataset.parts.items()}
-    dataset = replace(prepared.dataset, parts=parts)
-    epochs = min(training.epochs, _SMOKE_EPOCHS)
-    shorter = training.model_copy(update={"epochs": epochs})
-    config = prepared.config.model_copy(update={"training": shorter})
-    return replace(prepared, config=config, dataset=dataset)
-
-
-def _thin_out(part: Part, num_rows: int) -> Part:
-    rows = np.unique(np.linspace(0, len(part) - 1, num_rows).astype(np.int64))
-    return Part(part.features[rows], part.targets[rows])
-
-
-def _way_back(folder: RunFolder) -> str:
-    if not folder.last.exists():
-        return ""
-    return f"; {folder.last} is whole, go on from it with: {resume_command(folder)}"
 
 
 def _finish(run: _Run, reason: StopReason) -> dict[str, Any]:
