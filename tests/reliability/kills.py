@@ -54,10 +54,12 @@ def _kill_run(
     command = ["train", str(config), "--resume", "--set", _SAVES[save], "--run-dir"]
     straight, killed, screen = folder / name, folder / "killed", folder / "screen.txt"
     code = 0 if straight.exists() else forked.start([*command, str(straight)], screen).wait()
-    while code == 0 and not (killed / "summary.json").exists():
+    while code == 0:
         after = random.uniform(*_SECONDS) if counts["kills"] < num_kills else 60
         before = _stamp(killed)
         code = forked.start([*command, str(killed)], screen).kill(signal.SIGKILL, after)
+        if code == 0:
+            break
         if code == -signal.SIGKILL:
             code = 0
             counts["kills"] += 1
