@@ -23,6 +23,7 @@ def main() -> None:
             stream.flush()
         except OSError:  # closed: without this, Python would complain as it ends, and exit with 120
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    remove_partials()  # of a save that a second SIGINT has cut off
     os._exit(code)  # all is written: taking modules and threads apart only takes time
 
 

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, and still there when the power fails."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from dlcli.errors import StorageError
 
 _SUFFIX = ".dlcli-partial"
 _partials: set[Path] = set()  # what this process is writing
+_beginning = threading.RLock()  # held while one of them comes to be
 
 
 @contextmanager
@@ -21,27 +23,25 @@ def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
     Raises StorageError where writing fails. Whatever ends the block early, nothing stays; a
     process that is killed leaves a hidden file, which `remove_leftovers` finds.
     """
-    temporary = _beside(path)
-    _partials.add(temporary)
     try:
-        with temporary.open("xb") as file:  # exclusive: a link that stands there is not followed
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if keep is not None and path.exists():
-            _keep(path, keep)
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        with _partial(path) as temporary:
+            with _beginning:
+                file = temporary.open("xb")  # exclusive: a link that stands there is not followed
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if keep is not None and path.exists():
+                _keep(path, keep)
+            temporary.replace(path)
+            _sync_folder(path.parent)
     except OSError as error:
         raise StorageError(f"{path}: cannot write it: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):  # it is more important to say what happened before
-            temporary.unlink(missing_ok=True)
-        _partials.discard(temporary)
 
 
 def remove_partials() -> None:
-    """Remove what this process has half written, for one that ends without more ado."""
+    """Remove what this process has half written, and begin no more: it must end now."""
+    _beginning.acquire()  # for good
     for path in list(_partials):
         with suppress(OSError):
             path.unlink(missing_ok=True)
@@ -55,21 +55,27 @@ def remove_leftovers(folder: Path) -> None:
 
 def _keep(path: Path, keep: Path) -> None:
     """Let `keep` be what `path` is, and `path` stay."""
-    temporary = _beside(keep)
+    with _partial(keep) as temporary:
+        try:
+            with _beginning:
+                os.link(path, temporary)
+        except OSError:  # a file system without hard links: for a moment there is only `keep`
+            path.replace(keep)
+        else:
+            temporary.replace(keep)
+
+
+@contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    """Give a hidden name beside a file; what is there at the end of the block goes."""
+    partial = path.with_name(f".{path.name}.{uuid4().hex}{_SUFFIX}")
+    _partials.add(partial)
     try:
-        os.link(path, temporary)
-    except OSError:  # a file system without hard links: for a moment there is only `keep`
-        path.replace(keep)
-        return
-    try:
-        temporary.replace(keep)
+        yield partial
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid4().hex}{_SUFFIX}")
+        with suppress(OSError):  # it is more important to say what happened before
+            partial.unlink(missing_ok=True)
+        _partials.discard(partial)
 
 
 def _sync_folder(folder: Path) -> None:

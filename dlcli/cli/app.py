@@ -16,7 +16,7 @@ from dlcli.cli.predict import predict_command
 from dlcli.cli.schema import schema_command
 from dlcli.cli.train import train_command
 from dlcli.cli.validate import validate_command
-from dlcli.errors import DlcliError
+from dlcli.errors import DlcliError, StorageError
 
 app = typer.Typer(
     name="dlcli",
@@ -67,7 +67,13 @@ def run(arguments: list[str] | None = None) -> int:
     except SystemExit as end:  # typer's own way out, usage errors and Ctrl-C included
         return end.code if isinstance(end.code, int) else 0
     except DlcliError as error:
-        with contextlib.suppress(OSError):  # nobody reads any more
-            show_error(error)
-        return error.exit_code
+        return _fail(error)
+    except OSError as error:  # a disk or file system that fails where one hardly ever does
+        return _fail(StorageError(f"{error.filename or 'a file'}: {error.strerror or error}"))
     return 0
+
+
+def _fail(error: DlcliError) -> int:
+    with contextlib.suppress(OSError):  # nobody reads any more
+        show_error(error)
+    return error.exit_code

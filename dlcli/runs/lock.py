@@ -67,5 +67,6 @@ def held(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     finally:
-        folder.lock.unlink(missing_ok=True)
+        with suppress(OSError):  # who holds it is asked of the system, not of the file
+            folder.lock.unlink(missing_ok=True)
         lock.release()

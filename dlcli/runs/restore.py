@@ -43,6 +43,12 @@ def restore(path: Path) -> Restored:
         )
     except ShapeError as error:
         raise CheckpointError(f"{path}: damaged: its config doesn't fit itself: {error}") from None
+    num_weights = sum(weight.numel() for weight in checkpoint.weights.values())
+    if num_weights < plan.num_parameters:  # nothing is built that nothing was saved for
+        raise CheckpointError(
+            f"{path}: its weights don't fit its config: "
+            f"{num_weights:,} numbers for {plan.num_parameters:,} parameters"
+        )
     placement = choose_placement("auto", config.training.precision)
     what = f"the {plan.num_parameters:,} parameters of {path}"
     with memory_explained(placement.device, what, "a machine with more of it can take them"):

@@ -3,10 +3,8 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 
 from dlcli.config.checkpoint import CheckpointConfig
-from dlcli.files import remove_leftovers
 from dlcli.runs.metrics_file import MetricsFile
 from dlcli.runs.run_folder import RunFolder
 from dlcli.training.checkpoint import Checkpoint, save_checkpoint
@@ -65,10 +63,8 @@ class Saver:
             self._best_epoch = best.epoch
 
     def close(self) -> None:
-        """Leave nothing behind, whether a save is under way or not."""
+        """Begin nothing more; who doesn't `wait` leaves what is under way to itself."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-        with suppress(OSError):
-            remove_leftovers(self._folder.path)
 
     def _write(self, last: Checkpoint, best: Checkpoint | None) -> float:
         """Write, last first, as it has all that best has; return the seconds since the capture."""

@@ -39,7 +39,7 @@ from tests.reliability.configs import write_config
 FAULTS = {"SIGKILL": "signal=SIGKILL", "ENOSPC": "error=ENOSPC", "EIO": "error=EIO"}
 _NO_LINKS = ("?link:error=EPERM", "linkat:error=EPERM")  # ?: not every machine has it
 _ASKING = ("fstat", "ioctl", "lseek", "fcntl")  # they leave everything as it is
-_CHANGING = "write,fsync,?rename,?renameat,renameat2"
+_NAMES = "?rename,?renameat,renameat2,?unlink,unlinkat"
 _PR_SET_PTRACER = 0x59616D61  # see man prctl
 _WIDE = "model.layers=[{type: dense, units: 150, activation: relu}, {type: dense}]"
 _PAGE = 4096  # bytes; a tmpfs has whole ones
@@ -218,7 +218,8 @@ def _runs(folder: Path) -> Iterator[Run]:
     """Let one call of a run's saver fail, then go on as the message says."""
     config = write_config(folder / "runs.yaml", "nadam", "cosine")
     straight, place, log = folder / "straight", folder / "faulty", folder / "log"
-    code = _trace(partial(_train_traced, straight, config), folder / "screen", log, _CHANGING, [])
+    work, trace = partial(_train_traced, straight, config), f"write,fsync,{_NAMES}"
+    code = _trace(work, folder / "screen", log, trace, [])
     assert code == 0, _screen(straight).read_text()
     calls = _calls_on(straight, log)
     saver = next(thread for thread, call in calls if ".last." in call.text)
@@ -245,6 +246,34 @@ def _runs(folder: Path) -> Iterator[Run]:
         injected = f"{error} " in log.read_text()
         yield _go_on(f"{error} at {what}", place, straight, code, injected)
         shutil.rmtree(place, ignore_errors=True)
+    yield from _resumes(folder, place, log)
+
+
+def _resumes(folder: Path, place: Path, log: Path) -> Iterator[Run]:
+    """Let calls fail that only a run makes which goes on where last is damaged."""
+    config, straight = write_config(folder / "more.yaml", "adam", "constant"), folder / "more"
+    _train(straight, config, "seed=0")
+    options = ("--set", "training.epochs=8", "--resume")
+
+    def resume(trace: str, rules: list[str]) -> int:
+        shutil.copytree(straight, place)
+        RunFolder(place).last.write_bytes(b"")
+        work = partial(_train_traced, place, config, *options)
+        return _trace(work, folder / "screen", log, trace, rules)
+
+    code = resume(_NAMES, [])
+    assert code == 0, _screen(place).read_text()
+    calls = [call for _, call in _calls_on(place, log)]
+    shutil.rmtree(place)
+    for what, pattern in (
+        ("the rename to damaged", r"rename.*damaged\.safetensors\"$"),
+        ("the removal of the old summary", r"unlink.*\"summary\.json"),
+        ("the removal of the lock", r"unlink.*\"\.lock"),
+    ):
+        call = next(call for call in calls if re.match(pattern, call.text))
+        code = resume(call.name, [f"{call.name}:error=EIO:when={call.nth}"])
+        yield _go_on(f"EIO at {what}", place, straight, code, "(INJECTED)" in log.read_text())
+        shutil.rmtree(place)
 
 
 def _disks(folder: Path) -> Iterator[Run]:
@@ -258,12 +287,12 @@ def _disks(folder: Path) -> Iterator[Run]:
         ("no room for a config", 1),
         ("no room for a checkpoint", pages // 2),
         ("no room for a third checkpoint", 2 * pages),  # the first ones are smaller
-        ("no room beside the best checkpoint", 3 * pages + 4),
+        ("no room beside the best checkpoint", 3 * pages),
     ):
         with _small_disk(disk, size) as mounted:
             if not mounted:
                 return
-            code = _run(disk, config, _WIDE)
+            code = _run(disk, config, "--set", _WIDE)
             yield _go_on(what, disk, straight, code, True)
 
 
@@ -300,19 +329,19 @@ def _go_on(what: str, place: Path, straight: Path, code: int, injected: bool) ->
 
 
 def _train(place: Path, config: Path, override: str) -> None:
-    code = _run(place, config, override)
+    code = _run(place, config, "--set", override)
     assert code == 0, _screen(place).read_text()
 
 
-def _train_traced(place: Path, config: Path) -> int:
+def _train_traced(place: Path, config: Path, *options: str) -> int:
     _wait_for_strace()
-    return _run(place, config, "seed=0")
+    return _run(place, config, *options)
 
 
-def _run(place: Path, config: Path, override: str) -> int:
+def _run(place: Path, config: Path, *options: str) -> int:
     """Train, saving every step, and return the exit code."""
-    options = ["--set", "checkpoint.every_steps=1", "--set", override, "--run-dir", str(place)]
-    return forked.start(["train", str(config), *options], _screen(place)).wait()
+    arguments = ["train", str(config), "--set", "checkpoint.every_steps=1", *options]
+    return forked.start([*arguments, "--run-dir", str(place)], _screen(place)).wait()
 
 
 def _screen(place: Path) -> Path:
