@@ -12,6 +12,9 @@ Scale = Literal["standard", "minmax", "none"]
 
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
+Separator = Literal[",", ";", "\t", "|"]
+Shape = Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length=3)]
+
 
 class SplitConfig(Section):
     """Which rows are held out. A part left out is empty."""
@@ -73,15 +76,11 @@ class DataConfig(Section):
     missing_values: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         MISSING_VALUES, description="cells of a CSV file that mean: no value"
     )
-    separator: Literal[",", ";", "\t", "|"] = Field(
-        ",", description="what stands between a CSV file's cells"
-    )
+    separator: Separator = Field(",", description="what stands between a CSV file's cells")
     drop_missing_target: bool = Field(
         False, description="leave out rows without a target, instead of refusing them"
     )
-    shape: Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length=3)] | (
-        None
-    ) = Field(
+    shape: Shape | None = Field(
         None,
         description="the numeric features, in column order, as one array: [channels, length] or "
         "[channels, height, width]",

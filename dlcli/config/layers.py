@@ -31,8 +31,8 @@ def shape_of(numbers: Numbers | float) -> tuple[int, ...]:
     if isinstance(numbers, bool) or not isinstance(numbers, int | float | tuple | list):
         raise ValueError(f"must hold numbers only, not {numbers!r}")
     if isinstance(numbers, int | float):
-        if abs(numbers) > _LARGEST:
-            raise ValueError(f"{numbers:g} is too large for float32")
+        if not abs(numbers) <= _LARGEST:  # as NaN isn't
+            raise ValueError(f"{numbers!s:.20} is too large for float32")
         return ()
     shapes = {shape_of(item) for item in numbers}
     if len(shapes) > 1:

@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from dlcli.config.data import ColumnKind, DataConfig, Scale
-from dlcli.config.section import Section
+from dlcli.config.section import Section, Size
 from dlcli.data.cells import (
     numbers_in,
     parse_booleans,
@@ -73,7 +73,7 @@ class CategoricalColumn(Section):
     name: str
     categories: Strings
     has_missing: bool  # there was a missing value among the training rows: a category of its own
-    embedding_dim: int | None
+    embedding_dim: Size | None
 
     @property
     def num_codes(self) -> int:

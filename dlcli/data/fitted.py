@@ -1,10 +1,12 @@
 """All that is fitted on the training rows: one value, which travels in the checkpoint."""
 
-from typing import Annotated
+import math
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from dlcli.config.data import Separator, Shape
 from dlcli.config.section import Section
 from dlcli.data.cells import clean
 from dlcli.data.columns import CategoricalColumn, FittedColumn, Oddity, encode_column
@@ -19,9 +21,16 @@ class FittedData(Section):
 
     columns: Annotated[tuple[FittedColumn, ...], Field(strict=False, min_length=1)]
     target: FittedTarget
-    shape: Annotated[tuple[int, ...], Field(strict=False)] | None
+    shape: Shape | None
     missing_values: Annotated[tuple[str, ...], Field(strict=False)]
-    separator: str
+    separator: Separator
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        width = sum(map(_dense_width, self.columns))
+        if self.shape is not None and math.prod(self.shape) != width:
+            raise ValueError("its shape is not that of its columns")
+        return self
 
     def encode_features(self, rows: Table) -> tuple[np.ndarray, list[Oddity]]:
         """Return float32 [rows, num_inputs], dense columns in order and then codes, and oddities.

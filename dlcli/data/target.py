@@ -1,10 +1,10 @@
 """What is fitted to the target column on the training rows, and the way back to its own units."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dlcli.config.data import DataConfig, Task
 from dlcli.config.section import Section
@@ -34,6 +34,12 @@ class ClassTarget(Section):
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)]
     counts: Annotated[tuple[int, ...], Field(strict=False)]  # of each class's training rows
     label_type: Literal["text", "integer", "boolean"]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not len(set(self.classes)) == len(self.classes) == len(self.counts):
+            raise ValueError("its classes are not one of each, with their counts")
+        return self
 
 
 class NumberTarget(Section):

@@ -14,7 +14,7 @@ from dlcli.config.objectives import (
     MeanSquaredError,
 )
 from dlcli.data.signature import Signature
-from dlcli.data.target import ClassTarget, FittedTarget
+from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
 from dlcli.errors import suggest
 
 _LOSSES: dict[Task, tuple[str, ...]] = {
@@ -54,6 +54,13 @@ def choose_loss(loaded: LoadedConfig, task: Task, target: FittedTarget) -> Loss:
                     f"{', '.join(target.classes)}",
                 )
     return loss
+
+
+def fits(loss: Loss, target: FittedTarget) -> bool:
+    """Say whether a loss is one for a target."""
+    if isinstance(target, NumberTarget):
+        return loss.type in _LOSSES["regression"]
+    return loss.type in _LOSSES["binary" if len(target.classes) == 2 else "multiclass"]
 
 
 def num_outputs(loss: Loss, signature: Signature) -> int:

@@ -9,7 +9,7 @@ from dlcli.config.objectives import Loss
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError
 from dlcli.model.builder import build_network
-from dlcli.model.heads import num_outputs
+from dlcli.model.heads import fits, num_outputs
 from dlcli.model.plan import plan_network
 from dlcli.model.shapes import ShapeError
 from dlcli.training.checkpoint import Checkpoint, load_checkpoint, load_weights
@@ -34,8 +34,8 @@ def restore(path: Path) -> Restored:
     """
     checkpoint = load_checkpoint(path)
     config, fitted = checkpoint.config, checkpoint.fitted
-    if config.loss is None:
-        raise CheckpointError(f"{path}: damaged: its config names no loss")
+    if config.loss is None or not fits(config.loss, fitted.target):
+        raise CheckpointError(f"{path}: damaged: its config has no loss for its target")
     signature = fitted.signature()
     try:
         plan = plan_network(

@@ -11,6 +11,7 @@ What belongs to the state of a run is named `best/…`, `optimizer/…` and `ran
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,17 +25,20 @@ from torch import Tensor, nn
 
 from dlcli import __version__
 from dlcli.config import Config
-from dlcli.config.section import NonNegativeFloat, Section
+from dlcli.config.section import NonNegativeFloat, NonNegativeInt, Section
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError
 from dlcli.files import atomic_file
-from dlcli.training.state import Numbers, TrainingState
+from dlcli.training.state import Numbers, StateError, TrainingState, copy_into
 
 FORMAT_VERSION = 2
 _START = b'{"__metadata__":{"dlcli":"{\\"sha256\\":\\"'  # of the header, up to the digest
 _NO_DIGEST = b"0" * 64
 _DIGEST = slice(8 + len(_START), 8 + len(_START) + 64)  # where it stands in the file
 _DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.uint8: "U8"}
+_MOST_HEADER_BYTES = 100_000_000  # the format's own bound
+_MOST_PROBLEMS = 100
+_ABOUT = "__metadata__"  # safetensors' name for it
 _GROUPS = ("best", "optimizer", "random")
 
 
@@ -46,7 +50,7 @@ class RunSoFar(Section):
     """What a run has done and where, besides its training state."""
 
     seconds: NonNegativeFloat  # in all
-    metrics_bytes: int  # the length of metrics.jsonl
+    metrics_bytes: NonNegativeInt  # the length of metrics.jsonl
     surroundings: dict[str, str]  # what "the same to the bit" depends on, by name
 
 
@@ -83,7 +87,7 @@ class _About(Section):
     config: Config
     fitted: FittedData
     checksums: dict[_DataKey, str]
-    epoch: int
+    epoch: NonNegativeInt
     numbers: Numbers | None
     run: RunSoFar | None
 
@@ -114,10 +118,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, keep: Path | None = N
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint; CheckpointError where it can't be used, or isn't what was written."""
-    raw = _read(path)
     try:
-        header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-        text = header["__metadata__"]["dlcli"]
+        text, raw = _read(path)
         found = _Format.model_validate_json(text)
         if found.format != FORMAT_VERSION:
             raise OtherFormatError(
@@ -127,15 +129,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
         about = _About.model_validate_json(text)
         groups: dict[str, dict[str, Tensor]] = {group: {} for group in ("", *_GROUPS)}
         for name, tensor in safetensors.torch.load(raw).items():
+            if tensor.dtype not in _DTYPES or not torch.isfinite(tensor).all():
+                raise _damaged(path, f"{name!r} holds what is never saved")
             group, member = name.split("/", 1) if "/" in name else ("", name)
             groups[group][member] = tensor
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise _damaged(path, f"its metadata: {where}: {first['msg']}") from None
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise _damaged(path, f"its metadata: {_first_of(error)}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, f"its header: {error}") from None
-    except safetensors.SafetensorError as error:
+    except (safetensors.SafetensorError, RuntimeError) as error:
         raise _damaged(path, str(error)) from None
     weights = groups.pop("")
     state = None
@@ -155,10 +157,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def load_weights(network: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
     """Put a checkpoint's weights into a network; CheckpointError where they don't fit it."""
     try:
-        network.load_state_dict(checkpoint.weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: its weights don't fit its config: {reason}") from None
+        copy_into(network.state_dict(), checkpoint.weights)
+    except StateError as error:
+        raise CheckpointError(f"{path}: its weights don't fit its config: {error}") from None
 
 
 def _write(file: BinaryIO, tensors: dict[str, Tensor], about: str) -> None:
@@ -171,7 +172,7 @@ def _write(file: BinaryIO, tensors: dict[str, Tensor], about: str) -> None:
 
 def _header(tensors: dict[str, Tensor], about: str) -> bytearray:
     """Return the file's bytes up to the first tensor's."""
-    entries: dict[str, Any] = {"__metadata__": {"dlcli": about}}
+    entries: dict[str, Any] = {_ABOUT: {"dlcli": about}}
     end = 0
     for name, tensor in _in_order(tensors):
         start, end = end, end + tensor.nbytes
@@ -202,8 +203,11 @@ def _hexdigest(blocks: Iterable[bytes | bytearray | memoryview]) -> bytes:
     return hasher.hexdigest().encode()
 
 
-def _read(path: Path) -> bytes:
-    """Return a checkpoint's bytes, which are what was written; CheckpointError if they aren't."""
+def _read(path: Path) -> tuple[str, bytes]:
+    """Return a checkpoint's metadata and all its bytes; CheckpointError if any is another.
+
+    A file of another length is not read at all. Raises what json does where the header is none.
+    """
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint")
     try:
@@ -214,6 +218,16 @@ def _read(path: Path) -> bytes:
                     f"{path}: no checkpoint of this dlcli, {__version__}; train again, or use the "
                     "dlcli that wrote it"
                 )
+            header_size = int.from_bytes(start[:8], "little")
+            if header_size > _MOST_HEADER_BYTES:
+                raise _damaged(path, f"its header would have {header_size:,} bytes")
+            file.seek(8)
+            header = json.loads(file.read(header_size))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != _ABOUT]
+            expected = 8 + header_size + max(ends, default=0)
+            size = os.fstat(file.fileno()).st_size
+            if size != expected:
+                raise _damaged(path, f"it has {size:,} bytes, and was written with {expected:,}")
             file.seek(0)
             raw = file.read()
     except OSError as error:
@@ -224,7 +238,14 @@ def _read(path: Path) -> bytes:
     digest = _hexdigest([view[: _DIGEST.start], _NO_DIGEST, view[_DIGEST.stop :]])
     if digest != raw[_DIGEST]:
         raise _damaged(path, "its bytes are not those that were written (SHA-256)")
-    return raw
+    return header[_ABOUT]["dlcli"], raw
+
+
+def _first_of(error: ValidationError) -> str:
+    if error.error_count() > _MOST_PROBLEMS:  # each of them is taken down at length
+        return f"{error.error_count():,} things wrong with it"
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _damaged(path: Path, reason: str) -> CheckpointError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from dlcli.config.section import NonNegativeInt, PositiveFloat
 from dlcli.config.training import Precision
 from dlcli.errors import ConfigError, OutOfMemoryError
 
@@ -55,6 +56,14 @@ def choose_placement(device: str, precision: Precision) -> Placement:
     return Placement(torch.device(f"{kind}:{index}" if index else kind), dtype, reason)
 
 
+@dataclass(frozen=True)
+class ScalerState:
+    """What a GradientScaler remembers from step to step."""
+
+    scale: PositiveFloat
+    num_steps: NonNegativeInt  # without an overflow, since the scale last changed
+
+
 class GradientScaler:
     """Keeps fp16's gradients from vanishing; does nothing for other precisions."""
 
@@ -68,14 +77,17 @@ class GradientScaler:
         """The factor that gradients are multiplied by on their way."""
         return self._scaler.get_scale()
 
-    def capture(self) -> dict[str, float]:
-        """Return its state; empty where it does nothing."""
-        return self._scaler.state_dict()
+    def capture(self) -> ScalerState | None:
+        """Return its state; None where it does nothing."""
+        if not self.enabled:
+            return None
+        state = self._scaler.state_dict()
+        return ScalerState(scale=state["scale"], num_steps=state["_growth_tracker"])
 
-    def put_back(self, state: dict[str, float]) -> None:
+    def put_back(self, state: ScalerState) -> None:
         """Take a captured state."""
-        if self.enabled and state:
-            self._scaler.load_state_dict(state)
+        changed = {"scale": state.scale, "_growth_tracker": state.num_steps}
+        self._scaler.load_state_dict(self._scaler.state_dict() | changed)
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the loss's gradients to the parameters'."""

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
+from dlcli.config.section import NonNegativeInt
 from dlcli.config.training import EarlyStopping, Metric
 
 _SMALLER_IS_BETTER = ("loss", "rmse", "mae")
@@ -13,9 +14,9 @@ class Standing:
     """What is remembered from epoch to epoch; figures are None until one has a value."""
 
     best: float | None = None
-    best_epoch: int = 0  # 0: none yet
+    best_epoch: NonNegativeInt = 0  # 0: none yet
     reference: float | None = None  # the figure that waiting last started anew with
-    num_waited: int = 0
+    num_waited: NonNegativeInt = 0
 
 
 @dataclass

@@ -17,16 +17,17 @@ from dlcli.config.optimizers import (
     StepSchedule,
 )
 from dlcli.config.optimizers import Schedule as ScheduleConfig
+from dlcli.config.section import NonNegativeFloat, NonNegativeInt
 
 
 @dataclass
 class Plateau:
     """What `reduce_on_plateau` remembers from epoch to epoch."""
 
-    factor: float = 1.0
+    factor: NonNegativeFloat = 1.0
     best: float | None = None  # the lowest loss; None before the first
-    num_bad_epochs: int = 0
-    cooldown_left: int = 0
+    num_bad_epochs: NonNegativeInt = 0
+    cooldown_left: NonNegativeInt = 0
 
 
 @dataclass

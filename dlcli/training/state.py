@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from dlcli.config.section import NonNegativeFloat, NonNegativeInt, PositiveInt, Section
+from dlcli.training.device import ScalerState
 from dlcli.training.divergence import StepFigures
 from dlcli.training.early_stopping import Standing
 from dlcli.training.epoch import EpochSoFar
@@ -40,7 +41,7 @@ class Numbers(Section):
     last: LastStep | None
     standing: Standing  # of early stopping
     plateau: Plateau  # of the schedule
-    scaler: dict[str, float]  # of fp16's gradients
+    scaler: ScalerState | None  # of fp16's gradients
     best_epoch: PositiveInt | None
 
 
@@ -94,14 +95,15 @@ def put_back(trainer: Trainer, state: TrainingState) -> None:
     """Bring a new trainer to where a captured one was; StateError where it can't be."""
     numbers = state.numbers
     _refuse_impossible(trainer, numbers)
-    if state.optimizer.keys() != _optimizer_tensors(trainer).keys():
+    has_stepped = numbers.last is not None
+    if has_stepped and (state.optimizer or not trainer.scaler.enabled):  # an overflow is no step
         _fill_optimizer(trainer)
     weights: Tensors = trainer.network.state_dict()
-    _copy_into(_optimizer_tensors(trainer), state.optimizer)
-    _copy_into(weights, state.weights)
+    copy_into(_optimizer_tensors(trainer), state.optimizer)
+    copy_into(weights, state.weights)
     if numbers.best_epoch is not None:
         best = {name: torch.empty_like(tensor) for name, tensor in weights.items()}
-        _copy_into(best, state.best)
+        copy_into(best, state.best)
         trainer.best = Best(numbers.best_epoch, best)
     trainer.epoch = EpochSoFar(
         number=numbers.epoch,
@@ -113,7 +115,8 @@ def put_back(trainer: Trainer, state: TrainingState) -> None:
     )
     trainer.watch.standing = replace(numbers.standing)
     trainer.schedule.plateau = replace(numbers.plateau)
-    trainer.scaler.put_back(numbers.scaler)
+    if trainer.scaler.enabled and numbers.scaler is not None:
+        trainer.scaler.put_back(numbers.scaler)
     _set_random_states(state.random, trainer.placement.device)
 
 
@@ -124,13 +127,16 @@ def to_cpu(tensors: Tensors) -> Tensors:
 
 def _refuse_impossible(trainer: Trainer, numbers: Numbers) -> None:
     """Raise StateError for a position that no run of this trainer passes."""
-    has_begun = numbers.epoch > 1 or numbers.num_steps > 0
+    steps_per_epoch, last = trainer.schedule.steps_per_epoch, numbers.last
+    num_steps = (numbers.epoch - 1) * steps_per_epoch + numbers.num_steps
     if (
-        numbers.num_steps > trainer.schedule.steps_per_epoch
+        numbers.epoch > trainer.settings.epochs + 1
+        or numbers.num_steps > steps_per_epoch
         or (numbers.num_steps > 0) != (numbers.num_rows > 0)
-        or (numbers.last is not None) != has_begun
+        or (0 if last is None else last.step) != num_steps
+        or (last is not None and len(last.norms) != len(trainer.parameter_names))
         or (numbers.best_epoch is not None) != (numbers.epoch > 1)
-        or (numbers.last is not None and len(numbers.last.norms) != len(trainer.parameter_names))
+        or max(numbers.best_epoch or 0, numbers.standing.best_epoch) >= numbers.epoch
     ):
         raise StateError("its position is none of this run")
 
@@ -153,11 +159,11 @@ def _fill_optimizer(trainer: Trainer) -> None:
     trainer.optimizer.zero_grad()
 
 
-def _copy_into(destination: Tensors, source: Tensors) -> None:
+def copy_into(destination: Tensors, source: Tensors) -> None:
     """Copy tensors in place; StateError where names, shapes or types differ."""
     if destination.keys() != source.keys():
         odd = min(destination.keys() ^ source.keys())
-        raise StateError(f"{odd} is {'not in it' if odd in destination else 'none of this run'}")
+        raise StateError(f"{odd!r} is {'not in it' if odd in destination else 'none of this run'}")
     for name, tensor in destination.items():
         if tensor.shape != source[name].shape or tensor.dtype != source[name].dtype:
             raise StateError(
@@ -180,6 +186,10 @@ def _random_states(device: torch.device) -> Tensors:
 
 def _set_random_states(states: Tensors, device: torch.device) -> None:
     """Set the generators whose states are there: a run that moves to a GPU has none for it."""
+    if odd := states.keys() - {"cpu", "cuda", "mps"}:
+        raise StateError(f"{min(odd)!r} has no random state")
+    if any(state.dim() != 1 for state in states.values()):
+        raise StateError("a random state is a list of bytes")
     try:
         torch.set_rng_state(states["cpu"])
         if device.type == "cuda" and "cuda" in states:

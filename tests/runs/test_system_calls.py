@@ -48,6 +48,9 @@ CALLS_OF_A_SAVE = [
 ]
 
 
+Pair = tuple[str | None, str | None]
+
+
 class Seen:
     """What tests.reliability.faults has seen."""
 
@@ -113,8 +116,8 @@ def test_every_fault_has_come_about(scenario: str, seen: Seen) -> None:
 def test_there_is_always_a_whole_checkpoint_no_older_than_the_one_before(
     scenario: str, fault: str, seen: Seen
 ) -> None:
-    before = {"first save": (None, None)}.get(scenario, ("old", "older"))
-    after = {"first save": ("new", None)}.get(scenario, ("new", "old"))
+    before: Pair = (None, None) if scenario == "first save" else ("old", "older")
+    after: Pair = ("new", None) if scenario == "first save" else ("new", "old")
     sound = {before, after}
     if scenario != "first save":
         sound.add(("old", "old"))

@@ -22,8 +22,8 @@ from tests.reliability.configs import OPTIMIZERS, SCHEDULES, write_config
 SHORT = {"epochs": 2, "batch_size": 30}  # of 206 rows: 4 steps of at most two batches
 
 
-def read_config(optimizer: str, schedule: str, device: str = "cpu") -> Prepared:
-    settings = SHORT | {"device": device}
+def read_config(optimizer: str, schedule: str, **training: str) -> Prepared:
+    settings = SHORT | {"device": "cpu", **training}
     path = write_config(Path("config.yaml"), optimizer, schedule, training=settings)
     return prepare(load_config(path))
 
@@ -71,10 +71,16 @@ def test_a_run_resumed_at_any_step_ends_with_the_same_bits(optimizer: str, sched
     assert resume_at_every_step(read_config(optimizer, schedule)) == 2 * (4 + 1)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_in_half_precision_too(precision: str) -> None:
+    prepared = read_config("adam", "cosine", precision=precision)
+    assert resume_at_every_step(prepared) == 2 * (4 + 1)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_on_cuda_too(optimizer: str) -> None:
-    assert resume_at_every_step(read_config(optimizer, "cosine", "cuda")) == 2 * (4 + 1)
+    assert resume_at_every_step(read_config(optimizer, "cosine", device="cuda")) == 2 * (4 + 1)
 
 
 def test_every_step_changes_what_the_tests_above_compare() -> None:
@@ -94,7 +100,7 @@ def test_a_state_of_another_network_is_refused() -> None:
     trainer, rows, _ = begin(small)
     next(follow(trainer, rows))
     other, _, _ = begin(large)
-    with pytest.raises(StateError, match=r"0_dense\.bias/exp_avg is none of this run"):
+    with pytest.raises(StateError, match=r"'0_dense\.bias/exp_avg' is none of this run"):
         put_back(other, capture(trainer))
 
 
