@@ -5,6 +5,7 @@ repository. The tests named beside it must fail then, and pass on the copy as it
 """
 
 # ruff: noqa: E501 - lines as they stand
+import os
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def main() -> int:
     unnoticed = []
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "dlcli"
-        ignored = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "runs")
+        ignored = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__")
         shutil.copytree(ROOT, copy, ignore=ignored)
         for tests in dict.fromkeys(tests for *_, tests in MUTATIONS):
             print(f"as it is: {tests}", flush=True)
@@ -91,7 +92,9 @@ def main() -> int:
 
 def _pass(copy: Path, tests: str) -> bool:
     command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests]
-    return subprocess.run(command, cwd=copy, capture_output=True, check=False).returncode == 0
+    environment = os.environ | {"PYTHONPATH": str(copy)}  # for the processes that tests start
+    outcome = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False)
+    return outcome.returncode == 0
 
 
 if __name__ == "__main__":

@@ -138,3 +138,8 @@ def test_no_message_has_what_could_play_with_a_screen(outcomes: list[Outcome]) -
 def test_none_takes_a_second_or_50_megabytes(outcomes: list[Outcome]) -> None:
     slow = [outcome for outcome in outcomes if outcome.seconds > 1 or outcome.megabytes > 50]
     assert slow == []
+
+
+def test_another_programs_file_is_not_called_a_damaged_checkpoint(outcomes: list[Outcome]) -> None:
+    others = [o for o in outcomes if o.group in ("formats", "pickled")]
+    assert [o for o in others if "no checkpoint of this dlcli" not in o.message] == []
