@@ -66,7 +66,8 @@ def extra_seconds(steps: dict[int, list[Interval]], saves: list[Interval]) -> fl
     """Return what steps beside saves took longer than the same steps of epochs without."""
     extra = 0.0
     for same in steps.values():
-        beside, alone = [], []
+        beside: list[float] = []
+        alone: list[float] = []
         for begun, ended in same:
             is_beside = any(first < ended and begun < last for first, last in saves)
             (beside if is_beside else alone).append(ended - begun)

@@ -4,17 +4,14 @@ Where strace or mount is missing or forbidden, what needs it is skipped.
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.reliability.apart import run_apart
 from tests.reliability.faults import FAULTS, Call, Case, Run
 
 SAVES = ["save", "save without hard links", "first save"]
@@ -55,19 +52,7 @@ class Seen:
     """What tests.reliability.faults has seen."""
 
     def __init__(self, folder: Path) -> None:
-        # A process of its own: what it forks must not inherit threads of other tests.
-        environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
-        outcome = subprocess.run(
-            [sys.executable, "-m", "tests.reliability.faults", str(folder)],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert outcome.returncode == 0, outcome.stderr
-        seen: dict[str, Any] = json.loads(outcome.stdout)
+        seen: dict[str, Any] = json.loads(run_apart("faults", folder))
         self.no_tracing: str = seen["no_tracing"]
         self._cases = [Case(**{**case, "call": Call(**case["call"])}) for case in seen["cases"]]
         self._runs = [Run(**run) for run in seen["runs"]]

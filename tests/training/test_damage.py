@@ -3,8 +3,6 @@
 import json
 import os
 import random
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import pytest
 
 from dlcli.errors import CheckpointError
 from dlcli.training.checkpoint import _DIGEST, load_checkpoint
-from tests.conftest import ROOT
+from tests.reliability.apart import run_apart
 from tests.reliability.hostile import SIGNED, Outcome, begin_run
 
 
@@ -82,19 +80,8 @@ def test_a_file_with_any_bit_flipped_is_refused(last: bytes) -> None:
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What tests.reliability.hostile has seen."""
-    # A process of its own: what it forks must not inherit threads of other tests.
-    environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
-    outcome = subprocess.run(
-        [sys.executable, "-m", "tests.reliability.hostile", tmp_path_factory.mktemp("hostile")],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert outcome.returncode == 0, outcome.stderr
-    seen: dict[str, Any] = json.loads(outcome.stdout)
+    folder = tmp_path_factory.mktemp("hostile")
+    seen: dict[str, Any] = json.loads(run_apart("hostile", folder))
     return seen
 
 
