@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dlcli.model.plan import PlannedLayer
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.resume import Resumed
-    from dlcli.training.device import Placement
+    from dlcli.runs.train import Started
 
 _LONGEST_TABLE = 12  # columns that are listed one by one
 
@@ -61,8 +61,10 @@ def open_console(*, to_stderr: bool, may_vanish: bool = False) -> Console:
     return console
 
 
-def show_start(console: Console, prepared: "Prepared", placement: "Placement") -> None:
-    """Say what was read and inferred, the layers, and where the arithmetic is done."""
+def show_start(console: Console, started: "Started") -> None:
+    """Say what was read and inferred, the layers, and where and how the arithmetic is done."""
+    prepared, placement = started.prepared, started.placement
+    engine, threads = started.engine, started.threads
     dataset = prepared.dataset
     rows = ", ".join(f"{len(part):,} {name}" for name, part in dataset.parts.items())
     data = prepared.config.data
@@ -76,6 +78,8 @@ def show_start(console: Console, prepared: "Prepared", placement: "Placement") -
         f"[bold]device[/] {placement.device}, {precision}: {escape(placement.reason)} "
         "(training.device, training.precision)"
     )
+    console.print(f"[bold]engine[/] {engine.name}: {escape(engine.reason)} (training.engine)")
+    console.print(f"[bold]threads[/] {threads.number}: {escape(threads.reason)} (training.threads)")
 
 
 def show_resumed(console: Console, resumed: "Resumed") -> None:

@@ -88,7 +88,7 @@ def _follow(console: "Console", events: "Iterator[Event]", *, smoke: bool) -> "F
 
     started = next(events)
     assert isinstance(started, Started)
-    show_start(console, started.prepared, started.placement)
+    show_start(console, started)
     if started.resumed is not None:
         show_resumed(console, started.resumed)
     with open_progress(

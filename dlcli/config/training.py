@@ -1,12 +1,13 @@
 """The config's `training`: how long, in which batches, on what."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from dlcli.config.section import NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+EngineName = Literal["auto", "eager", "captured"]
 Metric = Literal[
     "loss", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "rmse", "mae", "r2"
 ]
@@ -34,9 +35,22 @@ class TrainingConfig(Section):
     accumulate_batches: PositiveInt = Field(
         1, description="batches whose gradients go into one step of the optimizer"
     )
+    engine: EngineName = Field(
+        "auto",
+        description="how steps are computed: one by one (eager), or from a recording of the first "
+        "(captured); the bits are the same",
+    )
     precision: Precision = Field("auto", description="of the arithmetic; weights are always fp32")
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         description="auto | cpu | cuda | cuda:N | mps; auto takes CUDA where there is one",
     )
+    threads: Annotated[PositiveInt, Field(le=1024)] | Literal["auto"] = Field(
+        "auto",
+        description="that share a step's arithmetic on the CPU; auto: as many as it has work for",
+    )
+
+    def rows_a_batch(self, num_rows: int) -> int:
+        """Return the rows of the largest batch of so many rows."""
+        return num_rows if self.batch_size == "full" else min(self.batch_size, num_rows)

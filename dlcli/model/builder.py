@@ -74,7 +74,7 @@ def _build_layer(layer: PlannedLayer) -> nn.Module:
         case ActivationLayer():
             return build_activation(config.activation)
         case Dropout():
-            return nn.Dropout(config.rate)
+            return modules.Dropout(config.rate)
         case Flatten():
             return nn.Flatten()
         case Reshape():

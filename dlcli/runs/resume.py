@@ -22,7 +22,7 @@ from dlcli.training.loop import Trainer
 from dlcli.training.state import StateError, put_back
 
 _DATA_PATHS = ("data.path", "data.validation_path", "data.test_path")  # their content is compared
-_HARMLESS = ("name", "training.device", "checkpoint.")
+_HARMLESS = ("name", "training.device", "training.engine", "training.threads", "checkpoint.")
 _ABSENT = "nothing"
 
 

@@ -26,13 +26,16 @@ from dlcli.training.batches import Rows, num_steps, to_rows
 from dlcli.training.checkpoint import Checkpoint, RunSoFar, load_checkpoint, load_weights
 from dlcli.training.device import GradientScaler, Placement, choose_placement, memory_explained
 from dlcli.training.early_stopping import Watch
+from dlcli.training.engine import Engine, choose_engine
 from dlcli.training.evaluation import evaluate
+from dlcli.training.flat import FlatParameters
 from dlcli.training.loop import EpochResult, Progress, StopReason, Trainer, fit
 from dlcli.training.losses import build_objective
 from dlcli.training.memory import suggest_batch_size
-from dlcli.training.optimizers import build_optimizer
+from dlcli.training.optimizers import Optimizer
 from dlcli.training.schedules import Schedule
 from dlcli.training.state import capture, to_cpu
+from dlcli.training.threads import Threads, choose_threads
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Started:
 
     prepared: Prepared
     placement: Placement
+    engine: Engine
+    threads: Threads
     folder: RunFolder
     resumed: Resumed | None
 
@@ -70,6 +75,9 @@ def train(
         prepared = shorten(prepared)
     config = prepared.config
     placement = choose_placement(config.training.device, config.training.precision)
+    num_rows = len(prepared.dataset.parts["train"])
+    threads = choose_threads(config.training, prepared.plan, num_rows)
+    torch.set_num_threads(threads.number)
     what = f"{prepared.plan.num_parameters:,} parameters and their rows"
     with memory_explained(placement.device, what, "try smaller layers"):
         trainer = build_trainer(prepared, placement)
@@ -83,7 +91,7 @@ def train(
         else:
             folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
         resumed = take_up(folder, prepared, trainer) if resume else None
-        run = _Run(prepared, trainer, rows, folder, resumed, is_kept=not smoke)
+        run = _Run(prepared, threads, trainer, rows, folder, resumed, is_kept=not smoke)
         yield from _run(run, asked_to_stop)
 
 
@@ -92,6 +100,7 @@ class _Run:
     """A run that can start."""
 
     prepared: Prepared
+    threads: Threads
     trainer: Trainer
     rows: dict[str, Rows]  # of each part, on the device
     folder: RunFolder
@@ -112,7 +121,7 @@ def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[
     metrics = MetricsFile(folder.metrics, run.resumed.run.metrics_bytes if run.resumed else 0)
     if trainer.stop_reason is None:
         folder.summary.unlink(missing_ok=True)  # of the run up to here
-    yield Started(prepared, trainer.placement, folder, run.resumed)
+    yield Started(prepared, trainer.placement, trainer.engine, run.threads, folder, run.resumed)
     saver = Saver(folder, metrics, prepared.config.checkpoint)
     with closing(saver):
         try:
@@ -211,13 +220,12 @@ def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
     device, settings = placement.device, config.training
     network = build_network(prepared.plan, seed=config.seed).to(device)
     torch.manual_seed(derive_seed(config.seed, "dropout"))
-    steps_per_epoch = num_steps(
-        len(prepared.dataset.parts["train"]), settings.batch_size, settings.accumulate_batches
-    )
+    num_rows = len(prepared.dataset.parts["train"])
+    steps_per_epoch = num_steps(num_rows, settings.batch_size, settings.accumulate_batches)
     return Trainer(
         network=network,
         objective=build_objective(prepared.loss, target, device),
-        optimizer=build_optimizer(config.optimizer, network.parameters()),
+        optimizer=Optimizer(config.optimizer, FlatParameters(network)),
         schedule=Schedule(config.schedule, config.optimizer.lr, steps_per_epoch, settings.epochs),
         target=target,
         placement=placement,
@@ -225,6 +233,7 @@ def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
         seed=config.seed,
         scaler=GradientScaler(placement),
         watch=Watch.of(settings.early_stopping),
+        engine=choose_engine(settings, placement, prepared.plan, num_rows),
     )
 
 

@@ -31,7 +31,7 @@ from dlcli.errors import CheckpointError
 from dlcli.files import atomic_file
 from dlcli.training.state import Numbers, StateError, TrainingState, copy_into
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _START = b'{"__metadata__":{"dlcli":"{\\"sha256\\":\\"'  # of the header, up to the digest
 _NO_DIGEST = b"0" * 64
 _DIGEST = slice(8 + len(_START), 8 + len(_START) + 64)  # where it stands in the file

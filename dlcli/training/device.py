@@ -11,6 +11,7 @@ import torch
 from dlcli.config.section import NonNegativeInt, PositiveFloat
 from dlcli.config.training import Precision
 from dlcli.errors import ConfigError, OutOfMemoryError
+from dlcli.training.optimizers import Optimizer
 
 
 @dataclass(frozen=True)
@@ -89,18 +90,21 @@ class GradientScaler:
         changed = {"scale": state.scale, "_growth_tracker": state.num_steps}
         self._scaler.load_state_dict(self._scaler.state_dict() | changed)
 
-    def backward(self, loss: torch.Tensor) -> None:
-        """Add the loss's gradients to the parameters'."""
-        torch.autograd.backward(self._scaler.scale(loss))
+    def scaled(self, loss: torch.Tensor) -> torch.Tensor:
+        """Return a loss of the size at which its gradients don't vanish."""
+        return self._scaler.scale(loss)
 
-    def unscale(self, optimizer: torch.optim.Optimizer) -> None:
-        """Bring the gradients to their own size."""
+    def unscale(self, optimizer: Optimizer) -> None:
+        """Bring the gradient to its own size."""
         if self.enabled:
-            self._scaler.unscale_(optimizer)
+            self._scaler.unscale_(optimizer)  # type: ignore[arg-type]
 
-    def step(self, optimizer: torch.optim.Optimizer) -> None:
+    def step(self, optimizer: Optimizer) -> None:
         """Let the optimizer step, unless fp16 overflowed, which only lowers the scale."""
-        self._scaler.step(optimizer)
+        if not self.enabled:
+            optimizer.step()
+            return
+        self._scaler.step(optimizer)  # type: ignore[arg-type]
         self._scaler.update()
 
 

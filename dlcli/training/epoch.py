@@ -21,8 +21,7 @@ class Taken:
     step: int  # from 1, over the whole run
     lr: float
     num_rows: int
-    loss: Tensor  # scalar
-    norms: Tensor  # [parameters]
+    figures: Tensor  # the loss and the norms of the gradient, [1 + parameters]
 
 
 @dataclass
@@ -50,9 +49,8 @@ class EpochSoFar:
         """
         if not self.unread:
             return
-        losses: list[float] = torch.stack([taken.loss for taken in self.unread]).tolist()
-        norms: list[list[float]] = torch.stack([taken.norms for taken in self.unread]).tolist()
-        for taken, loss, norm in zip(self.unread, losses, norms, strict=True):
+        read: list[list[float]] = torch.stack([taken.figures for taken in self.unread]).tolist()
+        for taken, (loss, *norm) in zip(self.unread, read, strict=True):
             figures = StepFigures(taken.step, taken.lr, loss, norm)
             # A gradient that overflows fp16 is the scaler's affair, until there is no scale left.
             overflow = not math.isfinite(figures.gradient_norm) and not (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
 
 from dlcli.config.training import TrainingConfig
 from dlcli.data.target import FittedTarget, metrics_of
@@ -15,12 +15,13 @@ from dlcli.training.batches import Rows, epoch_steps
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.divergence import diverged, layer_of
 from dlcli.training.early_stopping import Watch
+from dlcli.training.engine import Engine
 from dlcli.training.epoch import CHECK_STEPS, EpochSoFar, Taken
 from dlcli.training.evaluation import evaluate
 from dlcli.training.losses import Objective, loss_unit
-from dlcli.training.optimizers import set_lr
+from dlcli.training.optimizers import Optimizer
 from dlcli.training.schedules import Schedule
-from dlcli.training.step import take_step
+from dlcli.training.step import Stepper
 
 StopReason = Literal["epochs", "early_stopping", "sigint", "sigterm", "diverged"]
 
@@ -67,7 +68,7 @@ class Trainer:
 
     network: nn.Module
     objective: Objective
-    optimizer: optim.Optimizer
+    optimizer: Optimizer
     schedule: Schedule
     target: FittedTarget
     placement: Placement
@@ -75,13 +76,25 @@ class Trainer:
     seed: int
     scaler: GradientScaler
     watch: Watch
+    engine: Engine
     epoch: EpochSoFar = field(default_factory=EpochSoFar)  # under way
     best: Best | None = None
+
+    def __post_init__(self) -> None:
+        self.stepper = Stepper(
+            self.network,
+            self.objective,
+            self.optimizer,
+            self.placement,
+            self.scaler,
+            self.settings.gradient_clip_norm,
+            is_captured=self.engine.name == "captured",
+        )
 
     @property
     def parameter_names(self) -> list[str]:
         """The names of the network's parameters, in their order."""
-        return [name for name, _ in self.network.named_parameters()]
+        return self.optimizer.parameters.names
 
     @property
     def num_steps(self) -> int:
@@ -128,17 +141,9 @@ def _take_steps(trainer: Trainer, train: Rows) -> Iterator[Progress]:
         start=epoch.num_steps,
     ):
         lr = trainer.schedule.lr(trainer.num_steps)
-        set_lr(trainer.optimizer, lr)
-        loss, norms = take_step(
-            trainer.network,
-            trainer.objective,
-            trainer.optimizer,
-            batches,
-            placement=trainer.placement,
-            scaler=trainer.scaler,
-            clip_norm=settings.gradient_clip_norm,
-        )
-        epoch.add(Taken(trainer.num_steps + 1, lr, sum(map(len, batches)), loss, norms))
+        trainer.optimizer.lr = lr
+        figures = trainer.stepper.take_step(batches)
+        epoch.add(Taken(trainer.num_steps + 1, lr, sum(map(len, batches)), figures))
         if len(epoch.unread) == CHECK_STEPS:
             epoch.read(trainer.parameter_names, trainer.scaler)
         yield Progress(epoch.number, epoch.num_steps, epoch.num_rows)
@@ -210,7 +215,7 @@ def _validate(trainer: Trainer, rows: Rows) -> dict[str, Any]:
 
 def _diverged(trainer: Trainer, what: str, num_ahead: int = 0) -> DivergedError:
     """Return the error for the last step, or for one that is `num_ahead` of it."""
-    lr = trainer.optimizer.param_groups[0]["lr"]
+    lr = trainer.optimizer.lr
     step = trainer.num_steps + num_ahead
     before = trainer.epoch.last
     return diverged(what, trainer.epoch.number, step, lr, before, trainer.parameter_names)

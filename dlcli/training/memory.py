@@ -10,7 +10,6 @@ from dlcli.model.plan import Plan
 from dlcli.training.batches import Rows
 from dlcli.training.device import is_out_of_memory
 from dlcli.training.loop import Trainer
-from dlcli.training.step import take_step
 
 _COPIES = 3  # of its activations that a step needs room for: with gradients, and what comes between
 
@@ -18,7 +17,7 @@ _COPIES = 3  # of its activations that a step needs room for: with gradients, an
 def suggest_batch_size(trainer: Trainer, train: Rows, plan: Plan) -> str:
     """Say which batch size fits, by taking a step with it; the trainer is of no use afterwards."""
     settings = trainer.settings
-    size = len(train) if settings.batch_size == "full" else min(settings.batch_size, len(train))
+    size = settings.rows_a_batch(len(train))
     fitting = _find_batch_size(trainer, train, plan, below=size)
     if fitting is None:
         return "not even a batch of one row fits: try smaller layers"
@@ -38,16 +37,9 @@ def _find_batch_size(trainer: Trainer, train: Rows, plan: Plan, *, below: int) -
         if size * bytes_a_row > room:
             continue
         batch = Rows(train.features[:size], train.targets[:size])
+        trainer.stepper.recordings.clear()
         try:
-            take_step(
-                trainer.network,
-                trainer.objective,
-                trainer.optimizer,
-                (batch,),
-                placement=trainer.placement,
-                scaler=trainer.scaler,
-                clip_norm=trainer.settings.gradient_clip_norm,
-            )
+            trainer.stepper.take_step((batch,))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

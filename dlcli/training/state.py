@@ -52,7 +52,7 @@ class TrainingState:
     numbers: Numbers
     weights: Tensors  # as they are
     best: Tensors  # as they were at the end of the best epoch
-    optimizer: Tensors  # PARAMETER/KEY, torch.optim's keys
+    optimizer: Tensors  # torch.optim's keys, as PARAMETER/KEY where each has its own
     random: Tensors  # the state of each generator that is drawn from, by its device's type
 
 
@@ -95,11 +95,9 @@ def put_back(trainer: Trainer, state: TrainingState) -> None:
     """Bring a new trainer to where a captured one was; StateError where it can't be."""
     numbers = state.numbers
     _refuse_impossible(trainer, numbers)
-    has_stepped = numbers.last is not None
-    if has_stepped and (state.optimizer or not trainer.scaler.enabled):  # an overflow is no step
-        _fill_optimizer(trainer)
     weights: Tensors = trainer.network.state_dict()
     copy_into(_optimizer_tensors(trainer), state.optimizer)
+    trainer.optimizer.num_steps = int(trainer.optimizer.state["step"])
     copy_into(weights, state.weights)
     if numbers.best_epoch is not None:
         best = {name: torch.empty_like(tensor) for name, tensor in weights.items()}
@@ -143,20 +141,14 @@ def _refuse_impossible(trainer: Trainer, numbers: Numbers) -> None:
 
 def _optimizer_tensors(trainer: Trainer) -> Tensors:
     """Return the tensors of the optimizer's state, the very ones that it works on."""
-    return {
-        f"{name}/{key}": value
-        for name, parameter in trainer.network.named_parameters()
-        for key, value in trainer.optimizer.state[parameter].items()
-        if value is not None
+    flat, state = trainer.optimizer.parameters, trainer.optimizer.state
+    numbers = {key: value for key, value in state.items() if not value.dim()}
+    return numbers | {
+        f"{name}/{key}": part
+        for key, value in state.items()
+        if value.dim()
+        for name, part in zip(flat.names, flat.split(value), strict=True)
     }
-
-
-def _fill_optimizer(trainer: Trainer) -> None:
-    """Let the optimizer make its state, by a step whose effects are written over."""
-    for parameter in trainer.network.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    trainer.optimizer.step()
-    trainer.optimizer.zero_grad()
 
 
 def copy_into(destination: Tensors, source: Tensors) -> None:

@@ -1,44 +1,89 @@
 """One step of the optimizer: forward, loss, backward, step."""
 
+from dataclasses import dataclass, field
+
 import torch
-from torch import Tensor, nn, optim
-from torch.nn.utils import clip_grads_with_norm_
+from torch import Tensor, nn
 
 from dlcli.training.batches import Rows
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.losses import Objective
+from dlcli.training.optimizers import Optimizer
+from dlcli.training.tape import Tape
 
 
-def take_step(
-    network: nn.Module,
-    objective: Objective,
-    optimizer: optim.Optimizer,
-    batches: tuple[Rows, ...],
-    *,
-    placement: Placement,
-    scaler: GradientScaler,
-    clip_norm: float | None,
-) -> tuple[Tensor, Tensor]:
-    """Take one step on the mean loss over all rows of the batches together.
+@dataclass
+class _Recording:
+    """A step's gradient, recorded for batches of some sizes."""
 
-    Returns the loss, a scalar, and the norms of the gradient before clipping, [parameters], both on
-    the device: reading them is what makes the CPU wait, so that is left to the caller.
-    """
-    num_rows = sum(len(batch) for batch in batches)
-    parameters = list(network.parameters())
-    total = batches[0].features.new_zeros(())
+    inputs: tuple[Rows, ...]  # what the tape reads
+    source: tuple[Rows, ...]  # what was copied there last
+    tape: Tape
 
-    optimizer.zero_grad()
-    for batch in batches:
-        with placement.autocast():
-            outputs = network(batch.features)  # [batch, num_outputs]
-        # A batch's mean counts by its share of the rows: a short one weighs no row more.
-        loss = objective(outputs.float(), batch.targets) * (len(batch) / num_rows)
-        scaler.backward(loss)
-        total += loss.detach()
-    scaler.unscale(optimizer)
-    norms = torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None]))
-    if clip_norm is not None:
-        clip_grads_with_norm_(parameters, clip_norm, torch.linalg.vector_norm(norms))
-    scaler.step(optimizer)
-    return total, norms
+
+@dataclass
+class Stepper:
+    """Takes steps: one after the other (eager), or from tapes of them (captured)."""
+
+    network: nn.Module
+    objective: Objective
+    optimizer: Optimizer
+    placement: Placement
+    scaler: GradientScaler
+    clip_norm: float | None
+    is_captured: bool
+    recordings: dict[tuple[int, ...], _Recording] = field(default_factory=dict)  # by rows a batch
+
+    def take_step(self, batches: tuple[Rows, ...]) -> Tensor:
+        """Take one step on the mean loss over all rows of the batches together.
+
+        Returns the loss and the norm of each parameter's gradient before clipping, [1 +
+        parameters], on the device: reading them is what makes the CPU wait, so that is left to the
+        caller.
+        """
+        figures = self._replay(batches) if self.is_captured else self._compute(batches)
+        self.scaler.step(self.optimizer)
+        return figures
+
+    def _replay(self, batches: tuple[Rows, ...]) -> Tensor:
+        """Compute the gradient by a tape; record it with the first batches of these sizes."""
+        sizes = tuple(map(len, batches))
+        if sizes not in self.recordings:
+            inputs = tuple(Rows(batch.features.clone(), batch.targets.clone()) for batch in batches)
+            recording = _Recording(inputs, batches, Tape(lambda: self._compute(inputs)))
+            self.recordings[sizes] = recording
+            return recording.tape.result.clone()
+        recording = self.recordings[sizes]
+        for own, before, batch in zip(recording.inputs, recording.source, batches, strict=True):
+            if batch is not before:  # as a batch of all rows is
+                own.features.copy_(batch.features)
+                own.targets.copy_(batch.targets)
+        recording.source = batches
+        return recording.tape.replay().clone()
+
+    def _compute(self, batches: tuple[Rows, ...]) -> Tensor:
+        """Leave the gradient with the parameters; return what `take_step` does."""
+        flat = self.optimizer.parameters
+        num_rows = sum(map(len, batches))
+        losses: list[Tensor] = []
+        for batch in batches:
+            with self.placement.autocast():
+                outputs = self.network(batch.features)  # [batch, num_outputs]
+            loss = self.objective(outputs.float(), batch.targets)
+            if len(batches) > 1:
+                # A batch's mean counts by its share of the rows: a short one weighs no row more.
+                loss = loss * (len(batch) / num_rows)
+            gradients = torch.autograd.grad(self.scaler.scaled(loss), flat.parameters)
+            if not losses:
+                torch._foreach_copy_(flat.gradients, gradients)
+            else:
+                torch._foreach_add_(flat.gradients, gradients)
+            losses.append(loss.detach())
+        self.scaler.unscale(self.optimizer)
+        total = torch.stack(losses).sum() if len(losses) > 1 else losses[0]
+        figures = torch.stack([total, *torch._foreach_norm(flat.gradients)])
+        if self.clip_norm is not None:
+            # The factor of torch.nn.utils.clip_grads_with_norm_.
+            factor = self.clip_norm / (torch.linalg.vector_norm(figures[1:]) + 1e-6)
+            flat.gradient *= factor.clamp(max=1.0)
+        return figures

@@ -147,7 +147,17 @@ def test_a_line_of_metrics_that_has_no_room_ends_with_7_and_the_way_back(dlcli: 
 
 def test_no_room_for_the_first_checkpoint_leaves_no_folder() -> None:
     outcome = subprocess.run(
-        [sys.executable, "-m", "dlcli", "train", str(CONFIGS / "moons.yaml"), "--run-dir", "r"],
+        [
+            sys.executable,
+            "-m",
+            "dlcli",
+            "train",
+            str(CONFIGS / "moons.yaml"),
+            "--run-dir",
+            "r",
+            "--set",
+            "checkpoint.every_steps=1",
+        ],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),
         capture_output=True,
         text=True,

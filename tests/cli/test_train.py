@@ -365,11 +365,18 @@ class TestDivergence:
         assert "on the validation rows, the network's answers are not finite" in outcome.err
         assert not list(Path().rglob("*.safetensors"))
 
-    def test_a_step_that_overflows_is_one(self, dlcli: Command) -> None:
-        overrides = ["--set", "optimizer.lr=1.0e+38"]
+    @pytest.mark.parametrize(
+        ("optimizer", "said"),
+        [
+            ("{type: adam, lr: 1.0e+38}", "the loss is not finite at step 2, in epoch 1"),
+            ("{type: adadelta, lr: 1.0e+39}", "the optimizer's step is too long for float32"),
+        ],
+    )
+    def test_a_step_that_overflows_is_one(self, optimizer: str, said: str, dlcli: Command) -> None:
+        overrides = ["--set", f"optimizer={optimizer}"]
         outcome = dlcli("train", CONFIGS / "final_grade.yaml", *overrides)
         assert outcome.code == 5
-        assert "the optimizer's step is too long for float32" in outcome.err
+        assert said in outcome.err
         assert not list(Path().rglob("*.safetensors"))
 
     def test_the_best_weights_before_it_are_kept(

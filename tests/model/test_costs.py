@@ -8,7 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from dlcli.config.optimizers import Optimizer
 from dlcli.model.builder import build_network
 from dlcli.model.costs import activation_bytes, multiply_adds, training_bytes
-from dlcli.training.optimizers import build_optimizer
+from dlcli.training import optimizers as training
+from dlcli.training.flat import FlatParameters
 from tests.model.test_network import DENSE, EVERY_LAYER, name, plan
 
 
@@ -52,13 +53,8 @@ def test_the_optimizers_state_is_what_torch_keeps(spec: dict[str, Any]) -> None:
     config: Optimizer = TypeAdapter(Optimizer).validate_python(spec)
     planned = plan((12,), DENSE)
     network = build_network(planned, seed=0)
-    optimizer = build_optimizer(config, network.parameters())
-    torch.autograd.backward(network(torch.randn(3, 12)).sum())
-    optimizer.step()
-    kept = sum(
-        value.numel()
-        for state in optimizer.state.values()
-        for value in state.values()
-        if isinstance(value, torch.Tensor) and value.dim() > 0
-    )
+    flat = FlatParameters(network)
+    state = training.Optimizer(config, flat).state
+    flats = [value for value in state.values() if value.dim()]
+    kept = sum(part.numel() for value in flats for part in flat.split(value))
     assert training_bytes(planned, config) == 4 * (2 * planned.num_parameters + kept)

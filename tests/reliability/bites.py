@@ -55,6 +55,7 @@ MUTATIONS = [
      "        num_rows=numbers.num_rows,\n        summed", _STATE),
     ("training/state.py", "    refuse_endless(trainer, weights | optimizer)\n", "", _STATE),
     ("training/state.py", "    _refuse_impossible(trainer, numbers)\n", "", _DAMAGE),
+    ("training/state.py", '    trainer.optimizer.num_steps = int(trainer.optimizer.state["step"])\n', "", _STATE),
     ("training/state.py", "        trainer.scaler.put_back(numbers.scaler)\n", "        pass\n", _STATE),
     ("training/checkpoint.py", " or not torch.isfinite(tensor).all()", "", _DAMAGE),
     ("training/checkpoint.py", "            if size != expected:\n", "            if False:\n", _DAMAGE),

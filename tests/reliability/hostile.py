@@ -297,7 +297,7 @@ def texts() -> Iterator[Case]:
     for name, body in bodies.items():
         saved = safetensors.torch.save({"w": torch.zeros(1)}, {"dlcli": body})
         yield Case(f"{name}, foreign", saved)
-        text = f'{{"sha256":"{_NO_DIGEST.decode()}","format":2,"dlcli":{body}}}'
+        text = f'{{"sha256":"{_NO_DIGEST.decode()}","format":3,"dlcli":{body}}}'
         yield Case(f"{name}, inside", from_text(text, {"w": entry}))
         after = f'{{"sha256":"{_NO_DIGEST.decode()}"}}{body}'
         yield Case(f"{name}, after", from_text(after, {"w": entry}))
@@ -362,7 +362,7 @@ def headers(sound: Parts) -> Iterator[Case]:
 
 METADATA: dict[str, tuple[Any, ...]] = {  # values that nothing of it can have
     "sha256": (ABSENT,),
-    "format": (ABSENT, None, "2", 2.5, -1, 1, 3, 99, True, [], 2**70, 10**4000, "@5000 digits"),
+    "format": (ABSENT, None, "2", 2.5, -1, 1, 2, 99, True, [], 2**70, 10**4000, "@5000 digits"),
     "dlcli": (ABSENT, None, 5, "@half a surrogate"),
     "torch": (ABSENT, None, 5),
     "unknown": (1,),

@@ -183,15 +183,8 @@ class TestWhatHasChanged:
     def test_another_number_of_threads_is_named(self, dlcli: Command) -> None:
         write()
         train(dlcli, "r")
-        code = (
-            "import sys, torch; torch.set_num_threads(7); "
-            "from dlcli.cli.app import run; sys.exit(run(sys.argv[1:]))"
-        )
-        arguments = ["train", "c.yaml", "--run-dir", "r", "--resume", *EVERY_STEP]
-        outcome = subprocess.run(
-            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
-        )
-        assert "the same to the bit is no longer promised: threads " in outcome.stdout
+        out = train(dlcli, "r", "--resume", "--set", "training.threads=7")
+        assert "the same to the bit is no longer promised: threads 1 then, 7 now" in out
 
 
 class TestDamage:
@@ -238,10 +231,10 @@ class TestDamage:
     ) -> None:
         write()
         with monkeypatch.context() as newer:
-            newer.setattr("dlcli.training.checkpoint.FORMAT_VERSION", 3)
+            newer.setattr("dlcli.training.checkpoint.FORMAT_VERSION", 4)
             train(dlcli, "r")
         outcome = dlcli("train", "c.yaml", "--run-dir", "r", "--resume", *EVERY_STEP)
-        assert (outcome.code, "checkpoint format 3" in outcome.err) == (4, True)
+        assert (outcome.code, "checkpoint format 4" in outcome.err) == (4, True)
         assert not Path("r/damaged.safetensors").exists()
 
     def test_what_a_killed_process_had_half_written_is_removed(self, dlcli: Command) -> None:

@@ -103,10 +103,10 @@ def test_another_format_is_refused_with_the_version_that_wrote_it(
 ) -> None:
     path = tmp_path / "c.safetensors"
     with monkeypatch.context() as newer:
-        newer.setattr("dlcli.training.checkpoint.FORMAT_VERSION", 3)
+        newer.setattr("dlcli.training.checkpoint.FORMAT_VERSION", 4)
         newer.setattr("dlcli.training.checkpoint.__version__", "9.1")
         save_checkpoint(path, checkpoint)
-    with pytest.raises(OtherFormatError, match=r"format 3, written by dlcli 9\.1; this"):
+    with pytest.raises(OtherFormatError, match=r"format 4, written by dlcli 9\.1; this"):
         load_checkpoint(path)
 
 

@@ -82,7 +82,8 @@ def test_a_straight_line_of_pytorch_ends_with_the_same_bits(
     y = torch.tensor(prepared.dataset.parts["train"].targets)
     assert len(x) % batch_size  # the last batch is a short one
     model = build_network(prepared.plan, seed=4)
-    straight = build(model.parameters(), **options)
+    fused = {"fused": True} if kind in ("sgd", "adam", "adamw") else {}
+    straight = build(model.parameters(), **options, **fused)
     for epoch in range(1, epochs + 1):
         order = epoch_order(len(x), seed=4, epoch=epoch)
         for start in range(0, len(x), batch_size):

@@ -1,0 +1,33 @@
+"""How many threads share a step's arithmetic."""
+
+from dataclasses import dataclass
+
+import torch
+
+from dlcli.config.training import TrainingConfig
+from dlcli.model.costs import multiply_adds
+from dlcli.model.plan import Plan
+
+MOST = torch.get_num_threads()  # a core each, or what the environment says (OMP_NUM_THREADS)
+# Multiplications of a batch's forward pass that are worth a thread: less of them, and the threads
+# wait for each other longer than they work.
+_WORTH_A_THREAD = 2_000_000
+
+
+@dataclass(frozen=True)
+class Threads:
+    """A number of threads, with the reason for it."""
+
+    number: int
+    reason: str
+
+
+def choose_threads(settings: TrainingConfig, plan: Plan, num_rows: int) -> Threads:
+    """Choose by the config's word, for so many training rows."""
+    if settings.threads != "auto":
+        return Threads(settings.threads, "training.threads says so")
+    work = settings.rows_a_batch(num_rows) * sum(map(multiply_adds, plan.layers))
+    worth = max(1, -(-work // _WORTH_A_THREAD))
+    if worth < MOST:
+        return Threads(worth, f"a batch of {work:,} multiplications has no work for more")
+    return Threads(MOST, "all that there are")

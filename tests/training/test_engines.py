@@ -1,0 +1,185 @@
+"""Captured steps against the same steps taken one by one: the same bits, whatever is in them."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from dlcli.config.layers import Activation
+from dlcli.config.objectives import Loss
+from dlcli.config.optimizers import Adam
+from dlcli.config.training import TrainingConfig
+from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
+from dlcli.model.builder import build_network
+from dlcli.model.plan import Plan
+from dlcli.training.batches import Rows
+from dlcli.training.device import GradientScaler, Placement, choose_placement
+from dlcli.training.engine import choose_engine
+from dlcli.training.flat import FlatParameters
+from dlcli.training.losses import build_objective
+from dlcli.training.optimizers import Optimizer
+from dlcli.training.step import Stepper
+from dlcli.training.threads import MOST, Threads, choose_threads
+from tests.conftest import ROOT, Command
+from tests.model.test_network import DENSE, EVERY_LAYER, name, plan
+from tests.reliability.comparing import differences
+from tests.reliability.configs import OPTIMIZERS, write_config
+
+CPU = choose_placement("cpu", "fp32")
+PAIR = ClassTarget(name="y", classes=("a", "b"), counts=(2, 6), label_type="text")
+NUMBER = NumberTarget(name="y", center=3.0, scale=4.0)
+SIZES = [(8,), (8,), (5,), (3, 3, 2), (8,), (5,), (3, 3, 2)]  # of the batches of each step
+
+
+def take_steps(
+    planned: Plan,
+    loss: dict[str, Any],
+    target: FittedTarget,
+    placement: Placement,
+    *,
+    is_captured: bool,
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Return the parameters after some steps, and each step's loss and norms."""
+    network = build_network(planned, seed=0).train()
+    scaler = GradientScaler(placement)
+    settings: Loss = TypeAdapter(Loss).validate_python(loss)
+    stepper = Stepper(
+        network,
+        build_objective(settings, target, placement.device),
+        Optimizer(Adam(type="adam", lr=0.01), FlatParameters(network)),
+        placement,
+        scaler,
+        clip_norm=0.5,
+        is_captured=is_captured,
+    )
+    torch.manual_seed(1)
+    figures: list[torch.Tensor] = []
+    width = planned.signature.num_inputs
+    for sizes in SIZES:
+        stepper.optimizer.lr *= 0.9
+        batches = tuple(Rows(torch.randn(size, width), targets(target, size)) for size in sizes)
+        figures.append(stepper.take_step(batches))
+    state = torch.cat([value.flatten().float() for value in network.state_dict().values()])
+    return state, figures
+
+
+def targets(target: FittedTarget, size: int) -> torch.Tensor:
+    return torch.randn(size) if isinstance(target, NumberTarget) else torch.arange(size) % 2
+
+
+def check_alike(
+    planned: Plan,
+    loss: dict[str, Any],
+    target: FittedTarget = PAIR,
+    placement: Placement = CPU,
+) -> None:
+    one_by_one = take_steps(planned, loss, target, placement, is_captured=False)
+    captured = take_steps(planned, loss, target, placement, is_captured=True)
+    assert torch.equal(one_by_one[0], captured[0])
+    assert all(map(torch.equal, one_by_one[1], captured[1]))
+    assert one_by_one[0].isfinite().all()
+
+
+@pytest.mark.parametrize(("shape", "spec"), EVERY_LAYER, ids=name)
+def test_every_layer(shape: tuple[int, ...], spec: dict[str, Any]) -> None:
+    planned = plan(shape, spec, {"type": "flatten"}, DENSE)
+    check_alike(planned, {"type": "cross_entropy"})
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+def test_every_activation(activation: str) -> None:
+    dense = {"type": "dense", "units": 6, "activation": activation}
+    planned = plan((5,), dense, {"type": "dropout", "rate": 0.3}, dense, DENSE)
+    check_alike(planned, {"type": "cross_entropy"})
+
+
+@pytest.mark.parametrize(
+    ("loss", "target"),
+    [
+        ({"type": "cross_entropy", "class_weights": {"b": 3.0}, "label_smoothing": 0.2}, PAIR),
+        ({"type": "binary_cross_entropy", "class_weights": "balanced"}, PAIR),
+        ({"type": "binary_cross_entropy", "label_smoothing": 0.1}, PAIR),
+        ({"type": "mse"}, NUMBER),
+        ({"type": "mae"}, NUMBER),
+        ({"type": "huber", "delta": 0.5}, NUMBER),
+    ],
+)
+def test_every_loss(
+    loss: dict[str, Any], target: FittedTarget, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dense = {"type": "dense", "units": 6, "activation": "tanh"}
+    check_alike(plan((5,), dense, DENSE), loss, target)
+    assert capfd.readouterr().err == ""  # where PyTorch would warn
+
+
+def test_half_precision() -> None:
+    dense = {"type": "dense", "units": 6, "activation": "tanh"}
+    placement = choose_placement("cpu", "bf16")
+    check_alike(plan((5,), dense, DENSE), {"type": "cross_entropy"}, PAIR, placement)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_whole_runs(optimizer: str, dlcli: Command) -> None:
+    config = write_config(Path("c.yaml"), optimizer, "one_cycle")
+    for engine in ("eager", "captured"):
+        engine_set = ("--set", f"training.engine={engine}")
+        assert dlcli("train", config, *engine_set, "--run-dir", engine).code == 0
+    assert differences(Path("eager"), Path("captured")) == []
+
+
+def test_a_run_goes_on_with_another_engine_to_the_same_bits(dlcli: Command) -> None:
+    config = write_config(Path("c.yaml"), "adam", "constant")
+    eager = ("--set", "training.engine=eager")
+    assert dlcli("train", config, *eager, "--run-dir", "straight").code == 0
+    first = dlcli("train", config, *eager, "--set", "training.epochs=2", "--run-dir", "r")
+    assert "engine eager: training.engine says so (training.engine)" in first.out
+    then = dlcli("train", config, "--run-dir", "r", "--resume")
+    assert "engine captured: the same operations with less overhead" in then.out
+    assert "changed: training.engine: eager then, auto now" in then.out
+    assert differences(Path("straight"), Path("r")) == []
+
+
+def test_what_can_not_be_captured_is_not_and_why_is_said(dlcli: Command) -> None:
+    config = ROOT / "configs" / "penguins.yaml"
+    half = ("--set", "training.precision=fp16", "--smoke")
+    outcome = dlcli("train", config, *half)
+    assert "engine eager: fp16 decides at each step whether to take it" in outcome.out
+    outcome = dlcli("train", config, *half, "--set", "training.engine=captured")
+    assert (outcome.code, "captured can't be: fp16" in outcome.err) == (2, True)
+
+
+def test_a_recording_too_large_for_its_worth_is_not_made() -> None:
+    planned = plan((5,), {"type": "dense", "units": 10_000}, DENSE)
+    settings = TrainingConfig(batch_size="full")
+    assert choose_engine(settings, CPU, planned, num_rows=100).name == "captured"
+    large = choose_engine(settings, CPU, planned, num_rows=100_000)
+    assert (large.name, large.reason) == ("eager", "a recorded step would keep 14.9 GiB")
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "chosen"),
+    [
+        (100, Threads(1, "a batch of 520,000 multiplications has no work for more")),
+        ("full", Threads(MOST, "all that there are")),
+    ],
+)
+def test_threads_are_as_many_as_a_batch_has_work_for(batch_size: Any, chosen: Threads) -> None:
+    planned = plan((50,), {"type": "dense", "units": 100}, DENSE)
+    settings = TrainingConfig(batch_size=batch_size)
+    assert choose_threads(settings, planned, num_rows=100_000) == chosen
+    wanted = settings.model_copy(update={"threads": 3})
+    assert choose_threads(wanted, planned, num_rows=100_000).number == 3
+
+
+def test_dropout_keeps_the_share_it_should_and_the_mean() -> None:
+    planned = plan((4000,), {"type": "dropout", "rate": 0.3}, DENSE)
+    dropout = build_network(planned, seed=0).get_submodule("0_dropout")
+    torch.manual_seed(0)
+    x = torch.ones(250, 4000)
+    dropped = dropout(x)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.3, abs=2e-3)
+    assert dropped.mean().item() == pytest.approx(1.0, abs=3e-3)
+    assert len(dropped.unique()) == 2
+    assert torch.equal(dropout.eval()(x), x)
