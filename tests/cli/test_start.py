@@ -35,6 +35,21 @@ def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> 
     assert result.returncode == 0
 
 
+def test_training_imports_nothing_heavy_but_torch() -> None:
+    heavy = ("sklearn", "scipy", "pandas", "torch._dynamo", "torch._inductor")
+    code = (
+        "import sys; from dlcli.cli.app import run; code = run(sys.argv[1:]); "
+        f"sys.exit(code or ' '.join({{*{heavy}}} & {{*sys.modules}}) or 0)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, "train", PENGUINS, "--smoke"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     "command", ["train", "evaluate", "predict", "validate", "describe", "schema"]
 )

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import polars
 import rich.live
-import sklearn.metrics
 import torch
-import torch._dynamo  # torch.optim imports it
 
 import dlcli.cli.progress
 import dlcli.runs.train

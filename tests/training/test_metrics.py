@@ -1,8 +1,12 @@
 import math
+import warnings
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
 
 from dlcli.config.objectives import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from dlcli.data.target import ClassTarget, NumberTarget, metrics_of
@@ -56,3 +60,45 @@ def test_a_figure_that_rows_do_not_define_has_no_value() -> None:
         "accuracy": 0.5,
     }
     assert score(np.array([1.0]), np.array([0.0]), NUMBER, ["r2"]) == {"r2": None}
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_figures_are_scikit_learns(data: st.DataObject) -> None:
+    num_classes = data.draw(st.integers(2, 4))
+    num_rows = data.draw(st.integers(2, 40))
+    draws = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    truth = draws.integers(data.draw(st.integers(1, num_classes)), size=num_rows)
+    # Few different numbers, so that scores are equal now and then.
+    answers = draws.integers(1, 5, size=(num_rows, num_classes)).astype(np.float64)
+    answers /= answers.sum(axis=1, keepdims=True)
+    target = ClassTarget(
+        name="y", classes=tuple("abcd"[:num_classes]), counts=(9,) * num_classes, label_type="text"
+    )
+    predicted = answers.argmax(axis=1)
+    area = None
+    if len(set(truth)) == num_classes:
+        scores = answers[:, 1] if num_classes == 2 else answers
+        area = metrics.roc_auc_score(truth, scores, multi_class="ovr")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of classes that are not among the rows
+        expected = {
+            "accuracy": metrics.accuracy_score(truth, predicted),
+            "balanced_accuracy": metrics.balanced_accuracy_score(truth, predicted),
+            "macro_f1": metrics.f1_score(truth, predicted, average="macro"),
+            "roc_auc": area,
+        }
+    assert score(answers, truth, target, metrics_of(target)) == pytest.approx(expected, abs=1e-12)
+    labels = range(num_classes)
+    matrix = metrics.confusion_matrix(truth, predicted, labels=labels).tolist()
+    assert confusion_matrix(answers, truth) == matrix
+
+    numbers, guesses = draws.normal(size=num_rows), draws.normal(size=num_rows)
+    unscaled = NumberTarget(name="y", center=0.0, scale=1.0)
+    assert score(guesses, numbers, unscaled, metrics_of(unscaled)) == pytest.approx(
+        {
+            "rmse": metrics.root_mean_squared_error(numbers, guesses),
+            "mae": metrics.mean_absolute_error(numbers, guesses),
+            "r2": metrics.r2_score(numbers, guesses),
+        }
+    )
