@@ -22,6 +22,33 @@ class Rows:
         return len(self.targets)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Some of the rows, not gathered yet: that is left to who has memory for them."""
+
+    rows: Rows
+    places: Tensor | None  # int64 [batch]; None: all rows, as they stand
+
+    def __len__(self) -> int:
+        return len(self.rows if self.places is None else self.places)
+
+    def gather(self) -> Rows:
+        """Return its rows: all of them themselves, or copies."""
+        if self.places is None:
+            return self.rows
+        features, targets = self.rows.features, self.rows.targets
+        return Rows(features.index_select(0, self.places), targets.index_select(0, self.places))
+
+    def gather_into(self, own: Rows) -> None:
+        """Do so again, into what `gather` returned for a batch of this size."""
+        if self.places is not None:
+            torch.index_select(self.rows.features, 0, self.places, out=own.features)
+            torch.index_select(self.rows.targets, 0, self.places, out=own.targets)
+        elif own is not self.rows:
+            own.features.copy_(self.rows.features)
+            own.targets.copy_(self.rows.targets)
+
+
 def to_rows(part: Part, device: torch.device) -> Rows:
     """Copy a part's rows to the device."""
     return Rows(
@@ -49,15 +76,12 @@ def epoch_steps(
     seed: int,
     epoch: int,
     start: int = 0,
-) -> Iterator[tuple[Rows, ...]]:
+) -> Iterator[tuple[Batch, ...]]:
     """Yield the batches of each optimizer step, in the epoch's order, from step `start` on."""
     if batch_size == "full":
-        yield from [(rows,)][start:]
+        yield from [(Batch(rows, None),)][start:]
         return
     order = epoch_order(len(rows), seed=seed, epoch=epoch).to(rows.targets.device)
-    # One gather an epoch; the batches are views of its result.
-    features = torch.split(rows.features[order], batch_size)
-    targets = torch.split(rows.targets[order], batch_size)
-    for first in range(start * accumulate, len(targets), accumulate):
-        taken = slice(first, first + accumulate)
-        yield tuple(Rows(x, y) for x, y in zip(features[taken], targets[taken], strict=True))
+    places = torch.split(order, batch_size)
+    for first in range(start * accumulate, len(places), accumulate):
+        yield tuple(Batch(rows, part) for part in places[first : first + accumulate])

@@ -7,7 +7,7 @@ import torch
 
 from dlcli.model.costs import activation_bytes
 from dlcli.model.plan import Plan
-from dlcli.training.batches import Rows
+from dlcli.training.batches import Batch, Rows
 from dlcli.training.device import is_out_of_memory
 from dlcli.training.loop import Trainer
 
@@ -36,7 +36,7 @@ def _find_batch_size(trainer: Trainer, train: Rows, plan: Plan, *, below: int) -
         size = 1 << exponent
         if size * bytes_a_row > room:
             continue
-        batch = Rows(train.features[:size], train.targets[:size])
+        batch = Batch(Rows(train.features[:size], train.targets[:size]), None)
         trainer.stepper.recordings.clear()
         try:
             trainer.stepper.take_step((batch,))
