@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks import predicting
 from benchmarks.workloads import WORKLOADS, Workload, write_workload
 
 ROOT = Path(__file__).parent.parent
@@ -190,7 +191,8 @@ def main() -> None:
             results[name] = measure(
                 WORKLOADS[name], Path(folder), arguments.peers, arguments.rounds
             )
-    lines, are_met = page(results, arguments.rounds, arguments.peers)
+        pairs = predicting.measure(Path(folder), arguments.rounds)
+    lines, are_met = page(results, pairs, arguments.rounds, arguments.peers)
     print("\n".join(lines))
     if arguments.write:
         PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -198,7 +200,10 @@ def main() -> None:
 
 
 def page(
-    results: dict[str, dict[str, list[Figures]]], num_rounds: int, python: Path
+    results: dict[str, dict[str, list[Figures]]],
+    pairs: list[tuple[float, float]],
+    num_rounds: int,
+    python: Path,
 ) -> tuple[list[str], bool]:
     """Return the page's lines, and whether every figure is met."""
     lines = [
@@ -247,6 +252,9 @@ def page(
         ]
         if others := unlike(rounds):
             lines += ["", f"Less accurate, so not the same work: {', '.join(others)}."]
+    about, is_met = predicting.lines(pairs)
+    lines += ["", *about]
+    are_met &= is_met
     versions = subprocess.run(
         [python, "-m", "pip", "freeze"], check=True, capture_output=True, text=True
     ).stdout.split()
