@@ -8,6 +8,7 @@ of their own; benchmarks/README.md says how to make it. Exits with 1 where a fig
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -36,8 +37,9 @@ TITLES = {
     "keras-torch": "Keras on torch",
     "sklearn": "scikit-learn",
     "jax-scan": "JAX, an epoch in one scan",
+    "ludwig": "Ludwig",
 }
-DENSE_ONLY = ("sklearn", "jax-scan")
+DENSE_ONLY = ("sklearn", "jax-scan", "ludwig")
 RIVALS = ("pytorch", "lightning", "skorch", "keras-jax", "keras-torch", "sklearn")
 TOLERANCE = 0.03  # of accuracy: who lacks more of PyTorch's did other work
 
@@ -46,7 +48,7 @@ TOLERANCE = 0.03  # of accuracy: who lacks more of PyTorch's did other work
 class Figures:
     """One run of a program."""
 
-    step: float  # seconds, with its share of the validation pass; the first epoch left out
+    step: float  # seconds, with its share of the validation pass, but for the first epoch; or nan
     whole: float  # seconds of the process
     accuracy: float  # on the validation rows, at the end
 
@@ -73,6 +75,7 @@ ASKED = [
         for name in WORKLOADS
     ),
     *(Asked(name, "whole", ("pytorch",), 0.8) for name in WORKLOADS),
+    Asked("tiny", "whole", ("ludwig",), 0.15),
 ]
 
 
@@ -109,22 +112,21 @@ def run_peer(name: str, spec: Path, python: Path) -> Figures:
         )
         whole = time.perf_counter() - begun
     answer = json.loads(done.stdout.splitlines()[-1])
-    return Figures(statistics.median(answer["steps"][1:]), whole, answer["accuracy"])
-
-
-def programs(workload: Workload) -> list[str]:
-    """Return who can do the work."""
-    return [name for name in TITLES if not (workload.image_side and name in DENSE_ONLY)]
+    step = statistics.median(answer["steps"][1:] or [math.nan])
+    return Figures(step, whole, answer["accuracy"])
 
 
 def measure(
-    workload: Workload, folder: Path, python: Path, num_rounds: int
+    workload: Workload, folder: Path, peers: Path, ludwig: Path, num_rounds: int
 ) -> dict[str, list[Figures]]:
-    """Run every program once a round, dlcli among them."""
+    """Run every program that can do the work once a round, dlcli among them."""
     config, spec = write_workload(workload, folder)
-    rounds: dict[str, list[Figures]] = {name: [] for name in programs(workload)}
+    rounds: dict[str, list[Figures]] = {
+        name: [] for name in TITLES if not (workload.image_side and name in DENSE_ONLY)
+    }
     for number in range(num_rounds):
         for name, figures in rounds.items():
+            python = ludwig if name == "ludwig" else peers
             own = run_dlcli(config) if name == "dlcli" else run_peer(name, spec, python)
             figures.append(own)
             about = f"{own.step * 1e6:.0f} us a step, {own.whole:.1f} s, {own.accuracy:.3f}"
@@ -155,14 +157,12 @@ def table(rounds: dict[str, list[Figures]]) -> Iterator[str]:
             statistics.median(getattr(own, what) for own in figures)
             for what in ("step", "whole", "accuracy")
         )
-        ratios = [
-            "–" if name == "dlcli" else f"{ratio(rounds, Asked('', what, (name,), 0))[0]:.2f}"
-            for what in ("step", "whole")
+        ratios = [ratio(rounds, Asked("", what, (name,), 0))[0] for what in ("step", "whole")]
+        cells = [f"{step * 1e6:,.0f} µs", f"{ratios[0]:.2f}", f"{whole:.1f} s", f"{ratios[1]:.2f}"]
+        cells = [
+            "–" if "nan" in cell or (name == "dlcli" and cell == "1.00") else cell for cell in cells
         ]
-        yield (
-            f"| {TITLES[name]} | {step * 1e6:,.0f} µs | {ratios[0]} | {whole:.1f} s | "
-            f"{ratios[1]} | {accuracy:.3f} |"
-        )
+        yield f"| {TITLES[name]} | {' | '.join(cells)} | {accuracy:.3f} |"
 
 
 def unlike(rounds: dict[str, list[Figures]]) -> list[str]:
@@ -183,13 +183,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workloads", default=",".join(WORKLOADS), help="some of them")
     parser.add_argument("--peers", type=Path, default=ROOT / "benchmarks/.venv/bin/python")
+    parser.add_argument("--ludwig", type=Path, default=ROOT / "benchmarks/.venv-ludwig/bin/python")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     arguments = parser.parse_args()
-    results = {}
+    results: dict[str, dict[str, list[Figures]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.workloads.split(","):
             results[name] = measure(
-                WORKLOADS[name], Path(folder), arguments.peers, arguments.rounds
+                WORKLOADS[name],
+                Path(folder),
+                arguments.peers,
+                arguments.ludwig,
+                arguments.rounds,
             )
         pairs = predicting.measure(Path(folder), arguments.rounds)
     lines, are_met = page(results, pairs, arguments.rounds, arguments.peers)
@@ -270,7 +275,7 @@ def page(
             for version in versions
             if version.startswith(shown)
         )
-        + ". Each library has the threads that it takes by itself. scikit-learn's network has no "
+        + ", Ludwig as in benchmarks/requirements-ludwig.txt. Each library has the threads that it takes by itself. scikit-learn's network has no "
         "dropout, and the scan leaves out the last, short batch.",
     ]
     return lines, are_met

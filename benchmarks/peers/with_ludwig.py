@@ -43,4 +43,4 @@ statistics, _, _ = model.train(
     dataset=table, output_directory=str(out), skip_save_processed_input=True
 )
 validation = statistics.validation[spec.target]
-print(json.dumps({"steps": [0.0, 0.0], "accuracy": validation["accuracy"][-1]}))
+print(json.dumps({"steps": [], "accuracy": validation["accuracy"][-1]}))

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dlcli.config.section import NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 EngineName = Literal["auto", "eager", "captured"]
 Metric = Literal[
     "loss", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "rmse", "mae", "r2"
@@ -40,7 +40,11 @@ class TrainingConfig(Section):
         description="how steps are computed: one by one (eager), or from a recording of the first "
         "(captured); the bits are the same",
     )
-    precision: Precision = Field("auto", description="of the arithmetic; weights are always fp32")
+    precision: Precision = Field(
+        "auto",
+        description="of the arithmetic; weights are always fp32. auto: fp32. tf32: fp32 whose "
+        "products round their factors to 10 bits, on CUDA",
+    )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",

@@ -44,10 +44,16 @@ def choose_placement(device: str, precision: Precision) -> Placement:
         )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("training.device: mps is not here; use auto or cpu")
+    if precision == "tf32" and kind != "cuda":
+        raise ConfigError(f"training.precision: {kind} has no tf32; use auto, fp32 or bf16")
     if kind == "cuda":
         # Repeatable sums, for the same weights from the same seed; cuBLAS reads this at its start.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+        # Otherwise PyTorch takes tf32 for convolutions, and not for other products.
+        products = "tf32" if precision == "tf32" else "ieee"
+        torch.backends.cuda.matmul.fp32_precision = products
+        torch.backends.cudnn.conv.fp32_precision = products
         reason = f"{reason}: {torch.cuda.get_device_name(int(index or 0))}"
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     # auto is fp32: networks for tables are too small for less to be faster.

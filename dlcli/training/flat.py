@@ -19,7 +19,7 @@ class FlatParameters:
         named = dict(network.named_parameters())
         self.names = list(named)
         self.parameters = list(named.values())
-        self._shapes = [parameter.shape for parameter in self.parameters]
+        self._layouts = [(parameter.shape, parameter.stride()) for parameter in self.parameters]
         ends = [0]
         for parameter in self.parameters:
             ends.append(ends[-1] + -(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT)
@@ -34,8 +34,8 @@ class FlatParameters:
         self.values.grad = self.gradient  # where a GradScaler looks for it
 
     def split(self, flat: Tensor) -> list[Tensor]:
-        """Return views of a flat tensor, each with a parameter's shape."""
+        """Return views of a flat tensor, each with a parameter's shape and memory format."""
         return [
-            flat[start : start + shape.numel()].view(shape)
-            for start, shape in zip(self._starts, self._shapes, strict=True)
+            flat.as_strided(shape, stride, start)
+            for start, (shape, stride) in zip(self._starts, self._layouts, strict=True)
         ]

@@ -147,10 +147,14 @@ def _direct_targets(copy: _Operation, operations: list[_Operation]) -> dict[int,
             or read[_place(source)] > 1
             or origin.dtype != target.dtype
             or not origin.numel() == source.numel() == target.numel()
-            or not (origin.is_contiguous() and source.is_contiguous() and target.is_contiguous())
         ):
             return {}
-        direct[id(origin)] = target.view(origin.shape)
+        if _layout(origin) == _layout(source) == _layout(target):
+            direct[id(origin)] = target
+        elif origin.is_contiguous() and source.is_contiguous() and target.is_contiguous():
+            direct[id(origin)] = target.view(origin.shape)
+        else:
+            return {}
     return direct
 
 
@@ -220,6 +224,10 @@ def _do_and_copy(operation: _Operation, targets: list[Tensor | None]) -> None:
 def _tensors(values: Any) -> list[Tensor]:  # noqa: ANN401
     """Return all tensors in nested values."""
     return [item for item in tree_flatten(values)[0] if isinstance(item, Tensor)]
+
+
+def _layout(tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return tensor.shape, tensor.stride()
 
 
 def _place(tensor: Tensor) -> int:

@@ -151,6 +151,23 @@ def test_what_can_not_be_captured_is_not_and_why_is_said(dlcli: Command) -> None
     assert (outcome.code, "captured can't be: fp16" in outcome.err) == (2, True)
 
 
+def test_tf32_is_refused_where_there_is_none(dlcli: Command) -> None:
+    cpu = ("--set", "training.device=cpu", "--set", "training.precision=tf32")
+    outcome = dlcli("train", ROOT / "configs" / "penguins.yaml", *cpu)
+    assert (outcome.code, "training.precision: cpu has no tf32; use" in outcome.err) == (2, True)
+
+
+@pytest.mark.gpu
+def test_fp32_on_a_gpu_is_fp32_unless_tf32_is_asked_for() -> None:
+    x = torch.randn(64, 64, device="cuda") + 1
+    exact = (x.double() @ x.double()).float()
+    errors = {}
+    for precision in ("fp32", "tf32"):
+        choose_placement("cuda", precision)
+        errors[precision] = (x @ x - exact).abs().max().item()
+    assert errors["fp32"] < 1e-3 < errors["tf32"]
+
+
 def test_a_recording_too_large_for_its_worth_is_not_made() -> None:
     planned = plan((5,), {"type": "dense", "units": 10_000}, DENSE)
     settings = TrainingConfig(batch_size="full")
