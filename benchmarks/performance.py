@@ -263,20 +263,20 @@ def page(
     versions = subprocess.run(
         [python, "-m", "pip", "freeze"], check=True, capture_output=True, text=True
     ).stdout.split()
-    shown = ("jax=", "keras=", "lightning=", "skorch=", "scikit-learn=", "torch=")
+    named = ("jax=", "keras=", "lightning=", "skorch=", "scikit-learn=", "torch=")
+    shown = [
+        version.replace("==", " ").partition("+")[0]
+        for version in versions
+        if version.startswith(named)
+    ]
     lines += [
         "",
         "## Where",
         "",
         f"{os.cpu_count()} cores, no GPU; Python {platform.python_version()}, PyTorch "
-        f"{torch.__version__.partition('+')[0]}; the peers: "
-        + ", ".join(
-            version.replace("==", " ").partition("+")[0]
-            for version in versions
-            if version.startswith(shown)
-        )
-        + ", Ludwig as in benchmarks/requirements-ludwig.txt. Each library has the threads that it takes by itself. scikit-learn's network has no "
-        "dropout, and the scan leaves out the last, short batch.",
+        f"{torch.__version__.partition('+')[0]}. The peers: {', '.join(shown)}, and Ludwig as in",
+        "benchmarks/requirements-ludwig.txt. Each library has the threads that it takes by itself.",
+        "scikit-learn's network has no dropout, and the scan leaves out the last, short batch.",
     ]
     return lines, are_met
 

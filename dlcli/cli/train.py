@@ -10,6 +10,7 @@ import typer
 
 from dlcli.cli.options import ConfigFile, Json, Overrides
 from dlcli.cli.output import emit
+from dlcli.cli.warm_up import torch_imported_meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,9 @@ def train_command(
             + ("--smoke leaves none" if smoke else "name it: --run-dir runs/NAME/001")
         )
     assertions = [parse_assertion(text) for text in asserted or []]
-    prepared = prepare(open_config(config, overrides))
+    loaded = open_config(config, overrides)
+    with torch_imported_meanwhile(loaded.folder / loaded.config.data.path):
+        prepared = prepare(loaded)
     for assertion in assertions:
         refuse_unknown_figure(assertion, prepared)
     from dlcli.runs.train import train  # here, as it imports torch: a bad config is told at once

@@ -5,7 +5,7 @@ values. A missing value is null throughout.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -53,14 +53,21 @@ def read_cells(table: Table, name: str, missing_values: Sequence[str]) -> pl.Ser
     return cells.to_frame().select(_cleaned(cells.dtype, name, missing_values)).to_series()
 
 
-def clean(table: Table, missing_values: Sequence[str]) -> Table:
-    """Return the table with null for what is missing, so that its cells are read only once."""
+def clean(table: Table, missing_values: Sequence[str], *, as_text: Collection[str] = ()) -> Table:
+    """Return the table with null for what is missing, so that its cells are read only once.
+
+    Columns of text that are numbers throughout become numbers, but for those to be left `as_text`.
+    """
     if table.missing_values == tuple(missing_values):
         return table
+    numbers = _all_numbers(table.frame.drop(as_text, strict=False), missing_values)
     frame = table.frame.with_columns(
-        _cleaned(dtype, name, missing_values)
-        for name, dtype in table.frame.schema.items()
-        if has_encoding(dtype)
+        *numbers,
+        *(
+            _cleaned(dtype, name, missing_values)
+            for name, dtype in table.frame.schema.items()
+            if has_encoding(dtype) and name not in numbers.columns
+        ),
     )
     return replace(table, frame=frame, missing_values=tuple(missing_values))
 
@@ -163,6 +170,15 @@ def numbers_in(
             "room for; mend it, or take the row out"
         )
     return values
+
+
+def _all_numbers(frame: pl.DataFrame, missing_values: Sequence[str]) -> pl.DataFrame:
+    """Return the columns of text in which every cell is a number that float32 has room for."""
+    if parse_numbers(pl.Series(missing_values, dtype=pl.String)).count():
+        return pl.DataFrame()  # a number may mean that there is none
+    numbers = frame.select(pl.col(pl.String).cast(pl.Float64, strict=False))
+    sound = numbers.select((pl.all().abs() <= _LARGEST).all(ignore_nulls=False).fill_null(False))
+    return numbers.select(name for name in numbers.columns if sound[name][0])
 
 
 def _cleaned(dtype: pl.DataType, name: str, missing_values: Sequence[str]) -> pl.Expr:

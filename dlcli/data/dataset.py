@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from dlcli.config import LoadedConfig
 from dlcli.config.data import DataConfig, Task
@@ -55,10 +56,14 @@ def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Da
         for key in ("path", "validation_path", "test_path")
         if (name := getattr(config, key)) is not None
     }
-    tables = {
-        key: clean(read_table(file, separator=config.separator), config.missing_values)
-        for key, file in files.items()
-    }
+    tables: dict[str, Table] = {}
+    as_text = {config.target, *config.kinds, *filter(None, [config.split.column])}
+    for key, file in files.items():
+        table = read_table(file, separator=config.separator)
+        tables[key] = clean(table, config.missing_values, as_text=as_text)
+        # What the first file doesn't take for numbers must be the same labels in the others.
+        schema = tables[key].frame.schema
+        as_text |= {name for name, dtype in schema.items() if dtype == pl.String}
     problems = list(_name_problems(loaded, tables["path"]))
     if problems:
         sound = _without_unknown(config, tables["path"].frame.columns)

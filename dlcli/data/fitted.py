@@ -37,7 +37,8 @@ class FittedData(Section):
 
         Raises DataError for a column that is not there or a cell that is not of its kind.
         """
-        rows = clean(rows, self.missing_values)
+        other = [column.name for column in self.columns if column.kind != "numeric"]
+        rows = clean(rows, self.missing_values, as_text=[*other, self.target.name])
         dense: list[np.ndarray] = []
         codes: list[np.ndarray] = []
         oddities = []
@@ -46,7 +47,12 @@ class FittedData(Section):
             (codes if _is_embedded(column) else dense).append(block)
             if odd is not None:
                 oddities.append(odd)
-        features = _to_float32(np.hstack(dense + codes))
+        blocks = dense + codes
+        ends = np.cumsum([block.shape[1] for block in blocks])
+        features = np.empty((len(rows), ends[-1]), np.float32)
+        with np.errstate(over="ignore"):  # infinite where float32 has no room
+            for block, end in zip(blocks, ends, strict=True):
+                features[:, end - block.shape[1] : end] = block
         endless = np.flatnonzero(~np.isfinite(features).all(axis=1))
         if len(endless):
             raise DataError(

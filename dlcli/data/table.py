@@ -33,11 +33,14 @@ class Table:
 
     def column(self, name: str) -> pl.Series:
         """Return a column; DataError where the table has none of that name."""
-        if name not in self.frame.columns:
+        try:
+            return self.frame.get_column(name)
+        except pl.exceptions.ColumnNotFoundError:
             known = ", ".join(self.frame.columns[:20])
             hint = suggest(name, self.frame.columns)
-            raise DataError(f"{self.source}: no column '{name}'{hint}; its columns: {known}")
-        return self.frame[name]
+            raise DataError(
+                f"{self.source}: no column '{name}'{hint}; its columns: {known}"
+            ) from None
 
     def take(self, rows: np.ndarray) -> "Table":
         """Return some of the rows, in the order asked for."""

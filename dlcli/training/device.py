@@ -53,7 +53,7 @@ def choose_placement(device: str, precision: Precision) -> Placement:
         # Otherwise PyTorch takes tf32 for convolutions, and not for other products.
         products = "tf32" if precision == "tf32" else "ieee"
         torch.backends.cuda.matmul.fp32_precision = products
-        torch.backends.cudnn.conv.fp32_precision = products
+        torch.backends.cudnn.conv.fp32_precision = products  # type: ignore[attr-defined]
         reason = f"{reason}: {torch.cuda.get_device_name(int(index or 0))}"
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     # auto is fp32: networks for tables are too small for less to be faster.

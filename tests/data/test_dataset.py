@@ -8,7 +8,7 @@ import pytest
 from dlcli.config import LoadedConfig, load_config
 from dlcli.data.dataset import load_dataset
 from dlcli.errors import ConfigError, DataError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Command, WriteConfig
 
 Load = Callable[..., LoadedConfig]
 WriteTable = Callable[..., Path]
@@ -220,3 +220,33 @@ def test_every_file_has_the_checksum_that_its_readme_states() -> None:
     assert len(files) == 7
     for file in files:
         assert hashlib.sha256(file.read_bytes()).hexdigest() in readme
+
+
+def test_a_label_that_looks_like_a_number_is_the_same_label_in_another_file(
+    load: Load, table: WriteTable
+) -> None:
+    # Each value of `size` is a label, as one of them is no number; below they all look like some.
+    train = table("size,y", *["1.50,0", "2.0,1", "XL,1"] * 5)
+    table("size,y", "1.50,0", "2.0,1", name="watch.csv")
+    dataset = load_dataset(load(train, "y", data={"validation_path": "watch.csv"}))
+    assert [report.kind for report in dataset.columns] == ["categorical"]
+    assert dataset.parts["validation"].features.tolist() == [[1, 0, 0], [0, 1, 0]]
+
+
+def test_a_number_can_stand_for_a_missing_value(load: Load, table: WriteTable) -> None:
+    path = table("x,y", *["1,0", "-999,1", "3,1", "2,0"] * 5)
+    dataset = load_dataset(load(path, "y", data={"missing_values": ["-999"]}))
+    assert [report.num_missing for report in dataset.columns] == [5]
+    assert dataset.parts["train"].features.shape == (20, 2)  # with an indicator
+
+
+def test_a_large_file_is_refused_as_a_small_one_is(
+    dlcli: Command, write_config: WriteConfig
+) -> None:
+    rows = [f"{row % 7}.0000000000000000,{row % 2}" for row in range(250_000)]
+    rows[200_000] = "?,1"
+    path = Path("large.csv")
+    path.write_text("\n".join(["x,y", *rows]) + "\n", encoding="utf-8")
+    outcome = dlcli("train", write_config(path.absolute(), "y", data={"kinds": {"x": "numeric"}}))
+    assert outcome.code == 3
+    assert "large.csv, line 200002: column 'x' holds '?' where a number is wanted" in outcome.err
