@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import predicting
+from benchmarks import crowded, engines, predicting
 from benchmarks.workloads import WORKLOADS, Workload, write_workload
 
 ROOT = Path(__file__).parent.parent
@@ -197,7 +197,10 @@ def main() -> None:
                 arguments.rounds,
             )
         pairs = predicting.measure(Path(folder), arguments.rounds)
+        sections = [*engines.lines(Path(folder)), "", *crowded.lines(Path(folder))]
     lines, are_met = page(results, pairs, arguments.rounds, arguments.peers)
+    at = lines.index("## Where")
+    lines[at:at] = [*sections, ""]
     print("\n".join(lines))
     if arguments.write:
         PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")

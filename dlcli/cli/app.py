@@ -16,6 +16,7 @@ from dlcli.cli.predict import predict_command
 from dlcli.cli.schema import schema_command
 from dlcli.cli.train import train_command
 from dlcli.cli.validate import validate_command
+from dlcli.cli.warm_up import shorten_spinning
 from dlcli.errors import DlcliError, StorageError
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ def run(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a screen that lacks a character is no failure
+    shorten_spinning()
     try:
         app(args=arguments)
     except SystemExit as end:  # typer's own way out, usage errors and Ctrl-C included

@@ -1,6 +1,7 @@
-"""Importing torch while something else is waited for."""
+"""What is done before torch is imported, and importing it while something else is waited for."""
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,16 @@ from pathlib import Path
 from threading import Thread
 
 _LARGE_BYTES = 5_000_000  # of a file that takes long enough to read
+
+
+def shorten_spinning() -> None:
+    """Let threads that wait for each other go to sleep soon, unless the user has said how long.
+
+    GNU's OpenMP reads it when torch is loaded. By itself it has them spin for a millisecond or so:
+    beside another busy program that makes a step of two threads last a hundred times as long.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 @contextmanager

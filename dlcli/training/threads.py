@@ -11,7 +11,7 @@ from dlcli.model.plan import Plan
 MOST = torch.get_num_threads()  # a core each, or what the environment says (OMP_NUM_THREADS)
 # Multiplications of a batch's forward pass that are worth a thread: less of them, and the threads
 # wait for each other longer than they work.
-_WORTH_A_THREAD = 2_000_000
+_WORTH_A_THREAD = 10_000_000
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What starts, starts light."""
 
+import os
 import subprocess
 import sys
 
@@ -33,6 +34,23 @@ def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str]) -> 
         [sys.executable, "-c", code, *arguments], capture_output=True, check=False
     )
     assert result.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_waiting_threads_rest_unless_told_otherwise(given: dict[str, str], spins: str) -> None:
+    code = (
+        "import os; from dlcli.cli.app import run; run(['--version']); "
+        "print(os.environ.get('GOMP_SPINCOUNT'))"
+    )
+    known = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    plain = {key: value for key, value in os.environ.items() if key not in known}
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=plain | given
+    ).stdout
+    assert out.split()[-1] == spins
 
 
 def test_training_imports_nothing_heavy_but_torch() -> None:

@@ -56,7 +56,11 @@ def stop_runs(num_signals: int, folder: Path) -> tuple[Counter[str], list[str]]:
         can_go_on = code and run.exists() and not _is_complete(run)
         if kind != "two SIGINTs" and can_go_on and _GO_ON not in text:
             wrong.append(f"{number}: {kind}: it doesn't say how to go on: {text[-500:]}")
-        forked.start([*command, str(run)], screen).wait()
+        if code := forked.start([*command, str(run)], screen).wait():
+            wrong.append(
+                f"{number}: {kind}: resumed, exit code {code}: {screen.read_text('utf-8')}"
+            )
+            continue
         wrong += [f"{number}: {kind}: {what}" for what in differences(straight, run)]
     return counts, wrong
 

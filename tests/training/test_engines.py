@@ -179,7 +179,7 @@ def test_a_recording_too_large_for_its_worth_is_not_made() -> None:
 @pytest.mark.parametrize(
     ("batch_size", "chosen"),
     [
-        (100, Threads(1, "a batch of 520,000 multiplications has no work for more")),
+        (1000, Threads(1, "a batch of 5,200,000 multiplications has no work for more")),
         ("full", Threads(MOST, "all that there are")),
     ],
 )
