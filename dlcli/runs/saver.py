@@ -63,8 +63,8 @@ class Saver:
             self._best_epoch = best.epoch
 
     def close(self) -> None:
-        """Begin nothing more; who doesn't `wait` leaves what is under way to itself."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Begin nothing more, and wait for what is under way: what comes then may look at it."""
+        self._thread.shutdown(cancel_futures=True)
 
     def _write(self, last: Checkpoint, best: Checkpoint | None) -> float:
         """Write, last first, as it has all that best has; return the seconds since the capture."""

@@ -5,15 +5,20 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from dlcli.config import load_config
 from dlcli.runs.lock import held
+from dlcli.runs.preparation import prepare
 from dlcli.runs.run_folder import RunFolder
-from dlcli.training.checkpoint import load_checkpoint
+from dlcli.runs.train import train as events_of
+from dlcli.training.checkpoint import load_checkpoint, save_checkpoint
+from dlcli.training.loop import Progress
 from tests.conftest import ROOT, Command
 from tests.reliability.comparing import differences
 from tests.reliability.configs import write_config
@@ -50,6 +55,28 @@ class TestGoingOn:
         out = train(dlcli, "r", "--resume", "--set", "training.epochs=5")
         assert "resumed in epoch 3" in out
         assert "changed: training.epochs: 2 then, 5 now" in out
+        assert differences(Path("straight"), Path("r")) == []
+
+    def test_a_run_that_is_ended_at_once_in_its_first_save_keeps_it(
+        self, dlcli: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write()
+        train(dlcli, "straight")
+
+        def save_slowly(path: Path, *arguments: Any, **named: Any) -> None:
+            time.sleep(0.3)  # as a slow disk does
+            save_checkpoint(path, *arguments, **named)
+
+        with monkeypatch.context() as disk:
+            disk.setattr("dlcli.runs.saver.save_checkpoint", save_slowly)
+            prepared = prepare(load_config(Path("c.yaml"), EVERY_STEP[1:]))
+            events = events_of(prepared, run_dir=Path("r"))
+            assert isinstance(events, Generator)
+            next(event for event in events if isinstance(event, Progress))
+            with pytest.raises(KeyboardInterrupt):
+                events.throw(KeyboardInterrupt())  # as a second SIGINT does
+        assert Path("r/last.safetensors").exists()
+        train(dlcli, "r", "--resume")
         assert differences(Path("straight"), Path("r")) == []
 
     def test_a_stopped_run_with_more_patience_is_what_it_would_have_been(
