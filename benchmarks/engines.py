@@ -17,7 +17,7 @@ from dlcli.config import load_config
 from dlcli.model.modules import Dropout
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.train import build_trainer
-from dlcli.training.batches import Batch, to_rows
+from dlcli.training.batches import to_rows
 from dlcli.training.device import choose_placement
 from dlcli.training.threads import choose_threads
 
@@ -47,8 +47,8 @@ def prepared_step(prepared: Prepared, engine: str) -> Callable[[], object]:
         stepper.network = nn.Identity()
         stepper.objective = torch.compile(loss, dynamic=False)  # type: ignore[assignment,arg-type]
     rows = to_rows(prepared.dataset.parts["train"], placement.device)
-    batch = Batch(rows, torch.arange(config.rows_a_batch(len(rows))))
-    return lambda: stepper.take_step((batch,))
+    size = config.rows_a_batch(len(rows))
+    return lambda: stepper.take_step((rows.head(size),))
 
 
 def with_torchs_dropout(network: nn.Module) -> nn.Module:

@@ -1,18 +1,21 @@
 """Training as it goes: a live line on a terminal, one plain line an epoch elsewhere."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from dlcli.data.stream import Reading
     from dlcli.training import loop
 
+Result = TypeVar("Result")
 _PACE_SECONDS = 0.1  # between two movements of the bar
 
 
@@ -104,6 +107,28 @@ def open_progress(
             rows_per_epoch=rows_per_epoch,
             first_epoch=first_epoch,
         )
+
+
+def follow_reading(
+    console: Console, reading: "Generator[Reading, None, Result]", *, lasting: bool = True
+) -> "Result":
+    """Show how far files are read, a line that moves and then one that stays; return the end."""
+    shown = 0.0
+    with ExitStack() as stack:
+        status = None
+        while True:
+            try:
+                now = next(reading)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            text = f"read {now.file} for {now.purpose}: {now.num_rows:,} rows"
+            if now.is_over and lasting:
+                console.print(f"{text} in {now.seconds:.1f} s", markup=False, soft_wrap=True)
+            elif console.is_terminal and time.perf_counter() - shown >= _PACE_SECONDS:
+                shown = time.perf_counter()
+                status = status or stack.enter_context(console.status(""))
+                status.update(escape(text))
 
 
 def describe(result: "loop.EpochResult") -> str:

@@ -66,7 +66,7 @@ def show_start(console: Console, started: "Started") -> None:
     prepared, placement = started.prepared, started.placement
     engine, threads = started.engine, started.threads
     dataset = prepared.dataset
-    rows = ", ".join(f"{len(part):,} {name}" for name, part in dataset.parts.items())
+    rows = ", ".join(f"{count:,} {name}" for name, count in dataset.num_rows.items())
     data = prepared.config.data
     console.print(f"[bold]data[/] {escape(data.path)}: {rows} rows; target {escape(data.target)}")
     _show_columns(console, prepared)
@@ -114,7 +114,7 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
     from dlcli.model.costs import activation_bytes, multiply_adds, training_bytes
 
     plan, settings = prepared.plan, prepared.config.training
-    num_rows = len(prepared.dataset.parts["train"])
+    num_rows = prepared.dataset.num_rows["train"]
     batch_size = num_rows if settings.batch_size == "full" else min(settings.batch_size, num_rows)
     table = Table("layer", "output shape")
     for title in ("parameters", "multiply-adds a row", f"memory of {batch_size:,} rows"):

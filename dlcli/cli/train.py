@@ -13,11 +13,12 @@ from dlcli.cli.output import emit
 from dlcli.cli.warm_up import torch_imported_meanwhile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from rich.console import Console
 
-    from dlcli.runs.train import Event, Finished, Started
+    from dlcli.data.stream import Reading
+    from dlcli.runs.train import Event, Finished, Started, Stopped
 
 _SIGNAL_EXITS = {"sigint": 130, "sigterm": 143}
 _MOST_CONFUSED = 12  # classes of a matrix that fits on a screen
@@ -51,11 +52,14 @@ def train_command(
     ] = None,
 ) -> None:
     """Train a network and judge it on rows that it has not seen."""
+    from dlcli.cli.progress import follow_reading
     from dlcli.cli.screen import open_console
     from dlcli.config import open_config
     from dlcli.errors import ConfigError
     from dlcli.runs.assertions import check_assertion, parse_assertion, refuse_unknown_figure
-    from dlcli.runs.preparation import prepare
+    from dlcli.runs.preparation import preparing
+    from dlcli.runs.run_folder import as_begun
+    from dlcli.runs.smoke import SMOKE_BLOCKS
 
     if resume and (run_dir is None or smoke):
         raise ConfigError(
@@ -63,14 +67,17 @@ def train_command(
             + ("--smoke leaves none" if smoke else "name it: --run-dir runs/NAME/001")
         )
     assertions = [parse_assertion(text) for text in asserted or []]
+    console = open_console(to_stderr=as_json, may_vanish=True)
     loaded = open_config(config, overrides)
+    if resume and run_dir is not None:
+        loaded = as_begun(loaded, run_dir)
+    most_blocks = SMOKE_BLOCKS if smoke else None
     with torch_imported_meanwhile(loaded.folder / loaded.config.data.path):
-        prepared = prepare(loaded)
+        prepared = follow_reading(console, preparing(loaded, most_blocks=most_blocks))
     for assertion in assertions:
         refuse_unknown_figure(assertion, prepared)
     from dlcli.runs.train import train  # here, as it imports torch: a bad config is told at once
 
-    console = open_console(to_stderr=as_json, may_vanish=True)
     events = train(prepared, run_dir=run_dir, smoke=smoke, resume=resume)
     finished = _follow(console, events, smoke=smoke)
     summary = finished.summary
@@ -84,20 +91,22 @@ def train_command(
 
 
 def _follow(console: "Console", events: "Iterator[Event]", *, smoke: bool) -> "Finished":
-    from dlcli.cli.progress import open_progress
+    from dlcli.cli.progress import follow_reading, open_progress
     from dlcli.cli.screen import show_resumed, show_start
-    from dlcli.runs.train import Finished, Started
+    from dlcli.runs.train import Finished, Stopped
     from dlcli.training.loop import EpochResult, Progress
 
-    started = next(events)
-    assert isinstance(started, Started)
+    started = follow_reading(console, _until_started(events))
+    if isinstance(started, Stopped):
+        console.print(f"stopped by {started.signal.upper()} before training began")
+        raise typer.Exit(_SIGNAL_EXITS[started.signal])
     show_start(console, started)
     if started.resumed is not None:
         show_resumed(console, started.resumed)
     with open_progress(
         console,
         num_epochs=started.prepared.config.training.epochs,
-        rows_per_epoch=len(started.prepared.dataset.parts["train"]),
+        rows_per_epoch=started.prepared.dataset.num_rows["train"],
         first_epoch=started.resumed.epoch if started.resumed else 1,
     ) as display:
         for event in events:
@@ -108,10 +117,26 @@ def _follow(console: "Console", events: "Iterator[Event]", *, smoke: bool) -> "F
                     display.show_epoch(event)
                 case Finished():
                     finished = event
-                case Started():
+                case _:
                     raise AssertionError("a run starts once")
     _show_end(console, started, finished, smoke=smoke)
     return finished
+
+
+def _until_started(
+    events: "Iterator[Event]",
+) -> "Generator[Reading, None, Started | Stopped]":
+    """Yield what is read before training begins, or doesn't; return which."""
+    from dlcli.data.stream import Reading
+    from dlcli.runs.train import Started, Stopped
+
+    for event in events:
+        if isinstance(event, Reading):
+            yield event
+        else:
+            assert isinstance(event, Started | Stopped)
+            return event
+    raise AssertionError("a run starts")
 
 
 def _show_end(console: "Console", started: "Started", finished: "Finished", *, smoke: bool) -> None:

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = False) -> None:
     """Find every problem of a config at once, with the data that it names; nothing is trained."""
+    from dlcli.cli.progress import follow_reading
+    from dlcli.cli.screen import open_console
     from dlcli.config import open_config
-    from dlcli.runs.preparation import prepare
+    from dlcli.runs.preparation import preparing
 
     try:
-        prepared = prepare(open_config(config, overrides))
+        console = open_console(to_stderr=True, may_vanish=True)
+        reading = preparing(open_config(config, overrides))
+        prepared = follow_reading(console, reading, lasting=False)
     except (ConfigError, DataError) as error:
         if as_json:
             emit(json.dumps({"valid": False, "problems": _as_data(error)}))

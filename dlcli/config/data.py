@@ -80,6 +80,12 @@ class DataConfig(Section):
     drop_missing_target: bool = Field(
         False, description="leave out rows without a target, instead of refusing them"
     )
+    streaming: Literal["auto"] | bool = Field(
+        "auto",
+        description="whether rows stay on disk and are read anew in each epoch, in memory that "
+        "does not grow with the file; auto: when their table would fill more than a quarter of the "
+        "memory that is free",
+    )
     shape: Shape | None = Field(
         None,
         description="the numeric features, in column order, as one array: [channels, length] or "

@@ -26,7 +26,7 @@ _MOMENT_FORMATS = (
 )
 
 
-_LARGEST = float(np.finfo(np.float32).max)
+LARGEST = float(np.finfo(np.float32).max)
 _INTEGER = r"^-?(0|[1-9][0-9]*)(\.0+)?$"
 
 
@@ -100,9 +100,13 @@ def parse_moments(cells: pl.Series) -> pl.Series:
         zoned = cells.dt.convert_time_zone("UTC") if cells.dtype.time_zone else cells
         return zoned.dt.replace_time_zone(None).cast(pl.Datetime("us"))
     found = _no_values(cells, pl.Datetime("us"))
-    if cells.dtype != pl.String or not cells.str.contains(_DATE_FIRST).any():
+    if cells.dtype != pl.String:
         return found
-    text = cells
+    # Cell by cell: whether one is a date must not depend on those that are read with it.
+    is_dated = cells.str.contains(_DATE_FIRST).fill_null(value=False)
+    if not is_dated.any():
+        return found
+    text = cells.set(~is_dated, None)
     for layout in _MOMENT_FORMATS:
         if text.null_count() == len(text):
             break
@@ -112,6 +116,11 @@ def parse_moments(cells: pl.Series) -> pl.Series:
         found = found.zip_with(found.is_not_null(), moments)
         text = text.set(moments.is_not_null(), None)
     return found
+
+
+def to_seconds(moments: pl.Series) -> np.ndarray:
+    """Return seconds since 1970 UTC, float64 [rows], NaN where null."""
+    return (moments.dt.epoch("us").cast(pl.Float64) / 1e6).to_numpy()
 
 
 def to_labels(cells: pl.Series) -> pl.Series:
@@ -141,14 +150,36 @@ def refuse_unparsed(
     """Raise DataError where a cell holds something that could not be parsed."""
     if parsed.null_count() > cells.null_count():
         bad = (cells.is_not_null() & parsed.is_null()).arg_true()
-        more = f", and {len(bad) - 1} more such rows" if len(bad) > 1 else ""
-        repair = "the text in data.missing_values" if cells.dtype == pl.String else ""
-        other = "another data.task" if is_target else f"data.kinds: {{{cells.name}: categorical}}"
-        repair += f" or {other}" if repair else other
-        raise DataError(
-            f"{table.place(bad[0])}: column '{cells.name}' holds {cells[bad[0]]!r} where {wanted} "
-            f"is wanted{more}; mend the file, or train with {repair}"
+        raise unparsed(
+            cells.name,
+            cells[bad[0]],
+            table.place(bad[0]),
+            wanted,
+            count=len(bad),
+            is_target=is_target,
         )
+
+
+def unparsed(
+    name: str, cell: object, place: str, wanted: str, *, count: int, is_target: bool = False
+) -> DataError:
+    """Return the error for `count` cells of a column that are not what is wanted, and the first."""
+    more = f", and {count - 1} more such rows" if count > 1 else ""
+    repair = "the text in data.missing_values" if isinstance(cell, str) else ""
+    other = "another data.task" if is_target else f"data.kinds: {{{name}: categorical}}"
+    repair += f" or {other}" if repair else other
+    return DataError(
+        f"{place}: column '{name}' holds {cell!r} where {wanted} is wanted{more}; mend the file, "
+        f"or train with {repair}"
+    )
+
+
+def endless(name: str, cell: object, place: str) -> DataError:
+    """Return the error for a number of a column that float32 has no room for."""
+    return DataError(
+        f"{place}: column '{name}' holds {cell}, more than float32 has room for; mend it, or take "
+        "the row out"
+    )
 
 
 def numbers_in(
@@ -162,13 +193,10 @@ def numbers_in(
     numbers = parse_numbers(cells)
     refuse_unparsed(table, cells, numbers, "a number", is_target=is_target)
     values = numbers.to_numpy()
-    endless = np.flatnonzero(np.abs(values) > _LARGEST)
-    if len(endless):
-        first = int(endless[0])
-        raise DataError(
-            f"{table.place(first)}: column '{name}' holds {cells[first]}, more than float32 has "
-            "room for; mend it, or take the row out"
-        )
+    beyond = np.flatnonzero(np.abs(values) > LARGEST)
+    if len(beyond):
+        first = int(beyond[0])
+        raise endless(name, cells[first], table.place(first))
     return values
 
 
@@ -177,7 +205,7 @@ def _all_numbers(frame: pl.DataFrame, missing_values: Sequence[str]) -> pl.DataF
     if parse_numbers(pl.Series(missing_values, dtype=pl.String)).count():
         return pl.DataFrame()  # a number may mean that there is none
     numbers = frame.select(pl.col(pl.String).cast(pl.Float64, strict=False))
-    sound = numbers.select((pl.all().abs() <= _LARGEST).all(ignore_nulls=False).fill_null(False))
+    sound = numbers.select((pl.all().abs() <= LARGEST).all(ignore_nulls=False).fill_null(False))
     return numbers.select(name for name in numbers.columns if sound[name][0])
 
 
@@ -194,4 +222,4 @@ def _cleaned(dtype: pl.DataType, name: str, missing_values: Sequence[str]) -> pl
 
 
 def _no_values(cells: pl.Series, dtype: pl.DataType) -> pl.Series:
-    return pl.Series(cells.name, [None] * len(cells), dtype=dtype)
+    return pl.Series(cells.name, [], dtype=dtype).clear(len(cells))

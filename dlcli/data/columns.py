@@ -14,17 +14,26 @@ from pydantic import Field
 from dlcli.config.data import ColumnKind, DataConfig, Scale
 from dlcli.config.section import Section, Size
 from dlcli.data.cells import (
+    endless,
     numbers_in,
     parse_booleans,
     parse_moments,
     read_cells,
     refuse_unparsed,
     to_labels,
+    to_seconds,
+    unparsed,
 )
+from dlcli.data.facts import CYCLE_SECONDS, ColumnFacts, Cycle, Seen, look
+from dlcli.data.labels import MOST_LABELS
+from dlcli.data.spread import Spread
 from dlcli.data.table import Table
+from dlcli.errors import DataError
 
-Cycle = Literal["year", "week", "day"]
-_CYCLE_SECONDS: dict[Cycle, float] = {"year": 365.2425 * 86400, "week": 7 * 86400, "day": 86400}
+_A_TRUTH = "true or false"
+_A_MOMENT = "a date such as 2024-01-31 or 2024-01-31T12:00:00"
+_FILLED = "missing, none in training, filled with the training median"
+_UNSEEN = "values that training never saw"
 
 Strings = Annotated[tuple[str, ...], Field(strict=False)]
 
@@ -102,37 +111,49 @@ FittedColumn = Annotated[
 
 def fit_column(name: str, kind: ColumnKind, rows: Table, config: DataConfig) -> FittedColumn:
     """Fit a column's encoding to the training rows; DataError where a cell is not of the kind."""
+    return fit_to_facts(look(rows, name, config.missing_values, kind=kind), kind, config)
+
+
+def fit_to_facts(facts: ColumnFacts, kind: ColumnKind, config: DataConfig) -> FittedColumn:
+    """Fit to what the training rows have shown; DataError where a cell is not of the kind."""
+    refuse_other(facts, kind)
+    name, indicator = facts.name, facts.missing.count > 0
     match kind:
         case "numeric":
-            values = numbers_in(rows, name, config.missing_values)
-            center, scale = _center_and_scale(values, config.scale)
+            center, scale = _center_and_scale(facts.spread, config.scale)
             return NumericColumn(
-                name=name, center=center, scale=scale, fill=_median(values), indicator=_gaps(values)
+                name=name,
+                center=center,
+                scale=scale,
+                fill=_median(facts.sample),
+                indicator=indicator,
             )
         case "boolean":
-            values = _booleans(rows, name, config.missing_values)
-            return BooleanColumn(
-                name=name, fill=float(_median(values) >= 0.5), indicator=_gaps(values)
-            )
+            fill = float(0 < facts.num_known <= 2 * facts.num_true)
+            return BooleanColumn(name=name, fill=fill, indicator=indicator)
         case "datetime":
-            values = _seconds(rows, name, config.missing_values)
-            center, scale = _center_and_scale(values, "standard")
+            center, scale = _center_and_scale(facts.spread, "standard")
             return DatetimeColumn(
                 name=name,
                 center=center,
                 scale=scale,
-                fill=_median(values),
-                indicator=_gaps(values),
+                fill=_median(facts.sample),
+                indicator=indicator,
                 cycles=tuple(
                     cycle
-                    for cycle, seconds in _CYCLE_SECONDS.items()
-                    if np.nanstd(values % seconds) > 0 and np.nanstd(values) > seconds / 10
+                    for cycle, spread in facts.cycles.items()
+                    if not spread.is_constant and facts.spread.deviation > CYCLE_SECONDS[cycle] / 10
                 ),
             )
         case "categorical":
-            labels = to_labels(read_cells(rows, name, config.missing_values))
-            categories = tuple(sorted(labels.drop_nulls().unique()))
-            has_missing = labels.null_count() > 0
+            assert facts.labels is not None, "they are gathered for such a column"
+            if facts.labels.are_too_many:
+                raise DataError(
+                    f"{facts.source}: column '{name}' has more than {MOST_LABELS:,} different "
+                    "values, too many to tell apart: leave it out of data.features"
+                )
+            categories = tuple(sorted(to_labels(facts.labels.cells).unique()))
+            has_missing = facts.missing.count > 0
             one_hot = len(categories) + has_missing <= config.one_hot_max
             return CategoricalColumn(
                 name=name,
@@ -142,6 +163,42 @@ def fit_column(name: str, kind: ColumnKind, rows: Table, config: DataConfig) -> 
                 if one_hot
                 else config.embedding_dim or _embedding_dim(len(categories)),
             )
+
+
+def refuse_other(facts: ColumnFacts, kind: ColumnKind, *, is_target: bool = False) -> None:
+    """Raise DataError where a cell is not of a kind, or has no room in float32."""
+    match kind:
+        case "numeric":
+            wanted, other = "a number", facts.other_than("numbers")
+        case "boolean":
+            wanted, other = _A_TRUTH, facts.other_than("booleans")
+        case "datetime":
+            wanted, other = _A_MOMENT, facts.other_than("moments")
+        case "categorical":
+            return
+    if other.count:
+        place, name = facts.place(other), facts.name
+        raise unparsed(name, other.cell, place, wanted, count=other.count, is_target=is_target)
+    if kind == "numeric" and facts.endless.count:
+        raise endless(facts.name, facts.endless.cell, facts.place(facts.endless))
+
+
+def find_oddity(column: FittedColumn, facts: ColumnFacts) -> Oddity | None:
+    """Return what `encode_column` would find odd about the rows that the facts are of."""
+    if not isinstance(column, CategoricalColumn):
+        if column.indicator or not facts.missing.count:
+            return None
+        return Oddity(column.name, _FILLED, facts.missing.count, facts.place(facts.missing))
+    assert facts.labels is not None, "they are gathered for such a column"
+    odd = Seen() if column.has_missing else facts.missing
+    if not facts.labels.are_too_many:
+        known = set(column.categories)
+        for cell, count, number in zip(
+            to_labels(facts.labels.cells), facts.labels.counts, facts.labels.numbers, strict=True
+        ):
+            if cell not in known:
+                odd += Seen(int(count), int(number), cell)
+    return Oddity(column.name, _UNSEEN, odd.count, facts.place(odd)) if odd.count else None
 
 
 def encode_column(
@@ -163,7 +220,7 @@ def encode_column(
             seconds = _seconds(rows, column.name, missing_values)
             block, odd = _fill_and_scale(column, rows, seconds, column.center, column.scale)
             filled = np.where(np.isnan(seconds), column.fill, seconds)
-            angles = [2 * np.pi * filled / _CYCLE_SECONDS[cycle] for cycle in column.cycles]
+            angles = [2 * np.pi * filled / CYCLE_SECONDS[cycle] for cycle in column.cycles]
             waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
             return np.column_stack([block, *waves]), odd
         case CategoricalColumn():
@@ -176,27 +233,26 @@ def encode_column(
 def _booleans(rows: Table, name: str, missing_values: tuple[str, ...]) -> np.ndarray:
     cells = read_cells(rows, name, missing_values)
     values = parse_booleans(cells)
-    refuse_unparsed(rows, cells, values, "true or false")
+    refuse_unparsed(rows, cells, values, _A_TRUTH)
     return values.cast(pl.Float64).to_numpy()
 
 
 def _seconds(rows: Table, name: str, missing_values: tuple[str, ...]) -> np.ndarray:
     cells = read_cells(rows, name, missing_values)
     moments = parse_moments(cells)
-    refuse_unparsed(rows, cells, moments, "a date such as 2024-01-31 or 2024-01-31T12:00:00")
-    return (moments.dt.epoch("us").cast(pl.Float64) / 1e6).to_numpy()
+    refuse_unparsed(rows, cells, moments, _A_MOMENT)
+    return to_seconds(moments)
 
 
-def _center_and_scale(values: np.ndarray, how: Scale) -> tuple[float, float]:
+def _center_and_scale(spread: Spread, how: Scale) -> tuple[float, float]:
     """Return what to subtract and to divide by; a constant column is divided by 1."""
-    known = values[~np.isnan(values)]
-    if not len(known) or how == "none":
+    if not spread.count or how == "none":
         return 0.0, 1.0
     if how == "minmax":
-        return float(known.min()), float(np.ptp(known)) or 1.0
-    if known.min() == known.max():  # the mean of equal numbers can differ from them by rounding
-        return float(known[0]), 1.0
-    return float(known.mean()), float(known.std())
+        return spread.least, spread.greatest - spread.least or 1.0
+    if spread.is_constant:  # the mean of equal numbers can differ from them by rounding
+        return spread.least, 1.0
+    return spread.mean, spread.deviation
 
 
 def _median(values: np.ndarray) -> float:
@@ -205,10 +261,6 @@ def _median(values: np.ndarray) -> float:
         return 0.0
     middle = [(len(known) - 1) // 2, len(known) // 2]
     return float(np.partition(known, middle)[middle].mean())  # np.median would import numpy.ma
-
-
-def _gaps(values: np.ndarray) -> bool:
-    return bool(np.isnan(values).any())
 
 
 def _embedding_dim(num_categories: int) -> int:
@@ -227,8 +279,7 @@ def _fill_and_scale(
     scaled = (np.where(gaps, column.fill, values) - center) / scale
     if column.indicator:
         return np.column_stack([scaled, gaps]), None
-    what = "missing, none in training, filled with the training median"
-    return scaled[:, None], _oddity(column.name, what, np.flatnonzero(gaps), rows)
+    return scaled[:, None], _oddity(column.name, _FILLED, np.flatnonzero(gaps), rows)
 
 
 def _codes(
@@ -239,8 +290,7 @@ def _codes(
     missing = column.num_codes - 1 if column.has_missing else 0
     found = labels.replace_strict(known, default=0, return_dtype=pl.Int64)
     codes = found.set(labels.is_null(), missing).to_numpy()
-    what = "values that training never saw"
-    return codes, _oddity(column.name, what, np.flatnonzero(codes == 0), rows)
+    return codes, _oddity(column.name, _UNSEEN, np.flatnonzero(codes == 0), rows)
 
 
 def _oddity(name: str, what: str, odd: np.ndarray, rows: Table) -> Oddity | None:

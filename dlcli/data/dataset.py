@@ -1,6 +1,6 @@
 """A config's `data` → training, validation and test rows, encoded by what training rows show."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +13,15 @@ from dlcli.data.cells import clean, read_cells
 from dlcli.data.columns import Oddity
 from dlcli.data.fitted import FittedData
 from dlcli.data.fitting import ColumnReport, fit_data
+from dlcli.data.names import name_problems, without_unknown
 from dlcli.data.reading import checksum, read_table
+from dlcli.data.room import outgrows_memory
 from dlcli.data.splits import Split, split_by_column, split_by_shares
+from dlcli.data.stream import Reading, Stream, drain
+from dlcli.data.streaming import fit_stream, refuse_empty
 from dlcli.data.table import Table
 from dlcli.data.target import class_labels, infer_task, present, refuse_missing, refuse_mixed
-from dlcli.errors import ConfigError, DataError, Problem, suggest
+from dlcli.errors import ConfigError, DataError, Problem
 
 
 @dataclass(frozen=True)
@@ -38,24 +42,76 @@ class Dataset:
     fitted: FittedData
     task: Task
     parts: Mapping[str, Part]  # by name, "train" first; one without rows is left out
+    num_rows: Mapping[str, int]  # of each part
     columns: tuple[ColumnReport, ...]
     notes: tuple[str, ...]
     checksums: dict[str, str]  # SHA-256 of each file, by the config key that names it
+    stream: Stream | None = None  # where the rows are read from instead, if there are no parts
 
 
 def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Dataset:
-    """Read, split, fit and encode.
+    """Read, split, fit and encode; what `read_dataset` does, without a word on the way."""
+    return drain(read_dataset(loaded, found))
+
+
+def read_dataset(
+    loaded: LoadedConfig, found: list[Problem] | None = None, *, most_blocks: int | None = None
+) -> Generator[Reading, None, Dataset]:
+    """Read, split, fit and encode, or leave the rows to be streamed.
 
     Raises ConfigError where the config and the data don't fit, DataError where the data can't be
     used, StorageError where it can't be read. With `found`, names of columns that aren't there are
-    added to it and left out, so that the rest can be checked.
+    added to it and left out, so that the rest can be checked. With `most_blocks`, of a streamed
+    file only so many blocks are read, and nothing is said of the rest.
     """
     config = loaded.config.data
-    files = {
+    files = _files(loaded)
+    reason = None
+    if config.streaming == "auto":
+        reason = outgrows_memory(files.values(), config)
+    if config.streaming is True or reason is not None:
+        stream = replace(open_stream(loaded), most_blocks=most_blocks)
+        return (yield from _streamed(loaded, stream, found, reason))
+    return _held(loaded, files, found)
+
+
+def open_stream(loaded: LoadedConfig) -> Stream:
+    """Return the stream of a config's files."""
+    return Stream(loaded.config.data, _files(loaded), _split_seed(loaded))
+
+
+def _files(loaded: LoadedConfig) -> dict[str, Path]:
+    return {
         key: loaded.folder / name
         for key in ("path", "validation_path", "test_path")
-        if (name := getattr(config, key)) is not None
+        if (name := getattr(loaded.config.data, key)) is not None
     }
+
+
+def _streamed(
+    loaded: LoadedConfig, stream: Stream, found: list[Problem] | None, reason: str | None
+) -> Generator[Reading, None, Dataset]:
+    loaded = _with_known_names(loaded, stream.header("path"), found)
+    stream = replace(stream, config=loaded.config.data)
+    fit = yield from fit_stream(loaded, stream)
+    notes = fit.notes
+    if reason is not None:
+        notes = (f"rows are streamed from disk: {reason} (data.streaming)", *notes)
+    whole = stream.most_blocks is None
+    return Dataset(
+        fitted=fit.fitted,
+        task=fit.task,
+        parts={},
+        num_rows=fit.num_rows,
+        columns=fit.columns,
+        notes=notes,
+        checksums={key: checksum(file) for key, file in stream.files.items() if whole},
+        stream=stream,
+    )
+
+
+def _held(loaded: LoadedConfig, files: dict[str, Path], found: list[Problem] | None) -> Dataset:
+    config = loaded.config.data
     tables: dict[str, Table] = {}
     as_text = {config.target, *config.kinds, *filter(None, [config.split.column])}
     for key, file in files.items():
@@ -64,14 +120,8 @@ def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Da
         # What the first file doesn't take for numbers must be the same labels in the others.
         schema = tables[key].frame.schema
         as_text |= {name for name, dtype in schema.items() if dtype == pl.String}
-    problems = list(_name_problems(loaded, tables["path"]))
-    if problems:
-        sound = _without_unknown(config, tables["path"].frame.columns)
-        if found is None or sound is None:
-            raise ConfigError(*loaded.in_order([*(found or []), *problems]))
-        found += problems
-        config = sound
-        loaded = replace(loaded, config=loaded.config.model_copy(update={"data": config}))
+    loaded = _with_known_names(loaded, tables["path"], found)
+    config = loaded.config.data
     notes: list[str] = []
     tables = {key: _with_target(table, config, notes) for key, table in tables.items()}
     # Once, for the split and the network alike: a run's rows must come out the same again.
@@ -82,7 +132,8 @@ def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Da
         "validation": tables.get("validation_path") or tables["path"].take(split.validation),
         "test": tables.get("test_path") or tables["path"].take(split.test),
     }
-    _refuse_empty(parts, config)
+    num_rows = {name: len(rows) for name, rows in parts.items()}
+    refuse_empty(num_rows, tables["path"].source, config)
     fitted, columns, said = fit_data(loaded, parts["train"], task)
     notes += said
     encoded = {}
@@ -94,10 +145,30 @@ def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Da
         fitted=fitted,
         task=task,
         parts=encoded,
+        num_rows={name: len(part) for name, part in encoded.items()},
         columns=columns,
         notes=tuple(notes),
         checksums={key: checksum(file) for key, file in files.items()},
     )
+
+
+def _with_known_names(
+    loaded: LoadedConfig, table: Table, found: list[Problem] | None
+) -> LoadedConfig:
+    """Return the config with names of columns that are there; ConfigError where others can't go."""
+    problems = list(name_problems(loaded, table))
+    if not problems:
+        return loaded
+    sound = without_unknown(loaded.config.data, table.frame.columns)
+    if found is None or sound is None:
+        raise ConfigError(*loaded.in_order([*(found or []), *problems]))
+    found += problems
+    return replace(loaded, config=loaded.config.model_copy(update={"data": sound}))
+
+
+def _split_seed(loaded: LoadedConfig) -> int:
+    seed = loaded.config.data.split.seed
+    return loaded.config.seed if seed is None else seed
 
 
 def encode_file(fitted: FittedData, path: Path, config: DataConfig) -> tuple[Part, list[str]]:
@@ -114,46 +185,6 @@ def encode_file(fitted: FittedData, path: Path, config: DataConfig) -> tuple[Par
 def _encode(fitted: FittedData, rows: Table) -> tuple[Part, list[Oddity]]:
     features, oddities = fitted.encode_features(rows)
     return Part(features, fitted.encode_target(rows)), oddities
-
-
-def _name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
-    """Yield a problem for every column that the config names and can't have there."""
-    config = loaded.config.data
-    named = [
-        *((("data", "target"), name) for name in [config.target]),
-        *((("data", "features", index), name) for index, name in enumerate(config.features or ())),
-        *((("data", "kinds", name), name) for name in config.kinds),
-        *((("data", "split", "column"), name) for name in [config.split.column] if name),
-    ]
-    known = table.frame.columns
-    for path, name in named:
-        if name not in known:
-            hint = suggest(name, known) or f"; its columns: {', '.join(known[:20])}"
-            yield loaded.problem(path, f"{table.source} has no column '{name}'{hint}")
-    for name in config.kinds:
-        path = ("data", "kinds", name)
-        if name == config.target:
-            yield loaded.problem(path, "the target has no kind; set data.task instead")
-        elif name == config.split.column:
-            yield loaded.problem(path, f"does nothing: '{name}' is the split column")
-        elif name in known and config.features is not None and name not in config.features:
-            yield loaded.problem(path, f"does nothing: '{name}' is not among data.features")
-    if config.features is not None and config.split.column in config.features:
-        yield loaded.problem(("data", "features"), "the split column is no feature")
-
-
-def _without_unknown(config: DataConfig, known: list[str]) -> DataConfig | None:
-    """Return the config without the names that are not known; None where it can't do without."""
-    needed = [config.target, *([config.split.column] if config.split.column else [])]
-    features = config.features
-    if features is not None:
-        features = tuple(name for name in features if name in known and name not in needed)
-    if features == () or not set(needed) <= set(known):
-        return None
-    kinds = {
-        name: kind for name, kind in config.kinds.items() if name in known and name not in needed
-    }
-    return config.model_copy(update={"features": features, "kinds": kinds})
 
 
 def _with_target(table: Table, config: DataConfig, notes: list[str]) -> Table:
@@ -196,21 +227,6 @@ def _split(loaded: LoadedConfig, table: Table, task: Task) -> Split:
         len(table),
         validation=config.split.validation,
         test=config.split.test,
-        seed=loaded.config.seed if config.split.seed is None else config.split.seed,
+        seed=_split_seed(loaded),
         strata=strata,
     )
-
-
-def _refuse_empty(parts: dict[str, Table], config: DataConfig) -> None:
-    wanted = {
-        "train": True,
-        "validation": config.split.validation > 0,
-        "test": config.split.test > 0,
-    }
-    for name, rows in parts.items():
-        if wanted[name] and not len(rows):
-            total = sum(len(part) for part in parts.values())
-            raise DataError(
-                f"{rows.source}: too few rows for the split: {total} in all leave none for {name}; "
-                "change data.split or add rows"
-            )

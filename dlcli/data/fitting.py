@@ -1,19 +1,19 @@
 """Training rows → all that is fitted to them, and what became of each column."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from dlcli.config import LoadedConfig
 from dlcli.config.data import ColumnKind, DataConfig, Task
-from dlcli.data.cells import has_encoding, parse_numbers, read_cells, refuse_unparsed, to_labels
-from dlcli.data.columns import CategoricalColumn, FittedColumn, fit_column
+from dlcli.data.cells import has_encoding, to_labels
+from dlcli.data.columns import CategoricalColumn, FittedColumn, fit_to_facts, refuse_other
+from dlcli.data.facts import ColumnFacts, look
 from dlcli.data.fitted import FittedData
-from dlcli.data.kinds import infer_kind
+from dlcli.data.kinds import infer_from
 from dlcli.data.table import Table
-from dlcli.data.target import ClassTarget, fit_target
+from dlcli.data.target import ClassTarget, fit_target_to_facts
 from dlcli.errors import DataError
 
 
@@ -28,6 +28,9 @@ class ColumnReport:
     encoding: str
 
 
+FactsOf = Callable[[str], ColumnFacts]  # of a column's training rows, by its name
+
+
 def fit_data(
     loaded: LoadedConfig, rows: Table, task: Task
 ) -> tuple[FittedData, tuple[ColumnReport, ...], list[str]]:
@@ -37,10 +40,34 @@ def fit_data(
     learned from them.
     """
     config = loaded.config.data
+
+    def facts_of(name: str) -> ColumnFacts:
+        kind, is_target = config.kinds.get(name), name == config.target
+        return look(rows, name, config.missing_values, kind=kind, is_target=is_target)
+
+    return fit_to_facts_of(loaded, feature_names(config, rows.frame.columns), facts_of, task)
+
+
+def feature_names(config: DataConfig, columns: Sequence[str]) -> list[str]:
+    """Return the columns that may become features."""
+    return [
+        name
+        for name in config.features or columns
+        if name not in (config.target, config.split.column)
+    ]
+
+
+def fit_to_facts_of(
+    loaded: LoadedConfig, names: Sequence[str], facts_of: FactsOf, task: Task
+) -> tuple[FittedData, tuple[ColumnReport, ...], list[str]]:
+    """Fit to the facts of the training rows, asked for one column after the other."""
+    config = loaded.config.data
     notes = []
-    target = fit_target(rows, task, config)
+    about_target = facts_of(config.target)
+    target = fit_target_to_facts(about_target, task, config)
     if isinstance(target, ClassTarget):
-        written = set(to_labels(read_cells(rows, config.target, config.missing_values)))
+        assert about_target.labels is not None, "the target's labels are gathered"
+        written = set(to_labels(about_target.labels.cells))
         if other := sorted(written - set(target.classes)):
             notes.append(
                 f"classes are written {', '.join(target.classes[:5])} in results, where the data "
@@ -48,17 +75,19 @@ def fit_data(
             )
     used: list[FittedColumn] = []
     reports = []
-    for name in config.features or rows.frame.columns:
-        if name in (config.target, config.split.column):
-            continue
-        column, report = _fit_feature(loaded, rows, name)
+    constant = []
+    for name in names:
+        facts = facts_of(name)
+        column, report = _fit_feature(loaded, facts)
         reports.append(report)
         if column is not None:
             used.append(column)
+            if _is_constant(facts, column):
+                constant.append(name)
     if not used:
         reasons = [f"'{report.name}': {report.reason}" for report in reports]
         raise DataError(
-            f"{rows.source}: no column to learn from: "
+            f"{about_target.source}: no column to learn from: "
             + ("; ".join(reasons) or f"there is only the target '{config.target}'")
         )
     _check_shape(loaded, used)
@@ -69,26 +98,29 @@ def fit_data(
         missing_values=config.missing_values,
         separator=config.separator,
     )
-    return fitted, tuple(reports), notes + list(_constant(rows, used, config))
+    if constant:
+        names_of = ", ".join(constant)
+        notes.append(f"the same value in every training row, so of no use: {names_of}")
+    return fitted, tuple(reports), notes
 
 
 def _fit_feature(
-    loaded: LoadedConfig, rows: Table, name: str
+    loaded: LoadedConfig, facts: ColumnFacts
 ) -> tuple[FittedColumn | None, ColumnReport]:
-    config = loaded.config.data
-    if name not in config.kinds and not has_encoding(rows.column(name).dtype):
-        return _left_out(loaded, name, f"its type, {rows.column(name).dtype}, has no encoding", 0)
-    cells = read_cells(rows, name, config.missing_values)
+    config, name = loaded.config.data, facts.name
     kind, reason = config.kinds.get(name), "data.kinds says so"
     if kind is None:
-        inference = infer_kind(cells)
+        if not has_encoding(facts.dtype):
+            return _left_out(loaded, name, f"its type, {facts.dtype}, has no encoding", 0)
+        inference = infer_from(facts)
         kind, reason = inference.kind, inference.reason
         if inference.mixed:
-            refuse_unparsed(rows, cells, parse_numbers(cells), "a number")
+            refuse_other(facts, "numeric")
     if kind is None:
-        return _left_out(loaded, name, reason, cells.null_count())
-    column = fit_column(name, kind, rows, config)
-    return column, ColumnReport(name, kind, reason, cells.null_count(), _encoding(column, config))
+        return _left_out(loaded, name, reason, facts.missing.count)
+    column = fit_to_facts(facts, kind, config)
+    encoding = _encoding(column, config)
+    return column, ColumnReport(name, kind, reason, facts.missing.count, encoding)
 
 
 def _left_out(
@@ -136,18 +168,15 @@ def _check_shape(loaded: LoadedConfig, columns: list[FittedColumn]) -> None:
         )
 
 
-def _constant(rows: Table, columns: list[FittedColumn], config: DataConfig) -> Iterator[str]:
-    names = [
-        column.name
-        for column in columns
-        if _is_constant(read_cells(rows, column.name, config.missing_values), column.kind)
-    ]
-    if names:
-        yield f"the same value in every training row, so of no use: {', '.join(names)}"
-
-
-def _is_constant(cells: pl.Series, kind: ColumnKind) -> bool:
-    if kind != "numeric":
-        return cells.n_unique() == 1
-    numbers = parse_numbers(cells)
-    return numbers.null_count() == 0 and numbers.min() == numbers.max()
+def _is_constant(facts: ColumnFacts, column: FittedColumn) -> bool:
+    num_missing = facts.missing.count
+    match column:
+        case CategoricalColumn():
+            return len(column.categories) + column.has_missing == 1
+        case _ if column.kind == "boolean":
+            num_known = facts.num_known
+            return (0 < facts.num_true < num_known) + (num_missing > 0) + (num_known > 0) == 1
+        case _ if not facts.num_known:
+            return column.kind != "numeric"
+        case _:
+            return not num_missing and facts.spread.is_constant

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from dlcli.config.data import ColumnKind
-from dlcli.data.cells import parse_booleans, parse_moments, parse_numbers
+from dlcli.data.facts import ColumnFacts, look_at
+from dlcli.data.labels import MOST_LABELS
 
 _MOSTLY = 0.8
-# 1,5 and 1,000.5 and 1 000 and 12 % and $3.50: meant as numbers, with an ambiguous comma or a unit.
-_NUMBER_WRITTEN_OTHERWISE = (
-    r"^[$€£]?\s?[-+]?([0-9]+|[0-9]{1,3}([ ,.'][0-9]{3})+)([.,][0-9]+)?\s?[%€$£]?$"
-)
 
 
 @dataclass(frozen=True)
@@ -25,34 +23,54 @@ class Inference:
 
 def infer_kind(cells: pl.Series) -> Inference:
     """Tell a column's kind from cells in which null stands for what is missing."""
-    values = cells.drop_nulls()
-    if not len(values):
+    return infer_from(look_at(cells, np.arange(len(cells))))
+
+
+def infer_from(facts: ColumnFacts) -> Inference:
+    """Tell a column's kind from its facts, labels among them where it may be categorical."""
+    if not facts.num_known:
         return Inference(None, "no value in any training row")
-    if values.dtype.is_numeric():
+    if facts.dtype.is_numeric():
         return Inference("numeric", "numbers")
-    if values.dtype == pl.Boolean:
+    if facts.dtype == pl.Boolean:
         return Inference("boolean", "true and false")
-    if values.dtype.is_temporal() and values.dtype not in (pl.Time, pl.Duration):
+    if facts.dtype.is_temporal() and facts.dtype not in (pl.Time, pl.Duration):
         return Inference("datetime", "dates")
-    if values.dtype != pl.String:
-        return Inference(None, f"its type, {values.dtype}, has no encoding")
-    return _infer_from_text(values)
+    if facts.dtype != pl.String:
+        return Inference(None, f"its type, {facts.dtype}, has no encoding")
+    return _infer_from_text(facts)
 
 
-def _infer_from_text(values: pl.Series) -> Inference:
-    numbers = parse_numbers(values)
-    if numbers.null_count() == 0:
+def is_mixed(facts: ColumnFacts) -> bool:
+    """Say whether text is mostly numbers: what the rest means, only its owner can settle."""
+    if not facts.is_text or facts.numbers.count == facts.num_known:
+        return False
+    if facts.num_known in (facts.booleans.count, facts.moments.count):
+        return False
+    return (facts.numbers.count + facts.num_written_otherwise) / facts.num_known >= _MOSTLY
+
+
+def needs_labels(facts: ColumnFacts) -> bool:
+    """Say whether only a column's labels tell whether it is categorical."""
+    pure = (facts.numbers.count, facts.booleans.count, facts.moments.count)
+    return facts.is_text and facts.num_known not in (0, *pure) and not is_mixed(facts)
+
+
+def _infer_from_text(facts: ColumnFacts) -> Inference:
+    known, labels = facts.num_known, facts.labels
+    if facts.numbers.count == known:
         return Inference("numeric", "numbers")
-    if parse_booleans(values).null_count() == 0:
+    if facts.booleans.count == known:
         return Inference("boolean", "true and false")
-    if parse_moments(values.head(100)).null_count() == 0 and (
-        parse_moments(values).null_count() == 0
-    ):
+    if facts.moments.count == known:
         return Inference("datetime", "ISO 8601 dates")
-    if (numbers.is_not_null() | values.str.contains(_NUMBER_WRITTEN_OTHERWISE)).mean() >= _MOSTLY:  # type: ignore[operator]
-        other = values.filter(numbers.is_null())[0]
-        count = len(values) - numbers.null_count()
-        return Inference(None, f"{count} of {len(values)} are numbers, but not {other!r}", True)
-    if values.n_unique() == len(values):
+    if is_mixed(facts):
+        other, count = facts.other_than("numbers").cell, facts.numbers.count
+        return Inference(None, f"{count} of {known} are numbers, but not {other!r}", True)
+    assert labels is not None, "the labels of what may be categorical are gathered"
+    if labels.are_too_many:
+        return Inference(None, f"text with more than {MOST_LABELS:,} different values")
+    num_labels = len(labels.cells)
+    if num_labels == known:
         return Inference(None, "text with a value of its own in each row")
-    return Inference("categorical", f"text with {values.n_unique()} different values")
+    return Inference("categorical", f"text with {num_labels} different values")

@@ -18,6 +18,7 @@ from dlcli.errors import DataError, StorageError
 
 BLOCK_BYTES = 8 * 2**20
 BLOCK_ROWS = 2**16
+_BLOCK_CELLS = 2**22  # of a wide Parquet file, fewer rows
 STANDARD_INPUT = Path("-")
 _PARQUET_MAGIC = b"PAR1"
 
@@ -48,7 +49,7 @@ def read_blocks(path: Path, *, separator: str = ",") -> Iterator[Table]:
         raise DataError(f"{path}: neither .csv nor .parquet")
     with _open(path) as file:
         if path.suffix.lower() == ".parquet":
-            yield from _parquet_blocks(file, str(path))
+            yield from _parquet_blocks(path, str(path))  # of a file object, it would keep a copy
         else:
             yield from read_csv_blocks(
                 file, str(path), separator=separator, block_bytes=BLOCK_BYTES
@@ -74,19 +75,20 @@ def _open(path: Path) -> Iterator[BufferedReader]:
         raise StorageError(f"{path}: cannot read it: {error.strerror}") from None
 
 
-def _parquet_blocks(file: BinaryIO, source: str) -> Iterator[Table]:
+def _parquet_blocks(file: Path | BinaryIO, source: str) -> Iterator[Table]:
+    """Slice by slice: polars' own batches keep whole row groups, which can be the whole file."""
     try:
         scan = pl.scan_parquet(file)
         schema = scan.collect_schema()
-        yielded = 0
-        for frame in scan.collect_batches(chunk_size=BLOCK_ROWS, maintain_order=True):
-            numbers = np.arange(yielded + 1, yielded + len(frame) + 1)
-            yielded += len(frame)
-            yield Table(frame, source, numbers, "row")
+        num_rows = scan.select(pl.len()).collect().item()
+        size = max(1, min(BLOCK_ROWS, _BLOCK_CELLS // max(1, len(schema))))
+        for start in range(0, num_rows, size):
+            frame = scan.slice(start, size).collect()
+            yield Table(frame, source, np.arange(start + 1, start + len(frame) + 1), "row")
     except pl.exceptions.PolarsError as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{source}: not a Parquet file that can be read: {reason}") from None
-    if not yielded:
+    if not num_rows:
         yield Table(pl.DataFrame(schema=schema), source, np.empty(0, np.int64), "row")
 
 

@@ -49,6 +49,27 @@ def split_by_shares(
     return Split(trains, validations, tests)
 
 
+def draw_split(first: int, num_rows: int, *, validation: float, test: float, seed: int) -> Split:
+    """Draw a part for each of the rows from `first` on, by itself: for rows that are streamed.
+
+    Which part a row falls into is a function of the seed and the row's index in the file.
+    """
+    drawn = draw_rows(first, num_rows, seed=derive_seed(seed, "split"))
+    is_test = drawn < test
+    is_validation = ~is_test & (drawn < test + validation)
+    return Split(*map(np.flatnonzero, (~is_test & ~is_validation, is_validation, is_test)))
+
+
+def draw_rows(first: int, num_rows: int, *, seed: int) -> np.ndarray:
+    """Return a number from 0 to 1 for each of the rows from `first` on, float64 [rows].
+
+    Each is a function of the seed and the row's index alone, whatever rows are asked for with it.
+    """
+    generator = np.random.PCG64(seed)
+    generator.advance(first)
+    return np.random.Generator(generator).random(num_rows)
+
+
 def split_by_column(table: Table, column: str) -> Split:
     """Read the parts from a column; DataError where it says something else."""
     cells = to_labels(read_cells(table, column, table.missing_values or ()))

@@ -15,10 +15,12 @@ from dlcli.data.cells import (
     parse_integers,
     parse_numbers,
     read_cells,
-    refuse_unparsed,
     to_labels,
 )
-from dlcli.data.kinds import infer_kind
+from dlcli.data.columns import refuse_other
+from dlcli.data.facts import ColumnFacts, Seen, look, look_at
+from dlcli.data.kinds import is_mixed
+from dlcli.data.labels import MOST_LABELS
 from dlcli.data.table import Table
 from dlcli.errors import DataError
 
@@ -69,65 +71,108 @@ def figures_of(target: FittedTarget) -> tuple[Metric, ...]:
 
 def infer_task(cells: pl.Series) -> tuple[Task, str]:
     """Tell the task from the target's cells, with the reason."""
-    values = cells.drop_nulls()
-    distinct = values.n_unique()
-    numbers = parse_numbers(values)
-    if len(values) and numbers.null_count() == 0:
-        whole = bool((numbers == numbers.floor()).all())
-        if not whole or distinct > _MOST_NUMBERED_CLASSES:
+    return infer_task_from(look_at(cells, np.arange(len(cells)), wants_labels=True))
+
+
+def infer_task_from(facts: ColumnFacts) -> tuple[Task, str]:
+    """Tell the task from the target's facts, with the reason."""
+    known, labels = facts.num_known, facts.labels
+    assert labels is not None, "the target's labels are gathered"
+    many = labels.are_too_many
+    distinct = f"more than {MOST_LABELS:,}" if many else str(len(labels.cells))
+    if known and facts.numbers.count == known:
+        numbers = None if many else parse_numbers(labels.cells)
+        if numbers is None or len(numbers) > _MOST_NUMBERED_CLASSES:
             return "regression", f"{distinct} different numbers"
-        if distinct > 2 and len(values) < _FEWEST_ROWS * distinct:
-            return "regression", f"{distinct} different numbers in {len(values)} rows"
+        if not (numbers == numbers.floor()).all():
+            return "regression", f"{distinct} different numbers"
+        if len(numbers) > 2 and known < _FEWEST_ROWS * len(numbers):
+            return "regression", f"{distinct} different numbers in {known} rows"
         reason = f"whole numbers with {distinct} different values"
     else:
         reason = f"{distinct} different labels"
-    return ("binary" if distinct <= 2 else "multiclass"), reason
+    is_binary = not many and len(labels.cells) <= 2
+    return ("binary" if is_binary else "multiclass"), reason
 
 
 def refuse_mixed(table: Table, name: str, missing_values: tuple[str, ...]) -> None:
     """Raise DataError where a target is mostly numbers: neither classes nor a regression."""
-    cells = read_cells(table, name, missing_values)
-    if infer_kind(cells).mixed:
-        refuse_unparsed(table, cells, parse_numbers(cells), "a number", is_target=True)
+    refuse_mixed_facts(look(table, name, missing_values))
+
+
+def refuse_mixed_facts(facts: ColumnFacts) -> None:
+    """Raise DataError where a target is mostly numbers, by its facts."""
+    if is_mixed(facts):
+        refuse_other(facts, "numeric", is_target=True)
 
 
 def fit_target(rows: Table, task: Task, config: DataConfig) -> FittedTarget:
     """Fit to the training rows; DataError where they can't be learned from."""
+    facts = look(rows, config.target, config.missing_values, is_target=True)
+    return fit_target_to_facts(facts, task, config)
+
+
+def fit_target_to_facts(facts: ColumnFacts, task: Task, config: DataConfig) -> FittedTarget:
+    """Fit to what the training rows have shown; DataError where they can't be learned from."""
     name = config.target
     if task == "regression":
-        values = numbers_in(rows, name, config.missing_values, is_target=True)
-        if values.min() == values.max():
+        refuse_other(facts, "numeric", is_target=True)
+        if facts.spread.is_constant:
             raise DataError(
-                f"{rows.source}: the target '{name}' is {values[0]:g} in every training row; "
-                "there is nothing to learn"
+                f"{facts.source}: the target '{name}' is {facts.spread.least:g} in every training "
+                "row; there is nothing to learn"
             )
         scaled = config.target_scale == "standard"
         return NumberTarget(
             name=name,
-            center=float(values.mean()) if scaled else 0.0,
-            scale=float(values.std()) if scaled else 1.0,
+            center=facts.spread.mean if scaled else 0.0,
+            scale=facts.spread.deviation if scaled else 1.0,
         )
-    cells = read_cells(rows, name, config.missing_values)
-    label_type = _label_type(cells)
-    labels = _labels(cells, label_type)
-    classes = _sorted(labels.drop_nulls().unique().to_list())
+    assert facts.labels is not None, "the target's labels are gathered"
+    if facts.labels.are_too_many:
+        raise DataError(
+            f"{facts.source}: the target '{name}' has more than {MOST_LABELS:,} classes, too many "
+            "to learn; where it is a number, set data.task: regression"
+        )
+    label_type = _label_type(facts.labels.cells)
+    labels = _labels(facts.labels.cells, label_type)
+    classes = _sorted(labels.unique().to_list())
     if len(classes) == 1:
         raise DataError(
-            f"{rows.source}: the target '{name}' has one class, {classes[0]!r}, in the training "
+            f"{facts.source}: the target '{name}' has one class, {classes[0]!r}, in the training "
             "rows; at least two are needed"
         )
     if task == "binary" and len(classes) > 2:
         raise DataError(
-            f"{rows.source}: the target '{name}' has {len(classes)} classes "
+            f"{facts.source}: the target '{name}' has {len(classes)} classes "
             f"({', '.join(classes[:5])}, …), and data.task is binary; set it to multiclass"
         )
-    if len(classes) == len(labels):
+    if len(classes) == facts.num_rows:
         raise DataError(
-            f"{rows.source}: the target '{name}' has a class of its own in each training row; "
+            f"{facts.source}: the target '{name}' has a class of its own in each training row; "
             "there is nothing to learn"
         )
-    counts = tuple(int((labels == label).sum()) for label in classes)
-    return ClassTarget(name=name, classes=tuple(classes), counts=counts, label_type=label_type)
+    counts = dict.fromkeys(classes, 0)
+    for label, count in zip(labels, facts.labels.counts, strict=True):
+        counts[label] += int(count)
+    return ClassTarget(
+        name=name, classes=tuple(classes), counts=tuple(counts.values()), label_type=label_type
+    )
+
+
+def refuse_unfit(target: FittedTarget, facts: ColumnFacts) -> None:
+    """Raise DataError where `encode_target` would, for the rows that the facts are of."""
+    if isinstance(target, NumberTarget):
+        refuse_other(facts, "numeric", is_target=True)
+        return
+    assert facts.labels is not None, "the target's labels are gathered"
+    if facts.labels.are_too_many:
+        return  # one of them is unseen: encoding finds the first
+    labels = _labels(facts.labels.cells, target.label_type)
+    known = set(target.classes)
+    for label, number in zip(labels, facts.labels.numbers, strict=True):
+        if label not in known:
+            raise _unseen_class(target, label, facts.place(Seen(1, int(number))))
 
 
 def encode_target(target: FittedTarget, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
@@ -145,21 +190,30 @@ def encode_target(target: FittedTarget, rows: Table, missing_values: tuple[str, 
     unseen = np.flatnonzero(codes < 0)
     if len(unseen):
         first = int(unseen[0])
-        raise DataError(
-            f"{rows.place(first)}: the class {labels[first]!r} of '{target.name}' is not among "
-            f"the training rows' classes: {', '.join(target.classes[:10])}"
-        )
+        raise _unseen_class(target, labels[first], rows.place(first))
     return codes
+
+
+def _unseen_class(target: ClassTarget, label: str, place: str) -> DataError:
+    return DataError(
+        f"{place}: the class {label!r} of '{target.name}' is not among the training rows' classes: "
+        f"{', '.join(target.classes[:10])}"
+    )
 
 
 def refuse_missing(rows: Table, name: str, missing_values: tuple[str, ...]) -> None:
     """Raise DataError where a target value is missing."""
     gaps = read_cells(rows, name, missing_values).is_null().arg_true()
     if len(gaps):
-        raise DataError(
-            f"{rows.place(gaps[0])}: the target '{name}' is missing here and in {len(gaps)} of "
-            f"{len(rows)} rows in all; set data.drop_missing_target: true to leave them out"
-        )
+        raise missing_target(name, rows.place(gaps[0]), len(gaps), len(rows))
+
+
+def missing_target(name: str, place: str, num_missing: int, num_rows: int) -> DataError:
+    """Return the error for a target that is missing, first at a place."""
+    return DataError(
+        f"{place}: the target '{name}' is missing here and in {num_missing} of {num_rows} rows in "
+        "all; set data.drop_missing_target: true to leave them out"
+    )
 
 
 def present(rows: Table, name: str, missing_values: tuple[str, ...]) -> np.ndarray:

@@ -48,11 +48,11 @@ def parse_assertion(text: str) -> Assertion:
 def refuse_unknown_figure(assertion: Assertion, prepared: Prepared) -> None:
     """Raise ConfigError, before anything is trained, for a figure that no summary will have."""
     dataset = prepared.dataset
-    parts = [name for name in ("validation", "test") if name in dataset.parts]
+    parts = [name for name in ("validation", "test") if name in dataset.num_rows]
     known = [
         *(f"{part}.{metric}" for part in parts for metric in figures_of(dataset.fitted.target)),
         *("best_epoch", "epochs", "seconds", "parameters"),
-        *(f"rows.{part}" for part in dataset.parts),
+        *(f"rows.{part}" for part in dataset.num_rows),
     ]
     if assertion.figure not in known:
         hint = suggest(assertion.figure, known) or f"; there will be: {', '.join(known)}"

@@ -1,17 +1,27 @@
 """`dlcli evaluate`: the figures of a run's best weights, on its own rows or on a file."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from dlcli.config import load_config
-from dlcli.data.dataset import Dataset, encode_file, load_dataset
+from dlcli.config import LoadedConfig, load_config
+from dlcli.data.dataset import Part, encode_file, load_dataset, open_stream
+from dlcli.data.encoding import encode_blocks
 from dlcli.data.reading import checksum
+from dlcli.data.room import outgrows_memory
+from dlcli.data.splits import PARTS
+from dlcli.data.stream import Stream, drain
+from dlcli.data.streaming import check_stream
 from dlcli.errors import CheckpointError, DataError
 from dlcli.runs.restore import Restored, restore
 from dlcli.runs.run_folder import RunFolder, find_checkpoint
-from dlcli.training.batches import to_rows
+from dlcli.training.batches import Rows, to_rows
 from dlcli.training.evaluation import evaluate
 from dlcli.training.losses import build_objective
+
+AnyRows = Rows | Iterator[Rows]  # all of them, or block by block
 
 
 def evaluate_run(run: Path, data: Path | None = None) -> tuple[dict[str, Any], list[str]]:
@@ -22,32 +32,58 @@ def evaluate_run(run: Path, data: Path | None = None) -> tuple[dict[str, Any], l
     """
     path = find_checkpoint(run)
     restored = restore(path)
-    notes: list[str] = []
     if data is None:
-        dataset = _own_dataset(path, restored)
-        parts = {name: part for name, part in dataset.parts.items() if name != "train"}
+        parts, notes = _own_rows(path, restored), list[str]()
         if not parts:
             raise DataError(f"{run}: this run held no rows out; name a file to evaluate on")
     else:
-        part, notes = encode_file(restored.fitted, data, restored.checkpoint.config.data)
-        parts = {"data": part}
+        parts, notes = _rows_of_file(restored, data)
     target, placement = restored.fitted.target, restored.placement
     objective = build_objective(restored.loss, target, placement.device)
     figures = {
-        name: evaluate(
-            restored.network,
-            objective,
-            to_rows(part, placement.device),
-            target=target,
-            placement=placement,
-        )
-        for name, part in parts.items()
+        name: evaluate(restored.network, objective, rows, target=target, placement=placement)
+        for name, rows in parts.items()
     }
     return figures, notes
 
 
-def _own_dataset(path: Path, restored: Restored) -> Dataset:
-    """Read the run's data again; refused where it is not what the run was trained on."""
+def _rows_of_file(restored: Restored, file: Path) -> tuple[dict[str, AnyRows], list[str]]:
+    """Return a file's rows, encoded at once or, where they would fill the memory, as needed."""
+    fitted, config = restored.fitted, restored.checkpoint.config.data
+    reason = outgrows_memory([file], config)
+    if reason is None:
+        part, notes = encode_file(fitted, file, config)
+        return {"data": to_rows(part, restored.placement.device)}, notes
+    own = config.model_copy(update={"separator": fitted.separator})
+    stream = Stream(own, {"test_path": file}, seed=0)
+    notes = [f"figures are summed up block by block: {reason}"]
+    notes += drain(check_stream(fitted, stream))
+    return {"data": _blocks(restored, stream, "test")}, notes
+
+
+def _own_rows(path: Path, restored: Restored) -> dict[str, AnyRows]:
+    """Return the rows that a run held out, of each part that has some."""
+    loaded = _own_config(path, restored)
+    device = restored.placement.device
+    if loaded.config.data.streaming is not True:
+        parts = load_dataset(loaded).parts
+        return {name: to_rows(part, device) for name, part in parts.items() if name != "train"}
+    stream = open_stream(loaded)
+    blocks = {name: _blocks(restored, stream, name) for name in PARTS if name != "train"}
+    firsts = {name: next(some, None) for name, some in blocks.items()}
+    return {
+        name: chain([first], blocks[name]) for name, first in firsts.items() if first is not None
+    }
+
+
+def _blocks(restored: Restored, stream: Stream, part: str) -> Iterator[Rows]:
+    """Yield the rows of one part, encoded as they are asked for."""
+    for block in encode_blocks(restored.fitted, stream, [part]):
+        yield to_rows(Part(block.features, block.targets), restored.placement.device)
+
+
+def _own_config(path: Path, restored: Restored) -> LoadedConfig:
+    """Return the run's config; DataError where its data is not what the run was trained on."""
     config = RunFolder(path.parent).config
     if not config.is_file():
         raise CheckpointError(f"{path}: no {config.name} beside it says where its data is")
@@ -60,4 +96,6 @@ def _own_dataset(path: Path, restored: Restored) -> Dataset:
                 f"{file}: changed since the run was trained, so which rows it held out is lost; "
                 "name a file to evaluate on"
             )
-    return load_dataset(loaded)
+    if data.streaming == "auto":  # a run from before there was anything else
+        data = data.model_copy(update={"streaming": False})
+    return replace(loaded, config=loaded.config.model_copy(update={"data": data}))

@@ -16,7 +16,7 @@ def idle_settings(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
     for path, reason in _idle_data(loaded.config.data, dataset):
         yield loaded.problem(("data", path), f"does nothing: {reason}")
     if not {"training", "schedule", "optimizer"} & loaded.doubtful:
-        for setting, reason in _idle_training(loaded, len(dataset.parts["train"])):
+        for setting, reason in _idle_training(loaded, dataset.num_rows["train"]):
             yield loaded.problem(setting, reason)
 
 

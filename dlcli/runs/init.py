@@ -156,6 +156,10 @@ def _load(section: dict[str, Any], folder: Path, *, source: str) -> tuple[Datase
 def _stand_in(section: dict[str, Any], folder: Path, *, source: str) -> LoadedConfig:
     """Return a config for this data, to load it by."""
     config = Config.model_validate(
-        {"name": "init", "data": section, "model": {"layers": [{"type": "dense"}]}}
+        {
+            "name": "init",
+            "data": {**section, "streaming": False},
+            "model": {"layers": [{"type": "dense"}]},
+        }
     )
     return LoadedConfig(config, folder, Document({}, {(): Place(source)}))

@@ -1,7 +1,7 @@
 """A loaded config → a run that can start, or every problem at once; no torch is needed for it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,9 @@ from dlcli.config import Config, LoadedConfig
 from dlcli.config.layers import BatchNorm, Layer, Residual
 from dlcli.config.objectives import Loss
 from dlcli.config.optimizers import ReduceOnPlateau
-from dlcli.data.dataset import Dataset, load_dataset
+from dlcli.data.dataset import Dataset, read_dataset
 from dlcli.data.signature import Signature
+from dlcli.data.stream import Reading, drain
 from dlcli.data.target import figures_of
 from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.model.heads import choose_loss, num_outputs, refuse_double_activation
@@ -33,13 +34,21 @@ class Prepared:
 
 
 def prepare(loaded: LoadedConfig) -> Prepared:
+    """Do what `preparing` does, without a word on the way."""
+    return drain(preparing(loaded))
+
+
+def preparing(
+    loaded: LoadedConfig, *, most_blocks: int | None = None
+) -> Generator[Reading, None, Prepared]:
     """Read the data and check that everything fits, without torch; nothing is written.
 
+    Yields how far streamed files are read; of each, up to `most_blocks` blocks if that is given.
     Raises ConfigError with every problem of the config that can be found in one pass, DataError
     where only the data is wrong, StorageError where it can't be read.
     """
     found = list(loaded.problems)
-    dataset = _load_dataset(loaded, found)
+    dataset = yield from _read_dataset(loaded, found, most_blocks)
     has_sound_data = len(found) == len(loaded.problems)
     target, signature = dataset.fitted.target, dataset.fitted.signature()
     loss: Loss | None = None
@@ -79,10 +88,12 @@ def _collected(found: list[Problem]) -> Iterator[None]:
         found.extend(error.problems)
 
 
-def _load_dataset(loaded: LoadedConfig, found: list[Problem]) -> Dataset:
-    """Load; where problems were found before, raise what comes up together with them."""
+def _read_dataset(
+    loaded: LoadedConfig, found: list[Problem], most_blocks: int | None
+) -> Generator[Reading, None, Dataset]:
+    """Read; where problems were found before, raise what comes up together with them."""
     try:
-        return load_dataset(loaded, found)
+        return (yield from read_dataset(loaded, found, most_blocks=most_blocks))
     except ConfigError as error:
         raise ConfigError(*loaded.in_order({*found, *error.problems})) from None
     except DataError as error:
@@ -102,16 +113,16 @@ def _plan(loaded: LoadedConfig, signature: Signature, outputs: int) -> Plan:
 def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:
     if config.loss is None:
         yield f"loss: {loss.type}, the usual one for a {dataset.task} target (loss)"
-    if "validation" not in dataset.parts:
+    if "validation" not in dataset.num_rows:
         yield "no validation rows: the last epoch's weights count as the best (data.split)"
-    if "test" not in dataset.parts:
+    if "test" not in dataset.num_rows:
         yield "no test rows: nothing will say how good the network is on new rows (data.split)"
 
 
 def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
     """Yield what can't be trained as the config says."""
     training, schedule = loaded.config.training, loaded.config.schedule
-    if "validation" not in dataset.parts:
+    if "validation" not in dataset.num_rows:
         missing = "needs validation rows; hold some out, as in data.split: {validation: 0.2}"
         if training.early_stopping is not None:
             yield loaded.problem(("training", "early_stopping"), missing)
@@ -126,10 +137,16 @@ def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Probl
             )
     if "training" in loaded.doubtful:
         return
+    if dataset.stream is not None and training.batch_size == "full":
+        yield loaded.problem(
+            ("training", "batch_size"),
+            "full is all rows at once, and rows that are streamed never are (data.streaming); give "
+            "a number of rows, or enough memory and data.streaming: false",
+        )
     if "schedule" not in loaded.doubtful and schedule.warmup_epochs:
-        yield from _warmup_problems(loaded, len(dataset.parts["train"]))
+        yield from _warmup_problems(loaded, dataset.num_rows["train"])
     if "model" not in loaded.doubtful:
-        yield from _single_row_problems(loaded, len(dataset.parts["train"]))
+        yield from _single_row_problems(loaded, dataset.num_rows["train"])
 
 
 def _warmup_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
@@ -178,6 +195,7 @@ def _resolve(config: Config, dataset: Dataset, loss: Loss, plan: Plan) -> Config
             "task": dataset.task,
             "features": tuple(column.name for column in dataset.fitted.columns),
             "kinds": {column.name: column.kind for column in dataset.fitted.columns},
+            "streaming": dataset.stream is not None,
         }
     )
     layers = tuple(layer.config for layer in plan.layers)

@@ -144,6 +144,9 @@ def _why_harmful(key: str, was: Config, now: Config, epochs_done: int) -> str | 
     """Return why a change would have made other steps so far; None where it would not."""
     if key.startswith(_HARMLESS):
         return None
+    if key == "data.streaming" and was.data.streaming == "auto":
+        # A run from before rows were streamed: it held them.
+        return "" if now.data.streaming else None
     if key == "training.epochs":
         if isinstance(now.schedule, Cosine | OneCycle):
             return f"; schedule {now.schedule.type} spreads over all epochs"

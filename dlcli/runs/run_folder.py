@@ -3,11 +3,11 @@
 import json
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dlcli.config import Config, dump_config
+from dlcli.config import Config, LoadedConfig, dump_config, load_config
 from dlcli.config.data import DataConfig
 from dlcli.errors import CheckpointError, StorageError
 from dlcli.files import atomic_file
@@ -96,6 +96,19 @@ def resume_command(folder: RunFolder) -> str:
     """Return the command that goes on with a folder's run."""
     config, path = shlex.quote(str(folder.config)), shlex.quote(str(folder.path))
     return f"dlcli train {config} --run-dir {path} --resume"
+
+
+def as_begun(loaded: LoadedConfig, run: Path) -> LoadedConfig:
+    """Return a config that streams its rows, or holds them, as the folder's run does.
+
+    What `data.streaming: auto` chose is the run's, whatever the memory of this machine.
+    """
+    config, data = RunFolder(run).config, loaded.config.data
+    if data.streaming != "auto" or not config.is_file():
+        return loaded
+    is_streamed = load_config(config).config.data.streaming is True
+    data = data.model_copy(update={"streaming": is_streamed})
+    return replace(loaded, config=loaded.config.model_copy(update={"data": data}))
 
 
 def find_checkpoint(run: Path) -> Path:

@@ -11,10 +11,12 @@ from typing import Any
 import torch
 
 from dlcli import __version__
+from dlcli.data.stream import Reading
 from dlcli.errors import DivergedError, StorageError
 from dlcli.model.builder import build_network
 from dlcli.runs.lock import hold_run_folder
 from dlcli.runs.metrics_file import MetricsFile
+from dlcli.runs.placing import AllRows, place_rows
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.resume import Resumed, surroundings, take_up
 from dlcli.runs.run_folder import RunFolder, resume_command, write_config, write_summary
@@ -22,7 +24,7 @@ from dlcli.runs.saver import Captured, Saver
 from dlcli.runs.signals import SignalName, stop_signals
 from dlcli.runs.smoke import shorten
 from dlcli.seeds import derive_seed
-from dlcli.training.batches import Rows, num_steps, to_rows
+from dlcli.training.batches import num_steps, to_rows
 from dlcli.training.checkpoint import Checkpoint, RunSoFar, load_checkpoint, load_weights
 from dlcli.training.device import GradientScaler, Placement, choose_placement, memory_explained
 from dlcli.training.early_stopping import Watch
@@ -35,6 +37,7 @@ from dlcli.training.memory import suggest_batch_size
 from dlcli.training.optimizers import Optimizer
 from dlcli.training.schedules import Schedule
 from dlcli.training.state import capture, to_cpu
+from dlcli.training.streamed import in_order
 from dlcli.training.threads import Threads, choose_threads
 
 
@@ -59,13 +62,22 @@ class Finished:
     data: Path  # the file that was learned from
 
 
-Event = Started | Progress | EpochResult | Finished
+@dataclass(frozen=True)
+class Stopped:
+    """A signal came before training began: there is nothing to save."""
+
+    signal: SignalName
+
+
+Event = Reading | Stopped | Started | Progress | EpochResult | Finished
 
 
 def train(
     prepared: Prepared, *, run_dir: Path | None = None, smoke: bool = False, resume: bool = False
 ) -> Iterator[Event]:
-    """Train, yielding what happens as it happens; the last event is `Finished`.
+    """Train, yielding what happens as it happens; the last event is `Finished`, or `Stopped`.
+
+    First streamed rows are encoded, which yields how far that is.
 
     With `smoke`, every stage runs on a few batches in a temporary folder, which is gone after the
     last event. With `resume`, the run in `run_dir` goes on from its last checkpoint, or begins
@@ -75,14 +87,13 @@ def train(
         prepared = shorten(prepared)
     config = prepared.config
     placement = choose_placement(config.training.device, config.training.precision)
-    num_rows = len(prepared.dataset.parts["train"])
-    threads = choose_threads(config.training, prepared.plan, num_rows)
+    threads = choose_threads(config.training, prepared.plan, prepared.dataset.num_rows["train"])
     torch.set_num_threads(threads.number)
     what = f"{prepared.plan.num_parameters:,} parameters and their rows"
     with memory_explained(placement.device, what, "try smaller layers"):
         trainer = build_trainer(prepared, placement)
         parts = prepared.dataset.parts
-        rows = {name: to_rows(part, placement.device) for name, part in parts.items()}
+        rows: AllRows = {name: to_rows(part, placement.device) for name, part in parts.items()}
     with ExitStack() as stack:
         asked_to_stop = stack.enter_context(stop_signals())
         if smoke:
@@ -91,6 +102,11 @@ def train(
         else:
             folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
         resumed = take_up(folder, prepared, trainer) if resume else None
+        for reading in place_rows(prepared.dataset, folder.path, placement.device, rows, stack):
+            yield reading
+            if signal := asked_to_stop():
+                yield Stopped(signal)
+                return
         run = _Run(prepared, threads, trainer, rows, folder, resumed, is_kept=not smoke)
         yield from _run(run, asked_to_stop)
 
@@ -102,7 +118,7 @@ class _Run:
     prepared: Prepared
     threads: Threads
     trainer: Trainer
-    rows: dict[str, Rows]  # of each part, on the device
+    rows: AllRows
     folder: RunFolder
     resumed: Resumed | None
     is_kept: bool  # the folder, after the end
@@ -220,7 +236,7 @@ def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
     device, settings = placement.device, config.training
     network = build_network(prepared.plan, seed=config.seed).to(device)
     torch.manual_seed(derive_seed(config.seed, "dropout"))
-    num_rows = len(prepared.dataset.parts["train"])
+    num_rows = prepared.dataset.num_rows["train"]
     steps_per_epoch = num_steps(num_rows, settings.batch_size, settings.accumulate_batches)
     return Trainer(
         network=network,
@@ -252,7 +268,7 @@ def _finish(run: _Run, reason: StopReason) -> dict[str, Any]:
             figures[name] = evaluate(
                 trainer.network,
                 trainer.objective,
-                run.rows[name],
+                in_order(run.rows[name]),
                 target=trainer.target,
                 placement=trainer.placement,
             )

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from dlcli.data.dataset import Part
 from dlcli.seeds import derive_seed
+
+_WINDOW_BYTES = 2**20  # gathered at once: what caches hold
 
 
 @dataclass(frozen=True)
@@ -21,32 +23,41 @@ class Rows:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def cut(self, start: int, stop: int) -> "Rows":
+        """Return some rows, in the same memory."""
+        return Rows(self.features[start:stop], self.targets[start:stop])
 
-@dataclass(frozen=True)
-class Batch:
-    """Some of the rows, not gathered yet: that is left to who has memory for them."""
+    def head(self, num_rows: int) -> "Rows":
+        """Return the first rows; itself where that is all of them."""
+        return self if num_rows >= len(self) else self.cut(0, num_rows)
 
-    rows: Rows
-    places: Tensor | None  # int64 [batch]; None: all rows, as they stand
+    def windows(self, *, seed: int, epoch: int, multiple: int, start: int) -> Iterator["Rows"]:
+        """Yield the rows in an epoch's order, see `RowSource`."""
+        order = epoch_order(len(self), seed=seed, epoch=epoch).to(self.targets.device)
+        rows_in_window = _WINDOW_BYTES // (self.features.shape[1] * self.features.itemsize)
+        size = max(1, rows_in_window // multiple) * multiple
+        for first in range(start // size * size, len(self), size):
+            chosen = order[first : first + size]
+            own = (tensor.index_select(0, chosen) for tensor in (self.features, self.targets))
+            yield Rows(*own).cut(max(0, start - first), len(chosen))
 
-    def __len__(self) -> int:
-        return len(self.rows if self.places is None else self.places)
 
-    def gather(self) -> Rows:
-        """Return its rows: all of them themselves, or copies."""
-        if self.places is None:
-            return self.rows
-        features, targets = self.rows.features, self.rows.targets
-        return Rows(features.index_select(0, self.places), targets.index_select(0, self.places))
+class RowSource(Protocol):
+    """Encoded rows, wherever they lie."""
 
-    def gather_into(self, own: Rows) -> None:
-        """Do so again, into what `gather` returned for a batch of this size."""
-        if self.places is not None:
-            torch.index_select(self.rows.features, 0, self.places, out=own.features)
-            torch.index_select(self.rows.targets, 0, self.places, out=own.targets)
-        elif own is not self.rows:
-            own.features.copy_(self.rows.features)
-            own.targets.copy_(self.rows.targets)
+    def __len__(self) -> int: ...
+
+    def head(self, num_rows: int) -> Rows:
+        """Return the first rows, on the device."""
+        ...
+
+    def windows(self, *, seed: int, epoch: int, multiple: int, start: int) -> Iterator[Rows]:
+        """Yield the rows in an epoch's order from row `start` of it on, on the device.
+
+        The order, and where windows end, is a function of the rows' number, the seed, the epoch
+        and `multiple`, the rows of a batch: a resumed run's batches lie as they would have.
+        """
+        ...
 
 
 def to_rows(part: Part, device: torch.device) -> Rows:
@@ -69,19 +80,53 @@ def num_steps(num_rows: int, batch_size: int | Literal["full"], accumulate: int)
 
 
 def epoch_steps(
-    rows: Rows,
+    rows: RowSource,
     *,
     batch_size: int | Literal["full"],
     accumulate: int,
     seed: int,
     epoch: int,
     start: int = 0,
-) -> Iterator[tuple[Batch, ...]]:
+) -> Iterator[tuple[Rows, ...]]:
     """Yield the batches of each optimizer step, in the epoch's order, from step `start` on."""
     if batch_size == "full":
-        yield from [(Batch(rows, None),)][start:]
+        yield from [(rows.head(len(rows)),)][start:]
         return
-    order = epoch_order(len(rows), seed=seed, epoch=epoch).to(rows.targets.device)
-    places = torch.split(order, batch_size)
-    for first in range(start * accumulate, len(places), accumulate):
-        yield tuple(Batch(rows, part) for part in places[first : first + accumulate])
+    windows = rows.windows(
+        seed=seed, epoch=epoch, multiple=batch_size, start=start * accumulate * batch_size
+    )
+    step: list[Rows] = []
+    for batch in _batches(windows, batch_size):
+        step.append(batch)
+        if len(step) == accumulate:
+            yield tuple(step)
+            step.clear()
+    if step:
+        yield tuple(step)
+
+
+def _batches(windows: Iterator[Rows], size: int) -> Iterator[Rows]:
+    """Cut windows into batches: views, but for a batch that lies in several windows."""
+    held: Rows | None = None
+    for window in windows:
+        start = 0
+        if held is not None:
+            start = min(size - len(held), len(window))
+            held = _joined(held, window.cut(0, start))
+            if len(held) < size:
+                continue
+            yield held
+        whole = start + (len(window) - start) // size * size
+        features = torch.split(window.features[start:whole], size) if whole > start else ()
+        targets = torch.split(window.targets[start:whole], size) if whole > start else ()
+        for x, y in zip(features, targets, strict=True):
+            yield Rows(x, y)
+        held = window.cut(whole, len(window)) if whole < len(window) else None
+    if held is not None:
+        yield held
+
+
+def _joined(first: Rows, second: Rows) -> Rows:
+    return Rows(
+        torch.cat([first.features, second.features]), torch.cat([first.targets, second.targets])
+    )

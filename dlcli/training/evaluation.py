@@ -16,6 +16,7 @@ from dlcli.training.batches import Rows
 from dlcli.training.device import Placement
 from dlcli.training.losses import Objective, loss_unit
 from dlcli.training.metrics import confusion_matrix, score, to_answers
+from dlcli.training.summing import Sums
 
 _BLOCK_ROWS = 8192
 _BLOCK_NUMBERS = 2**22  # of the input: what wide rows become inside of a network is wider still
@@ -41,7 +42,7 @@ def compute_answers(
 def evaluate(
     network: nn.Module,
     objective: Objective,
-    rows: Rows,
+    rows: Rows | Iterable[Rows],
     *,
     target: FittedTarget,
     placement: Placement,
@@ -50,18 +51,55 @@ def evaluate(
     """Return the loss and the named figures, in the target's own units.
 
     Without names: every figure that the target has and, for classes, the confusion matrix, its
-    rows the true classes and its columns the predicted ones. Raises DivergedError where outputs or
-    loss are not finite.
+    rows the true classes and its columns the predicted ones. Of blocks of rows, figures are summed
+    up, so that memory doesn't grow with them: they are the same but for rounding, and roc_auc for
+    what is said in `training/summing.py`. Raises DivergedError where outputs or loss are not
+    finite.
     """
+    chosen = tuple(metrics_of(target) if names is None else names)
+    has_matrix = names is None and isinstance(target, ClassTarget)
+    if not isinstance(rows, Rows):
+        return _sum_up(network, objective, rows, target, placement, chosen, has_matrix=has_matrix)
+    outputs, loss = _outputs_and_loss(network, objective, rows, placement)
+    answers = to_answers(outputs, objective.loss, target)
+    truth = rows.targets.cpu().numpy()
+    figures: dict[str, Any] = {"loss": loss * loss_unit(objective.loss, target)}
+    figures |= score(answers, truth, target, chosen)
+    if has_matrix:
+        figures["confusion_matrix"] = confusion_matrix(answers, truth)
+    return figures
+
+
+def _sum_up(
+    network: nn.Module,
+    objective: Objective,
+    blocks: Iterable[Rows],
+    target: FittedTarget,
+    placement: Placement,
+    names: tuple[Metric, ...],
+    *,
+    has_matrix: bool,
+) -> dict[str, Any]:
+    sums = Sums(objective.loss, target, names, has_matrix=has_matrix)
+    num_rows, summed_loss = 0, 0.0
+    for block in blocks:
+        outputs, loss = _outputs_and_loss(network, objective, block, placement)
+        sums.add(outputs, block.targets.cpu().numpy())
+        num_rows += len(block)
+        summed_loss += loss * len(block)
+    figures: dict[str, Any] = {"loss": summed_loss / num_rows * loss_unit(objective.loss, target)}
+    figures |= sums.figures()
+    if has_matrix:
+        figures["confusion_matrix"] = sums.confusion_matrix()
+    return figures
+
+
+def _outputs_and_loss(
+    network: nn.Module, objective: Objective, rows: Rows, placement: Placement
+) -> tuple[Tensor, float]:
+    """Return outputs [rows, num_outputs], on the CPU, and the mean loss, both finite."""
     outputs = compute_outputs(network, rows.features, placement)
     loss = objective(outputs.to(placement.device), rows.targets).item()
     if not (outputs.isfinite().all() and math.isfinite(loss)):
         raise DivergedError("the network's answers are not finite numbers")
-    answers = to_answers(outputs, objective.loss, target)
-    truth = rows.targets.cpu().numpy()
-    chosen = metrics_of(target) if names is None else names
-    figures: dict[str, Any] = {"loss": loss * loss_unit(objective.loss, target)}
-    figures |= score(answers, truth, target, chosen)
-    if names is None and isinstance(target, ClassTarget):
-        figures["confusion_matrix"] = confusion_matrix(answers, truth)
-    return figures
+    return outputs, loss

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlcli.config.training import TrainingConfig
 from dlcli.data.target import FittedTarget, metrics_of
 from dlcli.errors import DivergedError
-from dlcli.training.batches import Rows, epoch_steps
+from dlcli.training.batches import Rows, RowSource, epoch_steps
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.divergence import diverged, layer_of
 from dlcli.training.early_stopping import Watch
@@ -22,6 +22,7 @@ from dlcli.training.losses import Objective, loss_unit
 from dlcli.training.optimizers import Optimizer
 from dlcli.training.schedules import Schedule
 from dlcli.training.step import Stepper
+from dlcli.training.streamed import StreamedRows, in_order
 
 StopReason = Literal["epochs", "early_stopping", "sigint", "sigterm", "diverged"]
 
@@ -109,7 +110,9 @@ class Trainer:
         return "epochs" if self.epoch.number > self.settings.epochs else None
 
 
-def fit(trainer: Trainer, train: Rows, validation: Rows | None) -> Iterator[Progress | EpochResult]:
+def fit(
+    trainer: Trainer, train: RowSource, validation: Rows | StreamedRows | None
+) -> Iterator[Progress | EpochResult]:
     """Train from where the trainer stands, yielding after each step and at the end of each epoch.
 
     At a yield the trainer is what it is then: it can be captured. Raises DivergedError, with the
@@ -126,7 +129,7 @@ def fit(trainer: Trainer, train: Rows, validation: Rows | None) -> Iterator[Prog
         yield _end_epoch(trainer, len(train), validation)
 
 
-def _take_steps(trainer: Trainer, train: Rows) -> Iterator[Progress]:
+def _take_steps(trainer: Trainer, train: RowSource) -> Iterator[Progress]:
     """Take the steps that are left of the epoch."""
     epoch, settings = trainer.epoch, trainer.settings
     if not epoch.num_steps:
@@ -149,7 +152,9 @@ def _take_steps(trainer: Trainer, train: Rows) -> Iterator[Progress]:
         yield Progress(epoch.number, epoch.num_steps, epoch.num_rows)
 
 
-def _end_epoch(trainer: Trainer, num_rows: int, validation: Rows | None) -> EpochResult:
+def _end_epoch(
+    trainer: Trainer, num_rows: int, validation: Rows | StreamedRows | None
+) -> EpochResult:
     """Look at the validation rows, take note of what they show, and go on to the next epoch."""
     epoch = trainer.epoch
     epoch.read(trainer.parameter_names, trainer.scaler)
@@ -196,7 +201,7 @@ def refuse_endless(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
     raise _diverged(trainer, f"{what} of {layer_of(parameter)} is not finite")
 
 
-def _validate(trainer: Trainer, rows: Rows) -> dict[str, Any]:
+def _validate(trainer: Trainer, rows: Rows | StreamedRows) -> dict[str, Any]:
     """Return the validation loss, the headline figure and the watched one."""
     names = dict.fromkeys([metrics_of(trainer.target)[0], trainer.watch.metric])
     names.pop("loss", None)
@@ -204,7 +209,7 @@ def _validate(trainer: Trainer, rows: Rows) -> dict[str, Any]:
         return evaluate(
             trainer.network,
             trainer.objective,
-            rows,
+            in_order(rows),
             target=trainer.target,
             placement=trainer.placement,
             names=names,

@@ -7,14 +7,14 @@ import torch
 
 from dlcli.model.costs import activation_bytes
 from dlcli.model.plan import Plan
-from dlcli.training.batches import Batch, Rows
+from dlcli.training.batches import RowSource
 from dlcli.training.device import is_out_of_memory
 from dlcli.training.loop import Trainer
 
 _COPIES = 3  # of its activations that a step needs room for: with gradients, and what comes between
 
 
-def suggest_batch_size(trainer: Trainer, train: Rows, plan: Plan) -> str:
+def suggest_batch_size(trainer: Trainer, train: RowSource, plan: Plan) -> str:
     """Say which batch size fits, by taking a step with it; the trainer is of no use afterwards."""
     settings = trainer.settings
     size = settings.rows_a_batch(len(train))
@@ -28,7 +28,7 @@ def suggest_batch_size(trainer: Trainer, train: Rows, plan: Plan) -> str:
     )
 
 
-def _find_batch_size(trainer: Trainer, train: Rows, plan: Plan, *, below: int) -> int | None:
+def _find_batch_size(trainer: Trainer, train: RowSource, plan: Plan, *, below: int) -> int | None:
     """Try the powers of two, largest first."""
     room = _room(trainer.placement.device)
     bytes_a_row = _COPIES * sum(activation_bytes(layer, 1) for layer in plan.layers)
@@ -36,10 +36,9 @@ def _find_batch_size(trainer: Trainer, train: Rows, plan: Plan, *, below: int) -
         size = 1 << exponent
         if size * bytes_a_row > room:
             continue
-        batch = Batch(Rows(train.features[:size], train.targets[:size]), None)
         trainer.stepper.recordings.clear()
         try:
-            trainer.stepper.take_step((batch,))
+            trainer.stepper.take_step((train.head(size),))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

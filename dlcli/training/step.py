@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from dlcli.training.batches import Batch, Rows
+from dlcli.training.batches import Rows
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.losses import Objective
 from dlcli.training.optimizers import Optimizer
@@ -16,7 +16,8 @@ from dlcli.training.tape import Tape
 class _Recording:
     """A step's gradient, recorded for batches of some sizes."""
 
-    inputs: tuple[Rows, ...]  # what the tape reads
+    inputs: tuple[Rows, ...]  # what the tape reads: copies
+    batches: tuple[Rows, ...]  # of which
     tape: Tape
 
 
@@ -33,31 +34,31 @@ class Stepper:
     is_captured: bool
     recordings: dict[tuple[int, ...], _Recording] = field(default_factory=dict)  # by rows a batch
 
-    def take_step(self, batches: tuple[Batch, ...]) -> Tensor:
+    def take_step(self, batches: tuple[Rows, ...]) -> Tensor:
         """Take one step on the mean loss over all rows of the batches together.
 
         Returns the loss and the norm of each parameter's gradient before clipping, [1 +
         parameters], on the device: reading them is what makes the CPU wait, so that is left to the
         caller.
         """
-        if self.is_captured:
-            figures = self._replay(batches)
-        else:
-            figures = self._compute(tuple(batch.gather() for batch in batches))
+        figures = self._replay(batches) if self.is_captured else self._compute(batches)
         self.scaler.step(self.optimizer)
         return figures
 
-    def _replay(self, batches: tuple[Batch, ...]) -> Tensor:
+    def _replay(self, batches: tuple[Rows, ...]) -> Tensor:
         """Compute the gradient by a tape; record it with the first batches of these sizes."""
         sizes = tuple(map(len, batches))
         if sizes not in self.recordings:
-            inputs = tuple(batch.gather() for batch in batches)
-            recording = _Recording(inputs, Tape(lambda: self._compute(inputs)))
+            inputs = tuple(Rows(x.features.clone(), x.targets.clone()) for x in batches)
+            recording = _Recording(inputs, batches, Tape(lambda: self._compute(inputs)))
             self.recordings[sizes] = recording
             return recording.tape.result.clone()
         recording = self.recordings[sizes]
-        for own, batch in zip(recording.inputs, batches, strict=True):
-            batch.gather_into(own)
+        for own, before, batch in zip(recording.inputs, recording.batches, batches, strict=True):
+            if batch is not before:  # all rows are one batch, every time
+                own.features.copy_(batch.features)
+                own.targets.copy_(batch.targets)
+        recording.batches = batches
         return recording.tape.replay().clone()
 
     def _compute(self, batches: tuple[Rows, ...]) -> Tensor:

@@ -55,6 +55,21 @@ def test_a_bad_data_file(text: str, code: int, message: str, dlcli: Command) -> 
     assert not Path("run").exists()
 
 
+@pytest.mark.parametrize(("text", "code", "_"), cases("data.txt"))
+def test_a_bad_data_file_is_told_with_the_same_words_where_it_is_streamed(
+    text: str, code: int, _: str, dlcli: Command
+) -> None:
+    Path("bad.csv").write_bytes(text[:-1].encode().decode("unicode_escape").encode("latin-1"))
+    Path("config.yaml").write_text(CONFIG)
+    # Not by shares: those draw other training rows, whose first bad one may be another.
+    same = ("train", "config.yaml", "--run-dir", "run", "--set", "data.split={}", "--set")
+    held = dlcli(*same, "data.streaming=false")
+    streamed = dlcli(*same, "data.streaming=true")
+    assert (streamed.code, streamed.err) == (held.code, held.err)
+    assert code in (held.code, 3)
+    assert not Path("run").exists() or held.code == 0
+
+
 def test_the_tables_are_as_long_as_they_should_be() -> None:
     assert len(cases("configs.txt")) >= 60
     assert len(cases("data.txt")) >= 30

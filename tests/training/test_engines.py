@@ -14,7 +14,7 @@ from dlcli.config.training import TrainingConfig
 from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
 from dlcli.model.builder import build_network
 from dlcli.model.plan import Plan
-from dlcli.training.batches import Batch, Rows
+from dlcli.training.batches import Rows
 from dlcli.training.device import GradientScaler, Placement, choose_placement
 from dlcli.training.engine import choose_engine
 from dlcli.training.flat import FlatParameters
@@ -59,8 +59,7 @@ def take_steps(
     width = planned.signature.num_inputs
     for sizes in SIZES:
         stepper.optimizer.lr *= 0.9
-        rows = (Rows(torch.randn(size, width), targets(target, size)) for size in sizes)
-        batches = tuple(Batch(each, torch.randperm(len(each))) for each in rows)
+        batches = tuple(Rows(torch.randn(size, width), targets(target, size)) for size in sizes)
         figures.append(stepper.take_step(batches))
     state = torch.cat([value.flatten().float() for value in network.state_dict().values()])
     return state, figures
