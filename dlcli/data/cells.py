@@ -60,13 +60,14 @@ def clean(table: Table, missing_values: Sequence[str], *, as_text: Collection[st
     """
     if table.missing_values == tuple(missing_values):
         return table
-    numbers = _all_numbers(table.frame.drop(as_text, strict=False), missing_values)
+    numbers = _all_numbers(table.frame, as_text, missing_values)
+    are_numbers = {column.name for column in numbers}
     frame = table.frame.with_columns(
         *numbers,
         *(
             _cleaned(dtype, name, missing_values)
             for name, dtype in table.frame.schema.items()
-            if has_encoding(dtype) and name not in numbers.columns
+            if name not in are_numbers and has_encoding(dtype)
         ),
     )
     return replace(table, frame=frame, missing_values=tuple(missing_values))
@@ -200,13 +201,17 @@ def numbers_in(
     return values
 
 
-def _all_numbers(frame: pl.DataFrame, missing_values: Sequence[str]) -> pl.DataFrame:
+def _all_numbers(
+    frame: pl.DataFrame, as_text: Collection[str], missing_values: Sequence[str]
+) -> list[pl.Series]:
     """Return the columns of text in which every cell is a number that float32 has room for."""
     if parse_numbers(pl.Series(missing_values, dtype=pl.String)).count():
-        return pl.DataFrame()  # a number may mean that there is none
-    numbers = frame.select(pl.col(pl.String).cast(pl.Float64, strict=False))
+        return []  # a number may mean that there is none
+    text = [item for item in frame if item.dtype == pl.String and item.name not in as_text]
+    numbers = pl.DataFrame(text).select(pl.all().cast(pl.Float64, strict=False))
     sound = numbers.select((pl.all().abs() <= LARGEST).all(ignore_nulls=False).fill_null(False))
-    return numbers.select(name for name in numbers.columns if sound[name][0])
+    columns = zip(numbers.get_columns(), sound.get_columns(), strict=True)
+    return [column for column, is_sound in columns if is_sound[0]]
 
 
 def _cleaned(dtype: pl.DataType, name: str, missing_values: Sequence[str]) -> pl.Expr:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from dlcli.data.csv_blocks import read_csv_blocks
-from dlcli.data.table import Table
+from dlcli.data.table import Table, refuse_patterns
 from dlcli.errors import DataError, StorageError
 
 BLOCK_BYTES = 8 * 2**20
@@ -80,6 +80,7 @@ def _parquet_blocks(file: Path | BinaryIO, source: str) -> Iterator[Table]:
     try:
         scan = pl.scan_parquet(file)
         schema = scan.collect_schema()
+        refuse_patterns(schema.names(), source)
         num_rows = scan.select(pl.len()).collect().item()
         size = max(1, min(BLOCK_ROWS, _BLOCK_CELLS // max(1, len(schema))))
         for start in range(0, num_rows, size):

@@ -1,5 +1,6 @@
 """A table in memory, with the place of each row in the file that it came from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +9,16 @@ import polars as pl
 from dlcli.errors import DataError, suggest
 
 _FEW_ROWS = 100_000
+
+
+def refuse_patterns(names: Sequence[str], source: str) -> None:
+    """Raise DataError for a name that polars would take for a pattern of names."""
+    for name in names:
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise DataError(
+                f"{source}: a column is named {name!r}, which the library that reads tables takes "
+                "for a pattern of names: give it another name"
+            )
 
 
 @dataclass(frozen=True)

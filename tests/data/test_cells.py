@@ -89,3 +89,12 @@ def test_a_column_is_constant_by_its_numbers_not_by_its_text(write_config: Write
     dataset = load_dataset(load_config(write_config(Path("long.csv").absolute(), "y")))
     assert any(note.endswith("so of no use: long") for note in dataset.notes)
     assert np.isfinite(dataset.parts["train"].features).all()
+
+
+def test_a_parquet_column_named_like_a_pattern_is_refused(
+    dlcli: Command, write_config: WriteConfig
+) -> None:
+    path = write("odd.parquet", **{"^a.*$": range(40)}, ab=range(40), y=Y)
+    outcome = dlcli("validate", write_config(path, "y"))
+    assert outcome.code == 3
+    assert "a column is named '^a.*$', which" in outcome.err
