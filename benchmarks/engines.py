@@ -1,8 +1,9 @@
 """The engines, and torch.compile, beside each other: a part of `python -m benchmarks.performance`.
 
-`python -m benchmarks.engines` prints it alone.
+`python -m benchmarks.engines [--device cuda]` prints it alone.
 """
 
+import argparse
 import statistics
 import tempfile
 import time
@@ -25,13 +26,13 @@ NUM_ROUNDS = 15
 ROUND_SECONDS = 0.05  # of each engine
 
 
-def prepared_step(prepared: Prepared, engine: str) -> Callable[[], object]:
+def prepared_step(prepared: Prepared, engine: str, device: str) -> Callable[[], object]:
     """Return what takes one step with an engine, again and again."""
     config = prepared.config.training.model_copy(
         update={"engine": "eager" if engine == "compiled" else engine}
     )
     chosen = prepared.config.model_copy(update={"training": config})
-    placement = choose_placement("cpu", "fp32")
+    placement = choose_placement(device, "fp32")
     trainer = build_trainer(
         Prepared(**{**vars(prepared), "config": chosen}),
         placement,
@@ -59,7 +60,7 @@ def with_torchs_dropout(network: nn.Module) -> nn.Module:
     return network
 
 
-def measure(workload: str, folder: Path) -> dict[str, tuple[float, float, float]]:
+def measure(workload: str, folder: Path, device: str) -> dict[str, tuple[float, float, float]]:
     """Return each engine's first steps (seconds), a step (seconds) and its ratio to eager's."""
     config, _ = write_workload(WORKLOADS[workload], folder)
     prepared = prepare(load_config(config))
@@ -68,9 +69,10 @@ def measure(workload: str, folder: Path) -> dict[str, tuple[float, float, float]
     steps, first = {}, {}
     for engine in ("eager", "captured", "compiled"):
         begun = time.perf_counter()
-        steps[engine] = prepared_step(prepared, engine)
+        steps[engine] = prepared_step(prepared, engine, device)
         for _ in range(3):
             steps[engine]()
+        wait(device)
         first[engine] = time.perf_counter() - begun
     rounds: dict[str, list[float]] = {engine: [] for engine in steps}
     for _ in range(NUM_ROUNDS):
@@ -79,6 +81,7 @@ def measure(workload: str, folder: Path) -> dict[str, tuple[float, float, float]
             while (spent := time.perf_counter() - begun) < ROUND_SECONDS:
                 step()
                 count += 1
+                wait(device)
             rounds[engine].append(spent / count)
     return {
         engine: (
@@ -92,7 +95,13 @@ def measure(workload: str, folder: Path) -> dict[str, tuple[float, float, float]
     }
 
 
-def lines(folder: Path) -> list[str]:
+def wait(device: str) -> None:
+    """Wait for what a GPU still has to do."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
+def lines(folder: Path, device: str = "cpu") -> list[str]:
     """Return the section's lines."""
     text = [
         "## The engines",
@@ -106,7 +115,7 @@ def lines(folder: Path) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for name in WORKLOADS:
-        for engine, (first, step, ratio) in measure(name, folder).items():
+        for engine, (first, step, ratio) in measure(name, folder, device).items():
             text.append(
                 f"| {name} | {engine} | {first:.2f} s | {step * 1e6:,.0f} µs | {ratio:.2f} |"
             )
@@ -114,5 +123,8 @@ def lines(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    chosen = parser.parse_args().device
     with tempfile.TemporaryDirectory() as temporary:
-        print("\n".join(lines(Path(temporary))))
+        print("\n".join(lines(Path(temporary), chosen)))

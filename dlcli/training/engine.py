@@ -37,6 +37,8 @@ def choose_engine(
         return Engine("captured", "training.engine says so")
     if obstacle is not None:
         return Engine("eager", obstacle)
+    if placement.device.type == "cuda":
+        return Engine("eager", "CUDA graphs are taken where training.engine: captured says so")
     rows = min(settings.rows_a_batch(num_rows) * settings.accumulate_batches, num_rows)
     num_bytes = _TENSORS_A_NUMBER * sum(activation_bytes(layer, rows) for layer in plan.layers)
     if num_bytes > _MOST_BYTES:
@@ -45,8 +47,8 @@ def choose_engine(
 
 
 def _obstacle(placement: Placement) -> str | None:
-    if placement.device.type != "cpu":
-        return f"steps on {placement.device.type} are not recorded yet"
+    if placement.device.type not in ("cpu", "cuda"):
+        return f"steps on {placement.device.type} can't be recorded"
     if placement.dtype == torch.float16:
         return "fp16 decides at each step whether to take it"
     return None

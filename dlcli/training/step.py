@@ -1,5 +1,6 @@
 """One step of the optimizer: forward, loss, backward, step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from dlcli.training.batches import Rows
 from dlcli.training.device import GradientScaler, Placement
+from dlcli.training.graph import Graph
 from dlcli.training.losses import Objective
 from dlcli.training.optimizers import Optimizer
 from dlcli.training.tape import Tape
@@ -16,14 +18,14 @@ from dlcli.training.tape import Tape
 class _Recording:
     """A step's gradient, recorded for batches of some sizes."""
 
-    inputs: tuple[Rows, ...]  # what the tape reads: copies
+    inputs: tuple[Rows, ...]  # what it reads: copies
     batches: tuple[Rows, ...]  # of which
-    tape: Tape
+    steps: Tape | Graph
 
 
 @dataclass
 class Stepper:
-    """Takes steps: one after the other (eager), or from tapes of them (captured)."""
+    """Takes steps: one operation after the other (eager), or from recordings (captured)."""
 
     network: nn.Module
     objective: Objective
@@ -46,20 +48,24 @@ class Stepper:
         return figures
 
     def _replay(self, batches: tuple[Rows, ...]) -> Tensor:
-        """Compute the gradient by a tape; record it with the first batches of these sizes."""
+        """Compute the gradient from a recording, made with the first batches of these sizes."""
         sizes = tuple(map(len, batches))
         if sizes not in self.recordings:
             inputs = tuple(Rows(x.features.clone(), x.targets.clone()) for x in batches)
-            recording = _Recording(inputs, batches, Tape(lambda: self._compute(inputs)))
-            self.recordings[sizes] = recording
-            return recording.tape.result.clone()
+            steps = self._record(lambda: self._compute(inputs))
+            self.recordings[sizes] = _Recording(inputs, batches, steps)
+            return steps.result.clone()
         recording = self.recordings[sizes]
         for own, before, batch in zip(recording.inputs, recording.batches, batches, strict=True):
             if batch is not before:  # all rows are one batch, every time
                 own.features.copy_(batch.features)
                 own.targets.copy_(batch.targets)
         recording.batches = batches
-        return recording.tape.replay().clone()
+        return recording.steps.replay().clone()
+
+    def _record(self, function: Callable[[], Tensor]) -> Tape | Graph:
+        device = self.placement.device
+        return Graph(function, device) if device.type == "cuda" else Tape(function)
 
     def _compute(self, batches: tuple[Rows, ...]) -> Tensor:
         """Leave the gradient with the parameters; return what `take_step` does."""

@@ -42,7 +42,7 @@ def take_steps(
     is_captured: bool,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Return the parameters after some steps, and each step's loss and norms."""
-    network = build_network(planned, seed=0).train()
+    network = build_network(planned, seed=0).train().to(placement.device)
     scaler = GradientScaler(placement)
     settings: Loss = TypeAdapter(Loss).validate_python(loss)
     stepper = Stepper(
@@ -59,7 +59,13 @@ def take_steps(
     width = planned.signature.num_inputs
     for sizes in SIZES:
         stepper.optimizer.lr *= 0.9
-        batches = tuple(Rows(torch.randn(size, width), targets(target, size)) for size in sizes)
+        batches = tuple(
+            Rows(
+                torch.randn(size, width).to(placement.device),
+                targets(target, size).to(placement.device),
+            )
+            for size in sizes
+        )
         figures.append(stepper.take_step(batches))
     state = torch.cat([value.flatten().float() for value in network.state_dict().values()])
     return state, figures
@@ -148,6 +154,24 @@ def test_what_can_not_be_captured_is_not_and_why_is_said(dlcli: Command) -> None
     assert "engine eager: fp16 decides at each step whether to take it" in outcome.out
     outcome = dlcli("train", config, *half, "--set", "training.engine=captured")
     assert (outcome.code, "captured can't be: fp16" in outcome.err) == (2, True)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("shape", "spec"), EVERY_LAYER, ids=name)
+def test_every_layer_in_a_cuda_graph(shape: tuple[int, ...], spec: dict[str, Any]) -> None:
+    planned = plan(shape, spec, {"type": "dropout"}, {"type": "flatten"}, DENSE)
+    placement = choose_placement("cuda", "fp32")
+    check_alike(planned, {"type": "cross_entropy"}, placement=placement)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_whole_runs_by_cuda_graphs(optimizer: str, dlcli: Command) -> None:
+    config = write_config(Path("c.yaml"), optimizer, "one_cycle", training={"device": "cuda"})
+    for engine in ("eager", "captured"):
+        engine_set = ("--set", f"training.engine={engine}")
+        assert dlcli("train", config, *engine_set, "--run-dir", engine).code == 0
+    assert differences(Path("eager"), Path("captured")) == []
 
 
 def test_tf32_is_refused_where_there_is_none(dlcli: Command) -> None:
