@@ -69,8 +69,12 @@ def to_rows(part: Part, device: torch.device) -> Rows:
 
 def epoch_order(num_rows: int, *, seed: int, epoch: int) -> Tensor:
     """Return the order of an epoch's rows, int64 [rows]: a function of its arguments alone."""
-    generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
-    return torch.randperm(num_rows, generator=generator)
+    return shuffled(num_rows, derive_seed(seed, "order", epoch))
+
+
+def shuffled(num_rows: int, seed: int) -> Tensor:
+    """Return a random order, int64 [rows]."""
+    return torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))
 
 
 def num_steps(num_rows: int, batch_size: int | Literal["full"], accumulate: int) -> int:

@@ -1,7 +1,7 @@
 """Rows that stay on disk: an epoch's order, read ahead on a thread of its own."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlcli.data.spool import Spool
 from dlcli.seeds import derive_seed
-from dlcli.training.batches import Rows, epoch_order
+from dlcli.training.batches import Rows, epoch_order, shuffled
 
 _CHUNK_BYTES = 2**17  # read in one go: rows that stand together in the file
 _WINDOW_CHUNKS = 128  # whose rows are shuffled together
@@ -51,26 +51,29 @@ class StreamedRows:
         ends = np.cumsum([_num_rows(window) for window in windows])
         first = int(np.searchsorted(ends, start, side="right"))
 
-        def read(index: int) -> Rows:
-            return self._shuffled(windows[index], derive_seed(seed, "window", epoch, index))
+        def begin(index: int) -> Future[Rows] | None:
+            if index == len(windows):
+                return None
+            own_seed = derive_seed(seed, "window", epoch, index)
+            order = shuffled(_num_rows(windows[index]), own_seed).numpy()
+            return thread.submit(self._shuffled, windows[index], order)
 
         with ThreadPoolExecutor(1, "dlcli-reader") as thread:
-            following = thread.submit(read, first) if first < len(windows) else None
+            following = begin(first)
             for index in range(first, len(windows)):
                 assert following is not None, "there is one more window"
                 window = following.result()
-                following = thread.submit(read, index + 1) if index + 1 < len(windows) else None
+                following = begin(index + 1)
                 skipped = max(0, start - int(ends[index] - len(window)))
                 yield self._to_device(window).cut(skipped, len(window))
 
     def _rows_in(self, num_bytes: int) -> int:
         return max(1, num_bytes // (self.spool.width * np.dtype(np.float32).itemsize))
 
-    def _shuffled(self, chunks: list[tuple[int, int]], seed: int) -> Rows:
+    def _shuffled(self, chunks: list[tuple[int, int]], order: np.ndarray) -> Rows:
         rows = self._read(chunks)
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(rows), generator=generator).numpy()
-        # numpy's gather: torch would start a second pool of threads for this one.
+        # By numpy, and the order made by another thread: wherever torch shares out work, OpenMP
+        # gives this one a pool of its own, and all that wait in a step have less patience.
         return _to_tensors(rows.features.numpy()[order], rows.targets.numpy()[order])
 
     def _read(self, chunks: list[tuple[int, int]]) -> Rows:
