@@ -41,17 +41,25 @@ class Dropout(nn.Module):
         self._num_dropped = min(round(rate * 2**16), 2**16 - 1)  # of the values that 16 bits have
         self._scale = torch.tensor(2**16 / (2**16 - self._num_dropped))
 
+    @property
+    def drops_something(self) -> bool:
+        """Whether it does anything while training."""
+        return self._num_dropped > 0
+
     def forward(self, x: Tensor) -> Tensor:
         """Drop numbers at random, while training."""
-        if not self.training or not self._num_dropped:
+        if not self.training or not self.drops_something:
             return x
         if x.device.type != "cpu":
             return functional.dropout(x, self.rate)
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-        bits = words.view(torch.int16)[: x.numel()].view(x.shape)
+        return x * self.mask_from(words.view(torch.int16)[: x.numel()].view(x.shape), x.dtype)
+
+    def mask_from(self, bits: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return the factors of numbers, 0 or what makes up for the zeros, from int16 bits."""
         # Numbers at once, and the scale as a tensor: both are faster than what is usual.
-        mask = torch.ge(bits, self._num_dropped - 2**15, out=torch.empty(x.shape, dtype=x.dtype))
-        return x * mask.mul_(self._scale)
+        mask = torch.ge(bits, self._num_dropped - 2**15, out=torch.empty(bits.shape, dtype=dtype))
+        return mask.mul_(self._scale)
 
 
 class Residual(nn.Module):

@@ -13,7 +13,6 @@ import torch
 from dlcli import __version__
 from dlcli.data.stream import Reading
 from dlcli.errors import DivergedError, StorageError
-from dlcli.model.builder import build_network
 from dlcli.runs.lock import hold_run_folder
 from dlcli.runs.metrics_file import MetricsFile
 from dlcli.runs.placing import AllRows, place_rows
@@ -23,19 +22,14 @@ from dlcli.runs.run_folder import RunFolder, resume_command, write_config, write
 from dlcli.runs.saver import Captured, Saver
 from dlcli.runs.signals import SignalName, stop_signals
 from dlcli.runs.smoke import shorten
-from dlcli.seeds import derive_seed
-from dlcli.training.batches import num_steps, to_rows
+from dlcli.training.assembly import assemble
+from dlcli.training.batches import to_rows
 from dlcli.training.checkpoint import Checkpoint, RunSoFar, load_checkpoint, load_weights
-from dlcli.training.device import GradientScaler, Placement, choose_placement, memory_explained
-from dlcli.training.early_stopping import Watch
-from dlcli.training.engine import Engine, choose_engine
+from dlcli.training.device import Placement, choose_placement, memory_explained
+from dlcli.training.engine import Engine
 from dlcli.training.evaluation import evaluate
-from dlcli.training.flat import FlatParameters
 from dlcli.training.loop import EpochResult, Progress, StopReason, Trainer, fit
-from dlcli.training.losses import build_objective
 from dlcli.training.memory import suggest_batch_size
-from dlcli.training.optimizers import Optimizer
-from dlcli.training.schedules import Schedule
 from dlcli.training.state import capture, to_cpu
 from dlcli.training.streamed import in_order
 from dlcli.training.threads import Threads, choose_threads
@@ -231,25 +225,18 @@ def _explain_divergence(run: _Run, saver: Saver, error: DivergedError) -> Diverg
 
 
 def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
-    """Build what a run is made of, its network on its device, its random draws from the seed."""
-    config, target = prepared.config, prepared.dataset.fitted.target
-    device, settings = placement.device, config.training
-    network = build_network(prepared.plan, seed=config.seed).to(device)
-    torch.manual_seed(derive_seed(config.seed, "dropout"))
-    num_rows = prepared.dataset.num_rows["train"]
-    steps_per_epoch = num_steps(num_rows, settings.batch_size, settings.accumulate_batches)
-    return Trainer(
-        network=network,
-        objective=build_objective(prepared.loss, target, device),
-        optimizer=Optimizer(config.optimizer, FlatParameters(network)),
-        schedule=Schedule(config.schedule, config.optimizer.lr, steps_per_epoch, settings.epochs),
-        target=target,
+    """Build what a config's run is made of."""
+    config, dataset = prepared.config, prepared.dataset
+    return assemble(
+        prepared.plan,
+        loss=prepared.loss,
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+        settings=config.training,
+        target=dataset.fitted.target,
         placement=placement,
-        settings=settings,
         seed=config.seed,
-        scaler=GradientScaler(placement),
-        watch=Watch.of(settings.early_stopping),
-        engine=choose_engine(settings, placement, prepared.plan, num_rows),
+        num_rows=dataset.num_rows["train"],
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from dlcli.config.section import NonNegativeInt, PositiveFloat
 from dlcli.config.training import Precision
 from dlcli.errors import ConfigError, OutOfMemoryError
+from dlcli.training.flat import FlatParameters
 from dlcli.training.optimizers import Optimizer
 
 
@@ -100,12 +101,12 @@ class GradientScaler:
         """Return a loss of the size at which its gradients don't vanish."""
         return self._scaler.scale(loss)
 
-    def unscale(self, optimizer: Optimizer) -> None:
+    def unscale(self, optimizer: Optimizer[FlatParameters]) -> None:
         """Bring the gradient to its own size."""
         if self.enabled:
             self._scaler.unscale_(optimizer)  # type: ignore[arg-type]
 
-    def step(self, optimizer: Optimizer) -> None:
+    def step(self, optimizer: Optimizer[FlatParameters]) -> None:
         """Let the optimizer step, unless fp16 overflowed, which only lowers the scale."""
         if not self.enabled:
             optimizer.step()

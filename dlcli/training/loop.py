@@ -18,6 +18,7 @@ from dlcli.training.early_stopping import Watch
 from dlcli.training.engine import Engine
 from dlcli.training.epoch import CHECK_STEPS, EpochSoFar, Taken
 from dlcli.training.evaluation import evaluate
+from dlcli.training.flat import FlatParameters
 from dlcli.training.losses import Objective, loss_unit
 from dlcli.training.optimizers import Optimizer
 from dlcli.training.schedules import Schedule
@@ -69,7 +70,7 @@ class Trainer:
 
     network: nn.Module
     objective: Objective
-    optimizer: Optimizer
+    optimizer: Optimizer[FlatParameters]
     schedule: Schedule
     target: FittedTarget
     placement: Placement
@@ -220,7 +221,7 @@ def _validate(trainer: Trainer, rows: Rows | StreamedRows) -> dict[str, Any]:
 
 def _diverged(trainer: Trainer, what: str, num_ahead: int = 0) -> DivergedError:
     """Return the error for the last step, or for one that is `num_ahead` of it."""
-    lr = trainer.optimizer.lr
+    lr = float(trainer.optimizer.lr)
     step = trainer.num_steps + num_ahead
     before = trainer.epoch.last
     return diverged(what, trainer.epoch.number, step, lr, before, trainer.parameter_names)

@@ -57,6 +57,31 @@ class Objective:
             case _:
                 assert_never(loss)
 
+    def each(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of each example, [batch]: their mean is what a call returns."""
+        loss = self.loss
+        weights = 1.0 if self.class_weights is None else self.class_weights[targets]
+        match loss:
+            case BinaryCrossEntropy():
+                truth = targets.to(outputs.dtype)
+                if loss.label_smoothing:
+                    truth = truth * (1 - loss.label_smoothing) + loss.label_smoothing / 2
+                logits = outputs[:, 0]
+                return weights * F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+            case CrossEntropy():
+                smoothing = loss.label_smoothing
+                return weights * F.cross_entropy(
+                    outputs, targets, reduction="none", label_smoothing=smoothing
+                )
+            case MeanSquaredError():
+                return F.mse_loss(outputs[:, 0], targets, reduction="none")
+            case MeanAbsoluteError():
+                return F.l1_loss(outputs[:, 0], targets, reduction="none")
+            case Huber():
+                return F.huber_loss(outputs[:, 0], targets, reduction="none", delta=loss.delta)
+            case _:
+                assert_never(loss)
+
 
 def build_objective(loss: Loss, target: FittedTarget, device: torch.device) -> Objective:
     """Build for a target; class weights come to its device."""

@@ -4,9 +4,13 @@ The results are torch.optim's to the bit, which tests hold them against: by its 
 it has some, parameter by parameter, as they round a tensor's last numbers in their own way, and
 else by its operations in their order. Its classes do the same work with twenty times the overhead,
 and import torch._dynamo, which takes as long as torch.
+
+Of several runs at once, a row of numbers each, every run has its own learning rate; the kernels
+know only one, so there it is always the operations, and the results are the same within rounding.
 """
 
-from typing import Any, assert_never
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, assert_never
 
 import torch
 from torch import Tensor
@@ -26,15 +30,26 @@ from dlcli.config.optimizers import Optimizer as OptimizerConfig
 from dlcli.training.flat import FlatParameters
 
 
-class Optimizer:
-    """A config's optimizer for a network's parameters."""
+@dataclass(frozen=True)
+class ManyRuns:
+    """The parameters of networks that learn apart, and their gradients."""
 
-    def __init__(self, config: OptimizerConfig, parameters: FlatParameters) -> None:
+    values: Tensor  # [runs, numbers]
+    gradient: Tensor  # [runs, numbers]
+
+
+_Parameters = TypeVar("_Parameters", FlatParameters, ManyRuns)
+
+
+class Optimizer(Generic[_Parameters]):
+    """A config's optimizer for a network's parameters, or for those of several runs."""
+
+    def __init__(self, config: OptimizerConfig, parameters: _Parameters) -> None:
         """Begin with the state that torch.optim begins with."""
         self.config = config
-        self.lr = config.lr
+        self.lr: float | Tensor = config.lr  # of many runs: [runs, 1]
         self.num_steps = 0
-        self.parameters = parameters
+        self.parameters: _Parameters = parameters
         # By torch.optim's keys: one number for all parameters, or flat as they are.
         self.state: dict[str, Tensor] = {
             "step": torch.zeros((), device=parameters.values.device),
@@ -44,9 +59,11 @@ class Optimizer:
                 for key, start in _state(config).items()
             },
         }
-        self._pieces = {
-            key: parameters.split(value) for key, value in self.state.items() if value.dim()
-        }
+        self._pieces: dict[str, list[Tensor]] = {}
+        if isinstance(parameters, FlatParameters):
+            self._pieces = {
+                key: parameters.split(value) for key, value in self.state.items() if value.dim()
+            }
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -86,10 +103,28 @@ class Optimizer:
             return gradient
         return gradient.add(values, alpha=self.config.weight_decay)
 
+    def _move(self, change: Tensor, step: float | Tensor) -> None:
+        """Add step × change to the parameters; a step of many runs is [runs, 1]."""
+        if isinstance(step, Tensor):
+            self.parameters.values.addcmul_(change, step)
+        else:
+            self.parameters.values.add_(change, alpha=step)
+
+    def _move_by_quotient(self, above: Tensor, below: Tensor, step: float | Tensor) -> None:
+        """Add step × above / below."""
+        if isinstance(step, Tensor):
+            self.parameters.values.addcmul_(above / below, step)
+        else:
+            self.parameters.values.addcdiv_(above, below, value=step)
+
     def _step_sgd(self, config: Sgd) -> None:
+        parameters = self.parameters
+        if isinstance(parameters, ManyRuns):
+            self._step_sgd_of_many(config)
+            return
         torch._fused_sgd_(
-            self.parameters.views,
-            self.parameters.gradients,
+            parameters.views,
+            parameters.gradients,
             self._pieces["momentum_buffer"] if config.momentum else [],
             weight_decay=config.weight_decay,
             momentum=config.momentum,
@@ -100,15 +135,30 @@ class Optimizer:
             is_first_step=self.num_steps == 1,
         )
 
+    def _step_sgd_of_many(self, config: Sgd) -> None:
+        change = self._decayed()
+        if config.momentum:
+            buffer = self.state["momentum_buffer"]
+            if self.num_steps == 1:
+                buffer.copy_(change)
+            else:
+                buffer.mul_(config.momentum).add_(change, alpha=1 - config.dampening)
+            change = change.add(buffer, alpha=config.momentum) if config.nesterov else buffer
+        self._move(change, -self.lr)
+
     def _step_adam(self, config: Adam | AdamW) -> None:
+        parameters = self.parameters
+        if isinstance(parameters, ManyRuns):
+            self._step_adam_of_many(config)
+            return
         fused = torch._fused_adam_ if isinstance(config, Adam) else torch._fused_adamw_
         fused(
-            self.parameters.views,
-            self.parameters.gradients,
+            parameters.views,
+            parameters.gradients,
             self._pieces["exp_avg"],
             self._pieces["exp_avg_sq"],
             self._pieces["max_exp_avg_sq"] if config.amsgrad else [],
-            [self.state["step"]] * len(self.parameters.views),
+            [self.state["step"]] * len(parameters.views),
             lr=self.lr,
             beta1=config.betas[0],
             beta2=config.betas[1],
@@ -118,6 +168,18 @@ class Optimizer:
             maximize=False,
         )
 
+    def _step_adam_of_many(self, config: Adam | AdamW) -> None:
+        is_apart = isinstance(config, AdamW)  # the weight decay, from the gradient
+        if is_apart and config.weight_decay:
+            self.parameters.values.mul_(1 - self.lr * config.weight_decay)
+        gradient = self.parameters.gradient if is_apart else self._decayed()
+        exp_avg, exp_avg_sq, correction1, correction2 = self._moments(config, gradient)
+        if config.amsgrad:
+            largest = self.state["max_exp_avg_sq"]
+            exp_avg_sq = torch.maximum(largest, exp_avg_sq, out=largest)
+        denominator = exp_avg_sq.div(correction2).sqrt_().add_(config.eps)
+        self._move_by_quotient(exp_avg, denominator, -self.lr / correction1)
+
     def _step_adadelta(self, config: Adadelta) -> None:
         gradient, square_avg = self._decayed(), self.state["square_avg"]
         acc_delta = self.state["acc_delta"]
@@ -125,14 +187,14 @@ class Optimizer:
         std = square_avg.add(config.eps).sqrt_()
         delta = acc_delta.add(config.eps).sqrt_().div_(std).mul_(gradient)
         acc_delta.mul_(config.rho).addcmul_(delta, delta, value=1 - config.rho)
-        self.parameters.values.add_(delta, alpha=-self.lr)
+        self._move(delta, -self.lr)
 
     def _step_adagrad(self, config: Adagrad) -> None:
         gradient, total = self._decayed(), self.state["sum"]
         lr = self.lr / (1 + (self.num_steps - 1) * config.lr_decay)
         total.addcmul_(gradient, gradient, value=1)
         std = total.sqrt().add_(config.eps)
-        self.parameters.values.addcdiv_(gradient, std, value=-lr)
+        self._move_by_quotient(gradient, std, -lr)
 
     def _step_rmsprop(self, config: RmsProp) -> None:
         gradient, square_avg = self._decayed(), self.state["square_avg"]
@@ -146,22 +208,23 @@ class Optimizer:
         if config.momentum:
             buffer = self.state["momentum_buffer"]
             buffer.mul_(config.momentum).addcdiv_(gradient, avg)
-            self.parameters.values.add_(buffer, alpha=-self.lr)
+            self._move(buffer, -self.lr)
         else:
-            self.parameters.values.addcdiv_(gradient, avg, value=-self.lr)
+            self._move_by_quotient(gradient, avg, -self.lr)
 
     def _step_nadam(self, config: NAdam) -> None:
-        exp_avg, exp_avg_sq, _, correction2 = self._moments(config)
+        gradient = self._decayed()
+        exp_avg, exp_avg_sq, _, correction2 = self._moments(config, gradient)
         mu, mu_next = _mu(config, self.num_steps), _mu(config, self.num_steps + 1)
         mu_product: float = self.state["mu_product"].mul_(mu).item()
         denominator = exp_avg_sq.div(correction2).sqrt_().add_(config.eps)
-        gradient, values = self._decayed(), self.parameters.values
-        values.addcdiv_(gradient, denominator, value=-self.lr * (1 - mu) / (1 - mu_product))
-        share = -self.lr * mu_next / (1 - mu_product * mu_next)
-        values.addcdiv_(exp_avg, denominator, value=share)
+        self._move_by_quotient(gradient, denominator, -self.lr * (1 - mu) / (1 - mu_product))
+        step = -self.lr * mu_next / (1 - mu_product * mu_next)
+        self._move_by_quotient(exp_avg, denominator, step)
 
     def _step_radam(self, config: RAdam) -> None:
-        exp_avg, exp_avg_sq, correction1, correction2 = self._moments(config)
+        moments = self._moments(config, self._decayed())
+        exp_avg, exp_avg_sq, correction1, correction2 = moments
         beta2 = config.betas[1]
         change = (exp_avg / correction1) * self.lr
         limit = 2 / (1 - beta2) - 1  # of rho, the length of the mean square's memory
@@ -178,11 +241,13 @@ class Optimizer:
         largest = gradient.abs().add_(config.eps)
         torch.maximum(exp_inf.mul_(config.betas[1]), largest, out=exp_inf)
         lr = self.lr / (1 - config.betas[0] ** self.num_steps)
-        self.parameters.values.addcdiv_(exp_avg, exp_inf, value=-lr)
+        self._move_by_quotient(exp_avg, exp_inf, -lr)
 
-    def _moments(self, config: NAdam | RAdam) -> tuple[Tensor, Tensor, float, float]:
+    def _moments(
+        self, config: Adam | AdamW | NAdam | RAdam, gradient: Tensor
+    ) -> tuple[Tensor, Tensor, float, float]:
         """Return the running means of the gradient and its square, and what they lack yet."""
-        gradient, (beta1, beta2) = self._decayed(), config.betas
+        beta1, beta2 = config.betas
         exp_avg = self.state["exp_avg"].lerp_(gradient, 1 - beta1)
         exp_avg_sq = self.state["exp_avg_sq"].mul_(beta2)
         exp_avg_sq.addcmul_(gradient, gradient, value=1 - beta2)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dlcli.training.batches import Rows
 from dlcli.training.device import GradientScaler, Placement
+from dlcli.training.flat import FlatParameters
 from dlcli.training.graph import Graph
 from dlcli.training.losses import Objective
 from dlcli.training.optimizers import Optimizer
@@ -29,7 +30,7 @@ class Stepper:
 
     network: nn.Module
     objective: Objective
-    optimizer: Optimizer
+    optimizer: Optimizer[FlatParameters]
     placement: Placement
     scaler: GradientScaler
     clip_norm: float | None

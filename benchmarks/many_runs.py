@@ -1,0 +1,272 @@
+"""150 runs of a comparison at once, beside a plain loop.
+
+`python -m benchmarks.many_runs [--write]`: six optimizers, five learning rates, five seeds. Each
+round does the 30 runs of one seed by a PyTorch loop over a DataLoader, one after the other, and as
+dlcli does a single run, one after the other; and all 150 at once. All do the same: epochs with a
+look at the validation rows, the best weights kept.
+"""
+
+import argparse
+import copy
+import math
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+import yaml
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - as everywhere
+from torch.utils.data import DataLoader, TensorDataset
+
+from benchmarks.workloads import WORKLOADS, write_workload
+from dlcli.config import load_config
+from dlcli.config.optimizers import Adadelta, Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
+from dlcli.runs.preparation import prepare
+from dlcli.training.alone import run_alone
+from dlcli.training.batches import to_rows
+from dlcli.training.device import choose_placement
+from dlcli.training.outcome import Outcome, Problem, RunSpec
+from dlcli.training.ways import choose_way
+from dlcli.training.workers import do_all
+
+PAGE = Path(__file__).parent.parent / "docs" / "many-runs.md"
+RULES: list[Optimizer] = [
+    Sgd(type="sgd", lr=0.1),
+    Adam(type="adam", lr=1e-3),
+    AdamW(type="adamw", lr=1e-3),
+    RmsProp(type="rmsprop", lr=1e-3),
+    Adagrad(type="adagrad", lr=1e-2),
+    Adadelta(type="adadelta", lr=1.0),
+]
+FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
+SEEDS = range(1, 6)
+TORCHS = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+    "adadelta": torch.optim.Adadelta,
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """A config, and how many times less than the others dlcli must take."""
+
+    name: str
+    write: Callable[[Path], Path]
+    epochs: int
+    than_plain: float
+    than_alone: float
+
+
+def write_two_features(folder: Path) -> Path:
+    """Write 2,000 rows of two features, whose product's sign is the class, with noise."""
+    random = np.random.default_rng(0)
+    features = random.normal(size=(2_000, 2))
+    label = (features.prod(axis=1) + 0.3 * random.normal(size=2_000) > 0).astype(int)
+    pl.DataFrame({"a": features[:, 0], "b": features[:, 1], "y": label}).write_csv(
+        folder / "two.csv"
+    )
+    dense = {"type": "dense", "units": 8, "activation": "tanh"}
+    config = {
+        "data": {"path": "two.csv", "target": "y", "split": {"validation": 0.2}},
+        "model": {"layers": [dense, dense, {"type": "dense"}]},
+        "training": {"batch_size": 16, "device": "cpu"},
+    }
+    (folder / "two.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return folder / "two.yaml"
+
+
+WORK = (
+    Work("Two features, 2,000 rows, 8-8 tanh, batches of 16", write_two_features, 5, 40, 8),
+    Work(
+        "*tiny*: 20 features, 20,000 rows, 64-64 ReLU with dropout, batches of 32",
+        lambda folder: write_workload(WORKLOADS["tiny"], folder)[0],
+        2,
+        12,
+        3,
+    ),
+)
+
+
+def read_problem(config: Path, epochs: int) -> Problem:
+    """Return what all runs share."""
+    prepared = prepare(load_config(config, [f"training.epochs={epochs}"]))
+    placement = choose_placement("cpu", "fp32")
+    parts = prepared.dataset.parts
+    return Problem(
+        plan=prepared.plan,
+        loss=prepared.loss,
+        schedule=prepared.config.schedule,
+        settings=prepared.config.training,
+        target=prepared.dataset.fitted.target,
+        placement=placement,
+        train=to_rows(parts["train"], placement.device),
+        validation=to_rows(parts["validation"], placement.device),
+    )
+
+
+def specs_of(seeds: Sequence[int]) -> list[RunSpec]:
+    """Return the runs of some seeds."""
+    return [
+        RunSpec(rule.model_copy(update={"lr": rule.lr * factor}), seed)
+        for rule in RULES
+        for factor in FACTORS
+        for seed in seeds
+    ]
+
+
+def build(problem: Problem) -> nn.Module:
+    """Return the network as one would write it."""
+    layers: list[nn.Module] = []
+    width = problem.train.features.shape[1]
+    for layer in problem.plan.layers:
+        match layer.config.type:
+            case "dense":
+                layers.append(nn.Linear(width, layer.output_shape[0]))
+                width = layer.output_shape[0]
+                match getattr(layer.config, "activation", None):
+                    case "tanh":
+                        layers.append(nn.Tanh())
+                    case "relu":
+                        layers.append(nn.ReLU())
+            case "dropout":
+                layers.append(nn.Dropout(getattr(layer.config, "rate", 0.0)))
+            case other:
+                raise NotImplementedError(other)
+    return nn.Sequential(*layers)
+
+
+def run_plainly(problem: Problem, spec: RunSpec) -> float:
+    """Do a run by a loop over a DataLoader; return its best validation loss."""
+    torch.manual_seed(spec.seed)
+    model = build(problem)
+    settings = spec.optimizer.model_dump(exclude={"type"})
+    optimizer = TORCHS[spec.optimizer.type](model.parameters(), **settings)
+    data = TensorDataset(problem.train.features, problem.train.targets.float())
+    size = problem.settings.rows_a_batch(len(data))
+    loader = DataLoader(data, batch_size=size, shuffle=True)
+    truth = problem.validation.targets.float()
+    best, weights = math.inf, None
+    for _ in range(problem.settings.epochs):
+        model.train()
+        for features, targets in loader:
+            optimizer.zero_grad()
+            outputs = model(features)[:, 0]
+            loss = F.binary_cross_entropy_with_logits(outputs, targets)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            outputs = model(problem.validation.features)[:, 0]
+            now = F.binary_cross_entropy_with_logits(outputs, truth).item()
+        if now < best:
+            best, weights = now, copy.deepcopy(model.state_dict())
+    assert weights is not None
+    return best
+
+
+def best_losses(events: Iterable[object]) -> list[float]:
+    """Return each run's best validation loss."""
+    return [
+        min(point.validation_loss for point in event.curve)
+        for event in events
+        if isinstance(event, Outcome)
+    ]
+
+
+def measure(work: Work, folder: Path) -> tuple[list[str], bool]:
+    """Return a work load's lines, and whether its figures are met."""
+    problem = read_problem(work.write(folder), work.epochs)
+    threads = torch.get_num_threads()
+    way = choose_way(problem, specs_of(SEEDS))
+
+    def plainly(seed: int) -> list[float]:
+        torch.set_num_threads(threads)
+        return [run_plainly(problem, spec) for spec in specs_of([seed])]
+
+    def alone(seed: int) -> list[float]:
+        torch.set_num_threads(1)  # what `dlcli train` takes for networks of this size
+        return best_losses(run_alone(problem, specs_of([seed])))
+
+    def at_once(_: int) -> list[float]:
+        way = choose_way(problem, specs_of(SEEDS))
+        return best_losses(do_all(problem, way.jobs, way.num_processes))
+
+    functions = {"plainly": plainly, "alone": alone, "at once": at_once}
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    losses: dict[str, list[float]] = {name: [] for name in functions}
+    for seed in SEEDS:
+        for name, function in functions.items():
+            begun = time.perf_counter()
+            losses[name] += function(seed)
+            seconds[name].append(time.perf_counter() - begun)
+            print(f"{work.name}: seed {seed} {name}: {seconds[name][-1]:.2f} s", file=sys.stderr)
+    # Of the others, each round is a fifth of the runs.
+    own = statistics.median(seconds["at once"])
+    plain, single = sum(seconds["plainly"]), sum(seconds["alone"])
+    is_met = plain / own >= work.than_plain and single / own >= work.than_alone
+    loss = {name: statistics.median(found) for name, found in losses.items()}
+    return [
+        "",
+        f"## {work.name}",
+        "",
+        f"{work.epochs} epochs a run. dlcli chose: {way.reason}.",
+        "",
+        "| 150 runs | seconds | at once takes 1/… | asked | | median of best losses |",
+        "|---|---|---|---|---|---|",
+        f"| PyTorch, a DataLoader, one after the other | {plain:.1f} | {plain / own:.0f} | "
+        f"{work.than_plain:.0f} | {met(plain / own, work.than_plain)} | {loss['plainly']:.4f} |",
+        f"| dlcli, one after the other | {single:.1f} | {single / own:.1f} | "
+        f"{work.than_alone:.0f} | {met(single / own, work.than_alone)} | {loss['alone']:.4f} |",
+        f"| dlcli, at once | {own:.2f} | | | | {loss['at once']:.4f} |",
+    ], is_met
+
+
+def met(reached: float, asked: float) -> str:
+    """Say whether a figure is met."""
+    return "met" if reached >= asked else "missed"
+
+
+def main() -> None:
+    """Measure, print, and with --write write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write docs/many-runs.md")
+    arguments = parser.parse_args()
+    lines = [
+        "# How fast many runs are at once",
+        "",
+        "Made by `python -m benchmarks.many_runs --write`: six optimizers, five learning rates,",
+        "five seeds. The runs one after the other are done once, seed by seed; all at once after",
+        "each seed, of which the median counts. Preparing the data is left out, which all share.",
+    ]
+    are_met = True
+    with tempfile.TemporaryDirectory() as folder:
+        for work in WORK:
+            own, is_met = measure(work, Path(folder))
+            lines += own
+            are_met &= is_met
+    lines += [
+        "",
+        f"{os.cpu_count()} cores, no GPU; Python {platform.python_version()}, PyTorch "
+        f"{torch.__version__.partition('+')[0]}.",
+    ]
+    print("\n".join(lines))
+    if arguments.write:
+        PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    sys.exit(not are_met)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What a run is made of, put together."""
+
+import torch
+
+from dlcli.config.objectives import Loss
+from dlcli.config.optimizers import Optimizer as OptimizerConfig
+from dlcli.config.optimizers import Schedule as ScheduleConfig
+from dlcli.config.training import TrainingConfig
+from dlcli.data.target import FittedTarget
+from dlcli.model.builder import build_network
+from dlcli.model.plan import Plan
+from dlcli.seeds import derive_seed
+from dlcli.training.batches import num_steps
+from dlcli.training.device import GradientScaler, Placement
+from dlcli.training.early_stopping import Watch
+from dlcli.training.engine import choose_engine
+from dlcli.training.flat import FlatParameters
+from dlcli.training.loop import Trainer
+from dlcli.training.losses import build_objective
+from dlcli.training.optimizers import Optimizer
+from dlcli.training.outcome import Problem, RunSpec
+from dlcli.training.schedules import Schedule
+
+
+def assemble(
+    plan: Plan,
+    *,
+    loss: Loss,
+    optimizer: OptimizerConfig,
+    schedule: ScheduleConfig,
+    settings: TrainingConfig,
+    target: FittedTarget,
+    placement: Placement,
+    seed: int,
+    num_rows: int,
+) -> Trainer:
+    """Build a run on so many training rows, its network on its device, its draws from the seed."""
+    network = build_network(plan, seed=seed).to(placement.device)
+    torch.manual_seed(derive_seed(seed, "dropout"))
+    steps_per_epoch = num_steps(num_rows, settings.batch_size, settings.accumulate_batches)
+    return Trainer(
+        network=network,
+        objective=build_objective(loss, target, placement.device),
+        optimizer=Optimizer(optimizer, FlatParameters(network)),
+        schedule=Schedule(schedule, optimizer.lr, steps_per_epoch, settings.epochs),
+        target=target,
+        placement=placement,
+        settings=settings,
+        seed=seed,
+        scaler=GradientScaler(placement),
+        watch=Watch.of(settings.early_stopping),
+        engine=choose_engine(settings, placement, plan, num_rows),
+    )
+
+
+def assemble_run(problem: Problem, spec: RunSpec) -> Trainer:
+    """Build a run of a comparison as it is alone."""
+    return assemble(
+        problem.plan,
+        loss=problem.loss,
+        optimizer=spec.optimizer,
+        schedule=problem.schedule,
+        settings=problem.settings,
+        target=problem.target,
+        placement=problem.placement,
+        seed=spec.seed,
+        num_rows=len(problem.train),
+    )

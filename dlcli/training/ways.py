@@ -1,0 +1,121 @@
+"""How the runs of a comparison are done, found by measuring, and why so."""
+
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from dlcli.model.costs import activation_bytes
+from dlcli.training.assembly import assemble_run
+from dlcli.training.batches import Rows
+from dlcli.training.losses import build_objective
+from dlcli.training.outcome import Problem, RunSpec
+from dlcli.training.stack import Stack, in_groups
+from dlcli.training.workers import Job
+
+_NUM_TRIED = 12  # runs of the stack that is measured
+_NUM_STEPS = 7
+_MOST_BYTES = 2**29  # of a stack: more of them, one after the other, cost nothing
+_TENSORS_A_NUMBER = 4  # that a recorded step keeps of each number of the layers' outputs
+_TENSORS_A_PARAMETER = 8  # values, gradient, optimizer's state, the best so far, copies on the way
+
+
+@dataclass(frozen=True)
+class Way:
+    """What each process does, in words and as jobs."""
+
+    reason: str
+    jobs: tuple[Job, ...]
+    num_processes: int
+    run_seconds: float  # that one process takes for a step of one run, as it was measured
+
+
+def choose_way(problem: Problem, specs: Sequence[RunSpec], num_processes: int | None = None) -> Way:
+    """Measure a step of runs together and of one alone, and cut the runs into jobs."""
+    processes = min(num_processes or os.cpu_count() or 1, len(specs))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as a process has
+    try:
+        alone = _seconds(_step_alone(problem, specs[0]))
+        obstacle = _obstacle(problem)
+        together = math.inf if obstacle else _together(problem, specs)
+    finally:
+        torch.set_num_threads(threads)
+    on = "one process" if processes == 1 else f"{processes} processes"
+    if together >= alone:
+        why = obstacle or f"together a step of one takes {together / alone:.1f} times as long"
+        one_by_one = tuple(Job((spec,), are_together=False) for spec in specs)
+        return Way(f"one after the other on {on}: {why}", one_by_one, processes, alone)
+    pieces = max(processes, -(-len(specs) // _most_runs(problem)))
+    size = -(-len(specs) // pieces)
+    ordered = in_groups(specs)
+    jobs = [
+        Job(tuple(ordered[start : start + size]), are_together=True)
+        for start in range(0, len(ordered), size)
+    ]
+    why = f"a step of one takes 1/{alone / together:.1f} of what it takes alone"
+    return Way(f"together, {size} at once on {on}: {why}", tuple(jobs), processes, together)
+
+
+def _obstacle(problem: Problem) -> str | None:
+    if problem.placement.device.type != "cpu":
+        return f"on {problem.placement.device.type} runs are not put together yet"
+    if problem.placement.dtype == torch.float16:
+        return "fp16 decides at each step whether to take it"
+    if _most_runs(problem) < 2:
+        return "memory has no room for two"
+    return None
+
+
+def _most_runs(problem: Problem) -> int:
+    rows = min(problem.settings.rows_a_batch(len(problem.train)), len(problem.train))
+    rows *= problem.settings.accumulate_batches
+    outputs = sum(activation_bytes(layer, rows) for layer in problem.plan.layers)
+    parameters = 4 * problem.plan.num_parameters
+    return _MOST_BYTES // (_TENSORS_A_NUMBER * outputs + _TENSORS_A_PARAMETER * parameters)
+
+
+def _together(problem: Problem, specs: Sequence[RunSpec]) -> float:
+    """Return the seconds of one run's step within a stack of some of them."""
+    chosen = specs[:: max(1, len(specs) // _NUM_TRIED)][: min(_NUM_TRIED, _most_runs(problem))]
+    objective = build_objective(problem.loss, problem.target, problem.placement.device)
+    clip_norm = problem.settings.gradient_clip_norm
+    stack = Stack.of(chosen, problem.plan, objective, problem.placement, clip_norm)
+    batch = _batch(problem)
+    num_seeds = len(stack.seeds)
+    batches = (
+        Rows(
+            batch.features.expand(num_seeds, *batch.features.shape),
+            batch.targets.expand(num_seeds, -1),
+        ),
+    )
+    lrs = torch.zeros(len(chosen))
+    return _seconds(lambda: stack.take_step(batches, lrs)) / len(chosen)
+
+
+def _step_alone(problem: Problem, spec: RunSpec) -> Callable[[], object]:
+    with torch.random.fork_rng(devices=[]):
+        trainer = assemble_run(problem, spec)
+    trainer.network.train()
+    batch = _batch(problem)
+    return lambda: trainer.stepper.take_step((batch,))
+
+
+def _batch(problem: Problem) -> Rows:
+    return problem.train.head(problem.settings.rows_a_batch(len(problem.train)))
+
+
+def _seconds(step: Callable[[], object]) -> float:
+    """Return what a step takes, the first ones left out, in which it is recorded."""
+    step()
+    step()
+    seconds = []
+    for _ in range(_NUM_STEPS):
+        begun = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds)
