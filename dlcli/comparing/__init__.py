@@ -1,0 +1,1 @@
+"""What the runs of a comparison say: the verdict, and profiles over several problems."""

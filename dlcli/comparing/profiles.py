@@ -1,0 +1,37 @@
+"""How candidates do over several problems: performance profiles, and one score from them.
+
+After Dahl et al., *Benchmarking neural network training algorithms* (AlgoPerf, 2023), section 4.3;
+the profiles are those of Dolan and Moré (2002).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+LARGEST_RATIO = 4.0  # AlgoPerf's: who takes longer than that many times the fastest gets nothing
+
+
+def ratios(times: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Return times to the target, [problems] each, over the fastest candidate's on each problem.
+
+    A target that was missed is endless, as a time and as a ratio.
+    """
+    fastest = [min(own) for own in zip(*times.values(), strict=True)]
+    return {
+        name: [
+            time / best if math.isfinite(time) else math.inf
+            for time, best in zip(own, fastest, strict=True)
+        ]
+        for name, own in times.items()
+    }
+
+
+def share_within(own: Sequence[float], ratio: float) -> float:
+    """Return a performance profile's value: the share of the problems within a ratio."""
+    return sum(value <= ratio for value in own) / len(own)
+
+
+def score(own: Sequence[float]) -> float:
+    """Return the mean of a performance profile from 1 to LARGEST_RATIO: 1 at best, 0 at worst."""
+    lost = LARGEST_RATIO - 1
+    # The profile is a step for each problem, at its ratio: its area is what is left behind it.
+    return sum(max(0.0, LARGEST_RATIO - value) for value in own) / lost / len(own)

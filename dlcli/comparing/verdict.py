@@ -1,0 +1,128 @@
+"""Which of several candidates is better on paired results, and which can't be told apart."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+LEVEL = 0.05  # how often candidates that are alike may come out as different, all pairs together
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and where it lies with a confidence of 95 %, by Student's t."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One candidate's losses less another's, pair by pair."""
+
+    first: str  # the better one by its mean
+    second: str
+    by: Interval  # first less second: below 0
+    p_value: float  # of the paired t-test
+    adjusted: float  # for all pairs that are compared, by Holm
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the two can be told apart."""
+        return self.adjusted < LEVEL
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What all pairs together say."""
+
+    order: tuple[str, ...]  # from the lowest mean loss to the highest
+    differences: tuple[Difference, ...]  # of every pair
+    groups: tuple[tuple[str, ...], ...]  # as large as can be: none in a group can be told apart
+
+    @property
+    def winner(self) -> str | None:
+        """The candidate that is clearly better than every other one, if there is one."""
+        best = self.order[0]
+        rivals = [own for own in self.differences if best in (own.first, own.second)]
+        return best if rivals and all(own.is_clear for own in rivals) else None
+
+
+def judge(losses: Mapping[str, Sequence[float]]) -> Verdict:
+    """Judge candidates by their losses, [pairs] each, finite; the same place is the same pair.
+
+    Paired t-tests of all pairs of candidates, corrected by Holm's step-down procedure (1979), so
+    that the chance of any false difference stays below LEVEL.
+    """
+    values = {name: np.asarray(own, np.float64) for name, own in losses.items()}
+    order = sorted(values, key=lambda name: float(values[name].mean()))
+    pairs = list(combinations(order, 2))
+    apart = [values[first] - values[second] for first, second in pairs]
+    p_values = [_p_value(own) for own in apart]
+    differences = tuple(
+        Difference(first, second, mean_interval(own), p_value, adjusted)
+        for (first, second), own, p_value, adjusted in zip(
+            pairs, apart, p_values, adjust(p_values), strict=True
+        )
+    )
+    return Verdict(tuple(order), differences, _groups(order, differences))
+
+
+def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
+    """Return the mean of numbers and its interval; endless for a single number."""
+    from scipy import stats
+
+    numbers = np.asarray(values, np.float64)
+    mean = float(numbers.mean())
+    if len(numbers) < 2:
+        return Interval(mean, -math.inf, math.inf)
+    error = float(numbers.std(ddof=1)) / math.sqrt(len(numbers))
+    reach = float(stats.t.ppf(0.975, len(numbers) - 1)) * error
+    return Interval(mean, mean - reach, mean + reach)
+
+
+def adjust(p_values: Sequence[float]) -> list[float]:
+    """Return p-values that can each be held against the level for all of them, by Holm (1979)."""
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+def _p_value(differences: np.ndarray) -> float:
+    """Return how likely such differences are where there is none, by the paired t-test."""
+    from scipy import stats
+
+    if len(differences) < 2:
+        return 1.0
+    if np.ptp(differences) == 0:  # the same in every pair, which the test can't divide by
+        return float(differences[0] == 0)
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def _groups(order: Sequence[str], differences: Sequence[Difference]) -> tuple[tuple[str, ...], ...]:
+    """Return the largest groups without a clear difference in them (Piepho 2004)."""
+    groups = [frozenset(order)]
+    for own in differences:
+        if own.is_clear:
+            pair = {own.first, own.second}
+            split = [group - {name} for group in groups if pair <= group for name in pair]
+            kept = [group for group in groups if not pair <= group]
+            groups = _largest([*kept, *split])
+    return tuple(
+        sorted(
+            (tuple(name for name in order if name in group) for group in groups),
+            key=lambda group: [order.index(name) for name in group],
+        )
+    )
+
+
+def _largest(groups: Sequence[frozenset[str]]) -> list[frozenset[str]]:
+    """Leave out groups that are part of others."""
+    distinct = set(groups)
+    return [group for group in distinct if not any(group < other for other in distinct)]
