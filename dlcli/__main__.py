@@ -11,8 +11,7 @@ from dlcli.files import remove_partials
 
 def main() -> None:
     """Run the command line and leave with the exit code of the contract."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+    listen()
     gc.set_threshold(100_000, 20, 20)  # imports make many objects, hardly any of them garbage
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would look for them on the disk
     from dlcli.cli.app import run
@@ -25,6 +24,12 @@ def main() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     remove_partials()  # of a save that a second SIGINT has cut off
     os._exit(code)  # all is written: taking modules and threads apart only takes time
+
+
+def listen() -> None:
+    """Leave at once when a signal asks to stop."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

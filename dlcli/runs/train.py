@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -135,10 +135,12 @@ def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[
     saver = Saver(folder, metrics, prepared.config.checkpoint)
     with closing(saver):
         try:
-            for event in _train(run, saver, metrics):
-                yield event
-                if asked_to_stop():
-                    break
+            # Closed by name: what a second SIGINT raises while it is closed must come through.
+            with closing(_train(run, saver, metrics)) as events:
+                for event in events:
+                    yield event
+                    if asked_to_stop():
+                        break
             _save_end(run, saver, metrics)
         except DivergedError as error:
             raise _explain_divergence(run, saver, error) from None
@@ -154,15 +156,18 @@ def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[
     yield Finished(summary, folder, prepared.folder / prepared.config.data.path)
 
 
-def _train(run: _Run, saver: Saver, metrics: MetricsFile) -> Iterator[Progress | EpochResult]:
+def _train(
+    run: _Run, saver: Saver, metrics: MetricsFile
+) -> Generator[Progress | EpochResult, None, None]:
     """Train and save as often as is due; the screen's pace is none of its affair."""
     trainer, rows = run.trainer, run.rows
-    with memory_explained(
+    explained = memory_explained(
         trainer.placement.device,
         _load(run.prepared),
         lambda: suggest_batch_size(trainer, rows["train"], run.prepared.plan),
-    ):
-        for event in fit(trainer, rows["train"], rows.get("validation")):
+    )
+    with explained, closing(fit(trainer, rows["train"], rows.get("validation"))) as events:
+        for event in events:
             at_epoch_end = isinstance(event, EpochResult)
             if isinstance(event, EpochResult):
                 metrics.append(event)

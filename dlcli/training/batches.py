@@ -1,6 +1,7 @@
 """Rows on the device, and the order in which an epoch takes them."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -31,7 +32,9 @@ class Rows:
         """Return the first rows; itself where that is all of them."""
         return self if num_rows >= len(self) else self.cut(0, num_rows)
 
-    def windows(self, *, seed: int, epoch: int, multiple: int, start: int) -> Iterator["Rows"]:
+    def windows(
+        self, *, seed: int, epoch: int, multiple: int, start: int
+    ) -> Generator["Rows", None, None]:
         """Yield the rows in an epoch's order, see `RowSource`."""
         order = epoch_order(len(self), seed=seed, epoch=epoch).to(self.targets.device)
         rows_in_window = _WINDOW_BYTES // (self.features.shape[1] * self.features.itemsize)
@@ -51,7 +54,9 @@ class RowSource(Protocol):
         """Return the first rows, on the device."""
         ...
 
-    def windows(self, *, seed: int, epoch: int, multiple: int, start: int) -> Iterator[Rows]:
+    def windows(
+        self, *, seed: int, epoch: int, multiple: int, start: int
+    ) -> Generator[Rows, None, None]:
         """Yield the rows in an epoch's order from row `start` of it on, on the device.
 
         The order, and where windows end, is a function of the rows' number, the seed, the epoch
@@ -91,7 +96,7 @@ def epoch_steps(
     seed: int,
     epoch: int,
     start: int = 0,
-) -> Iterator[tuple[Rows, ...]]:
+) -> Generator[tuple[Rows, ...], None, None]:
     """Yield the batches of each optimizer step, in the epoch's order, from step `start` on."""
     if batch_size == "full":
         yield from [(rows.head(len(rows)),)][start:]
@@ -100,11 +105,12 @@ def epoch_steps(
         seed=seed, epoch=epoch, multiple=batch_size, start=start * accumulate * batch_size
     )
     step: list[Rows] = []
-    for batch in _batches(windows, batch_size):
-        step.append(batch)
-        if len(step) == accumulate:
-            yield tuple(step)
-            step.clear()
+    with closing(windows):
+        for batch in _batches(windows, batch_size):
+            step.append(batch)
+            if len(step) == accumulate:
+                yield tuple(step)
+                step.clear()
     if step:
         yield tuple(step)
 

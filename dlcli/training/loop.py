@@ -1,7 +1,8 @@
 """The training loop: a generator that yields results and leaves saving and showing to others."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -113,7 +114,7 @@ class Trainer:
 
 def fit(
     trainer: Trainer, train: RowSource, validation: Rows | StreamedRows | None
-) -> Iterator[Progress | EpochResult]:
+) -> Generator[Progress | EpochResult, None, None]:
     """Train from where the trainer stands, yielding after each step and at the end of each epoch.
 
     At a yield the trainer is what it is then: it can be captured. Raises DivergedError, with the
@@ -136,21 +137,23 @@ def _take_steps(trainer: Trainer, train: RowSource) -> Iterator[Progress]:
     if not epoch.num_steps:
         epoch.started = time.perf_counter()
     trainer.network.train()
-    for batches in epoch_steps(
+    steps = epoch_steps(
         train,
         batch_size=settings.batch_size,
         accumulate=settings.accumulate_batches,
         seed=trainer.seed,
         epoch=epoch.number,
         start=epoch.num_steps,
-    ):
-        lr = trainer.schedule.lr(trainer.num_steps)
-        trainer.optimizer.lr = lr
-        figures = trainer.stepper.take_step(batches)
-        epoch.add(Taken(trainer.num_steps + 1, lr, sum(map(len, batches)), figures))
-        if len(epoch.unread) == CHECK_STEPS:
-            epoch.read(trainer.parameter_names, trainer.scaler)
-        yield Progress(epoch.number, epoch.num_steps, epoch.num_rows)
+    )
+    with closing(steps):
+        for batches in steps:
+            lr = trainer.schedule.lr(trainer.num_steps)
+            trainer.optimizer.lr = lr
+            figures = trainer.stepper.take_step(batches)
+            epoch.add(Taken(trainer.num_steps + 1, lr, sum(map(len, batches)), figures))
+            if len(epoch.unread) == CHECK_STEPS:
+                epoch.read(trainer.parameter_names, trainer.scaler)
+            yield Progress(epoch.number, epoch.num_steps, epoch.num_rows)
 
 
 def _end_epoch(

@@ -1,6 +1,6 @@
 """Rows that stay on disk: an epoch's order, read ahead on a thread of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -41,7 +41,14 @@ class StreamedRows:
         for start in range(0, len(self), size):
             yield self._to_device(self._read([(start, min(start + size, len(self)))]))
 
-    def windows(self, *, seed: int, epoch: int, multiple: int, start: int) -> Iterator[Rows]:  # noqa: ARG002 - windows end where chunks do
+    def windows(
+        self,
+        *,
+        seed: int,
+        epoch: int,
+        multiple: int,  # noqa: ARG002 - windows end where chunks do
+        start: int,
+    ) -> Generator[Rows, None, None]:
         """Yield the rows in an epoch's order, see `RowSource`; the next window is being read."""
         chunks = _chunk_order(len(self), self._rows_in(_CHUNK_BYTES), seed=seed, epoch=epoch)
         windows = [

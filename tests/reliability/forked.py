@@ -5,6 +5,7 @@ The forking process must neither train nor read data itself: threads don't survi
 
 # ruff: noqa: F401 - imported so that the forks needn't
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import torch
 
 import dlcli.cli.progress
 import dlcli.runs.train
-from dlcli.__main__ import main
+from dlcli.__main__ import listen, main
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,18 @@ class Forked:
 
 
 def start(arguments: list[str], screen: Path) -> Forked:
-    """Start `dlcli ARGUMENTS`, standard output and error going to a file."""
+    """Start `dlcli ARGUMENTS`, standard output and error going to a file.
+
+    A signal that comes before the program listens waits until it does.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return Forked(pid, screen)
     try:
+        listen()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         descriptor = os.open(screen, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
