@@ -31,8 +31,8 @@ from benchmarks.workloads import WORKLOADS, write_workload
 from dlcli.config import load_config
 from dlcli.config.optimizers import Adadelta, Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
 from dlcli.runs.preparation import prepare
+from dlcli.runs.problem import pose
 from dlcli.training.alone import run_alone
-from dlcli.training.batches import to_rows
 from dlcli.training.device import choose_placement
 from dlcli.training.outcome import Outcome, Problem, RunSpec
 from dlcli.training.ways import choose_way
@@ -103,18 +103,7 @@ WORK = (
 def read_problem(config: Path, epochs: int) -> Problem:
     """Return what all runs share."""
     prepared = prepare(load_config(config, [f"training.epochs={epochs}"]))
-    placement = choose_placement("cpu", "fp32")
-    parts = prepared.dataset.parts
-    return Problem(
-        plan=prepared.plan,
-        loss=prepared.loss,
-        schedule=prepared.config.schedule,
-        settings=prepared.config.training,
-        target=prepared.dataset.fitted.target,
-        placement=placement,
-        train=to_rows(parts["train"], placement.device),
-        validation=to_rows(parts["validation"], placement.device),
-    )
+    return pose(prepared, choose_placement("cpu", "fp32"))
 
 
 def specs_of(seeds: Sequence[int]) -> list[RunSpec]:

@@ -1,7 +1,6 @@
 """How the runs of a comparison are done, found by measuring, and why so."""
 
 import math
-import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from dlcli.training.batches import Rows
 from dlcli.training.losses import build_objective
 from dlcli.training.outcome import Problem, RunSpec
 from dlcli.training.stack import Stack, in_groups
+from dlcli.training.threads import MOST
 from dlcli.training.workers import Job
 
 _NUM_TRIED = 12  # runs of the stack that is measured
@@ -36,7 +36,7 @@ class Way:
 
 def choose_way(problem: Problem, specs: Sequence[RunSpec], num_processes: int | None = None) -> Way:
     """Measure a step of runs together and of one alone, and cut the runs into jobs."""
-    processes = min(num_processes or os.cpu_count() or 1, len(specs))
+    processes = min(num_processes or MOST, len(specs))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as a process has
     try:

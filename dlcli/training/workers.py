@@ -20,7 +20,7 @@ import torch
 from dlcli.errors import OutOfMemoryError
 from dlcli.training.alone import run_alone
 from dlcli.training.outcome import Outcome, Problem, RunSpec
-from dlcli.training.together import run_together
+from dlcli.training.together import StackProgress, run_together
 
 # A copy of this process where that is safe: libraries of other systems have threads in theirs.
 IS_FORKED = sys.platform == "linux"
@@ -54,7 +54,7 @@ def do(problem: Problem, job: Job) -> Iterator[Event]:
         if isinstance(event, Outcome):
             yield event
             continue
-        num_steps += getattr(event, "num_runs", 1)
+        num_steps += event.num_runs if isinstance(event, StackProgress) else 1
         if time.perf_counter() - told > _PROGRESS_SECONDS:
             yield Taken(num_steps)
             num_steps, told = 0, time.perf_counter()

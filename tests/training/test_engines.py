@@ -30,6 +30,14 @@ from tests.reliability.configs import OPTIMIZERS, write_config
 CPU = choose_placement("cpu", "fp32")
 PAIR = ClassTarget(name="y", classes=("a", "b"), counts=(2, 6), label_type="text")
 NUMBER = NumberTarget(name="y", center=3.0, scale=4.0)
+EVERY_LOSS: list[tuple[dict[str, Any], FittedTarget]] = [
+    ({"type": "cross_entropy", "class_weights": {"b": 3.0}, "label_smoothing": 0.2}, PAIR),
+    ({"type": "binary_cross_entropy", "class_weights": "balanced"}, PAIR),
+    ({"type": "binary_cross_entropy", "label_smoothing": 0.1}, PAIR),
+    ({"type": "mse"}, NUMBER),
+    ({"type": "mae"}, NUMBER),
+    ({"type": "huber", "delta": 0.5}, NUMBER),
+]
 SIZES = [(8,), (8,), (5,), (3, 3, 2), (8,), (5,), (3, 3, 2)]  # of the batches of each step
 
 
@@ -101,17 +109,7 @@ def test_every_activation(activation: str) -> None:
     check_alike(planned, {"type": "cross_entropy"})
 
 
-@pytest.mark.parametrize(
-    ("loss", "target"),
-    [
-        ({"type": "cross_entropy", "class_weights": {"b": 3.0}, "label_smoothing": 0.2}, PAIR),
-        ({"type": "binary_cross_entropy", "class_weights": "balanced"}, PAIR),
-        ({"type": "binary_cross_entropy", "label_smoothing": 0.1}, PAIR),
-        ({"type": "mse"}, NUMBER),
-        ({"type": "mae"}, NUMBER),
-        ({"type": "huber", "delta": 0.5}, NUMBER),
-    ],
-)
+@pytest.mark.parametrize(("loss", "target"), EVERY_LOSS)
 def test_every_loss(
     loss: dict[str, Any], target: FittedTarget, capfd: pytest.CaptureFixture[str]
 ) -> None:

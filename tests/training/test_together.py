@@ -17,10 +17,11 @@ from dlcli.data.target import FittedTarget
 from dlcli.errors import OutOfMemoryError
 from dlcli.model.plan import Plan
 from dlcli.runs.preparation import prepare
+from dlcli.runs.problem import pose
 from dlcli.training import workers
 from dlcli.training.alone import run_alone
 from dlcli.training.assembly import assemble_run
-from dlcli.training.batches import Rows, to_rows
+from dlcli.training.batches import Rows
 from dlcli.training.losses import build_objective
 from dlcli.training.outcome import Outcome, Problem, RunSpec
 from dlcli.training.stack import Stack
@@ -29,7 +30,7 @@ from dlcli.training.ways import choose_way
 from dlcli.training.workers import Job, do_all
 from tests.conftest import ROOT
 from tests.model.test_network import DENSE, EVERY_LAYER, name, plan
-from tests.training.test_engines import CPU, NUMBER, PAIR, SIZES, targets
+from tests.training.test_engines import CPU, EVERY_LOSS, PAIR, SIZES, targets
 
 EVERY_OPTIMIZER: list[dict[str, Any]] = [
     {"type": "sgd"},
@@ -138,34 +139,13 @@ def test_every_layer(shape: tuple[int, ...], spec: dict[str, Any]) -> None:
     check_steps(planned, specs([{"type": "sgd"}, {"type": "adam"}]))
 
 
-@pytest.mark.parametrize(
-    ("loss", "target"),
-    [
-        ({"type": "cross_entropy", "class_weights": {"b": 3.0}, "label_smoothing": 0.2}, PAIR),
-        ({"type": "binary_cross_entropy", "class_weights": "balanced"}, PAIR),
-        ({"type": "binary_cross_entropy", "label_smoothing": 0.1}, PAIR),
-        ({"type": "mse"}, NUMBER),
-        ({"type": "mae"}, NUMBER),
-        ({"type": "huber", "delta": 0.5}, NUMBER),
-    ],
-)
+@pytest.mark.parametrize(("loss", "target"), EVERY_LOSS)
 def test_every_loss(loss: dict[str, Any], target: FittedTarget) -> None:
     check_steps(plan((5,), HIDDEN, DENSE), specs([{"type": "sgd"}]), loss, target)
 
 
 def read_problem(config: str, *settings: str) -> Problem:
-    prepared = prepare(load_config(ROOT / "configs" / config, list(settings)))
-    parts = prepared.dataset.parts
-    return Problem(
-        plan=prepared.plan,
-        loss=prepared.loss,
-        schedule=prepared.config.schedule,
-        settings=prepared.config.training,
-        target=prepared.dataset.fitted.target,
-        placement=CPU,
-        train=to_rows(parts["train"], CPU.device),
-        validation=to_rows(parts["validation"], CPU.device),
-    )
+    return pose(prepare(load_config(ROOT / "configs" / config, list(settings))), CPU)
 
 
 def check_runs(problem: Problem, runs: Sequence[RunSpec]) -> dict[str, int]:
