@@ -21,11 +21,11 @@ import pytest
 from dlcli.config import load_config
 from dlcli.config.checkpoint import CheckpointConfig
 from dlcli.errors import CheckpointError
-from dlcli.runs.metrics_file import MetricsFile
+from dlcli.runs.lines_file import LinesFile
 from dlcli.runs.preparation import prepare
 from dlcli.runs.run_folder import RunFolder
 from dlcli.runs.saver import Saver
-from dlcli.runs.train import train
+from dlcli.runs.train import metrics_line, train
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.loop import EpochResult
 from tests.reliability.configs import write_config
@@ -217,13 +217,13 @@ def save(
     """Add a line of metrics and save the second run's state in a copy of the first's folder."""
     captured = load_checkpoint(runs.second.last), load_checkpoint(runs.second.best)
     path = folder / "metrics.jsonl"
-    metrics = MetricsFile(path, path.stat().st_size)
+    metrics = LinesFile(path, path.stat().st_size)
     shutil.copytree(folder, folder.with_name("held"), copy_function=os.link)  # no inode comes again
     recorder = Recorder(folder)
     before = Disk.of(folder)
     with monkeypatch.context() as patch:
         recorder.record(patch, hard_links=hard_links)
-        metrics.append(LINE)
+        metrics.append(metrics_line(LINE))
         with closing(Saver(RunFolder(folder), metrics, CheckpointConfig())) as saver:
             saver.save(lambda: captured)
             saver.wait()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dlcli import __version__
+from dlcli.cli.compare import compare_command
 from dlcli.cli.describe import describe_command
 from dlcli.cli.errors import show_error
 from dlcli.cli.evaluate import evaluate_command
@@ -36,7 +37,10 @@ app.command("evaluate", epilog="Example: dlcli evaluate runs/penguins/001")(eval
 app.command(
     "predict", epilog="Example: dlcli predict runs/penguins/001 data/penguins.csv -o answers.csv"
 )(predict_command)
-
+app.command(
+    "compare-optimizers",
+    epilog="Example: dlcli compare-optimizers configs/moons.yaml --optimizers sgd,adam",
+)(compare_command)
 app.command("describe", epilog="Example: dlcli describe configs/digits.yaml")(describe_command)
 app.command("validate", epilog="Example: dlcli validate configs/penguins.yaml")(validate_command)
 app.command("schema", epilog="Example: dlcli schema > schema.json")(schema_command)

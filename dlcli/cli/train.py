@@ -11,6 +11,7 @@ import typer
 from dlcli.cli.options import ConfigFile, Json, Overrides
 from dlcli.cli.output import emit
 from dlcli.cli.warm_up import torch_imported_meanwhile
+from dlcli.runs.signals import EXIT_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from dlcli.data.stream import Reading
     from dlcli.runs.train import Event, Finished, Started, Stopped
 
-_SIGNAL_EXITS = {"sigint": 130, "sigterm": 143}
 _MOST_CONFUSED = 12  # classes of a matrix that fits on a screen
 
 
@@ -84,8 +84,8 @@ def train_command(
     if as_json:
         where = None if smoke else str(finished.folder.path)
         emit(json.dumps({**summary, "run_dir": where}, allow_nan=False))
-    if summary["stop_reason"] in _SIGNAL_EXITS:
-        raise typer.Exit(_SIGNAL_EXITS[summary["stop_reason"]])
+    if summary["stop_reason"] in EXIT_CODES:
+        raise typer.Exit(EXIT_CODES[summary["stop_reason"]])
     for assertion in assertions:
         check_assertion(assertion, summary)
 
@@ -99,7 +99,7 @@ def _follow(console: "Console", events: "Iterator[Event]", *, smoke: bool) -> "F
     started = follow_reading(console, _until_started(events))
     if isinstance(started, Stopped):
         console.print(f"stopped by {started.signal.upper()} before training began")
-        raise typer.Exit(_SIGNAL_EXITS[started.signal])
+        raise typer.Exit(EXIT_CODES[started.signal])
     show_start(console, started)
     if started.resumed is not None:
         show_resumed(console, started.resumed)
@@ -163,12 +163,12 @@ def _show_end(console: "Console", started: "Started", finished: "Finished", *, s
         assert target.kind == "classes"
         show_confusion(console, matrix, target.classes)
     if smoke:
-        whole = summary["stop_reason"] not in _SIGNAL_EXITS
+        whole = summary["stop_reason"] not in EXIT_CODES
         console.print(f"{'every stage ran' if whole else 'stopped'}; nothing was left behind")
         return
     data = shlex.quote(os.path.normpath(finished.data))
     console.print(f"run: {folder}", markup=False, soft_wrap=True)
-    if summary["stop_reason"] in _SIGNAL_EXITS:
+    if summary["stop_reason"] in EXIT_CODES:
         command = resume_command(finished.folder)
         console.print(f"go on: {command}", markup=False, soft_wrap=True)
     command = f"dlcli predict {shlex.quote(folder)} {data} -o predictions.csv"

@@ -1,10 +1,12 @@
 """Learning rates to try, which of them serves best, and how much that one matters."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+NUM_RATES = 5
 _STEP = 10**0.5  # from one rate to the next
+_MOST_ROUNDED = 0.1  # of a step on the logarithmic scale
 _NEAR = 0.1  # of the best loss: rates that are this close to it serve as well
 
 
@@ -23,26 +25,39 @@ class Choice:
         return math.log10(self.serving[1] / self.serving[0])
 
 
-def rates_around(default: float, number: int) -> list[float]:
+def rates_around(default: float, number: int = NUM_RATES) -> list[float]:
     """Return rates in even ratios, the default in their middle, or just above it."""
-    return [default * _STEP ** (place - number // 2) for place in range(number)]
+    return [_beyond(default, _STEP ** (place - number // 2)) for place in range(number)]
 
 
 def grown(lrs: Sequence[float], edge: int) -> list[float]:
-    """Return a grid with one rate more beyond the edge that it was chosen at."""
-    lowest, highest = min(lrs), max(lrs)
-    return sorted([*lrs, highest * _STEP if edge > 0 else lowest / _STEP])
+    """Return a grid with one rate more beyond an edge, as far as its rates are apart on average.
+
+    It has two rates at least.
+    """
+    ordered = sorted(lrs)
+    ratio = (ordered[-1] / ordered[0]) ** (1 / (len(ordered) - 1))
+    if edge > 0:
+        return [*ordered, _beyond(ordered[-1], ratio)]
+    return [_beyond(ordered[0], 1 / ratio), *ordered]
+
+
+def edges_to_move(choices: Iterable[Choice | None]) -> list[int]:
+    """Return the edges, -1 and 1, at which some choice lies; where all diverged, the lower one."""
+    edges = {-1 if choice is None else choice.edge for choice in choices}
+    return sorted(edges - {0})
 
 
 def choose(losses: Mapping[float, Sequence[float]]) -> Choice | None:
     """Choose by each rate's median best loss over the tuning seeds, endless where one diverged.
 
-    Of equal ones, the lowest rate. None where no rate has a finite median.
+    Of equal ones, the lowest rate. None where no rate has a finite median. Rates without a run yet
+    are left out.
     """
-    medians = {lr: _median(own) for lr, own in sorted(losses.items())}
+    medians = {lr: _median(own) for lr, own in sorted(losses.items()) if own}
     lrs = list(medians)
-    best = min(lrs, key=lambda lr: medians[lr])
-    if not math.isfinite(medians[best]):
+    best = min(lrs, key=lambda lr: medians[lr], default=math.nan)
+    if not lrs or not math.isfinite(medians[best]):
         return None
     most = medians[best] + _NEAR * abs(medians[best])
     first = last = lrs.index(best)
@@ -57,3 +72,10 @@ def choose(losses: Mapping[float, Sequence[float]]) -> Choice | None:
 def _median(values: Sequence[float]) -> float:
     """Return the middle value, the higher one of two: a run that diverged is not averaged away."""
     return sorted(values)[len(values) // 2]
+
+
+def _beyond(lr: float, ratio: float) -> float:
+    """Return a rate in some ratio to another, as one would write it where that is near enough."""
+    written = float(f"{lr * ratio:.2g}")
+    is_near = abs(math.log(written / lr / ratio)) < _MOST_ROUNDED * abs(math.log(ratio) or math.inf)
+    return written if is_near else lr * ratio

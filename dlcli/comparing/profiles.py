@@ -6,6 +6,7 @@ the profiles are those of Dolan and Moré (2002).
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 LARGEST_RATIO = 4.0  # AlgoPerf's: who takes longer than that many times the fastest gets nothing
 
@@ -35,3 +36,22 @@ def score(own: Sequence[float]) -> float:
     lost = LARGEST_RATIO - 1
     # The profile is a step for each problem, at its ratio: its area is what is left behind it.
     return sum(max(0.0, LARGEST_RATIO - value) for value in own) / lost / len(own)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How one candidate does over several problems."""
+
+    name: str
+    times: tuple[float, ...]  # to the target, a problem each; endless: missed
+    ratios: tuple[float, ...]  # to the fastest candidate's
+    score: float
+
+
+def profile(times: Mapping[str, Sequence[float]]) -> list[Profile]:
+    """Return each candidate's profile, the best score first."""
+    found = [
+        Profile(name, tuple(times[name]), tuple(own), score(own))
+        for name, own in ratios(times).items()
+    ]
+    return sorted(found, key=lambda own: -own.score)

@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 LEVEL = 0.05  # how often candidates that are alike may come out as different, all pairs together
+_ROUNDING = 1e-5  # of a loss: runs that differ by less may be the same, done in another way
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def judge(losses: Mapping[str, Sequence[float]]) -> Verdict:
     values = {name: np.asarray(own, np.float64) for name, own in losses.items()}
     order = sorted(values, key=lambda name: float(values[name].mean()))
     pairs = list(combinations(order, 2))
-    apart = [values[first] - values[second] for first, second in pairs]
+    apart = [_apart(values[first], values[second]) for first, second in pairs]
     p_values = [_p_value(own) for own in apart]
     differences = tuple(
         Difference(first, second, mean_interval(own), p_value, adjusted)
@@ -92,6 +93,13 @@ def adjust(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = largest
     return adjusted
+
+
+def _apart(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return differences, 0 where rounding explains them."""
+    differences = first - second
+    is_rounding = np.abs(differences) <= _ROUNDING * np.maximum(np.abs(first), np.abs(second))
+    return np.where(is_rounding, 0.0, differences)
 
 
 def _p_value(differences: np.ndarray) -> float:

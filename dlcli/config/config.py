@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from dlcli.config.checkpoint import CheckpointConfig
+from dlcli.config.compare import CompareConfig
 from dlcli.config.data import DataConfig
 from dlcli.config.layers import ModelConfig
 from dlcli.config.objectives import Loss
@@ -38,6 +39,9 @@ class Config(Section):
     training: TrainingConfig = Field(TrainingConfig(), description="the training loop")
     checkpoint: CheckpointConfig = Field(
         CheckpointConfig(), description="how often the run's state is saved"
+    )
+    compare: CompareConfig = Field(
+        CompareConfig(), description="how `dlcli compare-optimizers` compares"
     )
 
     @model_validator(mode="before")

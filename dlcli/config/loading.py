@@ -1,7 +1,7 @@
 """A config file and its overrides → a checked `Config`, or every problem at once."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
@@ -56,9 +56,12 @@ def load_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
     return loaded
 
 
-def open_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
+def open_config(
+    file: FilePath, overrides: Sequence[str] = (), options: Mapping[str, str] | None = None
+) -> LoadedConfig:
     """Read a config and collect its problems, so that it can be checked further.
 
+    `options` are overrides that have an option of their own, by what the user wrote.
     Raises ConfigError where nothing can be: no YAML, or a `data` section that is not right.
     """
     document, notes = read_with_bases(file)
@@ -67,6 +70,8 @@ def open_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
         document = Document({"name": stem, **document.data}, document.places)
     for override in overrides:
         document = apply_override(document, override)
+    for source, override in (options or {}).items():
+        document = apply_override(document, override, source)
     document, more_notes = expand_environment(document)
     notes += more_notes
     data = document.data

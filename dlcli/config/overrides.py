@@ -9,9 +9,12 @@ _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _KEY = re.compile(r"[^.\[\]]+(\.[^.\[\]]+|\[\d+\])*")
 
 
-def apply_override(document: Document, override: str) -> Document:
-    """Return the document with one value set; ConfigError where the key leads nowhere."""
-    source = f"--set {override}"
+def apply_override(document: Document, override: str, source: str | None = None) -> Document:
+    """Return the document with one value set; ConfigError where the key leads nowhere.
+
+    `source` is what the user wrote, where that is another option than --set.
+    """
+    source = source or f"--set {override}"
     key, equals, text = override.partition("=")
     if not equals or not _KEY.fullmatch(key):
         raise refusal(Place(source), "write KEY=VALUE, as in --set model.layers[0].units=64")

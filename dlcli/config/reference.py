@@ -20,6 +20,7 @@ _SECTIONS = {
     "TrainingConfig": "training",
     "EarlyStopping": "training.early_stopping",
     "CheckpointConfig": "checkpoint",
+    "CompareConfig": "compare",
     "InitialValues": "initial (of dense and convolutional layers)",
 }
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dlcli.config.compare import PRESETS
 from dlcli.config.config import SHORT_SECTIONS, Config
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -26,10 +27,29 @@ def json_schema() -> dict[str, Any]:
         names = _types_in(section, schema["$defs"])
         short = {"enum": names, "description": "short for {type: …}, with its defaults"}
         schema["properties"][key] = {"anyOf": [short, section], **about}
+    _put_names_beside_settings(schema["$defs"])
     for definition in schema["$defs"].values():
         if "type" in definition["properties"]:
             definition["properties"]["type"]["description"] = definition["description"]
     return {"$schema": DIALECT, **_without_titles(schema), "title": "A dlcli config"}
+
+
+def _put_names_beside_settings(definitions: dict[str, Any]) -> None:
+    """Describe candidates as a file writes them: a preset's name, or `name` among the settings."""
+    candidate = definitions.pop("Candidate")
+    name = candidate["properties"]["name"]
+    references = candidate["properties"]["optimizer"]["oneOf"]
+    for reference in references:
+        kind = reference["$ref"].rpartition("/")[2]
+        settings = definitions[kind]
+        properties = {"name": name, **settings["properties"]}
+        definitions[f"Named{kind}"] = {**settings, "properties": properties}
+    named = [
+        {"$ref": reference["$ref"].replace("$defs/", "$defs/Named")} for reference in references
+    ]
+    about = {"enum": list(PRESETS), "description": "by name, with the defaults"}
+    optimizers = definitions["CompareConfig"]["properties"]["optimizers"]
+    optimizers["anyOf"][0]["items"] = {"anyOf": [about, {"oneOf": named}]}
 
 
 def _types_in(section: dict[str, Any], definitions: dict[str, Any]) -> list[str]:

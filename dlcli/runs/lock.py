@@ -36,7 +36,7 @@ def hold_run_folder(run_dir: Path | None, name: str, *, resume: bool) -> Iterato
             try:
                 yield folder
             finally:
-                if was_empty and not (folder.last.exists() or folder.best.exists()):
+                if was_empty and not folder.holds_work:
                     for path in folder.path.iterdir():
                         path.unlink()
     finally:

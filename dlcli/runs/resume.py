@@ -2,7 +2,7 @@
 
 import math
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,10 @@ from dlcli.training.loop import Trainer
 from dlcli.training.state import StateError, put_back
 
 _DATA_PATHS = ("data.path", "data.validation_path", "data.test_path")  # their content is compared
-_HARMLESS = ("name", "training.device", "training.engine", "training.threads", "checkpoint.")
+_HARMLESS = (
+    *("name", "training.device", "training.engine", "training.threads"),
+    *("checkpoint.", "compare."),
+)
 _ABSENT = "nothing"
 
 
@@ -42,6 +45,11 @@ def take_up(folder: RunFolder, prepared: Prepared, trainer: Trainer) -> Resumed 
     Raises CheckpointError where no checkpoint can be used, ConfigError and DataError where config
     or data are not those of the run.
     """
+    if folder.runs.exists():
+        raise CheckpointError(
+            f"{folder.path}: this is a comparison's folder; go on with it by `dlcli "
+            "compare-optimizers --resume`, or name another --run-dir"
+        )
     notes: list[str] = []
     path, checkpoint = _load_newest(folder, notes)
     if checkpoint is None:
@@ -50,7 +58,14 @@ def take_up(folder: RunFolder, prepared: Prepared, trainer: Trainer) -> Resumed 
     if state is None or run is None:
         raise CheckpointError(f"{path}: a network without the state of its run: nothing to resume")
     epochs_done = state.numbers.epoch - (state.numbers.num_steps == 0)
-    notes += _compare(folder, checkpoint, prepared, epochs_done)
+    notes += compare_with_saved(
+        folder,
+        checkpoint.config,
+        checkpoint.checksums,
+        prepared,
+        lambda key: _why_harmful(key, checkpoint.config, prepared.config, epochs_done),
+    )
+    _refuse_other_encoding(folder, checkpoint, prepared)
     notes += _surroundings_notes(run.surroundings, surroundings(trainer.placement))
     try:
         put_back(trainer, state)
@@ -102,11 +117,19 @@ def _load_newest(folder: RunFolder, notes: list[str]) -> tuple[Path, Checkpoint 
     return folder.last, None
 
 
-def _compare(
-    folder: RunFolder, checkpoint: Checkpoint, prepared: Prepared, epochs_done: int
+def compare_with_saved(
+    folder: RunFolder,
+    was: Config,
+    old_checksums: Mapping[str, str],
+    prepared: Prepared,
+    why_harmful: Callable[[str], str | None],
 ) -> Iterator[str]:
-    """Yield a note for each harmless change; refuse the others, all of them at once."""
-    was, now = checkpoint.config, prepared.config
+    """Yield a note for each harmless change; refuse the others, all of them at once.
+
+    `why_harmful` says it of a key, empty where that goes without saying; None: it is not. Raises
+    ConfigError and DataError.
+    """
+    now = prepared.config
     config, data = [], []
     for key, (before, after) in _differences(
         was.model_dump(mode="json"), now.model_dump(mode="json")
@@ -114,15 +137,15 @@ def _compare(
         if key in _DATA_PATHS:
             continue
         change = f"{key}: {_text(before)} then, {_text(after)} now"
-        reason = _why_harmful(key, was, now, epochs_done)
+        reason = None if key.startswith(_HARMLESS) else why_harmful(key)
         if reason is None:
             yield f"changed: {change}"
         else:
             config.append(f"  {change}{reason}")
-    old, new = checkpoint.checksums, prepared.dataset.checksums
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            digests = [_text(sums.get(key, _ABSENT), 12) for sums in (old, new)]
+    new_checksums = prepared.dataset.checksums
+    for key in sorted({*old_checksums, *new_checksums}):
+        if old_checksums.get(key) != new_checksums.get(key):
+            digests = [_text(sums.get(key, _ABSENT), 12) for sums in (old_checksums, new_checksums)]
             file = getattr(now.data, key)
             data.append(f"  data.{key}: {file}: SHA-256 {digests[0]} then, {digests[1]} now")
     if config or data:
@@ -133,6 +156,9 @@ def _compare(
             f"config is {folder.config}), or start a new run in another --run-dir:\n"
             + "\n".join([*config, *data])
         )
+
+
+def _refuse_other_encoding(folder: RunFolder, checkpoint: Checkpoint, prepared: Prepared) -> None:
     if checkpoint.fitted != prepared.dataset.fitted:
         raise CheckpointError(
             f"{folder.path}: this dlcli, {__version__}, encodes the data otherwise than the one "
@@ -142,8 +168,6 @@ def _compare(
 
 def _why_harmful(key: str, was: Config, now: Config, epochs_done: int) -> str | None:
     """Return why a change would have made other steps so far; None where it would not."""
-    if key.startswith(_HARMLESS):
-        return None
     if key == "data.streaming" and was.data.streaming == "auto":
         # A run from before rows were streamed: it held them.
         return "" if now.data.streaming else None

@@ -52,9 +52,34 @@ class RunFolder:
         return self.path / "damaged.safetensors"
 
     @property
+    def runs(self) -> Path:
+        """The finished runs of a comparison: one JSON object a line, one line a run."""
+        return self.path / "runs.jsonl"
+
+    @property
+    def comparison(self) -> Path:
+        """What a comparison came to, as JSON."""
+        return self.path / "comparison.json"
+
+    @property
+    def curves(self) -> Path:
+        """The losses of every epoch of every run of a comparison."""
+        return self.path / "curves.parquet"
+
+    @property
+    def recommended(self) -> Path:
+        """A config for `dlcli train` with the optimizer that a comparison recommends."""
+        return self.path / "recommended.yaml"
+
+    @property
     def lock(self) -> Path:
         """The file that says who is at work here."""
         return self.path / ".lock"
+
+    @property
+    def holds_work(self) -> bool:
+        """Whether something was saved here that a run could go on from, or that others can use."""
+        return any(path.exists() for path in (self.last, self.best, self.runs))
 
     @property
     def is_empty(self) -> bool:

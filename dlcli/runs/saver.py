@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from dlcli.config.checkpoint import CheckpointConfig
-from dlcli.runs.metrics_file import MetricsFile
+from dlcli.runs.lines_file import LinesFile
 from dlcli.runs.run_folder import RunFolder
 from dlcli.training.checkpoint import Checkpoint, save_checkpoint
 
@@ -19,7 +19,7 @@ Captured = tuple[Checkpoint, Checkpoint | None]  # the last, and the best if the
 class Saver:
     """Saves the checkpoints of one run, one after the other."""
 
-    def __init__(self, folder: RunFolder, metrics: MetricsFile, config: CheckpointConfig) -> None:
+    def __init__(self, folder: RunFolder, metrics: LinesFile, config: CheckpointConfig) -> None:
         self._folder = folder
         self._metrics = metrics
         self._config = config

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, Literal
 
 SignalName = Literal["sigint", "sigterm"]
+EXIT_CODES: dict[SignalName, int] = {"sigint": 130, "sigterm": 143}
 
 
 @contextmanager

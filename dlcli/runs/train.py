@@ -1,5 +1,6 @@
 """`dlcli train`: a config → a run folder with the best weights and their honest figures."""
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -13,8 +14,8 @@ import torch
 from dlcli import __version__
 from dlcli.data.stream import Reading
 from dlcli.errors import DivergedError, StorageError
+from dlcli.runs.lines_file import LinesFile
 from dlcli.runs.lock import hold_run_folder
-from dlcli.runs.metrics_file import MetricsFile
 from dlcli.runs.placing import AllRows, place_rows
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.resume import Resumed, surroundings, take_up
@@ -128,7 +129,7 @@ class _Run:
 def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[Event]:
     prepared, trainer, folder = run.prepared, run.trainer, run.folder
     write_config(folder, prepared.config, prepared.folder)  # first: it makes the folder a run's
-    metrics = MetricsFile(folder.metrics, run.resumed.run.metrics_bytes if run.resumed else 0)
+    metrics = LinesFile(folder.metrics, run.resumed.run.metrics_bytes if run.resumed else 0)
     if trainer.stop_reason is None:
         folder.summary.unlink(missing_ok=True)  # of the run up to here
     yield Started(prepared, trainer.placement, trainer.engine, run.threads, folder, run.resumed)
@@ -157,7 +158,7 @@ def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[
 
 
 def _train(
-    run: _Run, saver: Saver, metrics: MetricsFile
+    run: _Run, saver: Saver, metrics: LinesFile
 ) -> Generator[Progress | EpochResult, None, None]:
     """Train and save as often as is due; the screen's pace is none of its affair."""
     trainer, rows = run.trainer, run.rows
@@ -170,10 +171,23 @@ def _train(
         for event in events:
             at_epoch_end = isinstance(event, EpochResult)
             if isinstance(event, EpochResult):
-                metrics.append(event)
+                metrics.append(metrics_line(event))
             if saver.is_due(trainer.num_steps, at_epoch_end=at_epoch_end):
                 saver.save(lambda: _capture(run, metrics))
             yield event
+
+
+def metrics_line(result: EpochResult) -> dict[str, Any]:
+    """Return what metrics.jsonl says of an epoch."""
+    norm = result.gradient_norm
+    return {
+        "epoch": result.epoch,
+        "seconds": result.seconds,
+        "lr": result.lr,
+        "gradient_norm": norm if math.isfinite(norm) else None,
+        "train": {"loss": result.train_loss},
+        "validation": result.validation,
+    }
 
 
 def _load(prepared: Prepared) -> str:
@@ -182,7 +196,7 @@ def _load(prepared: Prepared) -> str:
     return f"{prepared.plan.num_parameters:,} parameters and training.batch_size: {size}"
 
 
-def _capture(run: _Run, metrics: MetricsFile) -> Captured:
+def _capture(run: _Run, metrics: LinesFile) -> Captured:
     """Return the checkpoint of this moment, with all that the run needs to go on, and the best."""
     state = capture(run.trainer)
     numbers, dataset = state.numbers, run.prepared.dataset
@@ -203,7 +217,7 @@ def _capture(run: _Run, metrics: MetricsFile) -> Captured:
     return last, best if numbers.best_epoch else None
 
 
-def _save_end(run: _Run, saver: Saver, metrics: MetricsFile) -> None:
+def _save_end(run: _Run, saver: Saver, metrics: LinesFile) -> None:
     """Save, and wait for it; before any epoch is done, the network as it is counts as the best."""
     last, best = _capture(run, metrics)
     saver.save(lambda: (last, best or replace(last, epoch=0, state=None, run=None)))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlcli.config.optimizers import Constant, Exponential, ReduceOnPlateau, StepSchedule
-from dlcli.training.batches import Rows, epoch_order, num_steps
+from dlcli.training.batches import num_steps
 from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
 from dlcli.training.losses import build_objective, loss_unit
@@ -17,8 +17,8 @@ from dlcli.training.metrics import score, to_answers
 from dlcli.training.outcome import Outcome, Point, Problem, RunSpec
 from dlcli.training.schedules import Schedule
 from dlcli.training.stack import Stack
+from dlcli.training.stacked_rows import stacked_steps
 
-_WINDOW_BYTES = 2**20  # of rows that are gathered at once
 _BLOCK_NUMBERS = 2**21  # of all runs' outputs of a layer, where rows are only looked at
 _WORTH_CUTTING = 1 / 8  # of the runs: so many that are over are taken out of the stack
 
@@ -86,7 +86,7 @@ class _Together:
             sums = _EpochSums(len(self.runs))
             before = (epoch - 1) * self.steps_per_epoch
             lrs = self._lrs(before)
-            for index, batches in enumerate(self._steps(epoch)):
+            for index, batches in enumerate(stacked_steps(self.problem, self.stack.seeds, epoch)):
                 figures = self.stack.take_step(batches, lrs[min(index, len(lrs) - 1)])
                 sums.add(figures, sum(batch.targets.shape[1] for batch in batches))
                 yield StackProgress(epoch, index + 1, sum(not run.is_over for run in self.runs))
@@ -160,46 +160,6 @@ class _Together:
                 known[key] = np.array([schedule.lr(before + step) for step in range(count)])
             table[:, index] = known[key]
         return torch.from_numpy(table)
-
-    def _steps(self, epoch: int) -> Iterator[tuple[Rows, ...]]:
-        """Yield the batches of each step: each seed's own rows, in its own order."""
-        rows, size = self.problem.train, self.settings.batch_size
-        if size == "full":
-            num_seeds = len(self.stack.seeds)
-            yield (
-                Rows(
-                    rows.features.expand(num_seeds, *rows.features.shape),
-                    rows.targets.expand(num_seeds, -1),
-                ),
-            )
-            return
-        orders = torch.stack(
-            [epoch_order(len(rows), seed=seed, epoch=epoch) for seed in self.stack.seeds]
-        )
-        step: list[Rows] = []
-        for window in self._windows(orders, size):
-            for features, targets in zip(
-                torch.split(window.features, size, 1),
-                torch.split(window.targets, size, 1),
-                strict=True,
-            ):
-                step.append(Rows(features, targets))
-                if len(step) == self.settings.accumulate_batches:
-                    yield tuple(step)
-                    step.clear()
-        if step:
-            yield tuple(step)
-
-    def _windows(self, orders: Tensor, batch_size: int) -> Iterator[Rows]:
-        rows = self.problem.train
-        bytes_a_row = rows.features.shape[1] * rows.features.itemsize * len(orders)
-        num_rows = max(1, _WINDOW_BYTES // (bytes_a_row * batch_size)) * batch_size
-        for order in torch.split(orders, num_rows, 1):
-            chosen = order.reshape(-1)
-            yield Rows(
-                rows.features.index_select(0, chosen).view(*order.shape, -1),
-                rows.targets.index_select(0, chosen).view(order.shape),
-            )
 
     def _validate(self) -> tuple[list[Any], list[float | None] | None]:
         """Return each run's validation loss, None where it is not finite, and watched figure."""

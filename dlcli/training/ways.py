@@ -1,24 +1,21 @@
 """How the runs of a comparison are done, found by measuring, and why so."""
 
 import math
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from dlcli.model.costs import activation_bytes
-from dlcli.training.assembly import assemble_run
 from dlcli.training.batches import Rows
 from dlcli.training.losses import build_objective
 from dlcli.training.outcome import Problem, RunSpec
+from dlcli.training.pace import full_step, measure, step_alone
 from dlcli.training.stack import Stack, in_groups
 from dlcli.training.threads import MOST
 from dlcli.training.workers import Job
 
 _NUM_TRIED = 12  # runs of the stack that is measured
-_NUM_STEPS = 7
 _MOST_BYTES = 2**29  # of a stack: more of them, one after the other, cost nothing
 _TENSORS_A_NUMBER = 4  # that a recorded step keeps of each number of the layers' outputs
 _TENSORS_A_PARAMETER = 8  # values, gradient, optimizer's state, the best so far, copies on the way
@@ -40,8 +37,8 @@ def choose_way(problem: Problem, specs: Sequence[RunSpec], num_processes: int | 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as a process has
     try:
-        alone = _seconds(_step_alone(problem, specs[0]))
-        obstacle = _obstacle(problem)
+        [alone] = measure([step_alone(problem, specs[0])])
+        obstacle = obstacle_to_stacking(problem)
         together = math.inf if obstacle else _together(problem, specs)
     finally:
         torch.set_num_threads(threads)
@@ -61,7 +58,8 @@ def choose_way(problem: Problem, specs: Sequence[RunSpec], num_processes: int | 
     return Way(f"together, {size} at once on {on}: {why}", tuple(jobs), processes, together)
 
 
-def _obstacle(problem: Problem) -> str | None:
+def obstacle_to_stacking(problem: Problem) -> str | None:
+    """Say why runs can't stand side by side; None: they can."""
     if problem.placement.device.type != "cpu":
         return f"on {problem.placement.device.type} runs are not put together yet"
     if problem.placement.dtype == torch.float16:
@@ -85,37 +83,14 @@ def _together(problem: Problem, specs: Sequence[RunSpec]) -> float:
     objective = build_objective(problem.loss, problem.target, problem.placement.device)
     clip_norm = problem.settings.gradient_clip_norm
     stack = Stack.of(chosen, problem.plan, objective, problem.placement, clip_norm)
-    batch = _batch(problem)
     num_seeds = len(stack.seeds)
-    batches = (
+    batches = tuple(
         Rows(
             batch.features.expand(num_seeds, *batch.features.shape),
             batch.targets.expand(num_seeds, -1),
-        ),
+        )
+        for batch in full_step(problem)
     )
     lrs = torch.zeros(len(chosen))
-    return _seconds(lambda: stack.take_step(batches, lrs)) / len(chosen)
-
-
-def _step_alone(problem: Problem, spec: RunSpec) -> Callable[[], object]:
-    with torch.random.fork_rng(devices=[]):
-        trainer = assemble_run(problem, spec)
-    trainer.network.train()
-    batch = _batch(problem)
-    return lambda: trainer.stepper.take_step((batch,))
-
-
-def _batch(problem: Problem) -> Rows:
-    return problem.train.head(problem.settings.rows_a_batch(len(problem.train)))
-
-
-def _seconds(step: Callable[[], object]) -> float:
-    """Return what a step takes, the first ones left out, in which it is recorded."""
-    step()
-    step()
-    seconds = []
-    for _ in range(_NUM_STEPS):
-        begun = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds)
+    [seconds] = measure([lambda: stack.take_step(batches, lrs)])
+    return seconds / len(chosen)

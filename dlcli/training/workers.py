@@ -8,7 +8,7 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -61,7 +61,9 @@ def do(problem: Problem, job: Job) -> Iterator[Event]:
     yield Taken(num_steps)
 
 
-def do_all(problem: Problem, jobs: Sequence[Job], num_processes: int) -> Iterator[Event]:
+def do_all(
+    problem: Problem, jobs: Sequence[Job], num_processes: int
+) -> Generator[Event, None, None]:
     """Do jobs in order, as many at once as there are processes, each as soon as one is free.
 
     With one process, or one job, it is done here. Raises OutOfMemoryError where the system has

@@ -34,7 +34,7 @@ MUTATIONS = [
     ("runs/saver.py", ", keep=self._folder.previous", "", _RESUME),
     ("runs/lock.py", "            remove_leftovers(folder.path)\n", "", _RESUME),
     ("runs/lock.py", "        with held(folder):\n", "        if True:\n", _RESUME),
-    ("runs/metrics_file.py", "                os.truncate(self.path, self.num_bytes)\n                raise",
+    ("runs/lines_file.py", "                os.truncate(self.path, self.num_bytes)\n                raise",
      "                raise", _ENDS),
     ("runs/resume.py", "            folder.last.replace(folder.damaged)\n", "", _RESUME),
     ("runs/resume.py", "    if config or data:\n", "    if config:\n", _RESUME),

@@ -27,9 +27,10 @@ import torch
 
 from dlcli.config.checkpoint import CheckpointConfig
 from dlcli.errors import CheckpointError, DlcliError
-from dlcli.runs.metrics_file import MetricsFile
+from dlcli.runs.lines_file import LinesFile
 from dlcli.runs.run_folder import RunFolder
 from dlcli.runs.saver import Captured, Saver
+from dlcli.runs.train import metrics_line
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.loop import EpochResult
 from tests.reliability import forked
@@ -174,7 +175,7 @@ def _calls_of_interest(scenario: _Scenario, place: Path, log: Path) -> list[Call
 def _save(captured: Captured, place: Path) -> int:
     """Save as a run does, on the saver's thread."""
     folder = RunFolder(place)
-    metrics = MetricsFile(folder.metrics, folder.metrics.stat().st_size)
+    metrics = LinesFile(folder.metrics, folder.metrics.stat().st_size)
     with closing(Saver(folder, metrics, CheckpointConfig())) as saver:
         _wait_for_strace()
         saver.save(lambda: captured)
@@ -185,11 +186,11 @@ def _save(captured: Captured, place: Path) -> int:
 def _append(place: Path) -> int:
     """Append an epoch, on a thread of its own: strace counts its calls apart."""
     path = RunFolder(place).metrics
-    metrics = MetricsFile(path, path.stat().st_size)
+    metrics = LinesFile(path, path.stat().st_size)
     epoch = EpochResult(3, 0.5, None, 0.01, 1.0, 0.1, 206, is_best=True, best_epoch=3)
     with ThreadPoolExecutor(1) as thread:
         _wait_for_strace()
-        thread.submit(metrics.append, epoch).result()
+        thread.submit(metrics.append, metrics_line(epoch)).result()
     return 0
 
 

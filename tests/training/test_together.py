@@ -237,7 +237,7 @@ def test_processes_end_with_who_asked() -> None:
     events = do_all(problem, [Job((run,), False) for run in specs(RULES[:1])], 2)
     next(events)
     assert len(multiprocessing.active_children()) == 2
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert multiprocessing.active_children() == []
 
 

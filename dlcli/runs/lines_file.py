@@ -1,21 +1,23 @@
-"""metrics.jsonl: a line an epoch."""
+"""A file of JSON objects, one a line, that grows line by line."""
 
 import json
-import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dlcli.errors import StorageError
-from dlcli.training.loop import EpochResult
 
 
-class MetricsFile:
-    """The lines of a run; whatever a process that was killed added after its last save is cut."""
+class LinesFile:
+    """Lines that are there whole or not at all; what a process that was killed left of one is cut.
 
-    def __init__(self, path: Path, num_bytes: int = 0) -> None:
-        """Open the first `num_bytes` of what is there, whole lines; StorageError."""
+    Each method raises StorageError where reading or writing fails.
+    """
+
+    def __init__(self, path: Path, num_bytes: int | None = None) -> None:
+        """Open the whole lines of what is there, or of its first `num_bytes`."""
         self.path = path
         self.num_bytes = 0
         with self._explained():
@@ -24,17 +26,8 @@ class MetricsFile:
             self.num_bytes = kept.rfind(b"\n") + 1
             os.truncate(self.path, self.num_bytes)
 
-    def append(self, result: EpochResult) -> None:
-        """Add an epoch, whole or not at all; StorageError."""
-        norm = result.gradient_norm
-        line = {
-            "epoch": result.epoch,
-            "seconds": result.seconds,
-            "lr": result.lr,
-            "gradient_norm": norm if math.isfinite(norm) else None,
-            "train": {"loss": result.train_loss},
-            "validation": result.validation,
-        }
+    def append(self, line: Mapping[str, Any]) -> None:
+        """Add a line."""
         text = json.dumps(line, allow_nan=False).encode() + b"\n"
         with self._explained():
             try:
@@ -46,7 +39,7 @@ class MetricsFile:
         self.num_bytes += len(text)
 
     def sync(self) -> None:
-        """Wait until all lines are on the disk; StorageError."""
+        """Wait until all lines are on the disk."""
         with self._explained(), self.path.open("rb") as file:
             os.fsync(file.fileno())
 

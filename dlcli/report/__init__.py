@@ -1,0 +1,1 @@
+"""Results → pictures and HTML pages that need nothing but themselves."""

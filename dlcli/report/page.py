@@ -1,0 +1,33 @@
+"""Tables, words and pictures → one HTML file that loads nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dlcli.files import atomic_file
+from dlcli.report.picture import Picture
+from dlcli.report.table import TextTable
+
+
+@dataclass(frozen=True)
+class Part:
+    """What stands under one heading, in this order; whatever is empty is left out."""
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    table: TextTable | None = None
+    pictures: tuple[Picture, ...] = ()
+
+
+def write_page(path: Path, title: str, lead: str, parts: Sequence[Part]) -> None:
+    """Write a page: StorageError where that fails. Text is text, whatever stands in it."""
+    environment = Environment(
+        loader=PackageLoader("dlcli.report"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["inline"] = lambda picture: Markup(picture.inline)  # noqa: S704 - our SVG
+    html = environment.get_template("page.html").render(title=title, lead=lead, parts=parts)
+    with atomic_file(path) as file:
+        file.write(html.encode())

@@ -1,0 +1,115 @@
+"""A picture: drawn by matplotlib, kept as PNG and SVG, shown in a page in the page's colours."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axis import Axis, XAxis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from dlcli.files import atomic_file
+
+INK = "#26282b"  # of text and axes; in a page, the page's own
+# Okabe and Ito (2008): told apart whatever kind of colours one sees. The yellow is left out, which
+# is too light for a line; dashes tell apart what comes after the last one.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
+DASHES = ("-", "--", "-.", ":")
+_STYLE: Any = {  # by matplotlib's names, of which its stubs know each one
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": "medium",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10,
+    "grid.alpha": 0.25,
+    "grid.color": INK,
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "text.parse_math": False,  # names are what they are
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure in two formats, and in words."""
+
+    name: str  # of its files
+    title: str
+    text: str  # what it shows, for who doesn't see it
+    png: bytes
+    svg: str
+
+    @property
+    def inline(self) -> str:
+        """The SVG as an element of a page, its ink in the colour of the page's text."""
+        element = self.svg[self.svg.index("<svg") :].strip()
+        # Several pictures stand in one page, where an id must be the only one of its kind.
+        element = re.sub(r'(\bid="|href="#|url\(#)', rf"\1{self.name}-", element)
+        element = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", element, count=1)
+        return element.replace(INK, "currentColor")
+
+
+def draw(
+    name: str,
+    title: str,
+    text: str,
+    fill: Callable[[Figure], None],
+    *,
+    size: tuple[float, float] = (7.5, 4.2),
+) -> Picture:
+    """Draw a picture of a size in inches; `fill` puts the axes into the figure."""
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = Figure(figsize=size, layout="constrained")
+        fill(figure)
+        png, svg = BytesIO(), BytesIO()
+        FigureCanvasAgg(figure)
+        figure.savefig(png, format="png", dpi=150)
+        FigureCanvasSVG(figure)
+        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
+    return Picture(name, title, text, png.getvalue(), svg.getvalue().decode())
+
+
+def save_pictures(folder: Path, pictures: Sequence[Picture]) -> None:
+    """Write each as PNG and SVG; StorageError."""
+    for picture in pictures:
+        with atomic_file(folder / f"{picture.name}.png") as file:
+            file.write(picture.png)
+        with atomic_file(folder / f"{picture.name}.svg") as file:
+            file.write(picture.svg.encode())
+
+
+def scale_logarithmically(axis: Axis, most_ticks: int = 6) -> None:
+    """Give an axis a logarithmic scale, its numbers written plainly."""
+    set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
+    set_scale("log")
+    axis.set_major_locator(LogLocator(numticks=most_ticks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
+
+
+def line_style(index: int) -> dict[str, Any]:
+    """Return colour and dashes of the line of this number."""
+    return {
+        "color": COLORS[index % len(COLORS)],
+        "linestyle": DASHES[index // len(COLORS) % len(DASHES)],
+    }

@@ -1,0 +1,52 @@
+"""A loaded config → a comparison that can start, or what stands against it; no torch is needed."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+
+from dlcli.config import LoadedConfig
+from dlcli.data.stream import Reading
+from dlcli.runs.candidates import Candidates, choose_candidates
+from dlcli.runs.preparation import Prepared, preparing
+
+
+@dataclass(frozen=True)
+class Comparable:
+    """A run that can start, and the optimizers to do it with."""
+
+    prepared: Prepared  # its config names the candidates
+    candidates: Candidates
+
+
+def preparing_comparison(
+    loaded: LoadedConfig, names: Sequence[str] | None = None
+) -> Generator[Reading, None, Comparable]:
+    """Read the data and check that everything fits, as `preparing` does; choose the candidates.
+
+    `names` chooses them by name. Raises ConfigError, DataError, StorageError.
+    """
+    candidates = choose_candidates(loaded.config, names) if not loaded.problems else None
+    prepared = yield from preparing(loaded)
+    refuse_unshareable(loaded, prepared, "compare-optimizers chooses rates and judges by them")
+    assert candidates is not None, "preparing refuses configs with problems"
+    compare = prepared.config.compare.model_copy(update={"optimizers": candidates.as_configured()})
+    config = prepared.config.model_copy(update={"compare": compare})
+    return Comparable(replace(prepared, config=config), candidates)
+
+
+def refuse_unshareable(loaded: LoadedConfig, prepared: Prepared, reason: str | None) -> None:
+    """Raise ConfigError where many runs can't share the rows; with a reason, validation rows too.
+
+    Several runs at once need all rows in memory.
+    """
+    if reason is not None and "validation" not in prepared.dataset.num_rows:
+        raise loaded.error(
+            ("data", "split"),
+            f"there are no validation rows, and {reason}; hold some out, as in data.split: "
+            "{validation: 0.2}",
+        )
+    if prepared.dataset.stream is not None:
+        raise loaded.error(
+            ("data", "streaming"),
+            "many runs at once hold their rows in memory, and these are streamed; set "
+            "data.streaming: false where there is room, or name a file with a part of the rows",
+        )

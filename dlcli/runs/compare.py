@@ -1,0 +1,262 @@
+"""`dlcli compare-optimizers`: which optimizer serves a config's problem, and how sure that is.
+
+What is done is comparing/protocol.py; here it is done, each run once, whatever interrupts it.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dlcli.comparing.comparison import Comparison
+from dlcli.comparing.protocol import Protocol, Stage
+from dlcli.comparing.results import RunResult
+from dlcli.config import load_config
+from dlcli.config.optimizers import Optimizer
+from dlcli.errors import CheckpointError, DivergedError
+from dlcli.runs.comparable import Comparable
+from dlcli.runs.comparison_folder import write_comparison
+from dlcli.runs.finished_runs import FinishedRuns
+from dlcli.runs.lock import hold_run_folder
+from dlcli.runs.preparation import Prepared
+from dlcli.runs.problem import pose
+from dlcli.runs.resume import compare_with_saved
+from dlcli.runs.run_folder import RunFolder, write_config
+from dlcli.runs.signals import SignalName, stop_signals
+from dlcli.training.batches import num_steps, to_rows
+from dlcli.training.device import Placement, choose_placement, memory_explained
+from dlcli.training.judging import Judge
+from dlcli.training.outcome import Outcome, Problem, RunSpec
+from dlcli.training.pace import seconds_alone
+from dlcli.training.threads import MOST
+from dlcli.training.ways import choose_way
+from dlcli.training.workers import Taken, do_all
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What is to be done, as far as that is known before."""
+
+    num_runs: int
+    most_steps: int  # of all runs together; early stopping takes fewer
+    seconds: float  # about, for so many steps
+    num_runs_a_growth: int  # that each growth of the grids adds
+
+
+@dataclass(frozen=True)
+class Started:
+    """Everything fits; the runs begin, or go on."""
+
+    comparable: Comparable
+    placement: Placement
+    protocol: Protocol
+    cost: Cost
+    folder: RunFolder
+    num_finished: int  # runs that were done before
+    notes: tuple[str, ...]  # on what changed since
+
+
+@dataclass(frozen=True)
+class StageBegun:
+    """Some runs begin."""
+
+    title: str
+    num_runs: int
+    most_steps: int  # of all of them together
+    way: str  # how they are done, and why so
+
+
+@dataclass(frozen=True)
+class RunOver:
+    """A run is over."""
+
+    names: list[str]  # of the optimizers whose run it is
+    result: RunResult
+    num_steps_saved: int  # that it might have taken, and didn't
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All is done; the folder has all but the pictures."""
+
+    comparison: Comparison
+    folder: RunFolder
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A signal came; finished runs are kept."""
+
+    signal: SignalName
+    num_finished: int
+    folder: RunFolder
+
+
+Event = Started | StageBegun | Taken | RunOver | Finished | Stopped
+
+
+def compare(
+    comparable: Comparable, *, run_dir: Path | None = None, resume: bool = False
+) -> Generator[Event, None, None]:
+    """Compare, yielding what happens as it happens; the last event is `Finished` or `Stopped`.
+
+    With `resume`, runs that are finished in `run_dir` are not done again. Raises DlcliErrors;
+    DivergedError where no optimizer comes through.
+    """
+    prepared = comparable.prepared
+    config = prepared.config
+    placement = choose_placement(config.training.device, config.training.precision)
+    what = f"{prepared.plan.num_parameters:,} parameters and their rows"
+    repair = "try smaller layers or a smaller training.batch_size"
+    with memory_explained(placement.device, what, repair), ExitStack() as stack:
+        problem = pose(prepared, placement)
+        asked_to_stop = stack.enter_context(stop_signals())
+        folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
+        notes = _take_up(folder, prepared) if resume else ()
+        write_config(folder, config, prepared.folder)
+        finished = FinishedRuns(folder, prepared.dataset.checksums)
+        yield from _Work(comparable, problem, folder, finished, asked_to_stop).do(notes)
+
+
+def _take_up(folder: RunFolder, prepared: Prepared) -> tuple[str, ...]:
+    """Refuse to go on with a comparison on other data or of another config; say what changed."""
+    if not folder.config.exists():
+        return ()
+    if not folder.runs.exists():
+        raise CheckpointError(
+            f"{folder.path}: no comparison to go on with: it has no {folder.runs.name}; name "
+            "another --run-dir"
+        )
+    was = load_config(folder.config).config
+    checksums = FinishedRuns(folder, prepared.dataset.checksums).checksums
+
+    def why_harmful(key: str) -> str | None:
+        # Optimizers that differ are other runs, which are done beside the finished ones.
+        return None if key.startswith("optimizer.") else ""
+
+    return tuple(compare_with_saved(folder, was, checksums, prepared, why_harmful))
+
+
+@dataclass
+class _Work:
+    """A comparison under way."""
+
+    comparable: Comparable
+    problem: Problem
+    folder: RunFolder
+    finished: FinishedRuns
+    asked_to_stop: Callable[[], SignalName | None]
+    seconds_a_step: dict[Optimizer, float] = field(default_factory=dict)  # rate left out
+
+    def __post_init__(self) -> None:
+        prepared, problem = self.comparable.prepared, self.problem
+        self.config = prepared.config
+        optimizers = self.comparable.candidates.optimizers
+        self.protocol = Protocol(
+            optimizers, self.config.compare, self.config.seed, results=self.finished
+        )
+        settings = self.config.training
+        self.steps_per_epoch = num_steps(
+            len(problem.train), settings.batch_size, settings.accumulate_batches
+        )
+        test = prepared.dataset.parts.get("test")
+        rows = None if test is None else to_rows(test, problem.placement.device)
+        self.judge = Judge(problem, rows)
+        self.num_processes = MOST if settings.threads == "auto" else settings.threads
+
+    def do(self, notes: tuple[str, ...]) -> Iterator[Event]:
+        """Do stage after stage, and say what came of it."""
+        is_first = True
+        for stage in self.protocol.stages():
+            missing = self._missing(stage)
+            if is_first:
+                yield self._start(missing, notes)
+            is_first = False
+            if missing:
+                self.folder.comparison.unlink(missing_ok=True)  # of the runs up to here
+                yield from self._do(stage, missing)
+            if signal := self.asked_to_stop():
+                self.finished.sync()
+                yield Stopped(signal, len(self.finished), self.folder)
+                return
+        self.finished.sync()
+        prepared = self.comparable.prepared
+        comparison = self.protocol.conclude(
+            self.config.name, prepared.dataset.task, self.steps_per_epoch
+        )
+        if comparison.best is None:
+            raise self._all_diverged()
+        write_comparison(self.folder, comparison, prepared)
+        yield Finished(comparison, self.folder)
+
+    def _start(self, missing: Sequence[RunSpec], notes: tuple[str, ...]) -> Started:
+        """Measure what a step takes, and work out what all of it will."""
+        optimizers = self.comparable.candidates.optimizers
+        rules = [RunSpec(optimizer, self.config.seed) for optimizer in optimizers.values()]
+        seconds = seconds_alone(self.problem, rules)
+        self.seconds_a_step = {spec.rule: own for spec, own in zip(rules, seconds, strict=True)}
+        num_runs = len(missing) + len(optimizers) * len(self.protocol.seeds)
+        way = choose_way(self.problem, missing or rules, self.num_processes)
+        most_steps = num_runs * self.config.training.epochs * self.steps_per_epoch
+        cost = Cost(
+            num_runs=num_runs,
+            most_steps=most_steps,
+            seconds=most_steps * way.run_seconds / way.num_processes,
+            num_runs_a_growth=len(optimizers) * len(self.protocol.tuning_seeds),
+        )
+        return Started(
+            self.comparable,
+            self.problem.placement,
+            self.protocol,
+            cost,
+            self.folder,
+            len(self.finished),
+            notes,
+        )
+
+    def _missing(self, stage: Stage) -> list[RunSpec]:
+        return [
+            RunSpec(optimizer, seed)
+            for optimizer, seed in stage.runs
+            if self.finished.find(optimizer, seed, is_judged=stage.is_judged) is None
+        ]
+
+    def _do(self, stage: Stage, specs: list[RunSpec]) -> Iterator[Event]:
+        """Do runs until they are over or a signal comes, and keep each as it is over."""
+        most_steps = self.config.training.epochs * self.steps_per_epoch
+        way = choose_way(self.problem, specs, self.num_processes)
+        yield StageBegun(stage.title, len(specs), len(specs) * most_steps, way.reason)
+        with closing(do_all(self.problem, way.jobs, way.num_processes)) as events:
+            for event in events:
+                if isinstance(event, Outcome):
+                    result = self._result(event, is_judged=stage.is_judged)
+                    self.finished.add(result)
+                    names = self.protocol.names_of(result.optimizer)
+                    yield RunOver(names, result, most_steps - result.num_steps)
+                else:
+                    yield event
+                if self.asked_to_stop():
+                    return
+
+    def _result(self, outcome: Outcome, *, is_judged: bool) -> RunResult:
+        spec = outcome.spec
+        return RunResult(
+            optimizer=spec.optimizer,
+            seed=spec.seed,
+            end=outcome.end,
+            num_steps=outcome.num_steps,
+            best_epoch=outcome.best_epoch,
+            train_losses=tuple(point.train_loss for point in outcome.curve),
+            validation_losses=tuple(point.validation_loss for point in outcome.curve),
+            seconds_a_step=self.seconds_a_step[spec.rule],
+            figures=self.judge.figures(outcome) if is_judged else None,
+        )
+
+    def _all_diverged(self) -> DivergedError:
+        grids = self.protocol.grids.values()
+        lowest, highest = min(map(min, grids)), max(map(max, grids))
+        return DivergedError(
+            f"every optimizer diverged, at rates from {lowest:g} to {highest:g}: there is nothing "
+            "to compare. Try lower rates (--lrs), training.gradient_clip_norm: 1, or look at the "
+            f"data's scale (data.scale). The runs are in {self.folder.runs}"
+        )
