@@ -12,6 +12,7 @@ from dlcli.cli.compare import compare_command
 from dlcli.cli.describe import describe_command
 from dlcli.cli.errors import show_error
 from dlcli.cli.evaluate import evaluate_command
+from dlcli.cli.find_lr import find_lr_command
 from dlcli.cli.init import init_command
 from dlcli.cli.predict import predict_command
 from dlcli.cli.schema import schema_command
@@ -41,6 +42,7 @@ app.command(
     "compare-optimizers",
     epilog="Example: dlcli compare-optimizers configs/moons.yaml --optimizers sgd,adam",
 )(compare_command)
+app.command("find-lr", epilog="Example: dlcli find-lr configs/moons.yaml")(find_lr_command)
 app.command("describe", epilog="Example: dlcli describe configs/digits.yaml")(describe_command)
 app.command("validate", epilog="Example: dlcli validate configs/penguins.yaml")(validate_command)
 app.command("schema", epilog="Example: dlcli schema > schema.json")(schema_command)

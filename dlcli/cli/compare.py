@@ -87,9 +87,7 @@ def compare_command(
     from dlcli.runs.compare_several import compare_several
 
     if len(comparables) == 1:
-        events: Iterator[AnyEvent] = compare(
-            comparables[0], run_dir=run_dir, resume=resume
-        )
+        events: Iterator[AnyEvent] = compare(comparables[0], run_dir=run_dir, resume=resume)
     else:
         events = compare_several(comparables, run_dir=run_dir, resume=resume)
     document = _follow(console, events)

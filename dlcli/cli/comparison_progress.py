@@ -114,9 +114,7 @@ class LiveTable:
 
 def show_stage(console: Console, stage: "StageBegun") -> None:
     """Say which runs begin, and how they are done."""
-    console.print(
-        f"[bold]{stage.title}[/]: {stage.num_runs:,} runs, {escape(stage.way)}", soft_wrap=True
-    )
+    console.print(f"[bold]{stage.title}[/]: {stage.num_runs:,} runs, {escape(stage.way)}")
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def show_comparison_start(console: Console, started: "Started") -> None:
     rows = ", ".join(f"{count:,} {name}" for name, count in prepared.dataset.num_rows.items())
     console.print(f"[bold]data[/] {escape(data.path)}: {rows} rows; target {escape(data.target)}")
     for note in (*prepared.notes, *comparable.candidates.notes, *started.notes):
-        console.print(f"  {escape(note)}", soft_wrap=True)
+        console.print(f"  {escape(note)}")
     table = Table("optimizer", "settings", "learning rates to begin with")
     for name, optimizer in protocol.optimizers.items():
         settings = optimizer.model_dump(exclude={"type", "lr"}, exclude_defaults=True)
@@ -40,10 +40,14 @@ def show_comparison_start(console: Console, started: "Started") -> None:
     done = f", {started.num_finished:,} done before" if started.num_finished else ""
     console.print(
         f"[bold]cost[/] {cost.num_runs:,} runs{done}; at most {cost.most_steps:,} steps, about "
-        f"{_duration(cost.seconds)}; where the best rate lies on an edge, grids grow by "
-        f"{cost.num_runs_a_growth} runs each time (compare.most_lrs)",
-        soft_wrap=True,
+        f"{_duration(cost.seconds)}",
     )
+    if cost.most_growths:
+        console.print(
+            f"  and for up to {cost.most_growths} more rates each, where the best lies on an edge "
+            f"of its grid, {cost.num_runs_a_growth} runs and about "
+            f"{_duration(cost.seconds_a_growth)} a rate (compare.most_lrs)",
+        )
 
 
 def show_comparison(console: Console, comparison: "Comparison") -> None:

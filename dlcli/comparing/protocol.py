@@ -124,12 +124,16 @@ class Protocol:
         ]
         return Stage("judging", tuple(dict.fromkeys(runs)), is_judged=True)
 
+    @property
+    def most_growths(self) -> int:
+        """How many rates more each grid may come to have."""
+        num_rates = len(next(iter(self.grids.values())))
+        return max(0, self.settings.most_lrs - num_rates) if num_rates > 1 else 0
+
     def _edges(self) -> list[int]:
         """Return where the grids have to grow; nowhere once they are as large as may be."""
-        num_rates = len(next(iter(self.grids.values())))
         edges = edges_to_move(self.choices.values())
-        has_room = num_rates + len(edges) <= self.settings.most_lrs
-        return edges if num_rates > 1 and has_room else []
+        return edges if len(edges) <= self.most_growths else []
 
     def _chosen(self) -> dict[str, Optimizer]:
         return {

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_serializer, model_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 
 from dlcli.config.optimizers import Optimizer
 from dlcli.config.section import PositiveFloat, Section
@@ -82,6 +82,13 @@ class CompareConfig(Section):
         description="the validation loss that all are timed to; default: the median of what each "
         "one reaches",
     )
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _refuse_one(cls, seeds: Any) -> Any:  # noqa: ANN401 - not checked yet
+        if seeds == 1:
+            raise ValueError("must be at least 2: one run doesn't say how far runs differ")
+        return seeds
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -26,27 +26,28 @@ def preparing_comparison(
     """
     candidates = choose_candidates(loaded.config, names) if not loaded.problems else None
     prepared = yield from preparing(loaded)
-    refuse_unshareable(loaded, prepared, "compare-optimizers chooses rates and judges by them")
+    _refuse_blind(loaded, prepared)
+    refuse_streamed(loaded, prepared)
     assert candidates is not None, "preparing refuses configs with problems"
     compare = prepared.config.compare.model_copy(update={"optimizers": candidates.as_configured()})
     config = prepared.config.model_copy(update={"compare": compare})
     return Comparable(replace(prepared, config=config), candidates)
 
 
-def refuse_unshareable(loaded: LoadedConfig, prepared: Prepared, reason: str | None) -> None:
-    """Raise ConfigError where many runs can't share the rows; with a reason, validation rows too.
-
-    Several runs at once need all rows in memory.
-    """
-    if reason is not None and "validation" not in prepared.dataset.num_rows:
-        raise loaded.error(
-            ("data", "split"),
-            f"there are no validation rows, and {reason}; hold some out, as in data.split: "
-            "{validation: 0.2}",
-        )
+def refuse_streamed(loaded: LoadedConfig, prepared: Prepared) -> None:
+    """Raise ConfigError where rows are streamed: many runs at once share those in memory."""
     if prepared.dataset.stream is not None:
         raise loaded.error(
             ("data", "streaming"),
             "many runs at once hold their rows in memory, and these are streamed; set "
             "data.streaming: false where there is room, or name a file with a part of the rows",
+        )
+
+
+def _refuse_blind(loaded: LoadedConfig, prepared: Prepared) -> None:
+    if "validation" not in prepared.dataset.num_rows:
+        raise loaded.error(
+            ("data", "split"),
+            "there are no validation rows, by which rates are chosen and optimizers judged; hold "
+            "some out, as in data.split: {validation: 0.2}",
         )

@@ -40,7 +40,9 @@ class Cost:
     num_runs: int
     most_steps: int  # of all runs together; early stopping takes fewer
     seconds: float  # about, for so many steps
-    num_runs_a_growth: int  # that each growth of the grids adds
+    most_growths: int  # of the grids, where best rates lie on their edges
+    num_runs_a_growth: int
+    seconds_a_growth: float
 
 
 @dataclass(frozen=True)
@@ -195,14 +197,19 @@ class _Work:
         rules = [RunSpec(optimizer, self.config.seed) for optimizer in optimizers.values()]
         seconds = seconds_alone(self.problem, rules)
         self.seconds_a_step = {spec.rule: own for spec, own in zip(rules, seconds, strict=True)}
-        num_runs = len(missing) + len(optimizers) * len(self.protocol.seeds)
+        num_judged = len(optimizers) * len(self.protocol.seeds) - self.finished.num_judged
+        num_runs = len(missing) + max(0, num_judged)
         way = choose_way(self.problem, missing or rules, self.num_processes)
-        most_steps = num_runs * self.config.training.epochs * self.steps_per_epoch
+        most_steps = self.config.training.epochs * self.steps_per_epoch
+        seconds = most_steps * way.run_seconds / way.num_processes
+        growth = len(optimizers) * len(self.protocol.tuning_seeds)
         cost = Cost(
             num_runs=num_runs,
-            most_steps=most_steps,
-            seconds=most_steps * way.run_seconds / way.num_processes,
-            num_runs_a_growth=len(optimizers) * len(self.protocol.tuning_seeds),
+            most_steps=num_runs * most_steps,
+            seconds=num_runs * seconds,
+            most_growths=self.protocol.most_growths,
+            num_runs_a_growth=growth,
+            seconds_a_growth=growth * seconds,
         )
         return Started(
             self.comparable,

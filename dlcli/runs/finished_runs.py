@@ -46,6 +46,11 @@ class FinishedRuns:
     def __len__(self) -> int:
         return len(self._results)
 
+    @property
+    def num_judged(self) -> int:
+        """How many of them have figures."""
+        return sum(result.figures is not None for result in self._results.values())
+
     def find(self, optimizer: Optimizer, seed: int, *, is_judged: bool) -> RunResult | None:
         """Return what came of a run, with its figures if it `is_judged`; None: nothing yet."""
         result = self._results.get((optimizer, seed))

@@ -72,6 +72,16 @@ class RunFolder:
         return self.path / "recommended.yaml"
 
     @property
+    def found_rate(self) -> Path:
+        """What a learning-rate range test came to, as JSON."""
+        return self.path / "find_lr.json"
+
+    @property
+    def rates(self) -> Path:
+        """The losses of every step of a learning-rate range test."""
+        return self.path / "find_lr.parquet"
+
+    @property
     def lock(self) -> Path:
         """The file that says who is at work here."""
         return self.path / ".lock"
@@ -79,7 +89,7 @@ class RunFolder:
     @property
     def holds_work(self) -> bool:
         """Whether something was saved here that a run could go on from, or that others can use."""
-        return any(path.exists() for path in (self.last, self.best, self.runs))
+        return any(path.exists() for path in (self.last, self.best, self.runs, self.found_rate))
 
     @property
     def is_empty(self) -> bool:

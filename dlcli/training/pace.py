@@ -35,12 +35,8 @@ def measure(steps: Sequence[Callable[[], object]]) -> list[float]:
 
 def seconds_alone(problem: Problem, specs: Sequence[RunSpec]) -> list[float]:
     """Return what a step of each run takes as `dlcli train` does it, with as many threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(choose_threads(problem.settings, problem.plan, len(problem.train)).number)
-    try:
+    with choose_threads(problem.settings, problem.plan, len(problem.train)).used():
         return measure([step_alone(problem, spec) for spec in specs])
-    finally:
-        torch.set_num_threads(threads)
 
 
 def step_alone(problem: Problem, spec: RunSpec) -> Callable[[], object]:

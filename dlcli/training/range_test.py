@@ -49,9 +49,7 @@ def range_test(
             return
 
 
-def _together(
-    problem: Problem, specs: Sequence[RunSpec], lrs: Sequence[float]
-) -> Iterator[Tensor]:
+def _together(problem: Problem, specs: Sequence[RunSpec], lrs: Sequence[float]) -> Iterator[Tensor]:
     """Yield losses, [seeds], in the order of the specs."""
     objective = build_objective(problem.loss, problem.target, problem.placement.device)
     clip_norm = problem.settings.gradient_clip_norm

@@ -1,5 +1,7 @@
 """How many threads share a step's arithmetic."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +22,16 @@ class Threads:
 
     number: int
     reason: str
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Let torch take so many within the block."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.number)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def choose_threads(settings: TrainingConfig, plan: Plan, num_rows: int) -> Threads:

@@ -12,7 +12,7 @@ from dlcli.training.losses import build_objective
 from dlcli.training.outcome import Problem, RunSpec
 from dlcli.training.pace import full_step, measure, step_alone
 from dlcli.training.stack import Stack, in_groups
-from dlcli.training.threads import MOST
+from dlcli.training.threads import MOST, Threads
 from dlcli.training.workers import Job
 
 _NUM_TRIED = 12  # runs of the stack that is measured
@@ -34,14 +34,10 @@ class Way:
 def choose_way(problem: Problem, specs: Sequence[RunSpec], num_processes: int | None = None) -> Way:
     """Measure a step of runs together and of one alone, and cut the runs into jobs."""
     processes = min(num_processes or MOST, len(specs))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as a process has
-    try:
+    with Threads(1, "as a process has").used():
         [alone] = measure([step_alone(problem, specs[0])])
         obstacle = obstacle_to_stacking(problem)
         together = math.inf if obstacle else _together(problem, specs)
-    finally:
-        torch.set_num_threads(threads)
     on = "one process" if processes == 1 else f"{processes} processes"
     if together >= alone:
         why = obstacle or f"together a step of one takes {together / alone:.1f} times as long"
