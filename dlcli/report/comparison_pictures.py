@@ -145,7 +145,7 @@ def profiles_picture(comparisons: Sequence[Comparison], profiles: Sequence[Profi
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlabel("time to the target over the fastest one's")
         axes.set_ylabel("share of the problems")
-        axes.legend(title="and score", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        axes.legend(title="optimizer and score", loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
     scores = ", ".join(f"{own.name} {own.score:.2f}" for own in profiles)
     return draw(

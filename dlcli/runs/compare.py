@@ -195,8 +195,8 @@ class _Work:
         """Measure what a step takes, and work out what all of it will."""
         optimizers = self.comparable.candidates.optimizers
         rules = [RunSpec(optimizer, self.config.seed) for optimizer in optimizers.values()]
-        seconds = seconds_alone(self.problem, rules)
-        self.seconds_a_step = {spec.rule: own for spec, own in zip(rules, seconds, strict=True)}
+        paces = seconds_alone(self.problem, rules)
+        self.seconds_a_step = {spec.rule: pace for spec, pace in zip(rules, paces, strict=True)}
         num_judged = len(optimizers) * len(self.protocol.seeds) - self.finished.num_judged
         num_runs = len(missing) + max(0, num_judged)
         way = choose_way(self.problem, missing or rules, self.num_processes)
