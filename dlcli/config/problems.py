@@ -28,7 +28,7 @@ def explain(error: ValidationError, data: Plain, model: type[BaseModel]) -> dict
     """Return one message for each path of the data that pydantic refused, in its order."""
     messages: dict[Path, list[str]] = defaultdict(list)
     for detail in error.errors(include_url=False):
-        if detail["type"] == "too_short" and detail["input"]:
+        if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
             continue  # not short: some of its items were refused, and have a message of their own
         path = _path_in(data, detail["loc"], missing=detail["type"] == "missing")
         message = _message(detail, model)

@@ -1,0 +1,65 @@
+"""`dlcli find-lr`, through the command line."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.conftest import ROOT, Command
+
+MOONS = ROOT / "configs" / "moons.yaml"
+
+
+def test_a_rate_is_suggested_with_its_reason_and_a_picture(dlcli: Command) -> None:
+    outcome = dlcli("find-lr", MOONS, "--json")
+    assert outcome.code == 0, outcome.err
+    folder = Path("runs/moons/001")
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.yaml", "find_lr.json", "find_lr.parquet", "find-lr.png", "find-lr.svg")
+    }
+    document = json.loads((folder / "find_lr.json").read_text())
+    assert outcome.json == {**document, "run_dir": str(folder)}
+    assert 0.01 <= document["suggestion"] <= 0.2  # tuning finds about 0.1
+    assert document["seeds"] == [0, 1, 2, 3, 4]
+    assert f"suggested learning rate: {document['suggestion']:g}" in outcome.err
+    assert f"--set optimizer.lr={document['suggestion']:g}" in outcome.err
+    losses = pl.read_parquet(folder / "find_lr.parquet")
+    assert len(losses) == document["steps"] * 5
+    lowest = losses.sort("smoothed").row(0, named=True)
+    assert lowest["lr"] == document["lowest_loss_at"]
+
+
+def test_the_range_and_the_seeds_are_the_users(dlcli: Command) -> None:
+    options = ["--lowest", "0.001", "--highest", "0.01", "--steps", "40", "--seeds", "2"]
+    outcome = dlcli("find-lr", MOONS, *options, "--run-dir", "f")
+    assert outcome.code == 0, outcome.err
+    assert "adam: rates from 0.001 to 0.01 in 40 steps, on 2 seeds at once" in outcome.out
+    assert "no suggestion: the loss still falls at the highest rate, 0.01" in outcome.out
+    assert pl.read_parquet("f/find_lr.parquet")["lr"].max() == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--lowest", "1", "--highest", "0.1"], 2, "the highest must be above the lowest"),
+        (["--seeds", "0"], 2, "--seeds"),
+        (["--set", "data.streaming=true"], 2, "data.streaming: many runs at once hold their rows"),
+        (["--set", "optimizer=adm"], 2, "did you mean 'adam'?"),
+    ],
+)
+def test_what_can_not_be_tested_is_told(
+    options: list[str], code: int, message: str, dlcli: Command
+) -> None:
+    outcome = dlcli("find-lr", MOONS, *options, "--run-dir", "f")
+    assert outcome.code == code
+    assert message in outcome.err
+    assert not Path("f").exists()
+
+
+def test_a_folder_that_is_in_use_is_left_alone(dlcli: Command) -> None:
+    Path("f").mkdir()
+    Path("f/mine.txt").touch()
+    outcome = dlcli("find-lr", MOONS, "--run-dir", "f")
+    assert (outcome.code, "is not empty" in outcome.err) == (2, True)
+    assert [path.name for path in Path("f").iterdir()] == ["mine.txt"]
