@@ -110,7 +110,57 @@ def _streamed(
     )
 
 
-def _held(loaded: LoadedConfig, files: dict[str, Path], found: list[Problem] | None) -> Dataset:
+def load_tables(loaded: LoadedConfig, most_rows: int) -> dict[str, Table]:
+    """Return the rows of each part that has some as they stand in the files.
+
+    Of a part with more than `most_rows`, so many: evenly taken from all where rows are held, the
+    first ones where they are streamed. Raises what `load_dataset` does.
+    """
+    if loaded.config.data.streaming is True:
+        return _first_rows(open_stream(loaded), most_rows)
+    parts = _split_tables(loaded, _files(loaded), None, []).parts
+    return {
+        name: rows.take(np.unique(np.linspace(0, len(rows) - 1, most_rows).astype(np.int64)))
+        for name, rows in parts.items()
+        if len(rows)
+    }
+
+
+def _first_rows(stream: Stream, most_rows: int) -> dict[str, Table]:
+    found: dict[str, list[Table]] = {}
+    missing: dict[str, int] = {}
+    for key in stream.files:
+        for block in stream.blocks(key):
+            for part, rows in block.parts.items():
+                lacking = missing.setdefault(part, most_rows)
+                if lacking and len(rows):
+                    found.setdefault(part, []).append(block.rows.take(rows[:lacking]))
+                    missing[part] -= min(lacking, len(rows))
+            if not any(missing.values()):
+                break
+    return {
+        name: replace(
+            tables[0],
+            frame=pl.concat([table.frame for table in tables]),
+            numbers=np.concatenate([table.numbers for table in tables]),
+        )
+        for name, tables in found.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Held rows, not encoded yet."""
+
+    loaded: LoadedConfig  # with names of columns that are there
+    task: Task
+    parts: dict[str, Table]  # by name, those without rows too
+
+
+def _split_tables(
+    loaded: LoadedConfig, files: dict[str, Path], found: list[Problem] | None, notes: list[str]
+) -> _Tables:
+    """Read the files and tell which rows train, watch and judge."""
     config = loaded.config.data
     tables: dict[str, Table] = {}
     as_text = {config.target, *config.kinds, *filter(None, [config.split.column])}
@@ -122,7 +172,6 @@ def _held(loaded: LoadedConfig, files: dict[str, Path], found: list[Problem] | N
         as_text |= {name for name, dtype in schema.items() if dtype == pl.String}
     loaded = _with_known_names(loaded, tables["path"], found)
     config = loaded.config.data
-    notes: list[str] = []
     tables = {key: _with_target(table, config, notes) for key, table in tables.items()}
     # Once, for the split and the network alike: a run's rows must come out the same again.
     task = config.task or _infer_task(tables["path"], config, notes)
@@ -134,7 +183,14 @@ def _held(loaded: LoadedConfig, files: dict[str, Path], found: list[Problem] | N
     }
     num_rows = {name: len(rows) for name, rows in parts.items()}
     refuse_empty(num_rows, tables["path"].source, config)
-    fitted, columns, said = fit_data(loaded, parts["train"], task)
+    return _Tables(loaded, task, parts)
+
+
+def _held(loaded: LoadedConfig, files: dict[str, Path], found: list[Problem] | None) -> Dataset:
+    notes: list[str] = []
+    tables = _split_tables(loaded, files, found, notes)
+    parts, task = tables.parts, tables.task
+    fitted, columns, said = fit_data(tables.loaded, parts["train"], task)
     notes += said
     encoded = {}
     for name, rows in parts.items():
@@ -180,6 +236,12 @@ def encode_file(fitted: FittedData, path: Path, config: DataConfig) -> tuple[Par
     table = _with_target(read_table(path, separator=fitted.separator), config, notes)
     part, oddities = _encode(fitted, table)
     return part, [*notes, *map(str, oddities)]
+
+
+def encode_table(fitted: FittedData, rows: Table) -> Part:
+    """Encode rows that have the target, as training did; DataError where that can't be done."""
+    part, _ = _encode(fitted, rows)
+    return part
 
 
 def _encode(fitted: FittedData, rows: Table) -> tuple[Part, list[Oddity]]:

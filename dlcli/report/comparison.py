@@ -20,14 +20,14 @@ def write_comparison_page(folder: Path, comparison: Comparison) -> Path:
     time = (curves(comparison, "epochs"), curves(comparison, "seconds"))
     by_rate = rates(comparison)
     parts = [
-        Part("Results", table=comparison_table(comparison)),
+        Part("Results", tables=(comparison_table(comparison),)),
         Part("How sure that is", pictures=(behind,) if behind else ()),
         Part("On the way", pictures=time),
         Part("Learning rates", pictures=(by_rate,)),
     ]
     save_pictures(folder, [picture for part in parts for picture in part.pictures])
     title = f"Optimizers compared on {comparison.name}"
-    shown = [part for part in parts if part.table or part.pictures]
+    shown = [part for part in parts if part.tables or part.pictures]
     write_page(folder / _PAGE, title, describe_verdict(comparison), shown)
     return folder / _PAGE
 
@@ -44,10 +44,10 @@ def write_profiles_page(
         "How sure each comparison is, its own page says."
     )
     parts = [
-        Part("Time to the target", table=profiles_table(comparisons, profiles)),
+        Part("Time to the target", tables=(profiles_table(comparisons, profiles),)),
         Part("Performance profile", pictures=(picture,)),
         *(
-            Part(own.name, (describe_verdict(own),), table=comparison_table(own))
+            Part(own.name, (describe_verdict(own),), tables=(comparison_table(own),))
             for own in comparisons
         ),
     ]

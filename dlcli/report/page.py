@@ -18,7 +18,7 @@ class Part:
 
     title: str
     paragraphs: tuple[str, ...] = ()
-    table: TextTable | None = None
+    tables: tuple[TextTable, ...] = ()
     pictures: tuple[Picture, ...] = ()
 
 

@@ -63,7 +63,7 @@ def _rows_of_file(restored: Restored, file: Path) -> tuple[dict[str, AnyRows], l
 
 def _own_rows(path: Path, restored: Restored) -> dict[str, AnyRows]:
     """Return the rows that a run held out, of each part that has some."""
-    loaded = _own_config(path, restored)
+    loaded = own_config(path, restored)
     device = restored.placement.device
     if loaded.config.data.streaming is not True:
         parts = load_dataset(loaded).parts
@@ -82,7 +82,7 @@ def _blocks(restored: Restored, stream: Stream, part: str) -> Iterator[Rows]:
         yield to_rows(Part(block.features, block.targets), restored.placement.device)
 
 
-def _own_config(path: Path, restored: Restored) -> LoadedConfig:
+def own_config(path: Path, restored: Restored) -> LoadedConfig:
     """Return the run's config; DataError where its data is not what the run was trained on."""
     config = RunFolder(path.parent).config
     if not config.is_file():

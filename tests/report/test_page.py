@@ -42,7 +42,7 @@ class Reader(HTMLParser):
 
 def read_page() -> Reader:
     table = TextTable((HOSTILE, "b"), ((HOSTILE, HOSTILE),), HOSTILE)
-    parts = [Part(HOSTILE, (HOSTILE,), table, (picture("one"), picture("two")))]
+    parts = [Part(HOSTILE, (HOSTILE,), (table,), (picture("one"), picture("two")))]
     write_page(Path("page.html"), HOSTILE, HOSTILE, parts)
     reader = Reader()
     reader.feed(Path("page.html").read_text("utf-8"))
