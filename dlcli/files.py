@@ -16,10 +16,13 @@ _beginning = threading.RLock()  # held while one of them comes to be
 
 
 @contextmanager
-def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
+def atomic_file(
+    path: Path, *, keep: Path | None = None, is_durable: bool = True
+) -> Iterator[BinaryIO]:
     """Open a file that takes its place, for good, only when the block ends without an error.
 
     What stood there goes to `keep`, if that is given: at every moment one of the two is whole.
+    With `is_durable` off, the disk is not waited for: after a power cut, nothing is promised.
     Raises StorageError where writing fails. Whatever ends the block early, nothing stays; a
     process that is killed leaves a hidden file, which `remove_leftovers` finds.
     """
@@ -30,11 +33,13 @@ def atomic_file(path: Path, *, keep: Path | None = None) -> Iterator[BinaryIO]:
             with file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                if is_durable:
+                    os.fsync(file.fileno())
             if keep is not None and path.exists():
                 _keep(path, keep)
             temporary.replace(path)
-            _sync_folder(path.parent)
+            if is_durable:
+                _sync_folder(path.parent)
     except OSError as error:
         raise StorageError(f"{path}: cannot write it: {error.strerror or error}") from None
 

@@ -21,11 +21,12 @@ import pytest
 from dlcli.config import load_config
 from dlcli.config.checkpoint import CheckpointConfig
 from dlcli.errors import CheckpointError
+from dlcli.runs.epoch_line import epoch_line
 from dlcli.runs.lines_file import LinesFile
 from dlcli.runs.preparation import prepare
 from dlcli.runs.run_folder import RunFolder
 from dlcli.runs.saver import Saver
-from dlcli.runs.train import metrics_line, train
+from dlcli.runs.train import train
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.loop import EpochResult
 from tests.reliability.configs import write_config
@@ -223,7 +224,7 @@ def save(
     before = Disk.of(folder)
     with monkeypatch.context() as patch:
         recorder.record(patch, hard_links=hard_links)
-        metrics.append(metrics_line(LINE))
+        metrics.append(epoch_line(LINE))
         with closing(Saver(RunFolder(folder), metrics, CheckpointConfig())) as saver:
             saver.save(lambda: captured)
             saver.wait()

@@ -166,6 +166,8 @@ def _show_end(console: "Console", started: "Started", finished: "Finished", *, s
         whole = summary["stop_reason"] not in EXIT_CODES
         console.print(f"{'every stage ran' if whole else 'stopped'}; nothing was left behind")
         return
+    for note in finished.notes:
+        console.print(note, markup=False, soft_wrap=True)
     data = shlex.quote(os.path.normpath(finished.data))
     console.print(f"run: {folder}", markup=False, soft_wrap=True)
     if summary["stop_reason"] in EXIT_CODES:

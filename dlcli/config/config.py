@@ -1,6 +1,6 @@
 """The whole config, checked."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,9 @@ from dlcli.config.section import Section
 from dlcli.config.training import TrainingConfig
 
 SHORT_SECTIONS = ("loss", "optimizer", "schedule")  # `loss: mse` is short for {type: mse}
+
+
+Tracker = Literal["tensorboard", "mlflow"]
 
 
 class Config(Section):
@@ -39,6 +42,14 @@ class Config(Section):
     training: TrainingConfig = Field(TrainingConfig(), description="the training loop")
     checkpoint: CheckpointConfig = Field(
         CheckpointConfig(), description="how often the run's state is saved"
+    )
+    report: bool = Field(
+        True,
+        description="record what a report needs while training, and make one at the end; see "
+        "`dlcli report`",
+    )
+    trackers: Annotated[tuple[Tracker, ...], Field(strict=False)] = Field(
+        (), description="other programs that are told a run's figures while it trains"
     )
     compare: CompareConfig = Field(
         CompareConfig(), description="how `dlcli compare-optimizers` compares"

@@ -107,6 +107,11 @@ def _plain(value: float) -> str:
     return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
 
 
+def shortened(text: str, length: int) -> str:
+    """Return a text as a label has room for it."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def line_style(index: int) -> dict[str, Any]:
     """Return colour and dashes of the line of this number."""
     return {

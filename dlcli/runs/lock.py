@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,12 +38,19 @@ def hold_run_folder(run_dir: Path | None, name: str, *, resume: bool) -> Iterato
                 yield folder
             finally:
                 if was_empty and not folder.holds_work:
-                    for path in folder.path.iterdir():
-                        path.unlink()
+                    _empty(folder.path)
     finally:
         if not was_there:
             with suppress(OSError):  # there is something in it
                 folder.path.rmdir()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 @contextmanager

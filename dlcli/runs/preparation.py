@@ -19,6 +19,7 @@ from dlcli.model.heads import choose_loss, num_outputs, refuse_double_activation
 from dlcli.model.plan import Plan, plan_network
 from dlcli.model.shapes import ShapeError
 from dlcli.runs.idle_settings import idle_settings
+from dlcli.runs.trackers import missing_trackers
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def preparing(
             with _collected(found):
                 plan = _plan(loaded, signature, num_outputs(loss, signature))
     found += _training_problems(loaded, dataset)
+    found += missing_trackers(loaded)
     if has_sound_data:
         found += idle_settings(loaded, dataset)
     if plan is not None and not plan.num_parameters:

@@ -24,7 +24,7 @@ from dlcli.training.state import StateError, put_back
 _DATA_PATHS = ("data.path", "data.validation_path", "data.test_path")  # their content is compared
 _HARMLESS = (
     *("name", "training.device", "training.engine", "training.threads"),
-    *("checkpoint.", "compare."),
+    *("checkpoint.", "compare.", "report", "trackers"),
 )
 _ABSENT = "nothing"
 

@@ -82,6 +82,21 @@ class RunFolder:
         return self.path / "find_lr.parquet"
 
     @property
+    def inside(self) -> Path:
+        """What was seen inside of the network while it trained, a line for each look."""
+        return self.path / "inside.jsonl"
+
+    @property
+    def snapshots(self) -> Path:
+        """The weights after some epochs, as EPOCH/PARAMETER."""
+        return self.path / "snapshots.safetensors"
+
+    @property
+    def report(self) -> Path:
+        """The page about the run."""
+        return self.path / "report.html"
+
+    @property
     def lock(self) -> Path:
         """The file that says who is at work here."""
         return self.path / ".lock"

@@ -1,6 +1,5 @@
 """`dlcli train`: a config → a run folder with the best weights and their honest figures."""
 
-import math
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -14,15 +13,18 @@ import torch
 from dlcli import __version__
 from dlcli.data.stream import Reading
 from dlcli.errors import DivergedError, StorageError
+from dlcli.runs.epoch_line import epoch_line, figures_in
 from dlcli.runs.lines_file import LinesFile
 from dlcli.runs.lock import hold_run_folder
 from dlcli.runs.placing import AllRows, place_rows
 from dlcli.runs.preparation import Prepared
+from dlcli.runs.recorder import Recorder
 from dlcli.runs.resume import Resumed, surroundings, take_up
 from dlcli.runs.run_folder import RunFolder, resume_command, write_config, write_summary
 from dlcli.runs.saver import Captured, Saver
 from dlcli.runs.signals import SignalName, stop_signals
 from dlcli.runs.smoke import shorten
+from dlcli.runs.trackers import Trackers, open_trackers
 from dlcli.training.assembly import assemble
 from dlcli.training.batches import to_rows
 from dlcli.training.checkpoint import Checkpoint, RunSoFar, load_checkpoint, load_weights
@@ -55,6 +57,7 @@ class Finished:
     summary: dict[str, Any]
     folder: RunFolder
     data: Path  # the file that was learned from
+    notes: tuple[str, ...] = ()  # on what went wrong beside it
 
 
 @dataclass(frozen=True)
@@ -134,10 +137,12 @@ def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[
         folder.summary.unlink(missing_ok=True)  # of the run up to here
     yield Started(prepared, trainer.placement, trainer.engine, run.threads, folder, run.resumed)
     saver = Saver(folder, metrics, prepared.config.checkpoint)
-    with closing(saver):
+    names = prepared.config.trackers if run.is_kept else ()
+    told = open_trackers(names, folder, prepared.config.name, trainer.epoch.number)
+    with closing(saver), told as trackers:
         try:
             # Closed by name: what a second SIGINT raises while it is closed must come through.
-            with closing(_train(run, saver, metrics)) as events:
+            with closing(_train(run, saver, metrics, trackers)) as events:
                 for event in events:
                     yield event
                     if asked_to_stop():
@@ -154,14 +159,19 @@ def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[
         reason = trainer.stop_reason or asked_to_stop()
         assert reason is not None, "it would have gone on"
         summary = _finish(run, reason)
-    yield Finished(summary, folder, prepared.folder / prepared.config.data.path)
+        trackers.is_finished = reason == trainer.stop_reason
+        trackers.tell(figures_in({"test": summary["test"]}), summary["epochs"])
+    data = prepared.folder / prepared.config.data.path
+    yield Finished(summary, folder, data, tuple(trackers.lost))
 
 
 def _train(
-    run: _Run, saver: Saver, metrics: LinesFile
+    run: _Run, saver: Saver, metrics: LinesFile, trackers: Trackers
 ) -> Generator[Progress | EpochResult, None, None]:
     """Train and save as often as is due; the screen's pace is none of its affair."""
     trainer, rows = run.trainer, run.rows
+    is_recorded = run.is_kept and run.prepared.config.report
+    recorder = Recorder(run.folder, trainer, rows["train"]) if is_recorded else None
     explained = memory_explained(
         trainer.placement.device,
         _load(run.prepared),
@@ -171,23 +181,14 @@ def _train(
         for event in events:
             at_epoch_end = isinstance(event, EpochResult)
             if isinstance(event, EpochResult):
-                metrics.append(metrics_line(event))
+                line = epoch_line(event)
+                metrics.append(line)
+                trackers.tell(figures_in(line), event.epoch)
+            if recorder is not None:
+                recorder.observe(event)
             if saver.is_due(trainer.num_steps, at_epoch_end=at_epoch_end):
                 saver.save(lambda: _capture(run, metrics))
             yield event
-
-
-def metrics_line(result: EpochResult) -> dict[str, Any]:
-    """Return what metrics.jsonl says of an epoch."""
-    norm = result.gradient_norm
-    return {
-        "epoch": result.epoch,
-        "seconds": result.seconds,
-        "lr": result.lr,
-        "gradient_norm": norm if math.isfinite(norm) else None,
-        "train": {"loss": result.train_loss},
-        "validation": result.validation,
-    }
 
 
 def _load(prepared: Prepared) -> str:

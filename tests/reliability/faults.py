@@ -27,10 +27,10 @@ import torch
 
 from dlcli.config.checkpoint import CheckpointConfig
 from dlcli.errors import CheckpointError, DlcliError
+from dlcli.runs.epoch_line import epoch_line
 from dlcli.runs.lines_file import LinesFile
 from dlcli.runs.run_folder import RunFolder
 from dlcli.runs.saver import Captured, Saver
-from dlcli.runs.train import metrics_line
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.loop import EpochResult
 from tests.reliability import forked
@@ -190,7 +190,7 @@ def _append(place: Path) -> int:
     epoch = EpochResult(3, 0.5, None, 0.01, 1.0, 0.1, 206, is_best=True, best_epoch=3)
     with ThreadPoolExecutor(1) as thread:
         _wait_for_strace()
-        thread.submit(metrics.append, metrics_line(epoch)).result()
+        thread.submit(metrics.append, epoch_line(epoch)).result()
     return 0
 
 

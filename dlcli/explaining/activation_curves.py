@@ -1,0 +1,40 @@
+"""Activation functions and their derivatives, as numbers."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import torch
+
+from dlcli.config.layers import Activation
+from dlcli.model.builder import build_activation
+
+_REACH = 5.0  # of the inputs that are shown, on either side of 0
+_NUM_POINTS = 501
+
+
+@dataclass(frozen=True)
+class ActivationCurve:
+    """A function at some inputs."""
+
+    name: Activation
+    inputs: np.ndarray  # [points]
+    values: np.ndarray  # [points]
+    slopes: np.ndarray  # its derivative, [points]
+
+
+def activation_curves() -> list[ActivationCurve]:
+    """Return each function that a layer can have; softmax's is that of one logit beside a 0."""
+    names: tuple[Activation, ...] = get_args(Activation)
+    return [_curve(name) for name in names]
+
+
+def _curve(name: Activation) -> ActivationCurve:
+    inputs = torch.linspace(-_REACH, _REACH, _NUM_POINTS, dtype=torch.float64, requires_grad=True)
+    # Two features a row: of a function of each one alone, the second has no part in the first.
+    rows = torch.stack([inputs, torch.zeros_like(inputs)], dim=1)
+    values = build_activation(name)(rows)[:, 0]
+    [slopes] = torch.autograd.grad(values.sum(), inputs)
+    return ActivationCurve(
+        name, inputs.detach().numpy(), values.detach().numpy(), slopes.detach().numpy()
+    )
