@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from dlcli.cli.output import unwritable
+from dlcli.model.plan import PlannedLayer, shape_text, title_of
 
 if TYPE_CHECKING:
-    from dlcli.model.plan import PlannedLayer
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.resume import Resumed
     from dlcli.runs.train import Started
@@ -171,18 +171,18 @@ def _show_layers(console: Console, prepared: "Prepared") -> None:
     console.print(table)
 
 
-def _add_layer(table: Table, number: str, layer: "PlannedLayer") -> None:
+def _add_layer(table: Table, number: str, layer: PlannedLayer) -> None:
     shape, count = shape_text(layer.output_shape), _count(layer.num_parameters)
-    table.add_row(layer_name(number, layer), shape, count)
+    table.add_row(title_of(layer, number), shape, count)
     for index, inner in enumerate(layer.inner):
         _add_layer(table, f"  {number}.{index}", inner)
 
 
-def _add_costs(table: Table, number: str, layer: "PlannedLayer", batch_size: int) -> None:
+def _add_costs(table: Table, number: str, layer: PlannedLayer, batch_size: int) -> None:
     from dlcli.model.costs import activation_bytes, multiply_adds
 
     table.add_row(
-        layer_name(number, layer),
+        title_of(layer, number),
         shape_text(layer.output_shape),
         f"{layer.num_parameters:,}",
         f"{multiply_adds(layer):,}",
@@ -190,17 +190,6 @@ def _add_costs(table: Table, number: str, layer: "PlannedLayer", batch_size: int
     )
     for index, inner in enumerate(layer.inner):
         _add_costs(table, f"  {number}.{index}", inner, batch_size)
-
-
-def layer_name(number: str, layer: "PlannedLayer") -> str:
-    """Write a layer's place in the config, its type and its activation."""
-    activation = getattr(layer.config, "activation", None)
-    return f"{number} {layer.config.type}" + (f" {activation}" if activation else "")
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """Write a shape: 64 × 8 × 8."""
-    return " × ".join(map(str, shape))
 
 
 def format_bytes(number: int) -> str:

@@ -41,12 +41,12 @@ class LayerLook(Section):
 
 
 class ParameterLook(Section):
-    """A parameter at the last step of an epoch."""
+    """A parameter at the last step of an epoch; None: a run that went on after it didn't see it."""
 
     name: str
-    gradient: Numbers  # 5 %, 50 %, 95 % of its absolute values, clipped as the step was
+    gradient: Numbers | None  # 5 %, 50 %, 95 % of its absolute values, clipped as the step was
     weight_rms: float
-    update_ratio: float | None  # the step's length over the weights' length; None: not seen
+    update_ratio: float | None  # the step's length over that of the weights before
 
 
 class Look(Section):
@@ -147,15 +147,16 @@ def _parameters(trainer: Trainer, before: Tensor | None) -> list[ParameterLook]:
 
 
 def _parameter(name: str, weight: Tensor, gradient: Tensor, before: Tensor | None) -> ParameterLook:
-    ratio = None
-    if before is not None:
-        length = torch.linalg.vector_norm(before)
-        ratio = float(torch.linalg.vector_norm(weight - before) / length) if length else None
+    rms = float(weight.square().mean().sqrt())
+    if before is None:
+        return ParameterLook(name=name, gradient=None, weight_rms=rms, update_ratio=None)
+    length = torch.linalg.vector_norm(before)
+    ratio = float(torch.linalg.vector_norm(weight - before) / length) if length else math.nan
     return ParameterLook(
         name=name,
         gradient=_quantiles(gradient.abs(), (0.05, 0.5, 0.95)),
-        weight_rms=float(weight.square().mean().sqrt()),
-        update_ratio=ratio if ratio is not None and math.isfinite(ratio) else None,
+        weight_rms=rms,
+        update_ratio=ratio if math.isfinite(ratio) else None,
     )
 
 

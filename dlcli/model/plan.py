@@ -80,6 +80,17 @@ def plan_network(layers: tuple[Layer, ...], signature: Signature, *, num_outputs
     return Plan(signature, planned)
 
 
+def title_of(layer: PlannedLayer, number: str) -> str:
+    """Write a layer's place in the config, its type and its activation: `0 dense relu`."""
+    activation = getattr(layer.config, "activation", None)
+    return f"{number} {layer.config.type}" + (f" {activation}" if activation else "")
+
+
+def shape_text(shape: Shape) -> str:
+    """Write a shape: 64 × 8 × 8."""
+    return " × ".join(map(str, shape))
+
+
 def _last_dense(layers: tuple[Layer, ...]) -> int | None:
     indices = [index for index, layer in enumerate(layers) if isinstance(layer, Dense)]
     return indices[-1] if indices else None

@@ -133,7 +133,7 @@ def _by_parameter(looks: Sequence[Look], what: str) -> Picture:
         epochs = [look.epoch for look in looks]
         for index, name in enumerate(shown):
             found = [_parameter(look, name) for look in looks]
-            values = [own.update_ratio if of_steps else own.gradient[1] for own in found]
+            values = [own.update_ratio if of_steps else _median_gradient(own) for own in found]
             drawn = [value or np.nan for value in values]  # a logarithm has no 0
             axes.plot(epochs, drawn, label=shortened(name, 26), **line_style(index))
         if of_steps:
@@ -163,6 +163,10 @@ def _by_parameter(looks: Sequence[Look], what: str) -> Picture:
         "their way back.",
         fill,
     )
+
+
+def _median_gradient(own: ParameterLook) -> float | None:
+    return None if own.gradient is None else own.gradient[1]
 
 
 def _layer(look: Look, name: str) -> LayerLook:

@@ -20,6 +20,7 @@ class Part:
     paragraphs: tuple[str, ...] = ()
     tables: tuple[TextTable, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    code: str = ""  # shown as it stands
 
 
 def write_page(path: Path, title: str, lead: str, parts: Sequence[Part]) -> None:

@@ -4,7 +4,6 @@ It changes nothing of the run. Its files are for looking at, so they don't wait 
 a power cut they may be missing, and the report says so.
 """
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -33,7 +32,8 @@ class Recorder:
         self._trainer = trainer
         self._probe = rows.head(PROBE_ROWS)
         done = trainer.epoch.number - 1
-        self._looks = [look for look in read_looks(folder) if look.epoch <= done]
+        # As they stand: numbers that were read may be written with other digits.
+        self._looks = [line for look, line in _read_lines(folder) if look.epoch <= done]
         self._snapshots = [own for own in read_snapshots(folder) if own[0] <= done]
         size = trainer.optimizer.parameters.values.nbytes
         self._most_snapshots = _MOST_BYTES // size if size <= _MOST_BYTES // 8 else 0
@@ -46,10 +46,9 @@ class Recorder:
         """Take note of what is worth it; StorageError where it can't be written."""
         if isinstance(event, EpochResult) and is_looked_at(event.epoch):
             look = look_inside(self._trainer, self._probe, event.epoch, self._before)
-            self._looks.append(look)
-            lines = "".join(f"{json.dumps(own.model_dump(mode='json'))}\n" for own in self._looks)
+            self._looks.append(look.model_dump_json())
             with atomic_file(self._folder.inside, is_durable=False) as file:
-                file.write(lines.encode())
+                file.write("".join(f"{line}\n" for line in self._looks).encode())
             self._keep_snapshot(event.epoch)
         self._remember()
 
@@ -78,11 +77,15 @@ class Recorder:
 
 def read_looks(folder: RunFolder) -> list[Look]:
     """Return the looks that can be read, in the order of epochs."""
-    looks: list[Look] = []
+    return [look for look, _ in _read_lines(folder)]
+
+
+def _read_lines(folder: RunFolder) -> list[tuple[Look, str]]:
+    found: list[tuple[Look, str]] = []
     with suppress(OSError, ValidationError, UnicodeDecodeError):
         lines = folder.inside.read_text("utf-8").splitlines()
-        looks.extend(map(Look.model_validate_json, lines))
-    return looks
+        found.extend((Look.model_validate_json(line), line) for line in lines)
+    return found
 
 
 def read_snapshots(folder: RunFolder) -> list[Snapshot]:

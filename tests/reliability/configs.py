@@ -54,6 +54,7 @@ def write_config(path: Path, optimizer: str, schedule: str, **sections: Any) -> 
         "optimizer": OPTIMIZERS[optimizer],
         "schedule": SCHEDULES[schedule],
         "training": training,
+        "report": False,
         **sections,
     }
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")

@@ -1,0 +1,47 @@
+"""Curves for a terminal, in characters."""
+
+import numpy as np
+
+from dlcli.explaining.history import History
+
+_WIDTH, _HEIGHT = 64, 9  # characters of a curve
+
+
+def loss_curves(history: History) -> str:
+    """Return the training and the validation loss, one above the other on one scale."""
+    validation = history.validation_losses
+    curves = {"training loss": history.train_losses}
+    if validation is not None:
+        curves["validation loss"] = validation
+    together = np.concatenate(list(curves.values()))
+    if not len(together):
+        return "no epoch is done"
+    limits = float(together.min()), float(together.max())
+    return "\n".join(
+        f"{name}\n{_curve(history.numbers, values, limits)}" for name, values in curves.items()
+    )
+
+
+def _curve(epochs: np.ndarray, values: np.ndarray, limits: tuple[float, float]) -> str:
+    from plotille import Figure
+
+    low, high = limits
+    margin = 0.03 * (high - low) or abs(high) or 1.0
+    figure = Figure()
+    figure.width, figure.height = _WIDTH, _HEIGHT
+    figure.with_colors = False
+    figure.set_x_limits(float(epochs[0]) - 0.5, float(epochs[-1]) + 0.5)
+    figure.set_y_limits(low - margin, high + margin)
+    figure.origin = False  # its lines are not the curve's
+    figure.x_label, figure.y_label = "epochs", "loss"
+    figure.register_label_formatter(float, _label)
+    figure.y_ticks_fkt = lambda value, _: f"{value:.3g}"
+    figure.x_ticks_fkt = lambda value, _: f"{value:.0f}"
+    draw = figure.plot if len(epochs) > 1 else figure.scatter
+    draw(epochs.tolist(), values.tolist())
+    return "\n".join(line.rstrip(" ⠀") for line in str(figure.show()).splitlines())
+
+
+def _label(value: float, chars: int, delta: float, left: bool = False) -> str:  # noqa: ARG001 - plotille's signature
+    text = f"{value:.4g}"
+    return f"{text:<{chars}}" if left else f"{text:>{chars}}"
