@@ -87,9 +87,10 @@ class Count:
         """The table's row."""
         interval = stats.binomtest(self.wrong, self.repeats).proportion_ci()
         asked = "–" if self.most is None else f"≤ {self.most}, {met(self.is_met)}"
+        share = percent(self.wrong / self.repeats)
         return (
-            f"| {self.what} | {self.repeats:,} | {self.wrong} | {self.wrong / self.repeats:.1%} | "
-            f"{interval.low:.1%} to {interval.high:.1%} | {asked} |"
+            f"| {self.what} | {self.repeats:,} | {self.wrong} | {share} | "
+            f"{percent(interval.low)} to {percent(interval.high)} | {asked} |"
         )
 
 
@@ -110,6 +111,11 @@ class Planted:
 def met(is_met: bool) -> str:
     """Say whether a figure is met."""
     return "met" if is_met else "missed"
+
+
+def percent(share: float) -> str:
+    """Write a share."""
+    return f"{100 * share:.1f} %"
 
 
 def compare_config(
@@ -175,7 +181,7 @@ def count_lonely() -> list[Count]:
         )
         for count in (
             Count(what, REPEATS, sum(wrong[:REPEATS]), 5 * REPEATS // 100),
-            Count(f"{what}: these and more", MORE_REPEATS, sum(wrong), None),
+            Count(f"{what}, these and more", MORE_REPEATS, sum(wrong), None),
         )
     ]
 
@@ -210,7 +216,8 @@ def compare_planted(folder: Path, seed: int) -> Planted:
     loaded = load_config(write_planted(folder, seed))
     comparable, comparison = compare_config(loaded, folder / f"planted-{seed}")
     sgd, adam = comparison.standing("sgd"), comparison.standing("adam")
-    assert sgd.choice is not None and adam.choice is not None, "low rates don't diverge"
+    assert sgd.choice is not None, "low rates don't diverge"
+    assert adam.choice is not None, "low rates don't diverge"
     features = comparable.prepared.dataset.parts["train"].features
     inputs = np.column_stack([features, np.ones(len(features))])
     curvatures = np.linalg.eigvalsh(2 * inputs.T @ inputs / len(inputs))
@@ -242,16 +249,16 @@ def describe_counts(counts: Sequence[Count]) -> list[str]:
         "",
         "## Alike, and called different",
         "",
-        "`configs/penguins.yaml`, real data, with AdamW at the config's rate under several names: any",
-        "difference that is found is false.",
+        "`configs/penguins.yaml`, real data, with AdamW at the config's rate under several names:",
+        "any difference that is found is false.",
         "",
-        "- *The whole protocol*: one of two rates is chosen on two seeds, five fresh ones judge, three",
-        "  epochs a run. Each repeat has another seed of the config, and so another split. Runs of",
-        "  equal settings are done once for both names, so only a mistake in the program could tell",
-        "  the two apart.",
-        f"- *Seeds of their own*: {SEEDS} runs a name, ten epochs each, no seed used twice, one split.",
-        "  This is harder than what dlcli does, where all optimizers have the same seeds: here names",
-        "  differ by all the noise that training has.",
+        "- *The whole protocol*: one of two rates is chosen on two seeds, five fresh ones judge,",
+        "  three epochs a run. Each repeat has another seed of the config, and so another split.",
+        "  Runs of equal settings are done once for both names, so only a mistake in the program",
+        "  could tell the two apart.",
+        f"- *Seeds of their own*: {SEEDS} runs a name, ten epochs each, no seed used twice, one",
+        "  split. This is harder than what dlcli does, where all optimizers have the same seeds:",
+        "  here names differ by all the noise that training has.",
         "- *Six names*: a repeat is wrong if any of its 15 pairs is told apart.",
         "",
         "| | repeats | wrong | share | 95 % interval | asked |",
@@ -260,9 +267,9 @@ def describe_counts(counts: Sequence[Count]) -> list[str]:
         "",
         "The interval is the exact binomial one. 100 repeats show little: a test that is wrong in",
         "exactly 5 % of cases is wrong more than 5 times in about four of ten such hundreds. The",
-        "thousand says more; its first hundred are those of the row above it, and the two names are",
-        "the first two of the six. All of it is one network on one table: losses that are spread in",
-        "another way may suit the t-test more or less.",
+        "thousand says more; its first hundred are those of the row above it, and the two names",
+        "are the first two of the six. All of it is one network on one table: losses that are",
+        "spread in another way may suit the t-test more or less.",
     ]
 
 
@@ -276,22 +283,23 @@ def describe_planted(found: Sequence[Planted]) -> list[str]:
         "",
         *wrapped(
             f"Linear regression on four made features with scales of {SCALES[0]:g}, {SCALES[1]:g}, "
-            f"{SCALES[2]:g} and {SCALES[3]:g}, each of which explains about as much of the target; "
-            f"`data.scale: none`, {PLANTED_STEPS} steps on all rows at once. {len(found)} repeats "
-            "with other tables and seeds, sgd and adam, the whole protocol with its own settings: "
-            "grids that grow, five seeds to choose rates, ten fresh ones to judge."
+            f"{SCALES[2]:g} and {SCALES[3]:g}, whose slopes are drawn between 0.5 and 1.5 in units "
+            f"of those scales; `data.scale: none`, {PLANTED_STEPS} steps on all rows at once. "
+            f"{len(found)} repeats with other tables and seeds, sgd and adam, the whole protocol "
+            "with its own settings: grids that grow, five seeds to choose rates, ten fresh ones "
+            "to judge."
         ),
         "",
         *wrapped(
-            "Adam must win, and this is why. The loss is a quadratic whose curvature along a feature "
-            "is twice the square of the feature's scale: curvatures differ ten-thousandfold. At "
-            "rates above 2 over the highest one, gradient descent grows; at any lower rate, the "
-            "error along the lowest one keeps at least "
-            f"{min(own.kept for own in found):.1%} of its size in {PLANTED_STEPS} steps on these "
-            "tables. So what the small features explain stays unexplained, however well the rate is "
-            "tuned. Adam divides each coordinate's step by the size of its gradient, which leaves a "
-            "hundredfold difference. That so many steps are enough for that is no theorem; its loss "
-            f"shows it, beside the noise's own of {NOISE**2:g}."
+            "Adam must win, and this is why. The loss is a quadratic whose curvature along a "
+            "feature is twice the square of the feature's scale: curvatures differ "
+            "ten-thousandfold. At rates above 2 over the highest one, gradient descent grows; at "
+            "any lower rate, the error along the lowest one keeps at least "
+            f"{percent(min(own.kept for own in found))} of its size in {PLANTED_STEPS} steps on "
+            "these tables. So what the small features explain stays unexplained, however well the "
+            "rate is tuned. Adam divides each coordinate's step by the size of its gradient, which "
+            "leaves a hundredfold difference. That so many steps are enough for that is no "
+            f"theorem; its loss shows it, beside the noise's own of {NOISE**2:g}."
         ),
         "",
         "| | repeats | asked |",
@@ -319,7 +327,7 @@ def describe_tuning(found: Sequence[Planted]) -> str:
         f"The rate chosen for sgd was {min(share):.2f} to {max(share):.2f} times the highest that "
         f"theory allows. The last row is the best of {FINE_RATES} rates in the two decades up to "
         "that one, chosen on the very seeds that judge: in the median repeat its loss is "
-        f"{less:.0%} lower than with the rate of a grid in steps of half a decade."
+        f"{percent(less)} lower than with the rate of a grid in steps of half a decade."
     )
 
 

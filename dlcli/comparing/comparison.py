@@ -12,6 +12,9 @@ from dlcli.comparing.target import common_target, epochs_to
 from dlcli.comparing.verdict import Interval, Verdict, judge, mean_interval
 from dlcli.config.optimizers import Optimizer
 
+_SOLVED = 1e-2
+Grid = Mapping[float, Sequence[RunResult]]  # rate → its runs, a tuning seed each
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -19,14 +22,15 @@ class Standing:
 
     name: str
     optimizer: Optimizer  # with the rate that was chosen; as it was given where none could be
-    grid: Mapping[float, tuple[RunResult, ...]]  # rate → its runs, a tuning seed each
+    grid: Grid
     runs: tuple[RunResult, ...]  # with the chosen rate, seed by seed; none where none was chosen
     target: float | None  # a validation loss that all are held to
+    solved: float  # a validation loss as good as none
 
     @cached_property
     def choice(self) -> Choice | None:
         """The learning rate that was chosen; None where runs diverged at every rate."""
-        return choose({lr: [run.best_loss for run in own] for lr, own in self.grid.items()})
+        return choose(best_losses(self.grid), solved=self.solved)
 
     @property
     def num_diverged(self) -> int:
@@ -143,12 +147,30 @@ class Comparison:
         return own.median_epochs * self.steps_per_epoch * own.seconds_a_step
 
 
+def best_losses(grid: Grid) -> dict[float, list[float]]:
+    """Return the best losses of each rate's runs."""
+    return {lr: [run.best_loss for run in own] for lr, own in grid.items()}
+
+
+def solved_loss(grids: Mapping[str, Grid]) -> float:
+    """Return a loss that is as good as none: a hundredth of where training starts from.
+
+    That is the validation loss after an epoch at the lowest rates. Below it, a few rows that can
+    all be told right would make ever higher rates look ever better.
+    """
+    firsts = [
+        [run.validation_losses[0] for run in grid[min(grid)] if run.validation_losses]
+        for grid in grids.values()
+    ]
+    return _SOLVED * max((statistics.median(own) for own in firsts if own), default=0.0)
+
+
 def sum_up(
     name: str,
     task: str,
     *,
     optimizers: Mapping[str, Optimizer],
-    grids: Mapping[str, Mapping[float, Sequence[RunResult]]],
+    grids: Mapping[str, Grid],
     runs: Mapping[str, Sequence[RunResult]],
     target: float | None,
     steps_per_epoch: int,
@@ -156,12 +178,13 @@ def sum_up(
     """Put finished runs together and judge them.
 
     `optimizers` have the rate that was chosen, where one was. Without a target, it is the median
-    of what each one typically reaches.
+    of what each one typically reaches, or a loss as good as none.
     """
-    own_target = target
+    own_target, solved = target, solved_loss(grids)
     if target is None:
         losses = {key: [run.best_loss for run in own] for key, own in runs.items() if own}
         own_target = common_target(losses) if losses else None
+        own_target = None if own_target is None else max(own_target, solved)
     standings = {
         key: Standing(
             key,
@@ -169,6 +192,7 @@ def sum_up(
             {lr: tuple(tuned) for lr, tuned in grids[key].items()},
             tuple(runs[key]),
             own_target,
+            solved,
         )
         for key, optimizer in optimizers.items()
     }

@@ -48,18 +48,19 @@ def edges_to_move(choices: Iterable[Choice | None]) -> list[int]:
     return sorted(edges - {0})
 
 
-def choose(losses: Mapping[float, Sequence[float]]) -> Choice | None:
+def choose(losses: Mapping[float, Sequence[float]], *, solved: float = 0.0) -> Choice | None:
     """Choose by each rate's median best loss over the tuning seeds, endless where one diverged.
 
-    Of equal ones, the lowest rate. None where no rate has a finite median. Rates without a run yet
-    are left out.
+    Of equal ones, the lowest rate; losses up to `solved` are all equal. None where no rate has a
+    finite median. Rates without a run yet are left out.
     """
     medians = {lr: _median(own) for lr, own in sorted(losses.items()) if own}
     lrs = list(medians)
-    best = min(lrs, key=lambda lr: medians[lr], default=math.nan)
-    if not lrs or not math.isfinite(medians[best]):
+    lowest = max(min(medians.values(), default=math.inf), solved)
+    if not math.isfinite(lowest):
         return None
-    most = medians[best] + _NEAR * abs(medians[best])
+    best = next(lr for lr in lrs if medians[lr] <= lowest)
+    most = lowest + _NEAR * abs(lowest)
     first = last = lrs.index(best)
     while first > 0 and medians[lrs[first - 1]] <= most:
         first -= 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
-from dlcli.comparing.comparison import Comparison, sum_up
+from dlcli.comparing.comparison import Comparison, best_losses, solved_loss, sum_up
 from dlcli.comparing.grid import Choice, choose, edges_to_move, grown, rates_around
 from dlcli.comparing.results import RunResult
 from dlcli.config.compare import MOST_TUNING_SEEDS, CompareConfig
@@ -74,10 +74,9 @@ class Protocol:
     @property
     def choices(self) -> dict[str, Choice | None]:
         """Each optimizer's rate by the runs that are done; None where all diverged."""
-        return {
-            name: choose({lr: [run.best_loss for run in own] for lr, own in tuned.items()})
-            for name, tuned in self._tuned().items()
-        }
+        tuned = self._tuned()
+        solved = solved_loss(tuned)
+        return {name: choose(best_losses(grid), solved=solved) for name, grid in tuned.items()}
 
     def conclude(self, name: str, task: str, steps_per_epoch: int) -> Comparison:
         """Return what all the runs say, once all stages are done."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _SMOOTHED_DECADES = 0.5  # of rates: how far back the running mean of the losses reaches
-_BELOW = 10**0.5  # the suggestion is so many times below the rate of the lowest loss
+_BELOW = 10.0  # the suggestion is so many times below the rate of the lowest loss
 _BEGUN = 0.1  # of the whole fall of the loss: from there on it falls
 _FEWEST_STEPS = 10  # of a curve that something can be read off
 
@@ -53,8 +53,7 @@ def read_range(lrs: Sequence[float], losses: Sequence[Sequence[float]]) -> Range
         suggestion = float(f"{taken[lowest] / _BELOW:.2g}")
         reason = (
             f"the smoothed loss falls from about lr {taken[begins]:.2g} on and is lowest at "
-            f"{taken[lowest]:.2g}; the suggestion is half a decade below that, where training is "
-            "still stable"
+            f"{taken[lowest]:.2g}; the suggestion is a tenth of that, where training is stable"
         )
     return RangeReading(
         lrs=tuple(taken),

@@ -1,5 +1,6 @@
 """A comparison's verdict in one plain paragraph."""
 
+import statistics
 from collections.abc import Iterator, Sequence
 
 from dlcli.comparing.comparison import Comparison
@@ -58,6 +59,12 @@ def _caveats(comparison: Comparison) -> Iterator[str]:
             "one beyond (compare.lrs, compare.most_lrs)."
         )
     judged = [own for own in comparison.standings if own.is_judged]
+    best = comparison.best
+    if best is not None and statistics.mean(best.losses) < best.solved:
+        yield (
+            f"On these validation rows {best.name} leaves less than a hundredth of the loss that "
+            "training starts from: more or harder rows would tell more."
+        )
     target = comparison.target
     if judged and target is not None and all(own.num_missed == len(own.runs) for own in judged):
         lowest = min(min(own.losses) for own in judged)

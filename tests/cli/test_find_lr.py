@@ -20,7 +20,7 @@ def test_a_rate_is_suggested_with_its_reason_and_a_picture(dlcli: Command) -> No
     }
     document = json.loads((folder / "find_lr.json").read_text())
     assert outcome.json == {**document, "run_dir": str(folder)}
-    assert 0.01 <= document["suggestion"] <= 0.2  # tuning finds about 0.1
+    assert 0.003 <= document["suggestion"] <= 0.1  # tuning finds rates in there
     assert document["seeds"] == [0, 1, 2, 3, 4]
     assert f"suggested learning rate: {document['suggestion']:g}" in outcome.err
     assert f"--set optimizer.lr={document['suggestion']:g}" in outcome.err

@@ -249,3 +249,18 @@ def test_figures_have_intervals_by_part() -> None:
     assert figures["test"]["rmse"].mean == pytest.approx(2 * 9.5)
     # 8, 9, 10 and 11: a standard error of √(5/3)/2, and 95 % of t(3) lie within 3.182446.
     assert figures["test"]["loss"].high == pytest.approx(9.5 + 3.182446 * (5 / 3) ** 0.5 / 2)
+
+
+def test_losses_as_good_as_none_make_no_rate_look_better_than_a_lower_one() -> None:
+    """A hundredth of the first epoch's loss, about 10: ever lower losses below 0.1 say nothing."""
+
+    def loss(optimizer: Optimizer, _: int) -> float:
+        return 9.0 if optimizer.lr < 1e-3 else 0.02 / optimizer.lr**0.5
+
+    comparison, _, _ = follow(loss, optimizers("sgd", "adam"), lrs=[1e-4, 1e-2, 1e-1, 1.0])
+    assert {own.optimizer.lr for own in comparison.standings} == {1e-1}
+    choice = comparison.standings[0].choice
+    assert choice is not None
+    assert choice.serving == (1e-1, 1.0)
+    assert comparison.target == pytest.approx(0.1)
+    assert "leaves less than a hundredth of the loss" in describe_verdict(comparison)

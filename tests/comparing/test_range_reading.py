@@ -17,10 +17,10 @@ def losses(shift: float = 0.0, noise: float = 0.02, seeds: int = 5) -> list[list
     return (curve[:, None] + noise * random.normal(size=(len(LRS), seeds))).tolist()  # type: ignore[no-any-return]
 
 
-def test_the_suggestion_is_half_a_decade_below_the_lowest_smoothed_loss() -> None:
+def test_the_suggestion_is_a_tenth_of_the_rate_of_the_lowest_smoothed_loss() -> None:
     reading = read_range(LRS, losses())
     assert reading.suggestion is not None
-    assert math.log10(reading.lowest_at / reading.suggestion) == pytest.approx(0.5, abs=0.02)
+    assert math.log10(reading.lowest_at / reading.suggestion) == pytest.approx(1.0, abs=0.02)
     assert 0.1 < reading.lowest_at < 0.6
     assert reading.begins_at is not None
     assert 1e-3 < reading.begins_at < 1e-2
