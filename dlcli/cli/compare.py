@@ -139,7 +139,7 @@ def _show_end(console: "Console", finished: "Finished") -> dict[str, Any]:
 
     comparison, folder = finished.comparison, finished.folder
     show_comparison(console, comparison)
-    page = write_comparison_page(folder.path, comparison)
+    page = write_comparison_page(folder.path, comparison, finished.paths)
     console.print(f"pictures: {page}", markup=False, soft_wrap=True)
     console.print(f"next: dlcli train {shlex.quote(str(folder.recommended))}", soft_wrap=True)
     return {**to_document(comparison), "run_dir": str(folder.path)}

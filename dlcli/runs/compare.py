@@ -14,10 +14,13 @@ from dlcli.comparing.results import RunResult
 from dlcli.config import load_config
 from dlcli.config.optimizers import Optimizer
 from dlcli.errors import CheckpointError, DivergedError
+from dlcli.explaining.absent import Absent
+from dlcli.explaining.path import PathPlane
 from dlcli.runs.comparable import Comparable
 from dlcli.runs.comparison_folder import write_comparison
 from dlcli.runs.finished_runs import FinishedRuns
 from dlcli.runs.lock import hold_run_folder
+from dlcli.runs.optimizer_paths import trace_paths
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.problem import pose
 from dlcli.runs.resume import compare_with_saved
@@ -82,6 +85,7 @@ class Finished:
     """All is done; the folder has all but the pictures."""
 
     comparison: Comparison
+    paths: PathPlane | Absent  # the ways that the optimizers took
     folder: RunFolder
 
 
@@ -189,7 +193,7 @@ class _Work:
         if comparison.best is None:
             raise self._all_diverged()
         write_comparison(self.folder, comparison, prepared)
-        yield Finished(comparison, self.folder)
+        yield Finished(comparison, trace_paths(self.problem, comparison, prepared), self.folder)
 
     def _start(self, missing: Sequence[RunSpec], notes: tuple[str, ...]) -> Started:
         """Measure what a step takes, and work out what all of it will."""

@@ -46,6 +46,7 @@ def test_a_comparison_leaves_results_curves_pictures_and_a_config(dlcli: Command
         "config.yaml",
         "curves.parquet",
         *(f"differences.{kind}" for kind in ("png", "svg")),
+        *(f"landscape-paths.{kind}" for kind in ("png", "svg")),
         *(f"loss-against-epochs.{kind}" for kind in ("png", "svg")),
         *(f"loss-against-learning-rate.{kind}" for kind in ("png", "svg")),
         *(f"loss-against-seconds.{kind}" for kind in ("png", "svg")),

@@ -1,0 +1,83 @@
+"""The colours of losses over a plane."""
+
+from typing import Literal
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
+
+FLAT = 1e-3  # of the highest loss: where all differ by less, there is nothing to draw
+WIDE = 20.0  # the ratio of losses from which on levels are a factor apart
+_DECADES = 1e-8  # of the highest loss: lower ones are drawn alike
+_FEW, _DEEP = 0.01, 4.0  # so many points, where so much deeper than all others, too
+_HIGHEST = 1e3  # times the median: higher ones are drawn alike
+_NUM_LEVELS = 15
+_PALE = 0.55  # of white, below several paths in colours of their own
+_SMALLEST = 1e-30
+
+
+def choose_levels(losses: np.ndarray) -> np.ndarray:
+    """Return rounded losses at which the colour changes, ascending, at least two.
+
+    A factor apart where losses differ much; otherwise closer towards the lowest, so that in a
+    bowl that is a parabola the lines lie evenly.
+    """
+    finite = losses[np.isfinite(losses)]
+    low, high = float(finite.min()), float(finite.max())
+    high = max(low, min(high, _HIGHEST * float(np.median(finite))))
+    few = float(np.quantile(finite, _FEW))
+    least = max(few if few > _DEEP * low else low, _DECADES * high)
+    steps = np.linspace(0.0, 1.0, _NUM_LEVELS)
+    if least > 0 and high > WIDE * least:
+        return _rounded(least * (high / least) ** steps, 2)
+    if is_flat(losses):
+        room = FLAT * high or 1.0
+        return np.array([low - room, high + room])
+    return _rounded(low + (high - low) * steps**2, 4)
+
+
+def is_flat(losses: np.ndarray) -> bool:
+    """Say whether losses differ by nearly nothing."""
+    low, high = float(np.nanmin(losses)), float(np.nanmax(losses))
+    return high - low <= FLAT * high
+
+
+def extend_of(levels: np.ndarray, losses: np.ndarray) -> Literal["neither", "min", "max", "both"]:
+    """Say on which sides of the levels there are losses that are drawn alike."""
+    is_below = np.nanmin(losses) < levels[0]
+    is_above = np.nanmax(losses) > levels[-1]
+    if is_below and is_above:
+        return "both"
+    return "min" if is_below else "max" if is_above else "neither"
+
+
+def _rounded(levels: np.ndarray, digits: int) -> np.ndarray:
+    """Return numbers of so few digits, between which all of the levels lie."""
+    units = 10.0 ** (np.floor(np.log10(np.maximum(levels, _SMALLEST))) - digits + 1)
+    scaled = levels / units
+    whole = np.array([np.floor(scaled[0]), *np.round(scaled[1:-1]), np.ceil(scaled[-1])])
+    found = np.array([float(f"{level:.{digits}e}") for level in whole * units])
+    found[0], found[-1] = min(found[0], levels[0]), max(found[-1], levels[-1])
+    return np.unique(found)
+
+
+def color_map(
+    levels: np.ndarray, extend: Literal["neither", "min", "max", "both"], *, is_pale: bool
+) -> tuple[Colormap, BoundaryNorm]:
+    """Return colours, dark to bright or all of them pale, that differ alike from band to band."""
+    base = colormaps["cividis"](np.linspace(0.0, 1.0, 256))
+    if is_pale:
+        base = _PALE + (1 - _PALE) * base
+    return ListedColormap(base), BoundaryNorm(levels.tolist(), 256, extend=extend)
+
+
+def plain(loss: float) -> str:
+    """Write a loss in four digits."""
+    if 1000 <= abs(loss) < 1e7:
+        return f"{float(f'{loss:.4g}'):,.0f}"
+    return f"{loss:.4g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+
+
+def percent(share: float) -> str:
+    """Write a share."""
+    return f"{100 * share:.1f} %"

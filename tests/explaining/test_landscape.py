@@ -1,0 +1,349 @@
+"""The loss around a result, against what algebra says and what evaluation says."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dlcli.config import LoadedConfig
+from dlcli.data.dataset import load_tables
+from dlcli.data.target import NumberTarget
+from dlcli.explaining.absent import Absent
+from dlcli.explaining.landscape import Plane, choose_rows, loss_plane, random_directions
+from dlcli.explaining.path import Snapshots
+from dlcli.explaining.plane_detail import choose_detail
+from dlcli.explaining.subject import Subject, SubjectRows
+from dlcli.runs.preparation import prepare
+from dlcli.runs.train import build_trainer
+from dlcli.training.batches import Rows, to_rows
+from dlcli.training.device import choose_placement
+from dlcli.training.evaluation import evaluate
+from dlcli.training.loop import EpochResult, fit
+from dlcli.training.threads import Threads
+from tests.model.test_network import EVERY_LAYER, name
+
+Load = Callable[..., LoadedConfig]
+LINEAR: dict[str, Any] = {
+    "model": {"layers": [{"type": "dense"}]},
+    "loss": "mse",
+    "optimizer": {"type": "sgd", "lr": 0.05},
+}
+IMAGES = [
+    {"type": "conv2d", "out_channels": 4, "kernel_size": 3, "padding": "same"},
+    {"type": "layer_norm"},
+    {"type": "residual", "layers": [
+        {"type": "conv2d", "out_channels": 6, "kernel_size": 3, "padding": "same"},
+        {"type": "batch_norm"},
+        {"type": "activation", "activation": "relu"},
+    ]},
+    {"type": "max_pool2d", "kernel_size": 2},
+    {"type": "dropout", "rate": 0.5},
+    {"type": "flatten"},
+    {"type": "dense"},
+]  # fmt: skip
+
+
+def made_table(num_rows: int, num_columns: int, *targets: str) -> Path:
+    """Write numbers, and y, which they nearly tell, its kind, or a city, which nothing tells."""
+    random = np.random.default_rng(0)
+    x = random.standard_normal((num_rows, num_columns))
+    others = {
+        "y": 40 + 5 * x[:, 0] - 3 * x[:, 1] + random.standard_normal(num_rows),
+        "kind": np.array(list("abc"))[np.digitize(x[:, 0] + x[:, 1], [-1, 1])],
+        "city": random.choice(list("pqrs"), num_rows),
+    }
+    columns = {f"x{index}": x[:, index] for index in range(num_columns)}
+    path = Path("made.csv").resolve()
+    pl.DataFrame(columns | {name: others[name] for name in targets}).write_csv(path)
+    return path
+
+
+def learn(loaded: LoadedConfig) -> tuple[Subject, Snapshots]:
+    """Train to the end; return the last weights' network, and the weights before each epoch."""
+    prepared, placement = prepare(loaded), choose_placement("cpu", "fp32")
+    trainer = build_trainer(prepared, placement)
+    parts = prepared.dataset.parts
+    rows = {name: to_rows(part, placement.device) for name, part in parts.items()}
+    start = (0, weights_of(trainer.network))
+    with Threads(1, "several wait for each other").used():
+        epochs = [
+            (event.epoch, weights_of(trainer.network))
+            for event in fit(trainer, rows["train"], None)
+            if isinstance(event, EpochResult)
+        ]
+    tables = load_tables(loaded, 10_000)
+    subject = Subject(
+        network=trainer.network.eval(),
+        plan=prepared.plan,
+        loss=prepared.loss,
+        fitted=prepared.dataset.fitted,
+        placement=placement,
+        parts={name: SubjectRows(rows[name], tables[name]) for name in rows},
+        seed=loaded.config.seed,
+    )
+    return subject, [start, *epochs]
+
+
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    return {name: own.detach().clone() for name, own in network.state_dict().items()}
+
+
+def train_rows(subject: Subject) -> Rows:
+    return subject.parts["train"].encoded
+
+
+def evaluated(subject: Subject, rows: Rows) -> float:
+    figures = evaluate(
+        subject.network,
+        subject.objective,
+        rows,
+        target=subject.target,
+        placement=subject.placement,
+        names=(),
+    )
+    return float(figures["loss"])
+
+
+def linear_losses(subject: Subject, directions: Sequence[Tensor], points: np.ndarray) -> np.ndarray:
+    """Return c + g·p + p·H·p, [points]: the loss of one dense layer, from its rows.
+
+    Directions are those of the weights and then the bias, [inputs + 1].
+    """
+    assert isinstance(subject.target, NumberTarget)
+    rows = train_rows(subject)
+    x = rows.features.double().numpy()
+    x = np.hstack([x, np.ones((len(x), 1))])
+    weights = flat(dict(subject.network.named_parameters()))
+    missed = x @ weights - rows.targets.double().numpy()
+    along = x @ np.stack([flat_tensor(own) for own in directions], axis=1)
+    constant = np.mean(missed**2)
+    gradient = 2 * missed @ along / len(x)
+    curvature = along.T @ along / len(x)
+    losses = constant + points @ gradient + np.sum(points @ curvature * points, axis=1)
+    return np.asarray(losses * subject.target.scale**2)
+
+
+def flat(weights: dict[str, Tensor] | dict[str, nn.Parameter]) -> np.ndarray:
+    return np.concatenate([flat_tensor(own) for own in weights.values()])
+
+
+def flat_tensor(own: Tensor) -> np.ndarray:
+    return np.asarray(own.detach().double().numpy().ravel())
+
+
+def grid(plane: Plane) -> np.ndarray:
+    return np.stack(np.meshgrid(plane.x, plane.y), axis=-1).reshape(-1, 2)
+
+
+def shown(plane: Plane | Absent) -> Plane:
+    assert isinstance(plane, Plane)
+    return plane
+
+
+@pytest.fixture
+def linear(load: Load) -> tuple[Subject, Snapshots]:
+    return learn(load(made_table(80, 4, "y"), "y", **LINEAR))
+
+
+def test_the_landscape_of_a_linear_model_is_its_quadratic(linear: Any) -> None:
+    subject, _ = linear
+    first, second = random_directions(subject.network, subject.seed)
+    along = [torch.cat([own.flatten() for own in some.values()]) for some in (first, second)]
+    plane = shown(loss_plane(subject, train_rows(subject), reach=2.0))
+    expected = linear_losses(subject, along, grid(plane))
+    assert np.ptp(plane.losses) > plane.center_loss  # it is no flat one
+    assert (plane.x[0], plane.x[-1], plane.y[0], plane.y[-1]) == (-2.0, 2.0, -2.0, 2.0)
+    np.testing.assert_allclose(plane.losses.ravel(), expected, rtol=1e-5)
+
+
+def test_the_middle_is_the_trained_network(linear: Any) -> None:
+    subject, _ = linear
+    plane = shown(loss_plane(subject, train_rows(subject)))
+    assert plane.center_loss == pytest.approx(evaluated(subject, train_rows(subject)), rel=1e-6)
+    middle = len(plane.x) // 2
+    assert plane.x[middle] == plane.y[middle] == 0.0
+    assert plane.losses[middle, middle] == pytest.approx(plane.center_loss, rel=1e-6)
+
+
+@pytest.fixture
+def images(load: Load) -> tuple[Subject, Snapshots]:
+    data = {"shape": [1, 4, 4], "scale": "none"}
+    return learn(
+        load(
+            made_table(120, 16, "kind"),
+            "kind",
+            data=data,
+            model={"layers": IMAGES},
+            optimizer={"type": "adam", "lr": 0.01},
+        )
+    )
+
+
+def test_a_residual_convolutional_network_with_norms_and_dropout_has_one(images: Any) -> None:
+    subject, _ = images
+    plane = shown(loss_plane(subject, train_rows(subject), seconds=0.3))
+    drawn = choose_rows(train_rows(subject), plane.num_rows, subject.seed)
+    assert plane.keeps_statistics
+    assert np.isfinite(plane.losses).all()
+    assert plane.center_loss == pytest.approx(evaluated(subject, drawn), rel=1e-5)
+
+
+def test_each_filter_of_a_direction_is_as_long_as_the_networks(images: Any) -> None:
+    network = images[0].network
+    first, second = random_directions(network, seed=3)
+    moved = set()
+    for key, own in network.named_parameters():
+        for direction in (first[key], second[key]):
+            if not direction.any():
+                continue
+            moved.add(key)
+            for filter_, drawn in zip(own, direction, strict=True):
+                assert drawn.norm().item() == pytest.approx(filter_.norm().item(), rel=1e-5)
+        assert not first[key].any() or not torch.equal(first[key], second[key])
+    still = {key for key, _ in network.named_parameters()} - moved
+    assert moved == {key for key in still | moved if key.endswith("weight") and "norm" not in key}
+    assert len(moved) == 4  # two convolutions, a projection, the dense layer
+
+
+def test_codes_never_seen_stay_zeros(load: Load) -> None:
+    data = {"one_hot_max": 1, "embedding_dim": 3}
+    subject, _ = learn(load(made_table(60, 2, "city", "y"), "y", data=data, **LINEAR))
+    first, _ = random_directions(subject.network, seed=0)
+    table = first["columns.tables.0.weight"]
+    assert not table[0].any()
+    assert table[1:].any(dim=1).all()
+    assert np.isfinite(shown(loss_plane(subject, train_rows(subject))).losses).all()
+
+
+def test_the_network_stays_as_it_is_and_the_plane_is_the_same_twice(images: Any) -> None:
+    subject, _ = images
+    before = weights_of(subject.network)
+    subject.network.train()  # as training leaves it
+    plane = shown(loss_plane(subject, train_rows(subject), seconds=0.3))
+    after = subject.network.state_dict()
+    assert all(torch.equal(after[key], own) for key, own in before.items())
+    subject.network.eval()
+    again = shown(loss_plane(subject, train_rows(subject), seconds=0.3))
+    assert plane.losses.tobytes() == again.losses.tobytes()
+
+
+class Counted(nn.Module):
+    """A network that counts its calls, and refuses to be called with several weights at once."""
+
+    def __init__(self, network: nn.Module, *, refuses: bool) -> None:
+        super().__init__()
+        self.network, self.refuses, self.num_calls = network, refuses, 0
+
+    def forward(self, rows: Tensor) -> Tensor:
+        self.num_calls += 1
+        outputs: Tensor = self.network(rows)
+        if self.refuses:
+            float(outputs.sum())  # what vmap has no rule for
+        return outputs
+
+
+WITH_RULES = {(own[1]["type"], len(own[0])): own for own in EVERY_LAYER}.values()
+
+
+@pytest.mark.parametrize(
+    ("shape", "spec"), [own for own in WITH_RULES if "drop" not in own[1]["type"]], ids=name
+)
+def test_many_weights_at_once_are_as_one_by_one(
+    shape: tuple[int, ...], spec: dict[str, Any], load: Load
+) -> None:
+    width = int(np.prod(shape))
+    layers = [
+        {"type": "dense", "units": width},
+        *([{"type": "reshape", "shape": list(shape)}] if len(shape) > 1 else []),
+        spec,
+        {"type": "flatten"},
+        {"type": "dense"},
+    ]
+    subject, _ = learn(
+        load(
+            made_table(40, 3, "kind"),
+            "kind",
+            model={"layers": layers},
+            training={"epochs": 1},
+        )
+    )
+    together, alone = (Counted(subject.network, refuses=own) for own in (False, True))
+    rows = train_rows(subject)
+    quick = {"seconds": 0.05}
+    planes = [
+        shown(loss_plane(replace(subject, network=own), rows, **quick)) for own in (together, alone)
+    ]
+    np.testing.assert_allclose(planes[0].losses, planes[1].losses, rtol=1e-4, atol=1e-7)
+    assert together.num_calls < planes[0].losses.size / 4
+    assert alone.num_calls > planes[0].losses.size
+
+
+def test_losses_that_are_not_finite_are_masked(linear: Any) -> None:
+    subject, _ = linear
+    plane = shown(loss_plane(subject, train_rows(subject), reach=1e25))
+    is_center = grid(plane).any(axis=1).reshape(plane.losses.shape) == 0
+    assert np.isnan(plane.losses[~is_center]).all()
+    assert np.isfinite(plane.losses[is_center]).all()
+
+
+def test_of_many_rows_some_are_drawn(load: Load) -> None:
+    subject, _ = learn(load(made_table(2000, 2, "y"), "y", **LINEAR))
+    rows = train_rows(subject)
+    plane = shown(loss_plane(subject, rows))
+    assert (plane.num_rows, plane.num_known_rows) == (1000, len(rows))
+    drawn = choose_rows(rows, 1000, subject.seed)
+    assert plane.center_loss == pytest.approx(evaluated(subject, drawn), rel=1e-6)
+    assert plane.center_loss != pytest.approx(evaluated(subject, rows), rel=1e-6)
+    assert not torch.equal(drawn.features, rows.features[:1000])
+
+
+def test_a_large_network_takes_seconds(load: Load) -> None:
+    wide = {"type": "dense", "units": 400, "activation": "relu"}
+    loaded = load(
+        made_table(400, 100, "y"),
+        "y",
+        model={"layers": [wide, wide, {"type": "dense"}]},
+        training={"epochs": 1},
+    )
+    subject, _ = learn(loaded)
+    assert subject.plan.num_parameters > 200_000
+    start = time.thread_time()  # others may be busy too
+    plane = shown(loss_plane(subject, train_rows(subject), seconds=0.5))
+    assert time.thread_time() - start < 2.0
+    assert len(plane.x) < 41
+    assert plane.num_rows < len(train_rows(subject))
+
+
+def test_what_would_take_too_long_is_not_done(linear: Any) -> None:
+    subject, _ = linear
+    found = loss_plane(subject, train_rows(subject), seconds=1e-6)
+    assert isinstance(found, Absent)
+    assert "far more than 1e-06 seconds" in found.reason
+
+
+def test_less_time_means_fewer_points_and_rows(images: Any) -> None:
+    plan, work = images[0].plan, []
+    for seconds in (10.0, 0.5, 0.1):
+        detail = choose_detail(plan, 10_000, seconds=seconds)
+        assert not isinstance(detail, Absent)
+        assert detail.size % 2 == 1
+        work.append(detail.size**2 * detail.num_rows)
+    assert work == sorted(work, reverse=True)
+    assert len(set(work)) == 3
+
+
+def test_a_network_of_zeros_has_no_directions(linear: Any) -> None:
+    subject, _ = linear
+    with torch.no_grad():
+        for own in subject.network.parameters():
+            own.zero_()
+    found = loss_plane(subject, train_rows(subject))
+    assert isinstance(found, Absent)
+    assert found.reason == "0 of the network's weights are not 0, which make no plane"
