@@ -1,0 +1,251 @@
+"""What a network must be held against: one answer for all rows, and a linear model."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+MOST_CODES = 100  # of an embedded column that get a weight of their own
+_MOST_NUMBERS = 20_000_000  # features of the rows that a linear model is fitted to
+_MOST_COMPONENTS = 1_000  # of a ridge regression
+_MOST_STEPS = 400  # of the fits of a logistic regression, all penalties together
+_FEWEST_STEPS = 40
+_WORK = 30_000_000_000  # multiplications that those steps may take
+_RIDGE_PENALTIES = np.logspace(-6, 2, 33)  # times the rows
+_ROUGH, _FINE = 1e-6, 1e-11  # by how much of the loss a last step makes it less
+_PENALTIES = (1.0, 0.1, 0.01, 0.001, 0.0001)  # of the mean log loss, from the strongest on
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Where codes stand among the features, and which ones have a column of their own."""
+
+    place: int
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """Outputs that are weighted sums of the encoded features."""
+
+    one_hots: tuple[OneHot, ...]
+    num_dense: int
+    weights: np.ndarray  # [numbers, outputs]
+    bias: np.ndarray  # [outputs]
+    penalty: float  # of the squared weights of standardised numbers, for the mean loss of a row
+    num_rows: int  # that it was fitted to
+    is_settled: bool = True  # the fit, in as many steps as it may take
+
+    def outputs(self, features: np.ndarray) -> np.ndarray:
+        """Return logits [rows, classes] or scaled numbers [rows, 1], float64."""
+        parts = np.array_split(features, max(1, features.size // 2_000_000))
+        numbers = (expand(part, self.num_dense, self.one_hots) for part in parts)
+        return np.concatenate([part @ self.weights + self.bias for part in numbers])
+
+
+def choose_codes(features: np.ndarray, num_dense: int) -> tuple[OneHot, ...]:
+    """Choose the most frequent codes of each embedded column for columns of their own."""
+    found = []
+    for place in range(num_dense, features.shape[1]):
+        codes, sizes = np.unique(features[:, place], return_counts=True)
+        found.append(OneHot(place, np.sort(codes[np.argsort(-sizes, kind="stable")][:MOST_CODES])))
+    return tuple(found)
+
+
+def expand(features: np.ndarray, num_dense: int, one_hots: tuple[OneHot, ...]) -> np.ndarray:
+    """Return encoded rows as numbers, float64 [rows, numbers]: codes as columns of 0 and 1."""
+    blocks = [features[:, own.place, None] == own.codes for own in one_hots]
+    return np.concatenate([features[:, :num_dense], *blocks], axis=1, dtype=np.float64)
+
+
+def fit_ridge(features: np.ndarray, targets: np.ndarray, num_dense: int, seed: int) -> LinearModel:
+    """Fit a ridge regression; the penalty is the one with the least leave-one-out error.
+
+    `features` [rows, inputs], `targets` [rows] scaled numbers. All errors are had at once from
+    the leverages (Allen 1974, PRESS).
+    """
+    one_hots = choose_codes(features, num_dense)
+    width = num_dense + sum(len(own.codes) for own in one_hots)
+    most_rows = _MOST_NUMBERS // max(1, width)
+    if min(width, len(features)) > _MOST_COMPONENTS:
+        most_rows = min(most_rows, _MOST_COMPONENTS)
+    rows = _some_rows(len(features), most_rows, np.random.default_rng(seed))
+    numbers, center, scale = _standardise(expand(features[rows], num_dense, one_hots))
+    mean = float(targets[rows].mean(dtype=np.float64))
+    wanted = targets[rows] - mean
+    directions, strengths = _principal(numbers)
+    scores = numbers @ directions  # [rows, components]
+    pulls = scores.T @ wanted
+    shrunk = 1 / (strengths[:, None] + len(rows) * _RIDGE_PENALTIES)  # [components, penalties]
+    fitted = scores @ (shrunk * pulls[:, None])
+    leverages = 1 / len(rows) + scores**2 @ shrunk
+    left_out = (wanted[:, None] - fitted) / np.maximum(1 - leverages, 1e-9)
+    best = int((left_out**2).mean(axis=0).argmin())
+    weights = directions @ (shrunk[:, best] * pulls)
+    return _unscaled(
+        LinearModel(
+            one_hots,
+            num_dense,
+            weights[:, None],
+            np.array([mean]),
+            float(_RIDGE_PENALTIES[best]),
+            num_rows=len(rows),
+        ),
+        center,
+        scale,
+    )
+
+
+def fit_logistic(
+    features: np.ndarray,
+    targets: np.ndarray,
+    num_dense: int,
+    seed: int,
+    *,
+    class_weights: np.ndarray,
+    smoothing: float = 0.0,
+    penalty: float | None = None,
+) -> LinearModel:
+    """Fit a (multinomial) logistic regression with an L2 penalty by L-BFGS.
+
+    `features` [rows, inputs], `targets` [rows] class indices, `class_weights` [classes] factors of
+    the rows' losses, `smoothing` the share of the truth that is spread over all classes. Unless it
+    is given, the penalty is the one of a few with the least log loss on a fifth of the rows that
+    the others were fitted without. Two classes have one set of weights between them.
+    """
+    random = np.random.default_rng(seed)
+    one_hots = choose_codes(features, num_dense)
+    num_outputs = 1 if len(class_weights) == 2 else len(class_weights)
+    width = 1 + num_dense + sum(len(own.codes) for own in one_hots)
+    work_a_row = 2 * width * num_outputs  # of one step
+    rows = _some_rows(
+        len(features), min(_MOST_NUMBERS // width, _WORK // _FEWEST_STEPS // work_a_row), random
+    )
+    numbers, center, scale = _standardise(expand(features[rows], num_dense, one_hots))
+    num_steps = min(_MOST_STEPS, _WORK // work_a_row // len(rows))
+    if num_steps < _MOST_STEPS:
+        numbers = numbers.astype(np.float32)  # twice as fast, and as good as so few steps are
+    problem = _Logistic(numbers, targets[rows], class_weights, smoothing)
+    start = problem.start()
+    if penalty is None:
+        penalty, start = _choose_penalty(problem, num_steps // (len(_PENALTIES) + 2), random)
+        num_steps //= 3
+    vector, is_settled = problem.fit(start, penalty, num_steps, tolerance=_FINE)
+    weights, bias = problem.split(vector)
+    return _unscaled(
+        LinearModel(one_hots, num_dense, weights, bias, penalty, len(rows), is_settled),
+        center,
+        scale,
+    )
+
+
+def _choose_penalty(
+    problem: "_Logistic", num_steps: int, random: np.random.Generator
+) -> tuple[float, np.ndarray]:
+    """Return a penalty, and the vector fitted with it to four fifths of the rows."""
+    order = random.permutation(len(problem.targets))
+    fitted, kept = np.split(order, [len(order) - len(order) // 5])
+    most, rest = problem.take(np.sort(fitted)), problem.take(np.sort(kept))
+    vector = most.start()
+    best, least = (_PENALTIES[0], vector), math.inf
+    for penalty in _PENALTIES:
+        vector, _ = most.fit(vector, penalty, num_steps, tolerance=_ROUGH)
+        loss = rest.loss(vector, 0.0)[0]
+        if loss >= least:
+            break
+        best, least = (penalty, vector), loss
+    return best
+
+
+class _Logistic:
+    """The penalised loss of weights and bias in one vector, on standardised numbers."""
+
+    def __init__(
+        self, numbers: np.ndarray, targets: np.ndarray, weights: np.ndarray, smoothing: float
+    ) -> None:
+        self.numbers, self.targets = numbers, targets
+        self.weights, self.smoothing = weights, smoothing
+        num_rows, num_classes = len(numbers), len(weights)
+        self.truth = np.full((num_rows, num_classes), smoothing / num_classes, numbers.dtype)
+        self.truth[np.arange(num_rows), targets] += 1 - smoothing
+        self.shares = (weights[targets, None] / max(1, num_rows)).astype(numbers.dtype)
+        # Of two classes the first one's logit is 0.
+        self.first = 1 if num_classes == 2 else 0
+        self.shape = (numbers.shape[1] + 1, num_classes - self.first)
+
+    def take(self, rows: np.ndarray) -> "_Logistic":
+        """Return the problem of some rows."""
+        return _Logistic(self.numbers[rows], self.targets[rows], self.weights, self.smoothing)
+
+    def start(self) -> np.ndarray:
+        """Return the logarithms of the classes' shares as bias, and no weights."""
+        both = np.zeros(self.shape)
+        logs = np.log(np.maximum((self.truth * self.shares).sum(axis=0), 1e-4))
+        both[-1] = logs[1] - logs[0] if self.first else logs - logs.mean()
+        return both.ravel()
+
+    def fit(
+        self, start: np.ndarray, penalty: float, most: int, *, tolerance: float
+    ) -> tuple[np.ndarray, bool]:
+        """Return the vector that makes the loss least, and whether so many steps were enough."""
+        from scipy.optimize import minimize
+
+        if self.numbers.dtype == np.float32:  # which tells no smaller steps from none
+            tolerance = max(tolerance, 1e-7)
+        options = {"maxfun": most, "maxiter": most, "ftol": tolerance}
+        found = minimize(self.loss, start, (penalty,), method="L-BFGS-B", jac=True, options=options)
+        return found.x, found.status != 1
+
+    def loss(self, vector: np.ndarray, penalty: float) -> tuple[float, np.ndarray]:
+        """Return the mean loss with the penalty, and its gradient."""
+        both = vector.reshape(self.shape)
+        own = both.astype(self.numbers.dtype)
+        logits = np.zeros_like(self.truth)
+        logits[:, self.first :] = self.numbers @ own[:-1] + own[-1]
+        logits -= logits.max(axis=1, keepdims=True)
+        powers = np.exp(logits)
+        sums = powers.sum(axis=1, keepdims=True)
+        losses = self.shares * self.truth * (np.log(sums) - logits)
+        errors = (self.shares * (powers / sums - self.truth))[:, self.first :]
+        gradient = np.concatenate(
+            [self.numbers.T @ errors, errors.sum(axis=0, keepdims=True)], dtype=np.float64
+        )
+        gradient[:-1] += penalty * both[:-1]
+        loss = losses.sum(dtype=np.float64) + penalty / 2 * (both[:-1] ** 2).sum()
+        return float(loss), gradient.ravel()
+
+    def split(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return weights [numbers, classes] and bias [classes]."""
+        both = np.pad(vector.reshape(self.shape), ((0, 0), (self.first, 0)))
+        return both[:-1], both[-1]
+
+
+def _some_rows(num_rows: int, most: int, random: np.random.Generator) -> np.ndarray:
+    """Return all rows, or so many by chance, in their order."""
+    if num_rows <= most:
+        return np.arange(num_rows)
+    return np.sort(random.choice(num_rows, max(1, most), replace=False))
+
+
+def _standardise(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return numbers of mean 0 and deviation 1, and what was subtracted and divided by."""
+    center, scale = numbers.mean(axis=0), numbers.std(axis=0)
+    scale[scale <= 1e-9 * np.abs(center)] = math.inf  # a constant column has no say
+    return (numbers - center) / scale, center, scale
+
+
+def _unscaled(model: LinearModel, center: np.ndarray, scale: np.ndarray) -> LinearModel:
+    """Return a model of standardised numbers as one of the numbers themselves."""
+    weights = model.weights / scale[:, None]
+    return replace(model, weights=weights, bias=model.bias - center @ weights)
+
+
+def _principal(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the principal directions [numbers, components] and their squared singular values."""
+    if numbers.shape[1] <= numbers.shape[0]:
+        strengths, directions = np.linalg.eigh(numbers.T @ numbers)
+        kept = strengths > 1e-10 * strengths.max(initial=0.0)
+        return directions[:, kept], strengths[kept]
+    strengths, sides = np.linalg.eigh(numbers @ numbers.T)
+    kept = strengths > 1e-10 * strengths.max(initial=0.0)
+    return numbers.T @ sides[:, kept] / np.sqrt(strengths[kept]), strengths[kept]

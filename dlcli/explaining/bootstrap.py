@@ -1,0 +1,184 @@
+"""How far figures might be off, told by resamples of the rows that they are of."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlcli.config.training import Metric
+
+NUM_RESAMPLES = 1000
+_BLOCK_NUMBERS = 2**20  # counts held at once
+_TAIL = 0.025  # of an interval's two
+
+Figures = dict[str, np.ndarray]  # name → its value in each resample, NaN where it has none
+_Sum = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a predictor says of some rows, and the loss of each."""
+
+    answers: np.ndarray  # probabilities [rows, classes] or numbers [rows]
+    losses: np.ndarray  # [rows]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and where it lies with a confidence of 95 %; None where there is none."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def resample(num_rows: int, seed: int, num_resamples: int = NUM_RESAMPLES) -> Iterator[np.ndarray]:
+    """Yield how often each row is drawn, float64 [rows, some resamples]: as many draws as rows."""
+    random = np.random.default_rng(seed)
+    largest = max(1, _BLOCK_NUMBERS // num_rows)
+    for start in range(0, num_resamples, largest):
+        width = min(largest, num_resamples - start)
+        drawn = random.integers(num_rows, size=(num_rows, width)) * width + np.arange(width)
+        counts = np.bincount(drawn.ravel(), minlength=num_rows * width)
+        yield counts.reshape(num_rows, width).astype(np.float64)
+
+
+def bootstrap(
+    predictors: Sequence[Predictions],
+    truth: np.ndarray,
+    names: Sequence[Metric],
+    seed: int,
+    num_resamples: int = NUM_RESAMPLES,
+) -> list[Figures]:
+    """Return the loss and the named figures of each predictor on the same resamples of the rows.
+
+    `truth` is class indices or numbers in the unit of the answers, [rows]. The figures are those
+    of `dlcli.training.metrics.score`, but for roc_auc of several classes, which is the mean over
+    those that a resample has. Efron (1979), Bootstrap methods.
+    """
+    meters = [_meter(own, truth, names) for own in predictors]
+    found: list[list[Figures]] = [[] for _ in meters]
+    for counts in resample(len(truth), seed, num_resamples):
+        for meter, own in zip(meters, found, strict=True):
+            own.append(meter(counts))
+    return [{name: np.concatenate([one[name] for one in own]) for name in own[0]} for own in found]
+
+
+def estimate(value: float | None, resampled: np.ndarray) -> Estimate:
+    """Return a figure with its percentile interval (Efron 1981), of the resamples that have it."""
+    known = resampled[np.isfinite(resampled)]
+    if value is None or not len(known):
+        return Estimate(value, None, None)
+    low, high = np.quantile(known, [_TAIL, 1 - _TAIL])
+    return Estimate(value, float(low), float(high))
+
+
+def _meter(
+    own: Predictions, truth: np.ndarray, names: Sequence[Metric]
+) -> Callable[[np.ndarray], Figures]:
+    """Return what tells figures by the rows' counts, [rows, resamples]."""
+    measure = _number_meter(own, truth) if own.answers.ndim == 1 else _class_meter(own, truth)
+
+    def meter(counts: np.ndarray) -> Figures:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            figures = {name: measure(name, counts) for name in names}
+        return {"loss": own.losses @ counts / len(truth)} | figures
+
+    return meter
+
+
+def _number_meter(
+    own: Predictions, truth: np.ndarray
+) -> Callable[[Metric, np.ndarray], np.ndarray]:
+    errors, centered = own.answers - truth, truth - truth.mean()
+    is_constant = np.ptp(truth) == 0
+
+    def measure(name: Metric, counts: np.ndarray) -> np.ndarray:
+        squared: np.ndarray = errors**2 @ counts
+        match name:
+            case "rmse":
+                return np.sqrt(squared / len(truth))
+            case "mae":
+                mean: np.ndarray = np.abs(errors) @ counts / len(truth)
+                return mean
+            case "r2":
+                spread = centered**2 @ counts - (centered @ counts) ** 2 / len(truth)
+                # Rounding leaves something of the spread of equal numbers.
+                none = is_constant | (spread <= 1e-12 * (centered**2).max() * len(truth))
+                return np.where(none, np.nan, 1 - squared / spread)
+            case _:
+                raise ValueError(f"numbers have no {name}")
+
+    return measure
+
+
+def _class_meter(own: Predictions, truth: np.ndarray) -> Callable[[Metric, np.ndarray], np.ndarray]:
+    num_classes = own.answers.shape[1]
+    given = own.answers.argmax(axis=1)
+    by_truth, by_answer = _summing(truth, num_classes), _summing(given, num_classes)
+    by_right = _summing(np.where(given == truth, truth, -1), num_classes)
+    scored = [1] if num_classes == 2 else range(num_classes)
+    rankings: list[_Ranking] = []
+
+    def measure(name: Metric, counts: np.ndarray) -> np.ndarray:
+        right = by_right(counts)
+        match name:
+            case "accuracy":
+                return np.asarray(right.sum(axis=0) / len(truth))
+            case "balanced_accuracy":
+                return _mean_of_known(right / (by_truth(counts)))
+            case "macro_f1":
+                return _mean_of_known(2 * right / (by_truth(counts) + by_answer(counts)))
+            case "roc_auc":
+                if not rankings:
+                    rankings.extend(_rank(own.answers[:, k], truth == k) for k in scored)
+                return _mean_of_known(np.stack([ranking.area(counts) for ranking in rankings]))
+            case _:
+                raise ValueError(f"classes have no {name}")
+
+    return measure
+
+
+def _summing(groups: np.ndarray, num_groups: int) -> _Sum:
+    """Return what sums [rows, …] by group, [groups, …]; -1 is in none."""
+    from scipy import sparse
+
+    rows = np.flatnonzero(groups >= 0)
+    ones = np.ones(len(rows))
+    matrix = sparse.csr_matrix((ones, (groups[rows], rows)), (num_groups, len(groups)))
+    return lambda counts: np.asarray(matrix @ counts)
+
+
+def _mean_of_known(values: np.ndarray) -> np.ndarray:
+    """Return the mean over classes [classes, resamples] of what is a number."""
+    known = np.isfinite(values)
+    mean: np.ndarray = np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)
+    return mean
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """Where a class's own rows stand among the others by their scores, as sums over rows."""
+
+    own: _Sum  # by the scores that its own rows have
+    others: _Sum  # below the first of those scores, at it, between the first two, at the second …
+
+    def area(self, counts: np.ndarray) -> np.ndarray:
+        """Return the area under the ROC curve for each column of counts."""
+        own, others = self.own(counts), self.others(counts)
+        below = np.cumsum(others, axis=0)[:-1:2]
+        won = (own * (below + others[1::2] / 2)).sum(axis=0)
+        area: np.ndarray = won / (own.sum(axis=0) * others.sum(axis=0))
+        return area
+
+
+def _rank(scores: np.ndarray, is_own: np.ndarray) -> _Ranking:
+    levels = np.unique(scores[is_own])
+    if not len(levels):
+        levels = np.zeros(1)
+    place = np.searchsorted(levels, scores)
+    is_at = levels[np.minimum(place, len(levels) - 1)] == scores
+    return _Ranking(
+        _summing(np.where(is_own, place, -1), len(levels)),
+        _summing(np.where(is_own, -1, 2 * place + is_at), 2 * len(levels) + 1),
+    )

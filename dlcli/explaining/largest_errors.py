@@ -1,0 +1,93 @@
+"""The rows that a network is furthest off on, as they stand in their file."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlcli.data.columns import FittedColumn, NumericColumn
+from dlcli.data.fitted import FittedData
+from dlcli.data.target import ClassTarget
+from dlcli.explaining.bootstrap import Predictions
+from dlcli.explaining.subject import SubjectRows
+
+NUM_ROWS = 10
+_SMALLEST_SIDE = 4  # of what is taken for an image
+_CHANNELS = (1, 3)
+_LONG = 8  # signs of a number
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """One row, what it is and what was said of it."""
+
+    place: str  # `line 17`
+    truth: str | float
+    answer: str | float
+    probability: float | None  # of the answer; None for a number
+    true_probability: float | None  # of the truth
+    loss: float
+    cells: tuple[str | None, ...]  # of the columns; None where missing
+
+
+@dataclass(frozen=True)
+class LargestErrors:
+    """The rows with the largest losses, the largest first."""
+
+    source: str  # the file
+    columns: tuple[str, ...]  # that the network is given
+    rows: tuple[ErrorRow, ...]
+    images: np.ndarray | None  # [rows, height, width, channels], where rows are images
+
+
+def find_largest_errors(
+    rows: SubjectRows, predictions: Predictions, truth: np.ndarray, fitted: FittedData
+) -> LargestErrors:
+    """Find the rows with the largest loss.
+
+    `truth` is class indices or numbers in the target's units, [rows]. Of equal losses the row that
+    stands first in the file comes first.
+    """
+    worst = np.argsort(-predictions.losses, kind="stable")[:NUM_ROWS]
+    columns = tuple(column.name for column in fitted.columns)
+    table = rows.table.take(worst)
+    frame = table.frame.select(columns)
+    target = fitted.target
+    found = []
+    for index, row in enumerate(worst.tolist()):
+        given, cells = predictions.answers[row], tuple(map(_text, frame.row(index), fitted.columns))
+        place, loss = f"{table.unit} {table.numbers[index]}", float(predictions.losses[row])
+        if isinstance(target, ClassTarget):
+            true, answer = int(truth[row]), int(given.argmax())
+            names = target.classes[true], target.classes[answer]
+            sure = float(given[answer]), float(given[true])
+            found.append(ErrorRow(place, *names, *sure, loss, cells))
+        else:
+            numbers = float(truth[row]), float(given)
+            found.append(ErrorRow(place, *numbers, None, None, loss, cells))
+    features = rows.encoded.features.cpu().numpy()[worst]
+    return LargestErrors(table.source, columns, tuple(found), _images(features, fitted))
+
+
+def _text(cell: object, column: FittedColumn) -> str | None:
+    """Return a cell's text; digits that say nothing here are rounded away."""
+    if cell is None:
+        return None
+    text = str(cell)
+    is_long = column.kind == "numeric" and "." in text and len(text) > _LONG
+    return f"{float(text):.6g}" if is_long else text
+
+
+def _images(features: np.ndarray, fitted: FittedData) -> np.ndarray | None:
+    """Return rows as images [rows, height, width, channels] in their file's units, if they are."""
+    shape = fitted.shape
+    if shape is None or len(shape) != 3 or shape[0] not in _CHANNELS:
+        return None
+    if min(shape[1:]) < _SMALLEST_SIDE:
+        return None
+    plain = [column for column in fitted.columns if isinstance(column, NumericColumn)]
+    if len(plain) < features.shape[1]:  # an indicator or a category is no pixel
+        return None
+    scale = np.array([column.scale for column in plain])
+    pixels = features * scale + np.array([column.center for column in plain])
+    images: np.ndarray = np.moveaxis(pixels.reshape(-1, *shape), 1, -1)
+    return images

@@ -1,0 +1,366 @@
+"""Pictures of how good a network is."""
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dlcli.explaining.calibration import Reliability
+from dlcli.explaining.curves import MOST_CURVES, ClassCurves
+from dlcli.explaining.largest_errors import ErrorRow, LargestErrors
+from dlcli.explaining.quality import ClassQuality, NumberQuality
+from dlcli.report.picture import COLORS, DASHES, INK, Picture, draw
+
+MOST_COUNTED = 20  # classes whose rows are written into the confusion matrix
+_MOST_TICKS = 40  # of classes
+_MOST_VECTORS = 1_000  # drawn one by one; more are kept as dots of an image
+_PLAIN = 1e10  # numbers below are written out
+_FEW_ROWS = 200  # of which all residuals are shown
+_OUTSIDE = 0.005  # of more rows, at either end
+
+
+def confusion_picture(confusion: np.ndarray, classes: Sequence[str]) -> Picture:
+    """Draw how often a class (row) was taken for another (column)."""
+    number = len(classes)
+    is_counted = number <= MOST_COUNTED
+    names = labels(classes, 18 if is_counted else 10)
+    sizes = confusion.sum(axis=1, keepdims=True)
+    shares = np.divide(confusion, sizes, out=np.zeros(confusion.shape), where=sizes > 0)
+    right = confusion.trace() / confusion.sum()
+
+    def fill(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        shown = np.ma.masked_equal(shares, 0.0)
+        is_raster = number**2 > _MOST_VECTORS
+        most = 1.0 if is_counted else shares.max()
+        mesh = axes.pcolormesh(shown, cmap="cividis", vmin=0, vmax=most, rasterized=is_raster)
+        if is_counted:
+            mesh.set(edgecolor=INK, linewidth=0.4)  # dark cells on a dark page
+        size = 9 if number <= 12 else 7 if is_counted else 6
+        for row, column in np.argwhere(confusion) if is_counted else ():
+            axes.text(
+                column + 0.5,
+                row + 0.5,
+                str(confusion[row, column]),
+                color="white" if shares[row, column] < 0.55 else "black",
+                ha="center",
+                va="center",
+                fontsize=size,
+            )
+        if not is_counted:
+            figure.colorbar(mesh, ax=axes, label="share of the true class's rows")
+        places = range(0, number, -(-number // _MOST_TICKS))
+        shown_names = [names[place] for place in places]
+        is_wide = number * max(map(len, shown_names)) > 60
+        ticks = [place + 0.5 for place in places]
+        axes.set_xticks(ticks, shown_names, rotation=90 if is_wide else 0, fontsize=size)
+        axes.set_yticks(ticks, shown_names, fontsize=size)
+        axes.set_ylim(number, 0)
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(True)
+        axes.set_xlabel("predicted class")
+        axes.set_ylabel("true class")
+
+    text = (
+        "How often each true class (row) was taken for each class (column). Colours: the share of "
+        f"the true class's rows; blank: none. On the diagonal, where it is right: {right:.1%} of "
+        "all rows."
+    )
+    if not is_counted:
+        text += " There are too many classes to write the numbers of rows."
+        if number > _MOST_TICKS:
+            text += " Not every class has room for its name."
+    height = min(6.8, 1.5 + 0.36 * number)
+    return _draw("confusion", "Confusion matrix", text, fill, size=(7.5, height))
+
+
+def curves_picture(curves: Sequence[ClassCurves], classes: Sequence[str]) -> Picture:
+    """Draw ROC and precision-recall curves, of each class against the rest."""
+    names = labels(classes, 30)
+    lines = [own for own in curves if own.index is not None]
+    mean = next((own for own in curves if own.index is None), None)
+    chance = (mean or curves[0]).share
+
+    def fill(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2)
+        handles, told = [], []
+        for number, own in enumerate(curves):
+            style = {"color": COLORS[number % 7], "linestyle": DASHES[number % 4], "linewidth": 1.6}
+            if own.index is None:
+                style = {"color": INK, "linestyle": "-", "linewidth": 2.4}
+            (line,) = left.plot(own.roc.x, own.roc.y, **style)
+            trade = own.precision_recall
+            end = int(np.searchsorted(trade.x, 1.0)) + 1  # all that follows is right below
+            height = np.append(trade.y[1], trade.y[1:end])  # the first one is of no rows
+            right.plot(trade.x[:end], height, drawstyle="steps-pre", **style)
+            handles.append(line)
+            name = "mean of all classes" if own.index is None else names[own.index]
+            told.append(f"{own.roc.area:.3f}, {own.precision_recall.area:.3f}  {name}")
+        guess = {"color": INK, "linestyle": ":", "linewidth": 1.0}
+        handles += left.plot([0, 1], [0, 1], **guess)
+        right.plot([0, 1], [chance, chance], **guess)
+        told.append(f"0.500, {chance:.3f}  by chance")
+        for axes in (left, right):
+            axes.set_xlim(-0.02, 1.02)
+            axes.set_ylim(-0.02, 1.02)
+            axes.set_aspect("equal")
+        left.set_xlabel("false positives / negatives")
+        left.set_ylabel("true positives / positives")
+        right.set_xlabel("recall")
+        right.set_ylabel("precision")
+        figure.legend(
+            handles,
+            told,
+            title="ROC area, average precision",
+            loc="outside lower center",
+            ncols=2,
+            fontsize="small",
+        )
+
+    worst = lines[0]
+    text = "Left: ROC, right: precision against recall"
+    if mean is None:
+        text += (
+            f", for the class {names[worst.index or 0]}: a ROC area of {worst.roc.area:.3f} and an "
+            f"average precision of {worst.precision_recall.area:.3f}."
+        )
+    else:
+        which = f"the {len(lines)} classes that rows are of"
+        if len(lines) == len(classes):
+            which = "each class"
+        elif len(lines) == MOST_CURVES:
+            which = f"the {MOST_CURVES} classes told worst"
+        text += (
+            f", for {which} against the rest. The lowest ROC area is {worst.roc.area:.3f}, of "
+            f"{names[worst.index or 0]}; the mean over classes {mean.roc.area:.3f}, that of the "
+            f"average precision {mean.precision_recall.area:.3f}."
+        )
+    text += f" By chance they would be 0.5 and {chance:.3f} (dotted)."
+    height = 3.9 + 0.2 * -(-(len(curves) + 1) // 2)
+    return _draw(
+        "roc-and-precision-recall", "ROC and precision-recall", text, fill, size=(7.5, height)
+    )
+
+
+def reliability_picture(quality: ClassQuality) -> Picture:
+    """Draw how often it is right against how sure it is."""
+    own, mending = quality.reliability, quality.mending
+    mended = mending.reliability if mending else None
+
+    def fill(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1.0, label="as it should be")
+        _bins(axes, own, COLORS[0], "o", "-", f"as it is: {own.error:.3f}")
+        if mending and mended:
+            label = f"temperature {mending.temperature:.3g}: {mended.error:.3f}"
+            _bins(axes, mended, COLORS[1], "D", "--", label)
+        shown = [some for some in (own, mended) if some]
+        lowest = min(min(some.confidence.min(), some.low.min()) for some in shown)
+        highest = max(max(some.confidence.max(), some.high.max()) for some in shown)
+        bottom, top = np.floor(10 * lowest) / 10, np.ceil(10 * highest) / 10
+        axes.set_xlim(bottom, top + 0.02)
+        axes.set_ylim(bottom, top + 0.02)
+        axes.set_xlabel("probability of the predicted class")
+        axes.set_ylabel("share of the rows that are right")
+        axes.legend(
+            title="calibration error", loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small"
+        )
+
+    num_bins, size = len(own.num_rows), round(own.num_rows.mean())
+    bins = f"about {size} in each of {num_bins} bins" if num_bins > 1 else "all in one bin"
+    text = (
+        "How often it is right against how sure it is, with intervals of 95 %: rows of alike "
+        f"probability together, {bins}. Below the dotted line it is too sure of itself. The "
+        f"expected calibration error is {own.error:.3f}"
+    )
+    if mending and mended:
+        text += f"; with a temperature of {mending.temperature:.3g} it is {mended.error:.3f}"
+    return _draw("reliability", "Reliability", f"{text}.", fill)
+
+
+def prediction_picture(quality: NumberQuality, target: str) -> Picture:
+    """Draw predicted numbers against true ones."""
+    truth, answers = quality.truth, quality.answers
+    low = min(truth.min(), answers.min())
+    high = max(truth.max(), answers.max())
+    off = float(np.median(np.abs(answers - truth)))
+
+    def fill(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        _scatter(axes, truth, answers)
+        axes.plot([low, high], [low, high], color=INK, linestyle="--", linewidth=1.0)
+        axes.set_aspect("equal")
+        axes.set_xlabel(f"true {_label(target, 30)}")
+        axes.set_ylabel("predicted")
+
+    text = (
+        f"Predicted {_label(target, 60)} against the true one; on the dashed line both are the "
+        f"same. True: {number(truth.min(), 4)} to {number(truth.max(), 4)}; predicted: "
+        f"{number(answers.min(), 4)} to {number(answers.max(), 4)}. Half of the rows are within "
+        f"{number(off)}."
+    )
+    return _draw("predicted-against-true", "Predicted against true", text, fill, size=(7.5, 5.2))
+
+
+def residual_picture(quality: NumberQuality) -> Picture:
+    """Draw true less predicted against predicted, and how it is spread."""
+    residuals, trend = quality.truth - quality.answers, quality.trend
+    low, high = _limits(residuals)
+    num_outside = int(((residuals < low) | (residuals > high)).sum())
+    num_bins = max(5, min(40, round(2 * len(residuals) ** (1 / 3))))
+
+    def fill(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
+        _scatter(left, quality.answers, residuals)
+        if trend:
+            left.fill_between(
+                trend.x, trend.low, trend.high, color=COLORS[1], alpha=0.25, linewidth=0
+            )
+            left.plot(trend.x, trend.middle, color=COLORS[1])
+        right.hist(
+            residuals,
+            num_bins,
+            range=(low, high),
+            orientation="horizontal",
+            color=COLORS[0],
+            edgecolor="none",
+        )
+        for axes in (left, right):
+            axes.axhline(0.0, color=INK, linestyle="--", linewidth=1.0)
+        left.set_ylim(low, high)
+        left.set_xlabel("predicted")
+        left.set_ylabel("true less predicted")
+        right.set_xlabel("rows")
+
+    outer = [number(own) for own in np.quantile(residuals, [0.025, 0.25, 0.5, 0.75, 0.975])]
+    text = (
+        "Left: true less predicted against predicted. "
+        + (
+            f"The line is the running median of {trend.num_rows} rows, half of them within the "
+            "band: where it leaves 0 the network is off in one direction."
+            if trend
+            else "There are too few rows, or too few different answers, for a running median."
+        )
+        + f" Right: their spread: the median is {outer[2]}, half of them are between "
+        f"{outer[1]} and {outer[3]}, 95 % between {outer[0]} and {outer[4]}."
+    )
+    if num_outside:
+        text += f" {num_outside} rows are further off than the picture reaches."
+    return _draw("residuals", "True less predicted", text, fill)
+
+
+def gallery(errors: LargestErrors) -> Picture | None:
+    """Draw the rows with the largest errors, where rows are images."""
+    images = errors.images
+    if images is None:
+        return None
+    columns = min(5, len(images))
+    rows = -(-len(images) // columns)
+
+    def fill(figure: Figure) -> None:
+        panels = figure.subplots(rows, columns, squeeze=False).flatten()
+        for axes in panels:
+            axes.set_axis_off()
+        for axes, image, row in zip(panels, images, errors.rows, strict=False):
+            span = np.ptp(image) or 1.0
+            pixels = (image - image.min()) / span
+            if image.shape[-1] == 1 and image.size * len(images) <= _MOST_VECTORS:
+                axes.pcolormesh(
+                    pixels[::-1, :, 0], cmap="cividis", edgecolors="face", linewidth=0.2
+                )
+                axes.set_aspect("equal")
+            else:
+                axes.imshow(pixels if image.shape[-1] == 3 else pixels[:, :, 0], cmap="cividis")
+            axes.set_title(_caption(row), fontsize="small", loc="center")
+
+    text = (
+        f"The {len(images)} rows with the largest losses as images, the largest first: what each "
+        "one is, the probability that this was given, and what it was taken for instead."
+    )
+    return _draw("largest-errors", "The largest errors", text, fill, size=(7.5, 0.2 + 2.1 * rows))
+
+
+def labels(names: Sequence[str], most: int) -> list[str]:
+    """Return names as labels have room for them, still told apart."""
+    found: list[str] = []
+    for name in names:
+        label, number = _label(name, most), 1
+        while label in found:
+            number += 1
+            end = f" ({number})"
+            label = _label(name, most - len(end)) + end
+        found.append(label)
+    return found
+
+
+def _label(name: str, most: int) -> str:
+    """Return a name in one line, without what can't be seen, and without its middle if long."""
+    seen = "".join(sign if sign.isprintable() else " " for sign in name)
+    text = " ".join(seen.split()) or "(blank)"
+    end = most // 3
+    return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number with so many digits, written out where that is not too long."""
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if "e" in text and 1 <= abs(value) < _PLAIN else text
+
+
+def _limits(residuals: np.ndarray) -> tuple[float, float]:
+    """Return what to show of residuals: all but a few that would press all else together."""
+    low, high = float(residuals.min()), float(residuals.max())
+    if len(residuals) >= _FEW_ROWS:
+        inner = np.quantile(residuals, [_OUTSIDE, 1 - _OUTSIDE])
+        span = float(inner[1] - inner[0])
+        low, high = max(low, inner[0] - span / 2), min(high, inner[1] + span / 2)
+    margin = 0.03 * (high - low) or 0.5 * abs(high) or 0.5
+    return low - margin, high + margin
+
+
+def _caption(row: ErrorRow) -> str:
+    if isinstance(row.truth, float):
+        return f"{row.place}\n{row.truth:.3g}, not {row.answer:.3g}"
+    lines = [row.place, f"{_label(row.truth, 12)} ({row.true_probability:.0%})"]
+    if row.answer != row.truth:
+        lines.append(f"not {_label(str(row.answer), 12)}")
+    return "\n".join(lines)
+
+
+def _bins(axes: Axes, own: Reliability, color: str, marker: str, line: str, label: str) -> None:
+    reach = np.abs([own.accuracy - own.low, own.high - own.accuracy])
+    axes.errorbar(
+        own.confidence,
+        own.accuracy,
+        reach,
+        color=color,
+        marker=marker,
+        markersize=5,
+        linestyle=line,
+        linewidth=1.4,
+        elinewidth=0.8,
+        label=label,
+    )
+
+
+def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    many = len(x) > _MOST_VECTORS
+    size, alpha = (6, 0.3) if many else (14, 0.6)
+    axes.ticklabel_format(useOffset=False)
+    axes.scatter(x, y, size, color=COLORS[0], alpha=alpha, linewidth=0, rasterized=many)
+
+
+def _draw(
+    name: str,
+    title: str,
+    text: str,
+    fill: Callable[[Figure], None],
+    *,
+    size: tuple[float, float] = (7.5, 4.2),
+) -> Picture:
+    with warnings.catch_warnings():
+        # Browsers have the signs that our font lacks; only the PNG shows boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        return draw(name, title, text, fill, size=size)

@@ -1,0 +1,132 @@
+"""Resampled figures against the figures of rows that are really repeated."""
+
+import numpy as np
+import pytest
+
+from dlcli.data.target import CLASS_METRICS, NUMBER_METRICS, ClassTarget, NumberTarget
+from dlcli.explaining.bootstrap import Estimate, Predictions, bootstrap, estimate, resample
+from dlcli.training.metrics import score
+
+NUMBER = NumberTarget(name="y", center=0.0, scale=1.0)
+
+
+def class_target(num_classes: int) -> ClassTarget:
+    names = tuple(f"c{index}" for index in range(num_classes))
+    return ClassTarget(name="y", classes=names, counts=(1,) * num_classes, label_type="text")
+
+
+def made_classes(num_rows: int, num_classes: int, seed: int) -> tuple[Predictions, np.ndarray]:
+    """Return probabilities with many ties, better than chance, and the truth."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(num_classes, size=num_rows)
+    weights = random.integers(1, 4, size=(num_rows, num_classes)).astype(float)
+    weights[np.arange(num_rows), truth] += 1
+    answers = weights / weights.sum(axis=1, keepdims=True)
+    return Predictions(answers, -np.log(answers[np.arange(num_rows), truth])), truth
+
+
+def repeated(counts: np.ndarray) -> np.ndarray:
+    return np.repeat(np.arange(len(counts)), counts.astype(int))
+
+
+@pytest.mark.parametrize("num_classes", [2, 4])
+def test_class_figures_are_those_of_the_repeated_rows(num_classes: int) -> None:
+    own, truth = made_classes(40, num_classes, seed=1)
+    (found,) = bootstrap([own], truth, CLASS_METRICS, seed=5, num_resamples=30)
+    counts = np.concatenate(list(resample(40, 5, 30)), axis=1)
+    assert counts.shape == (40, 30)
+    assert (counts.sum(axis=0) == 40).all()
+    for index in range(30):
+        rows = repeated(counts[:, index])
+        wanted = score(own.answers[rows], truth[rows], class_target(num_classes), CLASS_METRICS)
+        assert found["loss"][index] == pytest.approx(own.losses[rows].mean())
+        for name in CLASS_METRICS:
+            assert found[name][index] == pytest.approx(wanted[name]), name
+
+
+def test_number_figures_are_those_of_the_repeated_rows() -> None:
+    random = np.random.default_rng(2)
+    truth = random.normal(1e4, 1.0, 30)
+    answers = truth + random.normal(size=30)
+    own = Predictions(answers, np.abs(answers - truth))
+    (found,) = bootstrap([own], truth, NUMBER_METRICS, seed=3, num_resamples=20)
+    counts = np.concatenate(list(resample(30, 3, 20)), axis=1)
+    for index in range(20):
+        rows = repeated(counts[:, index])
+        wanted = score(answers[rows], truth[rows], NUMBER, NUMBER_METRICS)
+        for name in NUMBER_METRICS:
+            assert found[name][index] == pytest.approx(wanted[name]), name
+
+
+def test_a_resample_without_a_class_counts_the_classes_that_it_has() -> None:
+    own, truth = made_classes(6, 3, seed=4)
+    truth = np.array([0, 0, 0, 1, 1, 2])
+    (found,) = bootstrap([own], truth, CLASS_METRICS, seed=1, num_resamples=200)
+    counts = np.concatenate(list(resample(6, 1, 200)), axis=1)
+    lacking = np.flatnonzero(counts[5] == 0)
+    assert len(lacking) > 20
+    for index in lacking:
+        rows = repeated(counts[:, index])
+        present = np.unique(truth[rows])
+        if len(present) < 2:
+            assert np.isnan(found["roc_auc"][index])
+            continue
+        areas = []
+        for label in present:
+            pair = np.stack([1 - own.answers[rows, label], own.answers[rows, label]], axis=1)
+            told = score(pair, (truth[rows] == label).astype(int), class_target(2), ["roc_auc"])
+            areas.append(told["roc_auc"] or 0.0)
+        assert found["roc_auc"][index] == pytest.approx(np.mean(areas))
+
+
+def test_resamples_that_define_no_figure_are_left_out() -> None:
+    own, truth = made_classes(5, 2, seed=0)
+    truth = np.array([1, 0, 0, 0, 0])
+    (found,) = bootstrap([own], truth, CLASS_METRICS, seed=0)
+    assert 200 < np.isnan(found["roc_auc"]).sum() < 500
+    told = estimate(0.5, found["roc_auc"])
+    assert told.low is not None
+    assert np.isfinite(told.low)
+
+
+def test_equal_numbers_have_no_r2() -> None:
+    own = Predictions(np.arange(4.0), np.zeros(4))
+    (found,) = bootstrap([own], np.full(4, 0.1), NUMBER_METRICS, seed=0)
+    assert np.isnan(found["r2"]).all()
+    assert estimate(None, found["r2"]) == Estimate(None, None, None)
+    own = Predictions(np.arange(2.0), np.zeros(2))  # half of its resamples are one row twice
+    (found,) = bootstrap([own], np.array([0.1, 1e6 + 0.1]), NUMBER_METRICS, seed=0)
+    assert 400 < np.isnan(found["r2"]).sum() < 600
+
+
+def test_predictors_are_resampled_alike() -> None:
+    own, truth = made_classes(50, 3, seed=7)
+    first, second = bootstrap([own, own], truth, CLASS_METRICS, seed=9)
+    for name, values in first.items():
+        assert (values == second[name]).all()
+    again = bootstrap([own], truth, CLASS_METRICS, seed=9)[0]
+    other = bootstrap([own], truth, CLASS_METRICS, seed=10)[0]
+    assert (again["accuracy"] == first["accuracy"]).all()
+    assert (other["accuracy"] != first["accuracy"]).any()
+
+
+def test_blocks_make_no_difference_to_how_many_there_are() -> None:
+    sizes = [block.shape for block in resample(300_000, 0, 10)]
+    assert sizes == [(300_000, 3)] * 3 + [(300_000, 1)]
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+    random = np.random.default_rng(0)
+    covered = np.zeros(2)
+    for trial in range(300):
+        truth = random.normal(size=100)
+        answers = truth + random.normal(size=100)
+        own = Predictions(answers, (answers - truth) ** 2)
+        (found,) = bootstrap([own], truth, ["mae"], seed=trial, num_resamples=300)
+        for place, (name, value) in enumerate([("loss", 1.0), ("mae", np.sqrt(2 / np.pi))]):
+            told = estimate(0.0, found[name])
+            assert told.low is not None
+            assert told.high is not None
+            covered[place] += told.low < value < told.high
+    assert (covered > 0.91 * 300).all()
+    assert (covered < 0.98 * 300).all()

@@ -1,0 +1,331 @@
+"""What the page says of a network's quality, whatever its names and rows are like."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlcli.config.objectives import CrossEntropy, Huber, MeanAbsoluteError
+from dlcli.data.target import ClassTarget
+from dlcli.explaining.quality import ClassQuality, NumberQuality, Quality, examine_quality
+from dlcli.explaining.subject import Subject
+from dlcli.report import quality_pictures
+from dlcli.report.page import Part
+from dlcli.report.picture import Picture
+from dlcli.report.quality_part import quality_parts
+from dlcli.report.quality_pictures import (
+    confusion_picture,
+    gallery,
+    labels,
+    number,
+    reliability_picture,
+    residual_picture,
+)
+from tests.explaining.made import dense, make_subject
+
+HOSTILE = "<script>alert(1)</script> $x^2$ {{ 7 }}"
+LAYERS: list[Mapping[str, Any]] = [{"type": "dense"}]
+BY_COLUMN = {"column": "part"}
+
+
+def classes(num_classes: int, num_rows: int = 120) -> dict[str, Any]:
+    random = np.random.default_rng(0)
+    kinds = np.arange(num_rows) % num_classes
+    columns = {f"x{place}": kinds * 0.1 + random.normal(size=num_rows) for place in range(3)}
+    part = np.where(np.arange(num_rows) // num_classes % 2, "test", "train")
+    return {**columns, "kind": [f"k{kind}" for kind in kinds], "part": part}
+
+
+def numbers(num_rows: int = 100) -> dict[str, Any]:
+    x = np.random.default_rng(1).normal(size=num_rows)
+    return {"x": x, "y": 1e5 * x, "part": np.where(np.arange(num_rows) % 2, "test", "train")}
+
+
+def made(columns: Mapping[str, Sequence[object]], target: str, **more: Any) -> Subject:
+    layers = more.pop("layers", LAYERS)
+    return make_subject(columns, target, layers, **{"split": BY_COLUMN, **more})
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave pictures empty, where only words are looked at: they take long."""
+
+    def draw(name: str, title: str, text: str, *_: object, **__: object) -> Picture:
+        return Picture(name, title, text, b"", "")
+
+    monkeypatch.setattr(quality_pictures, "draw", draw)
+
+
+words_only = pytest.mark.usefixtures("undrawn")
+
+
+def parts_of(subject: Subject) -> list[Part]:
+    return quality_parts(examine_quality(subject))
+
+
+def all_text(parts: Sequence[Part]) -> str:
+    said = [text for part in parts for text in part.paragraphs]
+    said += [table.note for part in parts for table in part.tables]
+    said += [picture.text for part in parts for picture in part.pictures]
+    return "\n".join(said)
+
+
+def names(parts: Sequence[Part]) -> list[str]:
+    return [picture.name for part in parts for picture in part.pictures]
+
+
+@words_only
+def test_classes_have_all_their_pictures_and_tables() -> None:
+    parts = parts_of(made(classes(4), "kind"))
+    assert [part.title for part in parts] == [
+        "How good it is",
+        "Which classes it mistakes",
+        "Whether its probabilities hold",
+        "The largest errors",
+    ]
+    assert names(parts) == ["confusion", "roc-and-precision-recall", "reliability"]
+    figures = parts[0].tables[0]
+    assert [row[0] for row in figures.rows] == [
+        *("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "loss")
+    ]
+    assert [row[:2] for row in parts[1].tables[0].rows] == [(f"k{n}", "15") for n in range(4)]
+    assert len(parts[-1].tables[0].rows) == 10
+    said = all_text(parts)
+    assert "On the 60 test rows" in said
+    assert "a logistic regression on the same encoded features of 60 training rows" in said
+    assert "There are no validation rows to fit a temperature to" in said
+
+
+@words_only
+def test_numbers_have_all_their_pictures() -> None:
+    parts = parts_of(made(numbers(), "y"))
+    assert names(parts) == ["predicted-against-true", "residuals"]
+    assert "a ridge regression" in all_text(parts)
+    assert parts[-1].tables[0].titles == (
+        *("row", "true", "predicted", "true less predicted", "loss", "x"),
+    )
+
+
+@words_only
+def test_the_linear_model_decides_what_is_said() -> None:
+    right = parts_of(made(numbers(), "y", layers=[dense([[1.0]], [0.0])]))
+    constant = parts_of(made(numbers(), "y", layers=[dense([[0.0]], [0.0])]))
+    assert "It is worse than a linear model: rmse" in constant[0].paragraphs[2]
+    assert "It is no better than one answer for all rows" in constant[0].paragraphs[1]
+    assert "It is better than one answer for all rows" in right[0].paragraphs[1]
+    columns = numbers(300)
+    columns["y"] = np.abs(columns["x"]) + 0.01 * np.arange(300) % 0.1
+    bent = [
+        dense([[1.0], [-1.0]], [0.0, 0.0], activation="relu"),
+        dense([[1.0, 1.0]], [0.0]),
+    ]
+    parts = parts_of(made(columns, "y", layers=bent, target_scale="none"))
+    assert "It is better than a linear model" in parts[0].paragraphs[2]
+    same = parts_of(made(numbers(), "y", layers=[dense([[0.999999]], [0.0])]))
+    assert "a linear model" in same[0].paragraphs[2]
+
+
+@words_only
+def test_differences_that_may_be_chance_are_no_better() -> None:
+    columns = numbers(40)
+    columns["y"] = columns["x"] + 5 * np.random.default_rng(2).normal(size=40)
+    parts = parts_of(made(columns, "y", layers=[dense([[0.1]], [0.0])]))
+    assert "It is no better than a linear model" in parts[0].paragraphs[2]
+    assert "may be chance" in parts[0].paragraphs[2]
+
+
+@words_only
+def test_rows_without_an_error_are_no_proof() -> None:
+    columns = classes(2)
+    columns["x0"] = [float(kind == "k1") for kind in columns["kind"]]
+    layers = [dense([[9.0, 0.0, 0.0]], [0.0])]
+    parts = parts_of(made(columns, "kind", layers=layers, loss="binary_cross_entropy"))
+    # 0.05 = (1 - rate)^60
+    assert "with 4.87% of new rows wrong, 60 rows would still all be right" in all_text(parts)
+    assert "0 of 60 rows are taken for another class." in all_text(parts)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (("train", "validation"), "On the 24 validation rows (there are no test rows)"),
+        (("train",), "On 72 of the rows that it learned from (there are no others)"),
+    ],
+)
+@words_only
+def test_what_rows_are_missing_is_said(kept: tuple[str, ...], said: str) -> None:
+    subject = made(classes(2), "kind", split={"validation": 0.2, "test": 0.2})
+    subject = replace(subject, parts={name: subject.parts[name] for name in kept})
+    text = all_text(parts_of(subject))
+    assert said in text
+    assert ("says little about rows that it has not seen" in text) == (kept == ("train",))
+    assert ("By these rows its best epoch was chosen" in text) == ("validation" in kept)
+    assert ("and flatters" in text) == ("validation" in kept)
+
+
+@words_only
+def test_five_rows_are_few() -> None:
+    kinds = classes(3, 20)
+    kinds["part"] = ["test"] * 5 + ["train"] * 15
+    for columns, target in ((kinds, "kind"), (numbers(10), "y")):
+        parts = parts_of(made(columns, target))
+        assert "as few as 5 rows" in all_text(parts)
+        assert len(parts[-1].tables[0].rows) == 5
+
+
+@words_only
+def test_a_missing_class_is_named() -> None:
+    columns = classes(3)
+    columns["part"] = [
+        "train" if kind == "k2" else part
+        for kind, part in zip(columns["kind"], columns["part"], strict=True)
+    ]
+    said = all_text(parts_of(made(columns, "kind")))
+    assert "No row is of k2: nothing is known here of how it is told." in said
+    assert "these rows define no roc_auc" in said
+    assert "for the 2 classes that rows are of against the rest" in said
+    columns["part"] = [
+        "test" if kind == "k0" and part == "test" else "train"
+        for kind, part in zip(columns["kind"], columns["part"], strict=True)
+    ]
+    parts = parts_of(made(columns, "kind"))
+    assert "No row is of k1, k2" in all_text(parts)
+    assert "there are no ROC and precision-recall curves" in all_text(parts)
+    assert names(parts) == ["confusion", "reliability"]
+
+
+@words_only
+def test_many_classes_have_their_most_confused_pairs_in_a_table() -> None:
+    parts = parts_of(made(classes(25, 250), "kind"))
+    worst, pairs = parts[1].tables
+    assert len(worst.rows) == 20
+    assert "The 20 classes of 25" in worst.note
+    assert len(pairs.rows) == 10
+    counts = [int(row[2]) for row in pairs.rows]
+    assert counts == sorted(counts, reverse=True)
+    assert all(row[0] != row[1] for row in pairs.rows)
+    said = all_text(parts)
+    assert "too many classes to write the numbers of rows" in said
+    assert "the 7 classes told worst" in said
+
+
+def test_names_are_what_they_are_and_shortened() -> None:
+    columns = classes(3)
+    columns["kind"] = [f"_{HOSTILE}\u202e\n{kind}" for kind in columns["kind"]]
+    columns |= {f"{HOSTILE * 3}{n}": columns["x0"] for n in range(40)}
+    subject = made(columns, "kind", loss="cross_entropy")
+    parts = parts_of(subject)
+    for part in parts:
+        for table in part.tables:
+            assert all(len(cell) <= 40 for row in (table.titles, *table.rows) for cell in row)
+            assert not any("\n" in cell for row in (table.titles, *table.rows) for cell in row)
+        for picture in part.pictures:
+            assert "<script" not in picture.svg
+            assert len(picture.svg) < 200_000
+    assert "of 43 columns have no room here" in parts[-1].tables[0].note
+
+
+def test_signs_that_the_font_lacks_are_no_trouble() -> None:
+    columns = classes(3)
+    columns["kind"] = [f"漢字🎉{kind}" for kind in columns["kind"]]
+    quality = examine_quality(made(columns, "kind"))
+    assert isinstance(quality.details, ClassQuality)
+    assert isinstance(quality.target, ClassTarget)
+    picture = confusion_picture(quality.details.confusion, quality.target.classes)
+    assert "漢字🎉k0" in picture.svg
+
+
+@words_only
+def test_missing_cells_are_told_from_text() -> None:
+    columns = numbers()
+    columns["note"] = [None if place % 3 else "" for place in range(100)]
+    columns["word"] = ["None" if place % 2 else None for place in range(100)]
+    subject = made(columns, "y", kinds={"note": "categorical", "word": "categorical"})
+    cells = [row[-2:] for row in parts_of(subject)[-1].tables[0].rows]
+    assert {word for _, word in cells} == {"None"}
+    assert {note for note, _ in cells} == {"(missing)"}
+
+
+def test_images_are_drawn() -> None:
+    columns: dict[str, Any] = {f"p{n}": np.arange(60) % (n + 2) for n in range(16)}
+    columns |= {"kind": list("ab") * 30, "part": ["train", "train", "test"] * 20}
+    layers = [{"type": "flatten"}, {"type": "dense"}]
+    quality = examine_quality(made(columns, "kind", layers=layers, shape=[1, 4, 4]))
+    picture = gallery(quality.errors)
+    assert picture is not None
+    assert "<image" not in picture.svg
+    assert len(picture.svg) < 200_000
+    assert picture.svg.count("line ") == 10
+
+
+def test_constant_answers_and_constant_truth_can_be_drawn() -> None:
+    columns = numbers()
+    columns["y"] = np.where(columns["part"] == "test", 3.0, columns["y"])
+    parts = parts_of(made(columns, "y", layers=[dense([[0.0]], [0.0])]))
+    assert "too few different answers, for a running median" in all_text(parts)
+    assert "these rows define no r2" in all_text(parts)
+    constant = [dense([[0.0] * 3] * 3, [0.0, 1.0, 0.0])]
+    quality = examine_quality(made(classes(3), "kind", layers=constant))
+    assert isinstance(quality.details, ClassQuality)
+    assert (
+        "rows of alike probability together, all in one bin."
+        in reliability_picture(quality.details).text
+    )
+
+
+@words_only
+def test_rows_that_are_far_off_are_left_out_of_the_picture_and_counted() -> None:
+    columns = numbers(1000)
+    columns["y"][[11, 21]] = [1e9, -1e9]
+    parts = parts_of(made(columns, "y", layers=[dense([[0.0]], [0.0])], target_scale="none"))
+    assert "2 rows are further off than the picture reaches." in all_text(parts)
+
+
+def test_many_rows_are_dots_of_an_image() -> None:
+    quality = examine_quality(made(numbers(6000), "y"))
+    assert isinstance(quality.details, NumberQuality)
+    picture = residual_picture(quality.details)
+    assert "<image" in picture.svg
+    assert len(picture.svg) < 200_000
+
+
+@words_only
+def test_what_training_did_to_probabilities_is_said() -> None:
+    subject = made(classes(3), "kind")
+    loss = CrossEntropy(type="cross_entropy", class_weights="balanced", label_smoothing=0.1)
+    said = all_text(parts_of(replace(subject, loss=loss)))
+    assert "Label smoothing in training" in said
+    assert "Class weights in training" in said
+    assert "With class weights, the least loss of one answer is another answer's." in said
+    subject = made(numbers(), "y")
+    said = all_text(parts_of(replace(subject, loss=MeanAbsoluteError(type="mae"))))
+    assert "fitted to squared errors, not to the network's loss" in said
+    assert "one answer: the median" in said
+    said = all_text(parts_of(replace(subject, loss=Huber(type="huber", delta=1.0))))
+    assert "one answer: the number with the least loss" in said
+    columns = numbers() | {"key": [f"k{n % 20}" for n in range(100)]}
+    said = all_text(parts_of(made(columns, "y", one_hot_max=2)))
+    assert "Of each embedded column it has at most the 100 most frequent values" in said
+
+
+@words_only
+def test_a_linear_model_of_some_rows_or_steps_is_said_to_be_one() -> None:
+    quality: Quality = examine_quality(made(classes(3), "kind"))
+    hasty = replace(quality.linear, num_rows=40, is_settled=False)
+    said = all_text(quality_parts(replace(quality, linear=hasty)))
+    assert "40 training rows (drawn from 60 to be fast)" in said
+    assert "stopped before it had settled" in said
+
+
+def test_labels_are_told_apart_and_can_be_seen() -> None:
+    alike = ["a" * 30 + "x" + "b" * 30, "a" * 30 + "y" + "b" * 30]
+    assert labels(alike, 12) == ["aaaaaaa…bbbb", "aaaaa…bb (2)"]
+    assert labels(["", " \u202e "], 12) == ["(blank)", "(blank) (2)"]
+
+
+def test_numbers_are_written_out_while_they_are_short() -> None:
+    assert [number(value) for value in (0.12345, -180.4, 13100, 1e12, 2e-7)] == [
+        *("0.123", "-180", "13100", "1e+12", "2e-07")
+    ]
