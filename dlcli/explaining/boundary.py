@@ -1,0 +1,192 @@
+"""Of a network on two numbers: what it answers all over their plane, and one neuron's line."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor, nn
+
+from dlcli.config.layers import Dense, Dropout
+from dlcli.data.columns import NumericColumn
+from dlcli.data.table import Table
+from dlcli.data.target import NumberTarget
+from dlcli.explaining.absent import Absent
+from dlcli.explaining.asked import asked_rows, take, work_a_row
+from dlcli.explaining.features import known_values
+from dlcli.explaining.subject import Subject
+from dlcli.seeds import derive_seed
+from dlcli.training.batches import Rows
+
+_SIDE, _SMALLEST_SIDE = 121, 31  # places along each axis
+_MOST_WORK = 2e10  # multiplications: two seconds
+_MOST_TRAIN, _MOST_HELD_OUT = 400, 200  # points that are shown
+_MARGIN = 0.06  # around the points, of their range
+_OUTLYING = 10.0  # times the range of nearly all points: so far out lies what isn't shown
+
+
+@dataclass(frozen=True)
+class InputPlane:
+    """Places all over two numeric columns, in the data's units."""
+
+    names: tuple[str, str]
+    x: np.ndarray  # [places], of the first column
+    y: np.ndarray  # [places], of the second
+
+
+@dataclass(frozen=True)
+class Points:
+    """Some rows of a part, as they stand in the data."""
+
+    part: str
+    x: np.ndarray
+    y: np.ndarray
+    truth: np.ndarray  # classes or numbers in the target's units
+    num_rows: int  # that the part has
+    num_gaps: int  # among those looked at: a number is missing
+    num_outside: int  # among those looked at: beyond what is shown
+
+
+@dataclass(frozen=True)
+class Equation:
+    """A single neuron's sum in the data's units: constant + first · x1 + second · x2.
+
+    It is 0 on the line between two classes and positive where the second one is likelier; of a
+    number, it is the answer itself, in the target's units.
+    """
+
+    constant: float
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """What the network answers over the plane, and where the rows lie in it."""
+
+    plane: InputPlane
+    answers: np.ndarray  # probabilities [y, x, classes] or numbers in the target's units [y, x]
+    points: tuple[Points, ...]  # "train" first, if there are any
+    equation: Equation | None  # where all of the network is one neuron
+    has_gaps: bool  # missing numbers are told apart: the plane and the equation are of known ones
+
+
+def draw_boundary(subject: Subject) -> Boundary | Absent:
+    """Ask all over the plane of the two columns that the network has."""
+    plane = find_plane(subject)
+    if isinstance(plane, Absent):
+        return plane
+    features = encode_plane(subject, plane)
+    targets = torch.zeros(len(features), dtype=torch.int64)
+    answers = subject.answers(Rows(features, targets))
+    size = (len(plane.y), len(plane.x))
+    columns = subject.fitted.columns
+    held_out = asked_rows(subject, "boundary")
+    shown = [_points(subject, plane, "train", _MOST_TRAIN)] if "train" in subject.parts else []
+    if held_out.part != "train":
+        shown.append(_points(subject, plane, held_out.part, _MOST_HELD_OUT))
+    return Boundary(
+        plane=plane,
+        answers=answers.reshape(*size, *answers.shape[1:]),
+        points=tuple(shown),
+        equation=find_equation(subject),
+        has_gaps=any(getattr(column, "indicator", False) for column in columns),
+    )
+
+
+def find_plane(subject: Subject) -> InputPlane | Absent:
+    """Return places all over the rows' range; a reason where there are not two numeric columns."""
+    columns = subject.fitted.columns
+    if len(columns) != 2 or any(column.kind != "numeric" for column in columns):
+        found = "not both are" if len(columns) == 2 else f"there are {len(columns)}"
+        return Absent(f"it takes two columns of numbers, and {found}")
+    most = int((_MOST_WORK / work_a_row(subject.plan)) ** 0.5)
+    side = min(_SIDE, max(_SMALLEST_SIDE, most))
+    axes = []
+    for column in columns:
+        values = [
+            known_values(subject.fitted, column, rows.table) for rows in subject.parts.values()
+        ]
+        axes.append(_axis(np.concatenate(values), side))
+    return InputPlane((columns[0].name, columns[1].name), axes[0], axes[1])
+
+
+def encode_plane(subject: Subject, plane: InputPlane) -> Tensor:
+    """Return its places as the network sees them, row by row: [y · x, features]."""
+    x, y = np.meshgrid(plane.x, plane.y)
+    cells = {plane.names[0]: x.ravel(), plane.names[1]: y.ravel()}
+    table = Table(pl.DataFrame(cells), "", np.arange(x.size), "row", subject.fitted.missing_values)
+    features, _ = subject.fitted.encode_features(table)
+    return torch.tensor(features, device=subject.placement.device)
+
+
+def find_equation(subject: Subject) -> Equation | None:
+    """Return the equation of a network that is one neuron on two numbers, its scaling undone.
+
+    Two outputs that are compared by a softmax are one neuron too: their difference.
+    """
+    columns = subject.fitted.columns
+    layers = [
+        layer.config for layer in subject.plan.layers if not isinstance(layer.config, Dropout)
+    ]
+    if len(columns) != 2 or len(layers) != 1:
+        return None
+    (layer,) = layers
+    if not isinstance(layer, Dense) or layer.activation is not None:
+        return None
+    linear = next(module for module in subject.network.modules() if isinstance(module, nn.Linear))
+    weight = linear.weight.detach().double().cpu().numpy()
+    bias = np.zeros(len(weight)) if linear.bias is None else linear.bias.detach().double().cpu()
+    if len(weight) > 2:
+        return None
+    row, constant = (
+        (weight[0], float(bias[0]))
+        if len(weight) == 1
+        else (weight[1] - weight[0], float(bias[1] - bias[0]))
+    )
+    place, slopes = 0, []
+    for column in columns:
+        if not isinstance(column, NumericColumn):
+            return None
+        slopes.append(float(row[place]) / column.scale)
+        constant -= slopes[-1] * column.center
+        place += 1 + column.indicator
+    target = subject.target
+    if isinstance(target, NumberTarget):
+        slopes = [slope * target.scale for slope in slopes]
+        constant = constant * target.scale + target.center
+    return Equation(constant, slopes[0], slopes[1])
+
+
+def _axis(values: np.ndarray, side: int) -> np.ndarray:
+    """Return places over the range of the values, without what lies far out."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return np.linspace(-1.0, 1.0, side)
+    low, high = float(known.min()), float(known.max())
+    usual = np.quantile(known, [0.01, 0.99])
+    reach = float(usual[1] - usual[0])
+    if high - low > _OUTLYING * reach > 0:
+        low, high = max(low, float(usual[0]) - reach), min(high, float(usual[1]) + reach)
+    margin = _MARGIN * (high - low) or 0.5 * abs(low) or 1.0
+    return np.linspace(low - margin, high + margin, side)
+
+
+def _points(subject: Subject, plane: InputPlane, part: str, most: int) -> Points:
+    rows = subject.parts[part]
+    num_rows = len(rows)
+    if num_rows > most:
+        generator = np.random.default_rng(derive_seed(subject.seed, "points", part))
+        rows = take(rows, generator.choice(num_rows, most, replace=False))
+    x, y = (known_values(subject.fitted, column, rows.table) for column in subject.fitted.columns)
+    is_gap = np.isnan(x) | np.isnan(y)
+    is_in = (x >= plane.x[0]) & (x <= plane.x[-1]) & (y >= plane.y[0]) & (y <= plane.y[-1])
+    return Points(
+        part=part,
+        x=x[is_in],
+        y=y[is_in],
+        truth=subject.truth(rows.encoded)[is_in],
+        num_rows=num_rows,
+        num_gaps=int(is_gap.sum()),
+        num_outside=int((~is_gap & ~is_in).sum()),
+    )

@@ -1,0 +1,222 @@
+"""Permutation importance, against what algebra says of networks with given weights."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlcli.explaining import importance
+from dlcli.explaining.absent import Absent
+from dlcli.explaining.features import column_slots
+from dlcli.explaining.importance import Importance, Importances, measure_importance
+from dlcli.explaining.rises import Effort, measure_rises
+from dlcli.explaining.subject import Subject
+from dlcli.training.threads import Threads
+from tests.explaining.made import Layers, dense, make_subject
+
+RAW: dict[str, Any] = {"scale": "none", "target_scale": "none"}
+
+
+def measured(subject: Subject) -> Importances:
+    found = measure_importance(subject)
+    assert isinstance(found, Importances)
+    return found
+
+
+def by_name(found: Importances) -> dict[str, Importance]:
+    return {own.name: own for own in found.columns}
+
+
+def planted(num_rows: int = 400, **data: Any) -> Subject:
+    """Return a network that knows two of ten columns, and listens a little to the others."""
+    random = np.random.default_rng(1)
+    x = random.standard_normal((num_rows, 10)).round(4)
+    y = 3 * x[:, 2] - 2 * x[:, 7] + random.standard_normal(num_rows)
+    weights = np.full(10, 0.02)
+    weights[[2, 7]] = 3, -2
+    columns = {f"x{index}": x[:, index].tolist() for index in range(10)}
+    network = [dense([weights.tolist()], [0.0])]
+    return make_subject({**columns, "y": y.tolist()}, "y", network, **RAW, **data)
+
+
+def test_the_planted_columns_are_the_most_important_ones() -> None:
+    found = measured(planted())
+    assert (found.asked.part, len(found.asked), found.num_shuffles) == ("test", 200, 10)
+    first, second, *others = found.columns
+    assert (first.name, second.name) == ("x2", "x7")
+    assert first.is_clear
+    assert second.is_clear
+    assert min(first.low, second.low) > max(own.high for own in others)
+    assert all(own.low <= 0 or own.rise < 0.1 for own in others)
+    # 2 w² Var(x), where other columns and the noise are independent of it
+    assert first.rise == pytest.approx(18, rel=0.2)
+    assert second.rise == pytest.approx(8, rel=0.2)
+    assert found.loss == pytest.approx(1.0, abs=0.2)
+
+
+def test_the_rise_is_in_the_targets_units_whatever_its_scale() -> None:
+    random = np.random.default_rng(2)
+    x = random.standard_normal(300)
+    columns = {"x": x.tolist(), "y": (1000 * x).tolist()}
+    found = measured(make_subject(columns, "y", [dense([[1.0]], [0.0])]))
+    assert found.columns[0].rise == pytest.approx(2e6, rel=0.2)
+    found = measured(make_subject(columns, "y", [dense([[1.0]], [0.0])], loss="mae"))
+    assert found.columns[0].rise == pytest.approx(1000 * 2 / np.pi**0.5, rel=0.2)
+
+
+def test_intervals_hold_what_is_true_of_all_rows() -> None:
+    subject = planted(6400)
+    rows = subject.parts["test"].encoded
+    random = np.random.default_rng(3)
+    held = []
+    for start in range(0, 3200, 32):
+        effort = Effort(10, random.permutation(32))
+        found = measure_rises(subject, rows.cut(start, start + 32), [np.array([2])], effort)
+        held.append(abs(found.mean[0] - 18) < found.reach[0])
+    assert 86 <= sum(held) <= 100
+
+
+def test_a_cell_never_comes_from_its_own_row_and_each_gives_as_often_as_it_takes() -> None:
+    donors = Effort(4, np.random.default_rng(0).permutation(5)).donors()
+    every = np.tile(np.arange(5), (5, 1))
+    with_own = np.vstack([donors, np.arange(5)])
+    assert np.array_equal(np.sort(with_own, axis=0), every.T)
+    assert np.array_equal(np.sort(with_own, axis=1), every)
+
+
+def test_a_category_is_shuffled_with_all_that_it_is_encoded_as() -> None:
+    random = np.random.default_rng(4)
+    city = random.choice(["a", "b", "c"], 600)
+    effect = np.select([city == "a", city == "b"], [0.0, 4.0], 9.0)
+    x = random.standard_normal(600)
+    columns = {"x": x.tolist(), "city": city.tolist(), "y": (effect + x).tolist()}
+    found = measured(make_subject(columns, "y", [dense([[1.0, 0.0, 4.0, 9.0]], [0.0])], **RAW))
+    assert [own.name for own in found.columns] == ["city", "x"]
+    held_out = found.asked.rows.encoded.features.numpy() @ [0.0, 0.0, 4.0, 9.0]
+    assert found.columns[0].rise == pytest.approx(2 * held_out.var(), rel=0.1)
+
+
+def test_embedded_columns_and_indicators_of_gaps_are_found_where_they_stand() -> None:
+    random = np.random.default_rng(5)
+    many = [f"k{index}" for index in random.integers(0, 30, 400)]
+    x = random.standard_normal(400)
+    gaps = [None if index % 3 == 0 else float(value) for index, value in enumerate(x)]
+    columns = {"many": many, "x": x.tolist(), "gaps": gaps, "y": random.normal(size=400).tolist()}
+    # x, gaps, whether that is missing, and two numbers for a category
+    network = [dense([[0.0, 0.0, 2.0, 5.0, 5.0]], [0.0])]
+    subject = make_subject(columns, "y", network, embedding_dim=2)
+    slots = column_slots(subject.fitted, subject.parts["train"].table)
+    assert [own.tolist() for own in slots] == [[3], [0], [1, 2]]
+    found = by_name(measured(subject))
+    assert found["many"].low < found["many"].high
+    assert found["gaps"].low < found["gaps"].high
+    assert (found["x"].rise, found["x"].low, found["x"].high) == (0, 0, 0)
+
+
+def test_a_column_whose_shuffling_makes_endless_answers_has_no_figure() -> None:
+    # Each row's sum is finite, as the two are of opposite sign: of other rows' they are not.
+    far = [3e38 * (-1) ** index for index in range(20)]
+    columns = {"a": far, "b": [-cell for cell in far], "y": list(range(20))}
+    subject = make_subject(columns, "y", [dense([[1.0, 1.0]], [0.0])], loss="mae", **RAW)
+    found = measured(subject)
+    assert found.columns == ()
+    assert found.endless == ("a", "b")
+
+
+def test_rounding_is_no_importance() -> None:
+    random = np.random.default_rng(9)
+    x, y = random.standard_normal(100), random.normal(50, 5, 100)
+    columns = {"x": x.tolist(), "y": y.tolist()}
+    (own,) = measured(make_subject(columns, "y", [dense([[1e-6]], [0.0])], **RAW)).columns
+    assert (own.rise, own.low, own.high) == (0, 0, 0)
+
+
+def test_columns_that_say_the_same_are_named() -> None:
+    random = np.random.default_rng(6)
+    x = random.standard_normal(200)
+    columns = {
+        "x": x.tolist(),
+        "copy": np.exp(-3 * x).tolist(),
+        "other": random.standard_normal(200).tolist(),
+        "still": [1.0] * 200,
+        "y": x.tolist(),
+    }
+    found = measured(make_subject(columns, "y", [{"type": "dense"}]))
+    (pair,) = found.alike
+    assert {pair.first, pair.second} == {"x", "copy"}
+    assert pair.correlation == pytest.approx(-1)
+
+
+def test_the_result_is_the_same_twice() -> None:
+    subject = planted()
+    assert measured(subject).columns == measured(subject).columns
+
+
+def test_training_rows_stand_in_for_held_out_ones_and_a_single_row_for_none() -> None:
+    assert measured(planted(50, split={})).asked.part == "train"
+    alone = make_subject({"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0]}, "y", [{"type": "dense"}],
+                         split={"test": 0.3})  # fmt: skip
+    assert isinstance(measure_importance(alone), Absent)
+
+
+def test_five_hundred_columns_take_seconds_by_fewer_shuffles() -> None:
+    random = np.random.default_rng(7)
+    x = random.standard_normal((900, 500)).round(3)
+    columns = {f"x{index}": x[:, index].tolist() for index in range(500)}
+    network: Layers = [{"type": "dense", "units": 64, "activation": "relu"}, {"type": "dense"}]
+    subject = make_subject({**columns, "y": x[:, 0].tolist()}, "y", network)
+    with Threads(1, "as in explain").used():
+        started = time.process_time()
+        found = measured(subject)
+    assert time.process_time() - started < 6  # 2 where nothing else runs
+    assert len(found.columns) == 500
+    assert found.num_shuffles == 3
+
+
+def test_where_time_is_short_rows_and_then_columns_are_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subject = planted(1000)
+    monkeypatch.setattr(importance, "_MOST_WORK", 10 * (importance._WORK_A_COLUMN + 300 * 200))
+    found = measured(subject)
+    assert 100 <= len(found.asked) < found.asked.num_held == 500
+    assert found.num_shuffles == 2
+    assert len(found.columns) == found.num_columns == 10
+    monkeypatch.setattr(importance, "_MOST_WORK", 4.2 * importance._WORK_A_COLUMN)
+    found = measured(subject)
+    assert (len(found.columns), found.num_columns) == (4, 10)
+    assert [own.name for own in found.columns[:2]] == ["x2", "x7"]
+
+
+def images(monkeypatch: pytest.MonkeyPatch, work: float) -> Importances:
+    """Return what a network loses that looks at one pixel of an image only."""
+    random = np.random.default_rng(8)
+    pixels = random.uniform(size=(120, 2 * 36)).round(3)
+    weights = np.zeros(72)
+    weights[6 * 2 + 4] = 9.0
+    columns = {f"p{index}": pixels[:, index].tolist() for index in range(72)}
+    y = 9 * pixels[:, 6 * 2 + 4]
+    monkeypatch.setattr(importance, "_MOST_WORK", work)
+    network = [{"type": "flatten"}, dense([weights.tolist()], [0.0])]
+    return measured(
+        make_subject({**columns, "y": y.tolist()}, "y", network, shape=[2, 6, 6], **RAW)
+    )
+
+
+def test_pixels_of_an_image_have_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = images(monkeypatch, importance._MOST_WORK)
+    assert found.pixels is not None
+    assert found.clear is not None
+    assert found.patch == 1
+    assert (
+        np.argwhere(found.pixels > 0.01).tolist() == np.argwhere(found.clear).tolist() == [[2, 4]]
+    )
+
+
+def test_patches_stand_in_for_pixels_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = images(monkeypatch, 12 * importance._WORK_A_COLUMN)
+    assert found.pixels is not None
+    assert (found.patch, len(found.columns)) == (2, 9)
+    assert found.columns[0].name == "row 2, column 4"
+    assert np.argwhere(found.pixels > 0.01).tolist() == [[2, 4], [2, 5], [3, 4], [3, 5]]

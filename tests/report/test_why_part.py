@@ -1,0 +1,159 @@
+"""What a page says of why a network answers as it does."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlcli.config import load_config
+from dlcli.explaining.boundary import Boundary, draw_boundary
+from dlcli.explaining.filters import Filters, look_at_filters
+from dlcli.explaining.importance import Importances
+from dlcli.explaining.units import Units
+from dlcli.explaining.why import Why, explain
+from dlcli.report.boundary_pictures import boundary_picture
+from dlcli.report.filter_pictures import filters_picture
+from dlcli.report.page import Part, write_page
+from dlcli.report.why_part import why_parts
+from dlcli.runs.examine import open_subject
+from dlcli.runs.preparation import prepare
+from dlcli.runs.train import train
+from tests.conftest import ROOT, WriteConfig
+from tests.explaining.made import Columns, Layers, dense, make_subject
+from tests.report.test_page import Reader
+
+HIDDEN: Layers = [{"type": "dense", "units": 4, "activation": "tanh"}, {"type": "dense"}]
+MOST_LETTERS = 200_000  # of a picture
+HOSTILE = "<script>alert(1)</script> & $x^2$ {{ 7 * 7 }} " + 9 * "long"
+
+
+def parts_of(columns: Columns | Path, target: str, layers: Layers, **data: Any) -> list[Part]:
+    return why_parts(explain(make_subject(columns, target, layers, **data)))
+
+
+def pictures(parts: Iterable[Part]) -> dict[str, str]:
+    """Return what is said of each picture, none of which is too large."""
+    found = [picture for part in parts for picture in part.pictures]
+    assert all(len(picture.svg) < MOST_LETTERS for picture in found)
+    return {picture.name: picture.text for picture in found}
+
+
+def said(parts: Iterable[Part]) -> str:
+    return " ".join(text for part in parts for text in part.paragraphs)
+
+
+def figures(why: Why) -> tuple[object, ...]:
+    assert isinstance(why.importance, Importances)
+    assert isinstance(why.units, Units)
+    return why.importance.columns, why.units.units
+
+
+def numbers(num_rows: int, *names: str) -> dict[str, list[float]]:
+    random = np.random.default_rng(1)
+    return {name: random.normal(size=num_rows).round(3).tolist() for name in names}
+
+
+def test_a_trained_run_on_two_numbers_is_explained_by_all_there_is(
+    write_config: WriteConfig,
+) -> None:
+    path = write_config(
+        ROOT / "data" / "moons.csv",
+        "color",
+        data={"split": {"validation": 0.2, "test": 0.2}},
+        model={"layers": list(HIDDEN)},
+        training={"epochs": 3},
+    )
+    list(train(prepare(load_config(path)), run_dir=Path("run")))
+    why = explain(open_subject(Path("run")))
+    parts = why_parts(why)
+    assert [part.title for part in parts] == [
+        "Which columns matter",
+        "How answers depend on them",
+        "The boundary in the plane of the input",
+        "What hidden units respond to",
+        "What can't be explained here",
+    ]
+    drawn = pictures(parts)
+    assert list(drawn) == ["importance", "partial-dependence", "boundary", "hidden-units"]
+    assert "on the 200 test rows" in drawn["importance"]
+    assert "Of 600 training rows, 400 are drawn." in drawn["boundary"]
+    assert len(parts[3].tables[0].rows) == 4
+    assert said(parts).endswith("the first layer's filters (a row is no image and no signal).")
+    assert figures(explain(open_subject(Path("run")))) == figures(why)
+
+
+def test_a_neurons_line_is_written_in_words() -> None:
+    weights = dense([[3.0, -2.0]], [1.0])
+    parts = parts_of(ROOT / "data" / "perceptron.csv", "above", [weights], scale="none")
+    assert "a line: 1 + 3 x1 - 2 x2 = 0, in the data's own units." in said(parts)
+    assert "The line: 1 + 3 x1 - 2 x2 = 0." in pictures(parts)["boundary"]
+
+
+def test_hostile_names_stay_text_and_keep_pictures_small() -> None:
+    columns: Columns = {
+        **numbers(90, HOSTILE, HOSTILE + "2"),
+        "c": [None if index % 7 == 0 else f"{HOSTILE}{index % 40}" for index in range(90)],
+        "y": [f"{HOSTILE}{index % 60}" for index in range(90)],
+    }
+    parts = parts_of(columns, "y", HIDDEN, split={})
+    assert "Of 60 classes, the 5 most frequent are drawn." in pictures(parts)["partial-dependence"]
+    assert "these are training rows" in said(parts)
+    write_page(Path("page.html"), "page", "lead", parts)
+    reader = Reader()
+    reader.feed(Path("page.html").read_text("utf-8"))
+    assert "script" not in reader.tags
+    assert "49" not in re.findall(r"\{\{ (\d+)", reader.text)
+    assert not [name for name, _ in reader.attributes if name.startswith("on")]
+
+
+def test_many_columns_are_cut_off_in_words() -> None:
+    columns = {**numbers(60, *(f"x{index}" for index in range(30))), **numbers(60, "y")}
+    parts = parts_of(columns, "y", [{"type": "dense"}])
+    assert "The 15 highest are drawn." in pictures(parts)["importance"]
+    assert "about one in 40 lies above 0 by chance" in said(parts)
+    assert "the network has no dense layer before the one that answers" in said(parts)
+
+
+def test_one_column_and_one_held_out_row_are_enough() -> None:
+    parts = parts_of({"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0]}, "y", HIDDEN, split={"test": 0.3})
+    assert "which columns matter (a single row has no other to be shuffled with)" in said(parts)
+    parts = parts_of({"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0]}, "y", HIDDEN, split={})
+    assert list(pictures(parts)) == ["importance", "partial-dependence"]
+
+
+def test_several_classes_have_regions() -> None:
+    columns: Columns = {**numbers(100, "a", "b"), "y": [f"k{index % 17}" for index in range(100)]}
+    subject = make_subject(columns, "y", HIDDEN)
+    found = draw_boundary(subject)
+    assert isinstance(found, Boundary)
+    picture = boundary_picture(found, subject.target)
+    assert picture.text.startswith("The likeliest class for each a and b")
+    assert "other classes" in picture.svg
+
+
+def test_images_have_maps_filters_and_what_excites_them() -> None:
+    columns = {**numbers(40, *(f"p{index}" for index in range(72))), **numbers(40, "y")}
+    layers: Layers = [
+        {"type": "conv2d", "out_channels": 3, "kernel_size": 3, "activation": "relu"},
+        {"type": "flatten"},
+        {"type": "dense"},
+    ]
+    parts = parts_of(columns, "y", layers, shape=[2, 6, 6])
+    drawn = pictures(parts)
+    assert list(drawn) == ["importance", "filters", "excited"]
+    assert "when one pixel is shuffled" in drawn["importance"]
+    assert "3 of 3 filters" in drawn["filters"]
+    assert "with a frame around what it looks at there" in drawn["excited"]
+    layers = [{"type": "conv1d", "out_channels": 3, "kernel_size": 3}, *layers[1:]]
+    found = look_at_filters(make_subject(columns, "y", layers, shape=[2, 36]))
+    assert isinstance(found, Filters)
+    assert "Channels are drawn as lines" in filters_picture(found).text
+
+
+def test_answers_that_are_no_numbers_explain_nothing() -> None:
+    subject = make_subject({**numbers(20, "x"), **numbers(20, "y")}, "y", HIDDEN)
+    subject.network.get_parameter("1_dense.bias").data.fill_(float("nan"))
+    (part,) = why_parts(explain(subject))
+    assert part.paragraphs[0].endswith("(its answers are not finite numbers).")
