@@ -1,0 +1,199 @@
+"""What a run folder says of its epochs, however the run ended."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from pydantic import BaseModel, FiniteFloat, PositiveInt, ValidationError
+
+from dlcli.config import Config, load_config
+from dlcli.config.training import Metric
+from dlcli.errors import ConfigError, StorageError
+from dlcli.training.early_stopping import Watch
+from dlcli.training.loop import StopReason
+
+
+class _Loss(BaseModel):
+    loss: FiniteFloat
+
+
+class Epoch(BaseModel):
+    """A line of metrics.jsonl. Losses are in the target's own units."""
+
+    epoch: PositiveInt
+    train: _Loss
+    validation: dict[str, FiniteFloat | None] | None = None  # figures by name
+    lr: FiniteFloat  # of the last step
+    gradient_norm: FiniteFloat | None = None  # of the last step; None: not finite
+    seconds: FiniteFloat = 0.0
+
+
+class _Summary(BaseModel):
+    best_epoch: int
+    epochs: int
+    stop_reason: StopReason
+    rows: dict[str, int]
+
+
+_Read = TypeVar("_Read", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class History:
+    """A run's epochs, and how it ended. Losses are in the target's own units."""
+
+    epochs: tuple[Epoch, ...]  # by number, without any whose line can't be read
+    config: Config | None  # None: it can't be read
+    stop_reason: StopReason | None  # None: there is no summary
+    best_epoch: int | None  # whose weights were kept; None: there is none
+    rows: Mapping[str, int]  # of each part; empty where that isn't known
+    notes: tuple[str, ...] = ()  # what is missing, and what that means
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The epochs' numbers, from 1, float64 [epochs]."""
+        return np.array([own.epoch for own in self.epochs], np.float64)
+
+    @cached_property
+    def train_losses(self) -> np.ndarray:
+        """The mean over each epoch's examples, while the weights changed, float64 [epochs]."""
+        return np.array([own.train.loss for own in self.epochs], np.float64)
+
+    @cached_property
+    def validation_losses(self) -> np.ndarray | None:
+        """The loss at each epoch's end, float64 [epochs]; None where there are no such rows."""
+        return self.figure("loss")
+
+    @cached_property
+    def lrs(self) -> np.ndarray:
+        """The learning rate of each epoch's last step, float64 [epochs]."""
+        return np.array([own.lr for own in self.epochs], np.float64)
+
+    @property
+    def headline(self) -> Metric | None:
+        """The validation figure, beside the loss, that says most."""
+        for own in self.epochs:
+            for name in own.validation or {}:
+                if name != "loss":
+                    return cast("Metric", name)
+        return None
+
+    def figure(self, name: str) -> np.ndarray | None:
+        """Return a validation figure, NaN where it has no value, float64 [epochs].
+
+        None where no epoch has one.
+        """
+        values = [(own.validation or {}).get(name) for own in self.epochs]
+        if all(value is None for value in values):
+            return None
+        return np.array([math.nan if value is None else value for value in values], np.float64)
+
+
+def read_history(*, metrics: Path, summary: Path, config: Path) -> History:
+    """Read a run's files, as many as there are; StorageError where one can't be read.
+
+    What is missing or damaged is said in the notes. Without a summary, the best epoch is what it
+    would have been had the run ended there.
+    """
+    notes: list[str] = []
+    epochs = _read_epochs(metrics, notes)
+    own_config = _read_config(config, notes)
+    end = _read_summary(summary, notes)
+    if end is not None and end.epochs != (epochs[-1].epoch if epochs else 0):
+        notes.append(
+            f"{metrics.name} ends with epoch {epochs[-1].epoch if epochs else 0}, but the run did "
+            f"{end.epochs}"
+        )
+    return History(
+        epochs=epochs,
+        config=own_config,
+        stop_reason=end.stop_reason if end else None,
+        best_epoch=(end.best_epoch if end else _best_epoch(epochs, own_config)) or None,
+        rows=end.rows if end else {},
+        notes=tuple(notes),
+    )
+
+
+def _read_epochs(path: Path, notes: list[str]) -> tuple[Epoch, ...]:
+    text = _read_text(path)
+    if text is None:
+        notes.append(f"{path.name} is missing: nothing is known of the epochs")
+        return ()
+    *lines, rest = text.split("\n")
+    if rest:
+        notes.append(f"the last line of {path.name} was cut off, and is left out")
+    epochs: list[Epoch] = []
+    damaged = []
+    for number, line in enumerate(lines, 1):
+        epoch = _parse(Epoch, line)
+        if epoch is None or (epochs and epoch.epoch <= epochs[-1].epoch):
+            damaged.append(number)
+        else:
+            epochs.append(epoch)
+    if damaged:
+        more = f", and {len(damaged) - 1} others," if len(damaged) > 1 else ""
+        notes.append(
+            f"line {damaged[0]} of {path.name}{more} can't be read as the next epoch's, and is "
+            "left out"
+        )
+    return tuple(epochs)
+
+
+def _read_summary(path: Path, notes: list[str]) -> _Summary | None:
+    text = _read_text(path)
+    summary = None if text is None else _parse(_Summary, text)
+    if summary is None:
+        state = "is missing" if text is None else "can't be read"
+        notes.append(
+            f"{path.name} {state}: the run was killed or is still under way, and how many rows it "
+            "had is not known"
+        )
+    return summary
+
+
+def _read_config(path: Path, notes: list[str]) -> Config | None:
+    if not path.is_file():
+        notes.append(f"{path.name} is missing: which settings the run had is not known")
+        return None
+    try:
+        return load_config(path).config
+    except ConfigError as error:
+        notes.append(f"{path.name} can't be used: {str(error).splitlines()[0]}")
+        return None
+
+
+def _read_text(path: Path) -> str | None:
+    """Return a file's text, None where there is no such file; StorageError."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"{path}: cannot read it: {error.strerror}") from None
+
+
+def _parse(kind: type[_Read], text: str) -> _Read | None:
+    try:
+        data: Any = json.loads(text)
+        return kind.model_validate(data)
+    except (ValueError, ValidationError, RecursionError):
+        return None
+
+
+def _best_epoch(epochs: tuple[Epoch, ...], config: Config | None) -> int:
+    """Return the epoch whose weights would be kept; 0 where there is none."""
+    if not epochs:
+        return 0
+    watch = Watch.of(config.training.early_stopping if config else None)
+    judged = [own for own in epochs if own.validation is not None]
+    for own in judged:
+        watch.observe(own.epoch, (own.validation or {}).get(watch.metric))
+    return watch.standing.best_epoch if judged else epochs[-1].epoch
