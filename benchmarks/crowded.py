@@ -44,6 +44,7 @@ def epoch_seconds(config: Path, program: list[str]) -> float:
         run = Path(folder) / "run"
         settings = [f"training.epochs={EPOCHS}", "training.threads=2"]
         command = [sys.executable, *program, "train", str(config), "--run-dir", str(run)]
+        command += ["--set", "report=false"]  # no other one draws one
         for setting in settings:
             command += ["--set", setting]
         subprocess.run(command, check=True, capture_output=True)

@@ -30,7 +30,16 @@ def measure(folder: Path, num_rounds: int) -> list[tuple[float, float]]:
     workload = WORKLOADS["tiny"]
     config, _ = write_workload(workload, folder)
     run, table = folder / "run", folder / "rows.parquet"
-    train = ["train", str(config), "--set", "training.epochs=1", "--run-dir", str(run)]
+    train = [
+        "train",
+        str(config),
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "report=false",
+        "--run-dir",
+        str(run),
+    ]
     _seconds([sys.executable, "-m", "dlcli", *train])
     random = np.random.default_rng(0)
     names = [f"x{index}" for index in range(workload.num_features)]

@@ -113,6 +113,7 @@ def peak_bytes(folder: Path, data: Path, *, streaming: bool) -> int:
     """Return the most memory that a whole run of one epoch held; on Linux."""
     config = write_config(folder, data, SMALL, streaming=streaming)
     command = [sys.executable, "-c", _RUN_AND_TELL, "train", config, "--run-dir", folder / "run"]
+    command += ["--set", "report=false"]
     done = subprocess.run(
         list(map(str, command)), cwd=folder, check=True, text=True, capture_output=True
     )

@@ -65,6 +65,7 @@ def write_config(tmp_path: Path) -> WriteConfig:
             "data": {"path": str(file), "target": target, **sections.pop("data", {})},
             "model": {"layers": [{"type": "dense"}]},
             "training": {"epochs": 2, **sections.pop("training", {})},
+            "report": False,
             **sections,
         }
         path = tmp_path / name

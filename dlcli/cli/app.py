@@ -14,7 +14,9 @@ from dlcli.cli.errors import show_error
 from dlcli.cli.evaluate import evaluate_command
 from dlcli.cli.find_lr import find_lr_command
 from dlcli.cli.init import init_command
+from dlcli.cli.plot import plot_app
 from dlcli.cli.predict import predict_command
+from dlcli.cli.report import report_command
 from dlcli.cli.schema import schema_command
 from dlcli.cli.train import train_command
 from dlcli.cli.validate import validate_command
@@ -43,6 +45,8 @@ app.command(
     epilog="Example: dlcli compare-optimizers configs/moons.yaml --optimizers sgd,adam",
 )(compare_command)
 app.command("find-lr", epilog="Example: dlcli find-lr configs/moons.yaml")(find_lr_command)
+app.command("report", epilog="Example: dlcli report runs/penguins/001")(report_command)
+app.add_typer(plot_app, name="plot")
 app.command("describe", epilog="Example: dlcli describe configs/digits.yaml")(describe_command)
 app.command("validate", epilog="Example: dlcli validate configs/penguins.yaml")(validate_command)
 app.command("schema", epilog="Example: dlcli schema > schema.json")(schema_command)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dlcli.runs.train import Started
 
 _LONGEST_TABLE = 12  # columns that are listed one by one
+_MOST_CONFUSED = 12  # classes of a matrix that fits on a screen
 
 
 class _Screen:
@@ -102,7 +103,9 @@ def show_figures(console: Console, figures: Mapping[str, Mapping[str, Any] | Non
 
 
 def show_confusion(console: Console, matrix: list[list[int]], classes: tuple[str, ...]) -> None:
-    """Show how often a class, in its row, was taken for another, in its column."""
+    """Show how often a class, in its row, was taken for another, in its column, if it fits."""
+    if len(matrix) > _MOST_CONFUSED:
+        return
     table = Table("true \\ predicted", *map(escape, classes))
     for name, counts in zip(classes, matrix, strict=True):
         table.add_row(escape(name), *map(str, counts))

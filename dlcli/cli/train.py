@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from dlcli.data.stream import Reading
     from dlcli.runs.train import Event, Finished, Started, Stopped
 
-_MOST_CONFUSED = 12  # classes of a matrix that fits on a screen
-
 
 def train_command(
     config: ConfigFile,
@@ -76,11 +74,16 @@ def train_command(
         prepared = follow_reading(console, preparing(loaded, most_blocks=most_blocks))
     for assertion in assertions:
         refuse_unknown_figure(assertion, prepared)
-    from dlcli.runs.train import train  # here, as it imports torch: a bad config is told at once
+    # Here, as they import torch: a bad config is told at once.
+    from dlcli.cli.report import make_report
+    from dlcli.runs.story import read_record
+    from dlcli.runs.train import train
 
     events = train(prepared, run_dir=run_dir, smoke=smoke, resume=resume)
     finished = _follow(console, events, smoke=smoke)
     summary = finished.summary
+    if prepared.config.report and not smoke and summary["stop_reason"] not in EXIT_CODES:
+        make_report(console, read_record(finished.folder.path))
     if as_json:
         where = None if smoke else str(finished.folder.path)
         emit(json.dumps({**summary, "run_dir": where}, allow_nan=False))
@@ -158,7 +161,7 @@ def _show_end(console: "Console", started: "Started", finished: "Finished", *, s
     if any(parts.values()):
         show_figures(console, parts)
     matrix = (summary["test"] or {}).get("confusion_matrix")
-    if matrix is not None and len(matrix) <= _MOST_CONFUSED:
+    if matrix is not None:
         target = started.prepared.dataset.fitted.target
         assert target.kind == "classes"
         show_confusion(console, matrix, target.classes)

@@ -30,7 +30,11 @@ def comparison_table(comparison: Comparison) -> TextTable:
         for own in comparison.standings
     ]
     target = comparison.target
-    origin = "given" if comparison.target_is_given else "the median of what each one reaches"
+    origin = (
+        "given"
+        if comparison.target_is_given
+        else "the median of what each one reaches, or a hundredth of where they start from"
+    )
     note = (
         "Means over the seeds, ± where they lie with a confidence of 95 %. Optimizers that share a "
         "letter can't be told apart. within 10 %: the rates around the chosen one whose loss is at "

@@ -28,17 +28,13 @@ class Overview:
     surroundings: Mapping[str, str]  # the machine and its versions
     plan: Plan | None
     fitted: FittedData | None
-    missing: tuple[str, ...]  # what the page can't show, and why
-
-
-def missing_part(overview: Overview) -> Part:
-    """Return what is not there, each with its reason; empty where all is."""
-    return Part("What is missing", overview.missing)
+    notes: tuple[str, ...]  # on files that are missing or damaged
 
 
 def overview_parts(overview: Overview) -> list[Part]:
     """Return what was run: in short, its columns, its layers, its config."""
-    parts = [Part("What was run", (_repeat(overview),), (_facts(overview),))]
+    notes = (f"{note}." for note in overview.notes)
+    parts = [Part("What was run", (_repeat(overview), *notes), (_facts(overview),))]
     if overview.fitted is not None:
         parts.append(Part("Columns", (), (_columns(overview.fitted),)))
     if overview.plan is not None:

@@ -1,6 +1,7 @@
 """A picture: drawn by matplotlib, kept as PNG and SVG, shown in a page in the page's colours."""
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -74,12 +75,15 @@ def draw(
     size: tuple[float, float] = (7.5, 4.2),
 ) -> Picture:
     """Draw a picture of a size in inches; `fill` puts the axes into the figure."""
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # A sign that the font lacks is a box in the PNG, and the browser's own in the page.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=size, layout="constrained")
         fill(figure)
         png, svg = BytesIO(), BytesIO()
         FigureCanvasAgg(figure)
         figure.savefig(png, format="png", dpi=150)
+        figure.set_layout_engine("none")  # it is laid out by now
         FigureCanvasSVG(figure)
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
     return Picture(name, title, text, png.getvalue(), svg.getvalue().decode())

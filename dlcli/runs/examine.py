@@ -1,15 +1,22 @@
-"""A run folder → its network and rows, ready to be asked."""
+"""A run folder, or a config → a network and rows, ready to be asked."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
+from dlcli.config import LoadedConfig
 from dlcli.data.dataset import encode_table, load_tables
+from dlcli.data.fitted import FittedData
 from dlcli.explaining.subject import Subject, SubjectRows
+from dlcli.model.builder import build_network
 from dlcli.model.heads import num_outputs
 from dlcli.model.plan import plan_network
 from dlcli.runs.evaluate import own_config
+from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.runs.run_folder import find_checkpoint
 from dlcli.training.batches import to_rows
+from dlcli.training.device import Placement, choose_placement
 
 MOST_ROWS = 10_000  # of each part: more of them say hardly more, and take long
 
@@ -22,20 +29,43 @@ def open_subject(run: Path) -> Subject:
     """
     path = find_checkpoint(run)
     restored = restore(path)
+    config = restored.checkpoint.config
+    signature = restored.fitted.signature()
+    outputs = num_outputs(restored.loss, signature)
     loaded = own_config(path, restored)
-    tables = load_tables(loaded, MOST_ROWS)
-    fitted, device = restored.fitted, restored.placement.device
-    signature = fitted.signature()
-    layers = restored.checkpoint.config.model.layers
     return Subject(
         network=restored.network.eval(),
-        plan=plan_network(layers, signature, num_outputs=num_outputs(restored.loss, signature)),
+        plan=plan_network(config.model.layers, signature, num_outputs=outputs),
         loss=restored.loss,
-        fitted=fitted,
+        fitted=restored.fitted,
         placement=restored.placement,
-        parts={
-            name: SubjectRows(to_rows(encode_table(fitted, table), device), table)
-            for name, table in tables.items()
-        },
-        seed=restored.checkpoint.config.seed,
+        parts=_parts(loaded, restored.fitted, restored.placement),
+        seed=config.seed,
     )
+
+
+def untrained_subject(loaded: LoadedConfig, prepared: Prepared) -> Subject:
+    """Build a config's network as it is initialised, with its rows; DataError, StorageError."""
+    config, fitted = prepared.config, prepared.dataset.fitted
+    placement = choose_placement("cpu", "fp32")
+    return Subject(
+        network=build_network(prepared.plan, seed=config.seed).eval(),
+        plan=prepared.plan,
+        loss=prepared.loss,
+        fitted=fitted,
+        placement=placement,
+        parts=_parts(loaded, fitted, placement),
+        seed=config.seed,
+    )
+
+
+def _parts(
+    loaded: LoadedConfig, fitted: FittedData, placement: Placement
+) -> dict[str, SubjectRows]:
+    return {
+        name: SubjectRows(
+            to_rows(encode_table(fitted, table), placement.device),
+            replace(table, source=os.path.normpath(table.source)),
+        )
+        for name, table in load_tables(loaded, MOST_ROWS).items()
+    }

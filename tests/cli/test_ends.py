@@ -29,7 +29,7 @@ def wait_for(path: Path) -> None:
 
 def test_a_terminal_that_goes_away_does_not_end_training(dlcli: Command) -> None:
     short = ["--set", "training.epochs=10", "--set", "checkpoint.every_steps=1"]
-    command = ["train", str(CONFIGS / "moons.yaml"), *short]
+    command = ["train", str(CONFIGS / "moons.yaml"), *short, "--set", "report=false"]
     pid, terminal = pty.fork()
     if pid == 0:  # the leader of a session with a terminal of its own
         os.execv(sys.executable, [sys.executable, "-m", "dlcli", *command, "--run-dir", "run"])
@@ -43,6 +43,7 @@ def test_a_terminal_that_goes_away_does_not_end_training(dlcli: Command) -> None
 def test_a_second_sigint_ends_at_once_and_the_last_checkpoint_is_whole(dlcli: Command) -> None:
     forever = ["--set", "training.epochs=1000000", "--set", "training.early_stopping=null"]
     command = ["train", str(CONFIGS / "moons.yaml"), "--run-dir", "run", *forever]
+    command += ["--set", "report=false"]
     program = [sys.executable, "-m", "dlcli", *command, "--set", "checkpoint.every_steps=1"]
     process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     wait_for(Path("run/last.safetensors"))
@@ -127,6 +128,7 @@ def test_a_line_of_metrics_that_has_no_room_ends_with_7_and_the_way_back(dlcli: 
     # A process that may write no file beyond a size stands in for a disk that is full.
     long = ["--set", "training.epochs=130", "--set", "training.early_stopping=null"]
     command = ["train", str(CONFIGS / "moons.yaml"), *long, "--set", "checkpoint.every_steps=5"]
+    command += ["--set", "report=false"]
     assert dlcli(*command, "--run-dir", "straight").code == 0
     room = Path("straight/last.safetensors").stat().st_size + 200
     assert room < Path("straight/metrics.jsonl").stat().st_size

@@ -103,6 +103,7 @@ def test_without_a_terminal_each_epoch_is_a_plain_line(dlcli: Command) -> None:
 def test_on_a_terminal_a_bar_with_the_figures_is_redrawn_in_place() -> None:
     leader, follower = pty.openpty()
     overrides = ["--set", "training.epochs=60", "--set", "training.early_stopping=null"]
+    overrides += ["--set", "report=false"]
     process = subprocess.Popen(
         [sys.executable, "-m", "dlcli", "train", str(CONFIGS / "moons.yaml"), *overrides],
         stdout=follower,
@@ -403,6 +404,7 @@ class TestDivergence:
 def test_a_signal_ends_training_with_the_work_saved(number: int, code: int, dlcli: Command) -> None:
     arguments = ["train", str(CONFIGS / "penguins.yaml"), "--run-dir", "r"]
     forever = ["--set", "training.epochs=1000000", "--set", "training.early_stopping=null"]
+    forever += ["--set", "report=false"]
     process = subprocess.Popen(
         [sys.executable, "-m", "dlcli", *arguments, *forever],
         stdout=subprocess.PIPE,

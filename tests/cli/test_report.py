@@ -1,0 +1,170 @@
+"""`dlcli report`, and the page at the end of `dlcli train`, in a real browser."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.browser import look_at, needs_browser
+from tests.conftest import ROOT, Command, WriteConfig
+
+CONFIGS = ROOT / "configs"
+SHIPPED = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+MOST_BYTES = 3_000_000
+PARTS = ["How it learned", "How good it is", "Inside", "What was run", "Layers", "Config"]
+
+
+def train(dlcli: Command, config: Path, *options: str, run: str = "r") -> str:
+    outcome = dlcli("train", config, "--run-dir", run, "--set", "report=true", *options)
+    assert outcome.code == 0, outcome.err
+    assert f"report: {run}/report.html" in outcome.out
+    return outcome.out
+
+
+def check_page(page: Path) -> str:
+    """Hold a page to what every page must be; return its text."""
+    assert page.stat().st_size < MOST_BYTES
+    seen = look_at(page)
+    assert seen.messages == []
+    assert seen.requests == []
+    assert "</main>" in seen.dom
+    assert seen.dom.count("<figure") == seen.dom.count("<figcaption>")
+    assert seen.dom.count('role="img"') == seen.dom.count("<figure")
+    return seen.dom
+
+
+@needs_browser
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_config_has_a_report(name: str, dlcli: Command) -> None:
+    train(dlcli, CONFIGS / f"{name}.yaml", "--set", "training.epochs=5")
+    Path("r/report.html").unlink()
+    started = time.perf_counter()
+    assert dlcli("report", "r").code == 0
+    assert time.perf_counter() - started < 20
+    text = check_page(Path("r/report.html"))
+    for title in PARTS:
+        assert f"<h2>{title}</h2>" in text
+    pictures = {path.stem for path in Path("r").glob("*.png")}
+    assert pictures == {path.stem for path in Path("r").glob("*.svg")}
+    assert {"losses-by-epoch", "importance", "activations", "landscape"} <= pictures or (
+        name.startswith("digits")
+    )
+
+
+@needs_browser
+def test_hostile_names_stay_text(dlcli: Command, write_config: WriteConfig) -> None:
+    random = np.random.default_rng(0)
+    hostile = "<script>alert(1)</script>\"'&$x_1$"
+    image = '<img src="http://nothing.invalid/a.png" onerror=alert(1)>'
+    rows = random.normal(size=(80, 2))
+    labels = [hostile if row.sum() > 0 else "</table><b>no" for row in rows]
+    pl.DataFrame({hostile: rows[:, 0], image: rows[:, 1], "y": labels}).write_csv("h.csv")
+    config = write_config("h.csv", "y", data={"split": {"validation": 0.25, "test": 0.25}})
+    train(dlcli, config)
+    text = check_page(Path("r/report.html"))
+    assert "<script" not in text
+    assert "onerror=" not in text.replace("onerror=alert(1)&gt;", "")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["data.split.test=0"], "validation rows"),
+        (["data.split={}", "training.early_stopping=null"], "training rows"),
+        (["training.epochs=1"], ""),
+    ],
+    ids=["no test rows", "no held-out rows", "one epoch"],
+)
+def test_a_page_is_made_with_what_there_is(settings: list[str], said: str, dlcli: Command) -> None:
+    options = [word for setting in ("training.epochs=2", *settings) for word in ("--set", setting)]
+    train(dlcli, CONFIGS / "final_grade.yaml", *options)
+    text = Path("r/report.html").read_text("utf-8")
+    assert said in text
+    for title in PARTS:
+        assert f"<h2>{title}</h2>" in text
+
+
+@pytest.mark.parametrize("damage", ["data", "best", "summary", "metrics", "inside", "snapshots"])
+def test_what_is_damaged_or_gone_is_said(damage: str, dlcli: Command) -> None:
+    shutil.copy(ROOT / "data" / "moons.csv", "moons.csv")
+    text = (CONFIGS / "moons.yaml").read_text().replace("../data/moons.csv", "moons.csv")
+    Path("c.yaml").write_text(text)
+    train(dlcli, Path("c.yaml"), "--set", "training.epochs=4")
+    run = Path("r")
+    match damage:
+        case "data":
+            Path("moons.csv").write_text("x1,x2,color\n1,2,red\n")
+            said = "changed since the run was trained"
+        case "best":
+            (run / "best.safetensors").write_bytes(b"nothing")
+            said = "best.safetensors"
+        case "summary":
+            (run / "summary.json").unlink()
+            said = "summary.json is missing"
+        case "metrics":
+            lines = (run / "metrics.jsonl").read_text().splitlines()
+            (run / "metrics.jsonl").write_text("\n".join([lines[0], "{", *lines[2:]]) + "\n")
+            said = "metrics.jsonl"
+        case "inside":
+            (run / "inside.jsonl").unlink()
+            said = "Nothing was recorded"
+        case _:
+            (run / "snapshots.safetensors").write_bytes(b"nothing")
+            said = "a path needs 3 snapshots"
+    outcome = dlcli("report", "r")
+    assert outcome.code == 0, outcome.err
+    page = (run / "report.html").read_text("utf-8")
+    assert said in page.replace("\n", " ")
+
+
+def test_a_run_that_diverged_has_a_report(dlcli: Command) -> None:
+    options = ["--set", "optimizer={type: sgd, lr: 3}", "--set", "report=true", "--run-dir", "r"]
+    outcome = dlcli("train", CONFIGS / "final_grade.yaml", *options)
+    assert outcome.code == 5
+    assert dlcli("report", "r").code in (0, 4)
+
+
+def test_a_folder_that_is_no_run_is_told(dlcli: Command) -> None:
+    Path("empty").mkdir()
+    outcome = dlcli("report", "empty")
+    assert (outcome.code, "no run folder: it has no config.yaml" in outcome.err) == (4, True)
+    assert dlcli("report", "nowhere").code == 4
+
+
+def test_without_a_report_nothing_is_recorded_or_drawn(dlcli: Command) -> None:
+    options = ["--set", "training.epochs=2", "--set", "report=false", "--run-dir", "r"]
+    outcome = dlcli("train", CONFIGS / "moons.yaml", *options)
+    assert "report:" not in outcome.out
+    assert not list(Path("r").glob("*.png"))
+    assert not Path("r/inside.jsonl").exists()
+
+
+def test_text_shows_curves_diagnosis_and_figures(dlcli: Command) -> None:
+    config = CONFIGS / "penguins.yaml"
+    assert dlcli("train", config, "--set", "training.epochs=12", "--run-dir", "r").code == 0
+    outcome = dlcli("report", "r", "--text")
+    assert outcome.code == 0, outcome.err
+    assert "training loss" in outcome.out
+    assert "validation loss" in outcome.out
+    summary = json.loads(Path("r/summary.json").read_text())
+    assert f"{summary['test']['accuracy']:.4g}" in outcome.out
+    assert "true \\ predicted" in outcome.out
+    assert not Path("r/report.html").exists()
+
+
+def test_other_pictures_need_no_run(dlcli: Command) -> None:
+    assert dlcli("plot", "activations", "-o", "p").code == 0
+    worked = CONFIGS / "lecture" / "02_worked_example.yaml"
+    outcome = dlcli("plot", "plane", worked, "-o", "p")
+    assert "1 + 3 x1 - 2 x2 = 0" in outcome.out
+    names = {path.name for path in Path("p").iterdir()}
+    assert names == {
+        *("activation-functions.png", "activation-functions.svg", "boundary.png", "boundary.svg")
+    }
+    refused = dlcli("plot", "plane", CONFIGS / "penguins.yaml", "-o", "p")
+    assert (refused.code, "there is no plane to draw" in refused.err) == (2, True)
