@@ -32,7 +32,7 @@ def plot_plane(config: ConfigFile, overrides: Overrides, output: Folder = Path()
     """Draw what a network on two columns answers before it is trained: of one neuron, its line."""
     from dlcli.config import open_config
     from dlcli.explaining.absent import Absent
-    from dlcli.explaining.boundary import draw_boundary
+    from dlcli.explaining.reasons.boundary import draw_boundary
     from dlcli.report.boundary_pictures import boundary_picture
     from dlcli.runs.examine import untrained_subject
     from dlcli.runs.preparation import prepare

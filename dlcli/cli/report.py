@@ -58,7 +58,7 @@ def _follow(console: "Console", record: "Record") -> "Story":
 
 def _show_text(console: "Console", record: "Record") -> None:
     from dlcli.cli.screen import show_confusion, show_figures
-    from dlcli.explaining.diagnosis import diagnose
+    from dlcli.explaining.learning.diagnosis import diagnose
     from dlcli.report.text_curves import loss_curves
 
     history, summary = record.history, record.summary or {}

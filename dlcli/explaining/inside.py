@@ -147,11 +147,12 @@ def _parameters(trainer: Trainer, before: Tensor | None) -> list[ParameterLook]:
 
 
 def _parameter(name: str, weight: Tensor, gradient: Tensor, before: Tensor | None) -> ParameterLook:
-    rms = float(weight.square().mean().sqrt())
+    rms = float(weight.double().square().mean().sqrt())  # squares of large float32s have no room
     if before is None:
         return ParameterLook(name=name, gradient=None, weight_rms=rms, update_ratio=None)
-    length = torch.linalg.vector_norm(before)
-    ratio = float(torch.linalg.vector_norm(weight - before) / length) if length else math.nan
+    old, new = before.double(), weight.double()
+    length = torch.linalg.vector_norm(old)
+    ratio = float(torch.linalg.vector_norm(new - old) / length) if length else math.nan
     return ParameterLook(
         name=name,
         gradient=_quantiles(gradient.abs(), (0.05, 0.5, 0.95)),

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dlcli.data.target import ClassTarget, NumberTarget
-from dlcli.explaining.boundary import Boundary, InputPlane, Points
+from dlcli.explaining.reasons.boundary import Boundary, InputPlane, Points
 from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
 from dlcli.report.why_words import NAME, answer_of, equation_of, figure, rows_of
 

@@ -7,7 +7,7 @@ from dlcli.comparing.comparison import Comparison
 from dlcli.comparing.profiles import Profile
 from dlcli.comparing.words import describe_verdict
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.path import PathPlane
+from dlcli.explaining.surface.path import PathPlane
 from dlcli.report.comparison_pictures import curves, differences, profiles_picture, rates
 from dlcli.report.comparison_table import comparison_table, profiles_table
 from dlcli.report.landscape_pictures import paths_picture

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dlcli.data.target import ClassTarget, NumberTarget
-from dlcli.explaining.dependence import Dependence, Dependences
+from dlcli.explaining.reasons.dependence import Dependence, Dependences
 from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
 from dlcli.report.why_words import answer_of, figure, named, rows_asked
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from dlcli.explaining.filters import Box, Excited, Filters
+from dlcli.explaining.reasons.filters import Box, Excited, Filters
 from dlcli.report.picture import DASHES, INK, Picture, draw, line_style
 from dlcli.report.why_words import figure, rows_asked
 

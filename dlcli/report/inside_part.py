@@ -138,7 +138,8 @@ def _by_parameter(looks: Sequence[Look], what: str) -> Picture:
             axes.plot(epochs, drawn, label=shortened(name, 26), **line_style(index))
         if of_steps:
             axes.axhline(_USUAL_RATIO, color=INK, linewidth=0.8, linestyle=":", label="0.001")
-        scale_logarithmically(axes.yaxis)
+        if any(np.nan_to_num(line.get_ydata()).any() for line in axes.get_lines()):
+            scale_logarithmically(axes.yaxis)  # there is something to draw
         _scale_epochs(axes, epochs)
         axes.set_xlabel("epochs")
         axes.set_ylabel("step / weights" if of_steps else "median |gradient|")

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.landscape import Plane
-from dlcli.explaining.path import PathPlane
+from dlcli.explaining.surface.landscape import Plane
+from dlcli.explaining.surface.path import PathPlane
 from dlcli.report.landscape_pictures import landscape_picture, path_picture
 from dlcli.report.page import Part
 from dlcli.report.picture import Picture

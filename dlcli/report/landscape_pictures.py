@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlcli.explaining.landscape import Plane
-from dlcli.explaining.path import PathPlane, Track
+from dlcli.explaining.surface.landscape import Plane
+from dlcli.explaining.surface.path import PathPlane, Track
 from dlcli.report.landscape_scale import choose_levels, color_map, extend_of, percent, plain
 from dlcli.report.landscape_words import (
     MOST_PATHS,

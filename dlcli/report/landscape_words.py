@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dlcli.explaining.landscape import Plane
-from dlcli.explaining.path import PathPlane, Track
+from dlcli.explaining.surface.landscape import Plane
+from dlcli.explaining.surface.path import PathPlane, Track
 from dlcli.report.landscape_scale import FLAT, choose_levels, is_flat, percent, plain
 from dlcli.report.picture import shortened
 

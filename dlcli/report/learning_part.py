@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from dlcli.explaining.finding import Diagnosis, Finding
-from dlcli.explaining.history import History
+from dlcli.explaining.learning.finding import Diagnosis, Finding
+from dlcli.explaining.learning.history import History
 from dlcli.report.page import Part
 from dlcli.report.picture import COLORS, INK, Picture, draw, scale_logarithmically
 from dlcli.training.loop import StopReason

@@ -13,11 +13,11 @@ from dlcli.config.objectives import (
     MeanSquaredError,
 )
 from dlcli.data.target import ClassTarget
-from dlcli.explaining.baselines import MOST_CODES
-from dlcli.explaining.bootstrap import NUM_RESAMPLES, Estimate
-from dlcli.explaining.calibration import Mending
-from dlcli.explaining.largest_errors import ErrorRow, LargestErrors
-from dlcli.explaining.quality import ClassQuality, Figure, NumberQuality, Quality
+from dlcli.explaining.judging.baselines import MOST_CODES
+from dlcli.explaining.judging.bootstrap import NUM_RESAMPLES, Estimate
+from dlcli.explaining.judging.calibration import Mending
+from dlcli.explaining.judging.largest_errors import ErrorRow, LargestErrors
+from dlcli.explaining.judging.quality import ClassQuality, Figure, NumberQuality, Quality
 from dlcli.report.page import Part
 from dlcli.report.quality_pictures import (
     MOST_COUNTED,

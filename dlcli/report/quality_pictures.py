@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlcli.explaining.calibration import Reliability
-from dlcli.explaining.curves import MOST_CURVES, ClassCurves
-from dlcli.explaining.largest_errors import ErrorRow, LargestErrors
-from dlcli.explaining.quality import ClassQuality, NumberQuality
+from dlcli.explaining.judging.calibration import Reliability
+from dlcli.explaining.judging.curves import MOST_CURVES, ClassCurves
+from dlcli.explaining.judging.largest_errors import ErrorRow, LargestErrors
+from dlcli.explaining.judging.quality import ClassQuality, NumberQuality
 from dlcli.report.picture import COLORS, DASHES, INK, Picture, draw
 
 MOST_COUNTED = 20  # classes whose rows are written into the confusion matrix

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dlcli.explaining.history import History
+from dlcli.explaining.learning.history import History
 
 _WIDTH, _HEIGHT = 64, 9  # characters of a curve
 

@@ -5,7 +5,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlcli.explaining.units import UnitMaps
+from dlcli.explaining.reasons.units import UnitMaps
 from dlcli.report.boundary_pictures import SHADES, where_on
 from dlcli.report.picture import Picture, draw, shortened
 from dlcli.report.why_words import figure, rows_asked

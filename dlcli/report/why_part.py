@@ -2,12 +2,12 @@
 
 from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.boundary import Boundary
-from dlcli.explaining.dependence import Dependences
-from dlcli.explaining.filters import Filters
-from dlcli.explaining.importance import MOST_SHUFFLES, Importances
-from dlcli.explaining.units import UnitMaps, Units
-from dlcli.explaining.why import Why
+from dlcli.explaining.reasons.boundary import Boundary
+from dlcli.explaining.reasons.dependence import Dependences
+from dlcli.explaining.reasons.filters import Filters
+from dlcli.explaining.reasons.importance import MOST_SHUFFLES, Importances
+from dlcli.explaining.reasons.units import UnitMaps, Units
+from dlcli.explaining.reasons.why import Why
 from dlcli.report.boundary_pictures import boundary_picture
 from dlcli.report.dependence_picture import dependence_picture
 from dlcli.report.filter_pictures import excited_picture, filters_picture

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dlcli.config.objectives import Loss
 from dlcli.data.target import ClassTarget, NumberTarget
-from dlcli.explaining.importance import Importance, Importances
+from dlcli.explaining.reasons.importance import Importance, Importances
 from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
 from dlcli.report.why_words import NAME, figure, loss_of, named, rows_asked, unit_of
 

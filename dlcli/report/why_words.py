@@ -12,8 +12,8 @@ from dlcli.config.objectives import (
     MeanSquaredError,
 )
 from dlcli.data.target import ClassTarget, NumberTarget
-from dlcli.explaining.asked import Asked
-from dlcli.explaining.boundary import Equation, InputPlane
+from dlcli.explaining.reasons.asked import Asked
+from dlcli.explaining.reasons.boundary import Equation, InputPlane
 from dlcli.report.picture import shortened
 
 NAME = 24  # characters of a name, in a label

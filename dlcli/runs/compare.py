@@ -15,7 +15,7 @@ from dlcli.config import load_config
 from dlcli.config.optimizers import Optimizer
 from dlcli.errors import CheckpointError, DivergedError
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.path import PathPlane
+from dlcli.explaining.surface.path import PathPlane
 from dlcli.runs.comparable import Comparable
 from dlcli.runs.comparison_folder import write_comparison
 from dlcli.runs.finished_runs import FinishedRuns

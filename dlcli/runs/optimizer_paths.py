@@ -5,8 +5,8 @@ from contextlib import closing
 from dlcli.comparing.comparison import Comparison, Standing
 from dlcli.explaining.absent import Absent
 from dlcli.explaining.inside import is_looked_at
-from dlcli.explaining.path import PathPlane, Snapshots, paths_plane
 from dlcli.explaining.subject import Subject
+from dlcli.explaining.surface.path import PathPlane, Snapshots, paths_plane
 from dlcli.model.builder import build_network
 from dlcli.runs.preparation import Prepared
 from dlcli.training.assembly import assemble_run

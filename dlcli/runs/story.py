@@ -9,16 +9,16 @@ from typing import Any
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError, DlcliError
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.diagnosis import diagnose
-from dlcli.explaining.finding import Diagnosis
-from dlcli.explaining.history import History, read_history
 from dlcli.explaining.inside import Look
-from dlcli.explaining.landscape import Plane, loss_plane
-from dlcli.explaining.path import PathPlane, end_at, path_plane
-from dlcli.explaining.quality import Quality, examine_quality
+from dlcli.explaining.judging.quality import Quality, examine_quality
+from dlcli.explaining.learning.diagnosis import diagnose
+from dlcli.explaining.learning.finding import Diagnosis
+from dlcli.explaining.learning.history import History, read_history
+from dlcli.explaining.learning.trivial_loss import trivial_loss
+from dlcli.explaining.reasons.why import Why, explain
 from dlcli.explaining.subject import Subject
-from dlcli.explaining.trivial_loss import trivial_loss
-from dlcli.explaining.why import Why, explain
+from dlcli.explaining.surface.landscape import Plane, loss_plane
+from dlcli.explaining.surface.path import PathPlane, end_at, path_plane
 from dlcli.runs.examine import open_subject
 from dlcli.runs.recorder import read_looks, read_snapshots
 from dlcli.runs.run_folder import RunFolder

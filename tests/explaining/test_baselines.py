@@ -5,9 +5,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from dlcli.explaining import baselines
-from dlcli.explaining.baselines import LinearModel, fit_logistic, fit_ridge
-from dlcli.explaining.calibration import log_loss, softmax
+from dlcli.explaining.judging import baselines
+from dlcli.explaining.judging.baselines import LinearModel, fit_logistic, fit_ridge
+from dlcli.explaining.judging.calibration import log_loss, softmax
 
 
 def made_features(num_rows: int, width: int, seed: int = 0) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dlcli.data.target import CLASS_METRICS, NUMBER_METRICS, ClassTarget, NumberTarget
-from dlcli.explaining.bootstrap import Estimate, Predictions, bootstrap, estimate, resample
+from dlcli.explaining.judging.bootstrap import Estimate, Predictions, bootstrap, estimate, resample
 from dlcli.training.metrics import score
 
 NUMBER = NumberTarget(name="y", center=0.0, scale=1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.boundary import Boundary, draw_boundary
+from dlcli.explaining.reasons.boundary import Boundary, draw_boundary
 from dlcli.explaining.subject import Subject
 from tests.conftest import ROOT
 from tests.explaining.made import Columns, Layers, dense, make_subject

@@ -6,7 +6,7 @@ import torch
 from sklearn import metrics
 
 from dlcli.config.objectives import BinaryCrossEntropy, CrossEntropy
-from dlcli.explaining.calibration import (
+from dlcli.explaining.judging.calibration import (
     chance_error,
     fit_temperature,
     log_loss,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from dlcli.explaining.curves import (
+from dlcli.explaining.judging.curves import (
     MOST_CURVES,
     Curve,
     class_curves,

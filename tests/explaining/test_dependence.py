@@ -12,7 +12,7 @@ from dlcli.data.dataset import encode_table
 from dlcli.data.table import Table
 from dlcli.data.target import NumberTarget
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.dependence import Dependence, Dependences, measure_dependence
+from dlcli.explaining.reasons.dependence import Dependence, Dependences, measure_dependence
 from dlcli.explaining.subject import Subject
 from dlcli.training.batches import to_rows
 from tests.explaining.made import Columns, Layers, dense, make_subject

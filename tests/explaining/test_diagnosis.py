@@ -14,10 +14,10 @@ from scipy import optimize
 
 from dlcli.config import Config, dump_config, load_config
 from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
-from dlcli.explaining.diagnosis import diagnose
-from dlcli.explaining.finding import Diagnosis, Kind
-from dlcli.explaining.history import Epoch, History, read_history
-from dlcli.explaining.trivial_loss import trivial_loss
+from dlcli.explaining.learning.diagnosis import diagnose
+from dlcli.explaining.learning.finding import Diagnosis, Kind
+from dlcli.explaining.learning.history import Epoch, History, read_history
+from dlcli.explaining.learning.trivial_loss import trivial_loss
 from dlcli.runs.preparation import prepare
 from dlcli.runs.run_folder import RunFolder
 from dlcli.runs.train import train

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.filters import Filters, look_at_filters
+from dlcli.explaining.reasons.filters import Filters, look_at_filters
 from dlcli.explaining.subject import Subject
 from tests.explaining.made import Layers, dense, make_subject
 

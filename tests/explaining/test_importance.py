@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.explaining import importance
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.features import column_slots
-from dlcli.explaining.importance import Importance, Importances, measure_importance
-from dlcli.explaining.rises import Effort, measure_rises
+from dlcli.explaining.reasons import importance
+from dlcli.explaining.reasons.features import column_slots
+from dlcli.explaining.reasons.importance import Importance, Importances, measure_importance
+from dlcli.explaining.reasons.rises import Effort, measure_rises
 from dlcli.explaining.subject import Subject
 from dlcli.training.threads import Threads
 from tests.explaining.made import Layers, dense, make_subject

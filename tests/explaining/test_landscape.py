@@ -16,10 +16,10 @@ from dlcli.config import LoadedConfig
 from dlcli.data.dataset import load_tables
 from dlcli.data.target import NumberTarget
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.landscape import Plane, choose_rows, loss_plane, random_directions
-from dlcli.explaining.path import Snapshots
-from dlcli.explaining.plane_detail import choose_detail
 from dlcli.explaining.subject import Subject, SubjectRows
+from dlcli.explaining.surface.landscape import Plane, choose_rows, loss_plane, random_directions
+from dlcli.explaining.surface.path import Snapshots
+from dlcli.explaining.surface.plane_detail import choose_detail
 from dlcli.runs.preparation import prepare
 from dlcli.runs.train import build_trainer
 from dlcli.training.batches import Rows, to_rows

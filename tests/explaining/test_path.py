@@ -12,9 +12,9 @@ from torch import Tensor
 
 from dlcli.config import LoadedConfig
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.main_directions import MainDirections, main_directions
-from dlcli.explaining.path import PathPlane, Snapshots, end_at, path_plane, paths_plane
 from dlcli.explaining.subject import Subject
+from dlcli.explaining.surface.main_directions import MainDirections, main_directions
+from dlcli.explaining.surface.path import PathPlane, Snapshots, end_at, path_plane, paths_plane
 from tests.explaining.test_landscape import (
     LINEAR,
     evaluated,

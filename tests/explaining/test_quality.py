@@ -12,8 +12,14 @@ from torch import Tensor, nn
 
 from dlcli.config.objectives import BinaryCrossEntropy, CrossEntropy, Huber, MeanAbsoluteError
 from dlcli.errors import DivergedError
-from dlcli.explaining.bootstrap import Estimate
-from dlcli.explaining.quality import ClassQuality, Figure, NumberQuality, Quality, examine_quality
+from dlcli.explaining.judging.bootstrap import Estimate
+from dlcli.explaining.judging.quality import (
+    ClassQuality,
+    Figure,
+    NumberQuality,
+    Quality,
+    examine_quality,
+)
 from dlcli.explaining.subject import Subject
 from dlcli.training.evaluation import evaluate
 from tests.explaining.made import dense, make_subject

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.activations import hidden_layers
+from dlcli.explaining.reasons.activations import hidden_layers
+from dlcli.explaining.reasons.units import UnitMaps, Units, map_units, measure_units
+from dlcli.explaining.reasons.why import explain
 from dlcli.explaining.subject import Subject
-from dlcli.explaining.units import UnitMaps, Units, map_units, measure_units
-from dlcli.explaining.why import explain
 from tests.explaining.made import Layers, dense, make_subject
 
 RAW: dict[str, Any] = {"scale": "none", "target_scale": "none"}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.landscape import Plane
-from dlcli.explaining.path import PathPlane, Track
+from dlcli.explaining.surface.landscape import Plane
+from dlcli.explaining.surface.path import PathPlane, Track
 from dlcli.report.landscape_part import landscape_part
 from dlcli.report.landscape_pictures import landscape_picture, path_picture, paths_picture
 from dlcli.report.landscape_scale import choose_levels, plain

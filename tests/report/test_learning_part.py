@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from dlcli.config import Config
-from dlcli.explaining.diagnosis import diagnose
-from dlcli.explaining.finding import Change, Diagnosis, Finding, Kind
-from dlcli.explaining.history import Epoch, History
+from dlcli.explaining.learning.diagnosis import diagnose
+from dlcli.explaining.learning.finding import Change, Diagnosis, Finding, Kind
+from dlcli.explaining.learning.history import Epoch, History
 from dlcli.report.learning_part import learning_part
 from dlcli.report.page import Part, write_page
 from dlcli.report.picture import Picture

@@ -9,7 +9,7 @@ import pytest
 
 from dlcli.config.objectives import CrossEntropy, Huber, MeanAbsoluteError
 from dlcli.data.target import ClassTarget
-from dlcli.explaining.quality import ClassQuality, NumberQuality, Quality, examine_quality
+from dlcli.explaining.judging.quality import ClassQuality, NumberQuality, Quality, examine_quality
 from dlcli.explaining.subject import Subject
 from dlcli.report import quality_pictures
 from dlcli.report.page import Part

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from dlcli.config import load_config
-from dlcli.explaining.boundary import Boundary, draw_boundary
-from dlcli.explaining.filters import Filters, look_at_filters
-from dlcli.explaining.importance import Importances
-from dlcli.explaining.units import Units
-from dlcli.explaining.why import Why, explain
+from dlcli.explaining.reasons.boundary import Boundary, draw_boundary
+from dlcli.explaining.reasons.filters import Filters, look_at_filters
+from dlcli.explaining.reasons.importance import Importances
+from dlcli.explaining.reasons.units import Units
+from dlcli.explaining.reasons.why import Why, explain
 from dlcli.report.boundary_pictures import boundary_picture
 from dlcli.report.filter_pictures import filters_picture
 from dlcli.report.page import Part, write_page

@@ -17,6 +17,7 @@ from dlcli.runs.run_folder import RunFolder
 from dlcli.runs.train import train
 from dlcli.training.checkpoint import load_checkpoint
 from dlcli.training.loop import Progress
+from tests.conftest import ROOT, Command
 from tests.reliability.comparing import checkpoint_differences
 from tests.reliability.configs import write_config
 
@@ -139,3 +140,19 @@ def test_damaged_recordings_are_as_good_as_none() -> None:
     assert read_snapshots(folder) == []
     folder.snapshots.write_bytes(safetensors.torch.save({"odd": torch.zeros(1)}))
     assert read_snapshots(folder) == []
+
+
+def test_a_run_that_blows_up_ends_as_it_would_without_being_looked_at(dlcli: Command) -> None:
+    blow_up = ["optimizer={type: sgd, lr: 5, momentum: 0.9}", "seed=117", "training.epochs=30"]
+    layers = (
+        "[{type: dense, units: 32, activation: relu}, {type: dense, units: 32, activation: relu}"
+    )
+    settings = [*blow_up, f"model.layers={layers}, {{type: dense}}]"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    config = ROOT / "configs" / "moons.yaml"
+    ends = [
+        dlcli("train", config, *options, "--run-dir", report, "--set", f"report={report}")
+        for report in ("true", "false")
+    ]
+    assert ends[0].code == ends[1].code
+    assert "Traceback" not in ends[0].err

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 
-from dlcli.explaining.config_changes import clip, learn_at, scale_data, train_longer
-from dlcli.explaining.finding import Diagnosis, Finding
-from dlcli.explaining.fit_rules import (
+from dlcli.explaining.learning.config_changes import clip, learn_at, scale_data, train_longer
+from dlcli.explaining.learning.finding import Diagnosis, Finding
+from dlcli.explaining.learning.fit_rules import (
     STILL_FALLING,
     noisy,
     over_fitting,
     still_improving,
     under_fitting,
 )
-from dlcli.explaining.history import History
-from dlcli.explaining.rate_rules import too_cold, too_hot
-from dlcli.explaining.signs import Signs
+from dlcli.explaining.learning.history import History
+from dlcli.explaining.learning.rate_rules import too_cold, too_hot
+from dlcli.explaining.learning.signs import Signs
 
 MOST_FINDINGS = 2
 FEWEST_EPOCHS = 6  # that more can be told from than whether losses fell

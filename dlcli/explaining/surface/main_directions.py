@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.weight_plane import Weights
+from dlcli.explaining.surface.weight_plane import Weights
 
 _BLOCK = 2**16  # numbers of each snapshot that are looked at together
 _ROUNDING = 1e-7  # of float32: what moves by less of itself doesn't move

@@ -16,9 +16,9 @@ from dlcli.config.objectives import (
 )
 from dlcli.data.target import ClassTarget, NumberTarget, metrics_of
 from dlcli.errors import DivergedError
-from dlcli.explaining.baselines import LinearModel, fit_logistic, fit_ridge
-from dlcli.explaining.bootstrap import Estimate, Predictions, bootstrap, estimate
-from dlcli.explaining.calibration import (
+from dlcli.explaining.judging.baselines import LinearModel, fit_logistic, fit_ridge
+from dlcli.explaining.judging.bootstrap import Estimate, Predictions, bootstrap, estimate
+from dlcli.explaining.judging.calibration import (
     Mending,
     Reliability,
     chance_error,
@@ -26,8 +26,8 @@ from dlcli.explaining.calibration import (
     mend,
     to_logits,
 )
-from dlcli.explaining.curves import ClassCurves, Trend, class_curves, running_median
-from dlcli.explaining.largest_errors import LargestErrors, find_largest_errors
+from dlcli.explaining.judging.curves import ClassCurves, Trend, class_curves, running_median
+from dlcli.explaining.judging.largest_errors import LargestErrors, find_largest_errors
 from dlcli.explaining.subject import Subject, SubjectRows
 from dlcli.seeds import derive_seed
 from dlcli.training.evaluation import compute_outputs

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dlcli.config import Config
 from dlcli.config.layers import Conv1d, Conv2d, Dense, Dropout, Layer, Reshape, Residual
-from dlcli.explaining.finding import Change
+from dlcli.explaining.learning.finding import Change
 
 _HEAVY_DROPOUT, _LIGHT_DROPOUT = 0.7, 0.2
 _HEAVY_DECAY = {"adamw": 1.0}  # which is apart from the gradient

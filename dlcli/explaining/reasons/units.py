@@ -7,15 +7,15 @@ import torch
 
 from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.activations import (
+from dlcli.explaining.reasons.activations import (
     Place,
     catch_activations,
     catch_gradients,
     hidden_layers,
 )
-from dlcli.explaining.asked import Asked, asked_rows, work_a_row
-from dlcli.explaining.boundary import InputPlane, encode_plane, find_plane
-from dlcli.explaining.features import known_labels, known_values
+from dlcli.explaining.reasons.asked import Asked, asked_rows, work_a_row
+from dlcli.explaining.reasons.boundary import InputPlane, encode_plane, find_plane
+from dlcli.explaining.reasons.features import known_labels, known_values
 from dlcli.explaining.subject import Subject
 
 MOST_UNITS = 8

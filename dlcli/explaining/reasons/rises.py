@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.explaining.features import Slots
+from dlcli.explaining.reasons.features import Slots
 from dlcli.explaining.subject import Subject
 from dlcli.training.batches import Rows
 from dlcli.training.evaluation import compute_outputs

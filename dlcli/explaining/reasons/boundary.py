@@ -12,8 +12,8 @@ from dlcli.data.columns import NumericColumn
 from dlcli.data.table import Table
 from dlcli.data.target import NumberTarget
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.asked import asked_rows, take, work_a_row
-from dlcli.explaining.features import known_values
+from dlcli.explaining.reasons.asked import asked_rows, take, work_a_row
+from dlcli.explaining.reasons.features import known_values
 from dlcli.explaining.subject import Subject
 from dlcli.seeds import derive_seed
 from dlcli.training.batches import Rows

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.plane_detail import SECONDS, Detail, choose_detail
 from dlcli.explaining.subject import Subject
-from dlcli.explaining.weight_plane import WeightPlane, losses_on
+from dlcli.explaining.surface.plane_detail import SECONDS, Detail, choose_detail
+from dlcli.explaining.surface.weight_plane import WeightPlane, losses_on
 from dlcli.seeds import derive_seed
 from dlcli.training.batches import Rows
 

@@ -19,9 +19,9 @@ from dlcli.config.layers import (
     Reshape,
 )
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.activations import Place, catch_activations, first_weighted
-from dlcli.explaining.asked import Asked, asked_rows, take, work_a_row
-from dlcli.explaining.features import are_plain_numbers, array_shape, known_values
+from dlcli.explaining.reasons.activations import Place, catch_activations, first_weighted
+from dlcli.explaining.reasons.asked import Asked, asked_rows, take, work_a_row
+from dlcli.explaining.reasons.features import are_plain_numbers, array_shape, known_values
 from dlcli.explaining.subject import Subject
 from dlcli.model.shapes import sizes
 

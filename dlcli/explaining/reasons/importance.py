@@ -9,9 +9,9 @@ import polars as pl
 
 from dlcli.data.columns import FittedColumn
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.asked import Asked, asked_rows, take, work_a_row
-from dlcli.explaining.features import Slots, array_shape, column_slots, known_values
-from dlcli.explaining.rises import Effort, Rise, measure_rises, promises
+from dlcli.explaining.reasons.asked import Asked, asked_rows, take, work_a_row
+from dlcli.explaining.reasons.features import Slots, array_shape, column_slots, known_values
+from dlcli.explaining.reasons.rises import Effort, Rise, measure_rises, promises
 from dlcli.explaining.subject import Subject
 from dlcli.seeds import derive_seed
 

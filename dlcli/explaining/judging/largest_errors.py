@@ -7,7 +7,7 @@ import numpy as np
 from dlcli.data.columns import FittedColumn, NumericColumn
 from dlcli.data.fitted import FittedData
 from dlcli.data.target import ClassTarget
-from dlcli.explaining.bootstrap import Predictions
+from dlcli.explaining.judging.bootstrap import Predictions
 from dlcli.explaining.subject import SubjectRows
 
 NUM_ROWS = 10

@@ -10,8 +10,8 @@ import torch
 from dlcli.data.columns import FittedColumn
 from dlcli.data.target import ClassTarget
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.asked import Asked, asked_rows, work_a_row
-from dlcli.explaining.features import (
+from dlcli.explaining.reasons.asked import Asked, asked_rows, work_a_row
+from dlcli.explaining.reasons.features import (
     Slots,
     array_shape,
     column_slots,

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dlcli.config import Config
 from dlcli.config.layers import Dropout
 from dlcli.config.optimizers import Constant, Cosine, OneCycle, ReduceOnPlateau
-from dlcli.explaining.finding import Change
-from dlcli.explaining.restraints import free_layers, heavy_decay, restraints, walk
+from dlcli.explaining.learning.finding import Change
+from dlcli.explaining.learning.restraints import free_layers, heavy_decay, restraints, walk
 
 _PATIENCE = 20
 _DROPOUT = 0.3

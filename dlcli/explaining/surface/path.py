@@ -7,11 +7,17 @@ import numpy as np
 from torch import Tensor
 
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.landscape import Plane, choose_rows, compute_plane
-from dlcli.explaining.main_directions import main_directions
-from dlcli.explaining.plane_detail import SECONDS, choose_detail
 from dlcli.explaining.subject import Subject
-from dlcli.explaining.weight_plane import WeightPlane, Weights, buffers_of, loss_of, losses_on
+from dlcli.explaining.surface.landscape import Plane, choose_rows, compute_plane
+from dlcli.explaining.surface.main_directions import main_directions
+from dlcli.explaining.surface.plane_detail import SECONDS, choose_detail
+from dlcli.explaining.surface.weight_plane import (
+    WeightPlane,
+    Weights,
+    buffers_of,
+    loss_of,
+    losses_on,
+)
 from dlcli.training.batches import Rows
 
 Snapshots = Sequence[tuple[int, Mapping[str, Tensor]]]  # epoch and weights, in their order

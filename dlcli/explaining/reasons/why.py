@@ -7,13 +7,13 @@ import numpy as np
 from dlcli.config.objectives import Loss
 from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.absent import Absent
-from dlcli.explaining.asked import asked_rows
-from dlcli.explaining.boundary import Boundary, draw_boundary
-from dlcli.explaining.dependence import MOST_COLUMNS, Dependences, measure_dependence
-from dlcli.explaining.filters import Filters, look_at_filters
-from dlcli.explaining.importance import Importances, measure_importance
+from dlcli.explaining.reasons.asked import asked_rows
+from dlcli.explaining.reasons.boundary import Boundary, draw_boundary
+from dlcli.explaining.reasons.dependence import MOST_COLUMNS, Dependences, measure_dependence
+from dlcli.explaining.reasons.filters import Filters, look_at_filters
+from dlcli.explaining.reasons.importance import Importances, measure_importance
+from dlcli.explaining.reasons.units import UnitMaps, Units, map_units, measure_units
 from dlcli.explaining.subject import Subject
-from dlcli.explaining.units import UnitMaps, Units, map_units, measure_units
 from dlcli.training.threads import Threads
 
 

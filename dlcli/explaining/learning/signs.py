@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 
 from dlcli.config import Config
-from dlcli.explaining.history import History
-from dlcli.explaining.loss_curve import LossCurve
-from dlcli.explaining.restraints import starts_small
+from dlcli.explaining.learning.history import History
+from dlcli.explaining.learning.loss_curve import LossCurve
+from dlcli.explaining.learning.restraints import starts_small
 
 # Losses as shares of the trivial one, or else of the first epoch's.
 POOR = 0.3  # the network may not have learned what there is

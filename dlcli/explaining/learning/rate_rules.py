@@ -5,10 +5,23 @@ The thresholds of all rules were chosen on the development runs of `benchmarks/d
 
 from collections.abc import Iterator
 
-from dlcli.explaining.config_changes import larger_batches, learn_at, scale_data, train_longer
-from dlcli.explaining.finding import Finding
-from dlcli.explaining.restraints import has_high_rate, restraints
-from dlcli.explaining.signs import FLAT, MANY_EPOCHS, NOTABLE, POOR, RESTLESS, RISING, Signs
+from dlcli.explaining.learning.config_changes import (
+    larger_batches,
+    learn_at,
+    scale_data,
+    train_longer,
+)
+from dlcli.explaining.learning.finding import Finding
+from dlcli.explaining.learning.restraints import has_high_rate, restraints
+from dlcli.explaining.learning.signs import (
+    FLAT,
+    MANY_EPOCHS,
+    NOTABLE,
+    POOR,
+    RESTLESS,
+    RISING,
+    Signs,
+)
 
 _BLOWN_UP = 2.5  # the first epoch's loss: no network starts so badly on scaled data
 _WORSE_THAN_TRIVIAL = 1.04  # which any network can be cured of by its last bias

@@ -2,10 +2,16 @@
 
 import numpy as np
 
-from dlcli.explaining.config_changes import calm, grow, regularise, stop_early, train_longer
-from dlcli.explaining.finding import Change, Finding
-from dlcli.explaining.restraints import restraints
-from dlcli.explaining.signs import FLAT, NOTABLE, POOR, RESTLESS, RISING, STEADY, Signs
+from dlcli.explaining.learning.config_changes import (
+    calm,
+    grow,
+    regularise,
+    stop_early,
+    train_longer,
+)
+from dlcli.explaining.learning.finding import Change, Finding
+from dlcli.explaining.learning.restraints import restraints
+from dlcli.explaining.learning.signs import FLAT, NOTABLE, POOR, RESTLESS, RISING, STEADY, Signs
 
 # Losses as shares of the trivial one, or else of the first epoch's.
 _TRIVIAL = 0.9  # next to nothing was learned

@@ -1,0 +1,1 @@
+"""How a run learned, by its curves."""

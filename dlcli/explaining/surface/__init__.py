@@ -1,0 +1,1 @@
+"""The loss over planes of weights."""
