@@ -13,7 +13,10 @@ CHECKS: dict[str, list[str]] = {
     "lint": [BIN + "ruff", "check", "."],
     "types": [BIN + "mypy"],
     "import layers": [BIN + "lint-imports"],
-    "tests and docs": [BIN + "coverage", "run", "-m", "pytest"],
+    "tests and docs": [
+        *(BIN + "coverage", "run", "-m", "pytest"),
+        *("--numprocesses", "2", "--dist", "worksteal"),
+    ],
     "coverage's parts": [BIN + "coverage", "combine", "--quiet"],
     "coverage": [BIN + "coverage", "report", "--skip-covered", "--fail-under=95"],
 }
