@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lecture import pictures
 from tests.conftest import ROOT
 
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -64,6 +65,9 @@ def test_examples_print_what_the_page_says(page: Path, tmp_path: Path) -> None:
         printed = result.stdout + result.stderr
         assert "Traceback" not in printed
         assert re.fullmatch(as_pattern(example.printed), printed), f"{example.command}\n{printed}"
+    for name, made in pictures(page.read_text("utf-8")).items():
+        assert (tmp_path / made).read_bytes().startswith(b"\x89PNG"), made
+        assert (page.parent / name).exists(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -11,18 +11,18 @@ from dlcli.config.objectives import CrossEntropy, Huber, MeanAbsoluteError
 from dlcli.data.target import ClassTarget
 from dlcli.explaining.judging.quality import ClassQuality, NumberQuality, Quality, examine_quality
 from dlcli.explaining.subject import Subject
-from dlcli.report import quality_pictures
+from dlcli.report import (
+    class_quality_pictures,
+    largest_errors_part,
+    number_quality_pictures,
+)
+from dlcli.report.class_quality_pictures import confusion_picture, reliability_picture
+from dlcli.report.largest_errors_part import gallery
+from dlcli.report.number_quality_pictures import residual_picture
 from dlcli.report.page import Part
 from dlcli.report.picture import Picture
 from dlcli.report.quality_part import quality_parts
-from dlcli.report.quality_pictures import (
-    confusion_picture,
-    gallery,
-    labels,
-    number,
-    reliability_picture,
-    residual_picture,
-)
+from dlcli.report.quality_words import labels, number
 from tests.explaining.made import dense, make_subject
 
 HOSTILE = "<script>alert(1)</script> $x^2$ {{ 7 }}"
@@ -55,7 +55,8 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(name: str, title: str, text: str, *_: object, **__: object) -> Picture:
         return Picture(name, title, text, b"", "")
 
-    monkeypatch.setattr(quality_pictures, "draw", draw)
+    for module in (class_quality_pictures, largest_errors_part, number_quality_pictures):
+        monkeypatch.setattr(module, "draw", draw)
 
 
 words_only = pytest.mark.usefixtures("undrawn")

@@ -1,7 +1,6 @@
-"""Pictures of how good a network is."""
+"""Pictures of which classes a network mistakes, and of its probabilities."""
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,16 +8,13 @@ from matplotlib.figure import Figure
 
 from dlcli.explaining.judging.calibration import Reliability
 from dlcli.explaining.judging.curves import MOST_CURVES, ClassCurves
-from dlcli.explaining.judging.largest_errors import ErrorRow, LargestErrors
-from dlcli.explaining.judging.quality import ClassQuality, NumberQuality
+from dlcli.explaining.judging.quality import ClassQuality
 from dlcli.report.picture import COLORS, DASHES, INK, Picture, draw
+from dlcli.report.quality_words import labels
 
 MOST_COUNTED = 20  # classes whose rows are written into the confusion matrix
 _MOST_TICKS = 40  # of classes
 _MOST_VECTORS = 1_000  # drawn one by one; more are kept as dots of an image
-_PLAIN = 1e10  # numbers below are written out
-_FEW_ROWS = 200  # of which all residuals are shown
-_OUTSIDE = 0.005  # of more rows, at either end
 
 
 def confusion_picture(confusion: np.ndarray, classes: Sequence[str]) -> Picture:
@@ -73,7 +69,7 @@ def confusion_picture(confusion: np.ndarray, classes: Sequence[str]) -> Picture:
         if number > _MOST_TICKS:
             text += " Not every class has room for its name."
     height = min(6.8, 1.5 + 0.36 * number)
-    return _draw("confusion", "Confusion matrix", text, fill, size=(7.5, height))
+    return draw("confusion", "Confusion matrix", text, fill, size=(7.5, height))
 
 
 def curves_picture(curves: Sequence[ClassCurves], classes: Sequence[str]) -> Picture:
@@ -139,7 +135,7 @@ def curves_picture(curves: Sequence[ClassCurves], classes: Sequence[str]) -> Pic
         )
     text += f" By chance they would be 0.5 and {chance:.3f} (dotted)."
     height = 3.9 + 0.2 * -(-(len(curves) + 1) // 2)
-    return _draw(
+    return draw(
         "roc-and-precision-recall", "ROC and precision-recall", text, fill, size=(7.5, height)
     )
 
@@ -177,156 +173,7 @@ def reliability_picture(quality: ClassQuality) -> Picture:
     )
     if mending and mended:
         text += f"; with a temperature of {mending.temperature:.3g} it is {mended.error:.3f}"
-    return _draw("reliability", "Reliability", f"{text}.", fill)
-
-
-def prediction_picture(quality: NumberQuality, target: str) -> Picture:
-    """Draw predicted numbers against true ones."""
-    truth, answers = quality.truth, quality.answers
-    low = min(truth.min(), answers.min())
-    high = max(truth.max(), answers.max())
-    off = float(np.median(np.abs(answers - truth)))
-
-    def fill(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        _scatter(axes, truth, answers)
-        axes.plot([low, high], [low, high], color=INK, linestyle="--", linewidth=1.0)
-        axes.set_aspect("equal")
-        axes.set_xlabel(f"true {_label(target, 30)}")
-        axes.set_ylabel("predicted")
-
-    text = (
-        f"Predicted {_label(target, 60)} against the true one; on the dashed line both are the "
-        f"same. True: {number(truth.min(), 4)} to {number(truth.max(), 4)}; predicted: "
-        f"{number(answers.min(), 4)} to {number(answers.max(), 4)}. Half of the rows are within "
-        f"{number(off)}."
-    )
-    return _draw("predicted-against-true", "Predicted against true", text, fill, size=(7.5, 5.2))
-
-
-def residual_picture(quality: NumberQuality) -> Picture:
-    """Draw true less predicted against predicted, and how it is spread."""
-    residuals, trend = quality.truth - quality.answers, quality.trend
-    low, high = _limits(residuals)
-    num_outside = int(((residuals < low) | (residuals > high)).sum())
-    num_bins = max(5, min(40, round(2 * len(residuals) ** (1 / 3))))
-
-    def fill(figure: Figure) -> None:
-        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
-        _scatter(left, quality.answers, residuals)
-        if trend:
-            left.fill_between(
-                trend.x, trend.low, trend.high, color=COLORS[1], alpha=0.25, linewidth=0
-            )
-            left.plot(trend.x, trend.middle, color=COLORS[1])
-        right.hist(
-            residuals,
-            num_bins,
-            range=(low, high),
-            orientation="horizontal",
-            color=COLORS[0],
-            edgecolor="none",
-        )
-        for axes in (left, right):
-            axes.axhline(0.0, color=INK, linestyle="--", linewidth=1.0)
-        left.set_ylim(low, high)
-        left.set_xlabel("predicted")
-        left.set_ylabel("true less predicted")
-        right.set_xlabel("rows")
-
-    outer = [number(own) for own in np.quantile(residuals, [0.025, 0.25, 0.5, 0.75, 0.975])]
-    text = (
-        "Left: true less predicted against predicted. "
-        + (
-            f"The line is the running median of {trend.num_rows} rows, half of them within the "
-            "band: where it leaves 0 the network is off in one direction."
-            if trend
-            else "There are too few rows, or too few different answers, for a running median."
-        )
-        + f" Right: their spread: the median is {outer[2]}, half of them are between "
-        f"{outer[1]} and {outer[3]}, 95 % between {outer[0]} and {outer[4]}."
-    )
-    if num_outside:
-        text += f" {num_outside} rows are further off than the picture reaches."
-    return _draw("residuals", "True less predicted", text, fill)
-
-
-def gallery(errors: LargestErrors) -> Picture | None:
-    """Draw the rows with the largest errors, where rows are images."""
-    images = errors.images
-    if images is None:
-        return None
-    columns = min(5, len(images))
-    rows = -(-len(images) // columns)
-
-    def fill(figure: Figure) -> None:
-        panels = figure.subplots(rows, columns, squeeze=False).flatten()
-        for axes in panels:
-            axes.set_axis_off()
-        for axes, image, row in zip(panels, images, errors.rows, strict=False):
-            span = np.ptp(image) or 1.0
-            pixels = (image - image.min()) / span
-            if image.shape[-1] == 1 and image.size * len(images) <= _MOST_VECTORS:
-                axes.pcolormesh(
-                    pixels[::-1, :, 0], cmap="cividis", edgecolors="face", linewidth=0.2
-                )
-                axes.set_aspect("equal")
-            else:
-                axes.imshow(pixels if image.shape[-1] == 3 else pixels[:, :, 0], cmap="cividis")
-            axes.set_title(_caption(row), fontsize="small", loc="center")
-
-    text = (
-        f"The {len(images)} rows with the largest losses as images, the largest first: what each "
-        "one is, the probability that this was given, and what it was taken for instead."
-    )
-    return _draw("largest-errors", "The largest errors", text, fill, size=(7.5, 0.2 + 2.1 * rows))
-
-
-def labels(names: Sequence[str], most: int) -> list[str]:
-    """Return names as labels have room for them, still told apart."""
-    found: list[str] = []
-    for name in names:
-        label, number = _label(name, most), 1
-        while label in found:
-            number += 1
-            end = f" ({number})"
-            label = _label(name, most - len(end)) + end
-        found.append(label)
-    return found
-
-
-def _label(name: str, most: int) -> str:
-    """Return a name in one line, without what can't be seen, and without its middle if long."""
-    seen = "".join(sign if sign.isprintable() else " " for sign in name)
-    text = " ".join(seen.split()) or "(blank)"
-    end = most // 3
-    return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
-
-
-def number(value: float, digits: int = 3) -> str:
-    """Return a number with so many digits, written out where that is not too long."""
-    text = f"{value:.{digits}g}"
-    return f"{float(text):.0f}" if "e" in text and 1 <= abs(value) < _PLAIN else text
-
-
-def _limits(residuals: np.ndarray) -> tuple[float, float]:
-    """Return what to show of residuals: all but a few that would press all else together."""
-    low, high = float(residuals.min()), float(residuals.max())
-    if len(residuals) >= _FEW_ROWS:
-        inner = np.quantile(residuals, [_OUTSIDE, 1 - _OUTSIDE])
-        span = float(inner[1] - inner[0])
-        low, high = max(low, inner[0] - span / 2), min(high, inner[1] + span / 2)
-    margin = 0.03 * (high - low) or 0.5 * abs(high) or 0.5
-    return low - margin, high + margin
-
-
-def _caption(row: ErrorRow) -> str:
-    if isinstance(row.truth, float):
-        return f"{row.place}\n{row.truth:.3g}, not {row.answer:.3g}"
-    lines = [row.place, f"{_label(row.truth, 12)} ({row.true_probability:.0%})"]
-    if row.answer != row.truth:
-        lines.append(f"not {_label(str(row.answer), 12)}")
-    return "\n".join(lines)
+    return draw("reliability", "Reliability", f"{text}.", fill)
 
 
 def _bins(axes: Axes, own: Reliability, color: str, marker: str, line: str, label: str) -> None:
@@ -343,24 +190,3 @@ def _bins(axes: Axes, own: Reliability, color: str, marker: str, line: str, labe
         elinewidth=0.8,
         label=label,
     )
-
-
-def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    many = len(x) > _MOST_VECTORS
-    size, alpha = (6, 0.3) if many else (14, 0.6)
-    axes.ticklabel_format(useOffset=False)
-    axes.scatter(x, y, size, color=COLORS[0], alpha=alpha, linewidth=0, rasterized=many)
-
-
-def _draw(
-    name: str,
-    title: str,
-    text: str,
-    fill: Callable[[Figure], None],
-    *,
-    size: tuple[float, float] = (7.5, 4.2),
-) -> Picture:
-    with warnings.catch_warnings():
-        # Browsers have the signs that our font lacks; only the PNG shows boxes.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        return draw(name, title, text, fill, size=size)
