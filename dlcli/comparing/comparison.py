@@ -10,6 +10,7 @@ from dlcli.comparing.grid import Choice, choose
 from dlcli.comparing.results import RunResult
 from dlcli.comparing.target import common_target, epochs_to
 from dlcli.comparing.verdict import Interval, Verdict, judge, mean_interval
+from dlcli.config.data import Task
 from dlcli.config.optimizers import Optimizer
 
 _SOLVED = 1e-2
@@ -112,7 +113,7 @@ class Comparison:
     """Optimizers beside each other on one problem."""
 
     name: str
-    task: str
+    task: Task
     standings: tuple[Standing, ...]  # by the verdict's order, then those that it leaves out
     verdict: Verdict | None  # None: fewer than two can be judged
     target: float | None
@@ -152,12 +153,14 @@ def best_losses(grid: Grid) -> dict[float, list[float]]:
     return {lr: [run.best_loss for run in own] for lr, own in grid.items()}
 
 
-def solved_loss(grids: Mapping[str, Grid]) -> float:
-    """Return a loss that is as good as none: a hundredth of where training starts from.
+def solved_loss(grids: Mapping[str, Grid], task: Task) -> float:
+    """Return a loss that is as good as none: of classes, a hundredth of where training starts from.
 
     That is the validation loss after an epoch at the lowest rates. Below it, a few rows that can
-    all be told right would make ever higher rates look ever better.
+    all be told right would make ever higher rates look ever better. Of numbers, none is.
     """
+    if task == "regression":
+        return 0.0
     firsts = [
         [run.validation_losses[0] for run in grid[min(grid)] if run.validation_losses]
         for grid in grids.values()
@@ -167,7 +170,7 @@ def solved_loss(grids: Mapping[str, Grid]) -> float:
 
 def sum_up(
     name: str,
-    task: str,
+    task: Task,
     *,
     optimizers: Mapping[str, Optimizer],
     grids: Mapping[str, Grid],
@@ -180,7 +183,7 @@ def sum_up(
     `optimizers` have the rate that was chosen, where one was. Without a target, it is the median
     of what each one typically reaches, or a loss as good as none.
     """
-    own_target, solved = target, solved_loss(grids)
+    own_target, solved = target, solved_loss(grids, task)
     if target is None:
         losses = {key: [run.best_loss for run in own] for key, own in runs.items() if own}
         own_target = common_target(losses) if losses else None

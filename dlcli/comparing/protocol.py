@@ -12,6 +12,7 @@ from dlcli.comparing.comparison import Comparison, best_losses, solved_loss, sum
 from dlcli.comparing.grid import Choice, choose, edges_to_move, grown, rates_around
 from dlcli.comparing.results import RunResult
 from dlcli.config.compare import MOST_TUNING_SEEDS, CompareConfig
+from dlcli.config.data import Task
 from dlcli.config.optimizers import Optimizer
 
 Grids = Mapping[str, list[float]]  # each optimizer's learning rates
@@ -41,6 +42,7 @@ class Protocol:
     optimizers: Mapping[str, Optimizer]
     settings: CompareConfig
     seed: int  # the config's
+    task: Task
     results: Results
 
     def __post_init__(self) -> None:
@@ -75,14 +77,14 @@ class Protocol:
     def choices(self) -> dict[str, Choice | None]:
         """Each optimizer's rate by the runs that are done; None where all diverged."""
         tuned = self._tuned()
-        solved = solved_loss(tuned)
+        solved = solved_loss(tuned, self.task)
         return {name: choose(best_losses(grid), solved=solved) for name, grid in tuned.items()}
 
-    def conclude(self, name: str, task: str, steps_per_epoch: int) -> Comparison:
+    def conclude(self, name: str, steps_per_epoch: int) -> Comparison:
         """Return what all the runs say, once all stages are done."""
         return sum_up(
             name,
-            task,
+            self.task,
             optimizers=self._chosen(),
             grids=self._tuned(),
             runs={

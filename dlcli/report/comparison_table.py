@@ -33,7 +33,7 @@ def comparison_table(comparison: Comparison) -> TextTable:
     origin = (
         "given"
         if comparison.target_is_given
-        else "the median of what each one reaches, or a hundredth of where they start from"
+        else "the median of what each one reaches; of classes, at least 1 % of where they begin"
     )
     note = (
         "Means over the seeds, ± where they lie with a confidence of 95 %. Optimizers that share a "

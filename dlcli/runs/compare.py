@@ -159,7 +159,11 @@ class _Work:
         self.config = prepared.config
         optimizers = self.comparable.candidates.optimizers
         self.protocol = Protocol(
-            optimizers, self.config.compare, self.config.seed, results=self.finished
+            optimizers,
+            self.config.compare,
+            self.config.seed,
+            task=prepared.dataset.task,
+            results=self.finished,
         )
         settings = self.config.training
         self.steps_per_epoch = num_steps(
@@ -187,9 +191,7 @@ class _Work:
                 return
         self.finished.sync()
         prepared = self.comparable.prepared
-        comparison = self.protocol.conclude(
-            self.config.name, prepared.dataset.task, self.steps_per_epoch
-        )
+        comparison = self.protocol.conclude(self.config.name, self.steps_per_epoch)
         if comparison.best is None:
             raise self._all_diverged()
         write_comparison(self.folder, comparison, prepared)

@@ -13,6 +13,7 @@ from dlcli.comparing.protocol import Protocol, Stage
 from dlcli.comparing.results import RunResult
 from dlcli.comparing.words import describe_verdict
 from dlcli.config.compare import Candidate, CompareConfig
+from dlcli.config.data import Task
 from dlcli.config.optimizers import Optimizer
 
 Loss = Callable[[Optimizer, int], float]
@@ -58,17 +59,17 @@ def optimizers(*names: str) -> dict[str, Optimizer]:
 
 
 def follow(
-    loss: Loss, candidates: dict[str, Optimizer], **settings: object
+    loss: Loss, candidates: dict[str, Optimizer], *, task: Task = "regression", **settings: object
 ) -> tuple[Comparison, Protocol, list[Stage]]:
     """Do all stages; return what they say, and what was done."""
     runs = MadeRuns(loss)
     config = CompareConfig.model_validate({"tuning_seeds": 3, "seeds": 4, **settings})
-    protocol = Protocol(candidates, config, 7, runs)
+    protocol = Protocol(candidates, config, 7, task, runs)
     stages = []
     for stage in protocol.stages():
         stages.append(stage)
         runs.do(stage)
-    return protocol.conclude("made", "regression", STEPS), protocol, stages
+    return protocol.conclude("made", STEPS), protocol, stages
 
 
 def valley(best: dict[str, float], noise: float = 0.0) -> Loss:
@@ -257,7 +258,10 @@ def test_losses_as_good_as_none_make_no_rate_look_better_than_a_lower_one() -> N
     def loss(optimizer: Optimizer, _: int) -> float:
         return 9.0 if optimizer.lr < 1e-3 else 0.02 / optimizer.lr**0.5
 
-    comparison, _, _ = follow(loss, optimizers("sgd", "adam"), lrs=[1e-4, 1e-2, 1e-1, 1.0])
+    both, lrs = optimizers("sgd", "adam"), [1e-4, 1e-2, 1e-1, 1.0]
+    numbers, _, _ = follow(loss, both, lrs=lrs, most_lrs=4)
+    assert {own.optimizer.lr for own in numbers.standings} == {1.0}
+    comparison, _, _ = follow(loss, both, task="binary", lrs=lrs)
     assert {own.optimizer.lr for own in comparison.standings} == {1e-1}
     choice = comparison.standings[0].choice
     assert choice is not None
