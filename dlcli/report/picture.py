@@ -22,6 +22,7 @@ INK = "#26282b"  # of text and axes; in a page, the page's own
 # is too light for a line; dashes tell apart what comes after the last one.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
 DASHES = ("-", "--", "-.", ":")
+_DPI = 150  # of the PNG
 _STYLE: Any = {  # by matplotlib's names, of which its stubs know each one
     "axes.edgecolor": INK,
     "axes.grid": True,
@@ -78,14 +79,15 @@ def draw(
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
         # A sign that the font lacks is a box in the PNG, and the browser's own in the page.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
         fill(figure)
         png, svg = BytesIO(), BytesIO()
-        FigureCanvasAgg(figure)
-        figure.savefig(png, format="png", dpi=150)
+        # Not by `savefig`, which draws each figure once more to find out how large it is.
+        FigureCanvasAgg(figure).print_png(png)  # type: ignore[no-untyped-call]
         figure.set_layout_engine("none")  # it is laid out by now
-        FigureCanvasSVG(figure)
-        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
+        for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+            patch.set_visible(False)  # the page is what lies behind
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})  # type: ignore[no-untyped-call]
     return Picture(name, title, text, png.getvalue(), svg.getvalue().decode())
 
 

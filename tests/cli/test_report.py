@@ -34,6 +34,12 @@ def train(dlcli: Command, config: Path, *options: str, run: str = "r") -> str:
     return outcome.out
 
 
+def record(config: Path, run: Path, *settings: str) -> None:
+    """Train a run, and leave its page to be made."""
+    for _ in run_training(prepare(load_config(config, settings)), run_dir=run):
+        pass
+
+
 def check_page(page: Path) -> str:
     """Hold a page to what every page must be; return its text."""
     assert page.stat().st_size < MOST_BYTES
@@ -49,8 +55,7 @@ def check_page(page: Path) -> str:
 @needs_browser
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_config_has_a_report(name: str, dlcli: Command) -> None:
-    train(dlcli, CONFIGS / name, "--set", "training.epochs=5")
-    Path("r/report.html").unlink()
+    record(CONFIGS / name, Path("r"), "training.epochs=5")
     started = time.perf_counter()
     assert dlcli("report", "r").code == 0
     assert time.perf_counter() - started < 20
@@ -103,9 +108,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "data" / "moons.csv", folder / "moons.csv")
     text = (CONFIGS / "moons.yaml").read_text().replace("../data/moons.csv", "moons.csv")
     (folder / "c.yaml").write_text(text)
-    prepared = prepare(load_config(folder / "c.yaml", ["training.epochs=4"]))
-    for _ in run_training(prepared, run_dir=folder / "r"):
-        pass
+    record(folder / "c.yaml", folder / "r", "training.epochs=4")
     return folder
 
 
