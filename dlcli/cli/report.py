@@ -25,6 +25,8 @@ def report_command(
 
     console = open_console(to_stderr=False, may_vanish=not text)
     record = read_record(run)
+    if run.is_file():
+        console.print(f"{run}: a report is of the whole run, with its best weights", markup=False)
     if text:
         _show_text(console, record)
     else:

@@ -204,6 +204,12 @@ def test_text_shows_curves_diagnosis_and_figures(dlcli: Command) -> None:
     assert not Path("r/report.html").exists()
 
 
+def test_a_checkpoint_stands_for_its_run(recorded: Path, dlcli: Command) -> None:
+    outcome = dlcli("report", recorded / "r" / "last.safetensors", "--text")
+    assert outcome.code == 0, outcome.err
+    assert "a report is of the whole run, with its best weights" in outcome.out
+
+
 def test_other_pictures_need_no_run(dlcli: Command) -> None:
     assert dlcli("plot", "activations", "-o", "p").code == 0
     worked = CONFIGS / "lecture" / "02_worked_example.yaml"
