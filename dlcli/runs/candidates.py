@@ -51,7 +51,7 @@ def choose_candidates(config: Config, names: Sequence[str] | None = None) -> Can
     notes.append(
         f"weight decay {decay:g} for all that don't say their own (optimizer.weight_decay)"
     )
-    if not config.compare.lrs:
+    if not config.compare.lrs and "configured" not in chosen:
         notes.append(
             f"optimizer.lr {config.optimizer.lr:g} is not used: rates are chosen from grids around "
             "each one's own default (compare.lrs)"

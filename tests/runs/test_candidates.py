@@ -40,6 +40,8 @@ def test_the_configs_own_optimizer_is_compared_where_it_is_none_of_the_usual() -
     chosen = choose("optimizer={type: adam, betas: [0.8, 0.9], lr: 0.3}")
     assert chosen.optimizers["configured"].lr == 0.3
     assert "configured: adam with the config's own settings" in chosen.notes
+    assert not any("is not used" in note for note in chosen.notes)  # it is the middle of a grid
+    assert any("optimizer.lr 0.01 is not used" in note for note in choose().notes)
     assert list(choose("optimizer=nadam").optimizers)[-1] == "nadam"
 
 
