@@ -18,7 +18,7 @@ import torch
 
 from dlcli.config import load_config
 from dlcli.runs.preparation import prepare
-from dlcli.runs.train import Finished, train
+from dlcli.runs.training.train import TrainingFinished, train
 
 ROOT = Path(__file__).parent.parent
 SEEDS = range(5)
@@ -49,7 +49,7 @@ def measure(name: str, figure: str) -> list[float]:
         loaded = load_config(ROOT / "configs" / f"{name}.yaml", [f"seed={seed}"])
         with tempfile.TemporaryDirectory() as folder:
             *_, finished = train(prepare(loaded), run_dir=Path(folder))
-        assert isinstance(finished, Finished)
+        assert isinstance(finished, TrainingFinished)
         values.append(finished.summary["test"][figure])
     return values
 

@@ -27,13 +27,13 @@ import yaml
 
 from dlcli.config import load_config
 from dlcli.errors import DivergedError
+from dlcli.explaining.learning.constant_baseline import constant_baseline_loss
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.finding import Diagnosis, Kind
 from dlcli.explaining.learning.history import History, read_history
-from dlcli.explaining.learning.trivial_loss import trivial_loss
+from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
-from dlcli.runs.run_folder import RunFolder
-from dlcli.runs.train import train
+from dlcli.runs.training.train import train
 from dlcli.training.losses import build_objective
 
 ROOT = Path(__file__).parent.parent
@@ -355,7 +355,7 @@ def run(config: Path, folder: Path, overrides: Sequence[str] = ()) -> tuple[Hist
     target = dataset.fitted.target
     objective = build_objective(prepared.loss, target, torch.device("cpu"))
     targets = torch.tensor(dataset.parts["train"].targets)
-    return history, diagnose(history, trivial=trivial_loss(objective, target, targets))
+    return history, diagnose(history, trivial=constant_baseline_loss(objective, target, targets))
 
 
 def judge(kind: Kind, case: Case, folder: Path, seed: int, *, is_advised: bool) -> Result:

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from benchmarks.workloads import WORKLOADS, write_workload
 from dlcli.config import load_config
-from dlcli.model.modules import Dropout
+from dlcli.network.modules import Dropout
 from dlcli.runs.preparation import Prepared, prepare
-from dlcli.runs.train import build_trainer
-from dlcli.training.batches import to_rows
+from dlcli.runs.training.train import build_trainer
 from dlcli.training.device import choose_placement
-from dlcli.training.threads import choose_threads
+from dlcli.training.engines.threads import choose_threads
+from dlcli.training.rows.batches import to_rows
 
 NUM_ROUNDS = 15
 ROUND_SECONDS = 0.05  # of each engine

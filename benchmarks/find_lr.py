@@ -26,11 +26,11 @@ import yaml
 from benchmarks.many_runs import write_two_features
 from benchmarks.verdicts import compare_config, percent, wrapped
 from benchmarks.workloads import WORKLOADS, write_workload
-from dlcli.comparing.comparison import Standing
-from dlcli.comparing.range_reading import RangeReading
 from dlcli.config import load_config
-from dlcli.runs.find_lr import Finished, Range, find_lr
+from dlcli.runs.comparison.find_lr import Range, RangeTestFinished, find_lr
 from dlcli.runs.preparation import Prepared
+from dlcli.trials.comparing.comparison import OptimizerResult
+from dlcli.trials.range_reading import RangeReading
 
 ROOT = Path(__file__).parent.parent
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad", "adadelta")
@@ -48,7 +48,7 @@ class Case:
 
     problem: str
     reading: RangeReading
-    standing: Standing
+    standing: OptimizerResult
 
     @property
     def tuned(self) -> float:
@@ -160,7 +160,7 @@ def measure(name: str, config: Path, settings: list[str], folder: Path) -> Itera
 def read_range_test(prepared: Prepared, folder: Path) -> RangeReading:
     """Do what `dlcli find-lr` does with its own settings, without a word."""
     *_, finished = find_lr(prepared, Range(), run_dir=folder)
-    assert isinstance(finished, Finished)
+    assert isinstance(finished, RangeTestFinished)
     return finished.reading
 
 

@@ -36,7 +36,7 @@ from sklearn.preprocessing import StandardScaler
 from dlcli.config import load_config
 from dlcli.runs.init import draft_config
 from dlcli.runs.preparation import Prepared, prepare
-from dlcli.runs.train import Finished, train
+from dlcli.runs.training.train import TrainingFinished, train
 
 ROOT = Path(__file__).parent.parent
 # The data set, its target, and the configs that were written for it by hand.
@@ -89,7 +89,7 @@ def run(config: Path, seed: int) -> tuple[Prepared, dict[str, float]]:
     prepared = prepare(load_config(config, [f"seed={seed}"]))
     with tempfile.TemporaryDirectory() as folder:
         *_, finished = train(prepared, run_dir=Path(folder))
-    assert isinstance(finished, Finished)
+    assert isinstance(finished, TrainingFinished)
     return prepared, finished.summary["test"]
 
 

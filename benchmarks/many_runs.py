@@ -30,13 +30,13 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.workloads import WORKLOADS, write_workload
 from dlcli.config import load_config
 from dlcli.config.optimizers import Adadelta, Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
+from dlcli.runs.comparison.shared_setup import build_shared_setup
 from dlcli.runs.preparation import prepare
-from dlcli.runs.problem import pose
-from dlcli.training.alone import run_alone
 from dlcli.training.device import choose_placement
-from dlcli.training.outcome import Outcome, Problem, RunSpec
-from dlcli.training.ways import choose_way
-from dlcli.training.workers import do_all
+from dlcli.trials.running.execution import plan_execution
+from dlcli.trials.running.sequential import run_sequentially
+from dlcli.trials.running.workers import do_all
+from dlcli.trials.trial import FinishedTrial, RunSpec, SharedSetup
 
 PAGE = Path(__file__).parent.parent / "docs" / "many-runs.md"
 RULES: list[Optimizer] = [
@@ -100,10 +100,10 @@ WORK = (
 )
 
 
-def read_problem(config: Path, epochs: int) -> Problem:
+def read_problem(config: Path, epochs: int) -> SharedSetup:
     """Return what all runs share."""
     prepared = prepare(load_config(config, [f"training.epochs={epochs}"]))
-    return pose(prepared, choose_placement("cpu", "fp32"))
+    return build_shared_setup(prepared, choose_placement("cpu", "fp32"))
 
 
 def specs_of(seeds: Sequence[int]) -> list[RunSpec]:
@@ -116,7 +116,7 @@ def specs_of(seeds: Sequence[int]) -> list[RunSpec]:
     ]
 
 
-def build(problem: Problem) -> nn.Module:
+def build(problem: SharedSetup) -> nn.Module:
     """Return the network as one would write it."""
     layers: list[nn.Module] = []
     width = problem.train.features.shape[1]
@@ -137,7 +137,7 @@ def build(problem: Problem) -> nn.Module:
     return nn.Sequential(*layers)
 
 
-def run_plainly(problem: Problem, spec: RunSpec) -> float:
+def run_plainly(problem: SharedSetup, spec: RunSpec) -> float:
     """Do a run by a loop over a DataLoader; return its best validation loss."""
     torch.manual_seed(spec.seed)
     model = build(problem)
@@ -171,7 +171,7 @@ def best_losses(events: Iterable[object]) -> list[float]:
     return [
         min(point.validation_loss for point in event.curve)
         for event in events
-        if isinstance(event, Outcome)
+        if isinstance(event, FinishedTrial)
     ]
 
 
@@ -179,7 +179,7 @@ def measure(work: Work, folder: Path) -> tuple[list[str], bool]:
     """Return a work load's lines, and whether its figures are met."""
     problem = read_problem(work.write(folder), work.epochs)
     threads = torch.get_num_threads()
-    way = choose_way(problem, specs_of(SEEDS))
+    way = plan_execution(problem, specs_of(SEEDS))
 
     def plainly(seed: int) -> list[float]:
         torch.set_num_threads(threads)
@@ -187,10 +187,10 @@ def measure(work: Work, folder: Path) -> tuple[list[str], bool]:
 
     def alone(seed: int) -> list[float]:
         torch.set_num_threads(1)  # what `dlcli train` takes for networks of this size
-        return best_losses(run_alone(problem, specs_of([seed])))
+        return best_losses(run_sequentially(problem, specs_of([seed])))
 
     def at_once(_: int) -> list[float]:
-        way = choose_way(problem, specs_of(SEEDS))
+        way = plan_execution(problem, specs_of(SEEDS))
         return best_losses(do_all(problem, way.jobs, way.num_processes))
 
     functions = {"plainly": plainly, "alone": alone, "at once": at_once}

@@ -20,10 +20,10 @@ from unittest import mock
 import torch
 
 from dlcli.config import load_config
+from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
-from dlcli.runs.run_folder import RunFolder
-from dlcli.runs.saver import Saver
-from dlcli.runs.train import Started, train
+from dlcli.runs.training.saver import Saver
+from dlcli.runs.training.train import TrainingStarted, train
 from dlcli.training.loop import EpochResult, Progress
 
 ROOT = Path(__file__).parent.parent
@@ -84,7 +84,7 @@ def run_once(config: str, overrides: list[str]) -> tuple[float, float, int, int]
     with tempfile.TemporaryDirectory() as folder, watched_saves() as saves:
         for event in train(prepared, run_dir=Path(folder)):
             now = time.perf_counter()
-            if isinstance(event, Started):
+            if isinstance(event, TrainingStarted):
                 begun = now
             if isinstance(event, Progress | EpochResult):
                 steps[index].append((before, now))

@@ -24,13 +24,13 @@ import torch
 import yaml
 
 from dlcli.config import load_config
-from dlcli.runs.placing import AllRows, place_rows
 from dlcli.runs.preparation import prepare
-from dlcli.runs.train import build_trainer
-from dlcli.training.batches import to_rows
+from dlcli.runs.training.encode_to_disk import AllRows, encode_to_disk
+from dlcli.runs.training.train import build_trainer
 from dlcli.training.device import choose_placement
+from dlcli.training.engines.threads import choose_threads
 from dlcli.training.loop import EpochResult, fit
-from dlcli.training.threads import choose_threads
+from dlcli.training.rows.batches import to_rows
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "streaming.md"
@@ -133,7 +133,7 @@ def opened(folder: Path, data: Path, case: Case, *, streaming: bool) -> Iterator
     with ExitStack() as stack:
         parts = prepared.dataset.parts
         rows: AllRows = {name: to_rows(part, placement.device) for name, part in parts.items()}
-        for _ in place_rows(prepared.dataset, folder, placement.device, rows, stack):
+        for _ in encode_to_disk(prepared.dataset, folder, placement.device, rows, stack):
             pass
         yield Epochs(fit(build_trainer(prepared, placement), rows["train"], None))
 

@@ -28,19 +28,19 @@ import torch
 import yaml
 from scipy import stats
 
-from dlcli.comparing.comparison import Comparison
-from dlcli.comparing.protocol import with_rate
-from dlcli.comparing.verdict import Verdict, judge
 from dlcli.config import LoadedConfig, load_config
 from dlcli.data.stream import drain
-from dlcli.runs.comparable import Comparable, preparing_comparison
-from dlcli.runs.compare import Finished, compare
+from dlcli.runs.comparison.comparable import Comparable, preparing_comparison
+from dlcli.runs.comparison.compare import ComparisonFinished, compare
+from dlcli.runs.comparison.shared_setup import build_shared_setup
 from dlcli.runs.preparation import prepare
-from dlcli.runs.problem import pose
 from dlcli.training.device import choose_placement
-from dlcli.training.outcome import Outcome, Problem, RunSpec
-from dlcli.training.ways import choose_way
-from dlcli.training.workers import do_all
+from dlcli.trials.comparing.comparison import Comparison
+from dlcli.trials.comparing.protocol import with_rate
+from dlcli.trials.comparing.verdict import Verdict, judge
+from dlcli.trials.running.execution import plan_execution
+from dlcli.trials.running.workers import do_all
+from dlcli.trials.trial import FinishedTrial, RunSpec, SharedSetup
 
 ROOT = Path(__file__).parent.parent
 REPEATS = 100  # of which 5 may be wrong
@@ -124,19 +124,19 @@ def compare_config(
     """Do what `dlcli compare-optimizers` does, without a word."""
     comparable = drain(preparing_comparison(loaded, names))
     *_, finished = compare(comparable, run_dir=folder)
-    assert isinstance(finished, Finished)
+    assert isinstance(finished, ComparisonFinished)
     return comparable, finished.comparison
 
 
-def losses_of(problem: Problem, specs: Sequence[RunSpec]) -> dict[RunSpec, float]:
+def losses_of(problem: SharedSetup, specs: Sequence[RunSpec]) -> dict[RunSpec, float]:
     """Do runs; return the best validation loss of each, endless where it diverged."""
-    way = choose_way(problem, specs)
+    way = plan_execution(problem, specs)
     return {
         event.spec: math.inf
         if event.end == "diverged"
         else min(point.validation_loss for point in event.curve)
         for event in do_all(problem, way.jobs, way.num_processes)
-        if isinstance(event, Outcome)
+        if isinstance(event, FinishedTrial)
     }
 
 
@@ -158,7 +158,7 @@ def count_shared(folder: Path) -> Count:
 def lonely_losses() -> Iterator[dict[str, list[float]]]:
     """Yield each repeat's losses by name, every run of a seed of its own."""
     prepared = prepare(load_config(REAL, SHORT))
-    problem = pose(prepared, choose_placement("cpu", "fp32"))
+    problem = build_shared_setup(prepared, choose_placement("cpu", "fp32"))
     size = REPEATS * len(NAMES) * SEEDS
     for first in range(1, 1 + MORE_REPEATS * len(NAMES) * SEEDS, size):
         specs = [RunSpec(prepared.config.optimizer, seed) for seed in range(first, first + size)]
@@ -222,7 +222,7 @@ def compare_planted(folder: Path, seed: int) -> Planted:
     inputs = np.column_stack([features, np.ones(len(features))])
     curvatures = np.linalg.eigvalsh(2 * inputs.T @ inputs / len(inputs))
     limit = float(2 / curvatures[-1])
-    problem = pose(comparable.prepared, choose_placement("cpu", "fp32"))
+    problem = build_shared_setup(comparable.prepared, choose_placement("cpu", "fp32"))
     rates = [limit * 10 ** (2 * place / (FINE_RATES - 1) - 2) for place in range(FINE_RATES)]
     seeds = [run.seed for run in sgd.runs]
     losses = losses_of(

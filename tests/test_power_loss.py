@@ -19,16 +19,16 @@ from typing import Any
 import pytest
 
 from dlcli.config import load_config
-from dlcli.config.checkpoint import CheckpointConfig
+from dlcli.config.sections.checkpoint import CheckpointConfig
 from dlcli.errors import CheckpointError
-from dlcli.runs.epoch_line import epoch_line
-from dlcli.runs.lines_file import LinesFile
+from dlcli.runs.folder.epoch_line import epoch_line
+from dlcli.runs.folder.lines_file import LinesFile
+from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
-from dlcli.runs.run_folder import RunFolder
-from dlcli.runs.saver import Saver
-from dlcli.runs.train import train
-from dlcli.training.checkpoint import load_checkpoint
+from dlcli.runs.training.saver import Saver
+from dlcli.runs.training.train import train
 from dlcli.training.loop import EpochResult
+from dlcli.training.saving.checkpoint import load_checkpoint
 from tests.reliability.configs import write_config
 
 LINE = EpochResult(2, 0.5, None, 0.01, 1.0, 0.1, 206, is_best=True, best_epoch=2)

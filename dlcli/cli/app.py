@@ -8,18 +8,18 @@ from typing import Annotated
 import typer
 
 from dlcli import __version__
-from dlcli.cli.compare import compare_command
-from dlcli.cli.describe import describe_command
+from dlcli.cli.commands.compare import compare_command
+from dlcli.cli.commands.describe import describe_command
+from dlcli.cli.commands.evaluate import evaluate_command
+from dlcli.cli.commands.find_lr import find_lr_command
+from dlcli.cli.commands.init import init_command
+from dlcli.cli.commands.plot import plot_app
+from dlcli.cli.commands.predict import predict_command
+from dlcli.cli.commands.report import report_command
+from dlcli.cli.commands.schema import schema_command
+from dlcli.cli.commands.train import train_command
+from dlcli.cli.commands.validate import validate_command
 from dlcli.cli.errors import show_error
-from dlcli.cli.evaluate import evaluate_command
-from dlcli.cli.find_lr import find_lr_command
-from dlcli.cli.init import init_command
-from dlcli.cli.plot import plot_app
-from dlcli.cli.predict import predict_command
-from dlcli.cli.report import report_command
-from dlcli.cli.schema import schema_command
-from dlcli.cli.train import train_command
-from dlcli.cli.validate import validate_command
 from dlcli.cli.warm_up import shorten_spinning
 from dlcli.errors import DlcliError, StorageError
 

@@ -4,14 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from dlcli.config.checkpoint import CheckpointConfig
-from dlcli.config.compare import CompareConfig
-from dlcli.config.data import DataConfig
 from dlcli.config.layers import ModelConfig
 from dlcli.config.objectives import Loss
 from dlcli.config.optimizers import Adam, Constant, Optimizer, Schedule
-from dlcli.config.section import Section
-from dlcli.config.training import TrainingConfig
+from dlcli.config.sections.checkpoint import CheckpointConfig
+from dlcli.config.sections.compare import CompareConfig
+from dlcli.config.sections.data import DataConfig
+from dlcli.config.sections.training import TrainingConfig
+from dlcli.section import Section
 
 SHORT_SECTIONS = ("loss", "optimizer", "schedule")  # `loss: mse` is short for {type: mse}
 

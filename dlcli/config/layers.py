@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dlcli.config.section import PositiveFloat, Section, Size
+from dlcli.section import PositiveFloat, Section, Size
 
 Activation = Literal[
     "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish",

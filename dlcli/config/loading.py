@@ -7,13 +7,13 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
-from dlcli.config.bases import read_with_bases
 from dlcli.config.config import Config
-from dlcli.config.environment import expand_environment
-from dlcli.config.overrides import apply_override
-from dlcli.config.parsing import Document, Path
 from dlcli.config.problems import explain
-from dlcli.config.writing import dump_yaml
+from dlcli.config.text.bases import read_with_bases
+from dlcli.config.text.environment import expand_environment
+from dlcli.config.text.overrides import apply_override
+from dlcli.config.text.parsing import Document, Path
+from dlcli.config.text.writing import dump_yaml
 from dlcli.errors import ConfigError, Problem
 
 # What stands in for a section that must be there and is not right.

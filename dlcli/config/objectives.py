@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dlcli.config.section import PositiveFloat, Section
+from dlcli.section import PositiveFloat, Section
 
 ClassWeights = Literal["balanced"] | Annotated[dict[str, PositiveFloat], Field(min_length=1)]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dlcli.config.section import (
+from dlcli.section import (
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,

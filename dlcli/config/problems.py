@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dlcli.config.parsing import Path, Plain
+from dlcli.config.text.parsing import Path, Plain
 from dlcli.errors import suggest
 
 # What Keras and others call a setting, and its name here.

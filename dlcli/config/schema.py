@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from dlcli.config.compare import PRESETS
 from dlcli.config.config import SHORT_SECTIONS, Config
+from dlcli.config.sections.compare import PRESETS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -7,21 +7,21 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from dlcli.columns.cells import clean, read_cells
+from dlcli.columns.columns import UnseenCells
 from dlcli.config import LoadedConfig
-from dlcli.config.data import DataConfig, Task
-from dlcli.data.cells import clean, read_cells
-from dlcli.data.columns import Oddity
+from dlcli.config.sections.data import DataConfig, Task
 from dlcli.data.fitted import FittedData
 from dlcli.data.fitting import ColumnReport, fit_data
+from dlcli.data.memory_estimate import exceeds_memory
 from dlcli.data.names import name_problems, without_unknown
-from dlcli.data.reading import checksum, read_table
-from dlcli.data.room import outgrows_memory
 from dlcli.data.splits import Split, split_by_column, split_by_shares
 from dlcli.data.stream import Reading, Stream, drain
 from dlcli.data.streaming import fit_stream, refuse_empty
-from dlcli.data.table import Table
 from dlcli.data.target import class_labels, infer_task, present, refuse_missing, refuse_mixed
 from dlcli.errors import ConfigError, DataError, Problem
+from dlcli.tables.reading import checksum, read_table
+from dlcli.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def read_dataset(
     files = _files(loaded)
     reason = None
     if config.streaming == "auto":
-        reason = outgrows_memory(files.values(), config)
+        reason = exceeds_memory(files.values(), config)
     if config.streaming is True or reason is not None:
         stream = replace(open_stream(loaded), most_blocks=most_blocks)
         return (yield from _streamed(loaded, stream, found, reason))
@@ -244,7 +244,7 @@ def encode_table(fitted: FittedData, rows: Table) -> Part:
     return part
 
 
-def _encode(fitted: FittedData, rows: Table) -> tuple[Part, list[Oddity]]:
+def _encode(fitted: FittedData, rows: Table) -> tuple[Part, list[UnseenCells]]:
     features, oddities = fitted.encode_features(rows)
     return Part(features, fitted.encode_target(rows)), oddities
 

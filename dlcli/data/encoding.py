@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlcli.data.disk_cache import RowCache
 from dlcli.data.fitted import FittedData
-from dlcli.data.spool import Spool
 from dlcli.data.stream import Reading, Stream
 from dlcli.errors import DataError
 
@@ -43,8 +43,8 @@ def encode_blocks(
                     yield EncodedBlock(part, features, fitted.encode_target(taken), reading)
 
 
-def spool_rows(
-    fitted: FittedData, stream: Stream, spools: Mapping[str, Spool], num_rows: Mapping[str, int]
+def fill_row_caches(
+    fitted: FittedData, stream: Stream, spools: Mapping[str, RowCache], num_rows: Mapping[str, int]
 ) -> Generator[Reading, None, None]:
     """Encode all rows into the spools of their parts, as many as there were when it was fitted.
 

@@ -6,14 +6,14 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from dlcli.config.data import Separator, Shape
-from dlcli.config.section import Section
-from dlcli.data.cells import clean
-from dlcli.data.columns import CategoricalColumn, FittedColumn, Oddity, encode_column
+from dlcli.columns.cells import clean
+from dlcli.columns.columns import CategoricalColumn, FittedColumn, UnseenCells, encode_column
+from dlcli.config.sections.data import Separator, Shape
 from dlcli.data.signature import Embedding, Signature
-from dlcli.data.table import Table
 from dlcli.data.target import ClassTarget, FittedTarget, encode_target
 from dlcli.errors import DataError
+from dlcli.section import Section
+from dlcli.tables.table import Table
 
 
 class FittedData(Section):
@@ -32,7 +32,7 @@ class FittedData(Section):
             raise ValueError("its shape is not that of its columns")
         return self
 
-    def encode_features(self, rows: Table) -> tuple[np.ndarray, list[Oddity]]:
+    def encode_features(self, rows: Table) -> tuple[np.ndarray, list[UnseenCells]]:
         """Return float32 [rows, num_inputs], dense columns in order and then codes, and oddities.
 
         Raises DataError for a column that is not there or a cell that is not of its kind.

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlcli.columns.cells import has_encoding, to_labels
+from dlcli.columns.column_statistics import ColumnStatistics, look
+from dlcli.columns.columns import CategoricalColumn, FittedColumn, fit_to_facts, refuse_other
+from dlcli.columns.inference import infer_from
 from dlcli.config import LoadedConfig
-from dlcli.config.data import ColumnKind, DataConfig, Task
-from dlcli.data.cells import has_encoding, to_labels
-from dlcli.data.columns import CategoricalColumn, FittedColumn, fit_to_facts, refuse_other
-from dlcli.data.facts import ColumnFacts, look
+from dlcli.config.sections.data import ColumnKind, DataConfig, Task
 from dlcli.data.fitted import FittedData
-from dlcli.data.kinds import infer_from
-from dlcli.data.table import Table
 from dlcli.data.target import ClassTarget, fit_target_to_facts
 from dlcli.errors import DataError
+from dlcli.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ColumnReport:
     encoding: str
 
 
-FactsOf = Callable[[str], ColumnFacts]  # of a column's training rows, by its name
+FactsOf = Callable[[str], ColumnStatistics]  # of a column's training rows, by its name
 
 
 def fit_data(
@@ -41,7 +41,7 @@ def fit_data(
     """
     config = loaded.config.data
 
-    def facts_of(name: str) -> ColumnFacts:
+    def facts_of(name: str) -> ColumnStatistics:
         kind, is_target = config.kinds.get(name), name == config.target
         return look(rows, name, config.missing_values, kind=kind, is_target=is_target)
 
@@ -105,7 +105,7 @@ def fit_to_facts_of(
 
 
 def _fit_feature(
-    loaded: LoadedConfig, facts: ColumnFacts
+    loaded: LoadedConfig, facts: ColumnStatistics
 ) -> tuple[FittedColumn | None, ColumnReport]:
     config, name = loaded.config.data, facts.name
     kind, reason = config.kinds.get(name), "data.kinds says so"
@@ -168,7 +168,7 @@ def _check_shape(loaded: LoadedConfig, columns: list[FittedColumn]) -> None:
         )
 
 
-def _is_constant(facts: ColumnFacts, column: FittedColumn) -> bool:
+def _is_constant(facts: ColumnStatistics, column: FittedColumn) -> bool:
     num_missing = facts.missing.count
     match column:
         case CategoricalColumn():

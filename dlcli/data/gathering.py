@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dlcli.data.facts import ColumnFacts, Seen, look
+from dlcli.columns.column_statistics import CellCount, ColumnStatistics, look
+from dlcli.columns.inference import needs_labels
 from dlcli.data.fitting import feature_names
-from dlcli.data.kinds import needs_labels
 from dlcli.data.splits import PARTS, draw_rows
 from dlcli.data.stream import Reading, Stream
-from dlcli.data.table import Table
 from dlcli.seeds import derive_seed
+from dlcli.tables.table import Table
 
 SAMPLE_ROWS = 10_000  # of which medians are taken
 
@@ -22,7 +22,7 @@ class PartFacts:
     """What one part's rows have shown."""
 
     header: Table
-    columns: dict[str, ColumnFacts] = field(default_factory=dict)
+    columns: dict[str, ColumnStatistics] = field(default_factory=dict)
     num_rows: int = 0
     sampled: np.ndarray = field(default_factory=lambda: np.empty(0))  # what drew the sample's rows
 
@@ -33,7 +33,7 @@ class FileFacts:
 
     header: Table
     num_rows: int = 0
-    missing_target: Seen = field(default_factory=Seen)
+    missing_target: CellCount = field(default_factory=CellCount)
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ def _pass(stream: Stream, labelled: list[str] | None) -> Generator[Reading, None
     return Gathered(parts, files)
 
 
-def _missing(rows: Table, name: str) -> Seen:
+def _missing(rows: Table, name: str) -> CellCount:
     gaps = rows.column(name).is_null().arg_true()
-    return Seen(len(gaps), int(rows.numbers[gaps[0]])) if len(gaps) else Seen()
+    return CellCount(len(gaps), int(rows.numbers[gaps[0]])) if len(gaps) else CellCount()
 
 
 def _names(stream: Stream, header: Table) -> Iterable[str]:

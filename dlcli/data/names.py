@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from dlcli.config import LoadedConfig
-from dlcli.config.data import DataConfig
-from dlcli.data.table import Table
+from dlcli.config.sections.data import DataConfig
 from dlcli.errors import Problem, suggest
+from dlcli.tables.table import Table
 
 
 def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlcli.data.cells import read_cells, to_labels
-from dlcli.data.table import Table
+from dlcli.columns.cells import read_cells, to_labels
 from dlcli.errors import DataError
 from dlcli.seeds import derive_seed
+from dlcli.tables.table import Table
 
 PARTS = ("train", "validation", "test")
 

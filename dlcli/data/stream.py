@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from dlcli.config.data import DataConfig
-from dlcli.data.cells import clean
-from dlcli.data.reading import read_blocks
+from dlcli.columns.cells import clean
+from dlcli.config.sections.data import DataConfig
 from dlcli.data.splits import PARTS, draw_split, split_by_column
-from dlcli.data.table import Table
 from dlcli.data.target import present
+from dlcli.tables.reading import read_blocks
+from dlcli.tables.table import Table
 
 Result = TypeVar("Result")
 OWN_PARTS = {"validation_path": "validation", "test_path": "test"}

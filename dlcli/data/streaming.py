@@ -3,10 +3,10 @@
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
+from dlcli.columns.column_statistics import ColumnStatistics
+from dlcli.columns.columns import CategoricalColumn, find_unseen_cells, refuse_other
 from dlcli.config import LoadedConfig
-from dlcli.config.data import DataConfig, Task
-from dlcli.data.columns import CategoricalColumn, find_oddity, refuse_other
-from dlcli.data.facts import ColumnFacts
+from dlcli.config.sections.data import DataConfig, Task
 from dlcli.data.fitted import FittedData
 from dlcli.data.fitting import ColumnReport, feature_names, fit_to_facts_of
 from dlcli.data.gathering import SAMPLE_ROWS, FileFacts, PartFacts, gather
@@ -86,7 +86,7 @@ def check_part(fitted: FittedData, part: PartFacts) -> Iterator[str]:
         part.header.column(column.name)
         facts = part.columns[column.name]
         refuse_other(facts, column.kind)
-        odd = find_oddity(column, facts)
+        odd = find_unseen_cells(column, facts)
         if odd is not None:
             yield str(odd)
     refuse_unfit(fitted.target, part.columns[fitted.target.name])
@@ -125,7 +125,7 @@ def _refuse_missing_target(file: FileFacts, config: DataConfig) -> Iterator[str]
     )
 
 
-def _whole_target(stream: Stream, parts: dict[str, PartFacts]) -> ColumnFacts:
+def _whole_target(stream: Stream, parts: dict[str, PartFacts]) -> ColumnStatistics:
     """Return the facts of the target in all rows of `path`, whatever part they are in."""
     source = str(stream.files["path"])
     facts = [
@@ -139,7 +139,7 @@ def _whole_target(stream: Stream, parts: dict[str, PartFacts]) -> ColumnFacts:
     return whole
 
 
-def _refuse_own_classes(whole: ColumnFacts) -> None:
+def _refuse_own_classes(whole: ColumnStatistics) -> None:
     assert whole.labels is not None, "the target's labels are gathered"
     if whole.labels.are_too_many or whole.num_known <= 2:
         return

@@ -6,10 +6,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
-from dlcli.config.data import DataConfig, Task
-from dlcli.config.section import Section
-from dlcli.config.training import Metric
-from dlcli.data.cells import (
+from dlcli.columns.cells import (
     numbers_in,
     parse_booleans,
     parse_integers,
@@ -17,15 +14,18 @@ from dlcli.data.cells import (
     read_cells,
     to_labels,
 )
-from dlcli.data.columns import refuse_other
-from dlcli.data.facts import ColumnFacts, Seen, look, look_at
-from dlcli.data.kinds import is_mixed
-from dlcli.data.labels import MOST_LABELS
-from dlcli.data.table import Table
+from dlcli.columns.column_statistics import CellCount, ColumnStatistics, look, look_at
+from dlcli.columns.columns import refuse_other
+from dlcli.columns.inference import is_mixed
+from dlcli.columns.labels import MAX_LABELS
+from dlcli.config.sections.data import DataConfig, Task
+from dlcli.config.sections.training import Metric
 from dlcli.errors import DataError
+from dlcli.section import Section
+from dlcli.tables.table import Table
 
-_MOST_NUMBERED_CLASSES = 20
-_FEWEST_ROWS = 3  # for each of them, on average
+_MAX_NUMBERED_CLASSES = 20
+_MIN_ROWS = 3  # for each of them, on average
 
 
 class ClassTarget(Section):
@@ -74,19 +74,19 @@ def infer_task(cells: pl.Series) -> tuple[Task, str]:
     return infer_task_from(look_at(cells, np.arange(len(cells)), wants_labels=True))
 
 
-def infer_task_from(facts: ColumnFacts) -> tuple[Task, str]:
+def infer_task_from(facts: ColumnStatistics) -> tuple[Task, str]:
     """Tell the task from the target's facts, with the reason."""
     known, labels = facts.num_known, facts.labels
     assert labels is not None, "the target's labels are gathered"
     many = labels.are_too_many
-    distinct = f"more than {MOST_LABELS:,}" if many else str(len(labels.cells))
+    distinct = f"more than {MAX_LABELS:,}" if many else str(len(labels.cells))
     if known and facts.numbers.count == known:
         numbers = None if many else parse_numbers(labels.cells)
-        if numbers is None or len(numbers) > _MOST_NUMBERED_CLASSES:
+        if numbers is None or len(numbers) > _MAX_NUMBERED_CLASSES:
             return "regression", f"{distinct} different numbers"
         if not (numbers == numbers.floor()).all():
             return "regression", f"{distinct} different numbers"
-        if len(numbers) > 2 and known < _FEWEST_ROWS * len(numbers):
+        if len(numbers) > 2 and known < _MIN_ROWS * len(numbers):
             return "regression", f"{distinct} different numbers in {known} rows"
         reason = f"whole numbers with {distinct} different values"
     else:
@@ -100,7 +100,7 @@ def refuse_mixed(table: Table, name: str, missing_values: tuple[str, ...]) -> No
     refuse_mixed_facts(look(table, name, missing_values))
 
 
-def refuse_mixed_facts(facts: ColumnFacts) -> None:
+def refuse_mixed_facts(facts: ColumnStatistics) -> None:
     """Raise DataError where a target is mostly numbers, by its facts."""
     if is_mixed(facts):
         refuse_other(facts, "numeric", is_target=True)
@@ -112,7 +112,7 @@ def fit_target(rows: Table, task: Task, config: DataConfig) -> FittedTarget:
     return fit_target_to_facts(facts, task, config)
 
 
-def fit_target_to_facts(facts: ColumnFacts, task: Task, config: DataConfig) -> FittedTarget:
+def fit_target_to_facts(facts: ColumnStatistics, task: Task, config: DataConfig) -> FittedTarget:
     """Fit to what the training rows have shown; DataError where they can't be learned from."""
     name = config.target
     if task == "regression":
@@ -131,7 +131,7 @@ def fit_target_to_facts(facts: ColumnFacts, task: Task, config: DataConfig) -> F
     assert facts.labels is not None, "the target's labels are gathered"
     if facts.labels.are_too_many:
         raise DataError(
-            f"{facts.source}: the target '{name}' has more than {MOST_LABELS:,} classes, too many "
+            f"{facts.source}: the target '{name}' has more than {MAX_LABELS:,} classes, too many "
             "to learn; where it is a number, set data.task: regression"
         )
     label_type = _label_type(facts.labels.cells)
@@ -160,7 +160,7 @@ def fit_target_to_facts(facts: ColumnFacts, task: Task, config: DataConfig) -> F
     )
 
 
-def refuse_unfit(target: FittedTarget, facts: ColumnFacts) -> None:
+def refuse_unfit(target: FittedTarget, facts: ColumnStatistics) -> None:
     """Raise DataError where `encode_target` would, for the rows that the facts are of."""
     if isinstance(target, NumberTarget):
         refuse_other(facts, "numeric", is_target=True)
@@ -172,7 +172,7 @@ def refuse_unfit(target: FittedTarget, facts: ColumnFacts) -> None:
     known = set(target.classes)
     for label, number in zip(labels, facts.labels.numbers, strict=True):
         if label not in known:
-            raise _unseen_class(target, label, facts.place(Seen(1, int(number))))
+            raise _unseen_class(target, label, facts.place(CellCount(1, int(number))))
 
 
 def encode_target(target: FittedTarget, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:

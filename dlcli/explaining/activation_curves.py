@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from dlcli.config.layers import Activation
-from dlcli.model.builder import build_activation
+from dlcli.network.builder import build_activation
 
 _REACH = 5.0  # of the inputs that are shown, on either side of 0
 _NUM_POINTS = 501

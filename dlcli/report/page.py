@@ -13,7 +13,7 @@ from dlcli.report.table import TextTable
 
 
 @dataclass(frozen=True)
-class Part:
+class PageSection:
     """What stands under one heading, in this order; whatever is empty is left out."""
 
     title: str
@@ -23,7 +23,7 @@ class Part:
     code: str = ""  # shown as it stands
 
 
-def write_page(path: Path, title: str, lead: str, parts: Sequence[Part]) -> None:
+def write_page(path: Path, title: str, lead: str, parts: Sequence[PageSection]) -> None:
     """Write a page: StorageError where that fails. Text is text, whatever stands in it."""
     environment = Environment(
         loader=PackageLoader("dlcli.report"), autoescape=True, undefined=StrictUndefined

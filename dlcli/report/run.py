@@ -2,30 +2,30 @@
 
 from pathlib import Path
 
-from dlcli.explaining.absent import Absent
-from dlcli.report.inside_part import inside_part
-from dlcli.report.landscape_part import landscape_part
-from dlcli.report.learning_part import learning_part
-from dlcli.report.overview_part import Overview, overview_parts
-from dlcli.report.page import Part, write_page
+from dlcli.explaining.unavailable import Unavailable
+from dlcli.report.explanation.section import why_parts
+from dlcli.report.landscape.section import landscape_part
+from dlcli.report.learning import learning_part
+from dlcli.report.overview import Overview, overview_parts
+from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import save_pictures
-from dlcli.report.quality_part import quality_parts
-from dlcli.report.why_part import why_parts
-from dlcli.runs.story import Story
+from dlcli.report.quality.section import quality_parts
+from dlcli.report.training_statistics import inside_part
+from dlcli.runs.report_data import ReportData
 
 
-def write_run_page(story: Story) -> Path:
+def write_run_page(story: ReportData) -> Path:
     """Draw a run into its folder; return the page. StorageError where that fails."""
     record, answers = story.record, story.answers
     parts = [learning_part(record.history, story.diagnosis)]
-    if isinstance(answers, Absent):
+    if isinstance(answers, Unavailable):
         said = f"How good the network is, why, and its landscape: {answers.reason}"
-        parts.append(Part("What can't be shown", (said,)))
+        parts.append(PageSection("What can't be shown", (said,)))
     else:
         parts += quality_parts(answers.quality)
         parts += why_parts(answers.why)
     parts.append(inside_part(story.looks))
-    if not isinstance(answers, Absent):
+    if not isinstance(answers, Unavailable):
         parts.append(landscape_part(answers.plane, answers.path))
     parts += overview_parts(_overview(story))
     save_pictures(record.folder.path, [picture for part in parts for picture in part.pictures])
@@ -33,14 +33,14 @@ def write_run_page(story: Story) -> Path:
     return record.folder.report
 
 
-def _overview(story: Story) -> Overview:
+def _overview(story: ReportData) -> Overview:
     record, answers = story.record, story.answers
     return Overview(
         folder=record.folder.path,
         config=record.history.config,
         summary=record.summary,
         surroundings=record.surroundings,
-        plan=None if isinstance(answers, Absent) else answers.subject.plan,
+        plan=None if isinstance(answers, Unavailable) else answers.subject.plan,
         fitted=record.fitted,
         notes=record.history.notes,
     )

@@ -9,17 +9,17 @@ from typing import Any
 from dlcli.config import LoadedConfig, load_config
 from dlcli.data.dataset import Part, encode_file, load_dataset, open_stream
 from dlcli.data.encoding import encode_blocks
-from dlcli.data.reading import checksum
-from dlcli.data.room import outgrows_memory
+from dlcli.data.memory_estimate import exceeds_memory
 from dlcli.data.splits import PARTS
 from dlcli.data.stream import Stream, drain
 from dlcli.data.streaming import check_stream
 from dlcli.errors import CheckpointError, DataError
+from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 from dlcli.runs.restore import Restored, restore
-from dlcli.runs.run_folder import RunFolder, find_checkpoint
-from dlcli.training.batches import Rows, to_rows
+from dlcli.tables.reading import checksum
 from dlcli.training.evaluation import evaluate
 from dlcli.training.losses import build_objective
+from dlcli.training.rows.batches import Rows, to_rows
 
 AnyRows = Rows | Iterator[Rows]  # all of them, or block by block
 
@@ -50,7 +50,7 @@ def evaluate_run(run: Path, data: Path | None = None) -> tuple[dict[str, Any], l
 def _rows_of_file(restored: Restored, file: Path) -> tuple[dict[str, AnyRows], list[str]]:
     """Return a file's rows, encoded at once or, where they would fill the memory, as needed."""
     fitted, config = restored.fitted, restored.checkpoint.config.data
-    reason = outgrows_memory([file], config)
+    reason = exceeds_memory([file], config)
     if reason is None:
         part, notes = encode_file(fitted, file, config)
         return {"data": to_rows(part, restored.placement.device)}, notes

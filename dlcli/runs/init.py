@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.config import Config, LoadedConfig
-from dlcli.config.data import MISSING_VALUES
-from dlcli.config.parsing import Document
-from dlcli.config.parsing import Path as Key
-from dlcli.config.writing import dump_commented
+from dlcli.config.sections.data import MISSING_VALUES
+from dlcli.config.text.parsing import Document
+from dlcli.config.text.parsing import Path as Key
+from dlcli.config.text.writing import dump_commented
 from dlcli.data.dataset import Dataset, load_dataset
-from dlcli.data.findings import repeated_rows
-from dlcli.data.survey import Survey, survey
+from dlcli.data.survey.findings import repeated_rows
+from dlcli.data.survey.survey import Survey, survey
 from dlcli.errors import ConfigError, DataError, Place
 from dlcli.runs.recipe import Recipe, choose_recipe, choose_shares
 

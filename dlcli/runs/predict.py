@@ -8,18 +8,18 @@ import numpy as np
 import polars as pl
 from torch import nn
 
+from dlcli.columns.columns import UnseenCells
 from dlcli.config.objectives import Loss
-from dlcli.data.columns import Oddity
 from dlcli.data.fitted import FittedData
-from dlcli.data.reading import read_blocks
-from dlcli.data.table import Table
 from dlcli.data.target import ClassTarget, FittedTarget
-from dlcli.data.writing import write_blocks
 from dlcli.errors import ConfigError, DataError, DivergedError
-from dlcli.model.builder import build_network
+from dlcli.network.builder import build_network
+from dlcli.runs.folder.run_folder import find_checkpoint
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
-from dlcli.runs.run_folder import find_checkpoint
+from dlcli.tables.reading import read_blocks
+from dlcli.tables.table import Table
+from dlcli.tables.writing import write_blocks
 from dlcli.training.device import Placement, choose_placement, memory_explained
 from dlcli.training.evaluation import compute_answers
 
@@ -33,7 +33,7 @@ class Predictor:
     loss: Loss
     placement: Placement
 
-    def predict(self, rows: Table) -> tuple[pl.DataFrame, list[Oddity]]:
+    def predict(self, rows: Table) -> tuple[pl.DataFrame, list[UnseenCells]]:
         """Return the rows with the prediction's columns; DataError for rows that don't fit."""
         features, oddities = self.fitted.encode_features(rows)
         answers = compute_answers(
@@ -56,13 +56,13 @@ class Predictor:
 
 
 @dataclass
-class Tally:
+class PredictionSummary:
     """What was predicted: the number of rows, and odd cells summed up by column."""
 
     num_rows: int = 0
-    oddities: dict[tuple[str, str], Oddity] = field(default_factory=dict)
+    oddities: dict[tuple[str, str], UnseenCells] = field(default_factory=dict)
 
-    def add(self, num_rows: int, oddities: list[Oddity]) -> None:
+    def add(self, num_rows: int, oddities: list[UnseenCells]) -> None:
         """Count one block."""
         self.num_rows += num_rows
         for odd in oddities:
@@ -70,7 +70,7 @@ class Tally:
             self.oddities[odd.column, odd.what] = (
                 odd
                 if before is None
-                else Oddity(odd.column, odd.what, before.count + odd.count, before.first)
+                else UnseenCells(odd.column, odd.what, before.count + odd.count, before.first)
             )
 
 
@@ -90,13 +90,13 @@ def untrained_predictor(prepared: Prepared) -> Predictor:
     return Predictor(network, prepared.dataset.fitted, prepared.loss, placement)
 
 
-def predict(predictor: Predictor, data: Path, out: Path) -> Tally:
+def predict(predictor: Predictor, data: Path, out: Path) -> PredictionSummary:
     """Read, predict and write block by block: the memory does not grow with the file.
 
     `-` is standard input or output. Raises DataError, StorageError; an output file is there whole
     or not at all.
     """
-    tally = Tally()
+    tally = PredictionSummary()
     if out.exists() and data.exists() and out.samefile(data):
         raise ConfigError(f"-o {out}: this is the file to predict on; name another")
 

@@ -15,11 +15,11 @@ from dlcli.data.signature import Signature
 from dlcli.data.stream import Reading, drain
 from dlcli.data.target import figures_of
 from dlcli.errors import ConfigError, DataError, Problem
-from dlcli.model.heads import choose_loss, num_outputs, refuse_double_activation
-from dlcli.model.plan import Plan, plan_network
-from dlcli.model.shapes import ShapeError
-from dlcli.runs.idle_settings import idle_settings
-from dlcli.runs.trackers import missing_trackers
+from dlcli.network.heads import choose_loss, num_outputs, refuse_double_activation
+from dlcli.network.plan import Plan, plan_network
+from dlcli.network.shapes import ShapeError
+from dlcli.runs.training.trackers import missing_trackers
+from dlcli.runs.unused_settings import unused_settings
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def preparing(
     found += _training_problems(loaded, dataset)
     found += missing_trackers(loaded)
     if has_sound_data:
-        found += idle_settings(loaded, dataset)
+        found += unused_settings(loaded, dataset)
     if plan is not None and not plan.num_parameters:
         path = ("model", "layers")
         found.append(loaded.problem(path, "there is nothing to train: no layer has a weight"))

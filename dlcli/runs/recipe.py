@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.config.layers import Activation
-from dlcli.data.survey import Survey
+from dlcli.data.survey.survey import Survey
 
 _TINY = 50  # training rows of a regression
 _SMALL = 1_000  # rows

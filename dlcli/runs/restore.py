@@ -8,12 +8,12 @@ from torch import nn
 from dlcli.config.objectives import Loss
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError
-from dlcli.model.builder import build_network
-from dlcli.model.heads import fits, num_outputs
-from dlcli.model.plan import plan_network
-from dlcli.model.shapes import ShapeError
-from dlcli.training.checkpoint import Checkpoint, load_checkpoint, load_weights
+from dlcli.network.builder import build_network
+from dlcli.network.heads import fits, num_outputs
+from dlcli.network.plan import plan_network
+from dlcli.network.shapes import ShapeError
 from dlcli.training.device import Placement, choose_placement, memory_explained
+from dlcli.training.saving.checkpoint import Checkpoint, load_checkpoint, load_weights
 
 
 @dataclass(frozen=True)

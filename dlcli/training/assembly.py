@@ -5,20 +5,19 @@ import torch
 from dlcli.config.objectives import Loss
 from dlcli.config.optimizers import Optimizer as OptimizerConfig
 from dlcli.config.optimizers import Schedule as ScheduleConfig
-from dlcli.config.training import TrainingConfig
+from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.target import FittedTarget
-from dlcli.model.builder import build_network
-from dlcli.model.plan import Plan
+from dlcli.network.builder import build_network
+from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
-from dlcli.training.batches import num_steps
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.early_stopping import Watch
-from dlcli.training.engine import choose_engine
+from dlcli.training.engines.choice import choose_engine
 from dlcli.training.flat import FlatParameters
 from dlcli.training.loop import Trainer
 from dlcli.training.losses import build_objective
 from dlcli.training.optimizers import Optimizer
-from dlcli.training.outcome import Problem, RunSpec
+from dlcli.training.rows.batches import num_steps
 from dlcli.training.schedules import Schedule
 
 
@@ -50,19 +49,4 @@ def assemble(
         scaler=GradientScaler(placement),
         watch=Watch.of(settings.early_stopping),
         engine=choose_engine(settings, placement, plan, num_rows),
-    )
-
-
-def assemble_run(problem: Problem, spec: RunSpec) -> Trainer:
-    """Build a run of a comparison as it is alone."""
-    return assemble(
-        problem.plan,
-        loss=problem.loss,
-        optimizer=spec.optimizer,
-        schedule=problem.schedule,
-        settings=problem.settings,
-        target=problem.target,
-        placement=problem.placement,
-        seed=spec.seed,
-        num_rows=len(problem.train),
     )

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
-from dlcli.config.section import NonNegativeInt, PositiveFloat
-from dlcli.config.training import Precision
+from dlcli.config.sections.training import Precision
 from dlcli.errors import ConfigError, OutOfMemoryError
+from dlcli.section import NonNegativeInt, PositiveFloat
 from dlcli.training.flat import FlatParameters
 from dlcli.training.optimizers import Optimizer
 

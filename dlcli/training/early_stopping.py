@@ -3,14 +3,14 @@
 import math
 from dataclasses import dataclass, field
 
-from dlcli.config.section import NonNegativeInt
-from dlcli.config.training import EarlyStopping, Metric
+from dlcli.config.sections.training import EarlyStopping, Metric
+from dlcli.section import NonNegativeInt
 
 _SMALLER_IS_BETTER = ("loss", "rmse", "mae")
 
 
 @dataclass
-class Standing:
+class EarlyStoppingState:
     """What is remembered from epoch to epoch; figures are None until one has a value."""
 
     best: float | None = None
@@ -31,7 +31,7 @@ class Watch:
     metric: Metric = "loss"
     patience: int | None = None  # None: never stops
     min_delta: float = 0.0
-    standing: Standing = field(default_factory=Standing)
+    standing: EarlyStoppingState = field(default_factory=EarlyStoppingState)
 
     @classmethod
     def of(cls, config: EarlyStopping | None) -> "Watch":

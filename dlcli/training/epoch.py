@@ -15,7 +15,7 @@ CHECK_STEPS = 64  # between two looks at whether everything is finite: a look ma
 
 
 @dataclass(frozen=True)
-class Taken:
+class PendingStep:
     """A step whose figures are still on the device."""
 
     step: int  # from 1, over the whole run
@@ -34,9 +34,9 @@ class EpochSoFar:
     summed_loss: float = 0.0  # of the steps that were read, each times its rows
     last: StepFigures | None = None  # that was read; of an earlier epoch before this one's first
     started: float = field(default_factory=time.perf_counter)
-    unread: list[Taken] = field(default_factory=list)
+    unread: list[PendingStep] = field(default_factory=list)
 
-    def add(self, taken: Taken) -> None:
+    def add(self, taken: PendingStep) -> None:
         """Count a step."""
         self.num_steps += 1
         self.num_rows += taken.num_rows

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.config.objectives import Loss
-from dlcli.config.training import Metric
+from dlcli.config.sections.training import Metric
 from dlcli.data.target import ClassTarget, FittedTarget, metrics_of
 from dlcli.errors import DivergedError
-from dlcli.training.batches import Rows
 from dlcli.training.device import Placement
 from dlcli.training.losses import Objective, loss_unit
 from dlcli.training.metrics import confusion_matrix, score, to_answers
-from dlcli.training.summing import Sums
+from dlcli.training.rows.batches import Rows
+from dlcli.training.summing import MetricAccumulator
 
 _BLOCK_ROWS = 8192
 _BLOCK_NUMBERS = 2**22  # of the input: what wide rows become inside of a network is wider still
@@ -80,7 +80,7 @@ def _sum_up(
     *,
     has_matrix: bool,
 ) -> dict[str, Any]:
-    sums = Sums(objective.loss, target, names, has_matrix=has_matrix)
+    sums = MetricAccumulator(objective.loss, target, names, has_matrix=has_matrix)
     num_rows, summed_loss = 0, 0.0
     for block in blocks:
         outputs, loss = _outputs_and_loss(network, objective, block, placement)

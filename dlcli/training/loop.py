@@ -9,22 +9,22 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dlcli.config.training import TrainingConfig
+from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.target import FittedTarget, metrics_of
 from dlcli.errors import DivergedError
-from dlcli.training.batches import Rows, RowSource, epoch_steps
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.divergence import diverged, layer_of
 from dlcli.training.early_stopping import Watch
-from dlcli.training.engine import Engine
-from dlcli.training.epoch import CHECK_STEPS, EpochSoFar, Taken
+from dlcli.training.engines.choice import Engine
+from dlcli.training.epoch import CHECK_STEPS, EpochSoFar, PendingStep
 from dlcli.training.evaluation import evaluate
 from dlcli.training.flat import FlatParameters
 from dlcli.training.losses import Objective, loss_unit
 from dlcli.training.optimizers import Optimizer
+from dlcli.training.rows.batches import Rows, RowSource, epoch_steps
+from dlcli.training.rows.streamed import StreamedRows, in_order
 from dlcli.training.schedules import Schedule
 from dlcli.training.step import Stepper
-from dlcli.training.streamed import StreamedRows, in_order
 
 StopReason = Literal["epochs", "early_stopping", "sigint", "sigterm", "diverged"]
 
@@ -65,8 +65,8 @@ class Best:
 class Trainer:
     """What a run is made of, and how far it has come.
 
-    `fit` changes network and optimizer, and what stands below them: `training/state.py` captures
-    all of that, and puts it back.
+    `fit` changes network and optimizer, and what stands below them: `training/saving/state.py`
+    captures all of that, and restores it.
     """
 
     network: nn.Module
@@ -150,7 +150,7 @@ def _take_steps(trainer: Trainer, train: RowSource) -> Iterator[Progress]:
             lr = trainer.schedule.lr(trainer.num_steps)
             trainer.optimizer.lr = lr
             figures = trainer.stepper.take_step(batches)
-            epoch.add(Taken(trainer.num_steps + 1, lr, sum(map(len, batches)), figures))
+            epoch.add(PendingStep(trainer.num_steps + 1, lr, sum(map(len, batches)), figures))
             if len(epoch.unread) == CHECK_STEPS:
                 epoch.read(trainer.parameter_names, trainer.scaler)
             yield Progress(epoch.number, epoch.num_steps, epoch.num_rows)
@@ -164,7 +164,7 @@ def _end_epoch(
     epoch.read(trainer.parameter_names, trainer.scaler)
     assert epoch.last is not None, "an epoch has steps"
     weights = trainer.network.state_dict()
-    refuse_endless(trainer, weights)
+    refuse_not_finite(trainer, weights)
     figures = None if validation is None else _validate(trainer, validation)
     # Without validation rows nothing says which epoch is best; the last one is.
     is_best = figures is None or trainer.watch.observe(epoch.number, figures[trainer.watch.metric])
@@ -190,7 +190,7 @@ def _end_epoch(
     )
 
 
-def refuse_endless(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
+def refuse_not_finite(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
     """Raise DivergedError where weights, or the optimizer's state of them, are not finite.
 
     Tensors are named by their parameter, state as PARAMETER/KEY.

@@ -5,11 +5,11 @@ import os
 
 import torch
 
-from dlcli.model.costs import activation_bytes
-from dlcli.model.plan import Plan
-from dlcli.training.batches import RowSource
+from dlcli.network.costs import activation_bytes
+from dlcli.network.plan import Plan
 from dlcli.training.device import is_out_of_memory
 from dlcli.training.loop import Trainer
+from dlcli.training.rows.batches import RowSource
 
 _COPIES = 3  # of its activations that a step needs room for: with gradients, and what comes between
 

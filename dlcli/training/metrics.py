@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dlcli.config.objectives import BinaryCrossEntropy, Loss
-from dlcli.config.training import Metric
+from dlcli.config.sections.training import Metric
 from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
 
 

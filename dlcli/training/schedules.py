@@ -17,7 +17,7 @@ from dlcli.config.optimizers import (
     StepSchedule,
 )
 from dlcli.config.optimizers import Schedule as ScheduleConfig
-from dlcli.config.section import NonNegativeFloat, NonNegativeInt
+from dlcli.section import NonNegativeFloat, NonNegativeInt
 
 
 @dataclass

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from dlcli.training.batches import Rows
 from dlcli.training.device import GradientScaler, Placement
+from dlcli.training.engines.cuda_graph import CudaGraph
+from dlcli.training.engines.op_trace import OpTrace
 from dlcli.training.flat import FlatParameters
-from dlcli.training.graph import Graph
 from dlcli.training.losses import Objective
 from dlcli.training.optimizers import Optimizer
-from dlcli.training.tape import Tape
+from dlcli.training.rows.batches import Rows
 
 
 @dataclass
@@ -21,7 +21,7 @@ class _Recording:
 
     inputs: tuple[Rows, ...]  # what it reads: copies
     batches: tuple[Rows, ...]  # of which
-    steps: Tape | Graph
+    steps: OpTrace | CudaGraph
 
 
 @dataclass
@@ -64,9 +64,9 @@ class Stepper:
         recording.batches = batches
         return recording.steps.replay().clone()
 
-    def _record(self, function: Callable[[], Tensor]) -> Tape | Graph:
+    def _record(self, function: Callable[[], Tensor]) -> OpTrace | CudaGraph:
         device = self.placement.device
-        return Graph(function, device) if device.type == "cuda" else Tape(function)
+        return CudaGraph(function, device) if device.type == "cuda" else OpTrace(function)
 
     def _compute(self, batches: tuple[Rows, ...]) -> Tensor:
         """Leave the gradient with the parameters; return what `take_step` does."""

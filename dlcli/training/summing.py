@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlcli.columns.running_statistics import RunningStatistics
 from dlcli.config.objectives import BinaryCrossEntropy, Loss
-from dlcli.config.training import Metric
-from dlcli.data.spread import Spread
+from dlcli.config.sections.training import Metric
 from dlcli.data.target import ClassTarget, FittedTarget
 from dlcli.training.metrics import to_answers
 
-_MOST_BINS = 2**22  # of all classes together
-_FEWEST_BITS = 12  # of a class's: sign, exponent and three digits
-_MOST_BITS = 20
+_MAX_BINS = 2**22  # of all classes together
+_MIN_BITS = 12  # of a class's: sign, exponent and three digits
+_MAX_BITS = 20
 
 
 @dataclass
@@ -65,8 +65,8 @@ class _Scores:
 
     def __init__(self, num_classes: int) -> None:
         self._num_scores = 1 if num_classes == 2 else num_classes
-        bits = (_MOST_BINS // self._num_scores).bit_length() - 1
-        self._bits = min(_MOST_BITS, max(_FEWEST_BITS, bits))
+        bits = (_MAX_BINS // self._num_scores).bit_length() - 1
+        self._bits = min(_MAX_BITS, max(_MIN_BITS, bits))
         self._counts = np.zeros((self._num_scores, 2, 1 << self._bits), np.int64)
 
     def add(self, scores: np.ndarray, truth: np.ndarray) -> None:
@@ -99,7 +99,7 @@ class _Scores:
 class _Numbers:
     """How far answers are from the truth."""
 
-    truth: Spread
+    truth: RunningStatistics
     squares: float = 0.0
     distances: float = 0.0
 
@@ -116,14 +116,14 @@ class _Numbers:
                 raise ValueError(f"{name} is no figure of numbers")
 
 
-class Sums:
+class MetricAccumulator:
     """What figures are made of, summed up."""
 
     def __init__(
         self, loss: Loss, target: FittedTarget, names: Iterable[Metric], *, has_matrix: bool
     ) -> None:
         self._loss, self._target, self._names = loss, target, tuple(names)
-        self._numbers = _Numbers(Spread())
+        self._numbers = _Numbers(RunningStatistics())
         self._classes: _Classes | None = None
         if isinstance(target, ClassTarget):
             count = len(target.classes)
@@ -142,7 +142,7 @@ class Sums:
                 self._classes.scores.add(_log_odds(outputs, self._loss), truth)
             return
         own = truth.astype(np.float64) * self._target.scale + self._target.center
-        self._numbers.truth += Spread.of(own)
+        self._numbers.truth += RunningStatistics.of(own)
         self._numbers.squares += float(((own - answers) ** 2).sum())
         self._numbers.distances += float(np.abs(own - answers).sum())
 

@@ -16,9 +16,9 @@ import torch
 import yaml
 
 from dlcli.config import load_config
+from dlcli.runs.folder.run_folder import RunFolder, move_paths, write_config
 from dlcli.runs.preparation import prepare
-from dlcli.runs.run_folder import RunFolder, move_paths, write_config
-from dlcli.training.checkpoint import load_checkpoint
+from dlcli.training.saving.checkpoint import load_checkpoint
 from tests.conftest import ROOT, Command, WriteConfig
 
 CONFIGS = ROOT / "configs"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.config.parsing import parse_yaml
+from dlcli.config.text.parsing import parse_yaml
 from dlcli.errors import ConfigError
 
 

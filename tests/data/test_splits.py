@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.data.splits import Split, split_by_column, split_by_shares
-from dlcli.data.table import Table
 from dlcli.errors import DataError
+from dlcli.tables.table import Table
 
 
 def parts(split: Split) -> list[np.ndarray]:

@@ -16,12 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from dlcli.columns import labels
 from dlcli.config import LoadedConfig, load_config
-from dlcli.data import gathering, labels, reading, room
+from dlcli.data import gathering, memory_estimate
 from dlcli.data.dataset import Dataset, Part, load_dataset
 from dlcli.data.encoding import encode_blocks
 from dlcli.data.splits import PARTS
 from dlcli.errors import DlcliError
+from dlcli.tables import reading
 from tests.conftest import ROOT, WriteConfig
 from tests.data import test_dataset
 
@@ -257,7 +259,7 @@ def test_more_categories_than_can_be_held_are_left_out(
     table: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(labels, "MOST_LABELS", 50)
+    monkeypatch.setattr(labels, "MAX_LABELS", 50)
     lines = [f"{row},c{row % 60},{row % 2}" for row in range(200)]
     file = table("x,many,y", *lines)
     with blocks_of(100):
@@ -282,16 +284,16 @@ class TestAuto:
         write_config: WriteConfig,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(room, "free_bytes", lambda: 100_000)
+        monkeypatch.setattr(memory_estimate, "free_bytes", lambda: 100_000)
         pl.read_csv(penguins, null_values="NA").write_parquet("penguins.parquet")
         file = penguins if suffix == "csv" else Path("penguins.parquet").absolute()
         dataset = load_dataset(load_config(write_config(file, "species")))
         assert dataset.stream is not None
         assert "more than 25% of the" in dataset.notes[0]
         assert "(data.streaming)" in dataset.notes[0]
-        monkeypatch.setattr(room, "free_bytes", lambda: 10_000_000)
+        monkeypatch.setattr(memory_estimate, "free_bytes", lambda: 10_000_000)
         assert load_dataset(load_config(write_config(file, "species"))).stream is None
 
     def test_the_free_memory_is_known_here(self) -> None:
-        free = room.free_bytes()
+        free = memory_estimate.free_bytes()
         assert free is None or 2**20 < free < 2**50

@@ -2,10 +2,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dlcli.config.data import DataConfig, Task
-from dlcli.data.table import Table
+from dlcli.config.sections.data import DataConfig, Task
 from dlcli.data.target import FittedTarget, encode_target, fit_target, infer_task
 from dlcli.errors import DataError
+from dlcli.tables.table import Table
 
 
 def table(*cells: object) -> Table:

@@ -8,8 +8,8 @@ import polars as pl
 import yaml
 
 from dlcli.config import load_config
-from dlcli.explaining.subject import Subject
-from dlcli.runs.examine import untrained_subject
+from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.runs.load_run import untrained_model_and_data
 from dlcli.runs.preparation import prepare
 
 Columns = Mapping[str, Sequence[object]]
@@ -26,7 +26,7 @@ def make_subject(
     seed: int = 0,
     split: Mapping[str, Any] | None = None,
     **data: Any,
-) -> Subject:
+) -> ExplainedModel:
     """Return a network with its first weights, on a file or a table that is written here.
 
     Half of the rows are held out unless `split` says otherwise; `data` are keys of the config.
@@ -44,7 +44,7 @@ def make_subject(
     }
     Path("made.yaml").write_text(yaml.safe_dump(config), "utf-8")
     loaded = load_config(Path("made.yaml"))
-    return untrained_subject(loaded, prepare(loaded))
+    return untrained_model_and_data(loaded, prepare(loaded))
 
 
 def dense(weight: Sequence[Sequence[float]], bias: Sequence[float], **more: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from dlcli.config.layers import Activation
 from dlcli.explaining.activation_curves import activation_curves
-from dlcli.report.activation_picture import draw_activations
+from dlcli.report.plots.activations import draw_activations
 
 
 def test_every_function_has_its_values_and_its_slopes() -> None:

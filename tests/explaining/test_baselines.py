@@ -119,7 +119,7 @@ def test_codes_are_columns_of_their_own() -> None:
 
 
 def test_rare_codes_share_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baselines, "MOST_CODES", 2)
+    monkeypatch.setattr(baselines, "MAX_CODES", 2)
     codes = np.repeat([1, 2, 3, 4], [50, 2, 40, 3])
     model = fit_ridge(codes[:, None].astype(np.float32), np.arange(95.0), 0, 0)
     assert [own.codes.tolist() for own in model.one_hots] == [[1, 3]]
@@ -138,7 +138,7 @@ def test_a_column_that_training_never_moved_has_no_say() -> None:
 
 def test_more_than_there_is_time_for_is_drawn_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "_WORK", 400_000)
-    monkeypatch.setattr(baselines, "_MOST_COMPONENTS", 10)
+    monkeypatch.setattr(baselines, "_MAX_COMPONENTS", 10)
     features = made_features(1000, 20)
     truth = made_classes(features, 3)
     model = logistic(features, truth)
@@ -151,7 +151,7 @@ def test_a_fit_that_had_to_stop_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     features = made_features(200, 20)
     truth = made_classes(features, 3)
     assert logistic(features, truth).is_settled
-    monkeypatch.setattr(baselines, "_MOST_STEPS", 14)
+    monkeypatch.setattr(baselines, "_MAX_STEPS", 14)
     assert not logistic(features, truth).is_settled
 
 

@@ -5,20 +5,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.explaining.absent import Absent
+from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.boundary import Boundary, draw_boundary
-from dlcli.explaining.subject import Subject
+from dlcli.explaining.unavailable import Unavailable
 from tests.conftest import ROOT
 from tests.explaining.made import Columns, Layers, dense, make_subject
 
 
-def drawn(subject: Subject) -> Boundary:
+def drawn(subject: ExplainedModel) -> Boundary:
     found = draw_boundary(subject)
     assert isinstance(found, Boundary)
     return found
 
 
-def two_columns(target: str, layers: Layers, **data: Any) -> Subject:
+def two_columns(target: str, layers: Layers, **data: Any) -> ExplainedModel:
     random = np.random.default_rng(1)
     a, b = random.normal(50, 20, 120), random.uniform(-1, 3, 120)
     targets = {
@@ -102,4 +102,4 @@ def test_other_than_two_numbers_have_no_plane() -> None:
     ]
     for other in others:
         subject = make_subject({**other, **numbers}, "y", [{"type": "dense"}], split={})
-        assert isinstance(draw_boundary(subject), Absent)
+        assert isinstance(draw_boundary(subject), Unavailable)

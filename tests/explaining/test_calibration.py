@@ -11,7 +11,7 @@ from dlcli.explaining.judging.calibration import (
     fit_temperature,
     log_loss,
     measure_reliability,
-    mend,
+    scale_temperature,
     softmax,
     to_logits,
 )
@@ -86,7 +86,9 @@ def test_the_planted_temperature_is_found() -> None:
 def test_a_temperature_mends_other_rows() -> None:
     (fitted, fitted_truth), (shown, shown_truth) = drawn(2000, 4), drawn(2000, 5)
     before = measure_reliability(softmax(3 * shown), shown_truth).error
-    found = mend((3 * fitted, fitted_truth), (3 * shown, shown_truth), is_on_same_rows=False)
+    found = scale_temperature(
+        (3 * fitted, fitted_truth), (3 * shown, shown_truth), is_on_same_rows=False
+    )
     assert found.num_rows == 2000
     assert found.reliability is not None
     assert found.reliability.error < 0.3 * before
@@ -97,7 +99,9 @@ def test_where_no_temperature_is_best_there_is_none() -> None:
     assert fit_temperature(logits, logits.argmax(axis=1)) is None
     assert fit_temperature(logits, logits.argmin(axis=1)) is None
     assert fit_temperature(np.zeros((50, 3)), np.arange(50) % 3) is None
-    found = mend((logits, logits.argmax(axis=1)), (logits, np.arange(50) % 3), is_on_same_rows=True)
+    found = scale_temperature(
+        (logits, logits.argmax(axis=1)), (logits, np.arange(50) % 3), is_on_same_rows=True
+    )
     assert (found.temperature, found.reliability) == (None, None)
 
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics
 
 from dlcli.explaining.judging.curves import (
-    MOST_CURVES,
+    MAX_CURVES,
     Curve,
     class_curves,
     mean_precision_recall,
@@ -86,7 +86,7 @@ def test_the_class_that_is_told_worst_comes_first_and_the_mean_last() -> None:
     noise = np.linspace(0.1, 3.0, 10)
     answers = (truth[:, None] == np.arange(10)) + random.normal(size=(500, 10)) * noise
     curves, areas = class_curves(answers, truth)
-    assert len(curves) == MOST_CURVES + 1
+    assert len(curves) == MAX_CURVES + 1
     assert [own.index for own in curves[:2]] == np.argsort(areas)[:2].tolist()
     assert curves[-1].index is None
     assert curves[-1].roc.area == pytest.approx(areas.mean())

@@ -7,26 +7,26 @@ import polars as pl
 import pytest
 import torch
 
-from dlcli.data.columns import DatetimeColumn, NumericColumn
+from dlcli.columns.columns import DatetimeColumn, NumericColumn
 from dlcli.data.dataset import encode_table
-from dlcli.data.table import Table
 from dlcli.data.target import NumberTarget
-from dlcli.explaining.absent import Absent
-from dlcli.explaining.reasons.dependence import Dependence, Dependences, measure_dependence
-from dlcli.explaining.subject import Subject
-from dlcli.training.batches import to_rows
+from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.reasons.partial_dependence import Dependence, Dependences, measure_dependence
+from dlcli.explaining.unavailable import Unavailable
+from dlcli.tables.table import Table
+from dlcli.training.rows.batches import to_rows
 from tests.explaining.made import Columns, Layers, dense, make_subject
 
 RAW: dict[str, Any] = {"scale": "none", "target_scale": "none"}
 
 
-def measured(subject: Subject, *names: str) -> Dependences:
+def measured(subject: ExplainedModel, *names: str) -> Dependences:
     found = measure_dependence(subject, names)
     assert isinstance(found, Dependences)
     return found
 
 
-def linear_subject() -> Subject:
+def linear_subject() -> ExplainedModel:
     """Return a network on scaled columns and target whose answer is 5 + 3 a - 2 b."""
     random = np.random.default_rng(1)
     a, b = random.normal(40, 9, 300), random.uniform(-1, 0, 300)
@@ -150,4 +150,4 @@ def test_pixels_have_none() -> None:
     columns: Columns = {f"p{index}": pixels[:, index].tolist() for index in range(16)}
     network = [{"type": "flatten"}, {"type": "dense"}]
     subject = make_subject({**columns, "y": pixels[:, 3].tolist()}, "y", network, shape=[1, 4, 4])
-    assert isinstance(measure_dependence(subject, ["p0"]), Absent)
+    assert isinstance(measure_dependence(subject, ["p0"]), Unavailable)

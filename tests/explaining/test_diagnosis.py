@@ -14,13 +14,13 @@ from scipy import optimize
 
 from dlcli.config import Config, dump_config, load_config
 from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
+from dlcli.explaining.learning.constant_baseline import constant_baseline_loss
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.finding import Diagnosis, Kind
 from dlcli.explaining.learning.history import Epoch, History, read_history
-from dlcli.explaining.learning.trivial_loss import trivial_loss
+from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
-from dlcli.runs.run_folder import RunFolder
-from dlcli.runs.train import train
+from dlcli.runs.training.train import train
 from dlcli.training.loop import StopReason
 from dlcli.training.losses import build_objective, loss_unit
 from tests.conftest import WriteConfig
@@ -496,7 +496,9 @@ def run(path: Path, folder: str, *overrides: str) -> tuple[History, Diagnosis]:
     dataset = prepared.dataset
     target = dataset.fitted.target
     objective = build_objective(prepared.loss, target, torch.device("cpu"))
-    trivial = trivial_loss(objective, target, torch.tensor(dataset.parts["train"].targets))
+    trivial = constant_baseline_loss(
+        objective, target, torch.tensor(dataset.parts["train"].targets)
+    )
     return history, diagnose(history, trivial=trivial)
 
 
@@ -592,7 +594,7 @@ def test_no_constant_answer_is_better_than_the_trivial_one(
     assert config.loss is not None
     objective = build_objective(config.loss, target, torch.device("cpu"))
     rows = rows_of(target)
-    found = trivial_loss(objective, target, rows)
+    found = constant_baseline_loss(objective, target, rows)
     width = 3 if loss["type"] == "cross_entropy" else 1
 
     def mean_loss(answer: np.ndarray) -> float:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.explaining.absent import Absent
+from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.filters import Filters, look_at_filters
-from dlcli.explaining.subject import Subject
+from dlcli.explaining.unavailable import Unavailable
 from tests.explaining.made import Layers, dense, make_subject
 
 CROSS = [[0.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]
@@ -15,13 +15,13 @@ NOTHING = [[0.0] * 3] * 3
 END = [{"type": "flatten"}, {"type": "dense"}]
 
 
-def looked_at(subject: Subject) -> Filters:
+def looked_at(subject: ExplainedModel) -> Filters:
     found = look_at_filters(subject)
     assert isinstance(found, Filters)
     return found
 
 
-def with_a_cross(layers: Layers, **data: Any) -> tuple[Subject, int]:
+def with_a_cross(layers: Layers, **data: Any) -> tuple[ExplainedModel, int]:
     """Return a network on faint images, one of them with a bright cross, and that one's line.
 
     Its middle is the pixel in row 4 and column 2.
@@ -107,7 +107,7 @@ def test_filters_over_signals_are_lines_without_images() -> None:
 def test_numbers_that_are_no_image_have_none_nor_has_what_lies_behind_a_pool() -> None:
     table = {"a": [1.0, 2.0, 4.0], "b": [2.0, 1.0, 1.5], "y": [1.0, 3.0, 2.0]}
     assert isinstance(
-        look_at_filters(make_subject(table, "y", [{"type": "dense"}], split={})), Absent
+        look_at_filters(make_subject(table, "y", [{"type": "dense"}], split={})), Unavailable
     )
     layers = [{"type": "max_pool2d", "kernel_size": 2}, convolution(), *END]
-    assert isinstance(look_at_filters(with_a_cross(layers)[0]), Absent)
+    assert isinstance(look_at_filters(with_a_cross(layers)[0]), Unavailable)

@@ -10,9 +10,9 @@ import pytest
 from dlcli.config import dump_config, load_config
 from dlcli.errors import StorageError
 from dlcli.explaining.learning.history import History, read_history
+from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
-from dlcli.runs.run_folder import RunFolder
-from dlcli.runs.train import train
+from dlcli.runs.training.train import train
 from tests.conftest import WriteConfig
 
 SUMMARY = {

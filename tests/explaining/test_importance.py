@@ -6,19 +6,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.explaining.absent import Absent
-from dlcli.explaining.reasons import importance
+from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.reasons import permutation_importance as module
 from dlcli.explaining.reasons.features import column_slots
-from dlcli.explaining.reasons.importance import Importance, Importances, measure_importance
-from dlcli.explaining.reasons.rises import Effort, measure_rises
-from dlcli.explaining.subject import Subject
-from dlcli.training.threads import Threads
+from dlcli.explaining.reasons.permutation import Effort, measure_rises
+from dlcli.explaining.reasons.permutation_importance import (
+    Importance,
+    Importances,
+    measure_importance,
+)
+from dlcli.explaining.unavailable import Unavailable
+from dlcli.training.engines.threads import Threads
 from tests.explaining.made import Layers, dense, make_subject
 
 RAW: dict[str, Any] = {"scale": "none", "target_scale": "none"}
 
 
-def measured(subject: Subject) -> Importances:
+def measured(subject: ExplainedModel) -> Importances:
     found = measure_importance(subject)
     assert isinstance(found, Importances)
     return found
@@ -28,7 +32,7 @@ def by_name(found: Importances) -> dict[str, Importance]:
     return {own.name: own for own in found.columns}
 
 
-def planted(num_rows: int = 400, **data: Any) -> Subject:
+def planted(num_rows: int = 400, **data: Any) -> ExplainedModel:
     """Return a network that knows two of ten columns, and listens a little to the others."""
     random = np.random.default_rng(1)
     x = random.standard_normal((num_rows, 10)).round(4)
@@ -157,7 +161,7 @@ def test_training_rows_stand_in_for_held_out_ones_and_a_single_row_for_none() ->
     assert measured(planted(50, split={})).asked.part == "train"
     alone = make_subject({"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0]}, "y", [{"type": "dense"}],
                          split={"test": 0.3})  # fmt: skip
-    assert isinstance(measure_importance(alone), Absent)
+    assert isinstance(measure_importance(alone), Unavailable)
 
 
 def test_five_hundred_columns_take_seconds_by_fewer_shuffles() -> None:
@@ -178,12 +182,16 @@ def test_where_time_is_short_rows_and_then_columns_are_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     subject = planted(1000)
-    monkeypatch.setattr(importance, "_MOST_WORK", 10 * (importance._WORK_A_COLUMN + 300 * 200))
+    monkeypatch.setattr(
+        module,
+        "_MAX_WORK",
+        10 * (module._WORK_A_COLUMN + 300 * 200),
+    )
     found = measured(subject)
     assert 100 <= len(found.asked) < found.asked.num_held == 500
     assert found.num_shuffles == 2
     assert len(found.columns) == found.num_columns == 10
-    monkeypatch.setattr(importance, "_MOST_WORK", 4.2 * importance._WORK_A_COLUMN)
+    monkeypatch.setattr(module, "_MAX_WORK", 4.2 * module._WORK_A_COLUMN)
     found = measured(subject)
     assert (len(found.columns), found.num_columns) == (4, 10)
     assert [own.name for own in found.columns[:2]] == ["x2", "x7"]
@@ -197,7 +205,7 @@ def images(monkeypatch: pytest.MonkeyPatch, work: float) -> Importances:
     weights[6 * 2 + 4] = 9.0
     columns = {f"p{index}": pixels[:, index].tolist() for index in range(72)}
     y = 9 * pixels[:, 6 * 2 + 4]
-    monkeypatch.setattr(importance, "_MOST_WORK", work)
+    monkeypatch.setattr(module, "_MAX_WORK", work)
     network = [{"type": "flatten"}, dense([weights.tolist()], [0.0])]
     return measured(
         make_subject({**columns, "y": y.tolist()}, "y", network, shape=[2, 6, 6], **RAW)
@@ -205,7 +213,7 @@ def images(monkeypatch: pytest.MonkeyPatch, work: float) -> Importances:
 
 
 def test_pixels_of_an_image_have_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = images(monkeypatch, importance._MOST_WORK)
+    found = images(monkeypatch, module._MAX_WORK)
     assert found.pixels is not None
     assert found.clear is not None
     assert found.patch == 1
@@ -215,7 +223,7 @@ def test_pixels_of_an_image_have_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_patches_stand_in_for_pixels_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = images(monkeypatch, 12 * importance._WORK_A_COLUMN)
+    found = images(monkeypatch, 12 * module._WORK_A_COLUMN)
     assert found.pixels is not None
     assert (found.patch, len(found.columns)) == (2, 9)
     assert found.columns[0].name == "row 2, column 4"

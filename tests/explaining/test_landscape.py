@@ -15,19 +15,19 @@ from torch import Tensor, nn
 from dlcli.config import LoadedConfig
 from dlcli.data.dataset import load_tables
 from dlcli.data.target import NumberTarget
-from dlcli.explaining.absent import Absent
-from dlcli.explaining.subject import Subject, SubjectRows
+from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.explaining.surface.landscape import Plane, choose_rows, loss_plane, random_directions
 from dlcli.explaining.surface.path import Snapshots
 from dlcli.explaining.surface.plane_detail import choose_detail
+from dlcli.explaining.unavailable import Unavailable
 from dlcli.runs.preparation import prepare
-from dlcli.runs.train import build_trainer
-from dlcli.training.batches import Rows, to_rows
+from dlcli.runs.training.train import build_trainer
 from dlcli.training.device import choose_placement
+from dlcli.training.engines.threads import Threads
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, fit
-from dlcli.training.threads import Threads
-from tests.model.test_network import EVERY_LAYER, name
+from dlcli.training.rows.batches import Rows, to_rows
+from tests.network.test_network import EVERY_LAYER, name
 
 Load = Callable[..., LoadedConfig]
 LINEAR: dict[str, Any] = {
@@ -65,7 +65,7 @@ def made_table(num_rows: int, num_columns: int, *targets: str) -> Path:
     return path
 
 
-def learn(loaded: LoadedConfig) -> tuple[Subject, Snapshots]:
+def learn(loaded: LoadedConfig) -> tuple[ExplainedModel, Snapshots]:
     """Train to the end; return the last weights' network, and the weights before each epoch."""
     prepared, placement = prepare(loaded), choose_placement("cpu", "fp32")
     trainer = build_trainer(prepared, placement)
@@ -79,13 +79,13 @@ def learn(loaded: LoadedConfig) -> tuple[Subject, Snapshots]:
             if isinstance(event, EpochResult)
         ]
     tables = load_tables(loaded, 10_000)
-    subject = Subject(
+    subject = ExplainedModel(
         network=trainer.network.eval(),
         plan=prepared.plan,
         loss=prepared.loss,
         fitted=prepared.dataset.fitted,
         placement=placement,
-        parts={name: SubjectRows(rows[name], tables[name]) for name in rows},
+        parts={name: ExplainedRows(rows[name], tables[name]) for name in rows},
         seed=loaded.config.seed,
     )
     return subject, [start, *epochs]
@@ -95,11 +95,11 @@ def weights_of(network: nn.Module) -> dict[str, Tensor]:
     return {name: own.detach().clone() for name, own in network.state_dict().items()}
 
 
-def train_rows(subject: Subject) -> Rows:
+def train_rows(subject: ExplainedModel) -> Rows:
     return subject.parts["train"].encoded
 
 
-def evaluated(subject: Subject, rows: Rows) -> float:
+def evaluated(subject: ExplainedModel, rows: Rows) -> float:
     figures = evaluate(
         subject.network,
         subject.objective,
@@ -111,7 +111,9 @@ def evaluated(subject: Subject, rows: Rows) -> float:
     return float(figures["loss"])
 
 
-def linear_losses(subject: Subject, directions: Sequence[Tensor], points: np.ndarray) -> np.ndarray:
+def linear_losses(
+    subject: ExplainedModel, directions: Sequence[Tensor], points: np.ndarray
+) -> np.ndarray:
     """Return c + g·p + p·H·p, [points]: the loss of one dense layer, from its rows.
 
     Directions are those of the weights and then the bias, [inputs + 1].
@@ -142,13 +144,13 @@ def grid(plane: Plane) -> np.ndarray:
     return np.stack(np.meshgrid(plane.x, plane.y), axis=-1).reshape(-1, 2)
 
 
-def shown(plane: Plane | Absent) -> Plane:
+def shown(plane: Plane | Unavailable) -> Plane:
     assert isinstance(plane, Plane)
     return plane
 
 
 @pytest.fixture
-def linear(load: Load) -> tuple[Subject, Snapshots]:
+def linear(load: Load) -> tuple[ExplainedModel, Snapshots]:
     return learn(load(made_table(80, 4, "y"), "y", **LINEAR))
 
 
@@ -173,7 +175,7 @@ def test_the_middle_is_the_trained_network(linear: Any) -> None:
 
 
 @pytest.fixture
-def images(load: Load) -> tuple[Subject, Snapshots]:
+def images(load: Load) -> tuple[ExplainedModel, Snapshots]:
     data = {"shape": [1, 4, 4], "scale": "none"}
     return learn(
         load(
@@ -324,7 +326,7 @@ def test_a_large_network_takes_seconds(load: Load) -> None:
 def test_what_would_take_too_long_is_not_done(linear: Any) -> None:
     subject, _ = linear
     found = loss_plane(subject, train_rows(subject), seconds=1e-6)
-    assert isinstance(found, Absent)
+    assert isinstance(found, Unavailable)
     assert "far more than 1e-06 seconds" in found.reason
 
 
@@ -332,7 +334,7 @@ def test_less_time_means_fewer_points_and_rows(images: Any) -> None:
     plan, work = images[0].plan, []
     for seconds in (10.0, 0.5, 0.1):
         detail = choose_detail(plan, 10_000, seconds=seconds)
-        assert not isinstance(detail, Absent)
+        assert not isinstance(detail, Unavailable)
         assert detail.size % 2 == 1
         work.append(detail.size**2 * detail.num_rows)
     assert work == sorted(work, reverse=True)
@@ -345,5 +347,5 @@ def test_a_network_of_zeros_has_no_directions(linear: Any) -> None:
         for own in subject.network.parameters():
             own.zero_()
     found = loss_plane(subject, train_rows(subject))
-    assert isinstance(found, Absent)
+    assert isinstance(found, Unavailable)
     assert found.reason == "0 of the network's weights are not 0, which make no plane"

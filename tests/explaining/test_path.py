@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from dlcli.config import LoadedConfig
-from dlcli.explaining.absent import Absent
-from dlcli.explaining.subject import Subject
+from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.surface.main_directions import MainDirections, main_directions
 from dlcli.explaining.surface.path import PathPlane, Snapshots, end_at, path_plane, paths_plane
+from dlcli.explaining.unavailable import Unavailable
 from tests.explaining.test_landscape import (
     LINEAR,
     evaluated,
@@ -28,7 +28,7 @@ from tests.explaining.test_landscape import (
 )
 
 Load = Callable[..., LoadedConfig]
-Learned = tuple[Subject, Snapshots]
+Learned = tuple[ExplainedModel, Snapshots]
 NORMED = [
     {"type": "dense", "units": 5, "activation": "tanh"},
     {"type": "batch_norm"},
@@ -46,17 +46,17 @@ def learn_with(load: Load, **sections: Any) -> Learned:
     return learn(load(made_table(80, 4, "y"), "y", **settings))
 
 
-def shown(found: PathPlane | Absent) -> PathPlane:
+def shown(found: PathPlane | Unavailable) -> PathPlane:
     assert isinstance(found, PathPlane)
     return found
 
 
 def reason(found: object) -> str:
-    assert isinstance(found, Absent)
+    assert isinstance(found, Unavailable)
     return found.reason
 
 
-def matrix(subject: Subject, snapshots: Snapshots) -> np.ndarray:
+def matrix(subject: ExplainedModel, snapshots: Snapshots) -> np.ndarray:
     """Return the differences to the last snapshot, [snapshots, parameters]."""
     names = [name for name, _ in subject.network.named_parameters()]
     rows = np.stack([flat({name: weights[name] for name in names}) for _, weights in snapshots])
@@ -191,7 +191,7 @@ def test_many_parameters_take_little_time() -> None:
 
 
 @pytest.fixture
-def several(load: Load) -> tuple[Subject, dict[str, Snapshots]]:
+def several(load: Load) -> tuple[ExplainedModel, dict[str, Snapshots]]:
     """Learn with three optimizers from one start."""
     found = {
         key: learn_with(load, optimizer={"type": key, "lr": lr}, model={"layers": NORMED})
@@ -201,7 +201,7 @@ def several(load: Load) -> tuple[Subject, dict[str, Snapshots]]:
 
 
 def test_several_paths_share_a_plane_through_the_lowest_end(
-    several: tuple[Subject, dict[str, Snapshots]],
+    several: tuple[ExplainedModel, dict[str, Snapshots]],
 ) -> None:
     subject, paths = several
     rows = train_rows(subject)
@@ -219,7 +219,7 @@ def test_several_paths_share_a_plane_through_the_lowest_end(
 
 
 def test_points_of_several_paths_lie_as_their_weights_do_along_the_plane(
-    several: tuple[Subject, dict[str, Snapshots]],
+    several: tuple[ExplainedModel, dict[str, Snapshots]],
 ) -> None:
     subject, paths = several
     found = shown(paths_plane(subject, paths, train_rows(subject)))
@@ -234,7 +234,7 @@ def test_points_of_several_paths_lie_as_their_weights_do_along_the_plane(
 
 
 def test_a_path_that_diverged_is_left_out_with_its_reason(
-    several: tuple[Subject, dict[str, Snapshots]],
+    several: tuple[ExplainedModel, dict[str, Snapshots]],
 ) -> None:
     subject, paths = several
     endless = {name: own * math.nan for name, own in paths["sgd"][-1][1].items()}
@@ -252,7 +252,7 @@ def test_a_path_that_diverged_is_left_out_with_its_reason(
 
 
 def test_snapshots_of_parameters_alone_take_the_networks_statistics(
-    several: tuple[Subject, dict[str, Snapshots]],
+    several: tuple[ExplainedModel, dict[str, Snapshots]],
 ) -> None:
     subject, paths = several
     names = [name for name, _ in subject.network.named_parameters()]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dlcli.config.objectives import BinaryCrossEntropy, CrossEntropy, Huber, MeanAbsoluteError
 from dlcli.errors import DivergedError
+from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.judging.bootstrap import Estimate
 from dlcli.explaining.judging.quality import (
     ClassQuality,
@@ -20,7 +21,6 @@ from dlcli.explaining.judging.quality import (
     Quality,
     examine_quality,
 )
-from dlcli.explaining.subject import Subject
 from dlcli.training.evaluation import evaluate
 from tests.explaining.made import dense, make_subject
 
@@ -56,7 +56,7 @@ class Product(nn.Module):
         return torch.stack([sign, -sign], dim=1)
 
 
-def with_network(subject: Subject, network: nn.Module) -> Subject:
+def with_network(subject: ExplainedModel, network: nn.Module) -> ExplainedModel:
     return replace(subject, network=network.eval())
 
 

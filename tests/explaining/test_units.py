@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 import torch
 
-from dlcli.explaining.absent import Absent
+from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import hidden_layers
+from dlcli.explaining.reasons.explanation import explain
 from dlcli.explaining.reasons.units import UnitMaps, Units, map_units, measure_units
-from dlcli.explaining.reasons.why import explain
-from dlcli.explaining.subject import Subject
+from dlcli.explaining.unavailable import Unavailable
 from tests.explaining.made import Layers, dense, make_subject
 
 RAW: dict[str, Any] = {"scale": "none", "target_scale": "none"}
 
 
-def measured(subject: Subject) -> Units:
+def measured(subject: ExplainedModel) -> Units:
     found = measure_units(subject)
     assert isinstance(found, Units)
     return found
 
 
-def two_numbers(layers: Layers, **data: Any) -> Subject:
+def two_numbers(layers: Layers, **data: Any) -> ExplainedModel:
     random = np.random.default_rng(1)
     a, b = random.normal(3, 1, 200), random.normal(size=200)
     columns = {"a": a.tolist(), "b": b.tolist(), "y": (a - b).tolist()}
@@ -118,8 +118,8 @@ def test_maps_show_each_unit_all_over_the_plane() -> None:
 
 def test_without_hidden_units_there_is_a_reason() -> None:
     subject = two_numbers([{"type": "dense"}])
-    assert isinstance(measure_units(subject), Absent)
-    assert isinstance(map_units(subject), Absent)
+    assert isinstance(measure_units(subject), Unavailable)
+    assert isinstance(map_units(subject), Unavailable)
 
 
 def test_the_network_is_as_before_and_no_hook_stays() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from dlcli.training.checkpoint import Checkpoint, load_checkpoint
+from dlcli.training.saving.checkpoint import Checkpoint, load_checkpoint
 
 
 def differences(first: Path, second: Path) -> list[str]:

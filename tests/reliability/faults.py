@@ -25,14 +25,14 @@ from typing import Any
 
 import torch
 
-from dlcli.config.checkpoint import CheckpointConfig
+from dlcli.config.sections.checkpoint import CheckpointConfig
 from dlcli.errors import CheckpointError, DlcliError
-from dlcli.runs.epoch_line import epoch_line
-from dlcli.runs.lines_file import LinesFile
-from dlcli.runs.run_folder import RunFolder
-from dlcli.runs.saver import Captured, Saver
-from dlcli.training.checkpoint import load_checkpoint
+from dlcli.runs.folder.epoch_line import epoch_line
+from dlcli.runs.folder.lines_file import LinesFile
+from dlcli.runs.folder.run_folder import RunFolder
+from dlcli.runs.training.saver import Captured, Saver
 from dlcli.training.loop import EpochResult
+from dlcli.training.saving.checkpoint import load_checkpoint
 from tests.reliability import forked
 from tests.reliability.comparing import differences
 from tests.reliability.configs import write_config

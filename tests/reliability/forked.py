@@ -15,8 +15,8 @@ import polars
 import rich.live
 import torch
 
-import dlcli.cli.progress
-import dlcli.runs.train
+import dlcli.cli.screens.progress
+import dlcli.runs.training.train
 from dlcli.__main__ import listen, main
 
 

@@ -36,13 +36,13 @@ import yaml
 
 from dlcli.config import load_config
 from dlcli.errors import DlcliError
+from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.restore import restore
-from dlcli.runs.resume import take_up
-from dlcli.runs.run_folder import RunFolder
-from dlcli.runs.train import build_trainer, train
-from dlcli.training.checkpoint import _DIGEST, _NO_DIGEST
+from dlcli.runs.training.resume import restore_trainer
+from dlcli.runs.training.train import build_trainer, train
 from dlcli.training.device import choose_placement
+from dlcli.training.saving.checkpoint import _DIGEST, _NO_DIGEST
 
 Stored = tuple[str, list[int], bytes]  # a tensor: dtype, shape, data
 
@@ -801,7 +801,7 @@ def _use(group: str, case: Case, begun: Path, prepared: Prepared) -> Iterator[Ou
             if use == "restore":
                 restore(folder.last)
             else:
-                assert take_up(folder, prepared, trainer), "it has a last"
+                assert restore_trainer(folder, prepared, trainer), "it has a last"
         except DlcliError as error:
             code, message = error.exit_code, str(error)
         except BaseException as error:  # a test tells of it

@@ -18,7 +18,7 @@ from itertools import cycle
 from pathlib import Path
 
 from dlcli.errors import CheckpointError
-from dlcli.training.checkpoint import load_checkpoint
+from dlcli.training.saving.checkpoint import load_checkpoint
 from tests.reliability import forked
 from tests.reliability.comparing import differences
 from tests.reliability.configs import OPTIMIZERS, SCHEDULES, write_config

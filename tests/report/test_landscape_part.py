@@ -7,13 +7,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from dlcli.explaining.absent import Absent
 from dlcli.explaining.surface.landscape import Plane
-from dlcli.explaining.surface.path import PathPlane, Track
-from dlcli.report.landscape_part import landscape_part
-from dlcli.report.landscape_pictures import landscape_picture, path_picture, paths_picture
-from dlcli.report.landscape_scale import choose_levels, plain
-from dlcli.report.landscape_words import describe_landscape, describe_path
+from dlcli.explaining.surface.path import PathPlane, Trajectory
+from dlcli.explaining.unavailable import Unavailable
+from dlcli.report.landscape.pictures import landscape_picture, path_picture, paths_picture
+from dlcli.report.landscape.scale import choose_levels, plain
+from dlcli.report.landscape.section import landscape_part
+from dlcli.report.landscape.text import describe_landscape, describe_path
 from dlcli.report.picture import Picture
 from tests.report.test_page import HOSTILE
 
@@ -34,11 +34,11 @@ def made_plane(lowest: tuple[float, float] = (0.0, 0.0), size: int = 41) -> Plan
     )
 
 
-def made_track(turn: float = 0.0, num_points: int = 30) -> Track:
+def made_track(turn: float = 0.0, num_points: int = 30) -> Trajectory:
     t = np.linspace(1.0, 0.0, num_points)
     points = np.stack([-0.9 * t * np.cos(turn * t), 0.8 * t * (1 - t) + t * np.sin(turn * t)], 1)
     losses = 0.1 + t
-    return Track(tuple(range(0, 3 * num_points, 3)), points, losses, losses - 0.05)
+    return Trajectory(tuple(range(0, 3 * num_points, 3)), points, losses, losses - 0.05)
 
 
 def made_path(*names: str) -> PathPlane:
@@ -71,20 +71,20 @@ def test_both_are_shown_and_explained() -> None:
 
 
 def test_what_is_not_there_is_a_sentence() -> None:
-    part = landscape_part(Absent("it rains"), Absent("there is 1"))
+    part = landscape_part(Unavailable("it rains"), Unavailable("there is 1"))
     assert part.pictures == ()
     assert part.paragraphs == (
         "The loss around the result is not shown: it rains.",
         "The way to the result is not shown: there is 1.",
     )
-    part = landscape_part(Absent("it rains"), made_path("training"))
+    part = landscape_part(Unavailable("it rains"), made_path("training"))
     assert [picture.name for picture in part.pictures] == ["landscape-path"]
     assert "Of 337 directions" in part.paragraphs[0]
 
 
 def test_drawn_rows_and_kept_statistics_are_said() -> None:
     plane = replace(made_plane(), num_known_rows=12_345, keeps_statistics=True)
-    part = landscape_part(plane, Absent(""))
+    part = landscape_part(plane, Unavailable(""))
     explained = " ".join(part.paragraphs)
     assert "41 × 41 points, on 600 training rows drawn from 12,345" in explained
     assert "running statistics are those of the result" in explained

@@ -11,8 +11,8 @@ from dlcli.config import Config
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.finding import Change, Diagnosis, Finding, Kind
 from dlcli.explaining.learning.history import Epoch, History
-from dlcli.report.learning_part import learning_part
-from dlcli.report.page import Part, write_page
+from dlcli.report.learning import learning_part
+from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import Picture
 from dlcli.training.loop import StopReason
 
@@ -46,7 +46,7 @@ def made(
     return History(tuple(epochs), CONFIG, end, best, {"train": 100, "validation": 60})
 
 
-def part_of(history: History, trivial: float | None = 1.0) -> Part:
+def part_of(history: History, trivial: float | None = 1.0) -> PageSection:
     return learning_part(history, diagnose(history, trivial=trivial))
 
 

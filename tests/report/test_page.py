@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from dlcli.report.page import Part, write_page
+from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import INK, Picture, draw, save_pictures
 from dlcli.report.table import TextTable
 
@@ -43,7 +43,7 @@ class Reader(HTMLParser):
 
 def read_page() -> Reader:
     table = TextTable((HOSTILE, "b"), ((HOSTILE, HOSTILE),), HOSTILE)
-    parts = [Part(HOSTILE, (HOSTILE,), (table,), (picture("one"), picture("two")))]
+    parts = [PageSection(HOSTILE, (HOSTILE,), (table,), (picture("one"), picture("two")))]
     write_page(Path("page.html"), HOSTILE, HOSTILE, parts)
     reader = Reader()
     reader.feed(Path("page.html").read_text("utf-8"))

@@ -9,20 +9,16 @@ import pytest
 
 from dlcli.config.objectives import CrossEntropy, Huber, MeanAbsoluteError
 from dlcli.data.target import ClassTarget
+from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.judging.quality import ClassQuality, NumberQuality, Quality, examine_quality
-from dlcli.explaining.subject import Subject
-from dlcli.report import (
-    class_quality_pictures,
-    largest_errors_part,
-    number_quality_pictures,
-)
-from dlcli.report.class_quality_pictures import confusion_picture, reliability_picture
-from dlcli.report.largest_errors_part import gallery
-from dlcli.report.number_quality_pictures import residual_picture
-from dlcli.report.page import Part
+from dlcli.report.page import PageSection
 from dlcli.report.picture import Picture
-from dlcli.report.quality_part import quality_parts
-from dlcli.report.quality_words import labels, number
+from dlcli.report.quality import class_pictures, largest_errors, number_pictures
+from dlcli.report.quality.class_pictures import confusion_picture, reliability_picture
+from dlcli.report.quality.largest_errors import gallery
+from dlcli.report.quality.number_pictures import residual_picture
+from dlcli.report.quality.section import quality_parts
+from dlcli.report.quality.text import labels, number
 from tests.explaining.made import dense, make_subject
 
 HOSTILE = "<script>alert(1)</script> $x^2$ {{ 7 }}"
@@ -43,7 +39,7 @@ def numbers(num_rows: int = 100) -> dict[str, Any]:
     return {"x": x, "y": 1e5 * x, "part": np.where(np.arange(num_rows) % 2, "test", "train")}
 
 
-def made(columns: Mapping[str, Sequence[object]], target: str, **more: Any) -> Subject:
+def made(columns: Mapping[str, Sequence[object]], target: str, **more: Any) -> ExplainedModel:
     layers = more.pop("layers", LAYERS)
     return make_subject(columns, target, layers, **{"split": BY_COLUMN, **more})
 
@@ -55,25 +51,25 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(name: str, title: str, text: str, *_: object, **__: object) -> Picture:
         return Picture(name, title, text, b"", "")
 
-    for module in (class_quality_pictures, largest_errors_part, number_quality_pictures):
+    for module in (class_pictures, largest_errors, number_pictures):
         monkeypatch.setattr(module, "draw", draw)
 
 
 words_only = pytest.mark.usefixtures("undrawn")
 
 
-def parts_of(subject: Subject) -> list[Part]:
+def parts_of(subject: ExplainedModel) -> list[PageSection]:
     return quality_parts(examine_quality(subject))
 
 
-def all_text(parts: Sequence[Part]) -> str:
+def all_text(parts: Sequence[PageSection]) -> str:
     said = [text for part in parts for text in part.paragraphs]
     said += [table.note for part in parts for table in part.tables]
     said += [picture.text for part in parts for picture in part.pictures]
     return "\n".join(said)
 
 
-def names(parts: Sequence[Part]) -> list[str]:
+def names(parts: Sequence[PageSection]) -> list[str]:
     return [picture.name for part in parts for picture in part.pictures]
 
 

@@ -9,42 +9,44 @@ import numpy as np
 
 from dlcli.config import load_config
 from dlcli.explaining.reasons.boundary import Boundary, draw_boundary
+from dlcli.explaining.reasons.explanation import Explanation, explain
 from dlcli.explaining.reasons.filters import Filters, look_at_filters
-from dlcli.explaining.reasons.importance import Importances
+from dlcli.explaining.reasons.permutation_importance import Importances
 from dlcli.explaining.reasons.units import Units
-from dlcli.explaining.reasons.why import Why, explain
-from dlcli.report.boundary_pictures import boundary_picture
-from dlcli.report.filter_pictures import filters_picture
-from dlcli.report.page import Part, write_page
-from dlcli.report.why_part import why_parts
-from dlcli.runs.examine import open_subject
+from dlcli.report.explanation.filters import filters_picture
+from dlcli.report.explanation.section import why_parts
+from dlcli.report.page import PageSection, write_page
+from dlcli.report.plots.boundary import boundary_picture
+from dlcli.runs.load_run import load_model_and_data
 from dlcli.runs.preparation import prepare
-from dlcli.runs.train import train
+from dlcli.runs.training.train import train
 from tests.conftest import ROOT, WriteConfig
 from tests.explaining.made import Columns, Layers, dense, make_subject
 from tests.report.test_page import Reader
 
 HIDDEN: Layers = [{"type": "dense", "units": 4, "activation": "tanh"}, {"type": "dense"}]
-MOST_LETTERS = 200_000  # of a picture
+MAX_LETTERS = 200_000  # of a picture
 HOSTILE = "<script>alert(1)</script> & $x^2$ {{ 7 * 7 }} " + 9 * "long"
 
 
-def parts_of(columns: Columns | Path, target: str, layers: Layers, **data: Any) -> list[Part]:
+def parts_of(
+    columns: Columns | Path, target: str, layers: Layers, **data: Any
+) -> list[PageSection]:
     return why_parts(explain(make_subject(columns, target, layers, **data)))
 
 
-def pictures(parts: Iterable[Part]) -> dict[str, str]:
+def pictures(parts: Iterable[PageSection]) -> dict[str, str]:
     """Return what is said of each picture, none of which is too large."""
     found = [picture for part in parts for picture in part.pictures]
-    assert all(len(picture.svg) < MOST_LETTERS for picture in found)
+    assert all(len(picture.svg) < MAX_LETTERS for picture in found)
     return {picture.name: picture.text for picture in found}
 
 
-def said(parts: Iterable[Part]) -> str:
+def said(parts: Iterable[PageSection]) -> str:
     return " ".join(text for part in parts for text in part.paragraphs)
 
 
-def figures(why: Why) -> tuple[object, ...]:
+def figures(why: Explanation) -> tuple[object, ...]:
     assert isinstance(why.importance, Importances)
     assert isinstance(why.units, Units)
     return why.importance.columns, why.units.units
@@ -66,7 +68,7 @@ def test_a_trained_run_on_two_numbers_is_explained_by_all_there_is(
         training={"epochs": 3},
     )
     list(train(prepare(load_config(path)), run_dir=Path("run")))
-    why = explain(open_subject(Path("run")))
+    why = explain(load_model_and_data(Path("run")))
     parts = why_parts(why)
     assert [part.title for part in parts] == [
         "Which columns matter",
@@ -81,7 +83,7 @@ def test_a_trained_run_on_two_numbers_is_explained_by_all_there_is(
     assert "Of 600 training rows, 400 are drawn." in drawn["boundary"]
     assert len(parts[3].tables[0].rows) == 4
     assert said(parts).endswith("the first layer's filters (a row is no image and no signal).")
-    assert figures(explain(open_subject(Path("run")))) == figures(why)
+    assert figures(explain(load_model_and_data(Path("run")))) == figures(why)
 
 
 def test_a_neurons_line_is_written_in_words() -> None:

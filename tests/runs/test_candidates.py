@@ -7,7 +7,7 @@ import pytest
 from dlcli.config import load_config
 from dlcli.config.optimizers import AdamW, Sgd
 from dlcli.errors import ConfigError
-from dlcli.runs.candidates import Candidates, choose_candidates
+from dlcli.runs.comparison.candidates import Candidates, choose_candidates
 from tests.conftest import ROOT
 
 

@@ -9,14 +9,14 @@ import safetensors.torch
 import torch
 
 from dlcli.config import load_config
-from dlcli.explaining.inside import is_looked_at
-from dlcli.runs import recorder
+from dlcli.explaining.training_statistics import is_recorded
+from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
-from dlcli.runs.recorder import read_looks, read_snapshots
-from dlcli.runs.run_folder import RunFolder
-from dlcli.runs.train import train
-from dlcli.training.checkpoint import load_checkpoint
+from dlcli.runs.training import recorder
+from dlcli.runs.training.recorder import read_looks, read_snapshots
+from dlcli.runs.training.train import train
 from dlcli.training.loop import Progress
+from dlcli.training.saving.checkpoint import load_checkpoint
 from tests.conftest import ROOT, Command
 from tests.reliability.comparing import checkpoint_differences
 from tests.reliability.configs import write_config
@@ -43,7 +43,7 @@ def run(
 
 
 def test_looks_are_close_to_each_other_at_first_and_then_further_apart() -> None:
-    looked = [epoch for epoch in range(1, 1001) if is_looked_at(epoch)]
+    looked = [epoch for epoch in range(1, 1001) if is_recorded(epoch)]
     assert looked[:8] == [1, 2, 3, 4, 5, 6, 8, 10]
     assert len(looked) < 35
     assert max(after / before for before, after in pairwise(looked[3:])) < 1.4
@@ -121,11 +121,11 @@ def test_snapshots_keep_within_their_room(monkeypatch: pytest.MonkeyPatch) -> No
     write()
     size = read_snapshots(run("measured"))[0][1]
     num_bytes = sum(weight.nbytes for weight in size.values())
-    monkeypatch.setattr(recorder, "_MOST_BYTES", 12 * num_bytes)
+    monkeypatch.setattr(recorder, "_MAX_BYTES", 12 * num_bytes)
     room = len(read_snapshots(run("thinned", "training.epochs=60")))
     assert 4 <= room <= 12
     assert read_snapshots(run("thinned-2", "training.epochs=60"))[0][0] == 0
-    monkeypatch.setattr(recorder, "_MOST_BYTES", 2 * num_bytes)
+    monkeypatch.setattr(recorder, "_MAX_BYTES", 2 * num_bytes)
     assert read_snapshots(run("none")) == []
 
 

@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from dlcli.config import load_config
-from dlcli.runs.lock import held
+from dlcli.runs.folder.lock import held
+from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
-from dlcli.runs.run_folder import RunFolder
-from dlcli.runs.train import train as events_of
-from dlcli.training.checkpoint import load_checkpoint, save_checkpoint
+from dlcli.runs.training.train import train as events_of
 from dlcli.training.loop import Progress
+from dlcli.training.saving.checkpoint import load_checkpoint, save_checkpoint
 from tests.conftest import ROOT, Command
 from tests.reliability.comparing import differences
 from tests.reliability.configs import write_config
@@ -68,7 +68,7 @@ class TestGoingOn:
             save_checkpoint(path, *arguments, **named)
 
         with monkeypatch.context() as disk:
-            disk.setattr("dlcli.runs.saver.save_checkpoint", save_slowly)
+            disk.setattr("dlcli.runs.training.saver.save_checkpoint", save_slowly)
             prepared = prepare(load_config(Path("c.yaml"), EVERY_STEP[1:]))
             events = events_of(prepared, run_dir=Path("r"))
             assert isinstance(events, Generator)
@@ -258,7 +258,7 @@ class TestDamage:
     ) -> None:
         write()
         with monkeypatch.context() as newer:
-            newer.setattr("dlcli.training.checkpoint.FORMAT_VERSION", 4)
+            newer.setattr("dlcli.training.saving.checkpoint.FORMAT_VERSION", 4)
             train(dlcli, "r")
         outcome = dlcli("train", "c.yaml", "--run-dir", "r", "--resume", *EVERY_STEP)
         assert (outcome.code, "checkpoint format 4" in outcome.err) == (4, True)

@@ -21,13 +21,14 @@ import pytest
 import yaml
 from rich.console import Console
 
-from dlcli.cli.progress import follow_reading
+from dlcli.cli.screens.progress import follow_reading
 from dlcli.config import load_config
-from dlcli.data import reading, room, spool
+from dlcli.data import disk_cache, memory_estimate
 from dlcli.data.stream import Reading
-from dlcli.runs import placing, smoke
-from dlcli.runs import train as runs
 from dlcli.runs.preparation import prepare
+from dlcli.runs.training import encode_to_disk, smoke
+from dlcli.runs.training import train as runs
+from dlcli.tables import reading
 from dlcli.training.loop import Progress
 from tests.conftest import ROOT, Command
 from tests.reliability.comparing import differences
@@ -60,7 +61,7 @@ def saved_streaming(run: str) -> object:
 
 @pytest.fixture
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "free_bytes", lambda: 100_000)
+    monkeypatch.setattr(memory_estimate, "free_bytes", lambda: 100_000)
 
 
 class TestTraining:
@@ -123,8 +124,8 @@ class TestTraining:
                 more.write("Adelie,Biscoe,37.8,18.3,174,3400,female,2007\n" * 9)
             return real(*arguments)
 
-        real = spool.open_spools
-        monkeypatch.setattr(placing, "open_spools", opened)
+        real = disk_cache.open_row_caches
+        monkeypatch.setattr(encode_to_disk, "open_row_caches", opened)
         write()
         outcome = dlcli("train", "c.yaml", "--run-dir", "r", *STREAMED, "--set", "data.path=p.csv")
         assert outcome.code == 3
@@ -139,13 +140,13 @@ class TestGoingOn:
     ) -> None:
         sizes = {"streamed": 100_000, "held": 10**12}
         loaded = load_config(write(), [EVERY_STEP[1]])
-        monkeypatch.setattr(room, "free_bytes", lambda: sizes[how])
+        monkeypatch.setattr(memory_estimate, "free_bytes", lambda: sizes[how])
         train(dlcli, "straight")
         events: Any = runs.train(prepare(loaded), run_dir=Path("r"))
         with closing(events):
             steps = [event for event in islice(events, 16) if isinstance(event, Progress)]
         assert steps[-1].epoch == 2
-        monkeypatch.setattr(room, "free_bytes", lambda: 10**12 + 100_000 - sizes[how])
+        monkeypatch.setattr(memory_estimate, "free_bytes", lambda: 10**12 + 100_000 - sizes[how])
         assert "resumed in epoch 2, after step" in train(dlcli, "r", "--resume")
         assert saved_streaming("r") is (how == "streamed")
         assert differences(Path("straight"), Path("r")) == []
@@ -163,7 +164,7 @@ class TestDisk:
         self, dlcli: Command, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         usage = shutil.disk_usage(".")._replace(free=1000)
-        monkeypatch.setattr(spool.shutil, "disk_usage", lambda _: usage)  # type: ignore[attr-defined]
+        monkeypatch.setattr(disk_cache.shutil, "disk_usage", lambda _: usage)  # type: ignore[attr-defined]
         write()
         outcome = dlcli("train", "c.yaml", "--run-dir", "r", *STREAMED)
         assert outcome.code == 7
@@ -243,7 +244,7 @@ class TestEvaluating:
         train(dlcli, "r", *STREAMED)
         file = ROOT / "data" / "penguins.csv"
         held = dlcli("evaluate", "r", file, "--json")
-        monkeypatch.setattr(room, "free_bytes", lambda: 100_000)
+        monkeypatch.setattr(memory_estimate, "free_bytes", lambda: 100_000)
         monkeypatch.setattr(reading, "BLOCK_BYTES", 1000)
         streamed = dlcli("evaluate", "r", file, "--json")
         assert "figures are summed up block by block: the table would take" in streamed.err
@@ -287,7 +288,9 @@ def test_a_signal_while_rows_are_encoded_ends_the_run_and_nothing_stays(number: 
         if len(events) == 1:
             assert isinstance(event, Reading)
             os.kill(os.getpid(), number)
-    assert events[1:] == [runs.Stopped("sigint" if number == signal.SIGINT else "sigterm")]
+    assert events[1:] == [
+        runs.StoppedBeforeTraining("sigint" if number == signal.SIGINT else "sigterm")
+    ]
     assert not Path("r").exists()
 
 

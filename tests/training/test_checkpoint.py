@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 
 from dlcli.config import LoadedConfig
 from dlcli.errors import CheckpointError, StorageError
-from dlcli.model.builder import build_network
+from dlcli.network.builder import build_network
 from dlcli.runs.preparation import prepare
 from dlcli.runs.restore import restore
-from dlcli.training.checkpoint import (
+from dlcli.training.saving.checkpoint import (
     Checkpoint,
     OtherFormatError,
     load_checkpoint,
@@ -103,8 +103,8 @@ def test_another_format_is_refused_with_the_version_that_wrote_it(
 ) -> None:
     path = tmp_path / "c.safetensors"
     with monkeypatch.context() as newer:
-        newer.setattr("dlcli.training.checkpoint.FORMAT_VERSION", 4)
-        newer.setattr("dlcli.training.checkpoint.__version__", "9.1")
+        newer.setattr("dlcli.training.saving.checkpoint.FORMAT_VERSION", 4)
+        newer.setattr("dlcli.training.saving.checkpoint.__version__", "9.1")
         save_checkpoint(path, checkpoint)
     with pytest.raises(OtherFormatError, match=r"format 4, written by dlcli 9\.1; this"):
         load_checkpoint(path)

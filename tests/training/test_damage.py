@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dlcli.errors import CheckpointError
-from dlcli.training.checkpoint import _DIGEST, load_checkpoint
+from dlcli.training.saving.checkpoint import _DIGEST, load_checkpoint
 from tests.reliability.apart import run_apart
 from tests.reliability.hostile import SIGNED, Outcome, begin_run
 

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from dlcli.config.training import EarlyStopping, Metric
+from dlcli.config.sections.training import EarlyStopping, Metric
 from dlcli.training.early_stopping import Watch
 
 

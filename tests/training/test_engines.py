@@ -10,20 +10,20 @@ from pydantic import TypeAdapter
 from dlcli.config.layers import Activation
 from dlcli.config.objectives import Loss
 from dlcli.config.optimizers import Adam
-from dlcli.config.training import TrainingConfig
+from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
-from dlcli.model.builder import build_network
-from dlcli.model.plan import Plan
-from dlcli.training.batches import Rows
+from dlcli.network.builder import build_network
+from dlcli.network.plan import Plan
 from dlcli.training.device import GradientScaler, Placement, choose_placement
-from dlcli.training.engine import choose_engine
+from dlcli.training.engines.choice import choose_engine
+from dlcli.training.engines.threads import MAX_THREADS, Threads, choose_threads
 from dlcli.training.flat import FlatParameters
 from dlcli.training.losses import build_objective
 from dlcli.training.optimizers import Optimizer
+from dlcli.training.rows.batches import Rows
 from dlcli.training.step import Stepper
-from dlcli.training.threads import MOST, Threads, choose_threads
 from tests.conftest import ROOT, Command
-from tests.model.test_network import DENSE, EVERY_LAYER, name, plan
+from tests.network.test_network import DENSE, EVERY_LAYER, name, plan
 from tests.reliability.comparing import differences
 from tests.reliability.configs import OPTIMIZERS, write_config
 
@@ -201,7 +201,7 @@ def test_a_recording_too_large_for_its_worth_is_not_made() -> None:
     ("batch_size", "chosen"),
     [
         (1000, Threads(1, "a batch of 5,200,000 multiplications has no work for more")),
-        ("full", Threads(MOST, "all that there are")),
+        ("full", Threads(MAX_THREADS, "all that there are")),
     ],
 )
 def test_threads_are_as_many_as_a_batch_has_work_for(batch_size: Any, chosen: Threads) -> None:

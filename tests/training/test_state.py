@@ -10,12 +10,12 @@ import torch
 from dlcli.config import load_config
 from dlcli.errors import DivergedError
 from dlcli.runs.preparation import Prepared, prepare
-from dlcli.runs.train import build_trainer
-from dlcli.training.batches import Rows, to_rows
-from dlcli.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dlcli.runs.training.train import build_trainer
 from dlcli.training.device import Placement, choose_placement
 from dlcli.training.loop import EpochResult, Progress, Trainer, fit
-from dlcli.training.state import StateError, capture, put_back
+from dlcli.training.rows.batches import Rows, to_rows
+from dlcli.training.saving.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from dlcli.training.saving.state import StateError, capture, restore_state
 from tests.reliability.comparing import checkpoint_differences
 from tests.reliability.configs import OPTIMIZERS, SCHEDULES, write_config
 
@@ -59,7 +59,7 @@ def resume_at_every_step(prepared: Prepared) -> int:
         again, rows, _ = begin(prepared)
         state = load_checkpoint(Path(f"{index}.safetensors")).state
         assert state is not None
-        put_back(again, state)
+        restore_state(again, state)
         assert list(follow(again, rows)) == straight[index + 1 :]
         assert checkpoint_differences(checkpoint(prepared, again), end) == []
     return len(straight)
@@ -101,7 +101,7 @@ def test_a_state_of_another_network_is_refused() -> None:
     next(follow(trainer, rows))
     other, _, _ = begin(large)
     with pytest.raises(StateError, match=r"'0_dense\.bias/exp_avg' is none of this run"):
-        put_back(other, capture(trainer))
+        restore_state(other, capture(trainer))
 
 
 @pytest.mark.parametrize("what", ["a weight", "the optimizer's exp_avg_sq"])

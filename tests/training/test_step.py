@@ -13,13 +13,13 @@ from torch.nn import functional as F
 from dlcli.config import LoadedConfig
 from dlcli.config.objectives import Loss
 from dlcli.data.target import ClassTarget, NumberTarget
-from dlcli.model.builder import build_network
+from dlcli.network.builder import build_network
 from dlcli.runs.preparation import Prepared, prepare
-from dlcli.runs.train import build_trainer
-from dlcli.training.batches import epoch_order, to_rows
+from dlcli.runs.training.train import build_trainer
 from dlcli.training.device import choose_placement
 from dlcli.training.loop import EpochResult, fit
 from dlcli.training.losses import build_objective, loss_unit
+from dlcli.training.rows.batches import epoch_order, to_rows
 
 Load = Callable[..., LoadedConfig]
 

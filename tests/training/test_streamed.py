@@ -13,20 +13,20 @@ import pytest
 import torch
 
 from dlcli.config import load_config
-from dlcli.data.spool import Spool
+from dlcli.data.disk_cache import RowCache
 from dlcli.errors import StorageError
-from dlcli.model.builder import build_network
-from dlcli.runs.placing import place_rows
+from dlcli.network.builder import build_network
 from dlcli.runs.preparation import Prepared, prepare
-from dlcli.runs.train import build_trainer
-from dlcli.training import streamed
-from dlcli.training.batches import Rows, epoch_order, epoch_steps
+from dlcli.runs.training.encode_to_disk import encode_to_disk
+from dlcli.runs.training.train import build_trainer
 from dlcli.training.device import choose_placement
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, Progress, Trainer, fit
 from dlcli.training.losses import build_objective
-from dlcli.training.state import capture, put_back
-from dlcli.training.streamed import StreamedRows
+from dlcli.training.rows import streamed
+from dlcli.training.rows.batches import Rows, epoch_order, epoch_steps
+from dlcli.training.rows.streamed import StreamedRows
+from dlcli.training.saving.state import capture, restore_state
 from tests.conftest import ROOT
 from tests.reliability.configs import write_config
 
@@ -45,7 +45,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def rows() -> Iterator[StreamedRows]:
     """1,003 rows that are told apart by their first number, and their target."""
-    spool = Spool(Path(), 2, np.dtype(np.int64))
+    spool = RowCache(Path(), 2, np.dtype(np.int64))
     for first in range(0, NUM_ROWS, 90):
         index = np.arange(first, min(first + 90, NUM_ROWS))
         spool.append(np.column_stack([index, -index]).astype(np.float32), index)
@@ -82,7 +82,7 @@ class TestOrder:
         assert (np.diff(order) == 1).mean() < 0.1
 
     def test_the_rows_of_one_chunk_are_shuffled_anew_in_each_epoch(self) -> None:
-        spool = Spool(Path(), 1, np.dtype(np.int64))
+        spool = RowCache(Path(), 1, np.dtype(np.int64))
         spool.append(np.zeros((9, 1), np.float32), np.arange(9))
         orders = [taken(StreamedRows(spool, CPU), epoch=epoch) for epoch in (1, 2, 3)]
         assert orders[0] != orders[1] != orders[2]
@@ -111,13 +111,13 @@ class TestOrder:
     ) -> None:
         whole = taken(rows, accumulate=1)
         read: list[int] = []
-        spy = Spool.read_into
+        spy = RowCache.read_into
 
-        def read_into(spool: Spool, start: int, *arrays: np.ndarray) -> None:
+        def read_into(spool: RowCache, start: int, *arrays: np.ndarray) -> None:
             read.append(len(arrays[1]))
             spy(spool, start, *arrays)
 
-        monkeypatch.setattr(Spool, "read_into", read_into)
+        monkeypatch.setattr(RowCache, "read_into", read_into)
         assert taken(rows, accumulate=1, start=len(whole) - 2) == whole[-2:]
         assert sum(read) <= 3 * 50
 
@@ -141,7 +141,7 @@ class TestOrder:
                 raise OSError(errno.EIO, "Input/output error")
 
         monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Failing("f", "w+"))
-        spool = Spool(Path("here"), 2, np.dtype(np.int64))
+        spool = RowCache(Path("here"), 2, np.dtype(np.int64))
         spool.append(np.zeros((9, 2), np.float32), np.zeros(9, np.int64))
         steps = epoch_steps(StreamedRows(spool, CPU), batch_size=2, accumulate=1, seed=0, epoch=1)
         with pytest.raises(StorageError, match=r"^here: cannot keep the encoded rows there: Input"):
@@ -157,7 +157,7 @@ def read_config(name: str, *overrides: str) -> Prepared:
 
 def place(prepared: Prepared, stack: ExitStack) -> dict[str, StreamedRows]:
     placed: dict[str, Any] = {}
-    assert list(place_rows(prepared.dataset, Path(), CPU, placed, stack))[-1].is_over
+    assert list(encode_to_disk(prepared.dataset, Path(), CPU, placed, stack))[-1].is_over
     return placed
 
 
@@ -205,7 +205,7 @@ def test_a_streamed_run_resumed_at_any_step_ends_with_the_same_bits() -> None:
         assert len(states) == 2 * (trainer.schedule.steps_per_epoch + 1)
         for state in states:
             again, _ = begin(prepared, stack)
-            put_back(again, state)
+            restore_state(again, state)
             for _ in follow(again, rows):
                 pass
             end = capture(again)

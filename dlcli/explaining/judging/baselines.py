@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-MOST_CODES = 100  # of an embedded column that get a weight of their own
-_MOST_NUMBERS = 20_000_000  # features of the rows that a linear model is fitted to
-_MOST_COMPONENTS = 1_000  # of a ridge regression
-_MOST_STEPS = 400  # of the fits of a logistic regression, all penalties together
-_FEWEST_STEPS = 40
+MAX_CODES = 100  # of an embedded column that get a weight of their own
+_MAX_NUMBERS = 20_000_000  # features of the rows that a linear model is fitted to
+_MAX_COMPONENTS = 1_000  # of a ridge regression
+_MAX_STEPS = 400  # of the fits of a logistic regression, all penalties together
+_MIN_STEPS = 40
 _WORK = 30_000_000_000  # multiplications that those steps may take
 _RIDGE_PENALTIES = np.logspace(-6, 2, 33)  # times the rows
 _ROUGH, _FINE = 1e-6, 1e-11  # by how much of the loss a last step makes it less
@@ -48,7 +48,7 @@ def choose_codes(features: np.ndarray, num_dense: int) -> tuple[OneHot, ...]:
     found = []
     for place in range(num_dense, features.shape[1]):
         codes, sizes = np.unique(features[:, place], return_counts=True)
-        found.append(OneHot(place, np.sort(codes[np.argsort(-sizes, kind="stable")][:MOST_CODES])))
+        found.append(OneHot(place, np.sort(codes[np.argsort(-sizes, kind="stable")][:MAX_CODES])))
     return tuple(found)
 
 
@@ -66,9 +66,9 @@ def fit_ridge(features: np.ndarray, targets: np.ndarray, num_dense: int, seed: i
     """
     one_hots = choose_codes(features, num_dense)
     width = num_dense + sum(len(own.codes) for own in one_hots)
-    most_rows = _MOST_NUMBERS // max(1, width)
-    if min(width, len(features)) > _MOST_COMPONENTS:
-        most_rows = min(most_rows, _MOST_COMPONENTS)
+    most_rows = _MAX_NUMBERS // max(1, width)
+    if min(width, len(features)) > _MAX_COMPONENTS:
+        most_rows = min(most_rows, _MAX_COMPONENTS)
     rows = _some_rows(len(features), most_rows, np.random.default_rng(seed))
     numbers, center, scale = _standardise(expand(features[rows], num_dense, one_hots))
     mean = float(targets[rows].mean(dtype=np.float64))
@@ -119,11 +119,11 @@ def fit_logistic(
     width = 1 + num_dense + sum(len(own.codes) for own in one_hots)
     work_a_row = 2 * width * num_outputs  # of one step
     rows = _some_rows(
-        len(features), min(_MOST_NUMBERS // width, _WORK // _FEWEST_STEPS // work_a_row), random
+        len(features), min(_MAX_NUMBERS // width, _WORK // _MIN_STEPS // work_a_row), random
     )
     numbers, center, scale = _standardise(expand(features[rows], num_dense, one_hots))
-    num_steps = min(_MOST_STEPS, _WORK // work_a_row // len(rows))
-    if num_steps < _MOST_STEPS:
+    num_steps = min(_MAX_STEPS, _WORK // work_a_row // len(rows))
+    if num_steps < _MAX_STEPS:
         numbers = numbers.astype(np.float32)  # twice as fast, and as good as so few steps are
     problem = _Logistic(numbers, targets[rows], class_weights, smoothing)
     start = problem.start()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlcli.config.training import Metric
+from dlcli.config.sections.training import Metric
 
 NUM_RESAMPLES = 1000
 _BLOCK_NUMBERS = 2**20  # counts held at once

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dlcli.config.objectives import BinaryCrossEntropy, Loss
 
-_MOST_BINS = 15
+_MAX_BINS = 15
 _ROWS_A_BIN = 10  # at least, where there are as many
 _NUM_CHANCES = 1000
 _CHANCE = 0.95  # of calibrated networks have an error below what is told
@@ -30,7 +30,7 @@ class Reliability:
 
 
 @dataclass(frozen=True)
-class Mending:
+class TemperatureScaling:
     """What a temperature that was fitted to some rows does to the probabilities of others."""
 
     temperature: float | None  # None where no one is best
@@ -105,19 +105,19 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float | None:
     return temperature if is_inside else None
 
 
-def mend(
+def scale_temperature(
     fitted: tuple[np.ndarray, np.ndarray],
     shown: tuple[np.ndarray, np.ndarray],
     *,
     is_on_same_rows: bool,
-) -> Mending:
+) -> TemperatureScaling:
     """Fit a temperature to some rows and measure what it does to others: logits and truth each."""
     temperature = fit_temperature(*fitted)
     reliability = None
     if temperature is not None:
         logits, truth = shown
         reliability = measure_reliability(softmax(logits / temperature), truth)
-    return Mending(temperature, len(fitted[1]), is_on_same_rows, reliability)
+    return TemperatureScaling(temperature, len(fitted[1]), is_on_same_rows, reliability)
 
 
 def log_loss(logits: np.ndarray, truth: np.ndarray, temperature: float = 1.0) -> float:
@@ -141,7 +141,7 @@ def _confidence(probabilities: np.ndarray, truth: np.ndarray) -> tuple[np.ndarra
 
 def _bins(confidence: np.ndarray) -> np.ndarray:
     """Return each row's bin, from 0 for the lowest confidence on, none of them empty."""
-    num_bins = min(_MOST_BINS, max(1, len(confidence) // _ROWS_A_BIN))
+    num_bins = min(_MAX_BINS, max(1, len(confidence) // _ROWS_A_BIN))
     ordered = np.sort(confidence)
     edges = ordered[np.arange(1, num_bins) * len(confidence) // num_bins]
     found = np.searchsorted(np.unique(edges), confidence, side="right")

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOST_CURVES = 7  # of classes
+MAX_CURVES = 7  # of classes
 _STEPS = 201  # of a mean of curves
 _WINDOW = 0.1  # of the rows, in a running quantile
-_FEWEST_IN_WINDOW = 25
-_FEWEST_DIFFERENT = 10  # x
+_MIN_IN_WINDOW = 25
+_MIN_DIFFERENT = 10  # x
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def class_curves(
     found.sort(key=lambda own: own.roc.area)
     shown = [
         ClassCurves(own.index, thin(own.roc), thin(own.precision_recall), own.share)
-        for own in [*found[:MOST_CURVES], *mean]
+        for own in [*found[:MAX_CURVES], *mean]
     ]
     return tuple(shown), areas
 
@@ -135,8 +135,8 @@ def running_median(x: np.ndarray, y: np.ndarray, most_points: int = 60) -> Trend
 
     None where there are too few rows, or too few different x, to tell a trend.
     """
-    width = max(_FEWEST_IN_WINDOW, round(_WINDOW * len(x)))
-    if len(x) < 2 * width or len(np.unique(x)) < _FEWEST_DIFFERENT:
+    width = max(_MIN_IN_WINDOW, round(_WINDOW * len(x)))
+    if len(x) < 2 * width or len(np.unique(x)) < _MIN_DIFFERENT:
         return None
     order = np.argsort(x, kind="stable")
     starts = np.unique(np.linspace(0, len(x) - width, most_points).astype(np.int64))

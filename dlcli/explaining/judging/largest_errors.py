@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlcli.data.columns import FittedColumn, NumericColumn
+from dlcli.columns.columns import FittedColumn, NumericColumn
 from dlcli.data.fitted import FittedData
 from dlcli.data.target import ClassTarget
+from dlcli.explaining.explained_model import ExplainedRows
 from dlcli.explaining.judging.bootstrap import Predictions
-from dlcli.explaining.subject import SubjectRows
 
 NUM_ROWS = 10
 _SMALLEST_SIDE = 4  # of what is taken for an image
@@ -40,7 +40,7 @@ class LargestErrors:
 
 
 def find_largest_errors(
-    rows: SubjectRows, predictions: Predictions, truth: np.ndarray, fitted: FittedData
+    rows: ExplainedRows, predictions: Predictions, truth: np.ndarray, fitted: FittedData
 ) -> LargestErrors:
     """Find the rows with the largest loss.
 

@@ -16,19 +16,19 @@ from dlcli.config.objectives import (
 )
 from dlcli.data.target import ClassTarget, NumberTarget, metrics_of
 from dlcli.errors import DivergedError
+from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.explaining.judging.baselines import LinearModel, fit_logistic, fit_ridge
 from dlcli.explaining.judging.bootstrap import Estimate, Predictions, bootstrap, estimate
 from dlcli.explaining.judging.calibration import (
-    Mending,
     Reliability,
+    TemperatureScaling,
     chance_error,
     measure_reliability,
-    mend,
+    scale_temperature,
     to_logits,
 )
 from dlcli.explaining.judging.curves import ClassCurves, Trend, class_curves, running_median
 from dlcli.explaining.judging.largest_errors import LargestErrors, find_largest_errors
-from dlcli.explaining.subject import Subject, SubjectRows
 from dlcli.seeds import derive_seed
 from dlcli.training.evaluation import compute_outputs
 from dlcli.training.losses import build_objective
@@ -58,7 +58,7 @@ class ClassQuality:
     curves: tuple[ClassCurves, ...]  # the lowest area first, the mean over all classes last
     reliability: Reliability
     chance_error: float  # up to which a calibration error may be chance
-    mending: Mending | None  # by the validation rows; None without any
+    mending: TemperatureScaling | None  # by the validation rows; None without any
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Quality:
     errors: LargestErrors
 
 
-def examine_quality(subject: Subject) -> Quality:
+def examine_quality(subject: ExplainedModel) -> Quality:
     """Hold a network's answers to the held-out rows against the truth and simpler predictors.
 
     Without held-out rows the training rows are taken. Raises DivergedError where the network's
@@ -117,14 +117,14 @@ def examine_quality(subject: Subject) -> Quality:
     )
 
 
-def _outputs(subject: Subject, rows: SubjectRows) -> Tensor:
+def _outputs(subject: ExplainedModel, rows: ExplainedRows) -> Tensor:
     outputs = compute_outputs(subject.network, rows.encoded.features, subject.placement)
     if not outputs.isfinite().all():
         raise DivergedError("the network's answers are not finite numbers")
     return outputs.double()
 
 
-def _predictions(subject: Subject, rows: SubjectRows, outputs: Tensor) -> Predictions:
+def _predictions(subject: ExplainedModel, rows: ExplainedRows, outputs: Tensor) -> Predictions:
     """Return what outputs like the network's, float64 [rows, outputs] on the CPU, mean."""
     targets = rows.encoded.targets.cpu()
     targets = targets.double() if targets.is_floating_point() else targets
@@ -135,7 +135,7 @@ def _predictions(subject: Subject, rows: SubjectRows, outputs: Tensor) -> Predic
 
 
 def _figures(
-    subject: Subject, rows: SubjectRows, predictors: list[Predictions]
+    subject: ExplainedModel, rows: ExplainedRows, predictors: list[Predictions]
 ) -> tuple[Figure, ...]:
     names = metrics_of(subject.target)
     truth, encoded = subject.truth(rows.encoded), rows.encoded.targets.cpu().numpy()
@@ -163,7 +163,7 @@ def _figures(
     return tuple(found)
 
 
-def _trivial(subject: Subject, rows: SubjectRows) -> Predictions:
+def _trivial(subject: ExplainedModel, rows: ExplainedRows) -> Predictions:
     """Return one answer for all rows: the classes' shares, or the number that fits the loss.
 
     The losses are those of the answer that makes the training loss least, class weights included.
@@ -198,7 +198,7 @@ def _best_constant(targets: np.ndarray, loss: Loss) -> float:
     return float(minimize_scalar(mean_loss, bounds=bounds, method="bounded").x)
 
 
-def _fit_linear(subject: Subject) -> LinearModel:
+def _fit_linear(subject: ExplainedModel) -> LinearModel:
     rows = subject.parts["train"].encoded
     features, targets = rows.features.cpu().numpy(), rows.targets.cpu().numpy()
     num_dense = subject.fitted.signature().num_dense
@@ -211,7 +211,7 @@ def _fit_linear(subject: Subject) -> LinearModel:
     )
 
 
-def _linear_outputs(subject: Subject, linear: LinearModel, rows: SubjectRows) -> Tensor:
+def _linear_outputs(subject: ExplainedModel, linear: LinearModel, rows: ExplainedRows) -> Tensor:
     outputs = linear.outputs(rows.encoded.features.cpu().numpy())
     return _as_outputs(subject.loss, outputs)
 
@@ -223,7 +223,7 @@ def _as_outputs(loss: Loss, outputs: np.ndarray) -> Tensor:
     return torch.from_numpy(outputs)
 
 
-def _class_weights(subject: Subject) -> tuple[np.ndarray, float]:
+def _class_weights(subject: ExplainedModel) -> tuple[np.ndarray, float]:
     """Return the factors of the classes' losses, and the label smoothing."""
     loss, target = subject.loss, subject.target
     assert isinstance(loss, BinaryCrossEntropy | CrossEntropy), "it is of classes"
@@ -234,14 +234,16 @@ def _class_weights(subject: Subject) -> tuple[np.ndarray, float]:
     return weights.cpu().double().numpy(), loss.label_smoothing
 
 
-def _class_quality(subject: Subject, part: str, outputs: Tensor, truth: np.ndarray) -> ClassQuality:
+def _class_quality(
+    subject: ExplainedModel, part: str, outputs: Tensor, truth: np.ndarray
+) -> ClassQuality:
     answers = to_answers(outputs, subject.loss, subject.target)
     curves, areas = class_curves(answers, truth)
     validation = subject.parts.get("validation")
     mending = None
     if validation:
         logits = to_logits(_outputs(subject, validation), subject.loss)
-        mending = mend(
+        mending = scale_temperature(
             (logits, subject.truth(validation.encoded)),
             (to_logits(outputs, subject.loss), truth),
             is_on_same_rows=part == "validation",

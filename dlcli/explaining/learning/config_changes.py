@@ -9,11 +9,11 @@ from dlcli.config import Config
 from dlcli.config.layers import Dropout
 from dlcli.config.optimizers import Constant, Cosine, OneCycle, ReduceOnPlateau
 from dlcli.explaining.learning.finding import Change
-from dlcli.explaining.learning.restraints import free_layers, heavy_decay, restraints, walk
+from dlcli.explaining.learning.regularisation import free_layers, heavy_decay, restrictions, walk
 
 _PATIENCE = 20
 _DROPOUT = 0.3
-_FEWEST_UNITS, _SHRUNK = 8, 4  # a layer is never made smaller, and by how much it is
+_MIN_UNITS, _SHRUNK = 8, 4  # a layer is never made smaller, and by how much it is
 _SMALL_BATCH = 32
 
 
@@ -30,9 +30,9 @@ def regularise(config: Config | None) -> Iterator[Change]:
         yield Change("use fewer units, dropout or weight decay")
         return
     smaller = tuple(
-        f"{path}.units={max(_FEWEST_UNITS, units // _SHRUNK)}"
+        f"{path}.units={max(_MIN_UNITS, units // _SHRUNK)}"
         for path, units in free_layers(config)
-        if units > _FEWEST_UNITS
+        if units > _MIN_UNITS
     )
     if smaller:
         yield Change("make the network smaller", smaller)
@@ -115,7 +115,7 @@ def grow(config: Config | None) -> Iterator[Change]:
     if config is None:
         yield Change("use more units or another layer, and less dropout or weight decay")
         return
-    held = [own.change for own in restraints(config)]
+    held = [own.change for own in restrictions(config)]
     yield from held
     wider = tuple(f"{path}.units={2 * units}" for path, units in free_layers(config))
     if wider and not held:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from dlcli.explaining.learning.config_changes import clip, learn_at, scale_data, train_longer
+from dlcli.explaining.learning.curve_features import CurveFeatures
 from dlcli.explaining.learning.finding import Diagnosis, Finding
 from dlcli.explaining.learning.fit_rules import (
     STILL_FALLING,
@@ -12,11 +13,10 @@ from dlcli.explaining.learning.fit_rules import (
     under_fitting,
 )
 from dlcli.explaining.learning.history import History
-from dlcli.explaining.learning.rate_rules import too_cold, too_hot
-from dlcli.explaining.learning.signs import Signs
+from dlcli.explaining.learning.rate_rules import lr_too_high, lr_too_low
 
-MOST_FINDINGS = 2
-FEWEST_EPOCHS = 6  # that more can be told from than whether losses fell
+MAX_FINDINGS = 2
+MIN_EPOCHS = 6  # that more can be told from than whether losses fell
 _FEW_ROWS = 50
 
 
@@ -26,7 +26,7 @@ def diagnose(history: History, *, trivial: float | None) -> Diagnosis:
     `trivial` is the loss of a constant answer, in the losses' units (`trivial_loss`); None where it
     is not known.
     """
-    findings = tuple(_find(history, trivial))[:MOST_FINDINGS]
+    findings = tuple(_find(history, trivial))[:MAX_FINDINGS]
     return Diagnosis(findings, tuple(_remarks(history, trivial)), trivial)
 
 
@@ -34,12 +34,12 @@ def _find(history: History, trivial: float | None) -> Iterator[Finding]:
     if history.stop_reason == "diverged":
         yield _diverged(history)
         return
-    if len(history) < FEWEST_EPOCHS:
+    if len(history) < MIN_EPOCHS:
         yield _too_few(history)
         return
-    signs = Signs(history, trivial)
+    signs = CurveFeatures(history, trivial)
     # A rate that is far off shapes the curves so much that they say little else.
-    alone = too_hot(signs) or too_cold(signs)
+    alone = lr_too_high(signs) or lr_too_low(signs)
     if alone is not None:
         yield alone
         return
@@ -79,7 +79,7 @@ def _too_few(history: History) -> Finding:
     return Finding("too_few_epochs", text, evidence, (change,))
 
 
-def _fine(signs: Signs) -> Finding:
+def _fine(signs: CurveFeatures) -> Finding:
     own, name = signs.judged, "validation" if signs.validation else "training"
     if signs.was_stopped_early:
         ended = "early stopping ended the run when it fell no more"

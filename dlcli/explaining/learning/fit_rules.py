@@ -9,9 +9,17 @@ from dlcli.explaining.learning.config_changes import (
     stop_early,
     train_longer,
 )
+from dlcli.explaining.learning.curve_features import (
+    FLAT,
+    NOTABLE,
+    POOR,
+    RESTLESS,
+    RISING,
+    STEADY,
+    CurveFeatures,
+)
 from dlcli.explaining.learning.finding import Change, Finding
-from dlcli.explaining.learning.restraints import restraints
-from dlcli.explaining.learning.signs import FLAT, NOTABLE, POOR, RESTLESS, RISING, STEADY, Signs
+from dlcli.explaining.learning.regularisation import restrictions
 
 # Losses as shares of the trivial one, or else of the first epoch's.
 _TRIVIAL = 0.9  # next to nothing was learned
@@ -25,7 +33,7 @@ _BY_HEART = 0.25  # that fall, and the distance of both losses over the validati
 STILL_FALLING = 0.05  # the last quarter's fall over the loss
 
 
-def over_fitting(signs: Signs) -> Finding | None:
+def over_fitting(signs: CurveFeatures) -> Finding | None:
     """Tell whether the validation loss turned up while the training loss kept falling."""
     train, validation = signs.train, signs.validation
     if validation is None:
@@ -60,7 +68,7 @@ def over_fitting(signs: Signs) -> Finding | None:
     return Finding("over_fitting", text, evidence, (*changes, Change("learn from more rows")))
 
 
-def _has_turned(signs: Signs, then: float, *, is_wide: bool) -> bool:
+def _has_turned(signs: CurveFeatures, then: float, *, is_wide: bool) -> bool:
     """Return whether the validation loss rose while the training loss fell, from `then` on."""
     validation, scale, last = signs.validation, signs.reference, signs.train.last
     assert validation is not None, "it is about nothing else"
@@ -77,11 +85,11 @@ def _has_turned(signs: Signs, then: float, *, is_wide: bool) -> bool:
     return is_by_heart or validation.trend(validation.turn) >= RISING
 
 
-def under_fitting(signs: Signs) -> Finding | None:
+def under_fitting(signs: CurveFeatures) -> Finding | None:
     """Both losses are flat, and poor beside a constant answer's, or for a network held back."""
     train, level = signs.train, signs.settled_at
     is_flat = train.late_fall <= FLAT * train.last
-    held = restraints(signs.config)
+    held = restrictions(signs.config)
     is_held = level >= POOR and held and signs.trivial is not None
     if not is_flat or not (level >= _TRIVIAL or is_held):
         return None
@@ -96,7 +104,7 @@ def under_fitting(signs: Signs) -> Finding | None:
     return Finding("under_fitting", text, evidence, tuple(grow(signs.config)))
 
 
-def still_improving(signs: Signs) -> Finding | None:
+def still_improving(signs: CurveFeatures) -> Finding | None:
     """Tell whether the run ended while its loss was still falling."""
     own, name = signs.judged, "validation" if signs.validation else "training"
     fall = own.late_fall
@@ -116,10 +124,10 @@ def still_improving(signs: Signs) -> Finding | None:
     )
 
 
-def noisy(signs: Signs) -> Finding | None:
+def noisy(signs: CurveFeatures) -> Finding | None:
     """Tell whether the validation loss jumps more than it moves, though the other doesn't."""
     validation = signs.validation
-    if validation is None or validation.unrest < RESTLESS:
+    if validation is None or validation.mean_relative_rise < RESTLESS:
         return None
     num_rows = signs.history.rows.get("validation")
     of_rows = f" ({num_rows:,} rows)" if num_rows else ""
@@ -127,7 +135,8 @@ def noisy(signs: Signs) -> Finding | None:
         "noisy",
         "Noisy: the validation loss jumps from epoch to epoch, so that a single epoch's says "
         "little.",
-        f"On average it rises by {validation.unrest:.0%} from one epoch to the next{of_rows}, "
-        f"falls counted as none; the training loss by {signs.train.unrest:.0%}.",
+        f"On average it rises by {validation.mean_relative_rise:.0%} from one epoch to the next"
+        f"{of_rows}, "
+        f"falls counted as none; the training loss by {signs.train.mean_relative_rise:.0%}.",
         tuple(calm(signs.config, signs.history.rows.get("train"))),
     )

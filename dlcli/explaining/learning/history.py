@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, FiniteFloat, PositiveInt, ValidationError
 
 from dlcli.config import Config, load_config
-from dlcli.config.training import Metric
+from dlcli.config.sections.training import Metric
 from dlcli.errors import ConfigError, StorageError
 from dlcli.training.early_stopping import Watch
 from dlcli.training.loop import StopReason

@@ -66,7 +66,7 @@ class LossCurve:
         return int(self.epochs[self.losses.argmin()])
 
     @cached_property
-    def unrest(self) -> float:
+    def mean_relative_rise(self) -> float:
         """The mean rise from one epoch to the next, falls counted as 0, over the loss itself.
 
         Of the last three quarters, without what they rose in all; a loss below a tenth of the

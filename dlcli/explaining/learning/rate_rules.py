@@ -11,17 +11,17 @@ from dlcli.explaining.learning.config_changes import (
     scale_data,
     train_longer,
 )
-from dlcli.explaining.learning.finding import Finding
-from dlcli.explaining.learning.restraints import has_high_rate, restraints
-from dlcli.explaining.learning.signs import (
+from dlcli.explaining.learning.curve_features import (
     FLAT,
     MANY_EPOCHS,
     NOTABLE,
     POOR,
     RESTLESS,
     RISING,
-    Signs,
+    CurveFeatures,
 )
+from dlcli.explaining.learning.finding import Finding
+from dlcli.explaining.learning.regularisation import has_high_rate, restrictions
 
 _BLOWN_UP = 2.5  # the first epoch's loss: no network starts so badly on scaled data
 _WORSE_THAN_TRIVIAL = 1.04  # which any network can be cured of by its last bias
@@ -33,7 +33,7 @@ _WANTED = 3.0  # falls of the size of the trivial loss, in as many epochs
 _FACTORS = (3.0, 10.0, 30.0, 100.0)  # by which a rate is raised
 
 
-def too_hot(signs: Signs) -> Finding | None:
+def lr_too_high(signs: CurveFeatures) -> Finding | None:
     """Tell whether losses leap, rise, or never come back from a bad start: too high a rate."""
     reason = None if signs.falls_steadily else next(_heat(signs), None)
     if reason is None:
@@ -46,14 +46,16 @@ def too_hot(signs: Signs) -> Finding | None:
     return Finding("too_hot", "The learning rate is too high.", reason, changes)
 
 
-def _heat(signs: Signs) -> Iterator[str]:
+def _heat(signs: CurveFeatures) -> Iterator[str]:
     """Yield what speaks for it, the plainest first."""
     train, judged, scale = signs.train, signs.judged, signs.reference
-    if min(train.unrest, judged.unrest) >= RESTLESS:
-        also = f", the validation loss by {judged.unrest:.0%}" if signs.validation else ""
+    if min(train.mean_relative_rise, judged.mean_relative_rise) >= RESTLESS:
+        also = (
+            f", the validation loss by {judged.mean_relative_rise:.0%}" if signs.validation else ""
+        )
         yield (
             "Losses leap: from one epoch to the next the training loss rises by "
-            f"{train.unrest:.0%} on average, falls counted as none{also}."
+            f"{train.mean_relative_rise:.0%} on average, falls counted as none{also}."
         )
     rise = train.last - train.lowest
     if rise >= max(FLAT * train.lowest, _RISEN * scale) and train.late_trend >= RISING:
@@ -76,14 +78,14 @@ def _heat(signs: Signs) -> Iterator[str]:
     if train.last >= _WORSE_THAN_TRIVIAL * scale and is_flat:
         yield f"The training loss stays at {end}: steps are too long even for the last bias."
     config = signs.config
-    if signs.settled_at >= POOR and is_flat and has_high_rate(config) and not restraints(config):
+    if signs.settled_at >= POOR and is_flat and has_high_rate(config) and not restrictions(config):
         yield (
             f"The training loss is flat at {end}, and a rate of {signs.history.lrs.max():g} is "
             "far above what this optimizer is usually given."
         )
 
 
-def too_cold(signs: Signs) -> Finding | None:
+def lr_too_low(signs: CurveFeatures) -> Finding | None:
     """Tell whether losses fall all the time, in a straight line, and slowly: too low a rate."""
     train, scale = signs.train, signs.reference
     fallen = (train.first - train.last) / scale
@@ -107,13 +109,13 @@ def too_cold(signs: Signs) -> Finding | None:
     return Finding("too_cold", "The learning rate is too low.", evidence, changes)
 
 
-def _creeps(signs: Signs) -> bool:
+def _creeps(signs: CurveFeatures) -> bool:
     """Return whether the training loss stands where a constant answer's is, and falls yet."""
     train, scale = signs.train, signs.reference
     return (
         signs.trivial is not None
         and train.last >= _STUCK * scale
-        and train.unrest == 0
+        and train.mean_relative_rise == 0
         and train.late_trend <= -_ALWAYS
         and train.late_fall >= _CREEPING * scale
     )

@@ -17,14 +17,14 @@ from dlcli.config.layers import (
     LayerNorm,
     Residual,
 )
-from dlcli.explaining.subject import Subject
-from dlcli.model.plan import Plan, PlannedLayer
+from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.network.plan import Plan, PlannedLayer
 
 _BLOCK_NUMBERS = 2**22  # of a layer's output, at once
 
 
 @dataclass(frozen=True)
-class Place:
+class LayerPosition:
     """A layer with weights, and the module whose output is its activation."""
 
     name: str  # the layer's module
@@ -33,7 +33,7 @@ class Place:
     activation: str | None  # the non-linearity; None where it has none
 
 
-def hidden_layers(plan: Plan) -> list[Place]:
+def hidden_layers(plan: Plan) -> list[LayerPosition]:
     """Return the dense layers before the one that answers, from the input on."""
     places = [
         place for place in _places(plan.layers, "") if isinstance(place.planned.config, Dense)
@@ -47,7 +47,7 @@ def hidden_layers(plan: Plan) -> list[Place]:
     return [place for place in places if place.name != answers]
 
 
-def first_weighted(plan: Plan) -> Place | None:
+def first_weighted(plan: Plan) -> LayerPosition | None:
     """Return the first dense or convolutional layer that the input reaches place by place."""
     for place in _places(plan.layers, ""):
         if isinstance(place.planned.config, Dense | Conv1d | Conv2d):
@@ -55,7 +55,7 @@ def first_weighted(plan: Plan) -> Place | None:
     return None
 
 
-def _places(layers: Sequence[PlannedLayer], prefix: str) -> Iterator[Place]:
+def _places(layers: Sequence[PlannedLayer], prefix: str) -> Iterator[LayerPosition]:
     for index, layer in enumerate(layers):
         name = f"{prefix}{index}_{layer.config.type}"
         if isinstance(layer.config, Residual):
@@ -63,9 +63,9 @@ def _places(layers: Sequence[PlannedLayer], prefix: str) -> Iterator[Place]:
         elif isinstance(layer.config, Dense | Conv1d | Conv2d):
             if layer.config.activation is not None:
                 activation: str | None = layer.config.activation
-                yield Place(name, layer, f"{name}_{activation}", activation)
+                yield LayerPosition(name, layer, f"{name}_{activation}", activation)
             else:
-                yield Place(name, layer, *_what_follows(layers, index, prefix))
+                yield LayerPosition(name, layer, *_what_follows(layers, index, prefix))
 
 
 def _what_follows(
@@ -100,8 +100,8 @@ def _hooked(
 
 
 def catch_activations(
-    subject: Subject,
-    place: Place,
+    subject: ExplainedModel,
+    place: LayerPosition,
     features: Tensor,
     reduce: Callable[[Tensor], Tensor] = lambda output: output,
 ) -> Tensor:
@@ -125,7 +125,7 @@ def catch_activations(
 
 
 def catch_gradients(
-    subject: Subject, place: Place, features: Tensor
+    subject: ExplainedModel, place: LayerPosition, features: Tensor
 ) -> tuple[Tensor, Callable[[int | None], Tensor]]:
     """Return a layer's activations, and a function for the gradients of an output by them.
 

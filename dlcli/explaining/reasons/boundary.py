@@ -7,20 +7,20 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
+from dlcli.columns.columns import NumericColumn
 from dlcli.config.layers import Dense, Dropout
-from dlcli.data.columns import NumericColumn
-from dlcli.data.table import Table
 from dlcli.data.target import NumberTarget
-from dlcli.explaining.absent import Absent
-from dlcli.explaining.reasons.asked import asked_rows, take, work_a_row
+from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.features import known_values
-from dlcli.explaining.subject import Subject
+from dlcli.explaining.reasons.sampling import asked_rows, take, work_a_row
+from dlcli.explaining.unavailable import Unavailable
 from dlcli.seeds import derive_seed
-from dlcli.training.batches import Rows
+from dlcli.tables.table import Table
+from dlcli.training.rows.batches import Rows
 
 _SIDE, _SMALLEST_SIDE = 121, 31  # places along each axis
-_MOST_WORK = 2e10  # multiplications: two seconds
-_MOST_TRAIN, _MOST_HELD_OUT = 400, 200  # points that are shown
+_MAX_WORK = 2e10  # multiplications: two seconds
+_MAX_TRAIN, _MAX_HELD_OUT = 400, 200  # points that are shown
 _MARGIN = 0.06  # around the points, of their range
 _OUTLYING = 10.0  # times the range of nearly all points: so far out lies what isn't shown
 
@@ -71,10 +71,10 @@ class Boundary:
     has_gaps: bool  # missing numbers are told apart: the plane and the equation are of known ones
 
 
-def draw_boundary(subject: Subject) -> Boundary | Absent:
+def draw_boundary(subject: ExplainedModel) -> Boundary | Unavailable:
     """Ask all over the plane of the two columns that the network has."""
     plane = find_plane(subject)
-    if isinstance(plane, Absent):
+    if isinstance(plane, Unavailable):
         return plane
     features = encode_plane(subject, plane)
     targets = torch.zeros(len(features), dtype=torch.int64)
@@ -82,9 +82,9 @@ def draw_boundary(subject: Subject) -> Boundary | Absent:
     size = (len(plane.y), len(plane.x))
     columns = subject.fitted.columns
     held_out = asked_rows(subject, "boundary")
-    shown = [_points(subject, plane, "train", _MOST_TRAIN)] if "train" in subject.parts else []
+    shown = [_points(subject, plane, "train", _MAX_TRAIN)] if "train" in subject.parts else []
     if held_out.part != "train":
-        shown.append(_points(subject, plane, held_out.part, _MOST_HELD_OUT))
+        shown.append(_points(subject, plane, held_out.part, _MAX_HELD_OUT))
     return Boundary(
         plane=plane,
         answers=answers.reshape(*size, *answers.shape[1:]),
@@ -94,13 +94,13 @@ def draw_boundary(subject: Subject) -> Boundary | Absent:
     )
 
 
-def find_plane(subject: Subject) -> InputPlane | Absent:
+def find_plane(subject: ExplainedModel) -> InputPlane | Unavailable:
     """Return places all over the rows' range; a reason where there are not two numeric columns."""
     columns = subject.fitted.columns
     if len(columns) != 2 or any(column.kind != "numeric" for column in columns):
         found = "not both are" if len(columns) == 2 else f"there are {len(columns)}"
-        return Absent(f"it takes two columns of numbers, and {found}")
-    most = int((_MOST_WORK / work_a_row(subject.plan)) ** 0.5)
+        return Unavailable(f"it takes two columns of numbers, and {found}")
+    most = int((_MAX_WORK / work_a_row(subject.plan)) ** 0.5)
     side = min(_SIDE, max(_SMALLEST_SIDE, most))
     axes = []
     for column in columns:
@@ -111,7 +111,7 @@ def find_plane(subject: Subject) -> InputPlane | Absent:
     return InputPlane((columns[0].name, columns[1].name), axes[0], axes[1])
 
 
-def encode_plane(subject: Subject, plane: InputPlane) -> Tensor:
+def encode_plane(subject: ExplainedModel, plane: InputPlane) -> Tensor:
     """Return its places as the network sees them, row by row: [y · x, features]."""
     x, y = np.meshgrid(plane.x, plane.y)
     cells = {plane.names[0]: x.ravel(), plane.names[1]: y.ravel()}
@@ -120,7 +120,7 @@ def encode_plane(subject: Subject, plane: InputPlane) -> Tensor:
     return torch.tensor(features, device=subject.placement.device)
 
 
-def find_equation(subject: Subject) -> Equation | None:
+def find_equation(subject: ExplainedModel) -> Equation | None:
     """Return the equation of a network that is one neuron on two numbers, its scaling undone.
 
     Two outputs that are compared by a softmax are one neuron too: their difference.
@@ -172,7 +172,7 @@ def _axis(values: np.ndarray, side: int) -> np.ndarray:
     return np.linspace(low - margin, high + margin, side)
 
 
-def _points(subject: Subject, plane: InputPlane, part: str, most: int) -> Points:
+def _points(subject: ExplainedModel, plane: InputPlane, part: str, most: int) -> Points:
     rows = subject.parts[part]
     num_rows = len(rows)
     if num_rows > most:

@@ -5,19 +5,19 @@ import math
 import numpy as np
 import polars as pl
 
-from dlcli.data.cells import (
+from dlcli.columns.cells import (
     numbers_in,
     parse_booleans,
-    parse_moments,
+    parse_datetimes,
     read_cells,
     to_labels,
     to_seconds,
 )
-from dlcli.data.columns import CategoricalColumn, FittedColumn, encode_column
+from dlcli.columns.columns import CategoricalColumn, FittedColumn, encode_column
 from dlcli.data.fitted import FittedData
-from dlcli.data.grids import find_grid, resembles_image
-from dlcli.data.table import Table
-from dlcli.explaining.subject import Subject
+from dlcli.data.survey.grids import find_grid, resembles_image
+from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.tables.table import Table
 
 Slots = np.ndarray  # [width] int64: indices of encoded features
 
@@ -53,7 +53,7 @@ def known_values(fitted: FittedData, column: FittedColumn, rows: Table) -> np.nd
             truths = parse_booleans(read_cells(rows, column.name, missing_values))
             return truths.cast(pl.Float64).to_numpy()
         case "datetime":
-            return to_seconds(parse_moments(read_cells(rows, column.name, missing_values)))
+            return to_seconds(parse_datetimes(read_cells(rows, column.name, missing_values)))
         case "categorical":
             raise ValueError(f"the categories of '{column.name}' are no numbers")
 
@@ -71,7 +71,7 @@ def are_plain_numbers(fitted: FittedData) -> bool:
     )
 
 
-def array_shape(subject: Subject) -> tuple[int, ...] | None:
+def array_shape(subject: ExplainedModel) -> tuple[int, ...] | None:
     """Return [channels, length] or [channels, height, width] where a row is a signal or an image.
 
     It is one where the config says so, or where the names count pixels that are like each other.

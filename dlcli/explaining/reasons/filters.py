@@ -18,18 +18,18 @@ from dlcli.config.layers import (
     LayerNorm,
     Reshape,
 )
-from dlcli.explaining.absent import Absent
-from dlcli.explaining.reasons.activations import Place, catch_activations, first_weighted
-from dlcli.explaining.reasons.asked import Asked, asked_rows, take, work_a_row
+from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.reasons.activations import LayerPosition, catch_activations, first_weighted
 from dlcli.explaining.reasons.features import are_plain_numbers, array_shape, known_values
-from dlcli.explaining.subject import Subject
-from dlcli.model.shapes import sizes
+from dlcli.explaining.reasons.sampling import SampledRows, asked_rows, take, work_a_row
+from dlcli.explaining.unavailable import Unavailable
+from dlcli.network.shapes import sizes
 
-MOST_FILTERS = 32
-MOST_EXCITED = 8  # filters that images are shown for
+MAX_FILTERS = 32
+MAX_EXCITED = 8  # filters that images are shown for
 _IMAGES = 4  # for each of them
-_MOST_ROWS, _FEWEST_ROWS = 1000, 100
-_MOST_WORK = 1e10
+_MAX_ROWS, _MIN_ROWS = 1000, 100
+_MAX_WORK = 1e10
 
 Box = tuple[int, int, int, int]  # top, left, height and width in pixels; may reach beyond
 
@@ -54,12 +54,12 @@ class Filters:
     activation: str | None
     weights: np.ndarray  # [filters, channels, height, width] or [filters, channels, length]
     num_filters: int
-    asked: Asked | None  # whose images they are; None where none are shown
+    asked: SampledRows | None  # whose images they are; None where none are shown
     unit: str  # what rows are numbered by: "line" or "row"
     excited: tuple[Excited, ...]  # of the first filters; of one that nothing excites, no images
 
 
-def look_at_filters(subject: Subject) -> Filters | Absent:
+def look_at_filters(subject: ExplainedModel) -> Filters | Unavailable:
     """Take the first layer's weights, where they have a shape to be seen in.
 
     A filter's activation is meant after the non-linearity. It is highest somewhere in an image;
@@ -67,15 +67,15 @@ def look_at_filters(subject: Subject) -> Filters | Absent:
     """
     place = first_weighted(subject.plan)
     if place is None or not _reaches_untouched(subject, place):
-        return Absent("its first layer with weights doesn't see the data as they are")
+        return Unavailable("its first layer with weights doesn't see the data as they are")
     shape = _image_shape(subject, place)
     if shape is None:
-        return Absent("a row is no image and no signal")
+        return Unavailable("a row is no image and no signal")
     config = place.planned.config
     weight = subject.network.get_parameter(f"{place.name}.weight").detach().float().cpu().numpy()
     if isinstance(config, Dense):
         weight = weight.reshape(len(weight), *shape)
-    asked: Asked | None = None
+    asked: SampledRows | None = None
     excited: tuple[Excited, ...] = ()
     if len(shape) == 3:
         asked, excited = _excite(subject, place, shape, len(weight))
@@ -83,7 +83,7 @@ def look_at_filters(subject: Subject) -> Filters | Absent:
         layer=place.module,
         kind=config.type,
         activation=place.activation,
-        weights=weight[:MOST_FILTERS],
+        weights=weight[:MAX_FILTERS],
         num_filters=len(weight),
         asked=asked,
         unit=next(iter(subject.parts.values())).table.unit,
@@ -91,7 +91,7 @@ def look_at_filters(subject: Subject) -> Filters | Absent:
     )
 
 
-def _reaches_untouched(subject: Subject, place: Place) -> bool:
+def _reaches_untouched(subject: ExplainedModel, place: LayerPosition) -> bool:
     """Say whether the layers before one leave each number where it is."""
     if subject.plan.signature.embeddings:
         return False
@@ -100,7 +100,7 @@ def _reaches_untouched(subject: Subject, place: Place) -> bool:
     return all(isinstance(layer.config, keeping) for layer in subject.plan.layers[:index])
 
 
-def _image_shape(subject: Subject, place: Place) -> tuple[int, ...] | None:
+def _image_shape(subject: ExplainedModel, place: LayerPosition) -> tuple[int, ...] | None:
     """Return the shape of what the layer sees, [channels, …]; None where it has none to be seen."""
     shape = place.planned.input_shape
     if isinstance(place.planned.config, Conv1d | Conv2d):
@@ -110,11 +110,11 @@ def _image_shape(subject: Subject, place: Place) -> tuple[int, ...] | None:
 
 
 def _excite(
-    subject: Subject, place: Place, shape: tuple[int, ...], num_filters: int
-) -> tuple[Asked, tuple[Excited, ...]]:
-    most = max(_FEWEST_ROWS, int(_MOST_WORK / work_a_row(subject.plan)))
-    asked = asked_rows(subject, "filters", min(_MOST_ROWS, most))
-    num_shown = min(MOST_EXCITED, num_filters)
+    subject: ExplainedModel, place: LayerPosition, shape: tuple[int, ...], num_filters: int
+) -> tuple[SampledRows, tuple[Excited, ...]]:
+    most = max(_MIN_ROWS, int(_MAX_WORK / work_a_row(subject.plan)))
+    asked = asked_rows(subject, "filters", min(_MAX_ROWS, most))
+    num_shown = min(MAX_EXCITED, num_filters)
 
     def highest(output: Tensor) -> Tensor:
         """Return each row's highest activation, its place and its lowest one: [rows, filters, 3].
@@ -144,7 +144,7 @@ def _excite(
 
 
 def _images(
-    subject: Subject, asked: Asked, chosen: np.ndarray, shape: tuple[int, ...]
+    subject: ExplainedModel, asked: SampledRows, chosen: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
     """Return rows as images, in the data's units where each column is a pixel."""
     fitted = subject.fitted
@@ -160,7 +160,7 @@ def _images(
     return pixels[order].reshape(len(chosen), *shape)
 
 
-def _box(place: Place, where: int, shape: tuple[int, ...]) -> Box:
+def _box(place: LayerPosition, where: int, shape: tuple[int, ...]) -> Box:
     """Return what a filter looks at from one place of its output."""
     config = place.planned.config
     if not isinstance(config, Conv2d):

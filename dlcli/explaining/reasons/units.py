@@ -6,25 +6,25 @@ import numpy as np
 import torch
 
 from dlcli.data.target import ClassTarget, NumberTarget
-from dlcli.explaining.absent import Absent
+from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import (
-    Place,
+    LayerPosition,
     catch_activations,
     catch_gradients,
     hidden_layers,
 )
-from dlcli.explaining.reasons.asked import Asked, asked_rows, work_a_row
 from dlcli.explaining.reasons.boundary import InputPlane, encode_plane, find_plane
 from dlcli.explaining.reasons.features import known_labels, known_values
-from dlcli.explaining.subject import Subject
+from dlcli.explaining.reasons.sampling import SampledRows, asked_rows, work_a_row
+from dlcli.explaining.unavailable import Unavailable
 
-MOST_UNITS = 8
-MOST_MAPS = 12
-_MOST_FEATURES = 3  # that a unit goes with
-_MOST_CATEGORIES = 12  # of a column, the most frequent ones
-_MOST_ROWS = 500
-_FEWEST_ROWS = 50
-_MOST_WORK = 1e10
+MAX_UNITS = 8
+MAX_MAPS = 12
+_MAX_FEATURES = 3  # that a unit goes with
+_MAX_CATEGORIES = 12  # of a column, the most frequent ones
+_MAX_ROWS = 500
+_MIN_ROWS = 50
+_MAX_WORK = 1e10
 _NO_LAYER = "the network has no dense layer before the one that answers"
 _WEAKEST = 0.2  # correlation that is worth a word
 
@@ -45,7 +45,7 @@ class Units:
 
     layer: str  # the module whose output is meant: 0_dense_relu
     activation: str | None  # None: there is no non-linearity
-    asked: Asked
+    asked: SampledRows
     units: tuple[Unit, ...]
     num_units: int
     num_still: int  # that give the same for every row
@@ -57,7 +57,7 @@ class UnitMaps:
 
     layer: str  # the module whose output is meant: 0_dense_relu
     activation: str | None  # None: there is no non-linearity
-    asked: Asked  # the rows that tell which units matter
+    asked: SampledRows  # the rows that tell which units matter
     plane: InputPlane
     numbers: tuple[int, ...]  # of the units, from 0, those first that matter most
     influences: tuple[float, ...]
@@ -65,7 +65,7 @@ class UnitMaps:
     num_units: int
 
 
-def measure_units(subject: Subject) -> Units | Absent:
+def measure_units(subject: ExplainedModel) -> Units | Unavailable:
     """Say what the last hidden dense layer's units respond to.
 
     A unit's influence is the mean over rows and outputs of |(a - mean a) · g|: how far its
@@ -76,13 +76,13 @@ def measure_units(subject: Subject) -> Units | Absent:
     """
     layers = hidden_layers(subject.plan)
     if not layers:
-        return Absent(_NO_LAYER)
+        return Unavailable(_NO_LAYER)
     place = layers[-1]
     asked = _ask(subject)
     activations, influence, slopes = _influences(subject, place, asked)
     names, indicators = _indicators(subject, asked)
     is_still = (activations == activations[:1]).all(axis=0)
-    order = np.argsort(-influence, kind="stable")[:MOST_UNITS]
+    order = np.argsort(-influence, kind="stable")[:MAX_UNITS]
     found = [
         Unit(
             number=int(unit),
@@ -97,18 +97,18 @@ def measure_units(subject: Subject) -> Units | Absent:
     )
 
 
-def map_units(subject: Subject) -> UnitMaps | Absent:
+def map_units(subject: ExplainedModel) -> UnitMaps | Unavailable:
     """Return what the first hidden dense layer's units give all over the plane of the input."""
     plane = find_plane(subject)
-    if isinstance(plane, Absent):
+    if isinstance(plane, Unavailable):
         return plane
     layers = hidden_layers(subject.plan)
     if not layers:
-        return Absent(_NO_LAYER)
+        return Unavailable(_NO_LAYER)
     place = layers[0]
     asked = _ask(subject)
     _, influence, _ = _influences(subject, place, asked)
-    order = np.argsort(-influence, kind="stable")[:MOST_MAPS]
+    order = np.argsort(-influence, kind="stable")[:MAX_MAPS]
     chosen = torch.tensor(order)
     maps = catch_activations(
         subject, place, encode_plane(subject, plane), lambda output: output.cpu()[:, chosen]
@@ -125,13 +125,13 @@ def map_units(subject: Subject) -> UnitMaps | Absent:
     )
 
 
-def _ask(subject: Subject) -> Asked:
-    most = max(_FEWEST_ROWS, int(_MOST_WORK / work_a_row(subject.plan)))
-    return asked_rows(subject, "units", min(_MOST_ROWS, most))
+def _ask(subject: ExplainedModel) -> SampledRows:
+    most = max(_MIN_ROWS, int(_MAX_WORK / work_a_row(subject.plan)))
+    return asked_rows(subject, "units", min(_MAX_ROWS, most))
 
 
 def _influences(
-    subject: Subject, place: Place, asked: Asked
+    subject: ExplainedModel, place: LayerPosition, asked: SampledRows
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return activations [rows, units], influences [units] and mean gradients [outputs, units]."""
     activations, gradients = catch_gradients(subject, place, asked.rows.encoded.features)
@@ -148,7 +148,7 @@ def _influences(
     return activations.numpy(), influence.numpy() * unit, torch.stack(slopes).numpy()
 
 
-def _speaks_for(subject: Subject, slopes: np.ndarray) -> str:
+def _speaks_for(subject: ExplainedModel, slopes: np.ndarray) -> str:
     """Return what a higher activation makes likelier, or does to the number; slopes [outputs]."""
     target = subject.target
     if not isinstance(target, ClassTarget):
@@ -157,7 +157,7 @@ def _speaks_for(subject: Subject, slopes: np.ndarray) -> str:
     return target.classes[best]
 
 
-def _indicators(subject: Subject, asked: Asked) -> tuple[list[str], np.ndarray]:
+def _indicators(subject: ExplainedModel, asked: SampledRows) -> tuple[list[str], np.ndarray]:
     """Return what units are held against, by name: [rows, names], NaN where missing."""
     fitted, table = subject.fitted, asked.rows.table
     names: list[str] = []
@@ -171,7 +171,7 @@ def _indicators(subject: Subject, asked: Asked) -> tuple[list[str], np.ndarray]:
         else:
             labels = known_labels(fitted, column, table)
             counts = labels.rename("").drop_nulls().value_counts(name="count").rows()
-            frequent = sorted(counts, key=lambda pair: (-pair[1], pair[0]))[:_MOST_CATEGORIES]
+            frequent = sorted(counts, key=lambda pair: (-pair[1], pair[0]))[:_MAX_CATEGORIES]
             for label, _ in frequent:
                 names.append(f"{column.name} = {label}")
                 values.append((labels == label).fill_null(value=False).to_numpy().astype(float))
@@ -200,7 +200,7 @@ def _correlate(indicators: np.ndarray, activations: np.ndarray) -> np.ndarray:
 
 
 def _strongest(names: list[str], correlations: np.ndarray) -> tuple[tuple[str, float], ...]:
-    order = np.argsort(-np.abs(correlations), kind="stable")[:_MOST_FEATURES]
+    order = np.argsort(-np.abs(correlations), kind="stable")[:_MAX_FEATURES]
     return tuple(
         (names[index], float(correlations[index]))
         for index in order

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlcli.explaining.absent import Absent
-from dlcli.explaining.subject import Subject
+from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.surface.plane_detail import SECONDS, Detail, choose_detail
 from dlcli.explaining.surface.weight_plane import WeightPlane, losses_on
+from dlcli.explaining.unavailable import Unavailable
 from dlcli.seeds import derive_seed
-from dlcli.training.batches import Rows
+from dlcli.training.rows.batches import Rows
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Plane:
 
 
 def loss_plane(
-    subject: Subject, rows: Rows, *, reach: float = 1.0, seconds: float = SECONDS
-) -> Plane | Absent:
+    subject: ExplainedModel, rows: Rows, *, reach: float = 1.0, seconds: float = SECONDS
+) -> Plane | Unavailable:
     """Return losses over two random directions around the network, from -reach to reach.
 
     Filter-normalised (Li, Xu, Taylor, Studer and Goldstein 2018, arXiv:1712.09913): at a distance
@@ -38,12 +38,12 @@ def loss_plane(
     which some are taken where all would take more than about so many seconds.
     """
     detail = choose_detail(subject.plan, len(rows), seconds=seconds)
-    if isinstance(detail, Absent):
+    if isinstance(detail, Unavailable):
         return detail
     first, second = random_directions(subject.network, subject.seed)
     num_moved = sum(int(direction.count_nonzero()) for direction in first.values())
     if num_moved < 2:
-        return Absent(f"{num_moved} of the network's weights are not 0, which make no plane")
+        return Unavailable(f"{num_moved} of the network's weights are not 0, which make no plane")
     parameters = {name: own.detach() for name, own in subject.network.named_parameters()}
     weights = WeightPlane(parameters, first, second, dict(subject.network.named_buffers()))
     span = (-reach, reach)
@@ -52,20 +52,20 @@ def loss_plane(
 
 def compute_plane(
     weights: WeightPlane,
-    subject: Subject,
+    subject: ExplainedModel,
     rows: Rows,
     *,
     detail: Detail,
     x: tuple[float, float],
     y: tuple[float, float],
-) -> Plane | Absent:
+) -> Plane | Unavailable:
     """Return losses on a grid from the lowest to the highest x and y."""
     chosen = choose_rows(rows, detail.num_rows, subject.seed)
     columns, lines = np.linspace(*x, detail.size), np.linspace(*y, detail.size)
     grid = np.stack(np.meshgrid(columns, lines), axis=-1).reshape(-1, 2)
     losses = losses_on(weights, np.vstack([grid, [0.0, 0.0]]), subject, chosen)
     if np.isnan(losses[-1]):
-        return Absent("the loss of the network itself is not finite")
+        return Unavailable("the loss of the network itself is not finite")
     return Plane(
         x=columns,
         y=lines,

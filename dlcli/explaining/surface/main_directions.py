@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.explaining.absent import Absent
 from dlcli.explaining.surface.weight_plane import Weights
+from dlcli.explaining.unavailable import Unavailable
 
 _BLOCK = 2**16  # numbers of each snapshot that are looked at together
 _ROUNDING = 1e-7  # of float32: what moves by less of itself doesn't move
@@ -25,7 +25,7 @@ class MainDirections:
     shares: tuple[float, float]  # of the squared distances from the centre
 
 
-def main_directions(snapshots: Sequence[Weights], center: Weights) -> MainDirections | Absent:
+def main_directions(snapshots: Sequence[Weights], center: Weights) -> MainDirections | Unavailable:
     """Find the directions of the largest squared distances from the centre, over all snapshots.
 
     Principal components about the centre in place of the mean, so that it lies in the plane. They
@@ -37,9 +37,9 @@ def main_directions(snapshots: Sequence[Weights], center: Weights) -> MainDirect
     sizes, vectors = np.maximum(sizes[::-1], 0.0), vectors[:, ::-1]
     length = float(torch.stack([own.double().square().sum() for own in center.values()]).sum())
     if np.sqrt(sizes[0]) <= _ROUNDING * np.sqrt(length):
-        return Absent("the weights are the same in all of them")
+        return Unavailable("the weights are the same in all of them")
     if len(sizes) < 2 or np.sqrt(sizes[1]) <= _LINE * np.sqrt(sizes[0]):
-        return Absent("they lie on one line, through which there is no main plane")
+        return Unavailable("they lie on one line, through which there is no main plane")
     lengths = np.sqrt(sizes[:2])
     points = vectors[:, :2] * lengths
     # A direction may point either way: paths come from the left, and mostly from above.

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from dlcli.explaining.absent import Absent
-from dlcli.explaining.subject import Subject
+from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.surface.landscape import Plane, choose_rows, compute_plane
 from dlcli.explaining.surface.main_directions import main_directions
 from dlcli.explaining.surface.plane_detail import SECONDS, choose_detail
@@ -18,7 +17,8 @@ from dlcli.explaining.surface.weight_plane import (
     loss_of,
     losses_on,
 )
-from dlcli.training.batches import Rows
+from dlcli.explaining.unavailable import Unavailable
+from dlcli.training.rows.batches import Rows
 
 Snapshots = Sequence[tuple[int, Mapping[str, Tensor]]]  # epoch and weights, in their order
 
@@ -28,7 +28,7 @@ _FLATTEST = 0.4  # of the other direction's width: a plane is at least so wide
 
 
 @dataclass(frozen=True)
-class Track:
+class Trajectory:
     """One way, snapshot by snapshot, as it is and as the plane shows it."""
 
     epochs: tuple[int, ...]
@@ -43,12 +43,12 @@ class PathPlane:
 
     plane: Plane
     shares: tuple[float, float]  # of the squared distances from (0, 0), in each direction
-    paths: Mapping[str, Track]
+    paths: Mapping[str, Trajectory]
     center: str  # the path that ends at (0, 0)
     left_out: Mapping[str, str]  # other paths, and why: the end of a sentence
 
     @property
-    def main(self) -> Track:
+    def main(self) -> Trajectory:
         """The path that ends at (0, 0)."""
         return self.paths[self.center]
 
@@ -59,28 +59,30 @@ def end_at(snapshots: Snapshots, epoch: int, weights: Weights) -> Snapshots:
 
 
 def path_plane(
-    subject: Subject, snapshots: Snapshots, rows: Rows, *, seconds: float = SECONDS
-) -> PathPlane | Absent:
+    subject: ExplainedModel, snapshots: Snapshots, rows: Rows, *, seconds: float = SECONDS
+) -> PathPlane | Unavailable:
     """Return the plane of the path to a network's weights, which are the last snapshot.
 
     As Li et al. (2018, arXiv:1712.09913) show it: the two main directions of the differences to the
     last weights. `rows` and `seconds` are those of `loss_plane`.
     """
     if len(snapshots) < _FEWEST:
-        return Absent(f"a path needs {_FEWEST} snapshots of the weights, and {_counted(snapshots)}")
+        return Unavailable(
+            f"a path needs {_FEWEST} snapshots of the weights, and {_counted(snapshots)}"
+        )
     reason = _reason_against(snapshots, subject)
     if reason is not None:
-        return Absent(reason)
+        return Unavailable(reason)
     return _plane(subject, {"training": snapshots}, rows, {}, seconds)
 
 
 def paths_plane(
-    subject: Subject, paths: Mapping[str, Snapshots], rows: Rows, *, seconds: float = SECONDS
-) -> PathPlane | Absent:
+    subject: ExplainedModel, paths: Mapping[str, Snapshots], rows: Rows, *, seconds: float = SECONDS
+) -> PathPlane | Unavailable:
     """Return one plane for several paths of the same network: the main directions of them all.
 
     Through the end with the lowest loss on the rows, whose loss is thereby exact; what the others
-    come to, `Track.losses` says, beside what the plane shows. Of the subject, the weights don't
+    come to, `Trajectory.losses` says, beside what the plane shows. The subject's weights don't
     count; snapshots come with batch norm's running statistics, where there are some.
     """
     against = {
@@ -91,19 +93,19 @@ def paths_plane(
     num_snapshots = sum(map(len, sound.values()))
     if num_snapshots < _FEWEST:
         left = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        return Absent(f"no {_FEWEST} snapshots of weights are there{left and f' ({left})'}")
+        return Unavailable(f"no {_FEWEST} snapshots of weights are there{left and f' ({left})'}")
     return _plane(subject, sound, rows, left_out, seconds)
 
 
 def _plane(
-    subject: Subject,
+    subject: ExplainedModel,
     paths: Mapping[str, Snapshots],
     rows: Rows,
     left_out: Mapping[str, str],
     seconds: float,
-) -> PathPlane | Absent:
+) -> PathPlane | Unavailable:
     detail = choose_detail(subject.plan, len(rows), seconds=seconds)
-    if isinstance(detail, Absent):
+    if isinstance(detail, Unavailable):
         return detail
     chosen = choose_rows(rows, detail.num_rows, subject.seed)
     losses = {
@@ -115,12 +117,12 @@ def _plane(
     device = subject.placement.device
     ends = {name: last[name].to(device) for name, _ in subject.network.named_parameters()}
     main = main_directions([weights for own in paths.values() for _, weights in own], ends)
-    if isinstance(main, Absent):
+    if isinstance(main, Unavailable):
         return main
     weights = WeightPlane(ends, main.first, main.second, buffers_of(last, subject))
     x, y = _spans(main.points)
     plane = compute_plane(weights, subject, rows, detail=detail, x=x, y=y)
-    if isinstance(plane, Absent):
+    if isinstance(plane, Unavailable):
         return plane
     cuts = np.cumsum([len(own) for own in paths.values()])[:-1]
     shown = np.split(losses_on(weights, main.points, subject, chosen), cuts)
@@ -128,7 +130,7 @@ def _plane(
         plane=plane,
         shares=main.shares,
         paths={
-            name: Track(tuple(epoch for epoch, _ in own), points, losses[name], below)
+            name: Trajectory(tuple(epoch for epoch, _ in own), points, losses[name], below)
             for (name, own), points, below in zip(
                 paths.items(), np.split(main.points, cuts), shown, strict=True
             )
@@ -139,7 +141,7 @@ def _plane(
 
 
 def _reason_against(
-    snapshots: Snapshots, subject: Subject, *, wants_buffers: bool = False
+    snapshots: Snapshots, subject: ExplainedModel, *, wants_buffers: bool = False
 ) -> str | None:
     """Say why a path can't be shown; None: it can."""
     if not snapshots:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from dlcli.explaining.absent import Absent
-from dlcli.model.costs import FLOAT_BYTES, activation_bytes, multiply_adds
-from dlcli.model.plan import Plan
+from dlcli.explaining.unavailable import Unavailable
+from dlcli.network.costs import FLOAT_BYTES, activation_bytes, multiply_adds
+from dlcli.network.plan import Plan
 
 SECONDS = 3.0
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 
 # Points on a side, with the fewest rows that are worth it: as many rows as there is time for.
 _STEPS = ((41, 500), (31, 250), (25, 125), (21, 50), (15, 30), (11, 15))
@@ -29,7 +29,7 @@ class Detail:
     num_rows: int
 
 
-def choose_detail(plan: Plan, num_rows: int, *, seconds: float = SECONDS) -> Detail | Absent:
+def choose_detail(plan: Plan, num_rows: int, *, seconds: float = SECONDS) -> Detail | Unavailable:
     """Choose by the work of a network, of so many rows at the most.
 
     The same for every plane of a run, so that the losses are of the same rows.
@@ -37,12 +37,12 @@ def choose_detail(plan: Plan, num_rows: int, *, seconds: float = SECONDS) -> Det
     row = sum(map(multiply_adds, plan.layers)) / _PRODUCTS
     row += sum(activation_bytes(layer, 1) for layer in plan.layers) / FLOAT_BYTES / _OUTPUTS
     evaluation = plan.num_parameters / _WEIGHTS + 1 / _EVALUATIONS
-    most = min(num_rows, MOST_ROWS)
+    most = min(num_rows, MAX_ROWS)
     for size, fewest in _STEPS:
         affordable = int((seconds / (size**2 + _OTHERS) - evaluation) / row)
         if affordable >= min(fewest, most):
             return Detail(size, min(affordable, most))
-    return Absent(
+    return Unavailable(
         f"losses of this network on {_STEPS[-1][0]}² weights would take far more than "
         f"{seconds:g} seconds"
     )

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from dlcli.explaining.subject import Subject
-from dlcli.model.costs import FLOAT_BYTES, activation_bytes
-from dlcli.training.batches import Rows
-from dlcli.training.threads import Threads
+from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.network.costs import FLOAT_BYTES, activation_bytes
+from dlcli.training.engines.threads import Threads
+from dlcli.training.rows.batches import Rows
 
 Weights = Mapping[str, Tensor]  # by the name of the parameter
 
@@ -37,7 +37,9 @@ class WeightPlane:
         return found
 
 
-def losses_on(plane: WeightPlane, points: np.ndarray, subject: Subject, rows: Rows) -> np.ndarray:
+def losses_on(
+    plane: WeightPlane, points: np.ndarray, subject: ExplainedModel, rows: Rows
+) -> np.ndarray:
     """Return the mean loss over the rows at points [points, 2], in the target's own units.
 
     float64 [points], NaN where it is not finite. The network stays as it is.
@@ -50,7 +52,7 @@ def losses_on(plane: WeightPlane, points: np.ndarray, subject: Subject, rows: Ro
     return _in_own_units(torch.cat(found), subject)
 
 
-def loss_of(weights: Weights, subject: Subject, rows: Rows) -> float:
+def loss_of(weights: Weights, subject: ExplainedModel, rows: Rows) -> float:
     """Return the mean loss of a network with these weights, and with its buffers if they hold any.
 
     In the target's own units; NaN where it is not finite.
@@ -62,7 +64,7 @@ def loss_of(weights: Weights, subject: Subject, rows: Rows) -> float:
         return float(_in_own_units(_losses(parameters, buffers, subject, rows), subject)[0])
 
 
-def buffers_of(weights: Weights, subject: Subject) -> Weights:
+def buffers_of(weights: Weights, subject: ExplainedModel) -> Weights:
     """Return the buffers that weights come with, the network's own where they have none."""
     device = subject.placement.device
     own = dict(subject.network.named_buffers())
@@ -70,7 +72,7 @@ def buffers_of(weights: Weights, subject: Subject) -> Weights:
 
 
 def _losses(
-    parameters: dict[str, Tensor], buffers: Weights, subject: Subject, rows: Rows
+    parameters: dict[str, Tensor], buffers: Weights, subject: ExplainedModel, rows: Rows
 ) -> Tensor:
     """Return the loss of each of several weights, float64 [weights], in the network's units."""
     outputs = _outputs(parameters, dict(buffers), subject, rows.features).float()
@@ -79,7 +81,10 @@ def _losses(
 
 
 def _outputs(
-    parameters: dict[str, Tensor], buffers: dict[str, Tensor], subject: Subject, features: Tensor
+    parameters: dict[str, Tensor],
+    buffers: dict[str, Tensor],
+    subject: ExplainedModel,
+    features: Tensor,
 ) -> Tensor:
     """Return [weights, rows, num_outputs], of all weights at once where torch can do that."""
     network = subject.network.eval()
@@ -99,12 +104,12 @@ def _outputs(
     return torch.stack([forward(own) for own in singles])
 
 
-def _num_at_once(subject: Subject, num_rows: int) -> int:
+def _num_at_once(subject: ExplainedModel, num_rows: int) -> int:
     plan = subject.plan
     outputs = sum(activation_bytes(layer, num_rows) for layer in plan.layers) // FLOAT_BYTES
     return max(1, _NUMBERS_AT_ONCE // (outputs + plan.num_parameters + 1))
 
 
-def _in_own_units(losses: Tensor, subject: Subject) -> np.ndarray:
+def _in_own_units(losses: Tensor, subject: ExplainedModel) -> np.ndarray:
     own: np.ndarray = losses.cpu().numpy() * subject.loss_unit
     return np.where(np.isfinite(own), own, np.nan)

@@ -1,0 +1,172 @@
+"""`dlcli compare-optimizers`."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlcli.cli.options import Json, Overrides
+from dlcli.cli.output import emit
+from dlcli.errors import ConfigError
+from dlcli.runs.training.signals import EXIT_CODES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dlcli.runs.comparison.compare import ComparisonFinished, ComparisonStopped
+    from dlcli.runs.comparison.compare_several import AllFinished, AnyEvent
+
+
+def compare_command(
+    configs: Annotated[
+        list[Path],
+        typer.Argument(metavar="CONFIG...", help="The YAML config; several: profiles over them."),
+    ],
+    overrides: Overrides,
+    optimizers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Optimizers by name: the config's (compare.optimizers), or sgd, momentum, "
+            "nesterov, adam, …; default: the config's, or else the usual ones.",
+        ),
+    ] = None,
+    lrs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LR,LR",
+            help="Learning rates that all begin with; default: five around each one's own.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Runs of each optimizer to judge it by; default: 10."),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOSS",
+            help="The validation loss to time; default: the median of what each one reaches.",
+        ),
+    ] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option("--run-dir", help="The results' folder; default: the next of runs/NAME/."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the comparison in --run-dir."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find out which optimizer serves a problem, and how sure that is."""
+    from dlcli.cli.screens.progress import follow_reading
+    from dlcli.cli.screens.tables import open_console
+    from dlcli.config import open_config
+    from dlcli.runs.comparison.comparable import preparing_comparison
+
+    if resume and run_dir is None:
+        raise ConfigError("--resume: it goes on with a folder's comparison; name it: --run-dir DIR")
+    given = {
+        f"--{name} {value}": f"compare.{name}={f'[{value}]' if name == 'lrs' else value}"
+        for name, value in (("lrs", lrs), ("seeds", seeds), ("target", target))
+        if value is not None
+    }
+    names = None if optimizers is None else [name.strip() for name in optimizers.split(",")]
+    console = open_console(to_stderr=as_json, may_vanish=True)
+    comparables = [
+        follow_reading(console, preparing_comparison(open_config(config, overrides, given), names))
+        for config in configs
+    ]
+    # Here, as they import torch: a bad config is told at once.
+    from dlcli.runs.comparison.compare import compare
+    from dlcli.runs.comparison.compare_several import compare_several
+
+    if len(comparables) == 1:
+        events: Iterator[AnyEvent] = compare(comparables[0], run_dir=run_dir, resume=resume)
+    else:
+        events = compare_several(comparables, run_dir=run_dir, resume=resume)
+    document = _follow(console, events)
+    if as_json:
+        emit(json.dumps(document, allow_nan=False))
+    if "stop_reason" in document:
+        raise typer.Exit(EXIT_CODES[document["stop_reason"]])
+
+
+def _follow(console: "Console", events: "Iterator[AnyEvent]") -> dict[str, Any]:
+    """Show what happens; return the answer of --json."""
+    from rich.markup import escape
+
+    from dlcli.cli.screens.comparison_progress import open_comparison_progress
+    from dlcli.cli.screens.comparison_tables import show_comparison_start
+    from dlcli.runs.comparison import compare, compare_several
+    from dlcli.trials.running.workers import StepsTaken
+
+    document: dict[str, Any] = {}
+    with ExitStack() as stack:
+        for event in events:
+            match event:
+                case compare_several.NextProblem():
+                    console.rule(f"{event.number} of {event.num_problems}: {escape(event.name)}")
+                case compare.ComparisonStarted():
+                    show_comparison_start(console, event)
+                    display = stack.enter_context(open_comparison_progress(console, event.protocol))
+                case compare.StageStarted():
+                    display.begin_stage(event)
+                case StepsTaken():
+                    display.show_steps(event)
+                case compare.TrialFinished():
+                    display.show_run(event)
+                case compare.ComparisonFinished():
+                    stack.close()
+                    document = _show_end(console, event)
+                case compare.ComparisonStopped():
+                    stack.close()
+                    document = _show_stopped(console, event)
+                case compare_several.AllFinished():
+                    document = _show_all(console, event)
+    return document
+
+
+def _show_end(console: "Console", finished: "ComparisonFinished") -> dict[str, Any]:
+    from dlcli.cli.screens.comparison_tables import show_comparison
+    from dlcli.report.comparison.page import write_comparison_page
+    from dlcli.trials.comparing.document import to_document
+
+    comparison, folder = finished.comparison, finished.folder
+    show_comparison(console, comparison)
+    page = write_comparison_page(folder.path, comparison, finished.paths)
+    console.print(f"pictures: {page}", markup=False, soft_wrap=True)
+    console.print(f"next: dlcli train {shlex.quote(str(folder.recommended))}", soft_wrap=True)
+    return {**to_document(comparison), "run_dir": str(folder.path)}
+
+
+def _show_stopped(console: "Console", stopped: "ComparisonStopped") -> dict[str, Any]:
+    folder = stopped.folder
+    console.print(
+        f"stopped by {stopped.signal.upper()}; {stopped.num_finished:,} finished runs are kept"
+    )
+    arguments = [str(folder.config), "--run-dir", str(folder.path), "--resume"]
+    console.print(
+        f"go on: dlcli compare-optimizers {shlex.join(arguments)}", markup=False, soft_wrap=True
+    )
+    return {
+        "stop_reason": stopped.signal,
+        "finished_runs": stopped.num_finished,
+        "run_dir": str(folder.path),
+    }
+
+
+def _show_all(console: "Console", finished: "AllFinished") -> dict[str, Any]:
+    from dlcli.cli.screens.comparison_tables import show_profiles
+    from dlcli.report.comparison.page import write_profiles_page
+
+    comparisons, folder = finished.comparisons, finished.folder
+    show_profiles(console, comparisons, finished.profiles)
+    page = write_profiles_page(folder.path, comparisons, finished.profiles)
+    console.print(f"pictures: {page}", markup=False, soft_wrap=True)
+    return {**finished.document, "run_dir": str(folder.path)}

@@ -1,0 +1,126 @@
+"""`dlcli find-lr`."""
+
+import json
+import shlex
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlcli.cli.options import ConfigFile, Json, Overrides
+from dlcli.cli.output import emit
+from dlcli.runs.training.signals import EXIT_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from dlcli.runs.comparison.find_lr import (
+        Event,
+        RangeTestFinished,
+        RangeTestStarted,
+        RangeTestStopped,
+    )
+
+
+def find_lr_command(
+    config: ConfigFile,
+    overrides: Overrides,
+    lowest: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-30, help="The first rate; default: four decades below the optimizer's own."
+        ),
+    ] = None,
+    highest: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-30, help="The last rate; default: four decades above the optimizer's own."
+        ),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=30, max=100_000, help="Steps from the lowest to the highest.")
+    ] = 300,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Networks that are tested.")] = 5,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option("--run-dir", help="The results' folder; default: the next of runs/NAME/."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let the learning rate rise step by step, and suggest one from what the loss does."""
+    from dlcli.cli.screens.progress import follow_reading
+    from dlcli.cli.screens.tables import open_console
+    from dlcli.config import open_config
+    from dlcli.runs.comparison.comparable import refuse_streamed
+    from dlcli.runs.preparation import preparing
+
+    console = open_console(to_stderr=as_json, may_vanish=True)
+    loaded = open_config(config, overrides)
+    prepared = follow_reading(console, preparing(loaded))
+    refuse_streamed(loaded, prepared)
+    # Here, as it imports torch: a bad config is told at once.
+    from dlcli.runs.comparison.find_lr import Range, RangeTestStopped, find_lr
+
+    with closing(
+        find_lr(prepared, Range(lowest, highest, steps, seeds), run_dir=run_dir)
+    ) as events:
+        end = _follow(console, events)
+    if isinstance(end, RangeTestStopped):
+        console.print(f"stopped by {end.signal.upper()}; nothing was kept")
+        raise typer.Exit(EXIT_CODES[end.signal])
+    _show_end(console, end, config)
+    if as_json:
+        emit(json.dumps({**end.document, "run_dir": str(end.folder.path)}, allow_nan=False))
+
+
+def _follow(
+    console: "Console", events: "Iterator[Event]"
+) -> "RangeTestFinished | RangeTestStopped":
+    from rich.progress import Progress
+
+    from dlcli.runs.comparison.find_lr import (
+        RangeTestFinished,
+        RangeTestStarted,
+        RangeTestStep,
+        RangeTestStopped,
+    )
+
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        for event in events:
+            match event:
+                case RangeTestStarted():
+                    _show_start(console, event)
+                    task = progress.add_task("rates", total=event.num_steps)
+                case RangeTestStep():
+                    progress.update(task, completed=event.num_steps)
+                case RangeTestFinished() | RangeTestStopped():
+                    return event
+    raise AssertionError("a test ends")
+
+
+def _show_start(console: "Console", started: "RangeTestStarted") -> None:
+    from rich.markup import escape
+
+    optimizer, placement = started.prepared.config.optimizer, started.placement
+    console.print(
+        f"{optimizer.type}: rates from {started.lowest:g} to {started.highest:g} in "
+        f"{started.num_steps} steps, on {len(started.seeds)} seeds at once; device "
+        f"{placement.device}: {escape(placement.reason)}"
+    )
+
+
+def _show_end(console: "Console", finished: "RangeTestFinished", config: Path) -> None:
+    from dlcli.report.plots.range_test import draw_range
+
+    reading = finished.reading
+    picture = draw_range(finished.folder.path, reading, str(finished.document["optimizer"]))
+    lr = reading.suggestion
+    said = "no suggestion" if lr is None else f"suggested learning rate: {lr:g}"
+    console.print(f"[bold]{said}[/]: {reading.reason}", soft_wrap=True)
+    console.print(f"picture: {picture}", markup=False, soft_wrap=True)
+    if lr is not None:
+        command = f"dlcli train {shlex.quote(str(config))} --set optimizer.lr={lr:g}"
+        console.print(f"next: {command}", markup=False, soft_wrap=True)

@@ -1,0 +1,42 @@
+"""`dlcli init`."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlcli.cli.output import emit
+from dlcli.errors import ConfigError
+
+
+def init_command(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A .csv or .parquet file.")],
+    target: Annotated[str, typer.Option("--target", help="The column to predict.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The config to write; default: standard output."),
+    ] = None,
+) -> None:
+    """Look at the data and write a commented config that trains well on it."""
+    from rich.markup import escape
+
+    from dlcli.cli.screens.tables import open_console
+    from dlcli.files import atomic_file
+    from dlcli.runs.init import draft_config
+
+    if output is not None and output.exists():
+        raise ConfigError(f"-o: {output} is there already; remove it, or name another file")
+    folder = Path() if output is None else output.parent
+    name = "config.yaml" if output is None else shlex.quote(str(output))
+    draft = draft_config(data, target, folder=folder, name=name)
+    console = open_console(to_stderr=True)
+    for finding in draft.findings:
+        console.print(f"to be looked at: {escape(finding)}", soft_wrap=True)
+    if output is None:
+        emit(draft.text.removesuffix("\n"))
+        return
+    with atomic_file(output) as file:
+        file.write(draft.text.encode())
+    console.print(f"config: {escape(str(output))}", soft_wrap=True)
+    console.print(f"next: dlcli train {escape(name)}", soft_wrap=True)

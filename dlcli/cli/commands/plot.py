@@ -1,0 +1,59 @@
+"""`dlcli plot`: pictures that no run has to be made for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlcli.cli.options import ConfigFile, Overrides
+from dlcli.errors import ConfigError, StorageError
+
+if TYPE_CHECKING:
+    from dlcli.report.picture import Picture
+
+Folder = Annotated[Path, typer.Option("-o", "--output", help="The folder for the PNG and the SVG.")]
+
+plot_app = typer.Typer(no_args_is_help=True, help="Draw what no run has to be made for.")
+
+
+@plot_app.command("activations", epilog="Example: dlcli plot activations -o pictures")
+def plot_activations(output: Folder = Path()) -> None:
+    """Draw every activation function and its derivative."""
+    from dlcli.explaining.activation_curves import activation_curves
+    from dlcli.report.plots.activations import draw_activations
+
+    _save(output, draw_activations(activation_curves()))
+
+
+@plot_app.command(
+    "plane", epilog="Example: dlcli plot plane configs/lecture/02_worked_example.yaml"
+)
+def plot_plane(config: ConfigFile, overrides: Overrides, output: Folder = Path()) -> None:
+    """Draw what a network on two columns answers before it is trained: of one neuron, its line."""
+    from dlcli.config import open_config
+    from dlcli.explaining.reasons.boundary import draw_boundary
+    from dlcli.explaining.unavailable import Unavailable
+    from dlcli.report.plots.boundary import boundary_picture
+    from dlcli.runs.load_run import untrained_model_and_data
+    from dlcli.runs.preparation import prepare
+
+    loaded = open_config(config, overrides)
+    subject = untrained_model_and_data(loaded, prepare(loaded))
+    boundary = draw_boundary(subject)
+    if isinstance(boundary, Unavailable):
+        raise ConfigError(f"{config}: there is no plane to draw: {boundary.reason}")
+    _save(output, boundary_picture(boundary, subject.target))
+
+
+def _save(folder: Path, picture: "Picture") -> None:
+    from dlcli.cli.screens.tables import open_console
+    from dlcli.report.picture import save_pictures
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot make this folder: {error.strerror}") from None
+    save_pictures(folder, [picture])
+    console = open_console(to_stderr=False)
+    console.print(picture.text, markup=False)
+    console.print(f"picture: {folder / picture.name}.png", markup=False, soft_wrap=True)

@@ -1,0 +1,82 @@
+"""`dlcli report`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dlcli.cli.options import Run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dlcli.runs.report_data import Record, ReportData
+
+
+def report_command(
+    run: Run,
+    text: Annotated[
+        bool,
+        typer.Option("--text", help="Show curves, diagnosis and figures here; write no page."),
+    ] = False,
+) -> None:
+    """Draw what a run learned: one HTML page that loads nothing, and its pictures."""
+    from dlcli.cli.screens.tables import open_console
+    from dlcli.runs.report_data import read_record
+
+    console = open_console(to_stderr=False, may_vanish=not text)
+    record = read_record(run)
+    if run.is_file():
+        console.print(f"{run}: a report is of the whole run, with its best weights", markup=False)
+    if text:
+        _show_text(console, record)
+    else:
+        make_report(console, record)
+
+
+def make_report(console: "Console", record: "Record") -> None:
+    """Make a run's page, saying meanwhile how far that is."""
+    from dlcli.explaining.unavailable import Unavailable
+    from dlcli.report.run import write_run_page
+
+    story = _follow(console, record)
+    if isinstance(story.answers, Unavailable):
+        note = f"not in the report: how good the network is, and why: {story.answers.reason}"
+        console.print(note, markup=False, soft_wrap=True)
+    console.print(f"report: {write_run_page(story)}", markup=False, soft_wrap=True)
+
+
+def _follow(console: "Console", record: "Record") -> "ReportData":
+    from dlcli.runs.report_data import collect_report_data
+
+    telling = collect_report_data(record)
+    with console.status("report") as status:
+        while True:
+            try:
+                status.update(f"report: {next(telling)}")
+            except StopIteration as end:
+                story: ReportData = end.value
+                return story
+
+
+def _show_text(console: "Console", record: "Record") -> None:
+    from dlcli.cli.screens.tables import show_confusion, show_figures
+    from dlcli.explaining.learning.diagnosis import diagnose
+    from dlcli.report.text_curves import loss_curves
+
+    history, summary = record.history, record.summary or {}
+    console.print(loss_curves(history), markup=False, soft_wrap=True)
+    diagnosis = diagnose(history, trivial=None)
+    for finding in diagnosis.findings:
+        console.print(f"{finding.text} {finding.evidence}", markup=False)
+        for change in finding.changes:
+            console.print(f"  try: {change}", markup=False, soft_wrap=True)
+    figures = {name: summary.get(name) for name in ("validation", "test")}
+    if any(figures.values()):
+        show_figures(console, figures)
+    target = record.fitted.target if record.fitted is not None else None
+    matrix = (figures["test"] or figures["validation"] or {}).get("confusion_matrix")
+    if matrix is not None and target is not None:
+        assert target.kind == "classes", "a matrix is of classes"
+        show_confusion(console, matrix, target.classes)
+    for note in history.notes:
+        console.print(note, markup=False, soft_wrap=True)

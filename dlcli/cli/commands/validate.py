@@ -1,0 +1,67 @@
+"""`dlcli validate`."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from dlcli.cli.options import ConfigFile, Json, Overrides
+from dlcli.cli.output import emit
+from dlcli.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dlcli.data.dataset import Dataset
+
+
+def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = False) -> None:
+    """Find every problem of a config at once, with the data that it names; nothing is trained."""
+    from dlcli.cli.screens.progress import follow_reading
+    from dlcli.cli.screens.tables import open_console
+    from dlcli.config import open_config
+    from dlcli.runs.preparation import preparing
+
+    try:
+        console = open_console(to_stderr=True, may_vanish=True)
+        reading = preparing(open_config(config, overrides))
+        prepared = follow_reading(console, reading, lasting=False)
+    except (ConfigError, DataError) as error:
+        if as_json:
+            emit(json.dumps({"valid": False, "problems": _as_data(error)}))
+        raise
+    said = [*_columns(prepared.dataset), *prepared.notes]
+    text = "\n".join([*(f"  {line}" for line in said), f"{config} can be trained"])
+    if as_json:
+        emit(json.dumps({"valid": True, "problems": []}))
+        typer.echo(text, err=True)
+    else:
+        emit(text)
+
+
+def _columns(dataset: "Dataset") -> "Iterator[str]":
+    """Yield what becomes of the columns, a line for each kind and one for each that is left out."""
+    kinds: dict[str, list[str]] = {}
+    for column in dataset.columns:
+        if column.kind is None:
+            yield f"'{column.name}' is left out: {column.reason} (data.features)"
+        else:
+            kinds.setdefault(column.kind, []).append(column.name)
+    for kind, names in kinds.items():
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        yield f"{kind}: {', '.join(names[:8])}{more} (data.kinds)"
+
+
+def _as_data(error: ConfigError | DataError) -> list[dict[str, Any]]:
+    if isinstance(error, DataError):
+        return [{"path": "data", "message": str(error)}]
+    return [
+        {
+            "source": problem.place.source,
+            "line": problem.place.line,
+            "column": problem.place.column,
+            "path": problem.path,
+            "message": problem.message,
+        }
+        for problem in error.problems
+    ]

@@ -1,0 +1,130 @@
+"""A comparison as it goes: a live table on a terminal, a line a stage elsewhere."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from dlcli.runs.comparison.compare import StageStarted, TrialFinished
+    from dlcli.trials.comparing.protocol import Protocol
+    from dlcli.trials.comparing.results import TrialResult
+    from dlcli.trials.running.workers import StepsTaken
+
+_PACE_SECONDS = 0.25  # between two looks of the table
+
+
+class StageLines:
+    """A plain line when runs begin, for files and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def begin_stage(self, stage: "StageStarted") -> None:
+        """Say which runs begin, and how they are done."""
+        show_stage(self._console, stage)
+
+    def show_steps(self, taken: "StepsTaken") -> None:
+        """Inside of a stage there is nothing to say."""
+
+    def show_run(self, over: "TrialFinished") -> None:
+        """Nor of each run."""
+
+
+class LiveTable:
+    """A bar of the stage's steps, and how each optimizer stands."""
+
+    def __init__(self, console: Console, live: Live, protocol: "Protocol") -> None:
+        self._console = console
+        self._live = live
+        self._protocol = protocol
+        self._runs: dict[str, list[TrialResult]] = {name: [] for name in protocol.optimizers}
+        self._judged: dict[str, list[float]] = {name: [] for name in protocol.optimizers}
+        self._shown = 0.0
+        self._bar: Progress | None = None
+
+    def begin_stage(self, stage: "StageStarted") -> None:
+        """Say which runs begin, and start a bar for them."""
+        show_stage(self._console, stage)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[runs]}"),
+            TimeElapsedColumn(),
+            TextColumn("at most", style="dim"),
+            TimeRemainingColumn(),
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task(
+            stage.title, total=stage.most_steps, runs=f"0/{stage.num_runs} runs"
+        )
+        self._num_runs, self._num_over = stage.num_runs, 0
+        self._draw()
+
+    def show_steps(self, taken: "StepsTaken") -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.advance(self._task, taken.num_steps)
+        self._draw()
+
+    def show_run(self, over: "TrialFinished") -> None:
+        """Take a finished run into the table; the steps that it has saved are gone from the bar."""
+        self._num_over += 1
+        for name in over.names:
+            self._runs[name].append(over.result)
+            if over.result.figures is not None and over.result.is_sound:
+                self._judged[name].append(over.result.best_loss)
+        if self._bar is not None:
+            task = self._bar.tasks[0]
+            self._bar.update(
+                self._task,
+                total=(task.total or 0) - over.num_steps_saved,
+                runs=f"{self._num_over}/{self._num_runs} runs",
+            )
+        self._draw()
+
+    def _draw(self) -> None:
+        if time.perf_counter() - self._shown < _PACE_SECONDS:
+            return
+        self._shown = time.perf_counter()
+        table = Table("optimizer")
+        for title in ("runs", "diverged", "best rate", "its loss", "loss when judged"):
+            table.add_column(title, justify="right")
+        choices = self._protocol.choices
+        for name, runs in self._runs.items():
+            choice, judged = choices[name], self._judged[name]
+            table.add_row(
+                escape(name),
+                str(len(runs)),
+                str(sum(not run.is_sound for run in runs) or ""),
+                f"{choice.lr:g}" if choice else "",
+                f"{choice.loss:.4g}" if choice else "",
+                f"{statistics.mean(judged):.4g}" if judged else "",
+            )
+        assert self._bar is not None, "a stage has begun"
+        self._live.update(Group(table, self._bar), refresh=True)
+
+
+def show_stage(console: Console, stage: "StageStarted") -> None:
+    """Say which runs begin, and how they are done."""
+    console.print(f"[bold]{stage.title}[/]: {stage.num_runs:,} runs, {escape(stage.way)}")
+
+
+@contextmanager
+def open_comparison_progress(
+    console: Console, protocol: "Protocol"
+) -> Iterator[StageLines | LiveTable]:
+    """Open the display that suits the screen."""
+    if not console.is_terminal:
+        yield StageLines(console)
+        return
+    # No thread of rich's: processes are forked meanwhile.
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield LiveTable(console, live, protocol)

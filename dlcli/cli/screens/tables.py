@@ -1,0 +1,209 @@
+"""What a person reads: what was inferred, the layers, the figures."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dlcli.cli.output import unwritable
+from dlcli.network.plan import PlannedLayer, shape_text, title_of
+
+if TYPE_CHECKING:
+    from dlcli.runs.preparation import Prepared
+    from dlcli.runs.training.resume import Resumed
+    from dlcli.runs.training.train import TrainingStarted
+
+_LONGEST_TABLE = 12  # columns that are listed one by one
+_MAX_CONFUSED = 12  # classes of a matrix that fits on a screen
+
+
+class _Screen:
+    """A text stream; where it can't be written to, StorageError, or silence if it `may_vanish`."""
+
+    def __init__(self, stream: TextIO, *, may_vanish: bool) -> None:
+        self._stream = stream
+        self._may_vanish = may_vanish
+
+    def write(self, text: str) -> int:
+        with self._explained():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._explained():
+            self._stream.flush()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not self._may_vanish:
+                raise unwritable(error) from None
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a stream has
+        return getattr(self._stream, name)
+
+
+def open_console(*, to_stderr: bool, may_vanish: bool = False) -> Console:
+    """Open the screen; without a terminal, lines are as long as they need to be.
+
+    Standard error, and a screen that `may_vanish`, can be closed without ending the command.
+    """
+    screen = _Screen(sys.stderr if to_stderr else sys.stdout, may_vanish=may_vanish or to_stderr)
+    console = Console(file=cast("TextIO", screen), highlight=False)
+    if not console.is_terminal:
+        console = Console(file=cast("TextIO", screen), highlight=False, width=200)
+    return console
+
+
+def show_start(console: Console, started: "TrainingStarted") -> None:
+    """Say what was read and inferred, the layers, and where and how the arithmetic is done."""
+    prepared, placement = started.prepared, started.placement
+    engine, threads = started.engine, started.threads
+    dataset = prepared.dataset
+    rows = ", ".join(f"{count:,} {name}" for name, count in dataset.num_rows.items())
+    data = prepared.config.data
+    console.print(f"[bold]data[/] {escape(data.path)}: {rows} rows; target {escape(data.target)}")
+    _show_columns(console, prepared)
+    for note in prepared.notes:
+        console.print(f"  {escape(note)}")
+    _show_layers(console, prepared)
+    precision = str(placement.dtype).removeprefix("torch.")
+    console.print(
+        f"[bold]device[/] {placement.device}, {precision}: {escape(placement.reason)} "
+        "(training.device, training.precision)"
+    )
+    console.print(f"[bold]engine[/] {engine.name}: {escape(engine.reason)} (training.engine)")
+    console.print(f"[bold]threads[/] {threads.number}: {escape(threads.reason)} (training.threads)")
+
+
+def show_resumed(console: Console, resumed: "Resumed") -> None:
+    """Say where a run goes on, and what is not as it was."""
+    step = f", after step {resumed.num_steps:,} of it" if resumed.num_steps else ""
+    console.print(f"[bold]resumed[/] in epoch {resumed.epoch}{step}")
+    for note in resumed.notes:
+        console.print(f"  {escape(note)}")
+
+
+def show_figures(console: Console, figures: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """Show figures side by side, a column for each part of the data, and confusion matrices."""
+    parts = {name: part for name, part in figures.items() if part is not None}
+    names = list(dict.fromkeys(key for part in parts.values() for key in part))
+    table = Table("", *parts)
+    for name in names:
+        if name != "confusion_matrix":
+            table.add_row(name, *(_figure(part.get(name)) for part in parts.values()))
+    console.print(table)
+
+
+def show_confusion(console: Console, matrix: list[list[int]], classes: tuple[str, ...]) -> None:
+    """Show how often a class, in its row, was taken for another, in its column, if it fits."""
+    if len(matrix) > _MAX_CONFUSED:
+        return
+    table = Table("true \\ predicted", *map(escape, classes))
+    for name, counts in zip(classes, matrix, strict=True):
+        table.add_row(escape(name), *map(str, counts))
+    console.print(table)
+
+
+def show_costs(console: Console, prepared: "Prepared") -> None:
+    """Show what each layer of a network costs in parameters, operations and memory."""
+    from dlcli.network.costs import activation_bytes, multiply_adds, training_bytes
+
+    plan, settings = prepared.plan, prepared.config.training
+    num_rows = prepared.dataset.num_rows["train"]
+    batch_size = num_rows if settings.batch_size == "full" else min(settings.batch_size, num_rows)
+    table = Table("layer", "output shape")
+    for title in ("parameters", "multiply-adds a row", f"memory of {batch_size:,} rows"):
+        table.add_column(title, justify="right")
+    table.add_row("input", shape_text(plan.signature.input_shape))
+    for index, layer in enumerate(plan.layers):
+        _add_costs(table, str(index), layer, batch_size)
+    total = sum(map(multiply_adds, plan.layers))
+    memory = sum(activation_bytes(layer, batch_size) for layer in plan.layers)
+    figures = (f"{plan.num_parameters:,}", f"{total:,}", format_bytes(memory))
+    table.add_row("total", "", *figures, style="bold")
+    console.print(table)
+    if plan.num_embedding_parameters:
+        names = ", ".join(embedding.name for embedding in plan.signature.embeddings)
+        console.print(
+            f"  {plan.num_embedding_parameters:,} of the parameters embed: {names}", markup=False
+        )
+    optimizer = prepared.config.optimizer
+    console.print(
+        f"  weights, gradients and {optimizer.type}'s state: "
+        f"{format_bytes(training_bytes(plan, optimizer))}"
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _show_columns(console: Console, prepared: "Prepared") -> None:
+    reports = prepared.dataset.columns
+    used = [report for report in reports if report.kind is not None]
+    left_out = [report for report in reports if report.kind is None]
+    table = Table("column", "kind", "because", "missing", "encoding")
+    for report in used[:_LONGEST_TABLE] + left_out:
+        kind = report.kind or "left out"
+        missing = str(report.num_missing or "")
+        table.add_row(escape(report.name), kind, escape(report.reason), missing, report.encoding)
+    console.print(table)
+    if len(used) > _LONGEST_TABLE:
+        kinds = Counter(str(report.kind) for report in used[_LONGEST_TABLE:])
+        rest = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+        console.print(f"  and {rest} columns more")
+
+
+def _show_layers(console: Console, prepared: "Prepared") -> None:
+    plan = prepared.plan
+    table = Table("layer", "output shape", "parameters", title_justify="left")
+    table.add_row(
+        "input", shape_text(plan.signature.input_shape), _count(plan.num_embedding_parameters)
+    )
+    for index, layer in enumerate(plan.layers):
+        _add_layer(table, str(index), layer)
+    table.add_row("total", "", f"{plan.num_parameters:,}", style="bold")
+    console.print(table)
+
+
+def _add_layer(table: Table, number: str, layer: PlannedLayer) -> None:
+    shape, count = shape_text(layer.output_shape), _count(layer.num_parameters)
+    table.add_row(title_of(layer, number), shape, count)
+    for index, inner in enumerate(layer.inner):
+        _add_layer(table, f"  {number}.{index}", inner)
+
+
+def _add_costs(table: Table, number: str, layer: PlannedLayer, batch_size: int) -> None:
+    from dlcli.network.costs import activation_bytes, multiply_adds
+
+    table.add_row(
+        title_of(layer, number),
+        shape_text(layer.output_shape),
+        f"{layer.num_parameters:,}",
+        f"{multiply_adds(layer):,}",
+        format_bytes(activation_bytes(layer, batch_size)),
+    )
+    for index, inner in enumerate(layer.inner):
+        _add_costs(table, f"  {number}.{index}", inner, batch_size)
+
+
+def format_bytes(number: int) -> str:
+    """Write a number of bytes in the unit that suits it."""
+    size, unit = float(number), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else ""

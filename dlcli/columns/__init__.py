@@ -1,0 +1,1 @@
+"""Kinds of columns: what cells mean, what is fitted to them, how they are encoded."""

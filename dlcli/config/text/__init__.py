@@ -1,0 +1,1 @@
+"""YAML text → plain data whose every value knows its place, and back."""

@@ -1,0 +1,63 @@
+"""`${env:NAME}` and `${env:NAME:default}` in text values; `$${env:` stands for `${env:`."""
+
+import os
+import re
+
+from dlcli.config.text.parsing import Document, Path, Plain, format_path
+from dlcli.errors import ConfigError, Problem
+
+_BEGUN, _ESCAPED = "${env:", "$${env:"
+_REFERENCE = re.compile(
+    r"(\$\$\{env:)"  # meant as it stands
+    r"|\$\{env:(?:([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\})?"
+)
+
+
+def escape_references(text: str) -> str:
+    """Write text so that it stands for itself, whatever it looks like."""
+    return text.replace(_BEGUN, _ESCAPED)
+
+
+def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
+    """Return the document with references filled in, and a note on each value that has one.
+
+    ConfigError for every name that the environment lacks and that has no default.
+    """
+    notes: list[str] = []
+    problems: list[Problem] = []
+
+    def fill(text: str, path: Path) -> str:
+        def value(match: re.Match[str]) -> str:
+            escaped, name, default = match.groups()
+            if escaped:
+                return _BEGUN
+            if name is None:
+                said = "not a name of the environment: write ${env:NAME} or ${env:NAME:default}"
+                problems.append(document.problem(path, said))
+                return ""
+            found = os.environ.get(name, default)
+            if found is None:
+                hint = f"set it, or give a default: ${{env:{name}:…}}"
+                problems.append(document.problem(path, f"the environment has no {name}; {hint}"))
+            return found or ""
+
+        filled = _REFERENCE.sub(value, text)
+        if filled != text.replace(_ESCAPED, _BEGUN):
+            notes.append(f"{format_path(path)}: {filled!r}, from {text}")
+        return filled
+
+    def walk(data: Plain, path: Path) -> Plain:
+        match data:
+            case str():
+                return fill(data, path)
+            case list():
+                return [walk(item, (*path, index)) for index, item in enumerate(data)]
+            case dict():
+                return {key: walk(item, (*path, key)) for key, item in data.items()}
+            case _:
+                return data
+
+    expanded = Document(walk(document.data, ()), document.places)
+    if problems:
+        raise ConfigError(*problems)
+    return expanded, tuple(notes)

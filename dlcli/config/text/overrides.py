@@ -1,0 +1,44 @@
+"""`--set model.layers[0].units=64`: one value of the config, replaced or added."""
+
+import re
+
+from dlcli.config.text.parsing import Document, Path, Plain, parse_value, refusal
+from dlcli.errors import Place
+
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_KEY = re.compile(r"[^.\[\]]+(\.[^.\[\]]+|\[\d+\])*")
+
+
+def apply_override(document: Document, override: str, source: str | None = None) -> Document:
+    """Return the document with one value set; ConfigError where the key leads nowhere.
+
+    `source` is what the user wrote, where that is another option than --set.
+    """
+    source = source or f"--set {override}"
+    key, equals, text = override.partition("=")
+    if not equals or not _KEY.fullmatch(key):
+        raise refusal(Place(source), "write KEY=VALUE, as in --set model.layers[0].units=64")
+    path: Path = tuple(name or int(index) for name, index in _STEP.findall(key))
+    data = _with_value(document.data, path, parse_value(text, source), source)
+    kept = {at: place for at, place in document.places.items() if at[: len(path)] != path}
+    made = {path[:end]: Place(source) for end in range(1, len(path)) if path[:end] not in kept}
+    return Document(data, {**kept, **made, path: Place(source)})
+
+
+def _with_value(data: Plain, path: Path, value: Plain, source: str) -> Plain:
+    """Return a copy of `data` with `value` at `path`; mappings on the way are made."""
+    if not path:
+        return value
+    step, rest = path[0], path[1:]
+    if isinstance(step, int):
+        if not isinstance(data, list) or step >= len(data):
+            held = f"a list of {len(data)}" if isinstance(data, list) else "not a list"
+            raise refusal(Place(source), f"there is no item [{step}]: what stands there is {held}")
+        return [
+            _with_value(item, rest, value, source) if index == step else item
+            for index, item in enumerate(data)
+        ]
+    if data is not None and not isinstance(data, dict):
+        raise refusal(Place(source), f"'{step}' has no place: what stands there is not a mapping")
+    held_before = data or {}
+    return {**held_before, step: _with_value(held_before.get(step), rest, value, source)}

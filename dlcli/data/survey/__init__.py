@@ -1,0 +1,1 @@
+"""What `dlcli init` sees in a table before anything is decided."""

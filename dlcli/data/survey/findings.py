@@ -1,0 +1,117 @@
+"""What the owner of a table should know about it, in words."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import polars as pl
+
+from dlcli.columns.cells import parse_numbers
+from dlcli.columns.inference import infer_kind
+from dlcli.config.sections.data import ColumnKind, Task
+from dlcli.data.dataset import Part
+from dlcli.data.survey.leakage import share_predicted
+
+_MIN_ROWS = 20  # that can show an identifier
+_IDENTIFIER = re.compile(
+    r"(.*[^A-Za-z])?(id|idx|index|key|no|nr|number|uuid|guid|row)", re.IGNORECASE
+)
+_NEARLY_ALL = 0.9
+_OUT_OF_BALANCE = 5
+_FEW_ROWS_OF_CLASS = 10
+_TOO_GOOD = 0.99
+
+
+def why_useless(cells: pl.Series) -> str | None:
+    """Say why a column, null where missing, can teach a network nothing; None where it may."""
+    inference = infer_kind(cells)
+    if inference.kind is None:
+        return inference.reason
+    num_values, num_rows = cells.n_unique(), len(cells)
+    if num_values == 1:
+        return f"it is {cells[0]} in every row"
+    if num_rows < _MIN_ROWS:
+        return None
+    if inference.kind == "categorical" and num_values > _NEARLY_ALL * num_rows:
+        return f"text with {num_values:,} different values in {num_rows:,} rows"
+    if inference.kind == "numeric" and num_values == num_rows:
+        numbers = parse_numbers(cells).to_numpy()
+        is_whole = bool((numbers == np.floor(numbers)).all())
+        counts_up = numbers.max() - numbers.min() == num_rows - 1
+        if is_whole and (counts_up or _IDENTIFIER.fullmatch(cells.name)):
+            return "a whole number of its own in each row: it names the row"
+    return None
+
+
+def class_findings(labels: pl.Series, task: Task) -> Iterator[str]:
+    """Yield what is unusual about the classes of a target."""
+    counts = dict(labels.value_counts(sort=True).iter_rows())
+    commonest, most = next(iter(counts.items()))
+    rarest, fewest = list(counts.items())[-1]
+    if most > _OUT_OF_BALANCE * fewest:
+        loss = "binary_cross_entropy" if task == "binary" else "cross_entropy"
+        yield (
+            f"the classes are out of balance: {most:,} of {len(labels):,} rows are '{commonest}', "
+            f"{fewest:,} are '{rarest}'. Answering '{commonest}' to everything has an accuracy of "
+            f"{most / len(labels):.3f}, so look at balanced_accuracy; where every class matters "
+            f"alike, set loss: {{type: {loss}, class_weights: balanced}}"
+        )
+    few = [f"'{label}'" for label, count in counts.items() if count < _FEW_ROWS_OF_CLASS]
+    if few:
+        yield (
+            f"fewer than {_FEW_ROWS_OF_CLASS} rows are of class {', '.join(few[:10])}: too few to "
+            "learn or to judge"
+        )
+
+
+def row_findings(features: pl.DataFrame, target: pl.Series, task: Task) -> Iterator[str]:
+    """Yield what is unusual about the rows as a whole."""
+    both = features.with_columns(target.alias(""))
+    repeated = len(both) - both.n_unique()
+    if repeated:
+        yield f"{repeated:,} of {len(both):,} rows repeat an earlier row"
+    torn = features.n_unique()
+    contradicting = both.n_unique() - torn
+    if contradicting and task != "regression":
+        yield (
+            f"{contradicting:,} rows have another '{target.name}' than a row that is the same in "
+            "all else: no network can get both right"
+        )
+
+
+def column_findings(
+    columns: Mapping[str, pl.Series],
+    kinds: Mapping[str, ColumnKind],
+    target: pl.Series,
+    task: Task,
+) -> Iterator[str]:
+    """Yield what is unusual about single columns, null where missing."""
+    for name, cells in columns.items():
+        missing = cells.null_count() / len(cells)
+        if missing > 0.5:
+            yield f"'{name}' is missing in {missing:.0%} of the rows"
+        told = share_predicted(cells, kinds[name], target, task)
+        if told is not None and told >= _TOO_GOOD:
+            what = f"'{target.name}' in {told:.1%} of the rows"
+            if task == "regression":
+                what = f"{told:.1%} of the variance of '{target.name}'"
+            yield (
+                f"'{name}' alone tells {what}: where it is known only once '{target.name}' is, "
+                "it gives the answer away; take it out of data.features"
+            )
+    moments = [name for name, kind in kinds.items() if kind == "datetime"]
+    if moments:
+        yield (
+            f"the rows have a time ('{moments[0]}'), and the test rows are drawn from all times: "
+            "to be judged on the future, name a column that puts the latest rows into test "
+            "(data.split.column)"
+        )
+
+
+def repeated_rows(train: Part, other: Part) -> int:
+    """Return how many rows of a part stand among the training rows too, target included."""
+    known, asked = (
+        np.column_stack([part.features, part.targets]).astype(np.float32) for part in (train, other)
+    )
+    rows = {row.tobytes() for row in known}
+    return sum(row.tobytes() in rows for row in asked)

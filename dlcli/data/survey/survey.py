@@ -1,0 +1,179 @@
+"""What a table shows before anything is decided: its task, its kinds, what is odd about it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from dlcli.columns.cells import has_encoding, parse_numbers, read_cells
+from dlcli.columns.inference import infer_kind
+from dlcli.config.sections.data import MISSING_VALUES, ColumnKind, Task
+from dlcli.data.survey.findings import class_findings, column_findings, row_findings, why_useless
+from dlcli.data.survey.grids import find_grid, resembles_image
+from dlcli.data.target import class_labels, infer_task, present, refuse_mixed
+from dlcli.errors import ConfigError, DataError, suggest
+from dlcli.tables.reading import STANDARD_INPUT, read_table
+from dlcli.tables.table import Table
+
+_SEPARATORS = ",;\t|"
+_MAX_STRANGE_TEXTS = 2  # in a column of numbers: more are no way to write that one is missing
+_SAMPLE_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen, as the config's `data` has it, and findings for the owner to read."""
+
+    path: Path
+    target: str
+    task: Task
+    task_reason: str
+    num_rows: int  # that have a target
+    num_without_target: int
+    num_columns: int  # beside the target
+    separator: str
+    missing_values: tuple[str, ...]
+    kinds: dict[str, ColumnKind]  # where the one that would be inferred won't do
+    features: tuple[str, ...] | None  # None: every column but the target
+    grid: tuple[int, int] | None  # [height, width] of the image that each row is
+    findings: tuple[str, ...]
+
+
+def survey(path: Path, target: str) -> Survey:
+    """Look at a file.
+
+    Raises ConfigError where it has no such target, DataError where it can't be learned from.
+    """
+    if path == STANDARD_INPUT:
+        raise ConfigError("DATA: standard input can't be read again to train on; name a file")
+    separator = _separator(path)
+    table = read_table(path, separator=separator)
+    if target not in table.frame.columns:
+        known = ", ".join(table.frame.columns[:20])
+        hint = suggest(target, table.frame.columns) or f"; its columns: {known}"
+        raise ConfigError(f"--target: {path} has no column '{target}'{hint}")
+    table, findings = _without_unencodable(table, target)
+    missing_values, kinds, strange = _settle_mixed(table, target)
+    findings += strange
+    kept = present(table, target, missing_values)
+    if not len(kept):
+        raise DataError(f"{path}: the target '{target}' is missing in every row")
+    rows = table.take(kept)
+    refuse_mixed(rows, target, missing_values)
+    answers = read_cells(rows, target, missing_values)
+    task, reason = infer_task(answers)
+    columns = {
+        name: read_cells(rows, name, missing_values)
+        for name in rows.frame.columns
+        if name != target
+    }
+    grid = _image_grid(columns)
+    useless = {} if grid else _useless(columns, kinds)
+    used = {name: cells for name, cells in columns.items() if name not in useless}
+    if not used:
+        reasons = "; ".join(f"'{name}': {reason}" for name, reason in useless.items())
+        why = reasons or f"there is only the target '{target}'"
+        raise DataError(f"{path}: no column to learn from: {why}")
+    findings += [f"'{name}' is left out: {reason}" for name, reason in useless.items()]
+    labels = answers if task == "regression" else class_labels(answers)
+    if task != "regression":
+        findings += class_findings(labels, task)
+    findings += row_findings(pl.DataFrame(list(used.values())), labels, task)
+    if grid is None:
+        sample = np.random.default_rng(0).permutation(len(rows))[:_SAMPLE_ROWS]
+        findings += column_findings(
+            {name: cells[sample] for name, cells in used.items()},
+            {name: kinds.get(name) or _kind(cells) for name, cells in used.items()},
+            labels[sample],
+            task,
+        )
+    return Survey(
+        path=path,
+        target=target,
+        task=task,
+        task_reason=reason,
+        num_rows=len(rows),
+        num_without_target=len(table) - len(rows),
+        num_columns=len(columns),
+        separator=separator,
+        missing_values=missing_values,
+        kinds=kinds,
+        features=tuple(used) if useless else None,
+        grid=grid,
+        findings=tuple(findings),
+    )
+
+
+def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
+    """Return the table without columns of types that have no encoding, and findings on them."""
+    odd = {
+        name: dtype
+        for name, dtype in table.frame.schema.items()
+        if name != target and not has_encoding(dtype)
+    }
+    findings = [
+        f"'{name}' is left out: its type, {dtype}, has no encoding" for name, dtype in odd.items()
+    ]
+    return replace(table, frame=table.frame.drop(odd)), findings
+
+
+def _separator(path: Path) -> str:
+    """Return the separator that a CSV file's first line has most of."""
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return ","
+    with path.open("rb") as file:
+        header = file.readline(2**16).decode("utf-8", "replace")
+    return max(_SEPARATORS, key=header.count)
+
+
+def _settle_mixed(
+    table: Table, target: str
+) -> tuple[tuple[str, ...], dict[str, ColumnKind], list[str]]:
+    """Settle columns of numbers with other text between: what means missing, what are categories.
+
+    Returns the texts that mean missing, the kinds of the columns that are no numbers, and findings.
+    """
+    missing_values: tuple[str, ...] = MISSING_VALUES
+    kinds: dict[str, ColumnKind] = {}
+    findings: list[str] = []
+    for name in table.frame.columns:
+        cells = read_cells(table, name, missing_values)
+        if name == target or not infer_kind(cells).mixed:
+            continue
+        strange = cells.filter(cells.is_not_null() & parse_numbers(cells).is_null())
+        texts = strange.unique(maintain_order=True).to_list()
+        if len(texts) <= _MAX_STRANGE_TEXTS:
+            missing_values += tuple(texts)
+            written = " and ".join(f"'{text}'" for text in texts)
+            findings.append(
+                f"'{name}' has {written} among its numbers, {len(strange):,} times: taken to mean "
+                "that there is no value, there and in every other column (data.missing_values)"
+            )
+        else:
+            kinds[name] = "categorical"
+            findings.append(
+                f"'{name}' has {len(texts)} texts among its numbers, such as '{texts[0]}': taken "
+                "for categories (data.kinds)"
+            )
+    return missing_values, kinds, findings
+
+
+def _useless(columns: dict[str, pl.Series], kinds: dict[str, ColumnKind]) -> dict[str, str]:
+    reasons = ((name, why_useless(cells)) for name, cells in columns.items() if name not in kinds)
+    return {name: reason for name, reason in reasons if reason is not None}
+
+
+def _kind(cells: pl.Series) -> ColumnKind:
+    kind = infer_kind(cells).kind
+    assert kind is not None, "columns that can't be used are left out"
+    return kind
+
+
+def _image_grid(columns: dict[str, pl.Series]) -> tuple[int, int] | None:
+    grid = find_grid(list(columns))
+    if grid is None or any(infer_kind(cells).kind != "numeric" for cells in columns.values()):
+        return None
+    numbers = [parse_numbers(cells).to_numpy()[:_SAMPLE_ROWS] for cells in columns.values()]
+    features = np.column_stack(numbers)
+    return grid if np.isfinite(features).all() and resembles_image(features, grid) else None

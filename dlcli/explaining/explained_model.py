@@ -1,0 +1,75 @@
+"""A trained network and the rows that it can be asked about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from dlcli.config.objectives import Loss
+from dlcli.data.fitted import FittedData
+from dlcli.data.target import ClassTarget, NumberTarget
+from dlcli.network.plan import Plan
+from dlcli.tables.table import Table
+from dlcli.training.device import Placement
+from dlcli.training.evaluation import compute_outputs
+from dlcli.training.losses import Objective, build_objective, loss_unit
+from dlcli.training.metrics import to_answers
+from dlcli.training.rows.batches import Rows
+
+
+@dataclass(frozen=True)
+class ExplainedRows:
+    """Some rows, as the network sees them and as they stand in their file."""
+
+    encoded: Rows  # on the network's device
+    table: Table
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+
+@dataclass(frozen=True)
+class ExplainedModel:
+    """A trained network, in evaluation mode, with all that is needed to ask it."""
+
+    network: nn.Module  # the best epoch's weights, on its device
+    plan: Plan
+    loss: Loss
+    fitted: FittedData
+    placement: Placement
+    parts: Mapping[str, ExplainedRows]  # "train", "validation", "test": those that there are
+    seed: int  # the run's
+
+    @property
+    def target(self) -> ClassTarget | NumberTarget:
+        """What it tells."""
+        return self.fitted.target
+
+    @property
+    def objective(self) -> Objective:
+        """What training made small, in the network's own units."""
+        return build_objective(self.loss, self.target, self.placement.device)
+
+    @property
+    def loss_unit(self) -> float:
+        """The factor from the objective to the target's own units."""
+        return loss_unit(self.loss, self.target)
+
+    @property
+    def held_out(self) -> ExplainedRows | None:
+        """The rows that say most of the network: the test rows, or else the validation rows."""
+        return self.parts.get("test") or self.parts.get("validation")
+
+    def answers(self, rows: Rows) -> np.ndarray:
+        """Return probabilities [rows, classes] or numbers in the target's units [rows], float64."""
+        outputs = compute_outputs(self.network, rows.features, self.placement)
+        return to_answers(outputs, self.loss, self.target)
+
+    def truth(self, rows: Rows) -> np.ndarray:
+        """Return class indices, int64, or numbers in the target's units, float64, [rows]."""
+        targets = rows.targets.cpu().numpy()
+        if isinstance(self.target, ClassTarget):
+            return targets
+        numbers: np.ndarray = targets.astype(np.float64) * self.target.scale + self.target.center
+        return numbers

@@ -1,0 +1,184 @@
+"""What can only be seen while a network trains: activations, gradients and steps, now and then."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from dlcli.section import NonNegativeInt, PositiveInt, Section
+from dlcli.training.device import Placement
+from dlcli.training.loop import Trainer
+from dlcli.training.rows.batches import Rows
+
+PROBE_ROWS = 256  # training rows that activations are looked at on
+_FIRST_EPOCHS = 4  # that are all looked at; from there on
+_APART = 1.25  # is the ratio from one that is to the next
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_MAX_NUMBERS = 100_000  # of a layer that quantiles are taken of
+_MAX_NAMED = 20  # units of a layer that are named
+_SATURATED = 0.95  # of the rows: a unit that is at an end of its range for so many
+_ENDS = {"sigmoid": (0.03, 0.97), "tanh": (-0.97, 0.97)}  # beyond them, gradients vanish
+_NOT_LAYERS = ("flatten", "reshape", "dropout", "shape", "columns")  # that only pass on
+
+Numbers = Annotated[tuple[float, ...], Field(strict=False)]
+Units = Annotated[tuple[int, ...], Field(strict=False)]
+
+
+class LayerStatistics(Section):
+    """A layer's activations on the probe rows, after its non-linearity."""
+
+    name: str  # its place and type: 0_dense_relu
+    num_units: PositiveInt  # of its output; channels of a convolution
+    quantiles: Numbers  # 5 %, 25 %, 50 %, 75 %, 95 %
+    zero_share: float  # of all its activations
+    num_dead: NonNegativeInt  # units that give the same for every row
+    dead: Units  # the first of them
+    num_saturated: NonNegativeInt  # units at an end of their range for nearly every row
+    saturated: Units
+
+
+class ParameterStatistics(Section):
+    """A parameter at the last step of an epoch; None: a run that went on after it didn't see it."""
+
+    name: str
+    gradient: Numbers | None  # 5 %, 50 %, 95 % of its absolute values, clipped as the step was
+    weight_rms: float
+    update_ratio: float | None  # the step's length over that of the weights before
+
+
+class EpochStatistics(Section):
+    """What was seen at the end of an epoch."""
+
+    epoch: NonNegativeInt
+    layers: Annotated[tuple[LayerStatistics, ...], Field(strict=False)]
+    parameters: Annotated[tuple[ParameterStatistics, ...], Field(strict=False)]
+
+
+def is_recorded(epoch: int) -> bool:
+    """Say whether an epoch, from 1, is: the first ones, then fewer and fewer."""
+    if epoch <= _FIRST_EPOCHS:
+        return True
+    return int(math.log(epoch, _APART)) != int(math.log(epoch - 1, _APART))
+
+
+def collect_statistics(
+    trainer: Trainer, probe: Rows, epoch: int, before: Tensor | None
+) -> EpochStatistics:
+    """Look at a trainer at an epoch's end; nothing of it changes, nor any random state.
+
+    `before` are all parameters, flat, before the epoch's last step.
+    """
+    return EpochStatistics(
+        epoch=epoch,
+        layers=tuple(collect_layer_statistics(trainer.network, probe, trainer.placement)),
+        parameters=tuple(_parameters(trainer, before)),
+    )
+
+
+def collect_layer_statistics(
+    network: nn.Module, probe: Rows, placement: Placement
+) -> list[LayerStatistics]:
+    """Look at each layer's activations on some rows, in evaluation mode."""
+    outputs = _activations(network, probe.features, placement)
+    return [_layer(name, values) for name, values in outputs.items()]
+
+
+def _activations(network: nn.Module, features: Tensor, placement: Placement) -> dict[str, Tensor]:
+    """Return each layer's output after its non-linearity, by name."""
+    seen: dict[str, Tensor] = {}
+
+    def take(name: str) -> object:
+        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            seen[name] = output.detach().float()
+
+        return hook
+
+    handles = [
+        module.register_forward_hook(take(name))  # type: ignore[arg-type]
+        for name, module in network.named_children()
+        if not name.split("_", 1)[-1].startswith(_NOT_LAYERS)
+    ]
+    was_training = network.training
+    try:
+        network.eval()
+        with torch.no_grad(), placement.autocast():
+            network(features)
+    finally:
+        network.train(was_training)
+        for handle in handles:
+            handle.remove()
+    # A layer with a non-linearity is two modules; the second has the longer name.
+    names = list(seen)
+    return {
+        name: seen[name]
+        for name, after in zip(names, [*names[1:], ""], strict=True)
+        if not after.startswith(f"{name}_")
+    }
+
+
+def _layer(name: str, values: Tensor) -> LayerStatistics:
+    by_unit = values.transpose(0, 1).flatten(1) if values.dim() > 1 else values[None]
+    dead = (by_unit == by_unit[:, :1]).all(1)
+    ends = _ENDS.get(name.rpartition("_")[2])
+    saturated = torch.zeros_like(dead)
+    if ends is not None:
+        outside = (by_unit < ends[0]) | (by_unit > ends[1])
+        saturated = outside.float().mean(1) >= _SATURATED
+    return LayerStatistics(
+        name=name,
+        num_units=len(by_unit),
+        quantiles=_quantiles(values, _QUANTILES),
+        zero_share=float((values == 0).float().mean()),
+        num_dead=int(dead.sum()),
+        dead=tuple(dead.nonzero().flatten().tolist()[:_MAX_NAMED]),
+        num_saturated=int(saturated.sum()),
+        saturated=tuple(saturated.nonzero().flatten().tolist()[:_MAX_NAMED]),
+    )
+
+
+def _parameters(trainer: Trainer, before: Tensor | None) -> list[ParameterStatistics]:
+    flat = trainer.optimizer.parameters
+    old = [None] * len(flat.views) if before is None else flat.split(before)
+    return [
+        _parameter(name, weight, gradient, previous)
+        for name, weight, gradient, previous in zip(
+            flat.names, flat.views, flat.gradients, old, strict=True
+        )
+    ]
+
+
+def _parameter(
+    name: str, weight: Tensor, gradient: Tensor, before: Tensor | None
+) -> ParameterStatistics:
+    rms = float(weight.double().square().mean().sqrt())  # squares of large float32s have no room
+    if before is None:
+        return ParameterStatistics(name=name, gradient=None, weight_rms=rms, update_ratio=None)
+    old, new = before.double(), weight.double()
+    length = torch.linalg.vector_norm(old)
+    ratio = float(torch.linalg.vector_norm(new - old) / length) if length else math.nan
+    return ParameterStatistics(
+        name=name,
+        gradient=_quantiles(gradient.abs(), (0.05, 0.5, 0.95)),
+        weight_rms=rms,
+        update_ratio=ratio if math.isfinite(ratio) else None,
+    )
+
+
+def _quantiles(values: Tensor, shares: Sequence[float]) -> tuple[float, ...]:
+    """Return quantiles, of evenly taken numbers where there are very many."""
+    flat = values.detach().float().flatten()
+    flat = flat[:: -(-len(flat) // _MAX_NUMBERS)]
+    found = torch.quantile(flat.nan_to_num(), torch.tensor(shares, device=flat.device))
+    return tuple(found.tolist())
+
+
+def as_weights(trainer: Trainer) -> Mapping[str, Tensor]:
+    """Return copies of the parameters, by name, on the CPU."""
+    flat = trainer.optimizer.parameters
+    return {
+        name: view.detach().to("cpu", copy=True).contiguous()
+        for name, view in zip(flat.names, flat.views, strict=True)
+    }

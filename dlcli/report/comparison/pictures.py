@@ -1,0 +1,200 @@
+"""Pictures of a comparison."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dlcli.report.picture import (
+    COLORS,
+    INK,
+    Picture,
+    draw,
+    line_style,
+    scale_logarithmically,
+)
+from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
+from dlcli.trials.comparing.profiles import LARGEST_RATIO, Profile, share_within
+
+_WIDE = 20.0  # the ratio of losses from which on a logarithmic scale shows more
+_PANELS_A_ROW = 4
+_SHOWN, _MARGIN = 0.9, 1.5  # of the losses of all rates, and above them
+
+
+def curves(comparison: Comparison, unit: Literal["epochs", "seconds"]) -> Picture:
+    """Draw the lowest validation loss so far, the median over the seeds and the quartiles."""
+    judged = [own for own in comparison.standings if any(run.validation_losses for run in own.runs)]
+    bands = {own.name: _band(own) for own in judged}
+
+    def fill(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        for index, own in enumerate(judged):
+            low, middle, high = bands[own.name]
+            x = np.arange(1, len(middle) + 1, dtype=float)
+            if unit == "seconds":
+                x *= comparison.steps_per_epoch * own.seconds_a_step
+            style = line_style(index)
+            axes.plot(x, middle, label=own.name, **style)
+            axes.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
+        if comparison.target is not None:
+            axes.axhline(comparison.target, color=INK, linewidth=0.8, linestyle=":", label="target")
+        _scale_losses(axes, np.concatenate([np.concatenate(band) for band in bands.values()]))
+        axes.set_xlabel("epochs" if unit == "epochs" else "seconds of training, in a run alone")
+        axes.set_ylabel("lowest validation loss so far")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+    return draw(
+        f"loss-against-{unit}",
+        f"Validation loss against {unit}",
+        f"Lowest validation loss so far against {unit} for {_names(judged)}: the median over the "
+        "seeds as a line, half of the seeds within the band.",
+        fill,
+    )
+
+
+def rates(comparison: Comparison) -> Picture:
+    """Draw each optimizer's loss against its learning rates, the others' behind it."""
+    standings = comparison.standings
+    columns = min(_PANELS_A_ROW, len(standings))
+    rows = -(-len(standings) // columns)
+
+    def fill(figure: Figure) -> None:
+        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
+        lines = [_by_rate(own) for own in standings]
+        for index, (axes, own) in enumerate(zip(panels, standings, strict=False)):
+            for lrs, _, middle, _ in lines:
+                axes.plot(lrs, middle, color=INK, alpha=0.15, linewidth=0.8)
+            lrs, low, middle, high = lines[index]
+            axes.plot(lrs, middle, color=COLORS[0], marker="o", markersize=3)
+            axes.fill_between(lrs, low, high, color=COLORS[0], alpha=0.15, linewidth=0)
+            if own.choice is not None:
+                axes.plot(own.choice.lr, own.choice.loss, "o", color=COLORS[1], markersize=7)
+            axes.set_title(own.name)
+        for axes in panels[len(standings) :]:
+            axes.set_visible(False)
+        finite = np.concatenate([middle[np.isfinite(middle)] for _, _, middle, _ in lines])
+        # What the highest rates come to, just before runs diverge, would press all else together.
+        top = _MARGIN * float(np.quantile(finite, _SHOWN)) if len(finite) else 1.0
+        for axes in panels[: len(standings)]:
+            scale_logarithmically(axes.xaxis, most_ticks=4)
+            _scale_losses(axes, finite[finite <= top])
+        panels[0].set_ylim(finite.min() / _MARGIN if finite.min() > 0 else None, top)
+        figure.supxlabel("learning rate", fontsize="medium")
+        figure.supylabel("validation loss", fontsize="medium")
+
+    return draw(
+        "loss-against-learning-rate",
+        "Validation loss against learning rate",
+        "The validation loss of the best epoch against the learning rate, the median over the "
+        "tuning seeds as a line and half of them within the band; the dot is the rate that was "
+        f"chosen. {_in_words(standings)} Rates at which half of the runs diverged have no point.",
+        fill,
+        size=(8.5, 0.6 + 2.0 * rows),
+    )
+
+
+def differences(comparison: Comparison) -> Picture | None:
+    """Draw how much higher the others' losses are than the best one's, with intervals."""
+    verdict = comparison.verdict
+    if verdict is None:
+        return None
+    best = verdict.order[0]
+    others = [own for own in verdict.differences if own.first == best]
+
+    def fill(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        for row, own in enumerate(others):
+            color = COLORS[1] if own.is_clear else COLORS[0]
+            axes.plot([-own.by.high, -own.by.low], [row, row], color=color)
+            axes.plot(-own.by.mean, row, "o" if own.is_clear else "D", color=color, markersize=6)
+        axes.axvline(0.0, color=INK, linewidth=0.8)
+        axes.set_yticks(range(len(others)), [own.second for own in others])
+        axes.set_ylim(len(others) - 0.5, -0.5)
+        axes.set_xlabel(f"validation loss less {best}'s on the same seed")
+
+    told = [own.second for own in others if own.is_clear]
+    return draw(
+        "differences",
+        f"How far the others are behind {best}",
+        f"Mean paired differences of the validation loss to {best}, with intervals of 95 %, each "
+        "by itself. Dots: clearly higher, all pairs taken together; diamonds: can't be told apart. "
+        f"Clearly higher: {', '.join(told) or 'none'}.",
+        fill,
+        size=(7.5, 1.1 + 0.38 * len(others)),
+    )
+
+
+def profiles_picture(comparisons: Sequence[Comparison], profiles: Sequence[Profile]) -> Picture:
+    """Draw the share of the problems on which each is within a ratio of the fastest."""
+
+    def fill(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        for index, own in enumerate(profiles):
+            steps = sorted({1.0, LARGEST_RATIO, *(r for r in own.ratios if r < LARGEST_RATIO)})
+            shares = [share_within(own.ratios, ratio) for ratio in steps]
+            axes.step(
+                steps,
+                shares,
+                where="post",
+                label=f"{own.name}  {own.score:.2f}",
+                **line_style(index),
+            )
+        axes.set_xlim(1.0, LARGEST_RATIO)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_xlabel("time to the target over the fastest one's")
+        axes.set_ylabel("share of the problems")
+        axes.legend(title="optimizer and score", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+    scores = ", ".join(f"{own.name} {own.score:.2f}" for own in profiles)
+    return draw(
+        "performance-profile",
+        "Performance profile",
+        f"The share of the {len(comparisons)} problems on which an optimizer takes at most so many "
+        f"times the fastest one's time to the target. Scores: {scores}.",
+        fill,
+    )
+
+
+def _band(own: OptimizerResult) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the lower quartile, median and upper quartile of the lowest loss so far, [epochs]."""
+    curves = [np.minimum.accumulate(run.validation_losses) for run in own.runs]
+    curves = [curve for curve in curves if len(curve)]
+    longest = max(map(len, curves))
+    held = [np.pad(curve, (0, longest - len(curve)), mode="edge") for curve in curves]
+    low, middle, high = np.quantile(held, [0.25, 0.5, 0.75], axis=0)
+    return low, middle, high
+
+
+def _by_rate(own: OptimizerResult) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return rates, and of each the lower quartile, the median and the upper one, [rates].
+
+    Of runs, not between them, diverged ones as the highest; what is not finite is not a number.
+    """
+    lrs = np.array(sorted(own.grid))
+    losses = [[run.best_loss for run in own.grid[lr]] for lr in lrs.tolist()]
+    found = [
+        [np.quantile(some, share, method="higher") for share in (0.25, 0.5, 0.75)]
+        for some in losses
+    ]
+    shown = np.where(np.isfinite(found), found, np.nan).T
+    return lrs, shown[0], shown[1], shown[2]
+
+
+def _scale_losses(axes: Axes, losses: np.ndarray) -> None:
+    """Take a logarithmic scale where losses differ by much."""
+    if len(losses) and losses.min() > 0 and losses.max() / losses.min() > _WIDE:
+        scale_logarithmically(axes.yaxis)
+
+
+def _names(standings: Sequence[OptimizerResult]) -> str:
+    return ", ".join(own.name for own in standings)
+
+
+def _in_words(standings: Sequence[OptimizerResult]) -> str:
+    return " ".join(
+        f"{own.name}: {own.choice.lr:g} with {own.choice.loss:.4g}."
+        for own in standings
+        if own.choice is not None
+    )

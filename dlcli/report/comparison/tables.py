@@ -1,0 +1,98 @@
+"""A comparison's results as tables."""
+
+import math
+from collections.abc import Sequence
+from string import ascii_lowercase
+
+from dlcli.report.table import TextTable
+from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
+from dlcli.trials.comparing.profiles import LARGEST_RATIO, Profile
+from dlcli.trials.comparing.verdict import Interval
+
+
+def comparison_table(comparison: Comparison) -> TextTable:
+    """Return a row for each optimizer, the best first."""
+    headline = _headline(comparison)
+    letters = _letters(comparison)
+    titles = ("optimizer", "group", "lr", "within 10 %", "validation loss", *headline)
+    rows = [
+        (
+            own.name,
+            letters.get(own.name, ""),
+            *_rate(own),
+            _interval(own.interval("validation", "loss")),
+            *(_interval(own.interval(*title.split(" "))) for title in headline),
+            _number(own.median_epochs),
+            _number(comparison.seconds_to_target(own)),
+            f"{own.num_missed} of {len(own.runs)}" if own.runs else "",
+            str(own.num_diverged_in_tuning + own.num_diverged or ""),
+        )
+        for own in comparison.standings
+    ]
+    target = comparison.target
+    origin = (
+        "given"
+        if comparison.target_is_given
+        else "the median of what each one reaches; of classes, at least 1 % of where they begin"
+    )
+    note = (
+        "Means over the seeds, ± where they lie with a confidence of 95 %. Optimizers that share a "
+        "letter can't be told apart. within 10 %: the rates around the chosen one whose loss is at "
+        "most that much higher. "
+    )
+    if target is not None:
+        note += (
+            f"epochs, seconds: until the validation loss is {target:.4g} ({origin}), the median; "
+            "seconds of a run alone. missed: runs that never got there. "
+        )
+    note += "diverged: runs, those to choose the rate included."
+    titles = (*titles, "epochs", "seconds", "missed", "diverged")
+    return TextTable(titles, tuple(rows), note)
+
+
+def profiles_table(comparisons: Sequence[Comparison], profiles: Sequence[Profile]) -> TextTable:
+    """Return a row for each optimizer over several problems, the best score first."""
+    return TextTable(
+        ("optimizer", "score", *(own.name for own in comparisons)),
+        tuple((own.name, f"{own.score:.3f}", *map(_number, own.times)) for own in profiles),
+        "Median seconds until each problem's target is reached, in a run alone. score: AlgoPerf's, "
+        f"the mean of the performance profile from 1 to {LARGEST_RATIO:g} times the fastest: 1 for "
+        "who is the fastest everywhere, 0 for who never comes within that.",
+    )
+
+
+def _headline(comparison: Comparison) -> tuple[str, ...]:
+    """Return the figures of the test rows that are shown: the loss and the first other one."""
+    for own in comparison.standings:
+        if figures := list(own.figures.get("test", {})):
+            return tuple(f"test {name}" for name in figures[:2])
+    return ()
+
+
+def _letters(comparison: Comparison) -> dict[str, str]:
+    """Return each optimizer's groups as letters."""
+    found: dict[str, str] = {}
+    for index, group in enumerate(comparison.verdict.groups if comparison.verdict else ()):
+        letter = ascii_lowercase[index] if index < len(ascii_lowercase) else f"({index})"
+        for name in group:
+            found[name] = found.get(name, "") + letter
+    return found
+
+
+def _rate(own: OptimizerResult) -> tuple[str, str]:
+    choice = own.choice
+    if choice is None:
+        return "none", ""
+    low, high = choice.serving
+    edge = ", edge" if choice.edge else ""
+    return f"{choice.lr:g}{edge}", f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def _interval(interval: Interval | None) -> str:
+    if interval is None:
+        return "–"
+    return f"{interval.mean:.4g} ± {interval.high - interval.mean:.2g}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if math.isfinite(value) else "missed"

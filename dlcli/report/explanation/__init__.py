@@ -1,0 +1,1 @@
+"""Why a network predicts as it does."""

@@ -1,0 +1,112 @@
+"""What was run, as parts of a page."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.columns.columns import FittedColumn
+from dlcli.config import Config, dump_config
+from dlcli.data.fitted import FittedData
+from dlcli.network.plan import Plan, PlannedLayer, shape_text, title_of
+from dlcli.report.page import PageSection
+from dlcli.report.picture import shortened
+from dlcli.report.table import TextTable
+
+_MAX_COLUMNS = 30  # that are listed
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What there is to say of a run before anything is asked of its network."""
+
+    folder: Path
+    config: Config | None
+    summary: Mapping[str, Any] | None
+    surroundings: Mapping[str, str]  # the machine and its versions
+    plan: Plan | None
+    fitted: FittedData | None
+    notes: tuple[str, ...]  # on files that are missing or damaged
+
+
+def overview_parts(overview: Overview) -> list[PageSection]:
+    """Return what was run: in short, its columns, its layers, its config."""
+    notes = (f"{note}." for note in overview.notes)
+    parts = [PageSection("What was run", (_repeat(overview), *notes), (_facts(overview),))]
+    if overview.fitted is not None:
+        parts.append(PageSection("Columns", (), (_columns(overview.fitted),)))
+    if overview.plan is not None:
+        parts.append(PageSection("Layers", (), (_layers(overview.plan),)))
+    if overview.config is not None:
+        parts.append(PageSection("Config", code=dump_config(overview.config)))
+    return parts
+
+
+def _repeat(overview: Overview) -> str:
+    config = shlex.quote(str(overview.folder / "config.yaml"))
+    return f"To run it again: dlcli train {config} --run-dir runs/again"
+
+
+def _facts(overview: Overview) -> TextTable:
+    facts: dict[str, object] = {}
+    summary, config = overview.summary or {}, overview.config
+    if config is not None:
+        facts["data"] = f"{config.data.path}, target {config.data.target}"
+    for name, number in (summary.get("rows") or {}).items():
+        facts[f"{name} rows"] = f"{number:,}"
+    if config is not None:
+        facts["task"] = config.data.task
+        facts["loss"] = config.loss.type if config.loss else None
+        facts["optimizer"] = f"{config.optimizer.type}, lr {config.optimizer.lr:g}"
+        facts["batch size"] = config.training.batch_size
+        facts["seed"] = config.seed
+    if summary:
+        facts["epochs"] = f"{summary.get('epochs')}, best {summary.get('best_epoch')}"
+        facts["stopped by"] = str(summary.get("stop_reason")).replace("_", " ")
+        facts["time"] = f"{summary.get('seconds', 0.0):.1f} s"
+        facts["device"] = summary.get("device")
+    if overview.plan is not None:
+        facts["parameters"] = f"{overview.plan.num_parameters:,}"
+    facts |= overview.surroundings
+    known = {name: str(value) for name, value in facts.items() if value is not None}
+    return TextTable(("", "value"), tuple(known.items()))
+
+
+def _columns(fitted: FittedData) -> TextTable:
+    listed = fitted.columns[:_MAX_COLUMNS]
+    rows = tuple((shortened(own.name, _LONGEST_NAME), own.kind, _encoding(own)) for own in listed)
+    left = len(fitted.columns) - len(listed)
+    return TextTable(("column", "kind", "encoding"), rows, f"And {left:,} more." if left else "")
+
+
+def _encoding(column: FittedColumn) -> str:
+    match column.kind:
+        case "numeric":
+            scaled = f"less {column.center:.4g}, over {column.scale:.4g}"
+            return "as it is" if (column.center, column.scale) == (0.0, 1.0) else scaled
+        case "boolean":
+            return "0 or 1"
+        case "datetime":
+            return "a moment" + (f", and {', '.join(column.cycles)}" if column.cycles else "")
+        case "categorical":
+            kinds = f"{len(column.categories)} categories"
+            if column.embedding_dim is not None:
+                return f"{kinds}, embedded in {column.embedding_dim} numbers"
+            return f"{kinds}, one-hot"
+
+
+def _layers(plan: Plan) -> TextTable:
+    rows = [("input", shape_text(plan.signature.input_shape), f"{plan.num_embedding_parameters:,}")]
+    for index, layer in enumerate(plan.layers):
+        rows += _layer_rows(str(index), layer)
+    rows.append(("total", "", f"{plan.num_parameters:,}"))
+    return TextTable(("layer", "output shape", "parameters"), tuple(rows))
+
+
+def _layer_rows(number: str, layer: PlannedLayer) -> list[tuple[str, str, str]]:
+    rows = [(title_of(layer, number), shape_text(layer.output_shape), f"{layer.num_parameters:,}")]
+    for index, inner in enumerate(layer.inner):
+        rows += _layer_rows(f"{number}.{index}", inner)
+    return rows

@@ -1,0 +1,1 @@
+"""Pictures of their own: `dlcli plot`, `dlcli find-lr`."""

@@ -1,0 +1,1 @@
+"""`dlcli compare-optimizers` and `dlcli find-lr`."""

@@ -1,0 +1,158 @@
+"""`dlcli find-lr`: a learning-rate range test on a config's optimizer."""
+
+import json
+import math
+from collections.abc import Generator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from dlcli.config.sections.compare import Candidate
+from dlcli.errors import ConfigError, DivergedError
+from dlcli.files import atomic_file
+from dlcli.runs.comparison.shared_setup import build_shared_setup
+from dlcli.runs.folder.lock import hold_run_folder
+from dlcli.runs.folder.run_folder import RunFolder, write_config
+from dlcli.runs.preparation import Prepared
+from dlcli.runs.training.signals import SignalName, stop_signals
+from dlcli.training.device import Placement, choose_placement, memory_explained
+from dlcli.training.engines.threads import choose_threads
+from dlcli.trials.range_reading import RangeReading, read_range
+from dlcli.trials.range_test import range_test, rising_rates
+
+_DECADES_AROUND = 4  # of the optimizer's default rate, on either side
+
+
+@dataclass(frozen=True)
+class Range:
+    """What to test; rates default to four decades around the optimizer's own."""
+
+    lowest: float | None = None
+    highest: float | None = None
+    num_steps: int = 300
+    num_seeds: int = 5
+
+
+@dataclass(frozen=True)
+class RangeTestStarted:
+    """Everything fits; the test begins."""
+
+    prepared: Prepared
+    placement: Placement
+    lowest: float
+    highest: float
+    num_steps: int
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RangeTestStep:
+    """A step of every seed was taken."""
+
+    num_steps: int
+
+
+@dataclass(frozen=True)
+class RangeTestFinished:
+    """The test is over; the folder has all but the picture."""
+
+    reading: RangeReading
+    folder: RunFolder
+    document: dict[str, Any]  # of find_lr.json
+
+
+@dataclass(frozen=True)
+class RangeTestStopped:
+    """A signal came; nothing is kept."""
+
+    signal: SignalName
+
+
+Event = RangeTestStarted | RangeTestStep | RangeTestFinished | RangeTestStopped
+
+
+def find_lr(
+    prepared: Prepared, wanted: Range, *, run_dir: Path | None = None
+) -> Generator[Event, None, None]:
+    """Test, yielding events; the last is `RangeTestFinished` or `RangeTestStopped`.
+
+    Raises DlcliErrors; DivergedError where not one step can be taken.
+    """
+    config = prepared.config
+    lowest, highest = _ends(prepared, wanted)
+    placement = choose_placement(config.training.device, config.training.precision)
+    seeds = tuple((config.seed + index) % 2**63 for index in range(wanted.num_seeds))
+    lrs = rising_rates(lowest, highest, wanted.num_steps)
+    what = f"{len(seeds)} networks of {prepared.plan.num_parameters:,} parameters and their rows"
+    with (
+        memory_explained(placement.device, what, "try fewer --seeds or a smaller batch"),
+        ExitStack() as stack,
+    ):
+        problem = build_shared_setup(prepared, placement)
+        asked_to_stop = stack.enter_context(stop_signals())
+        folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=False))
+        threads = choose_threads(config.training, prepared.plan, len(problem.train))
+        stack.enter_context(threads.used())
+        yield RangeTestStarted(prepared, placement, lowest, highest, wanted.num_steps, seeds)
+        losses = []
+        for found in range_test(problem, config.optimizer, seeds, lrs):
+            losses.append(found)
+            yield RangeTestStep(len(losses))
+            if signal := asked_to_stop():
+                yield RangeTestStopped(signal)
+                return
+        if not any(map(math.isfinite, losses[0])):
+            raise DivergedError(
+                f"the first step's loss, at lr {lowest:g}, is not finite for any seed: look at the "
+                "data's scale (data.scale), or at the layers"
+            )
+        reading = read_range(lrs, losses)
+        write_config(folder, config, prepared.folder)
+        document = _write(folder, reading, config.optimizer.type, seeds)
+        yield RangeTestFinished(reading, folder, document)
+
+
+def _ends(prepared: Prepared, wanted: Range) -> tuple[float, float]:
+    """Return the lowest and the highest rate; ConfigError where they can't be."""
+    own = Candidate.model_validate(prepared.config.optimizer.type).optimizer.lr
+    lowest = wanted.lowest or own / 10**_DECADES_AROUND
+    highest = wanted.highest or own * 10**_DECADES_AROUND
+    if lowest >= highest:
+        raise ConfigError(
+            f"--lowest {lowest:g} --highest {highest:g}: rates rise, so the highest must be above "
+            "the lowest"
+        )
+    return lowest, highest
+
+
+def _write(
+    folder: RunFolder, reading: RangeReading, optimizer: str, seeds: tuple[int, ...]
+) -> dict[str, Any]:
+    """Write the answer, and the losses of every step."""
+    document = {
+        "optimizer": optimizer,
+        "suggestion": reading.suggestion,
+        "lowest_loss_at": reading.lowest_at,
+        "falls_from": reading.begins_at,
+        "reason": reading.reason,
+        "seeds": list(seeds),
+        "steps": len(reading.lrs),
+    }
+    num_seeds = len(seeds)
+    losses = pl.DataFrame(
+        {
+            "lr": [lr for lr in reading.lrs for _ in seeds],
+            "seed": list(seeds) * len(reading.lrs),
+            "loss": [loss for step in reading.losses for loss in step],
+            "smoothed": [loss for loss in reading.smoothed for _ in range(num_seeds)],
+        },
+        schema_overrides={"seed": pl.UInt64},
+    )
+    with atomic_file(folder.rates) as file:
+        losses.write_parquet(file)
+    with atomic_file(folder.found_rate) as file:
+        file.write(json.dumps(document, indent=2, allow_nan=False).encode() + b"\n")
+    return document

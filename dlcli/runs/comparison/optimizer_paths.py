@@ -1,0 +1,58 @@
+"""The ways that a comparison's optimizers take from the same first weights, on one seed."""
+
+from contextlib import closing
+
+from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.surface.path import PathPlane, Snapshots, paths_plane
+from dlcli.explaining.training_statistics import is_recorded
+from dlcli.explaining.unavailable import Unavailable
+from dlcli.network.builder import build_network
+from dlcli.runs.preparation import Prepared
+from dlcli.training.loop import EpochResult, fit
+from dlcli.training.saving.state import to_cpu
+from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
+from dlcli.trials.trial import RunSpec, SharedSetup, assemble_trial
+
+_MAX_SECONDS = 20.0  # for runs that are done once more, as stacks keep no snapshots
+_MAX_OPTIMIZERS = 7  # lines that a picture can tell apart
+
+
+def trace_paths(
+    problem: SharedSetup, comparison: Comparison, prepared: Prepared
+) -> PathPlane | Unavailable:
+    """Do the best ones' first judged runs once more, up to their best epochs, and draw them."""
+    judged = [own for own in comparison.standings if own.is_judged][:_MAX_OPTIMIZERS]
+    seconds = sum(
+        own.runs[0].best_epoch * comparison.steps_per_epoch * own.seconds_a_step for own in judged
+    )
+    if seconds > _MAX_SECONDS:
+        return Unavailable(
+            f"the runs would have to be done once more, which takes about {seconds:.0f} s"
+        )
+    paths = {own.name: _snapshots(problem, own) for own in judged}
+    subject = ExplainedModel(
+        network=build_network(problem.plan, seed=0).to(problem.placement.device).eval(),
+        plan=problem.plan,
+        loss=problem.loss,
+        fitted=prepared.dataset.fitted,
+        placement=problem.placement,
+        parts={},
+        seed=prepared.config.seed,
+    )
+    return paths_plane(subject, paths, problem.train)
+
+
+def _snapshots(problem: SharedSetup, own: OptimizerResult) -> Snapshots:
+    """Return an optimizer's weights at the start, on the way and at its best epoch."""
+    run = own.runs[0]
+    trainer = assemble_trial(problem, RunSpec(run.optimizer, run.seed))
+    found = [(0, to_cpu(trainer.network.state_dict()))]
+    with closing(fit(trainer, problem.train, problem.validation)) as events:
+        for event in events:
+            if not isinstance(event, EpochResult):
+                continue
+            if is_recorded(event.epoch) or event.epoch == run.best_epoch:
+                found.append((event.epoch, to_cpu(trainer.network.state_dict())))
+            if event.epoch == run.best_epoch:
+                break
+    return found

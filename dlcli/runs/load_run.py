@@ -1,0 +1,71 @@
+"""A run folder, or a config → a network and rows, ready to be asked."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from dlcli.config import LoadedConfig
+from dlcli.data.dataset import encode_table, load_tables
+from dlcli.data.fitted import FittedData
+from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
+from dlcli.network.builder import build_network
+from dlcli.network.heads import num_outputs
+from dlcli.network.plan import plan_network
+from dlcli.runs.evaluate import own_config
+from dlcli.runs.folder.run_folder import find_checkpoint
+from dlcli.runs.preparation import Prepared
+from dlcli.runs.restore import restore
+from dlcli.training.device import Placement, choose_placement
+from dlcli.training.rows.batches import to_rows
+
+MAX_ROWS = 10_000  # of each part: more of them say hardly more, and take long
+
+
+def load_model_and_data(run: Path) -> ExplainedModel:
+    """Restore a run's best network, and its rows from its data.
+
+    Raises CheckpointError where there is no network to be used, DataError where its data is gone
+    or is not what it was trained on, StorageError.
+    """
+    path = find_checkpoint(run)
+    restored = restore(path)
+    config = restored.checkpoint.config
+    signature = restored.fitted.signature()
+    outputs = num_outputs(restored.loss, signature)
+    loaded = own_config(path, restored)
+    return ExplainedModel(
+        network=restored.network.eval(),
+        plan=plan_network(config.model.layers, signature, num_outputs=outputs),
+        loss=restored.loss,
+        fitted=restored.fitted,
+        placement=restored.placement,
+        parts=_parts(loaded, restored.fitted, restored.placement),
+        seed=config.seed,
+    )
+
+
+def untrained_model_and_data(loaded: LoadedConfig, prepared: Prepared) -> ExplainedModel:
+    """Build a config's network as it is initialised, with its rows; DataError, StorageError."""
+    config, fitted = prepared.config, prepared.dataset.fitted
+    placement = choose_placement("cpu", "fp32")
+    return ExplainedModel(
+        network=build_network(prepared.plan, seed=config.seed).eval(),
+        plan=prepared.plan,
+        loss=prepared.loss,
+        fitted=fitted,
+        placement=placement,
+        parts=_parts(loaded, fitted, placement),
+        seed=config.seed,
+    )
+
+
+def _parts(
+    loaded: LoadedConfig, fitted: FittedData, placement: Placement
+) -> dict[str, ExplainedRows]:
+    return {
+        name: ExplainedRows(
+            to_rows(encode_table(fitted, table), placement.device),
+            replace(table, source=os.path.normpath(table.source)),
+        )
+        for name, table in load_tables(loaded, MAX_ROWS).items()
+    }

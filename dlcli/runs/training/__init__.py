@@ -1,0 +1,1 @@
+"""`dlcli train`, and what belongs to a run under way."""

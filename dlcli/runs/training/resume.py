@@ -1,0 +1,225 @@
+"""A run folder → where its run stood, if the config and the data are still the same."""
+
+import math
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlcli import __version__
+from dlcli.config import Config
+from dlcli.config.optimizers import Cosine, OneCycle
+from dlcli.errors import CheckpointError, ConfigError, DataError
+from dlcli.runs.folder.run_folder import RunFolder
+from dlcli.runs.preparation import Prepared
+from dlcli.training.device import Placement
+from dlcli.training.early_stopping import Watch
+from dlcli.training.loop import Trainer
+from dlcli.training.saving.checkpoint import Checkpoint, OtherFormatError, RunSoFar, load_checkpoint
+from dlcli.training.saving.state import StateError, restore_state
+
+_DATA_PATHS = ("data.path", "data.validation_path", "data.test_path")  # their content is compared
+_HARMLESS = (
+    *("name", "training.device", "training.engine", "training.threads"),
+    *("checkpoint.", "compare.", "report", "trackers"),
+)
+_ABSENT = "nothing"
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """Where a run goes on, and what its user should know."""
+
+    epoch: int
+    num_steps: int  # taken in it
+    notes: tuple[str, ...]
+    run: RunSoFar
+
+
+def restore_trainer(folder: RunFolder, prepared: Prepared, trainer: Trainer) -> Resumed | None:
+    """Bring a new trainer to where the folder's run stood; None where no run has saved anything.
+
+    Raises CheckpointError where no checkpoint can be used, ConfigError and DataError where config
+    or data are not those of the run.
+    """
+    if folder.runs.exists():
+        raise CheckpointError(
+            f"{folder.path}: this is a comparison's folder; go on with it by `dlcli "
+            "compare-optimizers --resume`, or name another --run-dir"
+        )
+    notes: list[str] = []
+    path, checkpoint = _load_newest(folder, notes)
+    if checkpoint is None:
+        return None
+    state, run = checkpoint.state, checkpoint.run
+    if state is None or run is None:
+        raise CheckpointError(f"{path}: a network without the state of its run: nothing to resume")
+    epochs_done = state.numbers.epoch - (state.numbers.num_steps == 0)
+    notes += compare_with_saved(
+        folder,
+        checkpoint.config,
+        checkpoint.checksums,
+        prepared,
+        lambda key: _why_harmful(key, checkpoint.config, prepared.config, epochs_done),
+    )
+    _refuse_other_encoding(folder, checkpoint, prepared)
+    notes += _surroundings_notes(run.surroundings, surroundings(trainer.placement))
+    try:
+        restore_state(trainer, state)
+    except StateError as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from None
+    return Resumed(state.numbers.epoch, state.numbers.num_steps, tuple(notes), run)
+
+
+def surroundings(placement: Placement) -> dict[str, str]:
+    """Return what the result depends on to the bit, besides config and data."""
+    return {
+        "dlcli": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.node()} ({platform.machine()})",
+        "device": str(placement.device),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def _load_newest(folder: RunFolder, notes: list[str]) -> tuple[Path, Checkpoint | None]:
+    """Return the last checkpoint, or the one before where the last can't be used."""
+    reasons = []
+    for path in (folder.last, folder.previous):
+        if not path.exists():
+            continue
+        try:
+            checkpoint = load_checkpoint(path)
+        except OtherFormatError:
+            raise
+        except CheckpointError as error:
+            reasons.append(str(error))
+            continue
+        if path == folder.previous and folder.last.exists():
+            # It must not take the place of the sound one when the next is saved.
+            folder.last.replace(folder.damaged)
+            notes.append(
+                f"{reasons[0]}; it is {folder.damaged.name} now, and the run goes on from the "
+                "checkpoint before it"
+            )
+        return path, checkpoint
+    if reasons:
+        raise CheckpointError("; ".join([*reasons, "start a new run in another --run-dir"]))
+    if folder.best.exists():
+        raise CheckpointError(
+            f"{folder.path}: it has {folder.best.name} but no {folder.last.name} to go on from; "
+            "start a new run in another --run-dir"
+        )
+    return folder.last, None
+
+
+def compare_with_saved(
+    folder: RunFolder,
+    was: Config,
+    old_checksums: Mapping[str, str],
+    prepared: Prepared,
+    why_harmful: Callable[[str], str | None],
+) -> Iterator[str]:
+    """Yield a note for each harmless change; refuse the others, all of them at once.
+
+    `why_harmful` says it of a key, empty where that goes without saying; None: it is not. Raises
+    ConfigError and DataError.
+    """
+    now = prepared.config
+    config, data = [], []
+    for key, (before, after) in _differences(
+        was.model_dump(mode="json"), now.model_dump(mode="json")
+    ):
+        if key in _DATA_PATHS:
+            continue
+        change = f"{key}: {_text(before)} then, {_text(after)} now"
+        reason = None if key.startswith(_HARMLESS) else why_harmful(key)
+        if reason is None:
+            yield f"changed: {change}"
+        else:
+            config.append(f"  {change}{reason}")
+    new_checksums = prepared.dataset.checksums
+    for key in sorted({*old_checksums, *new_checksums}):
+        if old_checksums.get(key) != new_checksums.get(key):
+            digests = [_text(sums.get(key, _ABSENT), 12) for sums in (old_checksums, new_checksums)]
+            file = getattr(now.data, key)
+            data.append(f"  data.{key}: {file}: SHA-256 {digests[0]} then, {digests[1]} now")
+    if config or data:
+        what = " and ".join(["config"] * bool(config) + ["data"] * bool(data))
+        error = ConfigError if config else DataError
+        raise error(
+            f"{folder.path}: another {what} than its run was made with; go on with the same (its "
+            f"config is {folder.config}), or start a new run in another --run-dir:\n"
+            + "\n".join([*config, *data])
+        )
+
+
+def _refuse_other_encoding(folder: RunFolder, checkpoint: Checkpoint, prepared: Prepared) -> None:
+    if checkpoint.fitted != prepared.dataset.fitted:
+        raise CheckpointError(
+            f"{folder.path}: this dlcli, {__version__}, encodes the data otherwise than the one "
+            "that made the run; go on with that one"
+        )
+
+
+def _why_harmful(key: str, was: Config, now: Config, epochs_done: int) -> str | None:
+    """Return why a change would have made other steps so far; None where it would not."""
+    if key == "data.streaming" and was.data.streaming == "auto":
+        # A run from before rows were streamed: it held them.
+        return "" if now.data.streaming else None
+    if key == "training.epochs":
+        if isinstance(now.schedule, Cosine | OneCycle):
+            return f"; schedule {now.schedule.type} spreads over all epochs"
+        if now.training.epochs < epochs_done:
+            return f"; {epochs_done} are done"
+        return None
+    if key.startswith("training.early_stopping"):
+        before = Watch.of(was.training.early_stopping)
+        after = Watch.of(now.training.early_stopping)
+        if after.metric != before.metric:
+            return "; another epoch would be the best so far"
+        if _patience(after) < _patience(before) or (
+            after.patience is not None and after.min_delta != before.min_delta
+        ):
+            return "; it might have stopped before"
+        return None
+    return ""
+
+
+def _patience(watch: Watch) -> float:
+    return math.inf if watch.patience is None else watch.patience
+
+
+def _surroundings_notes(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
+    changed = [
+        f"{name} {before.get(name, _ABSENT)} then, {value} now"
+        for name, value in after.items()
+        if before.get(name) != value
+    ]
+    if changed:
+        yield f"the same to the bit is no longer promised: {'; '.join(changed)}"
+
+
+def _differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:  # noqa: ANN401
+    """Yield the keys of plain data whose values differ, with both."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in dict.fromkeys([*before, *after]):
+            inner = f"{key}.{name}" if key else name
+            pair = before.get(name), after.get(name)
+            yield from _differences(*pair, inner)
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, pair in enumerate(zip(before, after, strict=True)):
+            yield from _differences(*pair, f"{key}[{index}]")
+    elif isinstance(before, list) and isinstance(after, list):
+        yield key, (f"{len(before)} of them", f"{len(after)} of them")
+    elif before != after:
+        yield key, (before, after)
+
+
+def _text(value: Any, length: int = 60) -> str:  # noqa: ANN401
+    text = _ABSENT if value is None else str(value)
+    return text if len(text) <= length else f"{text[:length]}…"

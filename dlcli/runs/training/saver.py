@@ -1,0 +1,75 @@
+"""When a run's state is saved, and how: on a thread of its own, so that training only copies."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from dlcli.config.sections.checkpoint import CheckpointConfig
+from dlcli.runs.folder.lines_file import LinesFile
+from dlcli.runs.folder.run_folder import RunFolder
+from dlcli.training.saving.checkpoint import Checkpoint, save_checkpoint
+
+_FIRST_SECONDS = 1.0  # before the first save, when nobody knows yet what one costs
+_SHARE = 30  # by default, this many times the seconds that a save took go by before the next
+
+
+Captured = tuple[Checkpoint, Checkpoint | None]  # the last, and the best if there is one
+
+
+class Saver:
+    """Saves the checkpoints of one run, one after the other."""
+
+    def __init__(self, folder: RunFolder, metrics: LinesFile, config: CheckpointConfig) -> None:
+        self._folder = folder
+        self._metrics = metrics
+        self._config = config
+        self._thread = ThreadPoolExecutor(1, "dlcli-saver")
+        self._pending: Future[float] | None = None
+        self._begun = time.perf_counter()  # the last save
+        self._pause = _FIRST_SECONDS
+        self._best_epoch: int | None = None  # that best.safetensors is of
+
+    def is_due(self, num_steps: int, *, at_epoch_end: bool) -> bool:
+        """Say whether to save now; StorageError where the last save has failed."""
+        config, seconds = self._config, time.perf_counter() - self._begun
+        if self._pending is not None and self._pending.done():
+            self.wait()
+        if config.every_steps is None and config.every_seconds is None:
+            return self._pending is None and seconds >= self._pause
+        if at_epoch_end or (config.every_steps and num_steps % config.every_steps == 0):
+            return True
+        return config.every_seconds is not None and seconds >= config.every_seconds
+
+    def save(self, capture: Callable[[], Captured]) -> None:
+        """Capture the run as it is now and begin to write it: as last, and as best if given.
+
+        Waits for the save before. What capturing raises passes through; StorageError.
+        """
+        self.wait()
+        self._begun = time.perf_counter()
+        last, best = capture()
+        self._pending = self._thread.submit(self._write, last, best)
+
+    def wait(self) -> None:
+        """Wait until what was begun is on the disk; StorageError where it isn't."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            self._pause = _SHARE * pending.result()
+
+    def save_best(self, best: Checkpoint) -> None:
+        """Write the best checkpoint alone, where the file is of another epoch; StorageError."""
+        if self._best_epoch != best.epoch:
+            save_checkpoint(self._folder.best, best)
+            self._best_epoch = best.epoch
+
+    def close(self) -> None:
+        """Begin nothing more, and wait for what is under way: what comes then may look at it."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _write(self, last: Checkpoint, best: Checkpoint | None) -> float:
+        """Write, last first, as it has all that best has; return the seconds since the capture."""
+        self._metrics.sync()
+        save_checkpoint(self._folder.last, last, keep=self._folder.previous)
+        if best is not None:
+            self.save_best(best)
+        return time.perf_counter() - self._begun

@@ -1,0 +1,66 @@
+"""`--smoke`: every stage of a run, in a moment."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from dlcli.data.dataset import Part
+from dlcli.data.encoding import EncodedBlock, encode_blocks
+from dlcli.data.fitted import FittedData
+from dlcli.data.stream import Stream
+from dlcli.runs.preparation import Prepared
+
+SMOKE_BLOCKS = 4  # that are read of a streamed file
+_BATCHES, _EPOCHS = 3, 2
+_ROWS, _MAX_ROWS = 256, 4096  # of a full batch; of any
+
+
+def shorten(prepared: Prepared) -> Prepared:
+    """Return the same run over a few batches and epochs.
+
+    Its rows are taken evenly from all of them, or, where they are streamed, from the first blocks.
+    """
+    training = prepared.config.training
+    size = _ROWS if training.batch_size == "full" else training.batch_size
+    num_rows = min(size * training.accumulate_batches * _BATCHES, _MAX_ROWS)
+    num_rows -= num_rows % size if size < num_rows else 0  # a short batch may be too short
+    whole = prepared.dataset
+    if whole.stream is None:
+        parts = {name: _thin_out(part, num_rows) for name, part in whole.parts.items()}
+    else:
+        parts = _first_rows(whole.fitted, whole.stream, whole.num_rows, num_rows)
+    sizes = {name: len(part) for name, part in parts.items()}
+    dataset = replace(whole, parts=parts, num_rows=sizes, stream=None)
+    epochs = min(training.epochs, _EPOCHS)
+    shorter = training.model_copy(update={"epochs": epochs})
+    config = prepared.config.model_copy(update={"training": shorter})
+    return replace(prepared, config=config, dataset=dataset)
+
+
+def _thin_out(part: Part, num_rows: int) -> Part:
+    rows = np.unique(np.linspace(0, len(part) - 1, num_rows).astype(np.int64))
+    return Part(part.features[rows], part.targets[rows])
+
+
+def _first_rows(
+    fitted: FittedData, stream: Stream, sizes: Mapping[str, int], num_rows: int
+) -> dict[str, Part]:
+    """Return up to `num_rows` of each part."""
+    blocks: dict[str, list[EncodedBlock]] = {name: [] for name in sizes}
+    for block in encode_blocks(fitted, stream, sizes):
+        blocks[block.part].append(block)
+        lacking = (
+            name
+            for name, found in blocks.items()
+            if sum(len(some.targets) for some in found) < min(num_rows, sizes[name])
+        )
+        if not any(lacking):
+            break
+    return {
+        name: Part(
+            np.concatenate([block.features for block in found])[:num_rows],
+            np.concatenate([block.targets for block in found])[:num_rows],
+        )
+        for name, found in blocks.items()
+    }

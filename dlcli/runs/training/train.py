@@ -1,0 +1,300 @@
+"""`dlcli train`: a config → a run folder with the best weights and their honest figures."""
+
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlcli import __version__
+from dlcli.data.stream import Reading
+from dlcli.errors import DivergedError, StorageError
+from dlcli.runs.folder.epoch_line import epoch_line, figures_in
+from dlcli.runs.folder.lines_file import LinesFile
+from dlcli.runs.folder.lock import hold_run_folder
+from dlcli.runs.folder.run_folder import RunFolder, resume_command, write_config, write_summary
+from dlcli.runs.preparation import Prepared
+from dlcli.runs.training.encode_to_disk import AllRows, encode_to_disk
+from dlcli.runs.training.recorder import Recorder
+from dlcli.runs.training.resume import Resumed, restore_trainer, surroundings
+from dlcli.runs.training.saver import Captured, Saver
+from dlcli.runs.training.signals import SignalName, stop_signals
+from dlcli.runs.training.smoke import shorten
+from dlcli.runs.training.trackers import Trackers, open_trackers
+from dlcli.training.assembly import assemble
+from dlcli.training.device import Placement, choose_placement, memory_explained
+from dlcli.training.engines.choice import Engine
+from dlcli.training.engines.threads import Threads, choose_threads
+from dlcli.training.evaluation import evaluate
+from dlcli.training.loop import EpochResult, Progress, StopReason, Trainer, fit
+from dlcli.training.memory import suggest_batch_size
+from dlcli.training.rows.batches import to_rows
+from dlcli.training.rows.streamed import in_order
+from dlcli.training.saving.checkpoint import Checkpoint, RunSoFar, load_checkpoint, load_weights
+from dlcli.training.saving.state import capture, to_cpu
+
+
+@dataclass(frozen=True)
+class TrainingStarted:
+    """Everything fits; training begins, or goes on."""
+
+    prepared: Prepared
+    placement: Placement
+    engine: Engine
+    threads: Threads
+    folder: RunFolder
+    resumed: Resumed | None
+
+
+@dataclass(frozen=True)
+class TrainingFinished:
+    """Training is over; the run folder is complete."""
+
+    summary: dict[str, Any]
+    folder: RunFolder
+    data: Path  # the file that was learned from
+    notes: tuple[str, ...] = ()  # on what went wrong beside it
+
+
+@dataclass(frozen=True)
+class StoppedBeforeTraining:
+    """A signal came before training began: there is nothing to save."""
+
+    signal: SignalName
+
+
+Event = (
+    Reading | StoppedBeforeTraining | TrainingStarted | Progress | EpochResult | TrainingFinished
+)
+
+
+def train(
+    prepared: Prepared, *, run_dir: Path | None = None, smoke: bool = False, resume: bool = False
+) -> Iterator[Event]:
+    """Train, yielding events; the last is `TrainingFinished` or `StoppedBeforeTraining`.
+
+    First streamed rows are encoded, which yields how far that is.
+
+    With `smoke`, every stage runs on a few batches in a temporary folder, which is gone after the
+    last event. With `resume`, the run in `run_dir` goes on from its last checkpoint, or begins
+    where it has none. Raises DlcliErrors. A run folder stays only where something was saved.
+    """
+    if smoke:
+        prepared = shorten(prepared)
+    config = prepared.config
+    placement = choose_placement(config.training.device, config.training.precision)
+    threads = choose_threads(config.training, prepared.plan, prepared.dataset.num_rows["train"])
+    torch.set_num_threads(threads.number)
+    what = f"{prepared.plan.num_parameters:,} parameters and their rows"
+    with memory_explained(placement.device, what, "try smaller layers"):
+        trainer = build_trainer(prepared, placement)
+        parts = prepared.dataset.parts
+        rows: AllRows = {name: to_rows(part, placement.device) for name, part in parts.items()}
+    with ExitStack() as stack:
+        asked_to_stop = stack.enter_context(stop_signals())
+        if smoke:
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcli-smoke-"))
+            folder = RunFolder(Path(temporary))
+        else:
+            folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
+        resumed = restore_trainer(folder, prepared, trainer) if resume else None
+        for reading in encode_to_disk(prepared.dataset, folder.path, placement.device, rows, stack):
+            yield reading
+            if signal := asked_to_stop():
+                yield StoppedBeforeTraining(signal)
+                return
+        run = _Run(prepared, threads, trainer, rows, folder, resumed, is_kept=not smoke)
+        yield from _run(run, asked_to_stop)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run that can start."""
+
+    prepared: Prepared
+    threads: Threads
+    trainer: Trainer
+    rows: AllRows
+    folder: RunFolder
+    resumed: Resumed | None
+    is_kept: bool  # the folder, after the end
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run, interruptions left out."""
+        before = self.resumed.run.seconds if self.resumed else 0.0
+        return before + time.perf_counter() - self.started
+
+
+def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[Event]:
+    prepared, trainer, folder = run.prepared, run.trainer, run.folder
+    write_config(folder, prepared.config, prepared.folder)  # first: it makes the folder a run's
+    metrics = LinesFile(folder.metrics, run.resumed.run.metrics_bytes if run.resumed else 0)
+    if trainer.stop_reason is None:
+        folder.summary.unlink(missing_ok=True)  # of the run up to here
+    yield TrainingStarted(
+        prepared, trainer.placement, trainer.engine, run.threads, folder, run.resumed
+    )
+    saver = Saver(folder, metrics, prepared.config.checkpoint)
+    names = prepared.config.trackers if run.is_kept else ()
+    told = open_trackers(names, folder, prepared.config.name, trainer.epoch.number)
+    with closing(saver), told as trackers:
+        try:
+            # Closed by name: what a second SIGINT raises while it is closed must come through.
+            with closing(_train(run, saver, metrics, trackers)) as events:
+                for event in events:
+                    yield event
+                    if asked_to_stop():
+                        break
+            _save_end(run, saver, metrics)
+        except DivergedError as error:
+            raise _explain_divergence(run, saver, error) from None
+        except StorageError as error:
+            if not (run.is_kept and folder.last.exists()):
+                raise
+            raise StorageError(
+                f"{error}; {folder.last} is whole, go on from it with: {resume_command(folder)}"
+            ) from None
+        reason = trainer.stop_reason or asked_to_stop()
+        assert reason is not None, "it would have gone on"
+        summary = _finish(run, reason)
+        trackers.is_finished = reason == trainer.stop_reason
+        trackers.tell(figures_in({"test": summary["test"]}), summary["epochs"])
+    data = prepared.folder / prepared.config.data.path
+    yield TrainingFinished(summary, folder, data, tuple(trackers.lost))
+
+
+def _train(
+    run: _Run, saver: Saver, metrics: LinesFile, trackers: Trackers
+) -> Generator[Progress | EpochResult, None, None]:
+    """Train and save as often as is due; the screen's pace is none of its affair."""
+    trainer, rows = run.trainer, run.rows
+    is_recorded = run.is_kept and run.prepared.config.report
+    recorder = Recorder(run.folder, trainer, rows["train"]) if is_recorded else None
+    explained = memory_explained(
+        trainer.placement.device,
+        _load(run.prepared),
+        lambda: suggest_batch_size(trainer, rows["train"], run.prepared.plan),
+    )
+    with explained, closing(fit(trainer, rows["train"], rows.get("validation"))) as events:
+        for event in events:
+            at_epoch_end = isinstance(event, EpochResult)
+            if isinstance(event, EpochResult):
+                line = epoch_line(event)
+                metrics.append(line)
+                trackers.tell(figures_in(line), event.epoch)
+            if recorder is not None:
+                recorder.observe(event)
+            if saver.is_due(trainer.num_steps, at_epoch_end=at_epoch_end):
+                saver.save(lambda: _capture(run, metrics))
+            yield event
+
+
+def _load(prepared: Prepared) -> str:
+    """Say what a device's memory has to hold."""
+    size = prepared.config.training.batch_size
+    return f"{prepared.plan.num_parameters:,} parameters and training.batch_size: {size}"
+
+
+def _capture(run: _Run, metrics: LinesFile) -> Captured:
+    """Return the checkpoint of this moment, with all that the run needs to go on, and the best."""
+    state = capture(run.trainer)
+    numbers, dataset = state.numbers, run.prepared.dataset
+    last = Checkpoint(
+        config=run.prepared.config,
+        fitted=dataset.fitted,
+        checksums=dataset.checksums,
+        epoch=numbers.epoch - (numbers.num_steps == 0),
+        weights=state.weights,
+        state=state,
+        run=RunSoFar(
+            seconds=run.seconds,
+            metrics_bytes=metrics.num_bytes,
+            surroundings=surroundings(run.trainer.placement),
+        ),
+    )
+    best = replace(last, epoch=numbers.best_epoch or 0, weights=state.best, state=None, run=None)
+    return last, best if numbers.best_epoch else None
+
+
+def _save_end(run: _Run, saver: Saver, metrics: LinesFile) -> None:
+    """Save, and wait for it; before any epoch is done, the network as it is counts as the best."""
+    last, best = _capture(run, metrics)
+    saver.save(lambda: (last, best or replace(last, epoch=0, state=None, run=None)))
+    saver.wait()
+
+
+def _explain_divergence(run: _Run, saver: Saver, error: DivergedError) -> DivergedError:
+    """Save the best weights there were, and say what is left."""
+    saver.wait()
+    folder, dataset, best = run.folder, run.prepared.dataset, run.trainer.best
+    left = ""
+    if best is not None:
+        config, weights = run.prepared.config, to_cpu(best.weights)
+        saver.save_best(Checkpoint(config, dataset.fitted, dataset.checksums, best.epoch, weights))
+        _finish(run, "diverged")
+        left = f". The weights of the best epoch, {best.epoch}, are in {folder.best}"
+    if folder.last.exists():
+        last = load_checkpoint(folder.last)
+        assert last.state is not None, "that is what last is for"
+        num_steps = last.state.numbers.num_steps
+        step = f", after step {num_steps} of it" if num_steps else ""
+        left += f". The last good checkpoint, {folder.last}, is of epoch {last.epoch}{step}"
+    return DivergedError(f"{error}{left}") if run.is_kept else error
+
+
+def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
+    """Build what a config's run is made of."""
+    config, dataset = prepared.config, prepared.dataset
+    return assemble(
+        prepared.plan,
+        loss=prepared.loss,
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+        settings=config.training,
+        target=dataset.fitted.target,
+        placement=placement,
+        seed=config.seed,
+        num_rows=dataset.num_rows["train"],
+    )
+
+
+def _finish(run: _Run, reason: StopReason) -> dict[str, Any]:
+    """Write the summary, its figures those of the best weights as they stand in the file.
+
+    The test rows are looked at here and nowhere else, and only when training came to its end.
+    """
+    prepared, trainer = run.prepared, run.trainer
+    checkpoint = load_checkpoint(run.folder.best)
+    load_weights(trainer.network, checkpoint, run.folder.best)
+    figures: dict[str, dict[str, Any] | None] = {"validation": None, "test": None}
+    judged = ("validation", "test") if reason in ("epochs", "early_stopping") else ("validation",)
+    for name in judged:
+        if name in run.rows:
+            figures[name] = evaluate(
+                trainer.network,
+                trainer.objective,
+                in_order(run.rows[name]),
+                target=trainer.target,
+                placement=trainer.placement,
+            )
+    summary = {
+        "name": prepared.config.name,
+        "task": prepared.dataset.task,
+        **figures,
+        "best_epoch": checkpoint.epoch,
+        "epochs": trainer.epoch.number - 1,
+        "stop_reason": reason,
+        "seconds": run.seconds,
+        "rows": {name: len(part) for name, part in run.rows.items()},
+        "parameters": prepared.plan.num_parameters,
+        "device": str(trainer.placement.device),
+        "versions": {"dlcli": __version__, "torch": torch.__version__},
+    }
+    write_summary(run.folder, summary)
+    return summary

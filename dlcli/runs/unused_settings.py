@@ -1,0 +1,71 @@
+"""Settings that would do nothing, which is never what was meant."""
+
+from collections.abc import Iterator
+
+from dlcli.columns.columns import CategoricalColumn
+from dlcli.config import LoadedConfig
+from dlcli.config.optimizers import Cosine, ReduceOnPlateau, StepSchedule
+from dlcli.config.sections.data import DataConfig
+from dlcli.config.text.parsing import Path
+from dlcli.data.dataset import Dataset
+from dlcli.errors import Problem
+
+
+def unused_settings(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
+    """Yield a problem for each setting that was given and, with this data, does nothing."""
+    for path, reason in _idle_data(loaded.config.data, dataset):
+        yield loaded.problem(("data", path), f"does nothing: {reason}")
+    if not {"training", "schedule", "optimizer"} & loaded.doubtful:
+        for setting, reason in _idle_training(loaded, dataset.num_rows["train"]):
+            yield loaded.problem(setting, reason)
+
+
+def _idle_data(config: DataConfig, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    given = {
+        name
+        for name in config.model_fields_set
+        if getattr(config, name) != DataConfig.model_fields[name].get_default()
+    }
+    columns = dataset.fitted.columns
+    categorical = [column for column in columns if isinstance(column, CategoricalColumn)]
+    if "target_scale" in given and dataset.task != "regression":
+        yield "target_scale", f"a {dataset.task} target has no scale"
+    if "scale" in given and not any(column.kind == "numeric" for column in columns):
+        yield "scale", "no feature is numeric"
+    if "one_hot_max" in given and not categorical:
+        yield "one_hot_max", "no feature is categorical"
+    if "embedding_dim" in given and all(column.embedding_dim is None for column in categorical):
+        yield "embedding_dim", "no feature is embedded; see data.one_hot_max"
+    files = [config.path, config.validation_path, config.test_path]
+    if "separator" in given and not any(name and name.lower().endswith(".csv") for name in files):
+        yield "separator", "a Parquet file has none"
+
+
+def _idle_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[Path, str]]:
+    training, schedule = loaded.config.training, loaded.config.schedule
+    lr, epochs = loaded.config.optimizer.lr, training.epochs
+    match schedule:
+        case StepSchedule() if schedule.step_size >= epochs:
+            yield (
+                ("schedule", "step_size"),
+                f"does nothing: the rate never falls in {epochs} epochs (training.epochs)",
+            )
+        case ReduceOnPlateau() if schedule.patience >= epochs:
+            yield (
+                ("schedule", "patience"),
+                f"does nothing: the rate never falls in {epochs} epochs (training.epochs)",
+            )
+        case ReduceOnPlateau() if schedule.min_lr >= lr:
+            yield ("schedule", "min_lr"), f"must be below optimizer.lr, {lr:g}, from where it falls"
+        case Cosine() if schedule.eta_min >= lr:
+            yield (
+                ("schedule", "eta_min"),
+                f"must be below optimizer.lr, {lr:g}, from where it falls",
+            )
+    size = num_rows if training.batch_size == "full" else training.batch_size
+    num_batches = -(-num_rows // size)
+    if training.accumulate_batches > num_batches:
+        yield (
+            ("training", "accumulate_batches"),
+            f"an epoch has {num_batches} batches; no more can be taken together",
+        )

@@ -1,0 +1,77 @@
+"""Tables, block by block → a file or standard output."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from dlcli.errors import ConfigError, DataError, StorageError
+from dlcli.files import atomic_file
+from dlcli.tables.reading import STANDARD_INPUT
+
+STANDARD_OUTPUT = STANDARD_INPUT
+
+
+def write_blocks(blocks: Iterator[pl.DataFrame], path: Path, *, separator: str) -> None:
+    """Write blocks of one table in order: CSV, or Parquet by the name; `-` is standard output.
+
+    What the blocks' iterator raises passes through; StorageError where writing fails. A file is
+    there whole or not at all.
+    """
+    if path == STANDARD_OUTPUT:
+        try:
+            _write_csv(blocks, sys.stdout.buffer, separator, "standard output")
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            raise StorageError(
+                f"standard output: cannot write to it: {error.strerror or error}"
+            ) from None
+        return
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise ConfigError(f"-o {path}: neither .csv nor .parquet")
+    with atomic_file(path) as file:
+        if path.suffix.lower() == ".csv":
+            _write_csv(blocks, file, separator, str(path))
+        else:
+            _write_parquet(blocks, file)
+
+
+def _write_csv(blocks: Iterator[pl.DataFrame], file: BinaryIO, separator: str, where: str) -> None:
+    for index, block in enumerate(blocks):
+        for name, dtype in block.schema.items():
+            if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):
+                raise DataError(
+                    f"{where}: column '{name}' is of type {dtype}, which CSV has no way to write; "
+                    "name a .parquet file with -o"
+                )
+        block.write_csv(file, include_header=index == 0, separator=separator)
+
+
+def _write_parquet(blocks: Iterator[pl.DataFrame], file: BinaryIO) -> None:
+    """Let polars pull the blocks as it writes, so that one of them is in memory at a time."""
+    first = next(blocks)
+    raised: list[Exception] = []
+
+    def pull(
+        with_columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,
+    ) -> Iterator[pl.DataFrame]:
+        del with_columns, predicate, n_rows, batch_size  # all rows and columns are written
+        yield first
+        try:
+            yield from blocks
+        except Exception as error:
+            raised.append(error)  # polars would pass on its text only
+            raise
+
+    try:
+        register_io_source(pull, schema=first.schema).sink_parquet(file)
+    except pl.exceptions.PolarsError:
+        if raised:
+            raise raised[0] from None
+        raise

@@ -1,0 +1,1 @@
+"""How steps are computed: one operation after the other, or from a recording."""

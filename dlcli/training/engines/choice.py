@@ -1,0 +1,54 @@
+"""How steps are computed, and why so."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from dlcli.config.sections.training import TrainingConfig
+from dlcli.errors import ConfigError
+from dlcli.network.costs import activation_bytes
+from dlcli.network.plan import Plan
+from dlcli.training.device import Placement
+
+_TENSORS_A_NUMBER = 4  # that a recorded step keeps of each number of the layers' outputs
+_MAX_BYTES = 2**30  # that a recording may keep: beyond, memory is worth more than overhead
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to compute steps, with the reason for it."""
+
+    name: Literal["eager", "captured"]
+    reason: str
+
+
+def choose_engine(
+    settings: TrainingConfig, placement: Placement, plan: Plan, num_rows: int
+) -> Engine:
+    """Choose by the config's word, for so many training rows; ConfigError where it can't be."""
+    wanted = settings.engine
+    if wanted == "eager":
+        return Engine("eager", "training.engine says so")
+    obstacle = _obstacle(placement)
+    if wanted == "captured":
+        if obstacle is not None:
+            raise ConfigError(f"training.engine: captured can't be: {obstacle}; use auto or eager")
+        return Engine("captured", "training.engine says so")
+    if obstacle is not None:
+        return Engine("eager", obstacle)
+    if placement.device.type == "cuda":
+        return Engine("eager", "CUDA graphs are taken where training.engine: captured says so")
+    rows = min(settings.rows_a_batch(num_rows) * settings.accumulate_batches, num_rows)
+    num_bytes = _TENSORS_A_NUMBER * sum(activation_bytes(layer, rows) for layer in plan.layers)
+    if num_bytes > _MAX_BYTES:
+        return Engine("eager", f"a recorded step would keep {num_bytes / 2**30:.1f} GiB")
+    return Engine("captured", "the same operations with less overhead")
+
+
+def _obstacle(placement: Placement) -> str | None:
+    if placement.device.type not in ("cpu", "cuda"):
+        return f"steps on {placement.device.type} can't be recorded"
+    if placement.dtype == torch.float16:
+        return "fp16 decides at each step whether to take it"
+    return None

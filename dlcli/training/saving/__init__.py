@@ -1,0 +1,1 @@
+"""The state of a run, and the file that holds it."""

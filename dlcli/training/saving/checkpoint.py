@@ -1,0 +1,252 @@
+"""A network, and all that is needed to use it or to train it on, in one safetensors file.
+
+No pickle: what is loaded is numbers and text, checked. The file's metadata has one entry, `dlcli`:
+JSON whose first value is the SHA-256 of the whole file, taken with zeros in its place, so that no
+bit can change unnoticed. The layout is that of https://github.com/huggingface/safetensors; weights
+are named as in the network, so other programs can read them. dlcli writes it itself, tensor by
+tensor, since the library would hold every thread still and all of it in memory a second time.
+
+What belongs to the state of a run is named `best/…`, `optimizer/…` and `random/…`.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import BaseModel, Field, ValidationError
+from torch import Tensor, nn
+
+from dlcli import __version__
+from dlcli.config import Config
+from dlcli.data.fitted import FittedData
+from dlcli.errors import CheckpointError
+from dlcli.files import atomic_file
+from dlcli.section import NonNegativeFloat, NonNegativeInt, Section
+from dlcli.training.saving.state import NonTensorState, StateError, TrainingState, copy_into
+
+FORMAT_VERSION = 3
+_START = b'{"__metadata__":{"dlcli":"{\\"sha256\\":\\"'  # of the header, up to the digest
+_NO_DIGEST = b"0" * 64
+_DIGEST = slice(8 + len(_START), 8 + len(_START) + 64)  # where it stands in the file
+_DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.uint8: "U8"}
+_MAX_HEADER_BYTES = 100_000_000  # the format's own bound
+_MAX_PROBLEMS = 100
+_ABOUT = "__metadata__"  # safetensors' name for it
+_GROUPS = ("best", "optimizer", "random")
+
+
+class OtherFormatError(CheckpointError):
+    """A checkpoint that is whole, of a version of dlcli whose format this one can't read."""
+
+
+class RunSoFar(Section):
+    """What a run has done and where, besides its training state."""
+
+    seconds: NonNegativeFloat  # in all
+    metrics_bytes: NonNegativeInt  # the length of metrics.jsonl
+    surroundings: dict[str, str]  # what "the same to the bit" depends on, by name
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network, ready to be built and, with `state` and `run`, to be trained on."""
+
+    config: Config  # resolved; its data paths as the user wrote them
+    fitted: FittedData
+    checksums: dict[str, str]  # SHA-256 of the data files
+    epoch: int  # of the weights; it may be under way
+    weights: dict[str, Tensor]
+    state: TrainingState | None = None
+    run: RunSoFar | None = None
+
+
+_DataKey = Annotated[str, Field(pattern=r"^(path|validation_path|test_path)$")]
+
+
+class _Format(BaseModel):
+    """What every version of the metadata has."""
+
+    format: int
+    dlcli: str
+
+
+class _About(Section):
+    """The metadata."""
+
+    sha256: str  # first: `_START` ends with it
+    format: int
+    dlcli: str
+    torch: str
+    config: Config
+    fitted: FittedData
+    checksums: dict[_DataKey, str]
+    epoch: NonNegativeInt
+    numbers: NonTensorState | None
+    run: RunSoFar | None
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint, *, keep: Path | None = None) -> None:
+    """Write a checkpoint, whole or not at all, what stood there to `keep`; StorageError."""
+    state = checkpoint.state
+    about = _About(
+        sha256=_NO_DIGEST.decode(),
+        format=FORMAT_VERSION,
+        dlcli=__version__,
+        torch=torch.__version__,
+        config=checkpoint.config,
+        fitted=checkpoint.fitted,
+        checksums=checkpoint.checksums,
+        epoch=checkpoint.epoch,
+        numbers=None if state is None else state.numbers,
+        run=checkpoint.run,
+    )
+    tensors = dict(checkpoint.weights)
+    if state is not None:
+        for group in _GROUPS:
+            members: dict[str, Tensor] = getattr(state, group)
+            tensors |= {f"{group}/{name}": tensor for name, tensor in members.items()}
+    with atomic_file(path, keep=keep) as file:
+        _write(file, tensors, about.model_dump_json())
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint; CheckpointError where it can't be used, or isn't what was written."""
+    try:
+        text, raw = _read(path)
+        found = _Format.model_validate_json(text)
+        if found.format != FORMAT_VERSION:
+            raise OtherFormatError(
+                f"{path}: checkpoint format {found.format}, written by dlcli {found.dlcli}; this "
+                f"dlcli, {__version__}, reads format {FORMAT_VERSION}"
+            )
+        about = _About.model_validate_json(text)
+        groups: dict[str, dict[str, Tensor]] = {group: {} for group in ("", *_GROUPS)}
+        for name, tensor in safetensors.torch.load(raw).items():
+            if tensor.dtype not in _DTYPES or not torch.isfinite(tensor).all():
+                raise _damaged(path, f"{name!r} holds what is never saved")
+            group, member = name.split("/", 1) if "/" in name else ("", name)
+            groups[group][member] = tensor
+    except ValidationError as error:
+        raise _damaged(path, f"its metadata: {_first_of(error)}") from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(path, f"its header: {error}") from None
+    except (safetensors.SafetensorError, RuntimeError) as error:
+        raise _damaged(path, str(error)) from None
+    weights = groups.pop("")
+    state = None
+    if about.numbers is not None:
+        state = TrainingState(numbers=about.numbers, weights=weights, **groups)
+    return Checkpoint(
+        config=about.config,
+        fitted=about.fitted,
+        checksums=about.checksums,
+        epoch=about.epoch,
+        weights=weights,
+        state=state,
+        run=about.run,
+    )
+
+
+def load_weights(network: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
+    """Put a checkpoint's weights into a network; CheckpointError where they don't fit it."""
+    try:
+        copy_into(network.state_dict(), checkpoint.weights)
+    except StateError as error:
+        raise CheckpointError(f"{path}: its weights don't fit its config: {error}") from None
+
+
+def _write(file: BinaryIO, tensors: dict[str, Tensor], about: str) -> None:
+    header = _header(tensors, about)
+    assert header[8:].startswith(_START + _NO_DIGEST), "what _read looks for"
+    digest = _hexdigest([header, *_buffers(tensors)])
+    header[_DIGEST] = digest
+    file.writelines([header, *_buffers(tensors)])
+
+
+def _header(tensors: dict[str, Tensor], about: str) -> bytearray:
+    """Return the file's bytes up to the first tensor's."""
+    entries: dict[str, Any] = {_ABOUT: {"dlcli": about}}
+    end = 0
+    for name, tensor in _in_order(tensors):
+        start, end = end, end + tensor.nbytes
+        entries[name] = {
+            "dtype": _DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return bytearray(len(text).to_bytes(8, "little") + text)
+
+
+def _in_order(tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
+    """Put wide numbers first, so that each is aligned."""
+    return sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0]))
+
+
+def _buffers(tensors: dict[str, Tensor]) -> Iterator[memoryview]:
+    for _, tensor in _in_order(tensors):
+        yield tensor.contiguous().flatten().view(torch.uint8).numpy().data
+
+
+def _hexdigest(blocks: Iterable[bytes | bytearray | memoryview]) -> bytes:
+    hasher = hashlib.sha256()
+    for block in blocks:
+        hasher.update(block)
+    return hasher.hexdigest().encode()
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    """Return a checkpoint's metadata and all its bytes; CheckpointError if any is another.
+
+    A file of another length is not read at all. Raises what json does where the header is none.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such checkpoint")
+    try:
+        with path.open("rb") as file:
+            start = file.read(_DIGEST.stop)
+            if len(start) < _DIGEST.stop or start[8 : _DIGEST.start] != _START:
+                raise CheckpointError(
+                    f"{path}: no checkpoint of this dlcli, {__version__}; train again, or use the "
+                    "dlcli that wrote it"
+                )
+            header_size = int.from_bytes(start[:8], "little")
+            if header_size > _MAX_HEADER_BYTES:
+                raise _damaged(path, f"its header would have {header_size:,} bytes")
+            file.seek(8)
+            header = json.loads(file.read(header_size))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != _ABOUT]
+            expected = 8 + header_size + max(ends, default=0)
+            size = os.fstat(file.fileno()).st_size
+            if size != expected:
+                raise _damaged(path, f"it has {size:,} bytes, and was written with {expected:,}")
+            file.seek(0)
+            raw = file.read()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot read it: {error.strerror or error}") from None
+    except MemoryError:
+        raise CheckpointError(f"{path}: it is larger than this machine's memory") from None
+    view = memoryview(raw)
+    digest = _hexdigest([view[: _DIGEST.start], _NO_DIGEST, view[_DIGEST.stop :]])
+    if digest != raw[_DIGEST]:
+        raise _damaged(path, "its bytes are not those that were written (SHA-256)")
+    return header[_ABOUT]["dlcli"], raw
+
+
+def _first_of(error: ValidationError) -> str:
+    if error.error_count() > _MAX_PROBLEMS:  # each of them is taken down at length
+        return f"{error.error_count():,} things wrong with it"
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _damaged(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(f"{path}: damaged: {reason}")

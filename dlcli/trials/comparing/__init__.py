@@ -1,0 +1,1 @@
+"""The protocol of a comparison, and its verdict."""

@@ -1,0 +1,214 @@
+"""What all runs of a comparison say of each optimizer, and of the optimizers beside each other."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlcli.config.optimizers import Optimizer
+from dlcli.config.sections.data import Task
+from dlcli.trials.comparing.learning_rate_grid import Choice, choose
+from dlcli.trials.comparing.results import TrialResult
+from dlcli.trials.comparing.time_to_target import common_target, epochs_to
+from dlcli.trials.comparing.verdict import Interval, Verdict, judge, mean_interval
+
+_SOLVED = 1e-2
+Grid = Mapping[float, Sequence[TrialResult]]  # rate → its runs, a tuning seed each
+
+
+@dataclass(frozen=True)
+class OptimizerResult:
+    """How one optimizer did."""
+
+    name: str
+    optimizer: Optimizer  # with the rate that was chosen; as it was given where none could be
+    grid: Grid
+    runs: tuple[TrialResult, ...]  # with the chosen rate, seed by seed; none where none was chosen
+    target: float | None  # a validation loss that all are held to
+    solved: float  # a validation loss as good as none
+
+    @cached_property
+    def choice(self) -> Choice | None:
+        """The learning rate that was chosen; None where runs diverged at every rate."""
+        return choose(best_losses(self.grid), solved=self.solved)
+
+    @property
+    def num_diverged(self) -> int:
+        """How many of the runs with the chosen rate diverged."""
+        return sum(not run.is_sound for run in self.runs)
+
+    @property
+    def num_diverged_in_tuning(self) -> int:
+        """How many runs diverged while the rate was being chosen."""
+        return sum(not run.is_sound for own in self.grid.values() for run in own)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether all its runs came to their end, so that it can be compared."""
+        return bool(self.runs) and not self.num_diverged
+
+    @property
+    def losses(self) -> list[float]:
+        """The best validation loss of each run."""
+        return [run.best_loss for run in self.runs]
+
+    def interval(self, part: str, figure: str) -> Interval | None:
+        """Return a figure of the validation or test rows over the runs that did not diverge.
+
+        None where there is no such figure of any of them.
+        """
+        values = [
+            value
+            for run in self.runs
+            if run.is_sound and run.figures is not None
+            for name, figures in run.figures.items()
+            if name == part and (value := figures.get(figure)) is not None
+        ]
+        return mean_interval(values) if values else None
+
+    @property
+    def figures(self) -> dict[str, dict[str, Interval]]:
+        """Every figure's interval, by part of the data and name."""
+        names = {
+            (part, figure): None
+            for run in self.runs
+            for part, figures in (run.figures or {}).items()
+            for figure in figures
+        }
+        found: dict[str, dict[str, Interval]] = {}
+        for part, figure in names:
+            interval = self.interval(part, figure)
+            if interval is not None:
+                found.setdefault(part, {})[figure] = interval
+        return found
+
+    @property
+    def epochs_to_target(self) -> list[int | None]:
+        """The epoch in which each run reached the target; None: it missed it."""
+        if self.target is None:
+            return [None] * len(self.runs)
+        return [epochs_to(self.target, run.validation_losses) for run in self.runs]
+
+    @property
+    def num_missed(self) -> int:
+        """How many runs missed the target."""
+        return self.epochs_to_target.count(None)
+
+    @property
+    def median_epochs(self) -> float:
+        """The median of `epochs_to_target`, the higher of two, misses endless."""
+        counted = [math.inf if epoch is None else epoch for epoch in self.epochs_to_target]
+        return statistics.median_high(counted) if counted else math.inf
+
+    @property
+    def seconds_a_step(self) -> float:
+        """What a step takes in a run of its own, as measured beside the others'."""
+        known = [run.seconds_a_step for own in self.grid.values() for run in own]
+        return statistics.median(known)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Optimizers beside each other on one problem."""
+
+    name: str
+    task: Task
+    standings: tuple[OptimizerResult, ...]  # by the verdict's order, then those that it leaves out
+    verdict: Verdict | None  # None: fewer than two can be judged
+    target: float | None
+    target_is_given: bool
+    steps_per_epoch: int
+
+    def standing(self, name: str) -> OptimizerResult:
+        """Return an optimizer's results."""
+        return next(own for own in self.standings if own.name == name)
+
+    @property
+    def best(self) -> OptimizerResult | None:
+        """The one with the lowest mean loss, clearly or not; None where all diverged."""
+        return next((own for own in self.standings if own.is_judged), None)
+
+    @property
+    def rivals(self) -> list[str]:
+        """Those that can't be told apart from the best, in order."""
+        if self.verdict is None:
+            return []
+        best = self.verdict.order[0]
+        alike = {
+            name
+            for own in self.verdict.differences
+            if best in (own.first, own.second) and not own.is_clear
+            for name in (own.first, own.second)
+        }
+        return [name for name in self.verdict.order if name in alike - {best}]
+
+    def seconds_to_target(self, own: OptimizerResult) -> float:
+        """Return the median seconds that a run of its own takes to the target, misses endless."""
+        return own.median_epochs * self.steps_per_epoch * own.seconds_a_step
+
+
+def best_losses(grid: Grid) -> dict[float, list[float]]:
+    """Return the best losses of each rate's runs."""
+    return {lr: [run.best_loss for run in own] for lr, own in grid.items()}
+
+
+def solved_loss(grids: Mapping[str, Grid], task: Task) -> float:
+    """Return a loss that is as good as none: of classes, a hundredth of where training starts from.
+
+    That is the validation loss after an epoch at the lowest rates. Below it, a few rows that can
+    all be told right would make ever higher rates look ever better. Of numbers, none is.
+    """
+    if task == "regression":
+        return 0.0
+    firsts = [
+        [run.validation_losses[0] for run in grid[min(grid)] if run.validation_losses]
+        for grid in grids.values()
+    ]
+    return _SOLVED * max((statistics.median(own) for own in firsts if own), default=0.0)
+
+
+def sum_up(
+    name: str,
+    task: Task,
+    *,
+    optimizers: Mapping[str, Optimizer],
+    grids: Mapping[str, Grid],
+    runs: Mapping[str, Sequence[TrialResult]],
+    target: float | None,
+    steps_per_epoch: int,
+) -> Comparison:
+    """Put finished runs together and judge them.
+
+    `optimizers` have the rate that was chosen, where one was. Without a target, it is the median
+    of what each one typically reaches, or a loss as good as none.
+    """
+    own_target, solved = target, solved_loss(grids, task)
+    if target is None:
+        losses = {key: [run.best_loss for run in own] for key, own in runs.items() if own}
+        own_target = common_target(losses) if losses else None
+        own_target = None if own_target is None else max(own_target, solved)
+    standings = {
+        key: OptimizerResult(
+            key,
+            optimizer,
+            {lr: tuple(tuned) for lr, tuned in grids[key].items()},
+            tuple(runs[key]),
+            own_target,
+            solved,
+        )
+        for key, optimizer in optimizers.items()
+    }
+    judged = {key: own.losses for key, own in standings.items() if own.is_judged}
+    verdict = judge(judged) if len(judged) > 1 else None
+    order = verdict.order if verdict is not None else tuple(judged)
+    left_out = [key for key in standings if key not in order]
+    return Comparison(
+        name=name,
+        task=task,
+        standings=tuple(standings[key] for key in [*order, *left_out]),
+        verdict=verdict,
+        target=own_target,
+        target_is_given=target is not None,
+        steps_per_epoch=steps_per_epoch,
+    )

@@ -1,0 +1,97 @@
+"""A comparison's verdict in one plain paragraph."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+
+from dlcli.trials.comparing.comparison import Comparison
+from dlcli.trials.comparing.verdict import Difference, Interval
+
+
+def describe_verdict(comparison: Comparison) -> str:
+    """Say who is best, how sure that is, and what one should know before one believes it."""
+    return " ".join([*_verdict(comparison), *_caveats(comparison)])
+
+
+def _verdict(comparison: Comparison) -> Iterator[str]:
+    best, verdict = comparison.best, comparison.verdict
+    if best is None:
+        yield "Every optimizer diverged."
+        return
+    interval = best.interval("validation", "loss")
+    lr = best.optimizer.lr
+    what = f"a validation loss of {_with_range(interval)} at lr {lr:g}" if interval else ""
+    num_seeds = len(best.runs)
+    if verdict is None:
+        yield f"Only {best.name} came through, with {what}: there is nothing to hold it against."
+        return
+    rivals = comparison.rivals
+    if not rivals:
+        second = verdict.order[1]
+        difference = _difference(comparison, best.name, second)
+        yield (
+            f"{best.name} is the clear winner on these rows: {what}, lower than that of every "
+            f"other one on the same {num_seeds} seeds (all pairs together wrong at most once in "
+            f"20). Next comes {second}, {_range(difference.by)} behind."
+        )
+        return
+    yield (
+        f"No clear winner: {_listed([best.name, *rivals])} can't be told apart on {num_seeds} "
+        f"seeds. {best.name} has the lowest mean, {what}."
+    )
+    beaten = [name for name in verdict.order if name != best.name and name not in rivals]
+    if beaten:
+        yield f"It is clearly better than {_listed(beaten)}."
+
+
+def _caveats(comparison: Comparison) -> Iterator[str]:
+    for own in comparison.standings:
+        if own.choice is None:
+            yield f"{own.name} diverged at every rate, and is left out."
+        elif own.num_diverged:
+            yield (
+                f"{own.name} diverged in {own.num_diverged} of {len(own.runs)} runs with its "
+                "chosen rate, and is left out."
+            )
+    edge = [own.name for own in comparison.standings if own.choice and own.choice.edge]
+    if edge:
+        yield (
+            f"The best rate of {_listed(edge)} lies on the edge of the grid: there may be a better "
+            "one beyond (compare.lrs, compare.most_lrs)."
+        )
+    judged = [own for own in comparison.standings if own.is_judged]
+    best = comparison.best
+    if best is not None and statistics.mean(best.losses) < best.solved:
+        yield (
+            f"On these validation rows {best.name} leaves less than a hundredth of the loss that "
+            "training starts from: more or harder rows would tell more."
+        )
+    target = comparison.target
+    if judged and target is not None and all(own.num_missed == len(own.runs) for own in judged):
+        lowest = min(min(own.losses) for own in judged)
+        yield (
+            f"No run reached the target, a validation loss of {target:g}; the lowest is "
+            f"{lowest:.4g}: try a target above it."
+        )
+
+
+def _difference(comparison: Comparison, first: str, second: str) -> Difference:
+    assert comparison.verdict is not None, "the two were compared"
+    return next(
+        own for own in comparison.verdict.differences if (own.first, own.second) == (first, second)
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Write names as a sentence has them."""
+    if len(names) == 1:
+        return names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _with_range(interval: Interval) -> str:
+    return f"{interval.mean:.4g} (95 %: {interval.low:.4g} to {interval.high:.4g})"
+
+
+def _range(by: Interval) -> str:
+    """Write how far one is behind: the difference the other way round."""
+    return f"{-by.mean:.4g} ({-by.high:.4g} to {-by.low:.4g})"

@@ -1,0 +1,1 @@
+"""How trials are executed: stacked or sequential, over processes."""

@@ -1,0 +1,170 @@
+"""Runs that take their steps together: one step of all of them is one program.
+
+Runs differ in optimizer, learning rate and seed; network, data and batch size are the same. Each is
+what it would be alone, within rounding: its own weights, rows, dropout, clipping and update.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from dlcli.config.optimizers import Optimizer as OptimizerConfig
+from dlcli.network.plan import Plan
+from dlcli.training.device import Placement
+from dlcli.training.engines.op_trace import OpTrace
+from dlcli.training.losses import Objective
+from dlcli.training.optimizers import ManyRuns, Optimizer
+from dlcli.training.rows.batches import Rows
+from dlcli.trials.running.stacked_network import Draws, StackedNetwork
+from dlcli.trials.trial import RunSpec
+
+
+@dataclass
+class _Group:
+    """Runs of one update rule, which stand side by side."""
+
+    optimizer: Optimizer[ManyRuns]
+    start: int
+    stop: int
+
+
+@dataclass
+class _Recording:
+    batches: tuple[Rows, ...]  # what the tape reads: copies
+    draws: list[Draws]
+    tape: OpTrace
+
+
+@dataclass
+class Stack:
+    """Takes steps of runs, which are in the order of `specs`: by their update rule."""
+
+    specs: list[RunSpec]
+    network: StackedNetwork
+    objective: Objective
+    placement: Placement
+    clip_norm: float | None
+    groups: list[_Group] = field(default_factory=list)
+    recordings: dict[tuple[int, ...], _Recording] = field(default_factory=dict)  # by rows a batch
+
+    @classmethod
+    def of(
+        cls,
+        specs: Sequence[RunSpec],
+        plan: Plan,
+        objective: Objective,
+        placement: Placement,
+        clip_norm: float | None,
+    ) -> "Stack":
+        """Build every run's network and optimizer."""
+        ordered = in_groups(specs)
+        network = StackedNetwork(plan, [spec.seed for spec in ordered])
+        stack = cls(ordered, network, objective, placement, clip_norm)
+        stack.groups = [
+            _Group(Optimizer(ordered[start].optimizer, stack._rows(start, stop)), start, stop)
+            for start, stop in _stretches(ordered)
+        ]
+        return stack
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds whose rows a step is given, in this order."""
+        return self.network.distinct
+
+    def take_step(self, batches: tuple[Rows, ...], lrs: Tensor) -> Tensor:
+        """Take one step of every run, on the mean loss over all rows of the batches.
+
+        Batches hold each seed's own rows: features [seeds, batch, inputs], targets [seeds, batch];
+        `lrs` [runs] are the learning rates. Returns each run's loss and the norm of its gradient
+        before clipping, [runs, 2].
+        """
+        figures = self._replay(batches)
+        for group in self.groups:
+            group.optimizer.lr = lrs[group.start : group.stop, None]
+            group.optimizer.step()
+        return figures
+
+    def keep(self, runs: list[int]) -> None:
+        """Go on with some of the runs, in their order."""
+        before, self.specs = self.groups, [self.specs[run] for run in runs]
+        self.network.keep(torch.tensor(runs))
+        self.recordings.clear()
+        self.groups = []
+        for group in before:
+            own = [run - group.start for run in runs if group.start <= run < group.stop]
+            if not own:
+                continue
+            start = self.groups[-1].stop if self.groups else 0
+            rows = self._rows(start, start + len(own))
+            optimizer = Optimizer(group.optimizer.config, rows)
+            optimizer.num_steps = group.optimizer.num_steps
+            optimizer.state = {
+                key: state[own] if state.dim() else state
+                for key, state in group.optimizer.state.items()
+            }
+            self.groups.append(_Group(optimizer, start, start + len(own)))
+
+    def _rows(self, start: int, stop: int) -> ManyRuns:
+        all_runs = self.network.parameters
+        return ManyRuns(all_runs.values[start:stop], all_runs.gradient[start:stop])
+
+    def _replay(self, batches: tuple[Rows, ...]) -> Tensor:
+        sizes = tuple(batch.targets.shape[1] for batch in batches)
+        recording = self.recordings.get(sizes)
+        if recording is None:
+            own = tuple(Rows(batch.features.clone(), batch.targets.clone()) for batch in batches)
+            draws = [self.network.room_for_draws(size) for size in sizes]
+            for draw in draws:
+                self.network.draw(draw)
+            recording = _Recording(own, draws, OpTrace(lambda: self._compute(own, draws)))
+            self.recordings[sizes] = recording
+            return recording.tape.result.clone()
+        for own_batch, batch in zip(recording.batches, batches, strict=True):
+            own_batch.features.copy_(batch.features)
+            own_batch.targets.copy_(batch.targets)
+        for draw in recording.draws:
+            self.network.draw(draw)
+        return recording.tape.replay().clone()
+
+    def _compute(self, batches: tuple[Rows, ...], draws: list[Draws]) -> Tensor:
+        """Leave the gradient with the parameters; return what `take_step` does."""
+        network, gradient = self.network, self.network.parameters.gradient
+        views = network.split(gradient)
+        num_rows = sum(batch.targets.shape[1] for batch in batches)
+        total = torch.zeros(len(network))
+        for index, (batch, draw) in enumerate(zip(batches, draws, strict=True)):
+            with self.placement.autocast():
+                outputs = network.train_outputs(batch.features, draw)
+            targets = batch.targets[network.seed_of_run]
+            each = self.objective.each(outputs.float().flatten(0, 1), targets.flatten())
+            losses = each.view(targets.shape).mean(1)
+            if len(batches) > 1:
+                losses = losses * (targets.shape[1] / num_rows)
+            gradients = network.gradients_of(losses)
+            (torch._foreach_add_ if index else torch._foreach_copy_)(views, gradients)
+            total = total + losses.detach()
+        norms = torch.linalg.vector_norm(gradient, dim=1)
+        if self.clip_norm is not None:
+            gradient *= (self.clip_norm / (norms + 1e-6)).clamp(max=1.0)[:, None]
+        return torch.stack([total, norms], dim=1)
+
+
+def in_groups(specs: Sequence[RunSpec]) -> list[RunSpec]:
+    """Return the runs of one update rule side by side, rules as they first come."""
+    rules: list[OptimizerConfig] = []
+    for spec in specs:
+        if spec.rule not in rules:
+            rules.append(spec.rule)
+    return sorted(specs, key=lambda spec: rules.index(spec.rule))
+
+
+def _stretches(specs: Sequence[RunSpec]) -> list[tuple[int, int]]:
+    """Return where runs of one update rule begin and end."""
+    starts = [
+        index
+        for index, spec in enumerate(specs)
+        if index == 0 or spec.rule != specs[index - 1].rule
+    ]
+    return list(zip(starts, [*starts[1:], len(specs)], strict=True))

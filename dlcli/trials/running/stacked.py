@@ -1,0 +1,231 @@
+"""Runs of a comparison, all at once: epochs of a stack of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlcli.config.optimizers import Constant, Exponential, ReduceOnPlateau, StepSchedule
+from dlcli.training.early_stopping import Watch
+from dlcli.training.epoch import CHECK_STEPS
+from dlcli.training.losses import build_objective, loss_unit
+from dlcli.training.metrics import score, to_answers
+from dlcli.training.rows.batches import num_steps
+from dlcli.training.schedules import Schedule
+from dlcli.trials.running.stack import Stack
+from dlcli.trials.running.stacked_rows import stacked_steps
+from dlcli.trials.trial import FinishedTrial, Point, RunSpec, SharedSetup
+
+_BLOCK_NUMBERS = 2**21  # of all runs' outputs of a layer, where rows are only looked at
+_WORTH_CUTTING = 1 / 8  # of the runs: so many that are over are taken out of the stack
+
+_WITHIN_EPOCHS_THE_SAME = (Constant, StepSchedule, Exponential, ReduceOnPlateau)
+
+
+@dataclass
+class _Run:
+    """A run under way."""
+
+    spec: RunSpec
+    watch: Watch
+    schedule: Schedule
+    curve: list[Point] = field(default_factory=list)
+    best_epoch: int = 0
+    is_over: bool = False
+
+
+@dataclass(frozen=True)
+class StackProgress:
+    """Somewhere inside an epoch, after a step of all runs that are left."""
+
+    epoch: int
+    num_steps: int  # taken in this epoch
+    num_runs: int
+
+
+def run_stacked(
+    problem: SharedSetup, specs: Sequence[RunSpec]
+) -> Iterator[FinishedTrial | StackProgress]:
+    """Do runs at once, yielding after each step of theirs, and each run when it is over.
+
+    Each has the weights and figures that it would have alone, within rounding.
+    """
+    yield from _Together(problem, specs).outcomes()
+
+
+class _Together:
+    def __init__(self, problem: SharedSetup, specs: Sequence[RunSpec]) -> None:
+        self.problem = problem
+        self.settings = settings = problem.settings
+        self.objective = build_objective(problem.loss, problem.target, problem.placement.device)
+        self.unit = loss_unit(problem.loss, problem.target)
+        self.stack = Stack.of(
+            specs, problem.plan, self.objective, problem.placement, settings.gradient_clip_norm
+        )
+        self.steps_per_epoch = num_steps(
+            len(problem.train), settings.batch_size, settings.accumulate_batches
+        )
+        self.runs = [
+            _Run(
+                spec,
+                Watch.of(settings.early_stopping),
+                Schedule(
+                    problem.schedule, spec.optimizer.lr, self.steps_per_epoch, settings.epochs
+                ),
+            )
+            for spec in self.stack.specs
+        ]
+        network = self.stack.network
+        self.best_values = network.parameters.values.clone()
+        self.best_buffers = {name: buffer.clone() for name, buffer in network.buffers.items()}
+
+    def outcomes(self) -> Iterator[FinishedTrial | StackProgress]:
+        """Train epoch by epoch until no run is left."""
+        for epoch in range(1, self.settings.epochs + 1):
+            sums = _EpochSums(len(self.runs))
+            before = (epoch - 1) * self.steps_per_epoch
+            lrs = self._lrs(before)
+            for index, batches in enumerate(stacked_steps(self.problem, self.stack.seeds, epoch)):
+                figures = self.stack.take_step(batches, lrs[min(index, len(lrs) - 1)])
+                sums.add(figures, sum(batch.targets.shape[1] for batch in batches))
+                yield StackProgress(epoch, index + 1, sum(not run.is_over for run in self.runs))
+            sums.read()
+            yield from self._end_epoch(epoch, sums, before)
+            if not self.runs:
+                return
+
+    def _end_epoch(self, epoch: int, sums: "_EpochSums", before: int) -> Iterator[FinishedTrial]:
+        finite = self.stack.network.parameters.values.isfinite().all(1).tolist()
+        losses, watched = self._validate()
+        is_last = epoch == self.settings.epochs
+        improved = []
+        for index, run in enumerate(self.runs):
+            if run.is_over:
+                continue
+            bad_step = sums.bad_step[index]
+            if bad_step is not None or not finite[index] or losses[index] is None:
+                yield self._end(index, "diverged", before + (bad_step or sums.num_steps))
+                continue
+            loss = losses[index] * self.unit
+            run.curve.append(Point(epoch, sums.mean_loss(index) * self.unit, loss))
+            figure = loss if watched is None else watched[index]
+            if run.watch.observe(epoch, figure):
+                run.best_epoch = epoch
+                improved.append(index)
+            run.schedule.observe(loss)
+        network = self.stack.network
+        self.best_values[improved] = network.parameters.values[improved]
+        for name, buffer in network.buffers.items():
+            self.best_buffers[name][improved] = buffer[improved]
+        for index, run in enumerate(self.runs):
+            if not run.is_over and (is_last or run.watch.is_over):
+                end = "early_stopping" if run.watch.is_over else "epochs"
+                yield self._end(index, end, before + sums.num_steps)
+        self._cut()
+
+    def _end(self, index: int, end: Any, steps: int) -> FinishedTrial:  # noqa: ANN401
+        run = self.runs[index]
+        run.is_over = True
+        weights = {}
+        if run.best_epoch:
+            own = self.stack.network.state_dict(index, self.best_values, self.best_buffers)
+            weights = {name: tensor.clone() for name, tensor in own.items()}
+        return FinishedTrial(run.spec, tuple(run.curve), end, steps, run.best_epoch, weights)
+
+    def _cut(self) -> None:
+        """Take runs that are over out of the stack, once they are worth it."""
+        left = [index for index, run in enumerate(self.runs) if not run.is_over]
+        if len(left) == 0 or len(self.runs) - len(left) >= _WORTH_CUTTING * len(self.runs):
+            self.runs = [self.runs[index] for index in left]
+            if left:
+                self.stack.keep(left)
+                self.best_values = self.best_values[left]
+                self.best_buffers = {
+                    name: buffer[left] for name, buffer in self.best_buffers.items()
+                }
+
+    def _lrs(self, before: int) -> Tensor:
+        """Return the learning rates of an epoch's steps, [steps, runs]; one row if all alike."""
+        config, schedules = self.problem.schedule, [run.schedule for run in self.runs]
+        count = self.steps_per_epoch
+        warmup = config.warmup_epochs * self.steps_per_epoch
+        if isinstance(config, _WITHIN_EPOCHS_THE_SAME) and before >= warmup:
+            count = 1
+        table = np.empty((count, len(schedules)), np.float32)
+        known: dict[tuple[float, float], np.ndarray] = {}
+        for index, schedule in enumerate(schedules):
+            key = (schedule.base_lr, schedule.plateau.factor)
+            if key not in known:
+                known[key] = np.array([schedule.lr(before + step) for step in range(count)])
+            table[:, index] = known[key]
+        return torch.from_numpy(table)
+
+    def _validate(self) -> tuple[list[Any], list[float | None] | None]:
+        """Return each run's validation loss, None where it is not finite, and watched figure."""
+        rows, network = self.problem.validation, self.stack.network
+        shapes = [rows.features.shape[1:], *(layer.output_shape for layer in network.plan.layers)]
+        widest = max(int(np.prod(shape)) for shape in shapes)
+        size = max(1, _BLOCK_NUMBERS // (len(network) * widest))
+        total = torch.zeros(len(network), dtype=torch.float64)
+        outputs = []
+        metric = self.runs[0].watch.metric
+        for features, targets in zip(
+            torch.split(rows.features, size), torch.split(rows.targets, size), strict=True
+        ):
+            with self.problem.placement.autocast():
+                block = network.outputs(features).float()  # [runs, rows, num_outputs]
+            truth = targets.expand(len(network), -1).flatten()
+            each = self.objective.each(block.flatten(0, 1), truth)
+            total += each.view(len(network), -1).sum(1, dtype=torch.float64)
+            if metric != "loss":
+                outputs.append(block)
+        means = (total / len(rows)).tolist()
+        losses = [mean if np.isfinite(mean) else None for mean in means]
+        if metric == "loss":
+            return losses, None
+        truth_of_all = rows.targets.cpu().numpy()
+        figures = []
+        for index, own in enumerate(torch.cat(outputs, dim=1)):
+            answers = to_answers(own, self.problem.loss, self.problem.target)
+            scored = score(answers, truth_of_all, self.problem.target, [metric])
+            figures.append(scored[metric] if losses[index] is not None else None)
+        return losses, figures
+
+
+class _EpochSums:
+    """The steps of an epoch, read from time to time."""
+
+    def __init__(self, num_runs: int) -> None:
+        self.bad_step: list[int | None] = [None] * num_runs  # from 1: not finite there
+        self.num_steps = 0
+        self.num_rows = 0
+        self._losses = torch.zeros(num_runs, dtype=torch.float64)
+        self._unread: list[tuple[Tensor, int]] = []
+
+    def add(self, figures: Tensor, num_rows: int) -> None:
+        """Take note of a step's losses and norms, [runs, 2]."""
+        self._unread.append((figures, num_rows))
+        if len(self._unread) == CHECK_STEPS:
+            self.read()
+
+    def read(self) -> None:
+        """Add up what was noted, and see where it is not finite."""
+        if not self._unread:
+            return
+        figures = torch.stack([own for own, _ in self._unread]).double()  # [steps, runs, 2]
+        counts = torch.tensor([count for _, count in self._unread], dtype=torch.float64)
+        self._losses += (figures[:, :, 0] * counts[:, None]).sum(0)
+        is_bad = ~figures.isfinite().all(2)
+        for run in is_bad.any(0).nonzero().flatten().tolist():
+            if self.bad_step[run] is None:
+                self.bad_step[run] = self.num_steps + 1 + int(is_bad[:, run].int().argmax())
+        self.num_steps += len(self._unread)
+        self.num_rows += int(counts.sum())
+        self._unread.clear()
+
+    def mean_loss(self, run: int) -> float:
+        """Return the mean over the epoch's examples, each by the weights of its own step."""
+        return float(self._losses[run]) / self.num_rows

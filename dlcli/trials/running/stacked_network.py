@@ -1,0 +1,185 @@
+"""Networks of one plan that learn apart, their parameters side by side: one call for all of them.
+
+Each has a row of numbers, and torch.func.vmap turns the network's operations into operations on all
+rows. Dropout is paired: runs of one seed drop the same numbers, those that a run of that seed alone
+would drop.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from dlcli.network import modules
+from dlcli.network.builder import build_network
+from dlcli.network.plan import Plan
+from dlcli.seeds import derive_seed
+from dlcli.training.optimizers import ManyRuns
+
+_ALIGNMENT = 16  # numbers: each parameter begins where memory is read fast
+
+
+class _MaskedDropout(nn.Module):
+    """Dropout whose mask is given, and which notes how large one has to be."""
+
+    mask: Tensor
+    shape: torch.Size  # of what it was last given, without the rows
+
+    def __init__(self, dropout: modules.Dropout) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.register_buffer("mask", torch.empty(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take the mask times x."""
+        self.shape = x.shape[1:]
+        return x * self.mask if self.training else x
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random bits for the dropout of a batch: of each layer, a row for each seed."""
+
+    words: list[Tensor]  # int64 [seeds, words], layer by layer
+
+
+class StackedNetwork:
+    """Networks built from a plan and some seeds."""
+
+    def __init__(self, plan: Plan, seeds: Sequence[int]) -> None:
+        """Build a network for each run, its weights drawn from its seed."""
+        self.plan = plan
+        self.distinct = sorted(set(seeds))
+        self.seed_of_run = torch.tensor([self.distinct.index(seed) for seed in seeds])
+        networks = [build_network(plan, seed=seed) for seed in self.distinct]
+        self._network = networks[0]
+        self._layouts = _layouts(self._network)
+        rows = torch.stack([_row(network, self._layouts) for network in networks])
+        values = rows[self.seed_of_run]
+        self.parameters = ManyRuns(values, torch.zeros_like(values))
+        self.buffers = {
+            name: buffer.expand(len(seeds), *buffer.shape).clone()
+            for name, buffer in self._network.named_buffers()
+        }
+        self._dropouts = _replace_dropouts(self._network)
+        self._generators = [
+            torch.Generator().manual_seed(derive_seed(seed, "dropout")) for seed in self.distinct
+        ]
+        self._note_shapes()
+        self._look()
+
+    def __len__(self) -> int:
+        return len(self.parameters.values)
+
+    def keep(self, runs: Tensor) -> None:
+        """Go on with some of the runs, int64 [kept]."""
+        self.seed_of_run = self.seed_of_run[runs]
+        values = self.parameters.values[runs]
+        self.parameters = ManyRuns(values, torch.zeros_like(values))
+        self.buffers = {name: buffer[runs] for name, buffer in self.buffers.items()}
+        self._look()
+
+    def draw(self, draws: Draws) -> None:
+        """Draw the bits of the next batch, layer by layer, as a run of each seed alone would."""
+        for layer in draws.words:
+            for row, generator in zip(layer, self._generators, strict=True):
+                row.random_(-(2**63), None, generator=generator)
+
+    def room_for_draws(self, num_rows: int) -> Draws:
+        """Return where bits for a batch of so many rows can be drawn into."""
+        return Draws(
+            [
+                torch.empty(len(self.distinct), -(-num_rows * module.shape.numel() // 4)).long()
+                for _, module in self._dropouts
+            ]
+        )
+
+    def train_outputs(self, features: Tensor, draws: Draws) -> Tensor:
+        """Return each run's outputs, [runs, batch, num_outputs], of rows [seeds, batch, inputs]."""
+        num_rows = features.shape[1]
+        masks = {
+            f"{name}.mask": module.dropout.mask_from(
+                words.view(torch.int16)[:, : num_rows * module.shape.numel()].view(
+                    len(self.distinct), num_rows, *module.shape
+                )
+            )[self.seed_of_run]
+            for (name, module), words in zip(self._dropouts, draws.words, strict=True)
+        }
+        self._network.train()
+        forward = vmap(self._forward, in_dims=(0, 0, 0))
+        state = self.buffers | masks
+        return forward(self._views, state, features[self.seed_of_run])
+
+    def outputs(self, features: Tensor) -> Tensor:
+        """Return each run's outputs in evaluation mode, [runs, rows, num_outputs]."""
+        self._network.eval()
+        with torch.no_grad():
+            forward = vmap(self._forward, in_dims=(0, 0, None))
+            return forward(self._views, self.buffers, features)
+
+    def gradients_of(self, losses: Tensor) -> list[Tensor]:
+        """Return the gradient of each run's loss [runs] by each parameter, [runs, ...]."""
+        # A run's loss depends on its own parameters alone, so the sum's gradient is each one's.
+        return list(torch.autograd.grad(losses.sum(), list(self._views.values())))
+
+    def split(self, rows: Tensor) -> list[Tensor]:
+        """Return views of [runs, numbers], each with all runs' numbers of one parameter."""
+        return [
+            rows[:, start : start + shape.numel()].view(len(rows), *shape)
+            for start, shape in self._layouts.values()
+        ]
+
+    def state_dict(self, run: int, values: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return one run's weights as its network alone names them."""
+        views = zip(self._layouts, self.split(values), strict=True)
+        return {name: view[run] for name, view in views} | {
+            name: buffer[run] for name, buffer in buffers.items()
+        }
+
+    def _forward(
+        self, parameters: dict[str, Tensor], state: dict[str, Tensor], rows: Tensor
+    ) -> Tensor:
+        return functional_call(self._network, (parameters, state), (rows,))  # type: ignore[no-any-return]
+
+    def _look(self) -> None:
+        """Make the views that the network's operations see."""
+        views = self.split(self.parameters.values)
+        self._views = {
+            name: view.detach().requires_grad_()
+            for name, view in zip(self._layouts, views, strict=True)
+        }
+
+    def _note_shapes(self) -> None:
+        with torch.no_grad():
+            self._network.eval()(torch.zeros(1, self.plan.signature.num_inputs))
+
+
+def _layouts(network: nn.Module) -> dict[str, tuple[int, torch.Size]]:
+    """Return where each parameter begins in a row, and its shape."""
+    layouts, start = {}, 0
+    for name, parameter in network.named_parameters():
+        layouts[name] = (start, parameter.shape)
+        start += -(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT
+    return layouts
+
+
+def _row(network: nn.Module, layouts: dict[str, tuple[int, torch.Size]]) -> Tensor:
+    start, shape = list(layouts.values())[-1]
+    row = torch.zeros(-(-(start + shape.numel()) // _ALIGNMENT) * _ALIGNMENT)
+    for name, parameter in network.named_parameters():
+        start, shape = layouts[name]
+        row[start : start + shape.numel()] = parameter.detach().flatten()
+    return row
+
+
+def _replace_dropouts(network: nn.Module) -> list[tuple[str, _MaskedDropout]]:
+    """Put in dropouts that are given their masks; return them by name, in the forward order."""
+    replaced = []
+    for name, module in list(network.named_modules()):
+        if isinstance(module, modules.Dropout) and module.drops_something:
+            own = _MaskedDropout(module)
+            network.set_submodule(name, own)
+            replaced.append((name, own))
+    return replaced

@@ -1,1 +1,0 @@
-"""What the runs of a comparison say: the verdict, and profiles over several problems."""

@@ -1,0 +1,270 @@
+"""The protocol on runs that are made up: their losses are a formula of rate and seed."""
+
+import json
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from dlcli.config.optimizers import Optimizer
+from dlcli.config.sections.compare import Candidate, CompareConfig
+from dlcli.config.sections.data import Task
+from dlcli.trials.comparing.comparison import Comparison
+from dlcli.trials.comparing.document import to_document
+from dlcli.trials.comparing.protocol import Protocol, Stage
+from dlcli.trials.comparing.results import TrialResult
+from dlcli.trials.comparing.verdict_text import describe_verdict
+
+Loss = Callable[[Optimizer, int], float]
+STEPS = 3  # an epoch
+
+
+class MadeRuns:
+    """Runs that are done as soon as they are asked for, and those that were asked for."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+        self.done: dict[tuple[Optimizer, int], TrialResult] = {}
+
+    def find(self, optimizer: Optimizer, seed: int, *, is_judged: bool) -> TrialResult | None:
+        result = self.done.get((optimizer, seed))
+        return None if result is None or (is_judged and result.figures is None) else result
+
+    def do(self, stage: Stage) -> None:
+        for optimizer, seed in stage.runs:
+            if self.find(optimizer, seed, is_judged=stage.is_judged) is None:
+                self.done[optimizer, seed] = self._run(optimizer, seed, stage.is_judged)
+
+    def _run(self, optimizer: Optimizer, seed: int, is_judged: bool) -> TrialResult:
+        loss = self.loss(optimizer, seed)
+        sound = math.isfinite(loss)
+        curve = (loss + 1.0, loss + 0.5, loss) if sound else ()
+        figures = {"validation": {"loss": loss}, "test": {"loss": loss, "rmse": 2.0 * loss}}
+        return TrialResult(
+            optimizer=optimizer,
+            seed=seed,
+            end="epochs" if sound else "diverged",
+            num_steps=len(curve) * STEPS,
+            best_epoch=len(curve),
+            train_losses=curve,
+            validation_losses=curve,
+            seconds_a_step=0.5,
+            figures=(figures if sound else {}) if is_judged else None,  # type: ignore[arg-type]
+        )
+
+
+def optimizers(*names: str) -> dict[str, Optimizer]:
+    return {name: Candidate.model_validate(name).optimizer for name in names}
+
+
+def follow(
+    loss: Loss, candidates: dict[str, Optimizer], *, task: Task = "regression", **settings: object
+) -> tuple[Comparison, Protocol, list[Stage]]:
+    """Do all stages; return what they say, and what was done."""
+    runs = MadeRuns(loss)
+    config = CompareConfig.model_validate({"tuning_seeds": 3, "seeds": 4, **settings})
+    protocol = Protocol(candidates, config, 7, task, runs)
+    stages = []
+    for stage in protocol.stages():
+        stages.append(stage)
+        runs.do(stage)
+    return protocol.conclude("made", STEPS), protocol, stages
+
+
+def valley(best: dict[str, float], noise: float = 0.0) -> Loss:
+    """Return a loss that is lowest, at 1, where the rate is the type's best one."""
+
+    def loss(optimizer: Optimizer, seed: int) -> float:
+        draw = np.random.default_rng(seed).normal()
+        return 1 + math.log10(optimizer.lr / best[optimizer.type]) ** 2 + noise * float(draw)
+
+    return loss
+
+
+def test_rates_are_tuned_on_some_seeds_and_judged_on_others() -> None:
+    _, protocol, stages = follow(
+        valley({"sgd": 1e-3, "adam": 1e-3}, 0.01), optimizers("sgd", "adam")
+    )
+    assert [stage.title for stage in stages] == ["choosing rates", "judging"]
+    assert [len(stage.runs) for stage in stages] == [2 * 5 * 3, 2 * 4]
+    assert protocol.tuning_seeds == [8, 9, 10]
+    assert {seed for _, seed in stages[0].runs} == set(protocol.tuning_seeds)
+    assert {seed for _, seed in stages[1].runs} == set(protocol.seeds) == {108, 109, 110, 111}
+    assert {optimizer.lr for optimizer, _ in stages[1].runs} == {1e-3}
+
+
+def test_an_edge_makes_the_grids_of_all_grow_alike() -> None:
+    comparison, protocol, stages = follow(
+        valley({"sgd": 0.1, "adam": 1e-3}), optimizers("sgd", "adam")
+    )
+    assert [stage.title for stage in stages[1:-1]] == ["higher rates for all"] * 3
+    assert list(map(len, protocol.grids.values())) == [8, 8]
+    assert protocol.grids["adam"][-1] == protocol.grids["sgd"][-1] == 0.32
+    lr = {own.name: own.optimizer.lr for own in comparison.standings}
+    assert lr == {"sgd": 0.1, "adam": 1e-3}
+
+
+def test_grids_grow_both_ways_where_asked() -> None:
+    _, protocol, stages = follow(valley({"sgd": 0.032, "adam": 3e-5}), optimizers("sgd", "adam"))
+    assert stages[1].title == "lower and higher rates for all"
+    assert list(map(len, protocol.grids.values())) == [9, 9]
+
+
+def test_grids_stop_growing_and_the_edge_is_told() -> None:
+    comparison, protocol, _ = follow(
+        valley({"sgd": 1e6, "adam": 1e-3}), optimizers("sgd", "adam"), most_lrs=7
+    )
+    assert len(protocol.grids["sgd"]) == 7
+    text = describe_verdict(comparison)
+    assert "The best rate of sgd lies on the edge of the grid" in text
+    assert to_document(comparison)["optimizers"][1]["lr_on_edge"] == 1
+
+
+def test_a_single_rate_is_taken_as_it_is() -> None:
+    _, protocol, stages = follow(
+        valley({"sgd": 0.1, "adam": 1e-3}), optimizers("sgd", "adam"), lrs=[0.5]
+    )
+    assert len(stages) == 2
+    assert protocol.grids == {"sgd": [0.5], "adam": [0.5]}
+
+
+def test_a_clear_winner_is_told_with_how_far_the_next_is_behind() -> None:
+    def loss(optimizer: Optimizer, seed: int) -> float:
+        shared = float(np.random.default_rng(seed).normal())
+        own = float(np.random.default_rng([seed, len(optimizer.type)]).normal())
+        behind = {"adam": 0.0, "sgd": 1.0, "adagrad": 2.0}[optimizer.type]
+        return 10 + shared + 0.01 * own + behind + math.log10(optimizer.lr / 3.2e-3) ** 2
+
+    comparison, _, _ = follow(loss, optimizers("sgd", "adam", "adagrad"), seeds=6)
+    assert comparison.verdict is not None
+    assert comparison.verdict.winner == "adam"
+    assert [own.name for own in comparison.standings] == ["adam", "sgd", "adagrad"]
+    text = describe_verdict(comparison)
+    assert text.startswith("adam is the clear winner on these rows: a validation loss of ")
+    assert "the same 6 seeds" in text
+    assert "Next comes sgd, " in text
+
+
+def test_no_clear_winner_is_an_answer_which_names_who_is_beaten() -> None:
+    def loss(optimizer: Optimizer, seed: int) -> float:
+        own = float(np.random.default_rng([seed, len(optimizer.type)]).normal())
+        behind = {"adam": 0.0, "rmsprop": 0.01, "sgd": 50.0}[optimizer.type]
+        return 10 + own + behind
+
+    comparison, _, _ = follow(loss, optimizers("sgd", "adam", "rmsprop"), seeds=6, lrs=[0.1])
+    assert comparison.verdict is not None
+    assert comparison.verdict.winner is None
+    text = describe_verdict(comparison)
+    assert text.startswith("No clear winner: ")
+    assert "can't be told apart on 6 seeds" in text
+    assert "It is clearly better than sgd." in text
+    assert len(comparison.rivals) == 1
+
+
+def test_the_same_optimizer_under_two_names_is_run_once_and_not_told_apart() -> None:
+    adam = Candidate.model_validate("adam").optimizer
+    comparison, _, stages = follow(valley({"adam": 1e-3}, 0.1), {"one": adam, "two": adam})
+    assert len(stages[-1].runs) == 4
+    assert comparison.verdict is not None
+    assert comparison.verdict.winner is None
+    assert comparison.verdict.groups == (("one", "two"),)
+
+
+def test_rounding_is_no_difference() -> None:
+    comparison, _, _ = follow(
+        lambda optimizer, seed: 5.0 + seed + (1e-6 if optimizer.type == "sgd" else 0.0),
+        optimizers("sgd", "adam"),
+        lrs=[0.1],
+    )
+    assert comparison.verdict is not None
+    assert comparison.verdict.winner is None
+
+
+def test_who_diverges_is_left_out_and_told() -> None:
+    def loss(optimizer: Optimizer, seed: int) -> float:
+        if optimizer.type == "rmsprop":
+            return math.inf
+        if optimizer.type == "adagrad" and seed == 108:
+            return math.inf
+        return 1.0 + 0.01 * seed + (optimizer.type == "sgd")
+
+    comparison, protocol, _ = follow(
+        loss, optimizers("rmsprop", "adagrad", "sgd", "adam"), most_lrs=6
+    )
+    assert protocol.choices["rmsprop"] is None
+    assert [own.name for own in comparison.standings] == ["adam", "sgd", "rmsprop", "adagrad"]
+    text = describe_verdict(comparison)
+    assert "rmsprop diverged at every rate, and is left out." in text
+    assert "adagrad diverged in 1 of 4 runs with its chosen rate, and is left out." in text
+    document = to_document(comparison)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    rmsprop = document["optimizers"][2]
+    assert (rmsprop["lr"], rmsprop["is_judged"], rmsprop["runs"]) == (None, False, [])
+    assert rmsprop["diverged"] == {"tuning": 18, "judging": 0}
+
+
+def test_one_that_comes_through_has_nothing_to_be_held_against() -> None:
+    comparison, _, _ = follow(
+        lambda optimizer, _: math.inf if optimizer.type == "sgd" else 1.0,
+        optimizers("sgd", "adam"),
+        most_lrs=5,
+    )
+    assert comparison.verdict is None
+    assert describe_verdict(comparison).startswith("Only adam came through, with a validation loss")
+
+
+@pytest.mark.parametrize(
+    ("target", "epochs", "missed"), [(1.6, 2.0, 0), (1.0, 3.0, 0), (0.5, math.inf, 4)]
+)
+def test_the_target_is_timed_and_misses_are_misses(
+    target: float, epochs: float, missed: int
+) -> None:
+    comparison, _, _ = follow(
+        valley({"sgd": 0.1, "adam": 0.1}), optimizers("sgd", "adam"), lrs=[0.1], target=target
+    )
+    own = comparison.standing("sgd")
+    assert (own.median_epochs, own.num_missed) == (epochs, missed)
+    assert comparison.seconds_to_target(own) == epochs * STEPS * 0.5
+    is_told = "No run reached the target, a validation loss of 0.5; the lowest is 1" in (
+        describe_verdict(comparison)
+    )
+    assert is_told == (missed == 4)
+
+
+def test_the_target_is_what_the_middle_one_typically_reaches_unless_given() -> None:
+    comparison, _, _ = follow(
+        lambda optimizer, _: {"sgd": 1.0, "adam": 2.0, "adagrad": 3.0}[optimizer.type],
+        optimizers("sgd", "adam", "adagrad"),
+        lrs=[0.1],
+    )
+    assert (comparison.target, comparison.target_is_given) == (2.0, False)
+    assert [own.num_missed for own in comparison.standings] == [0, 0, 4]
+
+
+def test_figures_have_intervals_by_part() -> None:
+    comparison, _, _ = follow(lambda _, seed: seed - 100.0, optimizers("sgd", "adam"), lrs=[0.1])
+    figures = comparison.standings[0].figures
+    assert list(figures) == ["validation", "test"]
+    assert list(figures["test"]) == ["loss", "rmse"]
+    assert figures["test"]["rmse"].mean == pytest.approx(2 * 9.5)
+    # 8, 9, 10 and 11: a standard error of √(5/3)/2, and 95 % of t(3) lie within 3.182446.
+    assert figures["test"]["loss"].high == pytest.approx(9.5 + 3.182446 * (5 / 3) ** 0.5 / 2)
+
+
+def test_losses_as_good_as_none_make_no_rate_look_better_than_a_lower_one() -> None:
+    """A hundredth of the first epoch's loss, about 10: ever lower losses below 0.1 say nothing."""
+
+    def loss(optimizer: Optimizer, _: int) -> float:
+        return 9.0 if optimizer.lr < 1e-3 else 0.02 / optimizer.lr**0.5
+
+    both, lrs = optimizers("sgd", "adam"), [1e-4, 1e-2, 1e-1, 1.0]
+    numbers, _, _ = follow(loss, both, lrs=lrs, most_lrs=4)
+    assert {own.optimizer.lr for own in numbers.standings} == {1.0}
+    comparison, _, _ = follow(loss, both, task="binary", lrs=lrs)
+    assert {own.optimizer.lr for own in comparison.standings} == {1e-1}
+    choice = comparison.standings[0].choice
+    assert choice is not None
+    assert choice.serving == (1e-1, 1.0)
+    assert comparison.target == pytest.approx(0.1)
+    assert "leaves less than a hundredth of the loss" in describe_verdict(comparison)

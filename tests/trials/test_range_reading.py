@@ -1,0 +1,68 @@
+import math
+
+import numpy as np
+import pytest
+
+from dlcli.trials.range_reading import read_range
+from dlcli.trials.range_test import rising_rates
+
+LRS = rising_rates(1e-6, 10.0, 300)
+
+
+def losses(shift: float = 0.0, noise: float = 0.02, seeds: int = 5) -> list[list[float]]:
+    """Flat below 1e-3, down to 0.2 at about 0.1, and up steeply from there."""
+    random = np.random.default_rng(0)
+    x = np.log10(LRS) - shift
+    curve = 0.7 - 0.25 * np.clip(x + 3, 0, 2) + 3.0 * np.clip(x + 0.9, 0, None) ** 2
+    return (curve[:, None] + noise * random.normal(size=(len(LRS), seeds))).tolist()  # type: ignore[no-any-return]
+
+
+def test_the_suggestion_is_a_tenth_of_the_rate_of_the_lowest_smoothed_loss() -> None:
+    reading = read_range(LRS, losses())
+    assert reading.suggestion is not None
+    assert math.log10(reading.lowest_at / reading.suggestion) == pytest.approx(1.0, abs=0.02)
+    assert 0.1 < reading.lowest_at < 0.6
+    assert reading.begins_at is not None
+    assert 1e-3 < reading.begins_at < 1e-2
+    assert "lowest at" in reading.reason
+
+
+def test_it_moves_with_the_curve_and_one_seed_more_changes_little() -> None:
+    here, there = read_range(LRS, losses()), read_range(LRS, losses(shift=-1.0))
+    assert here.lowest_at / there.lowest_at == pytest.approx(10, rel=0.2)
+    more = read_range(LRS, losses(seeds=6))
+    assert more.lowest_at == pytest.approx(here.lowest_at, rel=0.3)
+
+
+def test_the_smoothing_reaches_back_as_far_on_any_number_of_steps() -> None:
+    few = rising_rates(1e-6, 10.0, 100)
+    thinned = [own for index, own in enumerate(losses(noise=0.0)) if index % 3 == 0]
+    coarse = read_range(few, thinned[:100])
+    assert coarse.lowest_at == pytest.approx(read_range(LRS, losses(noise=0.0)).lowest_at, rel=0.35)
+
+
+def test_running_means_are_not_pulled_towards_nothing_at_their_start() -> None:
+    reading = read_range(LRS, [[2.0]] * 300)
+    assert reading.smoothed == pytest.approx([2.0] * 300)
+    assert reading.suggestion is None
+
+
+def test_a_loss_that_only_rises_gives_no_suggestion() -> None:
+    reading = read_range(LRS, [[1.0 + step / 100] for step in range(300)])
+    assert (reading.suggestion, reading.begins_at) == (None, None)
+    assert "only rises from the lowest rate, 1e-06, on: try lower ones" in reading.reason
+
+
+def test_a_loss_that_falls_to_the_end_asks_for_higher_rates() -> None:
+    reading = read_range(LRS, [[1.0 - step / 1000] for step in range(300)])
+    assert reading.suggestion is None
+    assert "still falls at the highest rate, 10: try higher ones" in reading.reason
+
+
+def test_a_seed_that_diverges_does_not_decide_and_an_early_end_is_an_end() -> None:
+    made = losses()
+    for step in range(150, 300):
+        made[step][2] = math.inf
+    whole, cut = read_range(LRS, losses()), read_range(LRS, made[:290])
+    assert len(cut.lrs) == 290
+    assert cut.suggestion == pytest.approx(whole.suggestion, rel=0.4)
