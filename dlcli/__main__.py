@@ -11,6 +11,7 @@ from dlcli.files import remove_partials
 
 def main() -> None:
     """Run the command line and leave with the exit code of the contract."""
+    fill_closed_streams()
     listen()
     gc.set_threshold(100_000, 20, 20)  # imports make many objects, hardly any of them garbage
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would look for them on the disk
@@ -24,6 +25,21 @@ def main() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     remove_partials()  # of a save that a second SIGINT has cut off
     os._exit(code)  # all is written: taking modules and threads apart only takes time
+
+
+def fill_closed_streams() -> None:
+    """Open the null device in place of each standard stream that was closed at the start.
+
+    Python has None there, and the next file to be opened would get the stream's number. It is
+    opened for reading only: writing fails, as it does where a screen is closed later on.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDONLY)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def listen() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -56,6 +57,28 @@ def test_a_second_sigint_ends_at_once_and_the_last_checkpoint_is_whole(dlcli: Co
     assert dlcli("evaluate", "run/last.safetensors").code == 0
 
 
+def test_closed_standard_streams_end_only_what_has_to_print(dlcli: Command, penguins: Path) -> None:
+    short = ["--set", "training.epochs=2", "--set", "report=false"]
+    config = str(CONFIGS / "penguins.yaml")
+
+    def run_with(closed: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = shlex.join([sys.executable, "-m", "dlcli", *arguments])
+        return subprocess.run(
+            ["bash", "-c", f"{command} {closed}"], capture_output=True, text=True, check=False
+        )
+
+    trained = run_with("<&- >&- 2>&-", "train", config, "--run-dir", "closed", *short)
+    assert trained.returncode == 0
+    assert dlcli("train", config, "--run-dir", "open", *short).code == 0
+    assert differences(Path("open"), Path("closed")) == []
+    predicted = run_with(">&-", "predict", "closed", str(penguins), "-o", "p.csv")
+    assert predicted.returncode == 0, predicted.stderr
+    assert Path("p.csv").exists()
+    evaluated = run_with(">&-", "evaluate", "closed")
+    assert evaluated.returncode == 7
+    assert evaluated.stderr == ("dlcli: standard output: cannot write to it: Bad file descriptor\n")
+
+
 @pytest.mark.parametrize(
     ("lr", "what", "before"),
     [
@@ -100,9 +123,9 @@ def test_divergence_says_where_what_the_gradient_was_and_what_is_left(
 def test_too_large_a_batch_is_answered_with_one_that_fits(
     table: WriteTable, write_config: WriteConfig
 ) -> None:
-    path = table("a,b,y", *[f"{n % 17},{n % 5},{n % 3}" for n in range(20_000)])
-    layers = [{"type": "dense", "units": 10_000, "activation": "relu"}, {"type": "dense"}]
-    settings = {"epochs": 1, "batch_size": 16_384}
+    path = table("a,b,y", *[f"{n % 17},{n % 5},{n % 3}" for n in range(9_000)])
+    layers = [{"type": "dense", "units": 20_000, "activation": "relu"}, {"type": "dense"}]
+    settings = {"epochs": 1, "batch_size": 8_192}
     config = write_config(path, "y", model={"layers": layers}, training=settings)
 
     def limit() -> None:
@@ -116,9 +139,9 @@ def test_too_large_a_batch_is_answered_with_one_that_fits(
 
     outcome = train()
     assert outcome.returncode == 6, outcome.stderr
-    assert "training.batch_size: 16384; a batch of " in outcome.stderr
+    assert "training.batch_size: 8192; a batch of " in outcome.stderr
     fitting = int(outcome.stderr.split("a batch of ")[1].split()[0])
-    assert f"training.accumulate_batches: {16_384 // fitting} as many rows a step" in outcome.stderr
+    assert f"training.accumulate_batches: {8_192 // fitting} as many rows a step" in outcome.stderr
     assert not Path("r").exists()
     better = train("--set", f"training.batch_size={fitting}")
     assert better.returncode == 0, better.stderr
