@@ -18,7 +18,7 @@ from dlcli.config import load_config
 from dlcli.network.modules import Dropout
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.training.train import build_trainer
-from dlcli.training.device import choose_placement
+from dlcli.training.device import choose_placement, configure_torch
 from dlcli.training.engines.threads import choose_threads
 from dlcli.training.rows.batches import to_rows
 
@@ -33,6 +33,7 @@ def prepared_step(prepared: Prepared, engine: str, device: str) -> Callable[[], 
     )
     chosen = prepared.config.model_copy(update={"training": config})
     placement = choose_placement(device, "fp32")
+    configure_torch(placement)
     trainer = build_trainer(
         Prepared(**{**vars(prepared), "config": chosen}),
         placement,
@@ -48,7 +49,7 @@ def prepared_step(prepared: Prepared, engine: str, device: str) -> Callable[[], 
         stepper.network = nn.Identity()
         stepper.objective = torch.compile(loss, dynamic=False)  # type: ignore[assignment,arg-type]
     rows = to_rows(prepared.dataset.parts["train"], placement.device)
-    size = config.rows_a_batch(len(rows))
+    size = config.rows_per_batch(len(rows))
     return lambda: stepper.take_step((rows.head(size),))
 
 

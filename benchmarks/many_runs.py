@@ -144,7 +144,7 @@ def run_plainly(problem: SharedSetup, spec: RunSpec) -> float:
     settings = spec.optimizer.model_dump(exclude={"type"})
     optimizer = TORCHS[spec.optimizer.type](model.parameters(), **settings)
     data = TensorDataset(problem.train.features, problem.train.targets.float())
-    size = problem.settings.rows_a_batch(len(data))
+    size = problem.settings.rows_per_batch(len(data))
     loader = DataLoader(data, batch_size=size, shuffle=True)
     truth = problem.validation.targets.float()
     best, weights = math.inf, None

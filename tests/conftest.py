@@ -106,5 +106,3 @@ def table(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-    return write

@@ -20,7 +20,7 @@ from dlcli.runs.restore import restore
 from dlcli.tables.reading import read_blocks
 from dlcli.tables.table import Table
 from dlcli.tables.writing import write_blocks
-from dlcli.training.device import Placement, choose_placement, memory_explained
+from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.training.evaluation import compute_answers
 
 
@@ -84,6 +84,7 @@ def untrained_predictor(prepared: Prepared) -> Predictor:
     """Build the network as it is initialised, its data encoded as for training."""
     training = prepared.config.training
     placement = choose_placement(training.device, training.precision)
+    configure_torch(placement)
     what = f"{prepared.plan.num_parameters:,} parameters"
     with memory_explained(placement.device, what, "try smaller layers"):
         network = build_network(prepared.plan, seed=prepared.config.seed).to(placement.device)

@@ -1,6 +1,5 @@
 """A loaded config → a run that can start, or every problem at once; no torch is needed for it."""
 
-import math
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,8 +154,7 @@ def _warmup_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
     """Yield what is wrong with a warm-up: it takes whole steps, one at least, and not all."""
     training, warmup = loaded.config.training, loaded.config.schedule.warmup_epochs
     path = ("schedule", "warmup_epochs")
-    size = num_rows if training.batch_size == "full" else training.batch_size
-    steps_per_epoch = math.ceil(math.ceil(num_rows / size) / training.accumulate_batches)
+    steps_per_epoch = training.steps_per_epoch(num_rows)
     num_steps = round(warmup * steps_per_epoch)
     if num_steps >= training.epochs * steps_per_epoch:
         yield loaded.problem(

@@ -12,7 +12,7 @@ from dlcli.network.builder import build_network
 from dlcli.network.heads import fits, num_outputs
 from dlcli.network.plan import plan_network
 from dlcli.network.shapes import ShapeError
-from dlcli.training.device import Placement, choose_placement, memory_explained
+from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.training.saving.checkpoint import Checkpoint, load_checkpoint, load_weights
 
 
@@ -50,6 +50,7 @@ def restore(path: Path) -> Restored:
             f"{num_weights:,} numbers for {plan.num_parameters:,} parameters"
         )
     placement = choose_placement("auto", config.training.precision)
+    configure_torch(placement)
     what = f"the {plan.num_parameters:,} parameters of {path}"
     with memory_explained(placement.device, what, "a machine with more of it can take them"):
         network = build_network(plan, seed=config.seed)

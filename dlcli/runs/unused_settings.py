@@ -62,8 +62,7 @@ def _idle_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[Path, 
                 ("schedule", "eta_min"),
                 f"must be below optimizer.lr, {lr:g}, from where it falls",
             )
-    size = num_rows if training.batch_size == "full" else training.batch_size
-    num_batches = -(-num_rows // size)
+    num_batches = training.batches_per_epoch(num_rows)
     if training.accumulate_batches > num_batches:
         yield (
             ("training", "accumulate_batches"),

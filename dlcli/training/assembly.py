@@ -17,7 +17,6 @@ from dlcli.training.flat import FlatParameters
 from dlcli.training.loop import Trainer
 from dlcli.training.losses import build_objective
 from dlcli.training.optimizers import Optimizer
-from dlcli.training.rows.batches import num_steps
 from dlcli.training.schedules import Schedule
 
 
@@ -36,7 +35,7 @@ def assemble(
     """Build a run on so many training rows, its network on its device, its draws from the seed."""
     network = build_network(plan, seed=seed).to(placement.device)
     torch.manual_seed(derive_seed(seed, "dropout"))
-    steps_per_epoch = num_steps(num_rows, settings.batch_size, settings.accumulate_batches)
+    steps_per_epoch = settings.steps_per_epoch(num_rows)
     return Trainer(
         network=network,
         objective=build_objective(loss, target, placement.device),

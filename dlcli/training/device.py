@@ -22,6 +22,7 @@ class Placement:
     device: torch.device
     dtype: torch.dtype  # of the forward pass; weights and losses are float32
     reason: str
+    has_tf32: bool = False  # products of float32 numbers round their factors to 10 bits
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the forward pass is computed."""
@@ -48,20 +49,27 @@ def choose_placement(device: str, precision: Precision) -> Placement:
     if precision == "tf32" and kind != "cuda":
         raise ConfigError(f"training.precision: {kind} has no tf32; use auto, fp32 or bf16")
     if kind == "cuda":
-        # Repeatable sums, for the same weights from the same seed; cuBLAS reads this at its start.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-        # Otherwise PyTorch takes tf32 for convolutions, and not for other products.
-        products = "tf32" if precision == "tf32" else "ieee"
-        torch.backends.cuda.matmul.fp32_precision = products
-        torch.backends.cudnn.conv.fp32_precision = products  # type: ignore[attr-defined]
         reason = f"{reason}: {torch.cuda.get_device_name(int(index or 0))}"
     dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     # auto is fp32: networks for tables are too small for less to be faster.
     dtype = dtypes.get(precision, torch.float32)
     if precision not in ("auto", "fp32"):
         reason += f"; training.precision says {precision}"
-    return Placement(torch.device(f"{kind}:{index}" if index else kind), dtype, reason)
+    torch_device = torch.device(f"{kind}:{index}" if index else kind)
+    return Placement(torch_device, dtype, reason, has_tf32=precision == "tf32")
+
+
+def configure_torch(placement: Placement) -> None:
+    """Set what torch has one of in a process, once for all that is computed there."""
+    if placement.device.type != "cuda":
+        return
+    # Repeatable sums, for the same weights from the same seed; cuBLAS reads this at its start.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    # Otherwise PyTorch takes tf32 for convolutions, and not for other products.
+    products = "tf32" if placement.has_tf32 else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = products
+    torch.backends.cudnn.conv.fp32_precision = products  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ _COPIES = 3  # of its activations that a step needs room for: with gradients, an
 def suggest_batch_size(trainer: Trainer, train: RowSource, plan: Plan) -> str:
     """Say which batch size fits, by taking a step with it; the trainer is of no use afterwards."""
     settings = trainer.settings
-    size = settings.rows_a_batch(len(train))
+    size = settings.rows_per_batch(len(train))
     fitting = _find_batch_size(trainer, train, plan, below=size)
     if fitting is None:
         return "not even a batch of one row fits: try smaller layers"

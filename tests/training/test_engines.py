@@ -14,7 +14,7 @@ from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
 from dlcli.network.builder import build_network
 from dlcli.network.plan import Plan
-from dlcli.training.device import GradientScaler, Placement, choose_placement
+from dlcli.training.device import GradientScaler, Placement, choose_placement, configure_torch
 from dlcli.training.engines.choice import choose_engine
 from dlcli.training.engines.threads import MAX_THREADS, Threads, choose_threads
 from dlcli.training.flat import FlatParameters
@@ -159,6 +159,7 @@ def test_what_can_not_be_captured_is_not_and_why_is_said(dlcli: Command) -> None
 def test_every_layer_in_a_cuda_graph(shape: tuple[int, ...], spec: dict[str, Any]) -> None:
     planned = plan(shape, spec, {"type": "dropout"}, {"type": "flatten"}, DENSE)
     placement = choose_placement("cuda", "fp32")
+    configure_torch(placement)
     check_alike(planned, {"type": "cross_entropy"}, placement=placement)
 
 

@@ -11,7 +11,7 @@ from dlcli.config import load_config
 from dlcli.errors import DivergedError
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.training.train import build_trainer
-from dlcli.training.device import Placement, choose_placement
+from dlcli.training.device import Placement, choose_placement, configure_torch
 from dlcli.training.loop import EpochResult, Progress, Trainer, fit
 from dlcli.training.rows.batches import Rows, to_rows
 from dlcli.training.saving.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -31,6 +31,7 @@ def read_config(optimizer: str, schedule: str, **training: str) -> Prepared:
 def begin(prepared: Prepared) -> tuple[Trainer, dict[str, Rows], Placement]:
     training = prepared.config.training
     placement = choose_placement(training.device, training.precision)
+    configure_torch(placement)
     parts = prepared.dataset.parts
     rows = {name: to_rows(part, placement.device) for name, part in parts.items()}
     return build_trainer(prepared, placement), rows, placement

@@ -16,7 +16,7 @@ from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.network.builder import build_network
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.training.train import build_trainer
-from dlcli.training.device import choose_placement
+from dlcli.training.device import choose_placement, configure_torch
 from dlcli.training.loop import EpochResult, fit
 from dlcli.training.losses import build_objective, loss_unit
 from dlcli.training.rows.batches import epoch_order, to_rows
@@ -49,6 +49,7 @@ OPTIMIZERS: dict[str, tuple[dict[str, Any], Callable[..., torch.optim.Optimizer]
 def train(prepared: Prepared) -> tuple[torch.nn.Module, list[EpochResult]]:
     training = prepared.config.training
     placement = choose_placement(training.device, training.precision)
+    configure_torch(placement)
     trainer = build_trainer(prepared, placement)
     device = placement.device
     parts = {name: to_rows(part, device) for name, part in prepared.dataset.parts.items()}

@@ -118,7 +118,7 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
 
     plan, settings = prepared.plan, prepared.config.training
     num_rows = prepared.dataset.num_rows["train"]
-    batch_size = num_rows if settings.batch_size == "full" else min(settings.batch_size, num_rows)
+    batch_size = settings.rows_per_batch(num_rows)
     table = Table("layer", "output shape")
     for title in ("parameters", "multiply-adds a row", f"memory of {batch_size:,} rows"):
         table.add_column(title, justify="right")

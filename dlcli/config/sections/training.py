@@ -55,6 +55,14 @@ class TrainingConfig(Section):
         description="that share a step's arithmetic on the CPU; auto: as many as it has work for",
     )
 
-    def rows_a_batch(self, num_rows: int) -> int:
-        """Return the rows of the largest batch of so many rows."""
+    def rows_per_batch(self, num_rows: int) -> int:
+        """Return the rows of the largest batch, of `num_rows` training rows."""
         return num_rows if self.batch_size == "full" else min(self.batch_size, num_rows)
+
+    def batches_per_epoch(self, num_rows: int) -> int:
+        """Return how many batches `num_rows` training rows make, a short last one included."""
+        return -(-num_rows // self.rows_per_batch(num_rows))
+
+    def steps_per_epoch(self, num_rows: int) -> int:
+        """Return the optimizer's steps in an epoch of `num_rows` training rows."""
+        return -(-self.batches_per_epoch(num_rows) // self.accumulate_batches)

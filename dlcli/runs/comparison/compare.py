@@ -23,9 +23,9 @@ from dlcli.runs.folder.run_folder import RunFolder, write_config
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.resume import compare_with_saved
 from dlcli.runs.training.signals import SignalName, stop_signals
-from dlcli.training.device import Placement, choose_placement, memory_explained
+from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.training.engines.threads import MAX_THREADS
-from dlcli.training.rows.batches import num_steps, to_rows
+from dlcli.training.rows.batches import to_rows
 from dlcli.trials.comparing.comparison import Comparison
 from dlcli.trials.comparing.protocol import Protocol, Stage
 from dlcli.trials.comparing.results import TrialResult
@@ -119,6 +119,7 @@ def compare(
     prepared = comparable.prepared
     config = prepared.config
     placement = choose_placement(config.training.device, config.training.precision)
+    configure_torch(placement)
     what = f"{prepared.plan.num_parameters:,} parameters and their rows"
     repair = "try smaller layers or a smaller training.batch_size"
     with memory_explained(placement.device, what, repair), ExitStack() as stack:
@@ -173,9 +174,7 @@ class _Work:
             results=self.finished,
         )
         settings = self.config.training
-        self.steps_per_epoch = num_steps(
-            len(problem.train), settings.batch_size, settings.accumulate_batches
-        )
+        self.steps_per_epoch = settings.steps_per_epoch(len(problem.train))
         test = prepared.dataset.parts.get("test")
         rows = None if test is None else to_rows(test, problem.placement.device)
         self.judge = TrialEvaluator(problem, rows)

@@ -18,7 +18,7 @@ from dlcli.runs.folder.lock import hold_run_folder
 from dlcli.runs.folder.run_folder import RunFolder, write_config
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.signals import SignalName, stop_signals
-from dlcli.training.device import Placement, choose_placement, memory_explained
+from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.training.engines.threads import choose_threads
 from dlcli.trials.range_reading import RangeReading, read_range
 from dlcli.trials.range_test import range_test, rising_rates
@@ -84,6 +84,7 @@ def find_lr(
     config = prepared.config
     lowest, highest = _ends(prepared, wanted)
     placement = choose_placement(config.training.device, config.training.precision)
+    configure_torch(placement)
     seeds = tuple((config.seed + index) % 2**63 for index in range(wanted.num_seeds))
     lrs = rising_rates(lowest, highest, wanted.num_steps)
     what = f"{len(seeds)} networks of {prepared.plan.num_parameters:,} parameters and their rows"

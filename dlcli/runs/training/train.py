@@ -26,7 +26,7 @@ from dlcli.runs.training.signals import SignalName, stop_signals
 from dlcli.runs.training.smoke import shorten
 from dlcli.runs.training.trackers import Trackers, open_trackers
 from dlcli.training.assembly import assemble
-from dlcli.training.device import Placement, choose_placement, memory_explained
+from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.training.engines.choice import Engine
 from dlcli.training.engines.threads import Threads, choose_threads
 from dlcli.training.evaluation import evaluate
@@ -87,6 +87,7 @@ def train(
         prepared = shorten(prepared)
     config = prepared.config
     placement = choose_placement(config.training.device, config.training.precision)
+    configure_torch(placement)
     threads = choose_threads(config.training, prepared.plan, prepared.dataset.num_rows["train"])
     torch.set_num_threads(threads.number)
     what = f"{prepared.plan.num_parameters:,} parameters and their rows"

@@ -38,7 +38,7 @@ def choose_threads(settings: TrainingConfig, plan: Plan, num_rows: int) -> Threa
     """Choose by the config's word, for so many training rows."""
     if settings.threads != "auto":
         return Threads(settings.threads, "training.threads says so")
-    work = settings.rows_a_batch(num_rows) * sum(map(multiply_adds, plan.layers))
+    work = settings.rows_per_batch(num_rows) * sum(map(multiply_adds, plan.layers))
     worth = max(1, -(-work // _WORTH_A_THREAD))
     if worth < MAX_THREADS:
         return Threads(worth, f"a batch of {work:,} multiplications has no work for more")

@@ -82,12 +82,6 @@ def shuffled(num_rows: int, seed: int) -> Tensor:
     return torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))
 
 
-def num_steps(num_rows: int, batch_size: int | Literal["full"], accumulate: int) -> int:
-    """Return the optimizer's steps in an epoch."""
-    rows_a_step = num_rows if batch_size == "full" else batch_size * accumulate
-    return -(-num_rows // rows_a_step)
-
-
 def epoch_steps(
     rows: RowSource,
     *,

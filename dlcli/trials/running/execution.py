@@ -70,7 +70,7 @@ def obstacle_to_stacking(problem: SharedSetup) -> str | None:
 
 
 def _most_runs(problem: SharedSetup) -> int:
-    rows = min(problem.settings.rows_a_batch(len(problem.train)), len(problem.train))
+    rows = min(problem.settings.rows_per_batch(len(problem.train)), len(problem.train))
     rows *= problem.settings.accumulate_batches
     outputs = sum(activation_bytes(layer, rows) for layer in problem.plan.layers)
     parameters = 4 * problem.plan.num_parameters

@@ -13,7 +13,6 @@ from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
 from dlcli.training.losses import build_objective, loss_unit
 from dlcli.training.metrics import score, to_answers
-from dlcli.training.rows.batches import num_steps
 from dlcli.training.schedules import Schedule
 from dlcli.trials.running.stack import Stack
 from dlcli.trials.running.stacked_rows import stacked_steps
@@ -65,9 +64,7 @@ class _Together:
         self.stack = Stack.of(
             specs, problem.plan, self.objective, problem.placement, settings.gradient_clip_norm
         )
-        self.steps_per_epoch = num_steps(
-            len(problem.train), settings.batch_size, settings.accumulate_batches
-        )
+        self.steps_per_epoch = settings.steps_per_epoch(len(problem.train))
         self.runs = [
             _Run(
                 spec,

@@ -50,5 +50,5 @@ def single_step(problem: SharedSetup, spec: RunSpec) -> Callable[[], object]:
 def full_step(problem: SharedSetup) -> tuple[Rows, ...]:
     """Return the rows of a step as they come first."""
     settings = problem.settings
-    batch = problem.train.head(settings.rows_a_batch(len(problem.train)))
+    batch = problem.train.head(settings.rows_per_batch(len(problem.train)))
     return (batch,) * settings.accumulate_batches
