@@ -28,7 +28,8 @@ def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
 
     def fill(text: str, path: Path) -> str:
         def value(match: re.Match[str]) -> str:
-            escaped, name, default = match.groups()
+            groups: tuple[str | None, ...] = match.groups()
+            escaped, name, default = groups
             if escaped:
                 return _BEGUN
             if name is None:
