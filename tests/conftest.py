@@ -1,6 +1,7 @@
 """What tests share: folders of the repository, files to write, configs to load, commands to run."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from dlcli.cli.app import run as run_dlcli
 from dlcli.config import LoadedConfig, load_config
 
 ROOT = Path(__file__).parent.parent
+# For programs that are ended halfway: what they left for coverage would be damaged.
+UNMEASURED = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Command, WriteConfig
+from tests.conftest import ROOT, UNMEASURED, Command, WriteConfig
 from tests.reliability.comparing import differences
 
 CONFIGS = ROOT / "configs"
@@ -33,7 +33,8 @@ def test_a_terminal_that_goes_away_does_not_end_training(dlcli: Command) -> None
     command = ["train", str(CONFIGS / "moons.yaml"), *short, "--set", "report=false"]
     pid, terminal = pty.fork()
     if pid == 0:  # the leader of a session with a terminal of its own
-        os.execv(sys.executable, [sys.executable, "-m", "dlcli", *command, "--run-dir", "run"])
+        program = [sys.executable, "-m", "dlcli", *command, "--run-dir", "run"]
+        os.execve(sys.executable, program, UNMEASURED)
     wait_for(Path("run/last.safetensors"))
     os.close(terminal)  # the system sends SIGHUP to the session
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
@@ -46,7 +47,9 @@ def test_a_second_sigint_ends_at_once_and_the_last_checkpoint_is_whole(dlcli: Co
     command = ["train", str(CONFIGS / "moons.yaml"), "--run-dir", "run", *forever]
     command += ["--set", "report=false"]
     program = [sys.executable, "-m", "dlcli", *command, "--set", "checkpoint.every_steps=1"]
-    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        program, env=UNMEASURED, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     wait_for(Path("run/last.safetensors"))
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
@@ -158,6 +161,7 @@ def test_a_line_of_metrics_that_has_no_room_ends_with_7_and_the_way_back(dlcli: 
     outcome = subprocess.run(
         [sys.executable, "-m", "dlcli", *command, "--run-dir", "r"],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+        env=UNMEASURED,
         capture_output=True,
         text=True,
         check=False,
@@ -184,6 +188,7 @@ def test_no_room_for_the_first_checkpoint_leaves_no_folder() -> None:
             "checkpoint.every_steps=1",
         ],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),
+        env=UNMEASURED,
         capture_output=True,
         text=True,
         check=False,

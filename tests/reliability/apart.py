@@ -1,10 +1,9 @@
 """Campaigns in processes of their own: what they fork must not inherit threads of other tests."""
 
-import os
 import subprocess
 import sys
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, UNMEASURED
 
 
 def run_apart(campaign: str, *arguments: object) -> str:
@@ -12,7 +11,7 @@ def run_apart(campaign: str, *arguments: object) -> str:
     outcome = subprocess.run(
         [sys.executable, "-m", f"tests.reliability.{campaign}", *map(str, arguments)],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if "COVERAGE" not in name},
+        env=UNMEASURED,
         capture_output=True,
         text=True,
         check=False,

@@ -30,13 +30,13 @@ from dlcli.runs.training import encode_to_disk, smoke
 from dlcli.runs.training import train as runs
 from dlcli.tables import reading
 from dlcli.training.loop import Progress
-from tests.conftest import ROOT, Command
+from tests.conftest import ROOT, UNMEASURED, Command
 from tests.reliability.comparing import differences
 from tests.reliability.configs import write_config
 
 EVERY_STEP = ["--set", "checkpoint.every_steps=1"]
 STREAMED = ["--set", "data.streaming=true"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {**UNMEASURED, "PYTHONPATH": str(ROOT)}
 
 
 def write(**sections: Any) -> Path:
