@@ -1,7 +1,7 @@
 """The test figures of the shipped configs over five seeds, as a table.
 
     python -m benchmarks.accuracy [CONFIG ...]   # prints the table
-    python -m benchmarks.accuracy --write        # and writes docs/accuracy.md
+    python -m benchmarks.accuracy --write        # and writes docs/measurements/accuracy.md
 
 A seed draws the split, the first weights, the order of the rows and the dropout: each run is
 judged on other rows. Exits with 1 where a median misses what is asked for.
@@ -58,7 +58,7 @@ def main() -> int:
     """Measure, print, and say whether every median is what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(ASKED))
-    parser.add_argument("--write", action="store_true", help="write docs/accuracy.md")
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/accuracy.md")
     arguments = parser.parse_args()
     lines = ["| config | test figure | asked | median | the five runs |", "|---|---|---|---|---|"]
     missed = []
@@ -75,7 +75,7 @@ def main() -> int:
     if arguments.write:
         machine = f"Python {platform.python_version()}, torch {torch.__version__}, CPU."
         text = HEADER + "\n".join(lines) + f"\n\n{machine}\n"
-        (ROOT / "docs" / "accuracy.md").write_text(text, encoding="utf-8")
+        (ROOT / "docs" / "measurements" / "accuracy.md").write_text(text, encoding="utf-8")
     print(f"missed: {', '.join(missed)}" if missed else "every median is reached")
     return 1 if missed else 0
 

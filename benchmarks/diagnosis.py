@@ -1,7 +1,7 @@
 """How often the diagnosis of a run is right, on runs that are made to be what they are.
 
     python -m benchmarks.diagnosis                  # trains, diagnoses and prints the page
-    python -m benchmarks.diagnosis --write          # and writes docs/diagnosis.md
+    python -m benchmarks.diagnosis --write          # and writes docs/measurements/diagnosis.md
     python -m benchmarks.diagnosis --development    # the runs that the rules were chosen on
 
 What a run is, is set by how it is made, before its curves are looked at. Asked: of 20 runs, 18
@@ -524,7 +524,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help="write docs/diagnosis.md")
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/diagnosis.md")
     parser.add_argument("--development", action="store_true", help="the runs the rules come from")
     arguments = parser.parse_args()
     started = time.perf_counter()
@@ -542,7 +542,9 @@ def main() -> int:
         f"{torch.__version__.partition('+')[0]}; {time.perf_counter() - started:.0f} seconds.",
     ]
     if arguments.write:
-        (ROOT / "docs" / "diagnosis.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (ROOT / "docs" / "measurements" / "diagnosis.md").write_text(
+            "\n".join(lines) + "\n", encoding="utf-8"
+        )
     right = sum(own.is_right for own in results)
     print(f"with other seeds, {sum(own.is_right for own in more)} of {len(more)} right")
     print(f"{right} of {len(results)} right, asked: {ASKED}")

@@ -110,7 +110,7 @@ def lines(folder: Path, device: str = "cpu") -> list[str]:
         "One step without what is around it, on the threads that `training.threads: auto` takes;",
         "the ratios are to *eager*, within rounds. *compiled* is `torch.compile` of forward, loss",
         "and backward; why it is no engine of dlcli:",
-        "[decision 6](decisions/0006-steps-are-recorded-not-compiled.md).",
+        "[decision 6](../decisions/0006-steps-are-recorded-not-compiled.md).",
         "",
         "| work load | engine | first three steps | a step | times eager |",
         "|---|---|---|---|---|",

@@ -1,7 +1,7 @@
 """How near the suggestions of `dlcli find-lr` come to the rates that tuning chooses.
 
     python -m benchmarks.find_lr            # prints the page
-    python -m benchmarks.find_lr --write    # and writes docs/find-lr.md
+    python -m benchmarks.find_lr --write    # and writes docs/measurements/find-lr.md
 
 For each problem and optimizer: the range test with its own settings, read off by dlcli's rule and
 by others, beside the rate that the tuning of `dlcli compare-optimizers` chooses.
@@ -312,7 +312,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help="write docs/find-lr.md")
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/find-lr.md")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -327,7 +327,9 @@ def main() -> None:
     lines = describe(known, unseen)
     print("\n".join(lines))
     if arguments.write:
-        (ROOT / "docs" / "find-lr.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (ROOT / "docs" / "measurements" / "find-lr.md").write_text(
+            "\n".join(lines) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

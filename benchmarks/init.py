@@ -1,7 +1,7 @@
 """How well the configs that `dlcli init` writes train: against others' work, on the same rows.
 
     python -m benchmarks.init                    # prints the tables
-    python -m benchmarks.init --write            # and writes docs/init.md
+    python -m benchmarks.init --write            # and writes docs/measurements/init.md
     python -m benchmarks.init --seeds 20 40      # other seeds than 0 to 4
 
 1. On each shipped data set: the test figure of the config that init writes, unedited, and that of
@@ -190,7 +190,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--seeds", nargs=2, type=int, default=(0, 5), help="from, and up to")
-    parser.add_argument("--write", action="store_true", help="write docs/init.md")
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/init.md")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     seeds = range(*arguments.seeds)
@@ -216,7 +216,7 @@ def main() -> int:
     if arguments.write:
         machine = f"Python {platform.python_version()}, torch {torch.__version__}, CPU."
         text = "\n".join(lines) + f"\n\n{machine}\n"
-        (ROOT / "docs" / "init.md").write_text(text, encoding="utf-8")
+        (ROOT / "docs" / "measurements" / "init.md").write_text(text, encoding="utf-8")
     print(f"missed: {', '.join(missed)}" if missed else "everything asked for is reached")
     return 1 if missed else 0
 

@@ -1,4 +1,4 @@
-"""The pictures of docs/lecture.md.
+"""The pictures of docs/guides/lecture.md.
 
 `python -m benchmarks.lecture [--write]`: runs every command of the page, in a folder of its own,
 and with --write copies the pictures that it names to docs/lecture.
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "lecture.md"
+PAGE = ROOT / "docs" / "guides" / "lecture.md"
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+)\)\n<!-- from (\S+) -->")
 
@@ -27,7 +27,7 @@ def pictures(text: str) -> dict[str, str]:
 def main() -> None:
     """Run the commands; copy the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write docs/lecture")
+    parser.add_argument("--write", action="store_true", help="write docs/guides/lecture")
     arguments = parser.parse_args()
     text = PAGE.read_text("utf-8")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

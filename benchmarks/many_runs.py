@@ -38,7 +38,7 @@ from dlcli.trials.running.sequential import run_sequentially
 from dlcli.trials.running.workers import do_all
 from dlcli.trials.trial import FinishedTrial, RunSpec, SharedSetup
 
-PAGE = Path(__file__).parent.parent / "docs" / "many-runs.md"
+PAGE = Path(__file__).parent.parent / "docs" / "measurements" / "many-runs.md"
 RULES: list[Optimizer] = [
     Sgd(type="sgd", lr=0.1),
     Adam(type="adam", lr=1e-3),
@@ -231,7 +231,7 @@ def met(reached: float, asked: float) -> str:
 def main() -> None:
     """Measure, print, and with --write write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write docs/many-runs.md")
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/many-runs.md")
     arguments = parser.parse_args()
     lines = [
         "# How fast many runs are at once",

@@ -26,7 +26,7 @@ from benchmarks import crowded, engines, predicting
 from benchmarks.workloads import WORKLOADS, Workload, write_workload
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "measurements" / "performance.md"
 PEERS = ROOT / "benchmarks" / "peers"
 TITLES = {
     "dlcli": "dlcli",
@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--workloads", default=",".join(WORKLOADS), help="some of them")
     parser.add_argument("--peers", type=Path, default=ROOT / "benchmarks/.venv/bin/python")
     parser.add_argument("--ludwig", type=Path, default=ROOT / "benchmarks/.venv-ludwig/bin/python")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--write", action="store_true", help="write the page")
     arguments = parser.parse_args()
     results: dict[str, dict[str, list[Figures]]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -219,7 +219,7 @@ def page(
         "# How fast dlcli trains",
         "",
         "Made by `python -m benchmarks.performance --write`, with the programs of",
-        "[benchmarks/](../benchmarks/README.md): each goes from the same CSV to a saved model,",
+        "[benchmarks/](../../benchmarks/README.md): each goes from the same CSV to a saved model,",
         "five epochs with a look at the validation rows after each. *A step* is an epoch's time,",
         "its validation pass included, over its steps (the median over epochs, the first left out:",
         "there the libraries compile); *dlcli takes* is the ratio, below 1 where dlcli is faster.",

@@ -27,7 +27,7 @@ from dlcli.runs.training.train import TrainingStarted, train
 from dlcli.training.loop import EpochResult, Progress
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "saving.md"
+PAGE = ROOT / "docs" / "measurements" / "saving.md"
 NUM_RUNS = 5
 LAYER = "{type: dense, units: 1024, activation: relu}"
 WIDE = f"model.layers=[{LAYER}, {LAYER}, {{type: dense}}]"
@@ -111,7 +111,7 @@ def measure(config: str, overrides: list[str]) -> str:
 def main() -> None:
     """Measure, print, and with --write write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write docs/saving.md")
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/saving.md")
     arguments = parser.parse_args()
     lines = [
         "# What saving costs",

@@ -1,7 +1,7 @@
 """How long the commands that need no torch take, beside the imports that they can't do without.
 
     python -m benchmarks.start [--rounds 15]     # prints the table
-    python -m benchmarks.start --write           # and writes docs/start.md
+    python -m benchmarks.start --write           # and writes docs/measurements/start.md
 
 Each round starts every program once, in turn, so that a busy machine slows all of them alike; the
 ratio is the median over rounds of a command's seconds over those of the imports of the same round.
@@ -53,7 +53,7 @@ def main() -> int:
     """Measure, print, and say whether every figure is what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--write", action="store_true", help="write docs/start.md")
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/start.md")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "ten.yaml"
@@ -85,7 +85,7 @@ def main() -> int:
     if arguments.write:
         machine = f"Python {platform.python_version()} on two cores."
         text = f"{HEADER}\n" + "\n".join(lines) + f"\n\n{machine}\n"
-        (ROOT / "docs" / "start.md").write_text(text, encoding="utf-8")
+        (ROOT / "docs" / "measurements" / "start.md").write_text(text, encoding="utf-8")
     print(f"missed: {', '.join(missed)}" if missed else "everything asked for is reached")
     return 1 if missed else 0
 

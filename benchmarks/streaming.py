@@ -33,7 +33,7 @@ from dlcli.training.loop import EpochResult, fit
 from dlcli.training.rows.batches import to_rows
 
 ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "streaming.md"
+PAGE = ROOT / "docs" / "measurements" / "streaming.md"
 NUM_ROWS, NUM_COLUMNS, TIMES = 1_000_000, 20, 10
 NUM_ROUNDS = 7
 BLOCK_ROWS = 250_000
@@ -177,7 +177,7 @@ def compare(folder: Path, data: Path, case: Case) -> tuple[float, float, float]:
 def main() -> None:
     """Measure, print, and with --write write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write docs/streaming.md")
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/streaming.md")
     arguments = parser.parse_args()
     lines = [
         "# What streaming costs, and saves",

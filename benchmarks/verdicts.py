@@ -1,7 +1,7 @@
 """How often a comparison's verdict is wrong, measured on networks that are trained for it.
 
     python -m benchmarks.verdicts            # prints the page
-    python -m benchmarks.verdicts --write    # and writes docs/verdicts.md
+    python -m benchmarks.verdicts --write    # and writes docs/measurements/verdicts.md
 
 1. The same optimizer under several names must come out as not told apart: where runs are paired
    and shared, as `dlcli compare-optimizers` does, and where each name has seeds of its own.
@@ -346,7 +346,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--write", action="store_true", help="write docs/verdicts.md")
+    parser.add_argument("--write", action="store_true", help="write docs/measurements/verdicts.md")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -364,7 +364,9 @@ def main() -> int:
     ]
     print("\n".join(lines))
     if arguments.write:
-        (ROOT / "docs" / "verdicts.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (ROOT / "docs" / "measurements" / "verdicts.md").write_text(
+            "\n".join(lines) + "\n", encoding="utf-8"
+        )
     are_met = all(count.is_met for count in counts)
     are_met &= all(own.winner == "adam" and own.are_inside for own in found)
     print("everything asked for is reached" if are_met else "something asked for is missed")

@@ -17,6 +17,11 @@ from tests.conftest import ROOT
 
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WITH_REPORTS = [ROOT / "README.md", ROOT / "docs" / "guides" / "report.md"]
+
+
+def relative(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 @dataclass
@@ -80,18 +85,16 @@ def check_examples(page: Path, capfd: pytest.CaptureFixture[str], *, has_reports
         assert re.fullmatch(as_pattern(expected), printed), f"{command}\n{printed}"
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if examples(page)], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if examples(page)], ids=relative)
 def test_examples_print_what_the_page_says(page: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    check_examples(page, capfd, has_reports=page.name in ("README.md", "report.md"))
+    check_examples(page, capfd, has_reports=page in WITH_REPORTS)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if pictures(page.read_text("utf-8"))],
-    ids=lambda page: page.name,
+    ids=relative,
 )
 def test_examples_leave_the_pictures_that_the_page_shows(
     page: Path, capfd: pytest.CaptureFixture[str]
@@ -102,7 +105,7 @@ def test_examples_leave_the_pictures_that_the_page_shows(
         assert (page.parent / name).exists(), name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
         assert (page.parent / link).exists(), link

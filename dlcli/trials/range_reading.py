@@ -1,6 +1,6 @@
 """What a learning-rate range test shows, and the rate that is read off it.
 
-The rule was chosen by measuring: docs/find-lr.md has how it did beside others.
+The rule was chosen by measuring: docs/measurements/find-lr.md has how it did beside others.
 """
 
 import math

@@ -69,5 +69,5 @@ def test_the_schema_in_the_repository_is_the_one_that_is_printed(dlcli: Command)
 
 
 def test_the_reference_page_is_the_one_that_is_printed(dlcli: Command) -> None:
-    page = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "config.md").read_text(encoding="utf-8")
     assert page == dlcli("schema", "--markdown").out

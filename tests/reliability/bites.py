@@ -1,6 +1,6 @@
 """Whether the tests bite: `python -m tests.reliability.bites`.
 
-Every line that a promise of docs/reliability.md rests on is taken out in turn, in a copy of the
+Every line that a promise of docs/reference/reliability.md rests on is taken out in turn, in a copy of the
 repository. The tests named beside it must fail then, and pass on the copy as it is.
 """
 

@@ -1,4 +1,4 @@
-"""Short forms of the campaigns in docs/campaigns.md."""
+"""Short forms of the campaigns in docs/measurements/campaigns.md."""
 
 from tests.reliability.apart import run_apart
 

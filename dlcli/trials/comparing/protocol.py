@@ -1,4 +1,4 @@
-"""Which runs a fair comparison needs, and when: docs/compare-optimizers.md in code.
+"""Which runs a fair comparison needs, and when: docs/guides/compare-optimizers.md in code.
 
 Every stage follows from the results of those before, so a comparison that was interrupted comes to
 the same runs again.
