@@ -1,35 +1,38 @@
-"""What a column's cells are, counted block by block: all that is fitted follows from it."""
+"""Statistics of a column's cells, block by block: all that is fitted follows from them."""
 
-import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
-from typing import Literal
+from typing import Protocol
 
 import numpy as np
 import polars as pl
 
-from dlcli.columns.cells import (
-    LARGEST,
-    has_encoding,
-    parse_booleans,
-    parse_datetimes,
-    parse_numbers,
-    read_cells,
-    to_seconds,
-)
+from dlcli.columns.cells import LARGEST, has_encoding
 from dlcli.columns.labels import Labels
 from dlcli.columns.running_statistics import RunningStatistics
-from dlcli.config.sections.data import ColumnKind
-from dlcli.tables.table import Table
-
-Cycle = Literal["year", "week", "day"]
-CYCLE_SECONDS: dict[Cycle, float] = {"year": 365.2425 * 86400, "week": 7 * 86400, "day": 86400}
 
 # 1,5 and 1,000.5 and 1 000 and 12 % and $3.50: meant as numbers, with an ambiguous comma or a unit.
 _NUMBER_WRITTEN_OTHERWISE = (
     r"^[$€£]?\s?[-+]?([0-9]+|[0-9]{1,3}([ ,.'][0-9]{3})+)([.,][0-9]+)?\s?[%€$£]?$"
 )
+
+
+class CellKind(Protocol):
+    """A kind of cells that are values with an order."""
+
+    def kind_name(self) -> str:
+        """Return its name."""
+
+    def parse(self, cells: pl.Series, /) -> pl.Series:
+        """Return the cells' values, null where one is missing or of another kind."""
+
+    def to_numbers(self, parsed: pl.Series, /) -> np.ndarray:
+        """Return parsed values as float64 [rows], NaN where null."""
+
+    def derive(self, numbers: np.ndarray, /) -> dict[str, np.ndarray]:
+        """Return further numbers, by name, whose statistics are wanted."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,25 @@ class CellCount:
 
 
 @dataclass(frozen=True)
+class KindStatistics:
+    """The cells of one kind."""
+
+    cells: CellCount = field(default_factory=CellCount)
+    numbers: RunningStatistics = field(default_factory=RunningStatistics)
+    derived: dict[str, RunningStatistics] = field(default_factory=dict)
+
+    def __add__(self, other: "KindStatistics") -> "KindStatistics":
+        derived = {
+            name: self.derived.get(name, RunningStatistics())
+            + other.derived.get(name, RunningStatistics())
+            for name in {**self.derived, **other.derived}
+        }
+        return KindStatistics(self.cells + other.cells, self.numbers + other.numbers, derived)
+
+
+@dataclass(frozen=True)
 class ColumnStatistics:
-    """A column of some rows. Each cell is one of missing, number, boolean, moment or other."""
+    """A column of some rows. Each cell is missing, of one of the ordered kinds, or of none."""
 
     name: str
     source: str
@@ -57,16 +77,11 @@ class ColumnStatistics:
     dtype: pl.DataType
     num_rows: int
     missing: CellCount
-    numbers: CellCount
-    booleans: CellCount
-    moments: CellCount
-    others: CellCount
-    num_true: int  # of the booleans
+    kinds: dict[str, KindStatistics]  # by name, those that there are cells of
+    others: CellCount  # of no ordered kind
     num_written_otherwise: int  # others that are meant as numbers
-    endless: CellCount  # numbers that float32 has no room for
-    spread: RunningStatistics  # of the numbers as they are and the moments in seconds
-    cycles: dict[Cycle, RunningStatistics]  # of the moments' seconds since each cycle began
-    sample: np.ndarray  # float64 [sampled rows]: numbers and seconds, NaN elsewhere
+    too_large: CellCount  # numbers that float32 has no room for
+    sample: np.ndarray  # float64 [sampled rows]: the numbers of cells, NaN elsewhere
     labels: Labels | None  # None: they were not gathered
 
     @property
@@ -79,22 +94,37 @@ class ColumnStatistics:
         """Whether cells are text that something was parsed from."""
         return self.dtype == pl.String
 
-    def other_than(self, sort: Literal["numbers", "booleans", "moments"]) -> CellCount:
-        """Return the cells that are there and not of a sort."""
-        sorts = ("numbers", "booleans", "moments", "others")
-        found: CellCount = reduce(add, (getattr(self, other) for other in sorts if other != sort))
-        return found
+    @property
+    def is_one_kind(self) -> bool:
+        """Whether all cells that are not missing are of one ordered kind."""
+        return not self.others.count and len(self.kinds) <= 1
 
-    def place(self, seen: CellCount) -> str:
+    def cells_of(self, kind: str) -> CellCount:
+        """Return the cells of an ordered kind."""
+        return self.kinds.get(kind, KindStatistics()).cells
+
+    def numbers_of(self, kind: str) -> RunningStatistics:
+        """Return the statistics of an ordered kind's numbers."""
+        return self.kinds.get(kind, KindStatistics()).numbers
+
+    def derived_of(self, kind: str) -> dict[str, RunningStatistics]:
+        """Return those of the numbers that an ordered kind derives; nothing without cells."""
+        return self.kinds.get(kind, KindStatistics()).derived
+
+    def other_than(self, kind: str) -> CellCount:
+        """Return the cells that are not missing and not of a kind."""
+        others = (found.cells for name, found in self.kinds.items() if name != kind)
+        return reduce(add, others, self.others)
+
+    def place(self, cells: CellCount) -> str:
         """Say where the first of some cells stands."""
-        return f"{self.source}, {self.unit} {seen.number}"
+        return f"{self.source}, {self.unit} {cells.number}"
 
     def __add__(self, later: "ColumnStatistics") -> "ColumnStatistics":
-        """Return the facts of both; the sample, which only their reader can draw, is `later`'s."""
-        cycles = {
-            cycle: self.cycles.get(cycle, RunningStatistics())
-            + later.cycles.get(cycle, RunningStatistics())
-            for cycle in {**self.cycles, **later.cycles}
+        """Return those of both; the sample, which only their reader can draw, is `later`'s."""
+        kinds = {
+            kind: self.kinds.get(kind, KindStatistics()) + later.kinds.get(kind, KindStatistics())
+            for kind in {**self.kinds, **later.kinds}
         }
         labels = None
         if self.labels is not None and later.labels is not None:
@@ -103,166 +133,74 @@ class ColumnStatistics:
             later,
             num_rows=self.num_rows + later.num_rows,
             missing=self.missing + later.missing,
-            numbers=self.numbers + later.numbers,
-            booleans=self.booleans + later.booleans,
-            moments=self.moments + later.moments,
+            kinds=kinds,
             others=self.others + later.others,
-            num_true=self.num_true + later.num_true,
             num_written_otherwise=self.num_written_otherwise + later.num_written_otherwise,
-            endless=self.endless + later.endless,
-            spread=self.spread + later.spread,
-            cycles=cycles,
+            too_large=self.too_large + later.too_large,
             labels=labels,
         )
 
 
-def look(
-    table: Table,
-    name: str,
-    missing_values: tuple[str, ...],
-    *,
-    kind: ColumnKind | None = None,
-    is_target: bool = False,
-) -> ColumnStatistics:
-    """Return a column's facts, all rows its sample; DataError where there is no such column.
-
-    Labels are gathered for the target, for a column that is said to be categorical, and for text
-    that is not all numbers, all truths or all moments: it can be that only.
-    """
-    cells = table.column(name)
-    if kind is not None or is_target or has_encoding(cells.dtype):
-        cells = read_cells(table, name, missing_values)
-    return look_at(
-        cells,
-        table.numbers,
-        source=table.source,
-        unit=table.unit,
-        wants_labels=is_target or kind == "categorical",
-    )
-
-
-def look_at(
+def compute_statistics(
     cells: pl.Series,
     numbers: np.ndarray,
+    kinds: Sequence[CellKind],
     *,
     source: str = "",
     unit: str = "row",
     wants_labels: bool = False,
 ) -> ColumnStatistics:
-    """Return the facts of cells that are null where missing, in rows numbered [rows]."""
-    sorts = _sort(cells) if has_encoding(cells.dtype) else _Sorts.none(cells)
-    labels = None
-    if wants_labels or not sorts.num_known or (cells.dtype == pl.String and not sorts.is_one):
-        labels = Labels.of(cells, numbers)
+    """Return the statistics of cells that are null where missing, in rows numbered [rows]."""
 
-    def seen(mask: pl.Series | None) -> CellCount:
-        count = 0 if mask is None else int(mask.sum())
-        if mask is None or not count:
-            return CellCount()
+    def count(mask: pl.Series) -> CellCount:
         first = int(mask.arg_max() or 0)
-        return CellCount(count, int(numbers[first]), cells[first])
+        return CellCount(int(mask.sum()), int(numbers[first]), cells[first])
 
-    endless = np.flatnonzero(np.abs(sorts.values) > LARGEST)
+    found: dict[str, KindStatistics] = {}
+    num_known = num_left = len(cells) - cells.null_count()
+    values = np.full(len(cells), np.nan)
+    others = cells.is_not_null()
+    for kind in kinds if has_encoding(cells.dtype) else ():
+        if not num_left:
+            break
+        parsed = kind.parse(cells)
+        if num_parsed := len(cells) - parsed.null_count():
+            is_parsed = parsed.is_not_null()
+            of_kind = kind.to_numbers(parsed)
+            values = np.where(is_parsed.to_numpy(), of_kind, values) if found else of_kind
+            found[kind.kind_name()] = _of_kind(kind, count(is_parsed), of_kind)
+            others &= ~is_parsed
+            num_left -= num_parsed
+    too_large = np.flatnonzero(np.abs(values) > LARGEST)
+    is_text, is_one_kind = cells.dtype == pl.String, not num_left and len(found) == 1
     return ColumnStatistics(
         name=cells.name,
         source=source,
         unit=unit,
         dtype=cells.dtype,
         num_rows=len(cells),
-        missing=seen(cells.is_null() if cells.null_count() else None),
-        numbers=seen(sorts.numbers),
-        booleans=seen(sorts.booleans),
-        moments=seen(sorts.moments),
-        others=seen(sorts.others),
-        num_true=sorts.num_true,
-        num_written_otherwise=sorts.num_written_otherwise,
-        endless=CellCount(len(endless), int(numbers[endless[0]]), cells[int(endless[0])])
-        if len(endless)
+        missing=count(cells.is_null()) if cells.null_count() else CellCount(),
+        kinds=found,
+        others=count(others) if num_left else CellCount(),
+        num_written_otherwise=_num_written_otherwise(cells, others) if num_left and is_text else 0,
+        too_large=CellCount(len(too_large), int(numbers[too_large[0]]), cells[int(too_large[0])])
+        if len(too_large)
         else CellCount(),
-        spread=RunningStatistics.of(sorts.known),
-        cycles=sorts.cycles,
-        sample=sorts.values,
-        labels=labels,
+        sample=values,
+        labels=Labels.of(cells, numbers)
+        if wants_labels or not num_known or (is_text and not is_one_kind)
+        else None,
     )
 
 
-@dataclass(frozen=True)
-class _Sorts:
-    """Which cells are of which sort; None where none is."""
-
-    numbers: pl.Series | None
-    booleans: pl.Series | None
-    moments: pl.Series | None
-    others: pl.Series | None
-    num_true: int
-    num_written_otherwise: int
-    values: np.ndarray
-    num_known: int
-
-    @classmethod
-    def none(cls, cells: pl.Series) -> "_Sorts":
-        """Return the sorts of a column that nothing can be made of."""
-        num_known = len(cells) - cells.null_count()
-        return cls(None, None, None, None, 0, 0, np.full(len(cells), math.nan), num_known)
-
-    @property
-    def is_one(self) -> bool:
-        """Whether all cells that are there are numbers, or truths, or moments."""
-        found = [self.numbers, self.booleans, self.moments, self.others]
-        return self.others is None and sum(sort is not None for sort in found) == 1
-
-    @property
-    def known(self) -> np.ndarray:
-        """The values that there are."""
-        known: np.ndarray = self.values[~np.isnan(self.values)]
-        return known
-
-    @property
-    def cycles(self) -> dict[Cycle, RunningStatistics]:
-        """The spread of the moments within each cycle."""
-        if self.moments is None:
-            return {}
-        seconds = self.values[self.moments.to_numpy()]
-        return {
-            cycle: RunningStatistics.of(seconds % length) for cycle, length in CYCLE_SECONDS.items()
-        }
+def _of_kind(kind: CellKind, cells: CellCount, numbers: np.ndarray) -> KindStatistics:
+    known = numbers[~np.isnan(numbers)]
+    derived = {name: RunningStatistics.of(some) for name, some in kind.derive(known).items()}
+    return KindStatistics(cells, RunningStatistics.of(known), derived)
 
 
-def _sort(cells: pl.Series) -> _Sorts:
-    num_known = len(cells) - cells.null_count()
-    parsed = parse_numbers(cells)
-    values = parsed.to_numpy()
-    left = num_known - (len(cells) - parsed.null_count())
-    numbers = parsed.is_not_null() if num_known > left else None
-    if not left:
-        return _Sorts(numbers, None, None, None, 0, 0, values, num_known)
-    truths = parse_booleans(cells)
-    left -= len(cells) - truths.null_count()
-    booleans = truths.is_not_null() if truths.null_count() < len(cells) else None
-    moments = others = None
-    if left:
-        parsed_moments = parse_datetimes(cells)
-        if parsed_moments.null_count() < len(cells):
-            moments = parsed_moments.is_not_null()
-            left -= int(moments.sum())
-            seconds = to_seconds(parsed_moments)
-            values = np.where(moments.to_numpy(), seconds, values)
-    written_otherwise = 0
-    if left:
-        others = cells.is_not_null() & parsed.is_null()
-        for sort in (booleans, moments):
-            if sort is not None:
-                others &= ~sort
-        if cells.dtype == pl.String:
-            meant = cells.str.contains(_NUMBER_WRITTEN_OTHERWISE).fill_null(value=False) & others
-            written_otherwise = int(meant.sum())
-    return _Sorts(
-        numbers,
-        booleans,
-        moments,
-        others,
-        int(truths.sum() or 0),
-        written_otherwise,
-        values,
-        num_known,
+def _num_written_otherwise(cells: pl.Series, others: pl.Series) -> int:
+    """Return how many cells of no kind are meant as numbers."""
+    return int(
+        (cells.str.contains(_NUMBER_WRITTEN_OTHERWISE).fill_null(value=False) & others).sum()
     )

@@ -1,4 +1,4 @@
-"""Where numbers lie and how far they spread, block by block."""
+"""Statistics of numbers, block by block."""
 
 import math
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class RunningStatistics:
 
     @classmethod
     def of(cls, numbers: np.ndarray) -> "RunningStatistics":
-        """Return the spread of numbers [count], none of them NaN."""
+        """Return the statistics of numbers [count], none of them NaN."""
         if not len(numbers):
             return cls()
-        with np.errstate(invalid="ignore", over="ignore"):  # endless numbers are told elsewhere
+        with np.errstate(invalid="ignore", over="ignore"):  # refused elsewhere
             mean = numbers.mean()
             squares = np.add.reduce((numbers - mean) ** 2)
         return cls(
@@ -33,7 +33,7 @@ class RunningStatistics:
         )
 
     def __add__(self, other: "RunningStatistics") -> "RunningStatistics":
-        """Return the spread of both together (Chan, Golub and LeVeque 1979)."""
+        """Return the statistics of both together (Chan, Golub and LeVeque 1979)."""
         if not (self.count and other.count):
             return self if self.count else other
         count, apart = self.count + other.count, other.mean - self.mean
@@ -54,3 +54,21 @@ class RunningStatistics:
     def is_constant(self) -> bool:
         """Whether all numbers are the same one."""
         return self.count > 0 and self.least == self.greatest
+
+
+def center_and_deviation(statistics: RunningStatistics) -> tuple[float, float]:
+    """Return what to subtract and to divide by, to standardise; constants are divided by 1."""
+    if not statistics.count:
+        return 0.0, 1.0
+    if statistics.is_constant:  # the mean of equal numbers can differ from them by rounding
+        return statistics.least, 1.0
+    return statistics.mean, statistics.deviation
+
+
+def median(values: np.ndarray) -> float:
+    """Return the median of those that are not NaN; 0 where all are."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return 0.0
+    middle = [(len(known) - 1) // 2, len(known) // 2]
+    return float(np.partition(known, middle)[middle].mean())  # np.median would import numpy.ma

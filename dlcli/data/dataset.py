@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from dlcli.columns.base import UnseenCells
 from dlcli.columns.cells import clean, read_cells
-from dlcli.columns.columns import UnseenCells
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig, Task
 from dlcli.data.fitted import FittedData
@@ -18,7 +18,7 @@ from dlcli.data.names import name_problems, without_unknown
 from dlcli.data.splits import Split, split_by_column, split_by_shares
 from dlcli.data.stream import Reading, Stream, drain
 from dlcli.data.streaming import fit_stream, refuse_empty
-from dlcli.data.target import class_labels, infer_task, present, refuse_missing, refuse_mixed
+from dlcli.data.target import class_labels, infer_task, present, refuse_missing, refuse_mixed_target
 from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.tables.reading import checksum, read_table
 from dlcli.tables.table import Table
@@ -266,7 +266,7 @@ def _with_target(table: Table, config: DataConfig, notes: list[str]) -> Table:
 
 
 def _infer_task(table: Table, config: DataConfig, notes: list[str]) -> Task:
-    refuse_mixed(table, config.target, config.missing_values)
+    refuse_mixed_target(table, config.target, config.missing_values)
     task, reason = infer_task(read_cells(table, config.target, config.missing_values))
     notes.append(f"task: {task}, as '{config.target}' has {reason} (data.task)")
     return task

@@ -6,10 +6,11 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from dlcli.columns.base import UnseenCells
 from dlcli.columns.cells import clean
-from dlcli.columns.columns import CategoricalColumn, FittedColumn, UnseenCells, encode_column
+from dlcli.columns.family import FittedColumn
 from dlcli.config.sections.data import Separator, Shape
-from dlcli.data.signature import Embedding, Signature
+from dlcli.data.signature import Signature
 from dlcli.data.target import ClassTarget, FittedTarget, encode_target
 from dlcli.errors import DataError
 from dlcli.section import Section
@@ -27,7 +28,7 @@ class FittedData(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        width = sum(map(_dense_width, self.columns))
+        width = self.signature().num_dense
         if self.shape is not None and math.prod(self.shape) != width:
             raise ValueError("its shape is not that of its columns")
         return self
@@ -37,14 +38,14 @@ class FittedData(Section):
 
         Raises DataError for a column that is not there or a cell that is not of its kind.
         """
-        other = [column.name for column in self.columns if column.kind != "numeric"]
+        other = [column.name for column in self.columns if not column.accepts_numbers]
         rows = clean(rows, self.missing_values, as_text=[*other, self.target.name])
         dense: list[np.ndarray] = []
         codes: list[np.ndarray] = []
         oddities = []
         for column in self.columns:
-            block, odd = encode_column(column, rows, self.missing_values)
-            (codes if _is_embedded(column) else dense).append(block)
+            block, odd = column.encode(rows, self.missing_values)
+            (dense if column.field == "numbers" else codes).append(block)
             if odd is not None:
                 oddities.append(odd)
         blocks = dense + codes
@@ -74,14 +75,10 @@ class FittedData(Section):
 
     def signature(self) -> Signature:
         """Return what a network for this data is given and must answer with."""
-        embeddings = tuple(
-            Embedding(column.name, column.num_codes, column.embedding_dim)
-            for column in self.columns
-            if isinstance(column, CategoricalColumn) and column.embedding_dim is not None
-        )
+        embeddings = (column.embedding for column in self.columns)
         return Signature(
-            num_dense=sum(_dense_width(column) for column in self.columns),
-            embeddings=embeddings,
+            num_dense=sum(column.num_slots for column in self.columns if column.field == "numbers"),
+            embeddings=tuple(embedding for embedding in embeddings if embedding is not None),
             shape=self.shape,
             num_classes=len(self.target.classes) if isinstance(self.target, ClassTarget) else None,
         )
@@ -91,17 +88,3 @@ def _to_float32(values: np.ndarray) -> np.ndarray:
     """Return float32, infinite where that has no room for a number."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32)
-
-
-def _is_embedded(column: FittedColumn) -> bool:
-    return isinstance(column, CategoricalColumn) and column.embedding_dim is not None
-
-
-def _dense_width(column: FittedColumn) -> int:
-    match column.kind:
-        case "numeric" | "boolean":
-            return 1 + column.indicator
-        case "datetime":
-            return 1 + column.indicator + 2 * len(column.cycles)
-        case "categorical":
-            return 0 if column.embedding_dim is not None else column.num_codes - 1

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlcli.columns.base import Column
 from dlcli.columns.cells import has_encoding, to_labels
-from dlcli.columns.column_statistics import ColumnStatistics, look
-from dlcli.columns.columns import CategoricalColumn, FittedColumn, fit_to_facts, refuse_other
-from dlcli.columns.inference import infer_from
+from dlcli.columns.column_statistics import ColumnStatistics
+from dlcli.columns.family import ColumnKind, column_statistics, infer_from, kind_named
+from dlcli.columns.numeric import refuse_mixed
 from dlcli.config import LoadedConfig
-from dlcli.config.sections.data import ColumnKind, DataConfig, Task
+from dlcli.config.sections.data import DataConfig, Task
 from dlcli.data.fitted import FittedData
 from dlcli.data.target import ClassTarget, fit_target_to_facts
 from dlcli.errors import DataError
@@ -43,7 +44,9 @@ def fit_data(
 
     def facts_of(name: str) -> ColumnStatistics:
         kind, is_target = config.kinds.get(name), name == config.target
-        return look(rows, name, config.missing_values, kind=kind, is_target=is_target)
+        return column_statistics(
+            rows, name, config.missing_values, kind=kind, wants_labels=is_target
+        )
 
     return fit_to_facts_of(loaded, feature_names(config, rows.frame.columns), facts_of, task)
 
@@ -73,7 +76,7 @@ def fit_to_facts_of(
                 f"classes are written {', '.join(target.classes[:5])} in results, where the data "
                 f"has {', '.join(map(str, other[:5]))} too"
             )
-    used: list[FittedColumn] = []
+    used: list[Column] = []
     reports = []
     constant = []
     for name in names:
@@ -82,7 +85,7 @@ def fit_to_facts_of(
         reports.append(report)
         if column is not None:
             used.append(column)
-            if _is_constant(facts, column):
+            if column.is_constant(facts):
                 constant.append(name)
     if not used:
         reasons = [f"'{report.name}': {report.reason}" for report in reports]
@@ -106,21 +109,23 @@ def fit_to_facts_of(
 
 def _fit_feature(
     loaded: LoadedConfig, facts: ColumnStatistics
-) -> tuple[FittedColumn | None, ColumnReport]:
+) -> tuple[Column | None, ColumnReport]:
     config, name = loaded.config.data, facts.name
-    kind, reason = config.kinds.get(name), "data.kinds says so"
-    if kind is None:
-        if not has_encoding(facts.dtype):
-            return _left_out(loaded, name, f"its type, {facts.dtype}, has no encoding", 0)
+    given, num_missing = config.kinds.get(name), facts.missing.count
+    if given is not None:
+        kind, reason = kind_named(given), "data.kinds says so"
+    elif has_encoding(facts.dtype):
+        refuse_mixed(facts)
         inference = infer_from(facts)
+        if inference.kind is None:
+            return _left_out(loaded, name, inference.reason, num_missing)
         kind, reason = inference.kind, inference.reason
-        if inference.mixed:
-            refuse_other(facts, "numeric")
-    if kind is None:
-        return _left_out(loaded, name, reason, facts.missing.count)
-    column = fit_to_facts(facts, kind, config)
-    encoding = _encoding(column, config)
-    return column, ColumnReport(name, kind, reason, facts.missing.count, encoding)
+    else:
+        return _left_out(loaded, name, f"its type, {facts.dtype}, has no encoding", 0)
+    kind.refuse_other(facts)
+    column = kind.fit(facts, config)
+    encoding = column.encoding_in_short(config)
+    return column, ColumnReport(name, column.kind, reason, num_missing, encoding)
 
 
 def _left_out(
@@ -134,29 +139,17 @@ def _left_out(
     return None, ColumnReport(name, None, reason, num_missing, "left out (data.features)")
 
 
-def _encoding(column: FittedColumn, config: DataConfig) -> str:
-    if isinstance(column, CategoricalColumn):
-        codes = len(column.categories) + column.has_missing
-        if column.embedding_dim is None:
-            return f"one-hot of {codes}"
-        return f"{codes} categories, embedded in {column.embedding_dim}"
-    text = {"numeric": config.scale, "boolean": "0 or 1", "datetime": "standard"}[column.kind]
-    if column.kind == "datetime" and column.cycles:
-        text += f", cycles: {', '.join(column.cycles)}"
-    return text + (", median and indicator for missing" if column.indicator else "")
-
-
-def _check_shape(loaded: LoadedConfig, columns: list[FittedColumn]) -> None:
+def _check_shape(loaded: LoadedConfig, columns: list[Column]) -> None:
     shape = loaded.config.data.shape
     if shape is None:
         return
-    other = [column.name for column in columns if column.kind not in ("numeric", "boolean")]
+    other = [column.name for column in columns if not column.is_scalar]
     if other:
         raise loaded.error(
             ("data", "shape"),
             f"takes numeric features only; '{other[0]}' is not: name the features in data.features",
         )
-    gaps = [column.name for column in columns if getattr(column, "indicator", False)]
+    gaps = [column.name for column in columns if column.indicates_missing]
     if gaps:
         raise loaded.error(
             ("data", "shape"), f"'{gaps[0]}' has missing values, for which an array has no place"
@@ -166,17 +159,3 @@ def _check_shape(loaded: LoadedConfig, columns: list[FittedColumn]) -> None:
             ("data", "shape"),
             f"{list(shape)} takes {np.prod(shape)} features, and the data has {len(columns)}",
         )
-
-
-def _is_constant(facts: ColumnStatistics, column: FittedColumn) -> bool:
-    num_missing = facts.missing.count
-    match column:
-        case CategoricalColumn():
-            return len(column.categories) + column.has_missing == 1
-        case _ if column.kind == "boolean":
-            num_known = facts.num_known
-            return (0 < facts.num_true < num_known) + (num_missing > 0) + (num_known > 0) == 1
-        case _ if not facts.num_known:
-            return column.kind != "numeric"
-        case _:
-            return not num_missing and facts.spread.is_constant

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dlcli.columns.column_statistics import CellCount, ColumnStatistics, look
-from dlcli.columns.inference import needs_labels
+from dlcli.columns.column_statistics import CellCount, ColumnStatistics
+from dlcli.columns.family import column_statistics, needs_labels
 from dlcli.data.fitting import feature_names
 from dlcli.data.splits import PARTS, draw_rows
 from dlcli.data.stream import Reading, Stream
@@ -124,12 +124,12 @@ def _add(
     part.sampled = everything[kept]
     part.num_rows += len(rows)
     for name in names:
-        facts = look(
+        facts = column_statistics(
             rows,
             name,
             config.missing_values,
-            kind="categorical" if wants_labels else config.kinds.get(name),
-            is_target=name == config.target,
+            kind=config.kinds.get(name),
+            wants_labels=wants_labels or name == config.target,
         )
         before = part.columns.get(name)
         values = facts.sample if before is None else np.concatenate([before.sample, facts.sample])

@@ -2,14 +2,7 @@
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Embedding:
-    """A categorical column that reaches the network as codes 0 to num_codes - 1."""
-
-    name: str
-    num_codes: int
-    dim: int
+from dlcli.columns.base import Embedding
 
 
 @dataclass(frozen=True)

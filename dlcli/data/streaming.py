@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from dlcli.columns.column_statistics import ColumnStatistics
-from dlcli.columns.columns import CategoricalColumn, find_unseen_cells, refuse_other
+from dlcli.columns.numeric import refuse_mixed
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig, Task
 from dlcli.data.fitted import FittedData
@@ -16,7 +16,6 @@ from dlcli.data.target import (
     infer_task_from,
     metrics_of,
     missing_target,
-    refuse_mixed_facts,
     refuse_unfit,
 )
 from dlcli.errors import DataError
@@ -46,7 +45,7 @@ def fit_stream(loaded: LoadedConfig, stream: Stream) -> Generator[Reading, None,
     task = config.task
     whole = _whole_target(stream, parts)
     if task is None:
-        refuse_mixed_facts(whole)
+        refuse_mixed(whole, is_target=True)
         task, reason = infer_task_from(whole)
         notes.append(f"task: {task}, as '{config.target}' has {reason} (data.task)")
     if config.split.column is None and task != "regression":
@@ -85,8 +84,8 @@ def check_part(fitted: FittedData, part: PartFacts) -> Iterator[str]:
     for column in fitted.columns:
         part.header.column(column.name)
         facts = part.columns[column.name]
-        refuse_other(facts, column.kind)
-        odd = find_unseen_cells(column, facts)
+        column.refuse_other(facts)
+        odd = column.find_unseen(facts)
         if odd is not None:
             yield str(odd)
     refuse_unfit(fitted.target, part.columns[fitted.target.name])
@@ -162,8 +161,8 @@ def _approximations(config: DataConfig, fitted: FittedData, train: PartFacts) ->
             "roc_auc takes scores that are alike in their first three digits for equal "
             "(data.streaming)"
         )
-    filled = [column for column in fitted.columns if not isinstance(column, CategoricalColumn)]
-    if train.num_rows > SAMPLE_ROWS and any(column.kind != "boolean" for column in filled):
+    has_medians = any(column.fills_with_median for column in fitted.columns)
+    if train.num_rows > SAMPLE_ROWS and has_medians:
         yield (
             f"medians, which stand for missing numbers, are those of {SAMPLE_ROWS:,} training rows "
             "drawn at random (data.streaming)"

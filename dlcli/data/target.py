@@ -14,10 +14,10 @@ from dlcli.columns.cells import (
     read_cells,
     to_labels,
 )
-from dlcli.columns.column_statistics import CellCount, ColumnStatistics, look, look_at
-from dlcli.columns.columns import refuse_other
-from dlcli.columns.inference import is_mixed
+from dlcli.columns.column_statistics import CellCount, ColumnStatistics
+from dlcli.columns.family import column_statistics, statistics_of_cells
 from dlcli.columns.labels import MAX_LABELS
+from dlcli.columns.numeric import are_numbers, number_statistics, refuse_mixed, refuse_other
 from dlcli.config.sections.data import DataConfig, Task
 from dlcli.config.sections.training import Metric
 from dlcli.errors import DataError
@@ -71,7 +71,7 @@ def figures_of(target: FittedTarget) -> tuple[Metric, ...]:
 
 def infer_task(cells: pl.Series) -> tuple[Task, str]:
     """Tell the task from the target's cells, with the reason."""
-    return infer_task_from(look_at(cells, np.arange(len(cells)), wants_labels=True))
+    return infer_task_from(statistics_of_cells(cells, wants_labels=True))
 
 
 def infer_task_from(facts: ColumnStatistics) -> tuple[Task, str]:
@@ -80,7 +80,7 @@ def infer_task_from(facts: ColumnStatistics) -> tuple[Task, str]:
     assert labels is not None, "the target's labels are gathered"
     many = labels.are_too_many
     distinct = f"more than {MAX_LABELS:,}" if many else str(len(labels.cells))
-    if known and facts.numbers.count == known:
+    if known and are_numbers(facts):
         numbers = None if many else parse_numbers(labels.cells)
         if numbers is None or len(numbers) > _MAX_NUMBERED_CLASSES:
             return "regression", f"{distinct} different numbers"
@@ -95,20 +95,14 @@ def infer_task_from(facts: ColumnStatistics) -> tuple[Task, str]:
     return ("binary" if is_binary else "multiclass"), reason
 
 
-def refuse_mixed(table: Table, name: str, missing_values: tuple[str, ...]) -> None:
+def refuse_mixed_target(table: Table, name: str, missing_values: tuple[str, ...]) -> None:
     """Raise DataError where a target is mostly numbers: neither classes nor a regression."""
-    refuse_mixed_facts(look(table, name, missing_values))
-
-
-def refuse_mixed_facts(facts: ColumnStatistics) -> None:
-    """Raise DataError where a target is mostly numbers, by its facts."""
-    if is_mixed(facts):
-        refuse_other(facts, "numeric", is_target=True)
+    refuse_mixed(column_statistics(table, name, missing_values), is_target=True)
 
 
 def fit_target(rows: Table, task: Task, config: DataConfig) -> FittedTarget:
     """Fit to the training rows; DataError where they can't be learned from."""
-    facts = look(rows, config.target, config.missing_values, is_target=True)
+    facts = column_statistics(rows, config.target, config.missing_values, wants_labels=True)
     return fit_target_to_facts(facts, task, config)
 
 
@@ -116,17 +110,18 @@ def fit_target_to_facts(facts: ColumnStatistics, task: Task, config: DataConfig)
     """Fit to what the training rows have shown; DataError where they can't be learned from."""
     name = config.target
     if task == "regression":
-        refuse_other(facts, "numeric", is_target=True)
-        if facts.spread.is_constant:
+        refuse_other(facts, is_target=True)
+        numbers = number_statistics(facts)
+        if numbers.is_constant:
             raise DataError(
-                f"{facts.source}: the target '{name}' is {facts.spread.least:g} in every training "
+                f"{facts.source}: the target '{name}' is {numbers.least:g} in every training "
                 "row; there is nothing to learn"
             )
         scaled = config.target_scale == "standard"
         return NumberTarget(
             name=name,
-            center=facts.spread.mean if scaled else 0.0,
-            scale=facts.spread.deviation if scaled else 1.0,
+            center=numbers.mean if scaled else 0.0,
+            scale=numbers.deviation if scaled else 1.0,
         )
     assert facts.labels is not None, "the target's labels are gathered"
     if facts.labels.are_too_many:
@@ -163,7 +158,7 @@ def fit_target_to_facts(facts: ColumnStatistics, task: Task, config: DataConfig)
 def refuse_unfit(target: FittedTarget, facts: ColumnStatistics) -> None:
     """Raise DataError where `encode_target` would, for the rows that the facts are of."""
     if isinstance(target, NumberTarget):
-        refuse_other(facts, "numeric", is_target=True)
+        refuse_other(facts, is_target=True)
         return
     assert facts.labels is not None, "the target's labels are gathered"
     if facts.labels.are_too_many:

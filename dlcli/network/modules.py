@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlcli.data.signature import Embedding
+from dlcli.columns.base import Embedding
 
 
 class EmbedColumns(nn.Module):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcli.columns.columns import FittedColumn
 from dlcli.config import Config, dump_config
 from dlcli.data.fitted import FittedData
 from dlcli.network.plan import Plan, PlannedLayer, shape_text, title_of
@@ -76,25 +75,12 @@ def _facts(overview: Overview) -> TextTable:
 
 def _columns(fitted: FittedData) -> TextTable:
     listed = fitted.columns[:_MAX_COLUMNS]
-    rows = tuple((shortened(own.name, _LONGEST_NAME), own.kind, _encoding(own)) for own in listed)
+    rows = tuple(
+        (shortened(column.name, _LONGEST_NAME), column.kind, column.encoding_in_full())
+        for column in listed
+    )
     left = len(fitted.columns) - len(listed)
     return TextTable(("column", "kind", "encoding"), rows, f"And {left:,} more." if left else "")
-
-
-def _encoding(column: FittedColumn) -> str:
-    match column.kind:
-        case "numeric":
-            scaled = f"less {column.center:.4g}, over {column.scale:.4g}"
-            return "as it is" if (column.center, column.scale) == (0.0, 1.0) else scaled
-        case "boolean":
-            return "0 or 1"
-        case "datetime":
-            return "a moment" + (f", and {', '.join(column.cycles)}" if column.cycles else "")
-        case "categorical":
-            kinds = f"{len(column.categories)} categories"
-            if column.embedding_dim is not None:
-                return f"{kinds}, embedded in {column.embedding_dim} numbers"
-            return f"{kinds}, one-hot"
 
 
 def _layers(plan: Plan) -> TextTable:

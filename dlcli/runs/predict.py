@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from torch import nn
 
-from dlcli.columns.columns import UnseenCells
+from dlcli.columns.base import UnseenCells
 from dlcli.config.objectives import Loss
 from dlcli.data.fitted import FittedData
 from dlcli.data.target import ClassTarget, FittedTarget

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dlcli.columns.columns import CategoricalColumn
+from dlcli.columns import family
 from dlcli.config import LoadedConfig
 from dlcli.config.optimizers import Cosine, ReduceOnPlateau, StepSchedule
 from dlcli.config.sections.data import DataConfig
@@ -26,16 +26,9 @@ def _idle_data(config: DataConfig, dataset: Dataset) -> Iterator[tuple[str, str]
         for name in config.model_fields_set
         if getattr(config, name) != DataConfig.model_fields[name].get_default()
     }
-    columns = dataset.fitted.columns
-    categorical = [column for column in columns if isinstance(column, CategoricalColumn)]
     if "target_scale" in given and dataset.task != "regression":
         yield "target_scale", f"a {dataset.task} target has no scale"
-    if "scale" in given and not any(column.kind == "numeric" for column in columns):
-        yield "scale", "no feature is numeric"
-    if "one_hot_max" in given and not categorical:
-        yield "one_hot_max", "no feature is categorical"
-    if "embedding_dim" in given and all(column.embedding_dim is None for column in categorical):
-        yield "embedding_dim", "no feature is embedded; see data.one_hot_max"
+    yield from family.unused_settings(dataset.fitted.columns, given)
     files = [config.path, config.validation_path, config.test_path]
     if "separator" in given and not any(name and name.lower().endswith(".csv") for name in files):
         yield "separator", "a Parquet file has none"

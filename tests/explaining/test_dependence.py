@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 import torch
 
-from dlcli.columns.columns import DatetimeColumn, NumericColumn
+from dlcli.columns.datetime import DatetimeColumn
+from dlcli.columns.numeric import NumericColumn
 from dlcli.data.dataset import encode_table
 from dlcli.data.target import NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
@@ -94,7 +95,7 @@ def test_the_most_frequent_categories_are_shown_and_missing_is_one() -> None:
     columns: Columns = {"c": cells, "y": [float(index % 7) for index in range(len(cells))]}
     found = measured(make_subject(columns, "y", [{"type": "dense"}], split={}), "c")
     (own,) = found.columns
-    assert own.kind == "category"
+    assert own.axis == "category"
     assert own.places == (None, *(f"k{index:02d}" for index in range(11)))
     assert own.found.tolist() == [60, *range(40, 29, -1)]
     assert own.num_left_out == 19
@@ -113,7 +114,7 @@ def test_truths_and_dates_are_what_they_are() -> None:
     assert set(flag.places) == {"true", "false"}
     means = dict(zip(flag.places, flag.mean[:, 0], strict=True))
     assert means["true"] - means["false"] == pytest.approx(7)
-    assert day.kind == "moment"
+    assert day.axis == "datetime"
     first, last = (np.datetime64(round(float(day.places[index] or 0)), "s") for index in (0, -1))
     assert days[0] <= first < last <= days[-1]
     _, column = subject.fitted.columns

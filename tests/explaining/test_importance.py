@@ -110,7 +110,7 @@ def test_embedded_columns_and_indicators_of_gaps_are_found_where_they_stand() ->
     # x, gaps, whether that is missing, and two numbers for a category
     network = [dense([[0.0, 0.0, 2.0, 5.0, 5.0]], [0.0])]
     subject = make_subject(columns, "y", network, embedding_dim=2)
-    slots = column_slots(subject.fitted, subject.parts["train"].table)
+    slots = column_slots(subject.fitted)
     assert [own.tolist() for own in slots] == [[3], [0], [1, 2]]
     found = by_name(measured(subject))
     assert found["many"].low < found["many"].high

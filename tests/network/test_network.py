@@ -7,8 +7,9 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
+from dlcli.columns.base import Embedding
 from dlcli.config.layers import Layer
-from dlcli.data.signature import Embedding, Signature
+from dlcli.data.signature import Signature
 from dlcli.network.builder import build_network
 from dlcli.network.plan import Plan, plan_network
 from dlcli.network.shapes import ShapeError

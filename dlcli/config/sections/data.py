@@ -4,11 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from dlcli.columns.base import Scale
+from dlcli.columns.family import ColumnKind
 from dlcli.section import Fraction, PositiveInt, Section, Size
 
 Task = Literal["binary", "multiclass", "regression"]
-ColumnKind = Literal["numeric", "boolean", "categorical", "datetime"]
-Scale = Literal["standard", "minmax", "none"]
 
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 

@@ -1,22 +1,17 @@
 """What the owner of a table should know about it, in words."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 import polars as pl
 
-from dlcli.columns.cells import parse_numbers
-from dlcli.columns.inference import infer_kind
-from dlcli.config.sections.data import ColumnKind, Task
+from dlcli.columns.base import Column
+from dlcli.columns.family import infer_kind
+from dlcli.config.sections.data import Task
 from dlcli.data.dataset import Part
 from dlcli.data.survey.leakage import share_predicted
 
 _MIN_ROWS = 20  # that can show an identifier
-_IDENTIFIER = re.compile(
-    r"(.*[^A-Za-z])?(id|idx|index|key|no|nr|number|uuid|guid|row)", re.IGNORECASE
-)
-_NEARLY_ALL = 0.9
 _OUT_OF_BALANCE = 5
 _FEW_ROWS_OF_CLASS = 10
 _TOO_GOOD = 0.99
@@ -27,20 +22,9 @@ def why_useless(cells: pl.Series) -> str | None:
     inference = infer_kind(cells)
     if inference.kind is None:
         return inference.reason
-    num_values, num_rows = cells.n_unique(), len(cells)
-    if num_values == 1:
+    if cells.n_unique() == 1:
         return f"it is {cells[0]} in every row"
-    if num_rows < _MIN_ROWS:
-        return None
-    if inference.kind == "categorical" and num_values > _NEARLY_ALL * num_rows:
-        return f"text with {num_values:,} different values in {num_rows:,} rows"
-    if inference.kind == "numeric" and num_values == num_rows:
-        numbers = parse_numbers(cells).to_numpy()
-        is_whole = bool((numbers == np.floor(numbers)).all())
-        counts_up = numbers.max() - numbers.min() == num_rows - 1
-        if is_whole and (counts_up or _IDENTIFIER.fullmatch(cells.name)):
-            return "a whole number of its own in each row: it names the row"
-    return None
+    return inference.kind.names_rows(cells) if len(cells) >= _MIN_ROWS else None
 
 
 def class_findings(labels: pl.Series, task: Task) -> Iterator[str]:
@@ -81,7 +65,7 @@ def row_findings(features: pl.DataFrame, target: pl.Series, task: Task) -> Itera
 
 def column_findings(
     columns: Mapping[str, pl.Series],
-    kinds: Mapping[str, ColumnKind],
+    kinds: Mapping[str, type[Column]],
     target: pl.Series,
     task: Task,
 ) -> Iterator[str]:
@@ -99,10 +83,10 @@ def column_findings(
                 f"'{name}' alone tells {what}: where it is known only once '{target.name}' is, "
                 "it gives the answer away; take it out of data.features"
             )
-    moments = [name for name, kind in kinds.items() if kind == "datetime"]
-    if moments:
+    times = [name for name, kind in kinds.items() if kind.axis == "datetime"]
+    if times:
         yield (
-            f"the rows have a time ('{moments[0]}'), and the test rows are drawn from all times: "
+            f"the rows have a time ('{times[0]}'), and the test rows are drawn from all times: "
             "to be judged on the future, name a column that puts the latest rows into test "
             "(data.split.column)"
         )

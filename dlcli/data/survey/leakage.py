@@ -3,8 +3,9 @@
 import numpy as np
 import polars as pl
 
-from dlcli.columns.cells import parse_datetimes, parse_numbers
-from dlcli.config.sections.data import ColumnKind, Task
+from dlcli.columns.base import Column, OrderedColumn
+from dlcli.columns.cells import parse_numbers
+from dlcli.config.sections.data import Task
 
 _NUM_BINS = 32
 _MIN_ROWS = 40
@@ -12,7 +13,7 @@ _MUCH_BETTER = 10  # times fewer errors than by the commonest class
 
 
 def share_predicted(
-    cells: pl.Series, kind: ColumnKind, target: pl.Series, task: Task
+    cells: pl.Series, kind: type[Column], target: pl.Series, task: Task
 ) -> float | None:
     """Return how much of the target a column tells by itself, None where few rows can say.
 
@@ -30,15 +31,10 @@ def share_predicted(
     return _share_of_classes(bins, classes, known, asked)
 
 
-def _bins(cells: pl.Series, kind: ColumnKind) -> np.ndarray:
+def _bins(cells: pl.Series, kind: type[Column]) -> np.ndarray:
     """Return a number for each row's value, 0 where it is missing."""
-    values = cells
-    if kind == "numeric":
-        values = parse_numbers(cells)
-    elif kind == "datetime":
-        values = parse_datetimes(cells).cast(pl.Int64)
-    ranks = values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
-    if kind in ("categorical", "boolean") or ranks.max() <= _NUM_BINS:
+    ranks = kind.parse(cells).rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    if not issubclass(kind, OrderedColumn) or ranks.max() <= _NUM_BINS:
         return ranks
     edges = np.quantile(ranks[ranks > 0], np.linspace(0, 1, _NUM_BINS + 1)[1:-1])
     return np.where(ranks > 0, np.searchsorted(edges, ranks, side="left") + 1, 0)

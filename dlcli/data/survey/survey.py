@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from dlcli.columns.base import Column
 from dlcli.columns.cells import has_encoding, parse_numbers, read_cells
-from dlcli.columns.inference import infer_kind
-from dlcli.config.sections.data import MISSING_VALUES, ColumnKind, Task
+from dlcli.columns.family import ColumnKind, infer_kind, kind_named
+from dlcli.config.sections.data import MISSING_VALUES, Task
 from dlcli.data.survey.findings import class_findings, column_findings, row_findings, why_useless
 from dlcli.data.survey.grids import find_grid, resembles_image
-from dlcli.data.target import class_labels, infer_task, present, refuse_mixed
+from dlcli.data.target import class_labels, infer_task, present, refuse_mixed_target
 from dlcli.errors import ConfigError, DataError, suggest
 from dlcli.tables.reading import STANDARD_INPUT, read_table
 from dlcli.tables.table import Table
@@ -60,7 +61,7 @@ def survey(path: Path, target: str) -> Survey:
     if not len(kept):
         raise DataError(f"{path}: the target '{target}' is missing in every row")
     rows = table.take(kept)
-    refuse_mixed(rows, target, missing_values)
+    refuse_mixed_target(rows, target, missing_values)
     answers = read_cells(rows, target, missing_values)
     task, reason = infer_task(answers)
     columns = {
@@ -84,7 +85,7 @@ def survey(path: Path, target: str) -> Survey:
         sample = np.random.default_rng(0).permutation(len(rows))[:_SAMPLE_ROWS]
         findings += column_findings(
             {name: cells[sample] for name, cells in used.items()},
-            {name: kinds.get(name) or _kind(cells) for name, cells in used.items()},
+            {name: _kind(cells, kinds.get(name)) for name, cells in used.items()},
             labels[sample],
             task,
         )
@@ -164,16 +165,21 @@ def _useless(columns: dict[str, pl.Series], kinds: dict[str, ColumnKind]) -> dic
     return {name: reason for name, reason in reasons if reason is not None}
 
 
-def _kind(cells: pl.Series) -> ColumnKind:
-    kind = infer_kind(cells).kind
+def _kind(cells: pl.Series, given: ColumnKind | None) -> type[Column]:
+    kind = infer_kind(cells).kind if given is None else kind_named(given)
     assert kind is not None, "columns that can't be used are left out"
     return kind
 
 
 def _image_grid(columns: dict[str, pl.Series]) -> tuple[int, int] | None:
     grid = find_grid(list(columns))
-    if grid is None or any(infer_kind(cells).kind != "numeric" for cells in columns.values()):
+    if grid is None or not all(_is_number(cells) for cells in columns.values()):
         return None
     numbers = [parse_numbers(cells).to_numpy()[:_SAMPLE_ROWS] for cells in columns.values()]
     features = np.column_stack(numbers)
     return grid if np.isfinite(features).all() and resembles_image(features, grid) else None
+
+
+def _is_number(cells: pl.Series) -> bool:
+    kind = infer_kind(cells).kind
+    return kind is not None and kind.axis == "number"

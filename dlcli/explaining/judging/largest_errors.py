@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlcli.columns.columns import FittedColumn, NumericColumn
 from dlcli.data.fitted import FittedData
 from dlcli.data.target import ClassTarget
 from dlcli.explaining.explained_model import ExplainedRows
@@ -13,7 +12,6 @@ from dlcli.explaining.judging.bootstrap import Predictions
 NUM_ROWS = 10
 _SMALLEST_SIDE = 4  # of what is taken for an image
 _CHANNELS = (1, 3)
-_LONG = 8  # signs of a number
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def find_largest_errors(
     target = fitted.target
     found = []
     for index, row in enumerate(worst.tolist()):
-        given, cells = predictions.answers[row], tuple(map(_text, frame.row(index), fitted.columns))
+        given, cells = predictions.answers[row], _cells(frame.row(index), fitted)
         place, loss = f"{table.unit} {table.numbers[index]}", float(predictions.losses[row])
         if isinstance(target, ClassTarget):
             true, answer = int(truth[row]), int(given.argmax())
@@ -68,13 +66,9 @@ def find_largest_errors(
     return LargestErrors(table.source, columns, tuple(found), _images(features, fitted))
 
 
-def _text(cell: object, column: FittedColumn) -> str | None:
-    """Return a cell's text; digits that say nothing here are rounded away."""
-    if cell is None:
-        return None
-    text = str(cell)
-    is_long = column.kind == "numeric" and "." in text and len(text) > _LONG
-    return f"{float(text):.6g}" if is_long else text
+def _cells(cells: tuple[object, ...], fitted: FittedData) -> tuple[str | None, ...]:
+    """Return a row's cells as text."""
+    return tuple(column.cell_text(cell) for cell, column in zip(cells, fitted.columns, strict=True))
 
 
 def _images(features: np.ndarray, fitted: FittedData) -> np.ndarray | None:
@@ -84,10 +78,11 @@ def _images(features: np.ndarray, fitted: FittedData) -> np.ndarray | None:
         return None
     if min(shape[1:]) < _SMALLEST_SIDE:
         return None
-    plain = [column for column in fitted.columns if isinstance(column, NumericColumn)]
-    if len(plain) < features.shape[1]:  # an indicator or a category is no pixel
+    scales = [column.center_and_scale for column in fitted.columns]
+    known = [scale for scale in scales if scale is not None]
+    if len(known) < features.shape[1]:  # an indicator or a category is no pixel
         return None
-    scale = np.array([column.scale for column in plain])
-    pixels = features * scale + np.array([column.center for column in plain])
+    center, scale = np.array(known).T
+    pixels = features * scale + center
     images: np.ndarray = np.moveaxis(pixels.reshape(-1, *shape), 1, -1)
     return images

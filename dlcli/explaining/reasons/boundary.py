@@ -7,11 +7,11 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from dlcli.columns.columns import NumericColumn
+from dlcli.columns.base import OrderedColumn
 from dlcli.config.layers import Dense, Dropout
+from dlcli.data.fitted import FittedData
 from dlcli.data.target import NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.reasons.features import known_values
 from dlcli.explaining.reasons.sampling import asked_rows, take, work_a_row
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.seeds import derive_seed
@@ -90,22 +90,24 @@ def draw_boundary(subject: ExplainedModel) -> Boundary | Unavailable:
         answers=answers.reshape(*size, *answers.shape[1:]),
         points=tuple(shown),
         equation=find_equation(subject),
-        has_gaps=any(getattr(column, "indicator", False) for column in columns),
+        has_gaps=any(column.indicates_missing for column in columns),
     )
 
 
 def find_plane(subject: ExplainedModel) -> InputPlane | Unavailable:
     """Return places all over the rows' range; a reason where there are not two numeric columns."""
-    columns = subject.fitted.columns
-    if len(columns) != 2 or any(column.kind != "numeric" for column in columns):
-        found = "not both are" if len(columns) == 2 else f"there are {len(columns)}"
+    columns = _columns_of_numbers(subject.fitted)
+    if len(columns) != 2 or len(subject.fitted.columns) != 2:
+        num_columns = len(subject.fitted.columns)
+        found = "not both are" if num_columns == 2 else f"there are {num_columns}"
         return Unavailable(f"it takes two columns of numbers, and {found}")
     most = int((_MAX_WORK / work_a_row(subject.plan)) ** 0.5)
     side = min(_SIDE, max(_SMALLEST_SIDE, most))
     axes = []
     for column in columns:
         values = [
-            known_values(subject.fitted, column, rows.table) for rows in subject.parts.values()
+            column.numbers(rows.table, subject.fitted.missing_values)
+            for rows in subject.parts.values()
         ]
         axes.append(_axis(np.concatenate(values), side))
     return InputPlane((columns[0].name, columns[1].name), axes[0], axes[1])
@@ -146,16 +148,25 @@ def find_equation(subject: ExplainedModel) -> Equation | None:
     )
     place, slopes = 0, []
     for column in columns:
-        if not isinstance(column, NumericColumn):
+        if column.center_and_scale is None:
             return None
-        slopes.append(float(row[place]) / column.scale)
-        constant -= slopes[-1] * column.center
-        place += 1 + column.indicator
+        center, scale = column.center_and_scale
+        slopes.append(float(row[place]) / scale)
+        constant -= slopes[-1] * center
+        place += column.num_slots
     target = subject.target
     if isinstance(target, NumberTarget):
         slopes = [slope * target.scale for slope in slopes]
         constant = constant * target.scale + target.center
     return Equation(constant, slopes[0], slopes[1])
+
+
+def _columns_of_numbers(fitted: FittedData) -> list[OrderedColumn]:
+    return [
+        column
+        for column in fitted.columns
+        if isinstance(column, OrderedColumn) and column.axis == "number"
+    ]
 
 
 def _axis(values: np.ndarray, side: int) -> np.ndarray:
@@ -178,7 +189,10 @@ def _points(subject: ExplainedModel, plane: InputPlane, part: str, most: int) ->
     if num_rows > most:
         generator = np.random.default_rng(derive_seed(subject.seed, "points", part))
         rows = take(rows, generator.choice(num_rows, most, replace=False))
-    x, y = (known_values(subject.fitted, column, rows.table) for column in subject.fitted.columns)
+    x, y = (
+        column.numbers(rows.table, subject.fitted.missing_values)
+        for column in _columns_of_numbers(subject.fitted)
+    )
     is_gap = np.isnan(x) | np.isnan(y)
     is_in = (x >= plane.x[0]) & (x <= plane.x[-1]) & (y >= plane.y[0]) & (y <= plane.y[-1])
     return Points(

@@ -20,7 +20,7 @@ from dlcli.config.layers import (
 )
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import LayerPosition, catch_activations, first_weighted
-from dlcli.explaining.reasons.features import are_plain_numbers, array_shape, known_values
+from dlcli.explaining.reasons.features import array_shape, plain_numbers
 from dlcli.explaining.reasons.sampling import SampledRows, asked_rows, take, work_a_row
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.network.shapes import sizes
@@ -147,16 +147,17 @@ def _images(
     subject: ExplainedModel, asked: SampledRows, chosen: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
     """Return rows as images, in the data's units where each column is a pixel."""
-    fitted = subject.fitted
     order = np.argsort(np.argsort(chosen))  # `take` gives rows in the order of the file
     if not len(chosen):
         return np.empty((0, *shape))
     rows = take(asked.rows, chosen)
-    if are_plain_numbers(fitted):
-        values = [known_values(fitted, column, rows.table) for column in fitted.columns]
-        pixels = np.column_stack(values)
-    else:
+    columns = plain_numbers(subject.fitted)
+    if columns is None:
         pixels = rows.encoded.features.cpu().numpy()
+    else:
+        missing_values = subject.fitted.missing_values
+        values = [column.numbers(rows.table, missing_values) for column in columns]
+        pixels = np.column_stack(values)
     return pixels[order].reshape(len(chosen), *shape)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from dlcli.columns.columns import FittedColumn
+from dlcli.columns.base import Axis, Column, OrderedColumn
 from dlcli.data.target import ClassTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.features import (
@@ -15,8 +15,6 @@ from dlcli.explaining.reasons.features import (
     array_shape,
     column_slots,
     encode_cells,
-    known_labels,
-    known_values,
 )
 from dlcli.explaining.reasons.sampling import SampledRows, asked_rows, work_a_row
 from dlcli.explaining.unavailable import Unavailable
@@ -36,7 +34,7 @@ class Dependence:
     """The answers with one column's cells set to one value after the other, in all rows."""
 
     column: str
-    kind: str  # "number", "moment" (seconds since 1970 UTC) or "category"
+    axis: Axis  # of its values; those of "datetime" are seconds since 1970 UTC
     places: tuple[float, ...] | tuple[str | None, ...]  # the values; None: missing
     mean: np.ndarray  # [places, curves]
     low: np.ndarray  # [places, curves], the 10 % quantile over rows
@@ -73,7 +71,7 @@ def measure_dependence(subject: ExplainedModel, names: Sequence[str]) -> Depende
     slots = dict(
         zip(
             (column.name for column in subject.fitted.columns),
-            column_slots(subject.fitted, asked.rows.table),
+            column_slots(subject.fitted),
             strict=True,
         )
     )
@@ -110,7 +108,7 @@ def _of_column(
     subject: ExplainedModel,
     asked: SampledRows,
     every: SampledRows,
-    column: FittedColumn,
+    column: Column,
     slots: Slots,
     chosen: Sequence[int],
 ) -> Dependence | None:
@@ -118,10 +116,8 @@ def _of_column(
     fitted, table = subject.fitted, every.rows.table
     places: tuple[float, ...] | tuple[str | None, ...]
     num_left_out = 0
-    if column.kind in ("categorical", "boolean"):
-        labels = known_labels(fitted, column, table)
-        if column.kind == "boolean":
-            labels = labels.str.to_lowercase()
+    if column.axis == "category" or not isinstance(column, OrderedColumn):
+        labels = column.labels(table, fitted.missing_values)
         counts = labels.rename("").value_counts(sort=True, name="count")
         ordered = sorted(counts.rows(), key=lambda pair: (-pair[1], pair[0] or ""))
         num_left_out = max(0, len(ordered) - MAX_CATEGORIES)
@@ -129,22 +125,19 @@ def _of_column(
         own = np.array([count for _, count in ordered[:MAX_CATEGORIES]])
         cells = pl.Series(places, dtype=pl.String)
     else:
-        values = known_values(fitted, column, table)
+        values = column.numbers(table, fitted.missing_values)
         own = values[~np.isnan(values)]
         places = _spread(own)
-        cells = pl.Series(places, dtype=pl.Float64)
-        if column.kind == "datetime":
-            cells = (cells * 1e6).cast(pl.Int64).cast(pl.Datetime("us"))
+        cells = column.to_cells(np.array(places))
     if len(places) < 2:
         return None
     answers = _ask(subject, asked.rows.encoded, slots, encode_cells(fitted, column, cells))
     answers = answers[:, :, list(chosen)] if answers.ndim == 3 else answers[:, :, None]
     low, high = np.quantile(answers, [0.1, 0.9], axis=1)
     lines = np.linspace(0, len(asked) - 1, min(_MAX_LINES, len(asked))).astype(np.int64)
-    kinds = {"numeric": "number", "datetime": "moment"}
     return Dependence(
         column=column.name,
-        kind=kinds.get(column.kind, "category"),
+        axis=column.axis,
         places=places,
         mean=answers.mean(axis=1),
         low=low,

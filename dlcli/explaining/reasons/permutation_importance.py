@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from dlcli.columns.columns import FittedColumn
+from dlcli.columns.base import Column, OrderedColumn
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.reasons.features import Slots, array_shape, column_slots, known_values
+from dlcli.explaining.reasons.features import Slots, array_shape, column_slots
 from dlcli.explaining.reasons.permutation import Effort, LossIncrease, measure_rises, promises
 from dlcli.explaining.reasons.sampling import SampledRows, asked_rows, take, work_a_row
 from dlcli.explaining.unavailable import Unavailable
@@ -76,7 +76,7 @@ def measure_importance(subject: ExplainedModel) -> Importances | Unavailable:
     asked = asked_rows(subject, "importance")
     if len(asked) < 2:
         return Unavailable("a single row has no other to be shuffled with")
-    slots = column_slots(subject.fitted, asked.rows.table)
+    slots = column_slots(subject.fitted)
     shape = array_shape(subject)
     if shape is not None:
         return _of_array(subject, asked, slots, shape)
@@ -186,12 +186,13 @@ def _endless(names: Sequence[str], rises: LossIncrease) -> tuple[str, ...]:
 
 
 def _find_alike(
-    subject: ExplainedModel, asked: SampledRows, columns: Sequence[FittedColumn]
+    subject: ExplainedModel, asked: SampledRows, columns: Sequence[Column]
 ) -> tuple[Alike, ...]:
     """Return pairs whose ranks are correlated, among columns that have an order."""
-    ordered = [column for column in columns if column.kind != "categorical"]
     values = {
-        column.name: known_values(subject.fitted, column, asked.rows.table) for column in ordered
+        column.name: column.numbers(asked.rows.table, subject.fitted.missing_values)
+        for column in columns
+        if isinstance(column, OrderedColumn)
     }
     found = []
     for index, first in enumerate(values):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from dlcli.columns.base import OrderedColumn
 from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import (
@@ -14,7 +15,6 @@ from dlcli.explaining.reasons.activations import (
     hidden_layers,
 )
 from dlcli.explaining.reasons.boundary import InputPlane, encode_plane, find_plane
-from dlcli.explaining.reasons.features import known_labels, known_values
 from dlcli.explaining.reasons.sampling import SampledRows, asked_rows, work_a_row
 from dlcli.explaining.unavailable import Unavailable
 
@@ -163,13 +163,13 @@ def _indicators(subject: ExplainedModel, asked: SampledRows) -> tuple[list[str],
     names: list[str] = []
     values: list[np.ndarray] = []
     for column in fitted.columns:
-        if column.kind != "categorical":
-            numbers = known_values(fitted, column, table)
+        if isinstance(column, OrderedColumn):
+            numbers = column.numbers(table, fitted.missing_values)
             names.append(column.name)
             values.append(numbers)
             gaps = np.isnan(numbers)
         else:
-            labels = known_labels(fitted, column, table)
+            labels = column.labels(table, fitted.missing_values)
             counts = labels.rename("").drop_nulls().value_counts(name="count").rows()
             frequent = sorted(counts, key=lambda pair: (-pair[1], pair[0]))[:_MAX_CATEGORIES]
             for label, _ in frequent:

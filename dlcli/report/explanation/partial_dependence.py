@@ -57,17 +57,17 @@ def dependence_picture(found: Dependences, target: ClassTarget | NumberTarget) -
 
 
 def _draw(axes: Axes, own: Dependence, curve: int, *, is_last: bool, is_narrow: bool) -> None:
-    if own.kind == "category":
+    if own.axis == "category":
         _draw_categories(axes, own, curve)
     else:
         _draw_line(axes, own, curve, most_lines=6 if is_narrow else 10)
-        num_ticks = 3 if is_narrow else 4 if own.kind == "moment" else 6
+        num_ticks = 3 if is_narrow else 4 if own.axis == "datetime" else 6
         axes.xaxis.set_major_locator(MaxNLocator(num_ticks))
-        if own.kind == "moment":
+        if own.axis == "datetime":
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _moment(value, own)))
             for label in axes.get_xticklabels():
                 label.set(**_ASLANT)
-        if is_narrow or own.kind == "moment":
+        if is_narrow or own.axis == "datetime":
             axes.tick_params(axis="x", labelsize="small")
         if is_last:
             _draw_rug(axes, own)
@@ -123,9 +123,9 @@ def _moment(seconds: float, own: Dependence) -> str:
 
 def _room(own: Dependence) -> float:
     """Return the inches that a column's labels take below it, beside usual ones."""
-    if own.kind == "number":
+    if own.axis == "number":
         return 0.0
-    return 0.9 if len(own.places) > _MAX_ASLANT and own.kind == "category" else 0.4
+    return 0.9 if len(own.places) > _MAX_ASLANT and own.axis == "category" else 0.4
 
 
 def _in_words(found: Dependences, target: ClassTarget | NumberTarget) -> str:
@@ -151,7 +151,7 @@ def _of_column(own: Dependence, curves: Sequence[str]) -> str:
     index = int(np.ptp(own.mean, axis=0).argmax())
     mean = own.mean[:, index]
     curve = f"{named(curves[index])} " if len(curves) > 1 else ""
-    if own.kind == "category":
+    if own.axis == "category":
         low, high = int(mean.argmin()), int(mean.argmax())
         text = (
             f"{named(own.column)}: {curve}from {figure(mean[low])} "
@@ -161,7 +161,7 @@ def _of_column(own: Dependence, curves: Sequence[str]) -> str:
         more = own.num_left_out
         return text + (f"; {more} rarer categories are left out." if more else ".")
     ends = [float(own.places[0] or 0), float(own.places[-1] or 0)]
-    first, last = (_moment(end, own) if own.kind == "moment" else figure(end) for end in ends)
+    first, last = (_moment(end, own) if own.axis == "datetime" else figure(end) for end in ends)
     return (
         f"{named(own.column)}: {curve}{figure(mean[0])} at {first}, {figure(mean[-1])} at {last}."
     )

@@ -1,0 +1,283 @@
+"""What every kind of column answers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, Self
+
+import numpy as np
+import polars as pl
+
+from dlcli.columns.cells import read_cells, refuse_unparsed, to_labels, unparsed
+from dlcli.columns.column_statistics import ColumnStatistics
+from dlcli.section import Section
+from dlcli.tables.table import Table
+
+Scale = Literal["standard", "minmax", "none"]
+InputField = Literal["numbers", "codes"]
+Axis = Literal["number", "datetime", "category"]
+
+_FILLED = "missing, none in training, filled with the training median"
+
+
+class EncodingSettings(Protocol):
+    """What a config's `data` says about encodings."""
+
+    @property
+    def scale(self) -> Scale:
+        """How numbers are scaled."""
+
+    @property
+    def one_hot_max(self) -> int:
+        """The maximum number of categories for one-hot encoding."""
+
+    @property
+    def embedding_dim(self) -> int | None:
+        """Numbers that stand for an embedded category; None: by the number of categories."""
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A column's kind, or None where it can't be used, and why."""
+
+    kind: "type[Column] | None"
+    reason: str
+    mixed: bool = False  # numbers and something else, which only its owner can settle
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A column that reaches the network as codes 0 to num_codes - 1, looked up in a table."""
+
+    name: str
+    num_codes: int
+    dim: int
+
+
+@dataclass(frozen=True)
+class UnseenCells:
+    """Cells of a column that the training rows had no example of."""
+
+    column: str
+    what: str
+    count: int
+    first: str  # the place of the first one
+
+    def __str__(self) -> str:
+        return f"column '{self.column}': {self.count} {self.what}; the first: {self.first}"
+
+
+class Column(Section, ABC):
+    """What is fitted to a feature column on the training rows, and how it turns cells into numbers.
+
+    A fitted column is plain data: it travels in the checkpoint as JSON and comes back equal.
+    """
+
+    axis: ClassVar[Axis]  # that its values are drawn on
+    is_scalar: ClassVar[bool]  # it is one number, but for an indicator of missing values
+    accepts_numbers: ClassVar[bool] = False  # that were read as such, rather than as text
+    fills_with_median: ClassVar[bool] = False  # which a stream takes from a sample of the rows
+    settings: ClassVar[Mapping[str, str]] = {}  # that this kind alone uses: why one may be unused
+
+    kind: str
+    name: str
+
+    @classmethod
+    def kind_name(cls) -> str:
+        """Return what the config calls it."""
+        name: str = cls.model_fields["kind"].default
+        return name
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, cells: pl.Series) -> pl.Series:
+        """Return the cells' values, null where one is missing or is not of this kind."""
+
+    @classmethod
+    @abstractmethod
+    def infer(cls, statistics: ColumnStatistics) -> Inference | None:
+        """Return what a column with some value is if it looks like this kind, None if it doesn't.
+
+        It may look like this kind and be of no use: then the inference has a reason alone.
+        """
+
+    @classmethod
+    @abstractmethod
+    def names_rows(cls, cells: pl.Series) -> str | None:
+        """Say why cells of some rows, none missing, name the rows and say nothing about them."""
+
+    @classmethod
+    @abstractmethod
+    def refuse_other(cls, statistics: ColumnStatistics, *, is_target: bool = False) -> None:
+        """Raise DataError where a cell can't be of this kind."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, statistics: ColumnStatistics, settings: EncodingSettings) -> Self:
+        """Fit to the statistics of the training rows, none of whose cells are of another kind.
+
+        Raises DataError where there is no way to encode them.
+        """
+
+    @abstractmethod
+    def encode(
+        self, rows: Table, missing_values: tuple[str, ...]
+    ) -> tuple[np.ndarray, UnseenCells | None]:
+        """Return float64 [rows, num_slots], or int32 codes, and the cells unseen in training.
+
+        Raises DataError where a cell is not of this kind.
+        """
+
+    @abstractmethod
+    def find_unseen(self, statistics: ColumnStatistics) -> UnseenCells | None:
+        """Return the cells unseen in training that `encode` would find in these rows."""
+
+    @abstractmethod
+    def is_constant(self, statistics: ColumnStatistics) -> bool:
+        """Say whether it is the same in all of the training rows, whose statistics these are."""
+
+    @property
+    @abstractmethod
+    def field(self) -> InputField:
+        """The input field that its numbers go to."""
+
+    @property
+    @abstractmethod
+    def num_slots(self) -> int:
+        """Numbers a row that it has in that field."""
+
+    @property
+    @abstractmethod
+    def embedding(self) -> Embedding | None:
+        """The table that its codes are looked up in."""
+
+    @property
+    @abstractmethod
+    def indicates_missing(self) -> bool:
+        """Whether one of its numbers says that the value is missing."""
+
+    @property
+    def is_plain_number(self) -> bool:
+        """Whether it is a single number: what an array has a place for."""
+        return self.is_scalar and not self.indicates_missing
+
+    @property
+    def center_and_scale(self) -> tuple[float, float] | None:
+        """The c and s where all that becomes of a number x in the data's units is (x - c) / s."""
+        return None
+
+    def uses(self, setting: str) -> bool:
+        """Say whether a setting of the config makes a difference to the column."""
+        return setting in self.settings
+
+    def labels(self, rows: Table, missing_values: tuple[str, ...]) -> pl.Series:
+        """Return the cells as text, null where missing."""
+        return to_labels(read_cells(rows, self.name, missing_values))
+
+    def cell_text(self, cell: object) -> str | None:
+        """Return how a page shows a cell; None for a missing one."""
+        return None if cell is None else str(cell)
+
+    @abstractmethod
+    def encoding_in_short(self, settings: EncodingSettings) -> str:
+        """Say how it is encoded, for the screen: "standard", "one-hot of 3"."""
+
+    @abstractmethod
+    def encoding_in_full(self) -> str:
+        """Say how it is encoded and with which numbers, for a page."""
+
+
+class OrderedColumn(Column):
+    """A kind whose cells are values with an order: numbers, 0 and 1, moments in seconds.
+
+    A missing value is `fill`, and `indicator` adds a number that says so.
+    """
+
+    expected: ClassVar[str]  # what a cell has to be: "a number"
+
+    fill: float
+    indicator: bool
+
+    @classmethod
+    @abstractmethod
+    def to_numbers(cls, parsed: pl.Series) -> np.ndarray:
+        """Return parsed values as float64 [rows], NaN where null."""
+
+    @classmethod
+    def derive(cls, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """Return further numbers, by name, whose statistics fitting needs; `numbers` has no NaN."""
+        del numbers
+        return {}
+
+    @abstractmethod
+    def to_cells(self, numbers: np.ndarray) -> pl.Series:
+        """Return cells that hold some numbers, [rows]."""
+
+    @abstractmethod
+    def scaled(self, numbers: np.ndarray) -> list[np.ndarray]:
+        """Return the numbers [rows] that the network gets for known ones."""
+
+    @classmethod
+    def refuse_other(cls, statistics: ColumnStatistics, *, is_target: bool = False) -> None:
+        """Raise DataError where a cell can't be of this kind."""
+        other = statistics.other_than(cls.kind_name())
+        if other.count:
+            raise unparsed(
+                statistics.name,
+                other.cell,
+                statistics.place(other),
+                cls.expected,
+                count=other.count,
+                is_target=is_target,
+            )
+
+    def numbers(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
+        """Return float64 [rows], NaN where missing: numbers, 0 and 1, or seconds since 1970 UTC.
+
+        Raises DataError where a cell is not of this kind.
+        """
+        cells = read_cells(rows, self.name, missing_values)
+        parsed = self.parse(cells)
+        refuse_unparsed(rows, cells, parsed, self.expected)
+        return self.to_numbers(parsed)
+
+    def encode(
+        self, rows: Table, missing_values: tuple[str, ...]
+    ) -> tuple[np.ndarray, UnseenCells | None]:
+        """Return float64 [rows, num_slots], and the cells unseen in training."""
+        numbers = self.numbers(rows, missing_values)
+        gaps = np.isnan(numbers)
+        first, *others = self.scaled(np.where(gaps, self.fill, numbers))
+        unseen = None
+        if self.indicator:
+            others.insert(0, gaps)
+        elif gaps.any():
+            places = np.flatnonzero(gaps)
+            unseen = UnseenCells(self.name, _FILLED, len(places), rows.place(int(places[0])))
+        return np.column_stack([first, *others]) if others else first[:, None], unseen
+
+    def find_unseen(self, statistics: ColumnStatistics) -> UnseenCells | None:
+        """Return the cells unseen in training that `encode` would find in these rows."""
+        missing = statistics.missing
+        if self.indicator or not missing.count:
+            return None
+        return UnseenCells(self.name, _FILLED, missing.count, statistics.place(missing))
+
+    @property
+    def field(self) -> InputField:
+        """The input field that its numbers go to."""
+        return "numbers"
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """None: its numbers are no codes."""
+        return None
+
+    @property
+    def indicates_missing(self) -> bool:
+        """Whether one of its numbers says that the value is missing."""
+        return self.indicator
+
+    @property
+    def _and_missing(self) -> str:
+        return ", median and indicator for missing" if self.indicator else ""

@@ -1,0 +1,191 @@
+"""Columns of categories."""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self, final
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from dlcli.columns.base import (
+    Axis,
+    Column,
+    Embedding,
+    EncodingSettings,
+    Inference,
+    InputField,
+    UnseenCells,
+)
+from dlcli.columns.cells import to_labels
+from dlcli.columns.column_statistics import CellCount, ColumnStatistics
+from dlcli.columns.labels import MAX_LABELS
+from dlcli.errors import DataError
+from dlcli.section import Size
+from dlcli.tables.table import Table
+
+_UNSEEN = "values that training never saw"
+_NEARLY_ALL = 0.9
+
+
+@final
+class CategoricalColumn(Column):
+    """A code for each category: 0 for one never seen, then the categories, then missing.
+
+    One-hot where `embedding_dim` is None: a column for each code but 0, so that an unseen category
+    has a pattern of its own (zeros throughout) and no weight that training never touched.
+    Embedded otherwise, by a table in which code 0 is a vector of zeros for the same reason.
+    """
+
+    axis: ClassVar[Axis] = "category"
+    is_scalar: ClassVar[bool] = False
+    settings: ClassVar[Mapping[str, str]] = {
+        "one_hot_max": "no feature is categorical",
+        "embedding_dim": "no feature is embedded; see data.one_hot_max",
+    }
+
+    kind: Literal["categorical"] = "categorical"
+    categories: Annotated[tuple[str, ...], Field(strict=False)]
+    has_missing: bool  # there was a missing value among the training rows: a category of its own
+    embedding_dim: Size | None
+
+    @property
+    def num_codes(self) -> int:
+        """Codes, the one for unseen categories included."""
+        return 1 + len(self.categories) + self.has_missing
+
+    @classmethod
+    def parse(cls, cells: pl.Series) -> pl.Series:
+        """Return text, null where missing."""
+        return to_labels(cells)
+
+    @classmethod
+    def infer(cls, statistics: ColumnStatistics) -> Inference | None:
+        """Take text that is neither all numbers, all true or false, nor all dates."""
+        if not statistics.is_text or statistics.is_one_kind:
+            return None
+        labels = statistics.labels
+        assert labels is not None, "the labels of what may be categorical are gathered"
+        if labels.are_too_many:
+            return Inference(None, f"text with more than {MAX_LABELS:,} different values")
+        num_labels = len(labels.cells)
+        if num_labels == statistics.num_known:
+            return Inference(None, "text with a value of its own in each row")
+        return Inference(cls, f"text with {num_labels} different values")
+
+    @classmethod
+    def names_rows(cls, cells: pl.Series) -> str | None:
+        """Say so of text that differs in nearly all rows."""
+        num_values, num_rows = cells.n_unique(), len(cells)
+        if num_values <= _NEARLY_ALL * num_rows:
+            return None
+        return f"text with {num_values:,} different values in {num_rows:,} rows"
+
+    @classmethod
+    def refuse_other(cls, statistics: ColumnStatistics, *, is_target: bool = False) -> None:
+        """Refuse nothing: any cell can be a category."""
+
+    @classmethod
+    def fit(cls, statistics: ColumnStatistics, settings: EncodingSettings) -> Self:
+        """Fit the categories, sorted; DataError where they are more than can be held."""
+        labels = statistics.labels
+        assert labels is not None, "they are gathered for such a column"
+        if labels.are_too_many:
+            raise DataError(
+                f"{statistics.source}: column '{statistics.name}' has more than {MAX_LABELS:,} "
+                "different values, too many to tell apart: leave it out of data.features"
+            )
+        categories = tuple(sorted(to_labels(labels.cells).unique()))
+        has_missing = statistics.missing.count > 0
+        is_one_hot = len(categories) + has_missing <= settings.one_hot_max
+        return cls(
+            name=statistics.name,
+            categories=categories,
+            has_missing=has_missing,
+            embedding_dim=None
+            if is_one_hot
+            else settings.embedding_dim or _embedding_dim(len(categories)),
+        )
+
+    def encode(
+        self, rows: Table, missing_values: tuple[str, ...]
+    ) -> tuple[np.ndarray, UnseenCells | None]:
+        """Return float64 [rows, num_slots], or int32 codes [rows, 1], and the unseen cells."""
+        labels = self.labels(rows, missing_values)
+        known = {category: code for code, category in enumerate(self.categories, start=1)}
+        missing = self.num_codes - 1 if self.has_missing else 0
+        found = labels.replace_strict(known, default=0, return_dtype=pl.Int32)
+        codes = found.set(labels.is_null(), missing).to_numpy()
+        unseen, places = None, np.flatnonzero(codes == 0)
+        if len(places):
+            unseen = UnseenCells(self.name, _UNSEEN, len(places), rows.place(int(places[0])))
+        if self.embedding_dim is not None:
+            return codes[:, None], unseen
+        return (codes[:, None] == np.arange(1, self.num_codes)).astype(np.float64), unseen
+
+    def find_unseen(self, statistics: ColumnStatistics) -> UnseenCells | None:
+        """Return the cells unseen in training that `encode` would find in these rows."""
+        labels = statistics.labels
+        assert labels is not None, "they are gathered for such a column"
+        unseen = CellCount() if self.has_missing else statistics.missing
+        if not labels.are_too_many:
+            known = set(self.categories)
+            for cell, count, number in zip(
+                to_labels(labels.cells), labels.counts, labels.numbers, strict=True
+            ):
+                if cell not in known:
+                    unseen += CellCount(int(count), int(number), cell)
+        if not unseen.count:
+            return None
+        return UnseenCells(self.name, _UNSEEN, unseen.count, statistics.place(unseen))
+
+    def is_constant(self, statistics: ColumnStatistics) -> bool:
+        """Say whether there is one category, or nothing but missing values."""
+        del statistics
+        return self.num_codes == 2
+
+    @property
+    def field(self) -> InputField:
+        """The input field that its numbers go to."""
+        return "numbers" if self.embedding_dim is None else "codes"
+
+    @property
+    def num_slots(self) -> int:
+        """One for its code, or one for each code but that of unseen categories."""
+        return self.num_codes - 1 if self.embedding_dim is None else 1
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """The table that its codes are looked up in."""
+        if self.embedding_dim is None:
+            return None
+        return Embedding(self.name, self.num_codes, self.embedding_dim)
+
+    @property
+    def indicates_missing(self) -> bool:
+        """No: a missing value is a category of its own."""
+        return False
+
+    def uses(self, setting: str) -> bool:
+        """Say whether a setting of the config makes a difference to the column."""
+        if setting == "embedding_dim":
+            return self.embedding_dim is not None
+        return setting in self.settings
+
+    def encoding_in_short(self, settings: EncodingSettings) -> str:
+        """Say how it is encoded, for the screen."""
+        del settings
+        if self.embedding_dim is None:
+            return f"one-hot of {self.num_slots}"
+        return f"{self.num_codes - 1} categories, embedded in {self.embedding_dim}"
+
+    def encoding_in_full(self) -> str:
+        """Say how it is encoded, for a page."""
+        if self.embedding_dim is None:
+            return f"{len(self.categories)} categories, one-hot"
+        return f"{len(self.categories)} categories, embedded in {self.embedding_dim} numbers"
+
+
+def _embedding_dim(num_categories: int) -> int:
+    """Return 1.6 × categories^0.56, at most 50: fastai's rule of thumb, at tables' sizes."""
+    return min(50, round(1.6 * math.pow(num_categories, 0.56)))

@@ -1,0 +1,102 @@
+"""The kinds of columns: the one place that names them all."""
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from dlcli.columns.base import Column, Inference, OrderedColumn
+from dlcli.columns.boolean import BooleanColumn
+from dlcli.columns.categorical import CategoricalColumn
+from dlcli.columns.cells import has_encoding, read_cells
+from dlcli.columns.column_statistics import ColumnStatistics, compute_statistics
+from dlcli.columns.datetime import DatetimeColumn
+from dlcli.columns.numeric import NumericColumn, is_mixed
+from dlcli.tables.table import Table
+
+KINDS: tuple[type[Column], ...] = (
+    NumericColumn,
+    BooleanColumn,
+    CategoricalColumn,
+    DatetimeColumn,
+)
+
+if TYPE_CHECKING:
+    ColumnKind = str
+    FittedColumn = Column
+else:
+    ColumnKind = Literal[tuple(kind.kind_name() for kind in KINDS)]
+    FittedColumn = Annotated[reduce(or_, KINDS), Field(discriminator="kind")]
+
+_ORDERED = [kind for kind in KINDS if issubclass(kind, OrderedColumn)]
+
+
+def kind_named(name: ColumnKind) -> type[Column]:
+    """Return the kind that a config calls so."""
+    return next(kind for kind in KINDS if kind.kind_name() == name)
+
+
+def column_statistics(
+    table: Table,
+    name: str,
+    missing_values: tuple[str, ...],
+    *,
+    kind: ColumnKind | None = None,
+    wants_labels: bool = False,
+) -> ColumnStatistics:
+    """Return a column's statistics, all rows its sample; DataError where there is no such column.
+
+    Labels are gathered where they are wanted, for a kind without an order, and for text that is not
+    of one kind throughout: it can be categorical only.
+    """
+    cells = table.column(name)
+    if kind is not None or wants_labels or has_encoding(cells.dtype):
+        cells = read_cells(table, name, missing_values)
+    if kind is not None:
+        wants_labels |= not issubclass(kind_named(kind), OrderedColumn)
+    return compute_statistics(
+        cells,
+        table.numbers,
+        _ORDERED,
+        source=table.source,
+        unit=table.unit,
+        wants_labels=wants_labels,
+    )
+
+
+def statistics_of_cells(cells: pl.Series, *, wants_labels: bool = False) -> ColumnStatistics:
+    """Return the statistics of cells that are null where missing and come from no table."""
+    return compute_statistics(cells, np.arange(len(cells)), _ORDERED, wants_labels=wants_labels)
+
+
+def infer_kind(cells: pl.Series) -> Inference:
+    """Tell a column's kind from cells in which null stands for what is missing."""
+    return infer_from(statistics_of_cells(cells))
+
+
+def infer_from(statistics: ColumnStatistics) -> Inference:
+    """Tell a column's kind from its statistics, labels among them where it may be categorical."""
+    if not statistics.num_known:
+        return Inference(None, "no value in any training row")
+    for kind in KINDS:
+        inference = kind.infer(statistics)
+        if inference is not None:
+            return inference
+    return Inference(None, f"its type, {statistics.dtype}, has no encoding")
+
+
+def needs_labels(statistics: ColumnStatistics) -> bool:
+    """Say whether only a column's labels tell whether it is categorical."""
+    return statistics.is_text and not statistics.is_one_kind and not is_mixed(statistics)
+
+
+def unused_settings(columns: Sequence[Column], given: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield each given setting of an encoding that no column uses, and why it is unused."""
+    for kind in KINDS:
+        for setting, reason in kind.settings.items():
+            if setting in given and not any(column.uses(setting) for column in columns):
+                yield setting, reason

@@ -1,0 +1,170 @@
+"""Columns of numbers."""
+
+import re
+from typing import ClassVar, Literal, Self, final
+
+import numpy as np
+import polars as pl
+
+from dlcli.columns.base import Axis, EncodingSettings, Inference, OrderedColumn, Scale
+from dlcli.columns.cells import float32_overflow_error, numbers_in, parse_numbers
+from dlcli.columns.column_statistics import ColumnStatistics
+from dlcli.columns.running_statistics import RunningStatistics, center_and_deviation, median
+from dlcli.tables.table import Table
+
+_MOSTLY = 0.8
+_MAX_DIGITS = 8  # of a number that a page shows as it is
+_IDENTIFIER = re.compile(
+    r"(.*[^A-Za-z])?(id|idx|index|key|no|nr|number|uuid|guid|row)", re.IGNORECASE
+)
+
+
+@final
+class NumericColumn(OrderedColumn):
+    """(x - center) / scale; a missing number is `fill`, and `indicator` adds a column for that."""
+
+    axis: ClassVar[Axis] = "number"
+    is_scalar: ClassVar[bool] = True
+    accepts_numbers: ClassVar[bool] = True
+    fills_with_median: ClassVar[bool] = True
+    settings: ClassVar[dict[str, str]] = {"scale": "no feature is numeric"}
+    expected: ClassVar[str] = "a number"
+
+    kind: Literal["numeric"] = "numeric"
+    center: float
+    scale: float
+
+    @classmethod
+    def parse(cls, cells: pl.Series) -> pl.Series:
+        """Return Float64, null where a cell is no number."""
+        return parse_numbers(cells)
+
+    @classmethod
+    def to_numbers(cls, parsed: pl.Series) -> np.ndarray:
+        """Return parsed values as float64 [rows], NaN where null."""
+        return parsed.to_numpy()
+
+    def to_cells(self, numbers: np.ndarray) -> pl.Series:
+        """Return cells that hold some numbers, [rows]."""
+        return pl.Series(numbers, dtype=pl.Float64)
+
+    @classmethod
+    def infer(cls, statistics: ColumnStatistics) -> Inference | None:
+        """Take cells that are all numbers; of text that is mostly numbers, say that it is mixed."""
+        known, numbers = statistics.num_known, statistics.cells_of(cls.kind_name())
+        if statistics.dtype.is_numeric() or numbers.count == known:
+            return Inference(cls, "numbers")
+        if not is_mixed(statistics):
+            return None
+        other = statistics.other_than(cls.kind_name()).cell
+        return Inference(None, f"{numbers.count} of {known} are numbers, but not {other!r}", True)
+
+    @classmethod
+    def names_rows(cls, cells: pl.Series) -> str | None:
+        """Say so of whole numbers that are all different, and count up or are named like an id."""
+        if cells.n_unique() < len(cells):
+            return None
+        numbers = parse_numbers(cells).to_numpy()
+        is_whole = bool((numbers == np.floor(numbers)).all())
+        counts_up = numbers.max() - numbers.min() == len(cells) - 1
+        if is_whole and (counts_up or _IDENTIFIER.fullmatch(cells.name)):
+            return "a whole number of its own in each row: it names the row"
+        return None
+
+    @classmethod
+    def refuse_other(cls, statistics: ColumnStatistics, *, is_target: bool = False) -> None:
+        """Raise DataError where a cell is no number, or one that float32 has no room for."""
+        super().refuse_other(statistics, is_target=is_target)
+        beyond = statistics.too_large
+        if beyond.count:
+            raise float32_overflow_error(statistics.name, beyond.cell, statistics.place(beyond))
+
+    @classmethod
+    def fit(cls, statistics: ColumnStatistics, settings: EncodingSettings) -> Self:
+        """Fit center and scale, and the median of the sample."""
+        center, scale = _center_and_scale(statistics.numbers_of(cls.kind_name()), settings.scale)
+        return cls(
+            name=statistics.name,
+            center=center,
+            scale=scale,
+            fill=median(statistics.sample),
+            indicator=statistics.missing.count > 0,
+        )
+
+    def numbers(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
+        """Return float64 [rows], NaN where missing; DataError where float32 has no room for one."""
+        return numbers_in(rows, self.name, missing_values)
+
+    def scaled(self, numbers: np.ndarray) -> list[np.ndarray]:
+        """Return the numbers [rows] that the network gets for known ones."""
+        return [(numbers - self.center) / self.scale]
+
+    @property
+    def num_slots(self) -> int:
+        """The number, and the indicator."""
+        return 1 + self.indicator
+
+    @property
+    def center_and_scale(self) -> tuple[float, float] | None:
+        """The c and s where all that becomes of a number x in the data's units is (x - c) / s."""
+        return self.center, self.scale
+
+    def is_constant(self, statistics: ColumnStatistics) -> bool:
+        """Say whether all rows have one and the same number."""
+        if statistics.missing.count:
+            return False
+        return statistics.numbers_of(self.kind).is_constant
+
+    def cell_text(self, cell: object) -> str | None:
+        """Return a cell's text, a long fraction rounded."""
+        text = super().cell_text(cell)
+        is_long = text is not None and "." in text and len(text) > _MAX_DIGITS
+        return f"{float(text):.6g}" if text is not None and is_long else text
+
+    def encoding_in_short(self, settings: EncodingSettings) -> str:
+        """Say how it is encoded, for the screen."""
+        return settings.scale + self._and_missing
+
+    def encoding_in_full(self) -> str:
+        """Say how it is encoded and with which numbers, for a page."""
+        if (self.center, self.scale) == (0.0, 1.0):
+            return "as it is"
+        return f"less {self.center:.4g}, over {self.scale:.4g}"
+
+
+def is_mixed(statistics: ColumnStatistics) -> bool:
+    """Say whether text is mostly numbers: what the rest means, only its owner can settle."""
+    numbers, known = statistics.cells_of(NumericColumn.kind_name()).count, statistics.num_known
+    if not statistics.is_text or statistics.is_one_kind:
+        return False
+    return (numbers + statistics.num_written_otherwise) / known >= _MOSTLY
+
+
+def are_numbers(statistics: ColumnStatistics) -> bool:
+    """Say whether all cells that are not missing are numbers."""
+    return statistics.cells_of(NumericColumn.kind_name()).count == statistics.num_known
+
+
+def number_statistics(statistics: ColumnStatistics) -> RunningStatistics:
+    """Return the statistics of the cells that are numbers."""
+    return statistics.numbers_of(NumericColumn.kind_name())
+
+
+def refuse_other(statistics: ColumnStatistics, *, is_target: bool = False) -> None:
+    """Raise DataError where a cell is no number, or one that float32 has no room for."""
+    NumericColumn.refuse_other(statistics, is_target=is_target)
+
+
+def refuse_mixed(statistics: ColumnStatistics, *, is_target: bool = False) -> None:
+    """Raise DataError where text is mostly numbers."""
+    if is_mixed(statistics):
+        refuse_other(statistics, is_target=is_target)
+
+
+def _center_and_scale(spread: RunningStatistics, how: Scale) -> tuple[float, float]:
+    """Return what to subtract and to divide by; a constant column is divided by 1."""
+    if not spread.count or how == "none":
+        return 0.0, 1.0
+    if how == "minmax":
+        return spread.least, spread.greatest - spread.least or 1.0
+    return center_and_deviation(spread)
