@@ -39,11 +39,11 @@ class Predictor:
         answers = compute_answers(
             self.network, features, self.placement, self.loss, self.fitted.target
         )
-        endless = np.flatnonzero(~np.isfinite(answers.reshape(len(rows), -1)).all(axis=1))
-        if len(endless):
+        is_finite = np.isfinite(answers).all(axis=tuple(range(1, answers.ndim)))
+        if not is_finite.all():
             raise DivergedError(
-                f"{rows.place(int(endless[0]))}: the network's answer is not a finite number: its "
-                "weights are too large, or the row is far from those of training"
+                f"{rows.place(int(is_finite.argmin()))}: the network's prediction is not finite: "
+                "its weights are too large, or the row is far from those of training"
             )
         added = _columns(answers, self.fitted.target)
         taken = [column.name for column in added if column.name in rows.frame.columns]

@@ -26,9 +26,12 @@ def compute_outputs(network: nn.Module, features: Tensor, placement: Placement) 
     """Return the network's outputs in evaluation mode, float32 [rows, num_outputs], on the CPU."""
     network.eval()
     with torch.inference_mode(), placement.autocast():
-        num_rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // features.shape[1]))
-        blocks = torch.split(features, num_rows)
-        return torch.cat([network(block).float().cpu() for block in blocks])
+        width = features.shape[1]
+        num_rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // width))
+        # Some layers take no empty batch: without rows, one of zeros tells the outputs' shape.
+        blocks = torch.split(features if len(features) else features.new_zeros(1, width), num_rows)
+        outputs = torch.cat([network(block).float().cpu() for block in blocks])
+        return outputs[: len(features)]
 
 
 def compute_answers(

@@ -111,7 +111,7 @@ def test_an_answer_that_is_not_finite_is_refused(
     config = CONFIGS / "final_grade.yaml"
     outcome = dlcli("predict", config, path, "--untrained", "--set", layers)
     assert outcome.code == 5
-    assert "far.csv, line 2: the network's answer is not a finite number" in outcome.err
+    assert "far.csv, line 2: the network's prediction is not finite" in outcome.err
 
 
 def test_evaluate_gives_the_figures_of_the_summary(run: Path, dlcli: Command) -> None:
@@ -336,3 +336,58 @@ def test_the_memory_of_predict_does_not_grow_with_the_file(
     small, large = (int(line) for line in measured.stdout.split())
     # In kilobytes. The 1.4 million rows added would take half a gigabyte; buffers take their share.
     assert large - small < 100_000
+
+
+@pytest.mark.parametrize("target", ["species", "body_mass_g"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_without_rows_the_header_of_the_predictions_is_written(
+    target: str, suffix: str, dlcli: Command, penguins: Path, write_config: WriteConfig
+) -> None:
+    layers = [{"type": "dense", "units": 4}, {"type": "batch_norm"}, {"type": "dense"}]
+    config = write_config(
+        penguins,
+        target,
+        model={"layers": layers},
+        data={"drop_missing_target": True, "one_hot_max": 2},
+        training={"epochs": 1},
+    )
+    assert dlcli("train", config, "--run-dir", "run").code == 0
+    frame = pl.read_csv(penguins, null_values="NA", infer_schema_length=None)
+    some, none = Path(f"some.{suffix}"), Path(f"none.{suffix}")
+    for rows, path in ((frame, some), (frame.clear(), none)):
+        rows.write_csv(path) if suffix == "csv" else rows.write_parquet(path)
+    assert dlcli("predict", "run", some, "-o", f"all.{suffix}").code == 0
+    outcome = dlcli("predict", "run", none, "-o", f"out.{suffix}")
+    assert outcome.code == 0, outcome.err
+    assert f"0 rows predicted, to out.{suffix}" in outcome.err
+    if suffix == "csv":
+        header = Path("all.csv").read_text().splitlines()[0]
+        assert Path("out.csv").read_text() == header + "\n"
+    else:
+        assert pl.read_parquet("out.parquet").equals(pl.read_parquet("all.parquet").clear())
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_standard_input_without_rows_gives_a_header_too(
+    suffix: str, run: Path, penguins: Path
+) -> None:
+    frame = pl.read_csv(penguins, null_values="NA", infer_schema_length=None).clear()
+    data = io.BytesIO()
+    frame.write_csv(data) if suffix == "csv" else frame.write_parquet(data)
+    result = subprocess.run(
+        [sys.executable, "-m", "dlcli", "predict", str(run), "-"],
+        input=data.getvalue(),
+        capture_output=True,
+        check=False,
+    )
+    assert (result.returncode, b"0 rows predicted" in result.stderr) == (0, True)
+    added = ["prediction", *(f"probability_{name}" for name in ("Adelie", "Chinstrap", "Gentoo"))]
+    assert result.stdout.decode() == ",".join([*frame.columns, *added]) + "\n"
+
+
+def test_a_missing_column_is_refused_without_rows_too(run: Path, dlcli: Command) -> None:
+    Path("none.csv").write_text("island,sex\n")
+    outcome = dlcli("predict", run, "none.csv", "-o", "out.csv")
+    assert outcome.code == 3
+    assert "no column 'bill_length_mm'" in outcome.err
+    assert not Path("out.csv").exists()
