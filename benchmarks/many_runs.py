@@ -30,13 +30,15 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.workloads import WORKLOADS, write_workload
 from dlcli.config import load_config
 from dlcli.config.optimizers import Adadelta, Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
-from dlcli.runs.comparison.shared_setup import build_shared_setup
+from dlcli.runs.comparison.setup import build_setup
 from dlcli.runs.preparation import prepare
 from dlcli.training.device import choose_placement
+from dlcli.trials.comparing.protocol import optimizer_trial
+from dlcli.trials.results import FinishedTrial
 from dlcli.trials.running.execution import plan_execution
 from dlcli.trials.running.sequential import run_sequentially
-from dlcli.trials.running.workers import do_all
-from dlcli.trials.trial import FinishedTrial, RunSpec, SharedSetup
+from dlcli.trials.running.workers import execute
+from dlcli.trials.setup import ResolvedTrial, SharedSetup
 
 PAGE = Path(__file__).parent.parent / "docs" / "measurements" / "many-runs.md"
 RULES: list[Optimizer] = [
@@ -100,27 +102,29 @@ WORK = (
 )
 
 
-def read_problem(config: Path, epochs: int) -> SharedSetup:
-    """Return what all runs share."""
+def read_setup(config: Path, epochs: int) -> SharedSetup:
+    """Return what all trials share."""
     prepared = prepare(load_config(config, [f"training.epochs={epochs}"]))
-    return build_shared_setup(prepared, choose_placement("cpu", "fp32"))
+    return build_setup(prepared, choose_placement("cpu", "fp32"))
 
 
-def specs_of(seeds: Sequence[int]) -> list[RunSpec]:
-    """Return the runs of some seeds."""
+def trials_of(setup: SharedSetup, seeds: Sequence[int]) -> list[ResolvedTrial]:
+    """Return the trials of some seeds."""
+    optimizers = [
+        rule.model_copy(update={"lr": rule.lr * factor}) for rule in RULES for factor in FACTORS
+    ]
     return [
-        RunSpec(rule.model_copy(update={"lr": rule.lr * factor}), seed)
-        for rule in RULES
-        for factor in FACTORS
+        ResolvedTrial(optimizer_trial(optimizer, seed), setup, optimizer)
+        for optimizer in optimizers
         for seed in seeds
     ]
 
 
-def build(problem: SharedSetup) -> nn.Module:
+def build(setup: SharedSetup) -> nn.Module:
     """Return the network as one would write it."""
     layers: list[nn.Module] = []
-    width = problem.train.features.shape[1]
-    for layer in problem.plan.layers:
+    width = setup.train.features.shape[1]
+    for layer in setup.plan.layers:
         match layer.config.type:
             case "dense":
                 layers.append(nn.Linear(width, layer.output_shape[0]))
@@ -137,18 +141,20 @@ def build(problem: SharedSetup) -> nn.Module:
     return nn.Sequential(*layers)
 
 
-def run_plainly(problem: SharedSetup, spec: RunSpec) -> float:
-    """Do a run by a loop over a DataLoader; return its best validation loss."""
-    torch.manual_seed(spec.seed)
-    model = build(problem)
-    settings = spec.optimizer.model_dump(exclude={"type"})
-    optimizer = TORCHS[spec.optimizer.type](model.parameters(), **settings)
-    data = TensorDataset(problem.train.features, problem.train.targets.float())
-    size = problem.settings.rows_per_batch(len(data))
+def run_plainly(trial: ResolvedTrial) -> float:
+    """Train by a loop over a DataLoader; return the best validation loss."""
+    setup = trial.setup
+    assert setup.validation is not None, "there are validation rows"
+    torch.manual_seed(trial.seed)
+    model = build(setup)
+    settings = trial.optimizer.model_dump(exclude={"type"})
+    optimizer = TORCHS[trial.optimizer.type](model.parameters(), **settings)
+    data = TensorDataset(setup.train.features, setup.train.targets.float())
+    size = setup.settings.rows_per_batch(len(data))
     loader = DataLoader(data, batch_size=size, shuffle=True)
-    truth = problem.validation.targets.float()
+    truth = setup.validation.targets.float()
     best, weights = math.inf, None
-    for _ in range(problem.settings.epochs):
+    for _ in range(setup.settings.epochs):
         model.train()
         for features, targets in loader:
             optimizer.zero_grad()
@@ -158,7 +164,7 @@ def run_plainly(problem: SharedSetup, spec: RunSpec) -> float:
             optimizer.step()
         model.eval()
         with torch.no_grad():
-            outputs = model(problem.validation.features)[:, 0]
+            outputs = model(setup.validation.features)[:, 0]
             now = F.binary_cross_entropy_with_logits(outputs, truth).item()
         if now < best:
             best, weights = now, copy.deepcopy(model.state_dict())
@@ -177,21 +183,21 @@ def best_losses(events: Iterable[object]) -> list[float]:
 
 def measure(work: Work, folder: Path) -> tuple[list[str], bool]:
     """Return a work load's lines, and whether its figures are met."""
-    problem = read_problem(work.write(folder), work.epochs)
+    setup = read_setup(work.write(folder), work.epochs)
     threads = torch.get_num_threads()
-    way = plan_execution(problem, specs_of(SEEDS))
+    plan = plan_execution(trials_of(setup, SEEDS))
 
     def plainly(seed: int) -> list[float]:
         torch.set_num_threads(threads)
-        return [run_plainly(problem, spec) for spec in specs_of([seed])]
+        return [run_plainly(trial) for trial in trials_of(setup, [seed])]
 
     def alone(seed: int) -> list[float]:
         torch.set_num_threads(1)  # what `dlcli train` takes for networks of this size
-        return best_losses(run_sequentially(problem, specs_of([seed])))
+        return best_losses(run_sequentially(trials_of(setup, [seed])))
 
     def at_once(_: int) -> list[float]:
-        way = plan_execution(problem, specs_of(SEEDS))
-        return best_losses(do_all(problem, way.jobs, way.num_processes))
+        plan = plan_execution(trials_of(setup, SEEDS))
+        return best_losses(execute(plan.jobs, plan.num_processes))
 
     functions = {"plainly": plainly, "alone": alone, "at once": at_once}
     seconds: dict[str, list[float]] = {name: [] for name in functions}
@@ -211,7 +217,7 @@ def measure(work: Work, folder: Path) -> tuple[list[str], bool]:
         "",
         f"## {work.name}",
         "",
-        f"{work.epochs} epochs a run. dlcli chose: {way.reason}.",
+        f"{work.epochs} epochs a run. dlcli chose: {plan.reason}.",
         "",
         "| 150 runs | seconds | at once takes 1/… | asked | | median of best losses |",
         "|---|---|---|---|---|---|",

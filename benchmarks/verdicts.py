@@ -29,18 +29,21 @@ import yaml
 from scipy import stats
 
 from dlcli.config import LoadedConfig, load_config
+from dlcli.config.optimizers import Optimizer
 from dlcli.data.stream import drain
 from dlcli.runs.comparison.comparable import Comparable, preparing_comparison
 from dlcli.runs.comparison.compare import ComparisonFinished, compare
-from dlcli.runs.comparison.shared_setup import build_shared_setup
+from dlcli.runs.comparison.setup import build_setup
 from dlcli.runs.preparation import prepare
 from dlcli.training.device import choose_placement
 from dlcli.trials.comparing.comparison import Comparison
-from dlcli.trials.comparing.protocol import with_rate
+from dlcli.trials.comparing.protocol import optimizer_trial, with_rate
 from dlcli.trials.comparing.verdict import Verdict, judge
+from dlcli.trials.results import FinishedTrial
 from dlcli.trials.running.execution import plan_execution
-from dlcli.trials.running.workers import do_all
-from dlcli.trials.trial import FinishedTrial, RunSpec, SharedSetup
+from dlcli.trials.running.workers import execute
+from dlcli.trials.setup import ResolvedTrial, SharedSetup
+from dlcli.trials.trial import Trial
 
 ROOT = Path(__file__).parent.parent
 REPEATS = 100  # of which 5 may be wrong
@@ -128,14 +131,22 @@ def compare_config(
     return comparable, finished.comparison
 
 
-def losses_of(problem: SharedSetup, specs: Sequence[RunSpec]) -> dict[RunSpec, float]:
-    """Do runs; return the best validation loss of each, endless where it diverged."""
-    way = plan_execution(problem, specs)
+def losses_of(
+    setup: SharedSetup, optimizers: Sequence[Optimizer], seeds: Sequence[int]
+) -> dict[Trial, float]:
+    """Train each on each seed; return the best validation losses, infinite where one diverged."""
+    plan = plan_execution(
+        [
+            ResolvedTrial(optimizer_trial(optimizer, seed), setup, optimizer)
+            for optimizer in optimizers
+            for seed in seeds
+        ]
+    )
     return {
-        event.spec: math.inf
+        event.trial: math.inf
         if event.end == "diverged"
         else min(point.validation_loss for point in event.curve)
-        for event in do_all(problem, way.jobs, way.num_processes)
+        for event in execute(plan.jobs, plan.num_processes)
         if isinstance(event, FinishedTrial)
     }
 
@@ -158,12 +169,13 @@ def count_shared(folder: Path) -> Count:
 def lonely_losses() -> Iterator[dict[str, list[float]]]:
     """Yield each repeat's losses by name, every run of a seed of its own."""
     prepared = prepare(load_config(REAL, SHORT))
-    problem = build_shared_setup(prepared, choose_placement("cpu", "fp32"))
+    setup = build_setup(prepared, choose_placement("cpu", "fp32"))
     size = REPEATS * len(NAMES) * SEEDS
     for first in range(1, 1 + MORE_REPEATS * len(NAMES) * SEEDS, size):
-        specs = [RunSpec(prepared.config.optimizer, seed) for seed in range(first, first + size)]
-        losses = losses_of(problem, specs)
-        each = np.array([losses[spec] for spec in specs]).reshape(REPEATS, len(NAMES), SEEDS)
+        optimizer, seeds = prepared.config.optimizer, range(first, first + size)
+        losses = losses_of(setup, [optimizer], seeds)
+        found = [losses[optimizer_trial(optimizer, seed)] for seed in seeds]
+        each = np.array(found).reshape(REPEATS, len(NAMES), SEEDS)
         yield from (dict(zip(NAMES, own, strict=True)) for own in each.tolist())
 
 
@@ -222,19 +234,20 @@ def compare_planted(folder: Path, seed: int) -> Planted:
     inputs = np.column_stack([features, np.ones(len(features))])
     curvatures = np.linalg.eigvalsh(2 * inputs.T @ inputs / len(inputs))
     limit = float(2 / curvatures[-1])
-    problem = build_shared_setup(comparable.prepared, choose_placement("cpu", "fp32"))
+    setup = build_setup(comparable.prepared, choose_placement("cpu", "fp32"))
     rates = [limit * 10 ** (2 * place / (FINE_RATES - 1) - 2) for place in range(FINE_RATES)]
-    seeds = [run.seed for run in sgd.runs]
-    losses = losses_of(
-        problem, [RunSpec(with_rate(sgd.optimizer, lr), seed) for lr in rates for seed in seeds]
-    )
+    seeds = [run.trial.seed for run in sgd.runs]
+    optimizers = [with_rate(sgd.optimizer, lr) for lr in rates]
+    losses = losses_of(setup, optimizers, seeds)
     return Planted(
         winner=None if comparison.verdict is None else comparison.verdict.winner,
         are_inside=sgd.choice.edge == adam.choice.edge == 0,
         sgd=statistics.mean(sgd.losses),
         adam=statistics.mean(adam.losses),
         finest=min(
-            statistics.mean(losses[RunSpec(with_rate(sgd.optimizer, lr), seed)] for seed in seeds)
+            statistics.mean(
+                losses[optimizer_trial(with_rate(sgd.optimizer, lr), seed)] for seed in seeds
+            )
             for lr in rates
         ),
         lr=sgd.choice.lr,

@@ -11,8 +11,8 @@ from dlcli.config.config import Config
 from dlcli.config.problems import explain
 from dlcli.config.text.bases import read_with_bases
 from dlcli.config.text.environment import expand_environment
-from dlcli.config.text.overrides import apply_override
-from dlcli.config.text.parsing import Document, Path
+from dlcli.config.text.overrides import apply_override, set_value
+from dlcli.config.text.parsing import Document, Path, Plain
 from dlcli.config.text.writing import dump_yaml
 from dlcli.errors import ConfigError, Problem
 
@@ -91,6 +91,23 @@ def open_config(
     sound = {key: value for key, value in data.items() if key not in doubtful}
     config = Config.model_validate({**sound, **stand_ins})
     return LoadedConfig(config, file.parent, document, notes, tuple(problems), doubtful)
+
+
+def change_config(base: LoadedConfig, changes: Mapping[str, Plain]) -> LoadedConfig:
+    """Return a checked config with values changed, by the keys that `--set` would name.
+
+    Shorter keys are set before longer ones that begin alike. ConfigError with every problem.
+    """
+    document = base.document
+    for key, value in sorted(changes.items()):
+        document = set_value(document, key, value, f"changed {key}")
+    try:
+        config = Config.model_validate(document.data)
+    except ValidationError as error:
+        explained = explain(error, document.data, Config)
+        problems = (document.problem(path, text) for path, text in explained.items())
+        raise ConfigError(*_in_order(document, problems)) from None
+    return LoadedConfig(config, base.folder, document, base.notes)
 
 
 def dump_config(config: Config) -> str:

@@ -25,6 +25,7 @@ from dlcli.runs.unused_settings import unused_settings
 class Prepared:
     """A run that can start: config, data and network fit together."""
 
+    loaded: LoadedConfig  # what was prepared
     config: Config  # resolved
     folder: Path  # that the config's paths start from
     dataset: Dataset
@@ -33,22 +34,24 @@ class Prepared:
     notes: tuple[str, ...]  # what was inferred, each with the key that overrides it
 
 
-def prepare(loaded: LoadedConfig) -> Prepared:
+def prepare(loaded: LoadedConfig, dataset: Dataset | None = None) -> Prepared:
     """Do what `preparing` does, without a word on the way."""
-    return drain(preparing(loaded))
+    return drain(preparing(loaded, dataset=dataset))
 
 
 def preparing(
-    loaded: LoadedConfig, *, most_blocks: int | None = None
+    loaded: LoadedConfig, *, most_blocks: int | None = None, dataset: Dataset | None = None
 ) -> Generator[Reading, None, Prepared]:
     """Read the data and check that everything fits, without torch; nothing is written.
 
     Yields how far streamed files are read; of each, up to `most_blocks` blocks if that is given.
+    A `dataset` that a config with the same `data` and `seed` has read is taken as it is.
     Raises ConfigError with every problem of the config that can be found in one pass, DataError
     where only the data is wrong, StorageError where it can't be read.
     """
     found = list(loaded.problems)
-    dataset = yield from _read_dataset(loaded, found, most_blocks)
+    if dataset is None:
+        dataset = yield from _read_dataset(loaded, found, most_blocks)
     has_sound_data = len(found) == len(loaded.problems)
     target, signature = dataset.fitted.target, dataset.fitted.signature()
     loss: Loss | None = None
@@ -71,6 +74,7 @@ def preparing(
     if found or loss is None or plan is None:
         raise ConfigError(*loaded.in_order(found))
     return Prepared(
+        loaded,
         _resolve(loaded.config, dataset, loss, plan),
         loaded.folder,
         dataset,

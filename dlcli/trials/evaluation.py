@@ -1,6 +1,6 @@
-"""How good the weights are that a run of a comparison came to."""
+"""How good the best weights of a trial are."""
 
-from typing import Any, Literal
+from typing import Any
 
 from dlcli.data.target import metrics_of
 from dlcli.errors import DivergedError
@@ -8,42 +8,43 @@ from dlcli.network.builder import build_network
 from dlcli.training.evaluation import evaluate
 from dlcli.training.losses import build_objective
 from dlcli.training.rows.batches import Rows
-from dlcli.trials.trial import FinishedTrial, SharedSetup
+from dlcli.trials.results import FinishedTrial, HeldOutPart
+from dlcli.trials.setup import SharedSetup
 
 
 class TrialEvaluator:
-    """Looks at the held-out rows of a problem, the test rows only here."""
+    """Evaluates trials of one setup on the held-out rows; nothing else looks at the test rows."""
 
-    def __init__(self, problem: SharedSetup, test: Rows | None) -> None:
-        """Take the test rows, if there are any."""
-        self._problem = problem
-        self._parts: dict[Literal["validation", "test"], Rows] = {"validation": problem.validation}
-        if test is not None:
-            self._parts["test"] = test
-        self._network = build_network(problem.plan, seed=0).to(problem.placement.device)
-        self._objective = build_objective(problem.loss, problem.target, problem.placement.device)
+    def __init__(self, setup: SharedSetup) -> None:
+        """Build a network to load weights into."""
+        self.setup = setup
+        parts: dict[HeldOutPart, Rows | None] = {
+            "validation": setup.validation,
+            "test": setup.test,
+        }
+        self._parts = {name: rows for name, rows in parts.items() if rows is not None}
+        self._network = build_network(setup.plan, seed=0).to(setup.placement.device)
+        self._objective = build_objective(setup.loss, setup.target, setup.placement.device)
 
-    def figures(
-        self, outcome: FinishedTrial
-    ) -> dict[Literal["validation", "test"], dict[str, Any]]:
-        """Return the loss and the figures of a run's best weights, by part of the data.
+    def figures(self, finished: FinishedTrial) -> dict[HeldOutPart, dict[str, Any]]:
+        """Return the loss and the metrics of a trial's best weights, by part of the data.
 
-        Nothing of a run that diverged, and of a part on which the answers are not finite.
+        Nothing of a trial that diverged, and of a part on which predictions are not finite.
         """
-        if outcome.end == "diverged":
+        if finished.end == "diverged":
             return {}
-        problem = self._problem
-        self._network.load_state_dict(outcome.weights)
-        found: dict[Literal["validation", "test"], dict[str, Any]] = {}
+        setup = self.setup
+        self._network.load_state_dict(finished.weights)
+        found: dict[HeldOutPart, dict[str, Any]] = {}
         for name, rows in self._parts.items():
             try:
                 found[name] = evaluate(
                     self._network,
                     self._objective,
                     rows,
-                    target=problem.target,
-                    placement=problem.placement,
-                    names=metrics_of(problem.target),
+                    target=setup.target,
+                    placement=setup.placement,
+                    names=metrics_of(setup.target),
                 )
             except DivergedError:
                 continue

@@ -4,20 +4,14 @@ After Smith, *Cyclical learning rates for training neural networks* (2015, arXiv
 section 3.3. Several seeds do it at once, as one seed's losses say little.
 """
 
-import math
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-import torch
-from torch import Tensor
+from pydantic import JsonValue
 
-from dlcli.config.optimizers import Optimizer
-from dlcli.training.losses import build_objective, loss_unit
-from dlcli.training.rows.batches import epoch_steps
-from dlcli.trials.running.execution import obstacle_to_stacking
-from dlcli.trials.running.stack import Stack
-from dlcli.trials.running.stacked_rows import stacked_steps
-from dlcli.trials.trial import RunSpec, SharedSetup, assemble_trial
+from dlcli.trials.range_reading import RangeReading, read_range
+from dlcli.trials.rule import Rule, Stage
+from dlcli.trials.trial import Trial
 
 _HOPELESS = 10.0  # times the first loss: from there on nothing is learned any more
 
@@ -28,75 +22,30 @@ def rising_rates(lowest: float, highest: float, num_steps: int) -> list[float]:
     return [lowest * ratio**step for step in range(num_steps)]
 
 
-def range_test(
-    problem: SharedSetup, optimizer: Optimizer, seeds: Sequence[int], lrs: Sequence[float]
-) -> Iterator[list[float]]:
-    """Yield the training loss of each seed after each step, in the target's units.
+@dataclass
+class RangeTest(Rule[RangeReading]):
+    """One stage, a trial for each seed, which ends early where every seed's loss has exploded."""
 
-    The loss of a step is that of its own batch, before the step; endless once a seed has diverged.
-    The test ends early where every seed's loss is ten times its first one.
-    """
-    specs = [RunSpec(optimizer, seed) for seed in seeds]
-    take = _one_by_one if obstacle_to_stacking(problem) else _together
-    unit = loss_unit(problem.loss, problem.target)
-    first: list[float] | None = None
-    for losses in take(problem, specs, lrs):
-        found = [loss * unit if math.isfinite(loss) else math.inf for loss in losses.tolist()]
-        yield found
-        first = first or found
-        if all(loss > _HOPELESS * start for loss, start in zip(found, first, strict=True)):
-            return
+    seeds: Sequence[int]
+    lrs: Sequence[float]  # a step each
+    changes: Mapping[str, JsonValue] = field(default_factory=dict)
+    losses: list[tuple[float, ...]] = field(default_factory=list)  # [steps][seeds] so far
 
+    def stages(self) -> Iterator[Stage]:
+        """Yield the one stage."""
+        trials = tuple(Trial(changes=dict(self.changes), seed=seed) for seed in self.seeds)
+        yield Stage("rates", trials, lrs=tuple(self.lrs))
 
-def _together(
-    problem: SharedSetup, specs: Sequence[RunSpec], lrs: Sequence[float]
-) -> Iterator[Tensor]:
-    """Yield losses, [seeds], in the order of the specs."""
-    objective = build_objective(problem.loss, problem.target, problem.placement.device)
-    clip_norm = problem.settings.gradient_clip_norm
-    stack = Stack.of(specs, problem.plan, objective, problem.placement, clip_norm)
-    order = torch.tensor([stack.specs.index(spec) for spec in specs])
-    epochs = (stacked_steps(problem, stack.seeds, epoch) for epoch in count(1))
-    steps = (step for epoch in epochs for step in epoch)
-    for lr, batches in zip(lrs, steps, strict=False):
-        yield stack.take_step(batches, torch.full((len(specs),), lr))[order, 0]
+    def observe(self, losses: tuple[float, ...]) -> bool:
+        """Take note of a step's losses; return whether the stage should go on.
 
-
-def _one_by_one(
-    problem: SharedSetup, specs: Sequence[RunSpec], lrs: Sequence[float]
-) -> Iterator[Tensor]:
-    """Do the same by a run for each seed, step by step in turn."""
-    runs = [_losses(problem, spec, lrs) for spec in specs]
-    for losses in zip(*runs, strict=True):
-        yield torch.tensor(losses)
-
-
-def _losses(problem: SharedSetup, spec: RunSpec, lrs: Sequence[float]) -> Iterator[float]:
-    """Yield a run's loss at each rate, endless from where it is not finite."""
-    with torch.random.fork_rng(devices=[]):
-        trainer = assemble_trial(problem, spec)
-    trainer.network.train()
-    settings = problem.settings
-    epochs = (
-        epoch_steps(
-            problem.train,
-            batch_size=settings.batch_size,
-            accumulate=settings.accumulate_batches,
-            seed=spec.seed,
-            epoch=epoch,
+        It is over where every seed's loss is ten times its first one.
+        """
+        self.losses.append(losses)
+        return any(
+            loss <= _HOPELESS * first for loss, first in zip(losses, self.losses[0], strict=True)
         )
-        for epoch in count(1)
-    )
-    steps = (step for epoch in epochs for step in epoch)
-    is_over = False
-    for lr, batches in zip(lrs, steps, strict=False):
-        loss = math.inf
-        if not is_over:
-            trainer.optimizer.lr = lr
-            try:
-                loss = float(trainer.stepper.take_step(batches)[0])
-            except RuntimeError as error:
-                if "without overflow" not in str(error):
-                    raise
-            is_over = not math.isfinite(loss)
-        yield math.inf if is_over else loss
+
+    def conclude(self) -> RangeReading:
+        """Read the suggestion off the losses."""
+        return read_range(self.lrs, self.losses)

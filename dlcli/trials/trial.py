@@ -1,80 +1,51 @@
-"""What runs of a comparison share, what makes each one, and what came of it."""
+"""A trial: changes of a config, a seed and a fold, under a key that is the same everywhere."""
 
-from dataclasses import dataclass
-from typing import Literal
+import json
+from functools import cached_property
+from typing import Annotated, Any
 
-from torch import Tensor
+from pydantic import BeforeValidator, Field, JsonValue
 
-from dlcli.config.objectives import Loss
-from dlcli.config.optimizers import Optimizer as OptimizerConfig
-from dlcli.config.optimizers import Schedule as ScheduleConfig
-from dlcli.config.sections.training import TrainingConfig
-from dlcli.data.target import FittedTarget
-from dlcli.network.plan import Plan
-from dlcli.training.assembly import assemble
-from dlcli.training.device import Placement
-from dlcli.training.loop import Trainer
-from dlcli.training.rows.batches import Rows
+from dlcli.section import NonNegativeInt, Section
+
+_MAX_WHOLE = 2**53  # up to it, every whole number is a float of the same value, in any language
 
 
-@dataclass(frozen=True)
-class SharedSetup:
-    """What all runs learn, and how, but for what a RunSpec says."""
+def canonical_json(value: object) -> str:
+    """Write plain data the one way: keys sorted, no spaces, floats to their last digit.
 
-    plan: Plan
-    loss: Loss
-    schedule: ScheduleConfig
-    settings: TrainingConfig
-    target: FittedTarget
-    placement: Placement
-    train: Rows
-    validation: Rows
+    Whole floats up to 2^53 are written as integers, as JSON has one kind of number. ValueError for
+    numbers that are not finite.
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-@dataclass(frozen=True)
-class RunSpec:
-    """What makes a run differ from others."""
-
-    optimizer: OptimizerConfig  # with its learning rate
-    seed: int
-
-    @property
-    def rule(self) -> OptimizerConfig:
-        """Its optimizer but for the learning rate."""
-        return self.optimizer.model_copy(update={"lr": 1.0})
+def _plain(value: Any) -> Any:  # noqa: ANN401 - not checked yet
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _MAX_WHOLE:
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
 
 
-@dataclass(frozen=True)
-class Point:
-    """An epoch of a run. Losses are in the target's own units."""
+class Trial(Section):
+    """A training run, told from all others by its key."""
 
-    epoch: int  # from 1
-    train_loss: float
-    validation_loss: float
+    # By the key that `--set` would name, as `optimizer.lr`; where one key lies within another's
+    # value, the longer one comes after it.
+    changes: Annotated[dict[str, JsonValue], BeforeValidator(_plain)]
+    seed: Annotated[int, Field(ge=0)]  # of weights, order of rows and dropout; not of the split
+    fold: NonNegativeInt | None = None  # of the data; None: they are not folded
 
+    @cached_property
+    def key(self) -> str:
+        """Its canonical JSON."""
+        return canonical_json(self.model_dump())
 
-@dataclass(frozen=True)
-class FinishedTrial:
-    """A run that is over."""
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trial) and self.key == other.key
 
-    spec: RunSpec
-    curve: tuple[Point, ...]  # of the epochs that were finished
-    end: Literal["epochs", "early_stopping", "diverged"]
-    num_steps: int  # taken; the last is the one that diverged
-    best_epoch: int  # 0: it diverged in its first epoch
-    weights: dict[str, Tensor]  # of the best epoch, on the CPU; none where there is no such epoch
-
-
-def assemble_trial(problem: SharedSetup, spec: RunSpec) -> Trainer:
-    """Build a run of a comparison as it is alone."""
-    return assemble(
-        problem.plan,
-        loss=problem.loss,
-        optimizer=spec.optimizer,
-        schedule=problem.schedule,
-        settings=problem.settings,
-        target=problem.target,
-        placement=problem.placement,
-        seed=spec.seed,
-        num_rows=len(problem.train),
-    )
+    def __hash__(self) -> int:
+        return hash(self.key)

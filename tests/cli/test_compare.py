@@ -120,6 +120,27 @@ def test_no_finished_run_is_done_again(dlcli: Command) -> None:
     assert_alike(without_times(whole), without_times(resumed.json))
 
 
+def test_runs_as_optimizers_and_seeds_are_still_read(dlcli: Command) -> None:
+    """So they stood in runs.jsonl before there were trials."""
+    whole = compare(dlcli, "--json", "--run-dir", "c").json
+    header, *lines = Path("c/runs.jsonl").read_text().splitlines()
+    old = []
+    for line in map(json.loads, lines):
+        trial = line.pop("trial")
+        [optimizer] = trial["changes"].values()
+        optimizer["lr"] = float(optimizer["lr"])
+        old.append(json.dumps({"optimizer": optimizer, "seed": trial["seed"], **line}))
+    Path("c/runs.jsonl").write_text("\n".join([header, *old]) + "\n")
+    resumed = compare(dlcli, "--json", "--run-dir", "c", "--resume")
+    assert "cost 0 runs, 14 done before" in resumed.err
+    assert resumed.json == whole
+    assert len(Path("c/runs.jsonl").read_text().splitlines()) == 15
+    damaged_line = old[0].replace('"seed"', '"sede"')
+    Path("c/runs.jsonl").write_text(f"{header}\n{damaged_line}\n")
+    damaged = compare(dlcli, "--run-dir", "c", "--resume")
+    assert (damaged.code, "line 2 is damaged: seed: Field required" in damaged.err) == (4, True)
+
+
 def assert_alike(one: Any, other: Any) -> None:
     """Numbers are the same within rounding: runs that stand elsewhere in a stack differ by that."""
     if isinstance(one, dict):
@@ -164,7 +185,7 @@ def test_a_damaged_line_is_named(dlcli: Command) -> None:
     Path("c/runs.jsonl").write_text("\n".join(lines) + "\n")
     outcome = compare(dlcli, "--run-dir", "c", "--resume")
     assert outcome.code == 4
-    assert "c/runs.jsonl: line 5 is damaged: seed: Field required; remove it" in outcome.err
+    assert "c/runs.jsonl: line 5 is damaged: trial.seed: Field required; remove it" in outcome.err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

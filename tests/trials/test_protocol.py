@@ -1,4 +1,4 @@
-"""The protocol on runs that are made up: their losses are a formula of rate and seed."""
+"""The protocol on trials that are made up: their losses are a formula of rate and seed."""
 
 import json
 import math
@@ -6,52 +6,61 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from dlcli.config.optimizers import Optimizer
 from dlcli.config.sections.compare import Candidate, CompareConfig
 from dlcli.config.sections.data import Task
 from dlcli.trials.comparing.comparison import Comparison
 from dlcli.trials.comparing.document import to_document
-from dlcli.trials.comparing.protocol import Protocol, Stage
-from dlcli.trials.comparing.results import TrialResult
+from dlcli.trials.comparing.protocol import ComparisonProtocol
 from dlcli.trials.comparing.verdict_text import describe_verdict
+from dlcli.trials.results import TrialResult
+from dlcli.trials.rule import Stage
+from dlcli.trials.trial import Trial
 
 Loss = Callable[[Optimizer, int], float]
 STEPS = 3  # an epoch
 
 
-class MadeRuns:
-    """Runs that are done as soon as they are asked for, and those that were asked for."""
+class MadeTrials:
+    """Trials that are finished as soon as they are asked for, and those that were asked for."""
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
-        self.done: dict[tuple[Optimizer, int], TrialResult] = {}
+        self.finished: dict[Trial, TrialResult] = {}
 
-    def find(self, optimizer: Optimizer, seed: int, *, is_judged: bool) -> TrialResult | None:
-        result = self.done.get((optimizer, seed))
-        return None if result is None or (is_judged and result.figures is None) else result
+    def find(self, trial: Trial, *, is_evaluated: bool) -> TrialResult | None:
+        result = self.finished.get(trial)
+        return None if result is None or (is_evaluated and result.figures is None) else result
 
-    def do(self, stage: Stage) -> None:
-        for optimizer, seed in stage.runs:
-            if self.find(optimizer, seed, is_judged=stage.is_judged) is None:
-                self.done[optimizer, seed] = self._run(optimizer, seed, stage.is_judged)
+    def add(self, result: TrialResult) -> None:
+        self.finished[result.trial] = result
 
-    def _run(self, optimizer: Optimizer, seed: int, is_judged: bool) -> TrialResult:
-        loss = self.loss(optimizer, seed)
+    def execute(self, stage: Stage) -> None:
+        for trial in stage.trials:
+            if self.find(trial, is_evaluated=stage.is_evaluated) is None:
+                self.add(self._result(trial, stage.is_evaluated))
+
+    def _result(self, trial: Trial, is_evaluated: bool) -> TrialResult:
+        loss = self.loss(optimizer_of(trial), trial.seed)
         sound = math.isfinite(loss)
         curve = (loss + 1.0, loss + 0.5, loss) if sound else ()
         figures = {"validation": {"loss": loss}, "test": {"loss": loss, "rmse": 2.0 * loss}}
         return TrialResult(
-            optimizer=optimizer,
-            seed=seed,
+            trial=trial,
             end="epochs" if sound else "diverged",
             num_steps=len(curve) * STEPS,
             best_epoch=len(curve),
             train_losses=curve,
             validation_losses=curve,
             seconds_a_step=0.5,
-            figures=(figures if sound else {}) if is_judged else None,  # type: ignore[arg-type]
+            figures=(figures if sound else {}) if is_evaluated else None,  # type: ignore[arg-type]
         )
+
+
+def optimizer_of(trial: Trial) -> Optimizer:
+    return TypeAdapter[Optimizer](Optimizer).validate_python(trial.changes["optimizer"])
 
 
 def optimizers(*names: str) -> dict[str, Optimizer]:
@@ -60,16 +69,16 @@ def optimizers(*names: str) -> dict[str, Optimizer]:
 
 def follow(
     loss: Loss, candidates: dict[str, Optimizer], *, task: Task = "regression", **settings: object
-) -> tuple[Comparison, Protocol, list[Stage]]:
+) -> tuple[Comparison, ComparisonProtocol, list[Stage]]:
     """Do all stages; return what they say, and what was done."""
-    runs = MadeRuns(loss)
+    trials = MadeTrials(loss)
     config = CompareConfig.model_validate({"tuning_seeds": 3, "seeds": 4, **settings})
-    protocol = Protocol(candidates, config, 7, task, runs)
+    protocol = ComparisonProtocol("made", 7, task, candidates, config, STEPS, trials)
     stages = []
     for stage in protocol.stages():
         stages.append(stage)
-        runs.do(stage)
-    return protocol.conclude("made", STEPS), protocol, stages
+        trials.execute(stage)
+    return protocol.conclude(), protocol, stages
 
 
 def valley(best: dict[str, float], noise: float = 0.0) -> Loss:
@@ -87,11 +96,11 @@ def test_rates_are_tuned_on_some_seeds_and_judged_on_others() -> None:
         valley({"sgd": 1e-3, "adam": 1e-3}, 0.01), optimizers("sgd", "adam")
     )
     assert [stage.title for stage in stages] == ["choosing rates", "judging"]
-    assert [len(stage.runs) for stage in stages] == [2 * 5 * 3, 2 * 4]
+    assert [len(stage.trials) for stage in stages] == [2 * 5 * 3, 2 * 4]
     assert protocol.tuning_seeds == [8, 9, 10]
-    assert {seed for _, seed in stages[0].runs} == set(protocol.tuning_seeds)
-    assert {seed for _, seed in stages[1].runs} == set(protocol.seeds) == {108, 109, 110, 111}
-    assert {optimizer.lr for optimizer, _ in stages[1].runs} == {1e-3}
+    assert {trial.seed for trial in stages[0].trials} == set(protocol.tuning_seeds)
+    assert {trial.seed for trial in stages[1].trials} == set(protocol.seeds) == {108, 109, 110, 111}
+    assert {optimizer_of(trial).lr for trial in stages[1].trials} == {1e-3}
 
 
 def test_an_edge_makes_the_grids_of_all_grow_alike() -> None:
@@ -165,7 +174,7 @@ def test_no_clear_winner_is_an_answer_which_names_who_is_beaten() -> None:
 def test_the_same_optimizer_under_two_names_is_run_once_and_not_told_apart() -> None:
     adam = Candidate.model_validate("adam").optimizer
     comparison, _, stages = follow(valley({"adam": 1e-3}, 0.1), {"one": adam, "two": adam})
-    assert len(stages[-1].runs) == 4
+    assert len(stages[-1].trials) == 4
     assert comparison.verdict is not None
     assert comparison.verdict.winner is None
     assert comparison.verdict.groups == (("one", "two"),)

@@ -1,6 +1,7 @@
-"""Runs of a comparison: together, alone or over processes, each is what it would be alone."""
+"""Trials stacked, sequential or over processes: each is what it would be by itself."""
 
 import multiprocessing
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,17 +17,18 @@ from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.target import FittedTarget
 from dlcli.errors import OutOfMemoryError
 from dlcli.network.plan import Plan
-from dlcli.runs.comparison.shared_setup import build_shared_setup
+from dlcli.runs.comparison.setup import build_setup
 from dlcli.runs.preparation import prepare
-from dlcli.training.losses import build_objective
 from dlcli.training.rows.batches import Rows
+from dlcli.trials.comparing.protocol import optimizer_trial
+from dlcli.trials.results import FinishedTrial
 from dlcli.trials.running import workers
 from dlcli.trials.running.execution import plan_execution
 from dlcli.trials.running.sequential import run_sequentially
 from dlcli.trials.running.stack import Stack
 from dlcli.trials.running.stacked import run_stacked
-from dlcli.trials.running.workers import Job, do_all
-from dlcli.trials.trial import FinishedTrial, RunSpec, SharedSetup, assemble_trial
+from dlcli.trials.running.workers import Job, execute
+from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 from tests.conftest import ROOT
 from tests.network.test_network import DENSE, EVERY_LAYER, name, plan
 from tests.training.test_engines import CPU, EVERY_LOSS, PAIR, SIZES, targets
@@ -50,19 +52,20 @@ HIDDEN = {"type": "dense", "units": 6, "activation": "tanh"}
 DROPOUT = {"type": "dropout", "rate": 0.3}
 
 
-def specs(
-    optimizers: Sequence[dict[str, Any]], lrs: Sequence[float] = (0.01, 0.001)
-) -> list[RunSpec]:
+def trials(
+    setup: SharedSetup,
+    optimizers: Sequence[dict[str, Any]],
+    lrs: Sequence[float] = (0.01, 0.001),
+) -> list[ResolvedTrial]:
     read = TypeAdapter[OptimizerConfig](OptimizerConfig).validate_python
     return [
-        RunSpec(read({**own, "lr": lr}), seed)
-        for own in optimizers
-        for lr in lrs
+        ResolvedTrial(optimizer_trial(optimizer, seed), setup, optimizer)
+        for optimizer in (read({**settings, "lr": lr}) for settings in optimizers for lr in lrs)
         for seed in (3, 5)
     ]
 
 
-def made_problem(planned: Plan, loss: dict[str, Any], target: FittedTarget) -> SharedSetup:
+def made_setup(planned: Plan, loss: dict[str, Any], target: FittedTarget) -> SharedSetup:
     rows = Rows(torch.zeros(8, planned.signature.num_inputs), targets(target, 8))
     return SharedSetup(
         plan=planned,
@@ -73,19 +76,19 @@ def made_problem(planned: Plan, loss: dict[str, Any], target: FittedTarget) -> S
         placement=CPU,
         train=rows,
         validation=rows,
+        test=None,
     )
 
 
 def check_steps(
     planned: Plan,
-    runs: Sequence[RunSpec],
+    optimizers: Sequence[dict[str, Any]],
     loss: dict[str, Any] | None = None,
     target: FittedTarget = PAIR,
 ) -> None:
-    """Take the same steps in a stack and alone: single, short and accumulated batches."""
-    problem = made_problem(planned, loss or {"type": "cross_entropy"}, target)
-    objective = build_objective(problem.loss, target, CPU.device)
-    stack = Stack.of(runs, planned, objective, CPU, problem.settings.gradient_clip_norm)
+    """Take the same steps in a stack and by itself: single, short and accumulated batches."""
+    setup = made_setup(planned, loss or {"type": "cross_entropy"}, target)
+    stack = Stack.of(trials(setup, optimizers)[::-1])
     width, generator = planned.signature.num_inputs, torch.Generator().manual_seed(0)
     figures, data = [], []
     for index, sizes in enumerate(SIZES):
@@ -97,19 +100,19 @@ def check_steps(
             for size in sizes
         )
         data.append(batches)
-        lrs = torch.tensor([own.optimizer.lr * 0.9**index for own in stack.specs])
+        lrs = torch.tensor([trial.optimizer.lr * 0.9**index for trial in stack.trials])
         figures.append(stack.take_step(batches, lrs))
-    for run, own in enumerate(stack.specs):
-        trainer = assemble_trial(problem, own)
+    for run, trial in enumerate(stack.trials):
+        trainer = assemble_trial(trial)
         trainer.network.train()
-        seed = stack.seeds.index(own.seed)
+        seed = stack.seeds.index(trial.seed)
         for index, batches in enumerate(data):
-            trainer.optimizer.lr = own.optimizer.lr * 0.9**index
-            alone = trainer.stepper.take_step(
+            trainer.optimizer.lr = trial.optimizer.lr * 0.9**index
+            single = trainer.stepper.take_step(
                 tuple(Rows(batch.features[seed], batch.targets[seed]) for batch in batches)
             )
-            norm = torch.linalg.vector_norm(alone[1:])
-            assert are_close(torch.stack([alone[0], norm]), figures[index][run])
+            norm = torch.linalg.vector_norm(single[1:])
+            assert are_close(torch.stack([single[0], norm]), figures[index][run])
         network = stack.network
         weights = network.state_dict(run, network.parameters.values, network.buffers)
         assert weights.keys() == trainer.network.state_dict().keys()
@@ -125,36 +128,36 @@ def are_close(one: torch.Tensor, other: torch.Tensor) -> bool:
     "optimizer", EVERY_OPTIMIZER, ids=lambda own: "-".join(map(str, own.values()))
 )
 def test_every_optimizer(optimizer: dict[str, Any]) -> None:
-    check_steps(plan((5,), HIDDEN, DROPOUT, HIDDEN, DENSE), specs([optimizer]))
+    check_steps(plan((5,), HIDDEN, DROPOUT, HIDDEN, DENSE), [optimizer])
 
 
 def test_all_optimizers_at_once() -> None:
-    check_steps(plan((5,), HIDDEN, DROPOUT, DENSE), specs(EVERY_OPTIMIZER)[::-1])
+    check_steps(plan((5,), HIDDEN, DROPOUT, DENSE), EVERY_OPTIMIZER)
 
 
 @pytest.mark.parametrize(("shape", "spec"), EVERY_LAYER, ids=name)
 def test_every_layer(shape: tuple[int, ...], spec: dict[str, Any]) -> None:
     planned = plan(shape, spec, DROPOUT, {"type": "flatten"}, DENSE)
-    check_steps(planned, specs([{"type": "sgd"}, {"type": "adam"}]))
+    check_steps(planned, [{"type": "sgd"}, {"type": "adam"}])
 
 
 @pytest.mark.parametrize(("loss", "target"), EVERY_LOSS)
 def test_every_loss(loss: dict[str, Any], target: FittedTarget) -> None:
-    check_steps(plan((5,), HIDDEN, DENSE), specs([{"type": "sgd"}]), loss, target)
+    check_steps(plan((5,), HIDDEN, DENSE), [{"type": "sgd"}], loss, target)
 
 
-def read_problem(config: str, *settings: str) -> SharedSetup:
-    return build_shared_setup(prepare(load_config(ROOT / "configs" / config, list(settings))), CPU)
+def read_setup(config: str, *settings: str) -> SharedSetup:
+    return build_setup(prepare(load_config(ROOT / "configs" / config, list(settings))), CPU)
 
 
-def check_runs(problem: SharedSetup, runs: Sequence[RunSpec]) -> dict[str, int]:
-    """Do whole runs both ways; return how many ended how."""
-    alone = {outcome.spec: outcome for outcome in over(run_sequentially(problem, runs))}
-    together = over(run_stacked(problem, runs))
-    assert {outcome.spec for outcome in together} == set(runs)
-    for outcome in together:
-        check_alike(outcome, alone[outcome.spec])
-    ends = [outcome.end for outcome in together]
+def check_trials(resolved: Sequence[ResolvedTrial]) -> dict[str, int]:
+    """Train stacked and sequentially; return how many ended how."""
+    sequential = {finished.trial: finished for finished in over(run_sequentially(resolved))}
+    stacked = over(run_stacked(resolved))
+    assert {finished.trial for finished in stacked} == {one.trial for one in resolved}
+    for finished in stacked:
+        check_alike(finished, sequential[finished.trial])
+    ends = [finished.end for finished in stacked]
     return {end: ends.count(end) for end in ends}
 
 
@@ -181,48 +184,58 @@ RULES = [EVERY_OPTIMIZER[index] for index in (0, 1, 3, 8)]
 
 
 def test_each_run_stops_early_by_itself() -> None:
-    problem = read_problem(
+    setup = read_setup(
         "penguins.yaml",
         "training.epochs=15",
         "training.early_stopping={patience: 4, metric: accuracy}",
         "schedule={type: cosine, warmup_epochs: 1.5}",
         "training.accumulate_batches=2",
     )
-    ends = check_runs(problem, specs(RULES, (0.05, 0.005, 0.0005)))
+    ends = check_trials(trials(setup, RULES, (0.05, 0.005, 0.0005)))
     assert ends["early_stopping"] >= 3
     assert ends["epochs"] >= 3
 
 
 def test_each_run_has_a_plateau_of_its_own() -> None:
-    problem = read_problem(
+    setup = read_setup(
         "diabetes.yaml", "training.epochs=8", "schedule={type: reduce_on_plateau, patience: 0}"
     )
-    check_runs(problem, specs(RULES))
+    check_trials(trials(setup, RULES))
 
 
 def test_a_run_that_diverges_touches_no_other() -> None:
-    problem = read_problem("diabetes.yaml", "training.epochs=6", "training.batch_size=full")
-    runs = specs([{"type": "sgd"}], (0.01, 1e6, 0.001, 1e20))
-    assert check_runs(problem, runs) == {"diverged": 4, "epochs": 4}
+    setup = read_setup("diabetes.yaml", "training.epochs=6", "training.batch_size=full")
+    diverging = trials(setup, [{"type": "sgd"}], (0.01, 1e6, 0.001, 1e20))
+    assert check_trials(diverging) == {"diverged": 4, "epochs": 4}
 
 
 def test_processes_bring_the_same_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem, runs = read_problem("penguins.yaml", "training.epochs=2"), specs(RULES)
-    jobs = [Job(tuple(runs[:4]), True), Job(tuple(runs[4:12]), True), Job(tuple(runs[12:]), False)]
-    here = {outcome.spec: outcome for outcome in over(do_all(problem, jobs, 1))}
+    resolved = trials(read_setup("penguins.yaml", "training.epochs=2"), RULES)
+    jobs = [
+        Job(tuple(resolved[:4]), is_stacked=True),
+        Job(tuple(resolved[4:12]), is_stacked=True),
+        Job(tuple(resolved[12:]), is_stacked=False),
+    ]
+    here = {finished.trial: finished for finished in over(execute(jobs, 1))}
     for is_forked in (True, False):
         monkeypatch.setattr(workers, "IS_FORKED", is_forked)
-        there = over(do_all(problem, jobs, 2))
-        assert {outcome.spec for outcome in there} == set(here) == set(runs)
-        for outcome in there:
-            same = here[outcome.spec]
-            assert (outcome.curve, outcome.end) == (same.curve, same.end)
-            assert all(torch.equal(same.weights[key], own) for key, own in outcome.weights.items())
+        there = over(execute(jobs, 2))
+        assert {finished.trial for finished in there} == set(here)
+        assert set(here) == {one.trial for one in resolved}
+        for finished in there:
+            same = here[finished.trial]
+            assert (finished.curve, finished.end) == (same.curve, same.end)
+            for key, weight in finished.weights.items():
+                assert torch.equal(same.weights[key], weight)
+
+
+def long_jobs() -> list[Job]:
+    setup = read_setup("penguins.yaml", "training.epochs=2000")
+    return [Job((trial,), is_stacked=False) for trial in trials(setup, RULES[:1])]
 
 
 def test_a_process_that_the_system_ends_is_told() -> None:
-    problem = read_problem("penguins.yaml", "training.epochs=2000")
-    events = do_all(problem, [Job((run,), False) for run in specs(RULES[:1])], 2)
+    events = execute(long_jobs(), 2)
     next(events)
     first, second = multiprocessing.active_children()
     first.kill()
@@ -232,19 +245,19 @@ def test_a_process_that_the_system_ends_is_told() -> None:
 
 
 def test_processes_end_with_who_asked() -> None:
-    problem = read_problem("penguins.yaml", "training.epochs=2000")
-    events = do_all(problem, [Job((run,), False) for run in specs(RULES[:1])], 2)
+    events = execute(long_jobs(), 2)
     next(events)
     assert len(multiprocessing.active_children()) == 2
     events.close()
     assert multiprocessing.active_children() == []
 
 
-def test_the_way_is_measured_and_said() -> None:
-    runs = specs(RULES)
-    way = plan_execution(read_problem("moons.yaml"), runs, 2)
-    assert way.reason.startswith("together, 8 at once on 2 processes: a step of one takes 1/")
-    assert [len(job.specs) for job in way.jobs] == [8, 8]
-    assert {run for job in way.jobs for run in job.specs} == set(runs)
-    half = plan_execution(read_problem("penguins.yaml"), runs[:1], 2)
-    assert half.num_processes == 1
+def test_the_execution_is_measured_and_said() -> None:
+    resolved = trials(read_setup("moons.yaml"), RULES)
+    plan = plan_execution(resolved, 2)
+    said = r"stacked 8 at a time on 2 processes \(\d+\.\d × faster than one by one\)"
+    assert re.fullmatch(said, plan.reason)
+    assert [len(job.trials) for job in plan.jobs] == [8, 8]
+    assert {trial for job in plan.jobs for trial in job.trials} == set(resolved)
+    single = plan_execution(trials(read_setup("penguins.yaml"), RULES)[:1], 2)
+    assert single.num_processes == 1

@@ -104,6 +104,7 @@ def _follow(console: "Console", events: "Iterator[AnyEvent]") -> dict[str, Any]:
     from dlcli.cli.screens.comparison_progress import open_comparison_progress
     from dlcli.cli.screens.comparison_tables import show_comparison_start
     from dlcli.runs.comparison import compare, compare_several
+    from dlcli.trials.running import executor
     from dlcli.trials.running.workers import StepsTaken
 
     document: dict[str, Any] = {}
@@ -115,11 +116,11 @@ def _follow(console: "Console", events: "Iterator[AnyEvent]") -> dict[str, Any]:
                 case compare.ComparisonStarted():
                     show_comparison_start(console, event)
                     display = stack.enter_context(open_comparison_progress(console, event.protocol))
-                case compare.StageStarted():
+                case executor.StageStarted():
                     display.begin_stage(event)
                 case StepsTaken():
                     display.show_steps(event)
-                case compare.TrialFinished():
+                case executor.TrialFinished():
                     display.show_run(event)
                 case compare.ComparisonFinished():
                     stack.close()

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from dlcli.runs.comparison.compare import StageStarted, TrialFinished
-    from dlcli.trials.comparing.protocol import Protocol
-    from dlcli.trials.comparing.results import TrialResult
+    from dlcli.trials.comparing.protocol import ComparisonProtocol
+    from dlcli.trials.results import TrialResult
+    from dlcli.trials.running.executor import StageStarted, TrialFinished
     from dlcli.trials.running.workers import StepsTaken
 
 _PACE_SECONDS = 0.25  # between two looks of the table
@@ -41,7 +41,7 @@ class StageLines:
 class LiveTable:
     """A bar of the stage's steps, and how each optimizer stands."""
 
-    def __init__(self, console: Console, live: Live, protocol: "Protocol") -> None:
+    def __init__(self, console: Console, live: Live, protocol: "ComparisonProtocol") -> None:
         self._console = console
         self._live = live
         self._protocol = protocol
@@ -63,9 +63,9 @@ class LiveTable:
             auto_refresh=False,
         )
         self._task = self._bar.add_task(
-            stage.title, total=stage.most_steps, runs=f"0/{stage.num_runs} runs"
+            stage.title, total=stage.max_steps, runs=f"0/{stage.num_trials} runs"
         )
-        self._num_runs, self._num_over = stage.num_runs, 0
+        self._num_runs, self._num_over = stage.num_trials, 0
         self._draw()
 
     def show_steps(self, taken: "StepsTaken") -> None:
@@ -77,7 +77,7 @@ class LiveTable:
     def show_run(self, over: "TrialFinished") -> None:
         """Take a finished run into the table; the steps that it has saved are gone from the bar."""
         self._num_over += 1
-        for name in over.names:
+        for name in self._protocol.names_of(over.result.trial):
             self._runs[name].append(over.result)
             if over.result.figures is not None and over.result.is_sound:
                 self._judged[name].append(over.result.best_loss)
@@ -114,12 +114,12 @@ class LiveTable:
 
 def show_stage(console: Console, stage: "StageStarted") -> None:
     """Say which runs begin, and how they are done."""
-    console.print(f"[bold]{stage.title}[/]: {stage.num_runs:,} runs, {escape(stage.way)}")
+    console.print(f"[bold]{stage.title}[/]: {stage.num_trials:,} runs, {escape(stage.execution)}")
 
 
 @contextmanager
 def open_comparison_progress(
-    console: Console, protocol: "Protocol"
+    console: Console, protocol: "ComparisonProtocol"
 ) -> Iterator[StageLines | LiveTable]:
     """Open the display that suits the screen."""
     if not console.is_terminal:

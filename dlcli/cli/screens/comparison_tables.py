@@ -39,7 +39,7 @@ def show_comparison_start(console: Console, started: "ComparisonStarted") -> Non
     )
     done = f", {started.num_finished:,} done before" if started.num_finished else ""
     console.print(
-        f"[bold]cost[/] {cost.num_runs:,} runs{done}; at most {cost.most_steps:,} steps, about "
+        f"[bold]cost[/] {cost.num_runs:,} runs{done}; at most {cost.max_steps:,} steps, about "
         f"{_duration(cost.seconds)}",
     )
     if cost.most_growths:

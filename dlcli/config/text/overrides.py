@@ -18,8 +18,16 @@ def apply_override(document: Document, override: str, source: str | None = None)
     key, equals, text = override.partition("=")
     if not equals or not _KEY.fullmatch(key):
         raise refusal(Place(source), "write KEY=VALUE, as in --set model.layers[0].units=64")
+    return set_value(document, key, parse_value(text, source), source)
+
+
+def set_value(document: Document, key: str, value: Plain, source: str) -> Document:
+    """Return the document with a value under a key as `--set` names it, such as `optimizer.lr`.
+
+    `source` is where messages say that the value stands. ConfigError where the key leads nowhere.
+    """
     path: Path = tuple(name or int(index) for name, index in _STEP.findall(key))
-    data = _with_value(document.data, path, parse_value(text, source), source)
+    data = _with_value(document.data, path, value, source)
     kept = {at: place for at, place in document.places.items() if at[: len(path)] != path}
     made = {path[:end]: Place(source) for end in range(1, len(path)) if path[:end] not in kept}
     return Document(data, {**kept, **made, path: Place(source)})

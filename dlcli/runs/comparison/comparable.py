@@ -26,7 +26,7 @@ def preparing_comparison(
     """
     candidates = choose_candidates(loaded.config, names) if not loaded.problems else None
     prepared = yield from preparing(loaded)
-    _refuse_blind(loaded, prepared)
+    refuse_without_validation(loaded, prepared)
     refuse_streamed(loaded, prepared)
     assert candidates is not None, "preparing refuses configs with problems"
     compare = prepared.config.compare.model_copy(update={"optimizers": candidates.as_configured()})
@@ -44,7 +44,8 @@ def refuse_streamed(loaded: LoadedConfig, prepared: Prepared) -> None:
         )
 
 
-def _refuse_blind(loaded: LoadedConfig, prepared: Prepared) -> None:
+def refuse_without_validation(loaded: LoadedConfig, prepared: Prepared) -> None:
+    """Raise ConfigError where there are no validation rows."""
     if "validation" not in prepared.dataset.num_rows:
         raise loaded.error(
             ("data", "split"),

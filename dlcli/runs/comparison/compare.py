@@ -5,11 +5,10 @@ trials/comparing/protocol.py says which trials; here each is executed once, what
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.config import load_config
-from dlcli.config.optimizers import Optimizer
 from dlcli.errors import CheckpointError, DivergedError
 from dlcli.explaining.surface.path import PathPlane
 from dlcli.explaining.unavailable import Unavailable
@@ -17,7 +16,7 @@ from dlcli.runs.comparison.comparable import Comparable
 from dlcli.runs.comparison.comparison_folder import write_comparison
 from dlcli.runs.comparison.finished_trials import FinishedTrials
 from dlcli.runs.comparison.optimizer_paths import trace_paths
-from dlcli.runs.comparison.shared_setup import build_shared_setup
+from dlcli.runs.comparison.setup import build_resolver
 from dlcli.runs.folder.lock import hold_run_folder
 from dlcli.runs.folder.run_folder import RunFolder, write_config
 from dlcli.runs.preparation import Prepared
@@ -25,15 +24,13 @@ from dlcli.runs.training.resume import compare_with_saved
 from dlcli.runs.training.signals import SignalName, stop_signals
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.training.engines.threads import MAX_THREADS
-from dlcli.training.rows.batches import to_rows
 from dlcli.trials.comparing.comparison import Comparison
-from dlcli.trials.comparing.protocol import Protocol, Stage
-from dlcli.trials.comparing.results import TrialResult
-from dlcli.trials.evaluation import TrialEvaluator
-from dlcli.trials.running.execution import plan_execution
-from dlcli.trials.running.step_time import measure_step_times
-from dlcli.trials.running.workers import StepsTaken, do_all
-from dlcli.trials.trial import FinishedTrial, RunSpec, SharedSetup
+from dlcli.trials.comparing.protocol import ComparisonProtocol
+from dlcli.trials.rule import Stage
+from dlcli.trials.running.executor import Event as ExecutorEvent
+from dlcli.trials.running.executor import Executor
+from dlcli.trials.setup import TrialResolver
+from dlcli.trials.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class Cost:
     """What is to be done, as far as that is known before."""
 
     num_runs: int
-    most_steps: int  # of all runs together; early stopping takes fewer
+    max_steps: int  # of all runs together; early stopping takes fewer
     seconds: float  # about, for so many steps
     most_growths: int  # of the grids, where best rates lie on their edges
     num_runs_a_growth: int
@@ -54,30 +51,11 @@ class ComparisonStarted:
 
     comparable: Comparable
     placement: Placement
-    protocol: Protocol
+    protocol: ComparisonProtocol
     cost: Cost
     folder: RunFolder
     num_finished: int  # runs that were done before
     notes: tuple[str, ...]  # on what changed since
-
-
-@dataclass(frozen=True)
-class StageStarted:
-    """Some runs begin."""
-
-    title: str
-    num_runs: int
-    most_steps: int  # of all of them together
-    way: str  # how they are done, and why so
-
-
-@dataclass(frozen=True)
-class TrialFinished:
-    """A run is over."""
-
-    names: list[str]  # of the optimizers whose run it is
-    result: TrialResult
-    num_steps_saved: int  # that it might have taken, and didn't
 
 
 @dataclass(frozen=True)
@@ -98,14 +76,7 @@ class ComparisonStopped:
     folder: RunFolder
 
 
-Event = (
-    ComparisonStarted
-    | StageStarted
-    | StepsTaken
-    | TrialFinished
-    | ComparisonFinished
-    | ComparisonStopped
-)
+Event = ComparisonStarted | ExecutorEvent | ComparisonFinished | ComparisonStopped
 
 
 def compare(
@@ -123,13 +94,14 @@ def compare(
     what = f"{prepared.plan.num_parameters:,} parameters and their rows"
     repair = "try smaller layers or a smaller training.batch_size"
     with memory_explained(placement.device, what, repair), ExitStack() as stack:
-        problem = build_shared_setup(prepared, placement)
+        resolver = build_resolver(prepared, placement)
         asked_to_stop = stack.enter_context(stop_signals())
         folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
         notes = _take_up(folder, prepared) if resume else ()
         write_config(folder, config, prepared.folder)
         finished = FinishedTrials(folder, prepared.dataset.checksums)
-        yield from _Work(comparable, problem, folder, finished, asked_to_stop).do(notes)
+        work = _Work(comparable, placement, resolver, folder, finished, asked_to_stop)
+        yield from work.do(notes)
 
 
 def _take_up(folder: RunFolder, prepared: Prepared) -> tuple[str, ...]:
@@ -156,70 +128,76 @@ class _Work:
     """A comparison under way."""
 
     comparable: Comparable
-    problem: SharedSetup
+    placement: Placement
+    resolver: TrialResolver
     folder: RunFolder
     finished: FinishedTrials
     asked_to_stop: Callable[[], SignalName | None]
-    seconds_a_step: dict[Optimizer, float] = field(default_factory=dict)  # rate left out
 
     def __post_init__(self) -> None:
-        prepared, problem = self.comparable.prepared, self.problem
+        prepared = self.comparable.prepared
         self.config = prepared.config
-        optimizers = self.comparable.candidates.optimizers
-        self.protocol = Protocol(
-            optimizers,
-            self.config.compare,
-            self.config.seed,
+        self.setup = self.resolver.base
+        self.protocol = ComparisonProtocol(
+            name=self.config.name,
+            seed=self.config.seed,
             task=prepared.dataset.task,
+            optimizers=self.comparable.candidates.optimizers,
+            settings=self.config.compare,
+            steps_per_epoch=self.setup.steps_per_epoch,
             results=self.finished,
         )
-        settings = self.config.training
-        self.steps_per_epoch = settings.steps_per_epoch(len(problem.train))
-        test = prepared.dataset.parts.get("test")
-        rows = None if test is None else to_rows(test, problem.placement.device)
-        self.judge = TrialEvaluator(problem, rows)
-        self.num_processes = MAX_THREADS if settings.threads == "auto" else settings.threads
+        threads = self.config.training.threads
+        num_processes = MAX_THREADS if threads == "auto" else threads
+        self.executor = Executor(self.resolver, self.finished, num_processes)
 
     def do(self, notes: tuple[str, ...]) -> Iterator[Event]:
-        """Do stage after stage, and say what came of it."""
+        """Execute stage after stage, and conclude."""
         is_first = True
         for stage in self.protocol.stages():
-            missing = self._missing(stage)
+            missing = self.executor.missing(stage)
             if is_first:
                 yield self._start(missing, notes)
             is_first = False
             if missing:
-                self.folder.comparison.unlink(missing_ok=True)  # of the runs up to here
-                yield from self._do(stage, missing)
+                self.folder.comparison.unlink(missing_ok=True)  # of the trials up to here
+                yield from self._execute(stage)
             if signal := self.asked_to_stop():
                 self.finished.sync()
                 yield ComparisonStopped(signal, len(self.finished), self.folder)
                 return
         self.finished.sync()
         prepared = self.comparable.prepared
-        comparison = self.protocol.conclude(self.config.name, self.steps_per_epoch)
+        comparison = self.protocol.conclude()
         if comparison.best is None:
             raise self._all_diverged()
         write_comparison(self.folder, comparison, prepared)
-        yield ComparisonFinished(
-            comparison, trace_paths(self.problem, comparison, prepared), self.folder
-        )
+        paths = trace_paths(self.resolver, comparison, prepared)
+        yield ComparisonFinished(comparison, paths, self.folder)
 
-    def _start(self, missing: Sequence[RunSpec], notes: tuple[str, ...]) -> ComparisonStarted:
+    def _execute(self, stage: Stage) -> Iterator[Event]:
+        """Execute a stage until it is over or a signal comes."""
+        with closing(self.executor.execute(stage)) as events:
+            for event in events:
+                yield event
+                if self.asked_to_stop():
+                    return
+
+    def _start(self, missing: Sequence[Trial], notes: tuple[str, ...]) -> ComparisonStarted:
         """Measure what a step takes, and work out what all of it will."""
-        optimizers = self.comparable.candidates.optimizers
-        rules = [RunSpec(optimizer, self.config.seed) for optimizer in optimizers.values()]
-        paces = measure_step_times(self.problem, rules)
-        self.seconds_a_step = {spec.rule: pace for spec, pace in zip(rules, paces, strict=True)}
-        num_judged = len(optimizers) * len(self.protocol.seeds) - self.finished.num_judged
-        num_runs = len(missing) + max(0, num_judged)
-        way = plan_execution(self.problem, missing or rules, self.num_processes)
-        most_steps = self.config.training.epochs * self.steps_per_epoch
-        seconds = most_steps * way.run_seconds / way.num_processes
+        optimizers, seeds = self.comparable.candidates.optimizers, self.protocol.seeds
+        one_of_each = [
+            self.protocol.trial(optimizer, self.config.seed) for optimizer in optimizers.values()
+        ]
+        self.executor.measure(one_of_each)
+        num_runs = len(missing) + max(0, len(optimizers) * len(seeds) - self.finished.num_evaluated)
+        plan = self.executor.plan(missing or one_of_each)
+        max_steps = self.setup.max_steps
+        seconds = max_steps * plan.step_seconds / plan.num_processes
         growth = len(optimizers) * len(self.protocol.tuning_seeds)
         cost = Cost(
             num_runs=num_runs,
-            most_steps=num_runs * most_steps,
+            max_steps=num_runs * max_steps,
             seconds=num_runs * seconds,
             most_growths=self.protocol.most_growths,
             num_runs_a_growth=growth,
@@ -227,50 +205,12 @@ class _Work:
         )
         return ComparisonStarted(
             self.comparable,
-            self.problem.placement,
+            self.placement,
             self.protocol,
             cost,
             self.folder,
             len(self.finished),
             notes,
-        )
-
-    def _missing(self, stage: Stage) -> list[RunSpec]:
-        return [
-            RunSpec(optimizer, seed)
-            for optimizer, seed in stage.runs
-            if self.finished.find(optimizer, seed, is_judged=stage.is_judged) is None
-        ]
-
-    def _do(self, stage: Stage, specs: list[RunSpec]) -> Iterator[Event]:
-        """Do runs until they are over or a signal comes, and keep each as it is over."""
-        most_steps = self.config.training.epochs * self.steps_per_epoch
-        way = plan_execution(self.problem, specs, self.num_processes)
-        yield StageStarted(stage.title, len(specs), len(specs) * most_steps, way.reason)
-        with closing(do_all(self.problem, way.jobs, way.num_processes)) as events:
-            for event in events:
-                if isinstance(event, FinishedTrial):
-                    result = self._result(event, is_judged=stage.is_judged)
-                    self.finished.add(result)
-                    names = self.protocol.names_of(result.optimizer)
-                    yield TrialFinished(names, result, most_steps - result.num_steps)
-                else:
-                    yield event
-                if self.asked_to_stop():
-                    return
-
-    def _result(self, outcome: FinishedTrial, *, is_judged: bool) -> TrialResult:
-        spec = outcome.spec
-        return TrialResult(
-            optimizer=spec.optimizer,
-            seed=spec.seed,
-            end=outcome.end,
-            num_steps=outcome.num_steps,
-            best_epoch=outcome.best_epoch,
-            train_losses=tuple(point.train_loss for point in outcome.curve),
-            validation_losses=tuple(point.validation_loss for point in outcome.curve),
-            seconds_a_step=self.seconds_a_step[spec.rule],
-            figures=self.judge.figures(outcome) if is_judged else None,
         )
 
     def _all_diverged(self) -> DivergedError:

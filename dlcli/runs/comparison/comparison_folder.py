@@ -11,8 +11,8 @@ from dlcli.runs.folder.run_folder import RunFolder, move_paths
 from dlcli.runs.preparation import Prepared
 from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
 from dlcli.trials.comparing.document import to_document
-from dlcli.trials.comparing.results import TrialResult
 from dlcli.trials.comparing.verdict_text import describe_verdict
+from dlcli.trials.results import TrialResult
 
 
 def write_comparison(folder: RunFolder, comparison: Comparison, prepared: Prepared) -> None:
@@ -64,7 +64,7 @@ def _curve(
             "optimizer": [own.name] * len(epochs),
             "stage": [stage] * len(epochs),
             "lr": [lr] * len(epochs),
-            "seed": [run.seed] * len(epochs),
+            "seed": [run.trial.seed] * len(epochs),
             "epoch": epochs,
             "seconds": epochs * steps_per_epoch * run.seconds_a_step,  # of a run alone
             "train_loss": list(run.train_losses),

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,15 @@ import polars as pl
 from dlcli.config.sections.compare import Candidate
 from dlcli.errors import ConfigError, DivergedError
 from dlcli.files import atomic_file
-from dlcli.runs.comparison.shared_setup import build_shared_setup
+from dlcli.runs.comparison.setup import build_resolver
 from dlcli.runs.folder.lock import hold_run_folder
 from dlcli.runs.folder.run_folder import RunFolder, write_config
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.signals import SignalName, stop_signals
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
-from dlcli.training.engines.threads import choose_threads
-from dlcli.trials.range_reading import RangeReading, read_range
-from dlcli.trials.range_test import range_test, rising_rates
+from dlcli.trials.range_reading import RangeReading
+from dlcli.trials.range_test import RangeTest, rising_rates
+from dlcli.trials.running.executor import Executor, StepLosses
 
 _DECADES_AROUND = 4  # of the optimizer's default rate, on either side
 
@@ -92,25 +92,27 @@ def find_lr(
         memory_explained(placement.device, what, "try fewer --seeds or a smaller batch"),
         ExitStack() as stack,
     ):
-        problem = build_shared_setup(prepared, placement)
+        executor = Executor(build_resolver(prepared, placement))
         asked_to_stop = stack.enter_context(stop_signals())
         folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=False))
-        threads = choose_threads(config.training, prepared.plan, len(problem.train))
-        stack.enter_context(threads.used())
         yield RangeTestStarted(prepared, placement, lowest, highest, wanted.num_steps, seeds)
-        losses = []
-        for found in range_test(problem, config.optimizer, seeds, lrs):
-            losses.append(found)
-            yield RangeTestStep(len(losses))
-            if signal := asked_to_stop():
-                yield RangeTestStopped(signal)
-                return
-        if not any(map(math.isfinite, losses[0])):
+        rule = RangeTest(seeds, lrs)
+        for stage in rule.stages():
+            for event in stack.enter_context(closing(executor.execute(stage))):
+                assert isinstance(event, StepLosses), "a stage with given rates has no other events"
+                goes_on = rule.observe(event.losses)
+                yield RangeTestStep(len(rule.losses))
+                if signal := asked_to_stop():
+                    yield RangeTestStopped(signal)
+                    return
+                if not goes_on:
+                    break
+        if not any(map(math.isfinite, rule.losses[0])):
             raise DivergedError(
                 f"the first step's loss, at lr {lowest:g}, is not finite for any seed: look at the "
                 "data's scale (data.scale), or at the layers"
             )
-        reading = read_range(lrs, losses)
+        reading = rule.conclude()
         write_config(folder, config, prepared.folder)
         document = _write(folder, reading, config.optimizer.type, seeds)
         yield RangeTestFinished(reading, folder, document)

@@ -1,8 +1,9 @@
-"""runs.jsonl: the finished runs of a comparison, so that none is done twice."""
+"""runs.jsonl: the finished trials in a folder, line by line, so that none is done twice."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from dlcli import __version__
 from dlcli.config.optimizers import Optimizer
@@ -10,7 +11,9 @@ from dlcli.errors import CheckpointError
 from dlcli.runs.folder.lines_file import LinesFile
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.section import Section
-from dlcli.trials.comparing.results import TrialResult
+from dlcli.trials.comparing.protocol import optimizer_trial
+from dlcli.trials.results import TrialResult
+from dlcli.trials.trial import Trial
 
 
 class _Header(Section):
@@ -20,13 +23,33 @@ class _Header(Section):
     checksums: dict[str, str]  # SHA-256 of the data files
 
 
+class _OptimizerAndSeed(Section):
+    """What told runs apart until dlcli knew trials."""
+
+    optimizer: Optimizer  # with its learning rate
+    seed: Annotated[int, Field(ge=0)]
+
+
+_LINE = TypeAdapter(dict[str, JsonValue])
+
+
+def _read_line(text: str) -> TrialResult:
+    """Read any other line, in its old form too; ValidationError."""
+    line = _LINE.validate_json(text)
+    if "optimizer" in line:
+        old = {key: line.pop(key) for key in ("optimizer", "seed") if key in line}
+        run = _OptimizerAndSeed.model_validate(old)
+        line["trial"] = optimizer_trial(run.optimizer, run.seed).model_dump()
+    return TrialResult.model_validate(line)
+
+
 class FinishedTrials:
-    """The runs in a folder; reading and writing raise CheckpointError and StorageError."""
+    """The trials in a folder; reading and writing raise CheckpointError and StorageError."""
 
     def __init__(self, folder: RunFolder, checksums: Mapping[str, str]) -> None:
         """Read what is there, or begin anew on data with these checksums."""
         self._file = LinesFile(folder.runs)
-        self._results: dict[tuple[Optimizer, int], TrialResult] = {}
+        self._results: dict[Trial, TrialResult] = {}
         lines = folder.runs.read_text(encoding="utf-8").splitlines()
         if not lines:
             header = _Header(dlcli=__version__, checksums=dict(checksums))
@@ -38,35 +61,33 @@ class FinishedTrials:
             raise _damaged(folder, 1, error, "start anew in another --run-dir") from None
         for number, line in enumerate(lines[1:], 2):
             try:
-                self._remember(TrialResult.model_validate_json(line))
+                result = _read_line(line)
             except ValidationError as error:
                 again = "remove it, and its run is done again"
                 raise _damaged(folder, number, error, again) from None
+            self._results[result.trial] = result
 
     def __len__(self) -> int:
         return len(self._results)
 
     @property
-    def num_judged(self) -> int:
+    def num_evaluated(self) -> int:
         """How many of them have figures."""
         return sum(result.figures is not None for result in self._results.values())
 
-    def find(self, optimizer: Optimizer, seed: int, *, is_judged: bool) -> TrialResult | None:
-        """Return what came of a run, with its figures if it `is_judged`; None: nothing yet."""
-        result = self._results.get((optimizer, seed))
-        return None if result is None or (is_judged and result.figures is None) else result
+    def find(self, trial: Trial, *, is_evaluated: bool) -> TrialResult | None:
+        """Return a trial's result, with figures if it `is_evaluated`; None while there is none."""
+        result = self._results.get(trial)
+        return None if result is None or (is_evaluated and result.figures is None) else result
 
     def add(self, result: TrialResult) -> None:
-        """Keep a run that is over."""
+        """Keep a finished trial."""
         self._file.append(result.model_dump(mode="json"))
-        self._remember(result)
+        self._results[result.trial] = result
 
     def sync(self) -> None:
         """Wait until all is on the disk."""
         self._file.sync()
-
-    def _remember(self, result: TrialResult) -> None:
-        self._results[result.optimizer, result.seed] = result
 
 
 def _damaged(

@@ -11,14 +11,14 @@ from dlcli.runs.preparation import Prepared
 from dlcli.training.loop import EpochResult, fit
 from dlcli.training.saving.state import to_cpu
 from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
-from dlcli.trials.trial import RunSpec, SharedSetup, assemble_trial
+from dlcli.trials.setup import TrialResolver, assemble_trial
 
 _MAX_SECONDS = 20.0  # for runs that are done once more, as stacks keep no snapshots
 _MAX_OPTIMIZERS = 7  # lines that a picture can tell apart
 
 
 def trace_paths(
-    problem: SharedSetup, comparison: Comparison, prepared: Prepared
+    resolver: TrialResolver, comparison: Comparison, prepared: Prepared
 ) -> PathPlane | Unavailable:
     """Do the best ones' first judged runs once more, up to their best epochs, and draw them."""
     judged = [own for own in comparison.standings if own.is_judged][:_MAX_OPTIMIZERS]
@@ -29,25 +29,27 @@ def trace_paths(
         return Unavailable(
             f"the runs would have to be done once more, which takes about {seconds:.0f} s"
         )
-    paths = {own.name: _snapshots(problem, own) for own in judged}
+    paths = {own.name: _snapshots(resolver, own) for own in judged}
+    setup = resolver.base
     subject = ExplainedModel(
-        network=build_network(problem.plan, seed=0).to(problem.placement.device).eval(),
-        plan=problem.plan,
-        loss=problem.loss,
+        network=build_network(setup.plan, seed=0).to(setup.placement.device).eval(),
+        plan=setup.plan,
+        loss=setup.loss,
         fitted=prepared.dataset.fitted,
-        placement=problem.placement,
+        placement=setup.placement,
         parts={},
         seed=prepared.config.seed,
     )
-    return paths_plane(subject, paths, problem.train)
+    return paths_plane(subject, paths, setup.train)
 
 
-def _snapshots(problem: SharedSetup, own: OptimizerResult) -> Snapshots:
+def _snapshots(resolver: TrialResolver, own: OptimizerResult) -> Snapshots:
     """Return an optimizer's weights at the start, on the way and at its best epoch."""
     run = own.runs[0]
-    trainer = assemble_trial(problem, RunSpec(run.optimizer, run.seed))
+    resolved = resolver.resolve(run.trial)
+    setup, trainer = resolved.setup, assemble_trial(resolved)
     found = [(0, to_cpu(trainer.network.state_dict()))]
-    with closing(fit(trainer, problem.train, problem.validation)) as events:
+    with closing(fit(trainer, setup.train, setup.validation)) as events:
         for event in events:
             if not isinstance(event, EpochResult):
                 continue

@@ -9,9 +9,9 @@ from functools import cached_property
 from dlcli.config.optimizers import Optimizer
 from dlcli.config.sections.data import Task
 from dlcli.trials.comparing.learning_rate_grid import Choice, choose
-from dlcli.trials.comparing.results import TrialResult
 from dlcli.trials.comparing.time_to_target import common_target, epochs_to
 from dlcli.trials.comparing.verdict import Interval, Verdict, judge, mean_interval
+from dlcli.trials.results import TrialResult
 
 _SOLVED = 1e-2
 Grid = Mapping[float, Sequence[TrialResult]]  # rate → its runs, a tuning seed each

@@ -79,7 +79,7 @@ def _standing(own: OptimizerResult, comparison: Comparison) -> dict[str, Any]:
         },
         "runs": [
             {
-                "seed": run.seed,
+                "seed": run.trial.seed,
                 "end": run.end,
                 "steps": run.num_steps,
                 "best_epoch": run.best_epoch,

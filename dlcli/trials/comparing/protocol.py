@@ -1,12 +1,11 @@
-"""Which runs a fair comparison needs, and when: docs/guides/compare-optimizers.md in code.
+"""The rule of `dlcli compare-optimizers`: docs/guides/compare-optimizers.md in code.
 
-Every stage follows from the results of those before, so a comparison that was interrupted comes to
-the same runs again.
+Every stage follows from the results of those before it, so a comparison that was interrupted comes
+to the same trials again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol as Interface
+from dataclasses import dataclass, field
 
 from dlcli.config.optimizers import Optimizer
 from dlcli.config.sections.compare import MAX_TUNING_SEEDS, CompareConfig
@@ -19,37 +18,25 @@ from dlcli.trials.comparing.learning_rate_grid import (
     grown,
     rates_around,
 )
-from dlcli.trials.comparing.results import TrialResult
+from dlcli.trials.results import Results, TrialResult
+from dlcli.trials.rule import Rule, Stage
+from dlcli.trials.trial import Trial
 
 Grids = Mapping[str, list[float]]  # each optimizer's learning rates
 
 
-class Results(Interface):
-    """Where finished runs are found."""
-
-    def find(self, optimizer: Optimizer, seed: int, *, is_judged: bool) -> TrialResult | None:
-        """Return a run, with figures if it `is_judged`; None while it isn't done."""
-        ...
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Runs that can be done at once, some of which may be done already."""
-
-    title: str
-    runs: tuple[tuple[Optimizer, int], ...]  # optimizer with its rate, and seed
-    is_judged: bool  # their figures on held-out rows are wanted
-
-
 @dataclass
-class Protocol:
-    """A comparison's rules on one config."""
+class ComparisonProtocol(Rule[Comparison]):
+    """A fair comparison of optimizers on one config."""
 
-    optimizers: Mapping[str, Optimizer]
-    settings: CompareConfig
+    name: str  # the config's
     seed: int  # the config's
     task: Task
+    optimizers: Mapping[str, Optimizer]
+    settings: CompareConfig
+    steps_per_epoch: int
     results: Results
+    _trials: dict[tuple[Optimizer, int], Trial] = field(default_factory=dict)  # made so far
 
     def __post_init__(self) -> None:
         lrs = self.settings.lrs
@@ -86,50 +73,61 @@ class Protocol:
         solved = solved_loss(tuned, self.task)
         return {name: choose(best_losses(grid), solved=solved) for name, grid in tuned.items()}
 
-    def conclude(self, name: str, steps_per_epoch: int) -> Comparison:
-        """Return what all the runs say, once all stages are done."""
+    def conclude(self) -> Comparison:
+        """Return what all trials show, once all stages are done."""
         return sum_up(
-            name,
+            self.name,
             self.task,
             optimizers=self._chosen(),
             grids=self._tuned(),
             runs={
-                name: self._found(optimizer, self.seeds, is_judged=True)
+                name: self._found(optimizer, self.seeds, is_evaluated=True)
                 for name, optimizer in self._chosen().items()
             },
             target=self.settings.target,
-            steps_per_epoch=steps_per_epoch,
+            steps_per_epoch=self.steps_per_epoch,
         )
 
-    def names_of(self, optimizer: Optimizer) -> list[str]:
-        """Return whose run one is: several, where optimizers are the same."""
+    def names_of(self, trial: Trial) -> list[str]:
+        """Return the names of the optimizers that a trial is of: several, where they are the same.
+
+        Nothing for a trial that no stage has asked for.
+        """
         return [
             name
-            for name, own in self.optimizers.items()
-            if with_rate(own, optimizer.lr) == optimizer
+            for name, optimizer in self.optimizers.items()
+            for lr in self.grids[name]
+            if self.trial(with_rate(optimizer, lr), trial.seed) == trial
         ]
+
+    def trial(self, optimizer: Optimizer, seed: int) -> Trial:
+        """Return the trial of an optimizer, with its rate, on a seed."""
+        key = (optimizer, seed)
+        if key not in self._trials:
+            self._trials[key] = optimizer_trial(optimizer, seed)
+        return self._trials[key]
 
     def _seeds(self, first: int, number: int) -> list[int]:
         return [(self.seed + first + index) % 2**63 for index in range(number)]
 
     def _tuning(self, title: str) -> Stage:
-        runs = [
-            (with_rate(self.optimizers[name], lr), seed)
+        trials = [
+            self.trial(with_rate(self.optimizers[name], lr), seed)
             for name, lrs in self.grids.items()
             for lr in lrs
             for seed in self.tuning_seeds
         ]
-        return Stage(title, tuple(dict.fromkeys(runs)), is_judged=False)
+        return Stage(title, tuple(dict.fromkeys(trials)))
 
     def _judging(self) -> Stage:
         choices = self.choices
-        runs = [
-            (optimizer, seed)
+        trials = [
+            self.trial(optimizer, seed)
             for name, optimizer in self._chosen().items()
             if choices[name] is not None
             for seed in self.seeds
         ]
-        return Stage("judging", tuple(dict.fromkeys(runs)), is_judged=True)
+        return Stage("judging", tuple(dict.fromkeys(trials)), is_evaluated=True)
 
     @property
     def most_growths(self) -> int:
@@ -143,16 +141,17 @@ class Protocol:
         return edges if len(edges) <= self.most_growths else []
 
     def _chosen(self) -> dict[str, Optimizer]:
-        return {
-            name: self.optimizers[name] if own is None else with_rate(self.optimizers[name], own.lr)
-            for name, own in self.choices.items()
-        }
+        chosen = dict(self.optimizers)
+        for name, choice in self.choices.items():
+            if choice is not None:
+                chosen[name] = with_rate(chosen[name], choice.lr)
+        return chosen
 
     def _tuned(self) -> dict[str, dict[float, list[TrialResult]]]:
         return {
             name: {
                 lr: self._found(
-                    with_rate(self.optimizers[name], lr), self.tuning_seeds, is_judged=False
+                    with_rate(self.optimizers[name], lr), self.tuning_seeds, is_evaluated=False
                 )
                 for lr in lrs
             }
@@ -160,12 +159,20 @@ class Protocol:
         }
 
     def _found(
-        self, optimizer: Optimizer, seeds: Sequence[int], *, is_judged: bool
+        self, optimizer: Optimizer, seeds: Sequence[int], *, is_evaluated: bool
     ) -> list[TrialResult]:
-        found = [self.results.find(optimizer, seed, is_judged=is_judged) for seed in seeds]
+        found = [
+            self.results.find(self.trial(optimizer, seed), is_evaluated=is_evaluated)
+            for seed in seeds
+        ]
         return [result for result in found if result is not None]
 
 
 def with_rate(optimizer: Optimizer, lr: float) -> Optimizer:
     """Return an optimizer with another learning rate."""
     return optimizer.model_copy(update={"lr": lr})
+
+
+def optimizer_trial(optimizer: Optimizer, seed: int) -> Trial:
+    """Return the trial of an optimizer, with its rate, on a seed."""
+    return Trial(changes={"optimizer": optimizer.model_dump(mode="json")}, seed=seed)

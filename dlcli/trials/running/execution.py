@@ -1,4 +1,4 @@
-"""How the runs of a comparison are done, found by measuring, and why so."""
+"""How trials are executed, stacked or sequentially: found by measuring, and why so."""
 
 import math
 from collections.abc import Sequence
@@ -8,14 +8,13 @@ import torch
 
 from dlcli.network.costs import activation_bytes
 from dlcli.training.engines.threads import MAX_THREADS, Threads
-from dlcli.training.losses import build_objective
 from dlcli.training.rows.batches import Rows
 from dlcli.trials.running.stack import Stack, in_groups
 from dlcli.trials.running.step_time import full_step, measure, single_step
 from dlcli.trials.running.workers import Job
-from dlcli.trials.trial import RunSpec, SharedSetup
+from dlcli.trials.setup import ResolvedTrial, SharedSetup
 
-_NUM_TRIED = 12  # runs of the stack that is measured
+_NUM_TRIED = 12  # trials of the stack that is measured
 _MAX_BYTES = 2**29  # of a stack: more of them, one after the other, cost nothing
 _TENSORS_A_NUMBER = 4  # that a recorded step keeps of each number of the layers' outputs
 _TENSORS_A_PARAMETER = 8  # values, gradient, optimizer's state, the best so far, copies on the way
@@ -28,68 +27,96 @@ class ExecutionPlan:
     reason: str
     jobs: tuple[Job, ...]
     num_processes: int
-    run_seconds: float  # that one process takes for a step of one run, as it was measured
+    step_seconds: float  # that one process takes for a step of one trial, as it was measured
+
+
+@dataclass(frozen=True)
+class _SetupPlan:
+    """The same for trials that share a setup."""
+
+    jobs: tuple[Job, ...]
+    is_stacked: bool
+    text: str
+    step_seconds: float
 
 
 def plan_execution(
-    problem: SharedSetup, specs: Sequence[RunSpec], num_processes: int | None = None
+    trials: Sequence[ResolvedTrial], num_processes: int | None = None
 ) -> ExecutionPlan:
-    """Measure a step of runs together and of one alone, and cut the runs into jobs."""
-    processes = min(num_processes or MAX_THREADS, len(specs))
-    with Threads(1, "as a process has").used():
-        [alone] = measure([single_step(problem, specs[0])])
-        obstacle = obstacle_to_stacking(problem)
-        together = math.inf if obstacle else _together(problem, specs)
+    """Cut trials into jobs; of each setup, measure a step of its trials stacked and one by one."""
+    processes = min(num_processes or MAX_THREADS, len(trials))
     on = "one process" if processes == 1 else f"{processes} processes"
-    if together >= alone:
-        why = obstacle or f"together a step of one takes {together / alone:.1f} times as long"
-        one_by_one = tuple(Job((spec,), are_together=False) for spec in specs)
-        return ExecutionPlan(f"one after the other on {on}: {why}", one_by_one, processes, alone)
-    pieces = max(processes, -(-len(specs) // _most_runs(problem)))
-    size = -(-len(specs) // pieces)
-    ordered = in_groups(specs)
-    jobs = [
-        Job(tuple(ordered[start : start + size]), are_together=True)
+    groups: dict[SharedSetup, list[ResolvedTrial]] = {}
+    for trial in trials:
+        groups.setdefault(trial.setup, []).append(trial)
+    plans = [_plan(group, -(-processes // len(groups)), on) for group in groups.values()]
+    if len(plans) == 1:
+        reason = plans[0].text
+    else:
+        stacked = [len(job.trials) for plan in plans if plan.is_stacked for job in plan.jobs]
+        reason = (
+            f"{sum(stacked)} of them stacked, {len(trials) - sum(stacked)} one by one, on {on}: "
+            f"{len(groups)} settings can't share a stack"
+        )
+    counts = map(len, groups.values())
+    seconds = sum(plan.step_seconds * n for plan, n in zip(plans, counts, strict=True))
+    jobs = tuple(job for plan in plans for job in plan.jobs)
+    return ExecutionPlan(reason, jobs, processes, seconds / len(trials))
+
+
+def _plan(trials: Sequence[ResolvedTrial], processes: int, on: str) -> _SetupPlan:
+    setup = trials[0].setup
+    with Threads(1, "as a process has").used():
+        [single] = measure([single_step(trials[0])])
+        obstacle = obstacle_to_stacking(setup)
+        stacked = math.inf if obstacle else _stacked_seconds(trials)
+    if stacked >= single:
+        why = obstacle or f"a stacked step would take {stacked / single:.1f} × as long"
+        jobs = tuple(Job((trial,), is_stacked=False) for trial in trials)
+        return _SetupPlan(jobs, False, f"one by one on {on} ({why})", single)
+    pieces = max(processes, -(-len(trials) // _max_stacked(setup)))
+    size = -(-len(trials) // pieces)
+    ordered = in_groups(trials)
+    jobs = tuple(
+        Job(tuple(ordered[start : start + size]), is_stacked=True)
         for start in range(0, len(ordered), size)
-    ]
-    why = f"a step of one takes 1/{alone / together:.1f} of what it takes alone"
-    return ExecutionPlan(
-        f"together, {size} at once on {on}: {why}", tuple(jobs), processes, together
     )
+    gain = f"{single / stacked:.1f} × faster than one by one"
+    return _SetupPlan(jobs, True, f"stacked {size} at a time on {on} ({gain})", stacked)
 
 
-def obstacle_to_stacking(problem: SharedSetup) -> str | None:
-    """Say why runs can't stand side by side; None: they can."""
-    if problem.placement.device.type != "cpu":
-        return f"on {problem.placement.device.type} runs are not put together yet"
-    if problem.placement.dtype == torch.float16:
+def obstacle_to_stacking(setup: SharedSetup) -> str | None:
+    """Say why trials of a setup can't be stacked; None: they can."""
+    if setup.placement.device.type != "cpu":
+        return f"stacking is not available on {setup.placement.device.type}"
+    if setup.placement.dtype == torch.float16:
         return "fp16 decides at each step whether to take it"
-    if _most_runs(problem) < 2:
+    if _max_stacked(setup) < 2:
         return "memory has no room for two"
     return None
 
 
-def _most_runs(problem: SharedSetup) -> int:
-    rows = min(problem.settings.rows_per_batch(len(problem.train)), len(problem.train))
-    rows *= problem.settings.accumulate_batches
-    outputs = sum(activation_bytes(layer, rows) for layer in problem.plan.layers)
-    parameters = 4 * problem.plan.num_parameters
+def _max_stacked(setup: SharedSetup) -> int:
+    rows = min(setup.settings.rows_per_batch(len(setup.train)), len(setup.train))
+    rows *= setup.settings.accumulate_batches
+    outputs = sum(activation_bytes(layer, rows) for layer in setup.plan.layers)
+    parameters = 4 * setup.plan.num_parameters
     return _MAX_BYTES // (_TENSORS_A_NUMBER * outputs + _TENSORS_A_PARAMETER * parameters)
 
 
-def _together(problem: SharedSetup, specs: Sequence[RunSpec]) -> float:
-    """Return the seconds of one run's step within a stack of some of them."""
-    chosen = specs[:: max(1, len(specs) // _NUM_TRIED)][: min(_NUM_TRIED, _most_runs(problem))]
-    objective = build_objective(problem.loss, problem.target, problem.placement.device)
-    clip_norm = problem.settings.gradient_clip_norm
-    stack = Stack.of(chosen, problem.plan, objective, problem.placement, clip_norm)
+def _stacked_seconds(trials: Sequence[ResolvedTrial]) -> float:
+    """Return the seconds of one trial's step within a stack of some of them."""
+    setup = trials[0].setup
+    most = min(_NUM_TRIED, _max_stacked(setup))
+    chosen = trials[:: max(1, len(trials) // _NUM_TRIED)][:most]
+    stack = Stack.of(chosen)
     num_seeds = len(stack.seeds)
     batches = tuple(
         Rows(
             batch.features.expand(num_seeds, *batch.features.shape),
             batch.targets.expand(num_seeds, -1),
         )
-        for batch in full_step(problem)
+        for batch in full_step(setup)
     )
     lrs = torch.zeros(len(chosen))
     [seconds] = measure([lambda: stack.take_step(batches, lrs)])

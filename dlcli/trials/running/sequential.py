@@ -1,22 +1,21 @@
-"""Runs of a comparison, one after the other."""
+"""Trials, one after the other."""
 
 from collections.abc import Iterator, Sequence
 
 from dlcli.errors import DivergedError
 from dlcli.training.loop import EpochResult, Progress, fit
 from dlcli.training.saving.state import to_cpu
-from dlcli.trials.trial import FinishedTrial, Point, RunSpec, SharedSetup, assemble_trial
+from dlcli.trials.results import FinishedTrial, Point
+from dlcli.trials.setup import ResolvedTrial, assemble_trial
 
 
-def run_sequentially(
-    problem: SharedSetup, specs: Sequence[RunSpec]
-) -> Iterator[FinishedTrial | Progress]:
-    """Do each run as `dlcli train` would, yielding after each step and at the end of each run."""
-    for spec in specs:
-        trainer = assemble_trial(problem, spec)
+def run_sequentially(trials: Sequence[ResolvedTrial]) -> Iterator[FinishedTrial | Progress]:
+    """Train each as `dlcli train` would, yielding after each step and at the end of each trial."""
+    for trial in trials:
+        setup, trainer = trial.setup, assemble_trial(trial)
         curve = []
         try:
-            for event in fit(trainer, problem.train, problem.validation):
+            for event in fit(trainer, setup.train, setup.validation):
                 if isinstance(event, EpochResult):
                     assert event.validation is not None, "there are validation rows"
                     loss = event.validation["loss"]
@@ -32,7 +31,7 @@ def run_sequentially(
             num_steps = min(1 + (last.step if last else 0), trainer.num_steps)
         best = trainer.best
         yield FinishedTrial(
-            spec,
+            trial.trial,
             tuple(curve),
             end,
             num_steps,

@@ -1,7 +1,7 @@
-"""Runs that take their steps together: one step of all of them is one program.
+"""Trials that take their steps at once: one step of all of them is one program.
 
-Runs differ in optimizer, learning rate and seed; network, data and batch size are the same. Each is
-what it would be alone, within rounding: its own weights, rows, dropout, clipping and update.
+They share a setup and differ in optimizer, learning rate and seed. Each is what it would be by
+itself, within rounding: its own weights, rows, dropout, clipping and update.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from dlcli.config.optimizers import Optimizer as OptimizerConfig
-from dlcli.network.plan import Plan
 from dlcli.training.device import Placement
 from dlcli.training.engines.op_trace import OpTrace
-from dlcli.training.losses import Objective
+from dlcli.training.losses import Objective, build_objective
 from dlcli.training.optimizers import ManyRuns, Optimizer
 from dlcli.training.rows.batches import Rows
 from dlcli.trials.running.stacked_network import Draws, StackedNetwork
-from dlcli.trials.trial import RunSpec
+from dlcli.trials.setup import ResolvedTrial
 
 
 @dataclass
@@ -32,16 +31,16 @@ class _Group:
 
 @dataclass
 class _Recording:
-    batches: tuple[Rows, ...]  # what the tape reads: copies
+    batches: tuple[Rows, ...]  # what the trace reads: copies
     draws: list[Draws]
-    tape: OpTrace
+    trace: OpTrace
 
 
 @dataclass
 class Stack:
-    """Takes steps of runs, which are in the order of `specs`: by their update rule."""
+    """Takes steps of trials, which are in the order of `trials`: by their update rule."""
 
-    specs: list[RunSpec]
+    trials: list[ResolvedTrial]
     network: StackedNetwork
     objective: Objective
     placement: Placement
@@ -50,17 +49,13 @@ class Stack:
     recordings: dict[tuple[int, ...], _Recording] = field(default_factory=dict)  # by rows a batch
 
     @classmethod
-    def of(
-        cls,
-        specs: Sequence[RunSpec],
-        plan: Plan,
-        objective: Objective,
-        placement: Placement,
-        clip_norm: float | None,
-    ) -> "Stack":
-        """Build every run's network and optimizer."""
-        ordered = in_groups(specs)
-        network = StackedNetwork(plan, [spec.seed for spec in ordered])
+    def of(cls, trials: Sequence[ResolvedTrial]) -> "Stack":
+        """Build the network and optimizer of every trial; they share a setup."""
+        ordered, setup = in_groups(trials), trials[0].setup
+        placement = setup.placement
+        network = StackedNetwork(setup.plan, [trial.seed for trial in ordered])
+        objective = build_objective(setup.loss, setup.target, placement.device)
+        clip_norm = setup.settings.gradient_clip_norm
         stack = cls(ordered, network, objective, placement, clip_norm)
         stack.groups = [
             _Group(Optimizer(ordered[start].optimizer, stack._rows(start, stop)), start, stop)
@@ -88,23 +83,23 @@ class Stack:
 
     def keep(self, runs: list[int]) -> None:
         """Go on with some of the runs, in their order."""
-        before, self.specs = self.groups, [self.specs[run] for run in runs]
+        before, self.trials = self.groups, [self.trials[run] for run in runs]
         self.network.keep(torch.tensor(runs))
         self.recordings.clear()
         self.groups = []
         for group in before:
-            own = [run - group.start for run in runs if group.start <= run < group.stop]
-            if not own:
+            kept = [run - group.start for run in runs if group.start <= run < group.stop]
+            if not kept:
                 continue
             start = self.groups[-1].stop if self.groups else 0
-            rows = self._rows(start, start + len(own))
+            rows = self._rows(start, start + len(kept))
             optimizer = Optimizer(group.optimizer.config, rows)
             optimizer.num_steps = group.optimizer.num_steps
             optimizer.state = {
-                key: state[own] if state.dim() else state
+                key: state[kept] if state.dim() else state
                 for key, state in group.optimizer.state.items()
             }
-            self.groups.append(_Group(optimizer, start, start + len(own)))
+            self.groups.append(_Group(optimizer, start, start + len(kept)))
 
     def _rows(self, start: int, stop: int) -> ManyRuns:
         all_runs = self.network.parameters
@@ -114,19 +109,19 @@ class Stack:
         sizes = tuple(batch.targets.shape[1] for batch in batches)
         recording = self.recordings.get(sizes)
         if recording is None:
-            own = tuple(Rows(batch.features.clone(), batch.targets.clone()) for batch in batches)
+            copies = tuple(Rows(batch.features.clone(), batch.targets.clone()) for batch in batches)
             draws = [self.network.room_for_draws(size) for size in sizes]
             for draw in draws:
                 self.network.draw(draw)
-            recording = _Recording(own, draws, OpTrace(lambda: self._compute(own, draws)))
+            recording = _Recording(copies, draws, OpTrace(lambda: self._compute(copies, draws)))
             self.recordings[sizes] = recording
-            return recording.tape.result.clone()
-        for own_batch, batch in zip(recording.batches, batches, strict=True):
-            own_batch.features.copy_(batch.features)
-            own_batch.targets.copy_(batch.targets)
+            return recording.trace.result.clone()
+        for copy, batch in zip(recording.batches, batches, strict=True):
+            copy.features.copy_(batch.features)
+            copy.targets.copy_(batch.targets)
         for draw in recording.draws:
             self.network.draw(draw)
-        return recording.tape.replay().clone()
+        return recording.trace.replay().clone()
 
     def _compute(self, batches: tuple[Rows, ...], draws: list[Draws]) -> Tensor:
         """Leave the gradient with the parameters; return what `take_step` does."""
@@ -151,20 +146,20 @@ class Stack:
         return torch.stack([total, norms], dim=1)
 
 
-def in_groups(specs: Sequence[RunSpec]) -> list[RunSpec]:
+def in_groups(trials: Sequence[ResolvedTrial]) -> list[ResolvedTrial]:
     """Return the runs of one update rule side by side, rules as they first come."""
     rules: list[OptimizerConfig] = []
-    for spec in specs:
-        if spec.rule not in rules:
-            rules.append(spec.rule)
-    return sorted(specs, key=lambda spec: rules.index(spec.rule))
+    for trial in trials:
+        if trial.update_rule not in rules:
+            rules.append(trial.update_rule)
+    return sorted(trials, key=lambda trial: rules.index(trial.update_rule))
 
 
-def _stretches(specs: Sequence[RunSpec]) -> list[tuple[int, int]]:
+def _stretches(trials: Sequence[ResolvedTrial]) -> list[tuple[int, int]]:
     """Return where runs of one update rule begin and end."""
     starts = [
         index
-        for index, spec in enumerate(specs)
-        if index == 0 or spec.rule != specs[index - 1].rule
+        for index, trial in enumerate(trials)
+        if index == 0 or trial.update_rule != trials[index - 1].update_rule
     ]
-    return list(zip(starts, [*starts[1:], len(specs)], strict=True))
+    return list(zip(starts, [*starts[1:], len(trials)], strict=True))

@@ -1,4 +1,4 @@
-"""Runs of a comparison, all at once: epochs of a stack of them."""
+"""Trials of one setup, all at once: epochs of a stack of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +11,14 @@ from torch import Tensor
 from dlcli.config.optimizers import Constant, Exponential, ReduceOnPlateau, StepSchedule
 from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
-from dlcli.training.losses import build_objective, loss_unit
+from dlcli.training.losses import loss_unit
 from dlcli.training.metrics import score, to_answers
 from dlcli.training.schedules import Schedule
+from dlcli.trials.results import End, FinishedTrial, Point
 from dlcli.trials.running.stack import Stack
 from dlcli.trials.running.stacked_rows import stacked_steps
-from dlcli.trials.trial import FinishedTrial, Point, RunSpec, SharedSetup
+from dlcli.trials.setup import ResolvedTrial
+from dlcli.trials.trial import Trial
 
 _BLOCK_NUMBERS = 2**21  # of all runs' outputs of a layer, where rows are only looked at
 _WORTH_CUTTING = 1 / 8  # of the runs: so many that are over are taken out of the stack
@@ -28,7 +30,7 @@ _WITHIN_EPOCHS_THE_SAME = (Constant, StepSchedule, Exponential, ReduceOnPlateau)
 class _Run:
     """A run under way."""
 
-    spec: RunSpec
+    trial: Trial
     watch: Watch
     schedule: Schedule
     curve: list[Point] = field(default_factory=list)
@@ -45,47 +47,40 @@ class StackProgress:
     num_runs: int
 
 
-def run_stacked(
-    problem: SharedSetup, specs: Sequence[RunSpec]
-) -> Iterator[FinishedTrial | StackProgress]:
-    """Do runs at once, yielding after each step of theirs, and each run when it is over.
+def run_stacked(trials: Sequence[ResolvedTrial]) -> Iterator[FinishedTrial | StackProgress]:
+    """Train trials of one setup at once, yielding after each step, and each trial when it is over.
 
-    Each has the weights and figures that it would have alone, within rounding.
+    Each has the weights and figures that it would have by itself, within rounding.
     """
-    yield from _Together(problem, specs).outcomes()
+    yield from _StackedTraining(trials).finished_trials()
 
 
-class _Together:
-    def __init__(self, problem: SharedSetup, specs: Sequence[RunSpec]) -> None:
-        self.problem = problem
-        self.settings = settings = problem.settings
-        self.objective = build_objective(problem.loss, problem.target, problem.placement.device)
-        self.unit = loss_unit(problem.loss, problem.target)
-        self.stack = Stack.of(
-            specs, problem.plan, self.objective, problem.placement, settings.gradient_clip_norm
-        )
-        self.steps_per_epoch = settings.steps_per_epoch(len(problem.train))
+class _StackedTraining:
+    def __init__(self, trials: Sequence[ResolvedTrial]) -> None:
+        self.setup = setup = trials[0].setup
+        self.settings = settings = setup.settings
+        self.unit = loss_unit(setup.loss, setup.target)
+        self.stack = Stack.of(trials)
+        self.steps_per_epoch = setup.steps_per_epoch
         self.runs = [
             _Run(
-                spec,
+                trial.trial,
                 Watch.of(settings.early_stopping),
-                Schedule(
-                    problem.schedule, spec.optimizer.lr, self.steps_per_epoch, settings.epochs
-                ),
+                Schedule(setup.schedule, trial.optimizer.lr, self.steps_per_epoch, settings.epochs),
             )
-            for spec in self.stack.specs
+            for trial in self.stack.trials
         ]
         network = self.stack.network
         self.best_values = network.parameters.values.clone()
         self.best_buffers = {name: buffer.clone() for name, buffer in network.buffers.items()}
 
-    def outcomes(self) -> Iterator[FinishedTrial | StackProgress]:
+    def finished_trials(self) -> Iterator[FinishedTrial | StackProgress]:
         """Train epoch by epoch until no run is left."""
         for epoch in range(1, self.settings.epochs + 1):
             sums = _EpochSums(len(self.runs))
             before = (epoch - 1) * self.steps_per_epoch
             lrs = self._lrs(before)
-            for index, batches in enumerate(stacked_steps(self.problem, self.stack.seeds, epoch)):
+            for index, batches in enumerate(stacked_steps(self.setup, self.stack.seeds, epoch)):
                 figures = self.stack.take_step(batches, lrs[min(index, len(lrs) - 1)])
                 sums.add(figures, sum(batch.targets.shape[1] for batch in batches))
                 yield StackProgress(epoch, index + 1, sum(not run.is_over for run in self.runs))
@@ -119,18 +114,18 @@ class _Together:
             self.best_buffers[name][improved] = buffer[improved]
         for index, run in enumerate(self.runs):
             if not run.is_over and (is_last or run.watch.is_over):
-                end = "early_stopping" if run.watch.is_over else "epochs"
+                end: End = "early_stopping" if run.watch.is_over else "epochs"
                 yield self._end(index, end, before + sums.num_steps)
         self._cut()
 
-    def _end(self, index: int, end: Any, steps: int) -> FinishedTrial:  # noqa: ANN401
+    def _end(self, index: int, end: End, steps: int) -> FinishedTrial:
         run = self.runs[index]
         run.is_over = True
         weights = {}
         if run.best_epoch:
-            own = self.stack.network.state_dict(index, self.best_values, self.best_buffers)
-            weights = {name: tensor.clone() for name, tensor in own.items()}
-        return FinishedTrial(run.spec, tuple(run.curve), end, steps, run.best_epoch, weights)
+            best = self.stack.network.state_dict(index, self.best_values, self.best_buffers)
+            weights = {name: tensor.clone() for name, tensor in best.items()}
+        return FinishedTrial(run.trial, tuple(run.curve), end, steps, run.best_epoch, weights)
 
     def _cut(self) -> None:
         """Take runs that are over out of the stack, once they are worth it."""
@@ -146,7 +141,7 @@ class _Together:
 
     def _lrs(self, before: int) -> Tensor:
         """Return the learning rates of an epoch's steps, [steps, runs]; one row if all alike."""
-        config, schedules = self.problem.schedule, [run.schedule for run in self.runs]
+        config, schedules = self.setup.schedule, [run.schedule for run in self.runs]
         count = self.steps_per_epoch
         warmup = config.warmup_epochs * self.steps_per_epoch
         if isinstance(config, _WITHIN_EPOCHS_THE_SAME) and before >= warmup:
@@ -162,7 +157,8 @@ class _Together:
 
     def _validate(self) -> tuple[list[Any], list[float | None] | None]:
         """Return each run's validation loss, None where it is not finite, and watched figure."""
-        rows, network = self.problem.validation, self.stack.network
+        rows, network = self.setup.validation, self.stack.network
+        assert rows is not None, "there are validation rows"
         shapes = [rows.features.shape[1:], *(layer.output_shape for layer in network.plan.layers)]
         widest = max(int(np.prod(shape)) for shape in shapes)
         size = max(1, _BLOCK_NUMBERS // (len(network) * widest))
@@ -172,10 +168,10 @@ class _Together:
         for features, targets in zip(
             torch.split(rows.features, size), torch.split(rows.targets, size), strict=True
         ):
-            with self.problem.placement.autocast():
+            with self.setup.placement.autocast():
                 block = network.outputs(features).float()  # [runs, rows, num_outputs]
             truth = targets.expand(len(network), -1).flatten()
-            each = self.objective.each(block.flatten(0, 1), truth)
+            each = self.stack.objective.each(block.flatten(0, 1), truth)
             total += each.view(len(network), -1).sum(1, dtype=torch.float64)
             if metric != "loss":
                 outputs.append(block)
@@ -185,9 +181,9 @@ class _Together:
             return losses, None
         truth_of_all = rows.targets.cpu().numpy()
         figures = []
-        for index, own in enumerate(torch.cat(outputs, dim=1)):
-            answers = to_answers(own, self.problem.loss, self.problem.target)
-            scored = score(answers, truth_of_all, self.problem.target, [metric])
+        for index, one in enumerate(torch.cat(outputs, dim=1)):
+            answers = to_answers(one, self.setup.loss, self.setup.target)
+            scored = score(answers, truth_of_all, self.setup.target, [metric])
             figures.append(scored[metric] if losses[index] is not None else None)
         return losses, figures
 
@@ -212,7 +208,7 @@ class _EpochSums:
         """Add up what was noted, and see where it is not finite."""
         if not self._unread:
             return
-        figures = torch.stack([own for own, _ in self._unread]).double()  # [steps, runs, 2]
+        figures = torch.stack([step for step, _ in self._unread]).double()  # [steps, runs, 2]
         counts = torch.tensor([count for _, count in self._unread], dtype=torch.float64)
         self._losses += (figures[:, :, 0] * counts[:, None]).sum(0)
         is_bad = ~figures.isfinite().all(2)

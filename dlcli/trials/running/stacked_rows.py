@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 from dlcli.training.rows.batches import Rows, epoch_order
-from dlcli.trials.trial import SharedSetup
+from dlcli.trials.setup import SharedSetup
 
 _WINDOW_BYTES = 2**20  # of rows that are gathered at once
 
 
 def stacked_steps(
-    problem: SharedSetup, seeds: Sequence[int], epoch: int
+    setup: SharedSetup, seeds: Sequence[int], epoch: int
 ) -> Iterator[tuple[Rows, ...]]:
     """Yield the batches of each step of an epoch.
 
     Features are [seeds, batch, inputs], targets [seeds, batch].
     """
-    rows, settings = problem.train, problem.settings
+    rows, settings = setup.train, setup.settings
     size = settings.batch_size
     if size == "full":
         features = rows.features.expand(len(seeds), *rows.features.shape)

@@ -1,4 +1,4 @@
-"""How long the steps of runs take, measured side by side."""
+"""How long the steps of trials take, measured side by side."""
 
 import statistics
 import time
@@ -8,7 +8,7 @@ import torch
 
 from dlcli.training.engines.threads import choose_threads
 from dlcli.training.rows.batches import Rows
-from dlcli.trials.trial import RunSpec, SharedSetup, assemble_trial
+from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 
 _WARM_UP = 2  # steps in which it is recorded
 _NUM_STEPS = 7
@@ -25,30 +25,34 @@ def measure(steps: Sequence[Callable[[], object]]) -> list[float]:
     for number in range(_NUM_STEPS):
         if number > 2 and time.perf_counter() - started > _MAX_SECONDS:
             break
-        for own, step in zip(seconds, steps, strict=True):
+        for durations, step in zip(seconds, steps, strict=True):
             begun = time.perf_counter()
             step()
-            own.append(time.perf_counter() - begun)
-    return [statistics.median(own) for own in seconds]
+            durations.append(time.perf_counter() - begun)
+    return [statistics.median(durations) for durations in seconds]
 
 
-def measure_step_times(problem: SharedSetup, specs: Sequence[RunSpec]) -> list[float]:
-    """Return what a step of each run takes as `dlcli train` does it, with as many threads."""
-    with choose_threads(problem.settings, problem.plan, len(problem.train)).used():
-        return measure([single_step(problem, spec) for spec in specs])
+def measure_step_times(trials: Sequence[ResolvedTrial]) -> list[float]:
+    """Return the seconds of a step of each trial as `dlcli train` does it, with as many threads.
+
+    Trials share a setup.
+    """
+    setup = trials[0].setup
+    with choose_threads(setup.settings, setup.plan, len(setup.train)).used():
+        return measure([single_step(trial) for trial in trials])
 
 
-def single_step(problem: SharedSetup, spec: RunSpec) -> Callable[[], object]:
-    """Return what takes a step of a run of its own, on a full batch."""
+def single_step(trial: ResolvedTrial) -> Callable[[], object]:
+    """Return what takes a step of a trial by itself, on a full batch."""
     with torch.random.fork_rng(devices=[]):
-        trainer = assemble_trial(problem, spec)
+        trainer = assemble_trial(trial)
     trainer.network.train()
-    batches = full_step(problem)
+    batches = full_step(trial.setup)
     return lambda: trainer.stepper.take_step(batches)
 
 
-def full_step(problem: SharedSetup) -> tuple[Rows, ...]:
+def full_step(setup: SharedSetup) -> tuple[Rows, ...]:
     """Return the rows of a step as they come first."""
-    settings = problem.settings
-    batch = problem.train.head(settings.rows_per_batch(len(problem.train)))
+    settings = setup.settings
+    batch = setup.train.head(settings.rows_per_batch(len(setup.train)))
     return (batch,) * settings.accumulate_batches

@@ -1,4 +1,4 @@
-"""Runs of a comparison over the processor's cores, one process and one thread each.
+"""Trials over the processor's cores, one process and one thread each.
 
 Small steps shared out over threads wait for each other longer than they work, and threads of one
 process wait for Python's lock: processes do neither.
@@ -18,63 +18,63 @@ from multiprocessing.process import BaseProcess
 import torch
 
 from dlcli.errors import OutOfMemoryError
+from dlcli.trials.results import FinishedTrial
 from dlcli.trials.running.sequential import run_sequentially
 from dlcli.trials.running.stacked import StackProgress, run_stacked
-from dlcli.trials.trial import FinishedTrial, RunSpec, SharedSetup
+from dlcli.trials.setup import ResolvedTrial
 
 # A copy of this process where that is safe: libraries of other systems have threads in theirs.
 IS_FORKED = sys.platform == "linux"
-_PROGRESS_SECONDS = 0.2  # between two words of a process on how far it is
+_PROGRESS_SECONDS = 0.2  # between two reports of a process on how far it is
 
 
 @dataclass(frozen=True)
 class StepsTaken:
-    """Steps that were taken since the last word, counted run by run."""
+    """Steps that were taken since the last such event, counted trial by trial."""
 
     num_steps: int
 
 
 @dataclass(frozen=True)
 class Job:
-    """Runs that one process does, together or one after the other."""
+    """Trials that one process executes: those of one setup stacked, or one after the other."""
 
-    specs: tuple[RunSpec, ...]
-    are_together: bool
+    trials: tuple[ResolvedTrial, ...]
+    is_stacked: bool
 
 
 Event = FinishedTrial | StepsTaken
 
 
-def do(problem: SharedSetup, job: Job) -> Iterator[Event]:
+def execute_here(job: Job) -> Iterator[Event]:
     """Do a job in this process, on one thread."""
     torch.set_num_threads(1)
-    run = run_stacked if job.are_together else run_sequentially
-    num_steps, told = 0, time.perf_counter()
-    for event in run(problem, job.specs):
+    run = run_stacked if job.is_stacked else run_sequentially
+    num_steps, reported = 0, time.perf_counter()
+    for event in run(job.trials):
         if isinstance(event, FinishedTrial):
             yield event
             continue
         num_steps += event.num_runs if isinstance(event, StackProgress) else 1
-        if time.perf_counter() - told > _PROGRESS_SECONDS:
+        if time.perf_counter() - reported > _PROGRESS_SECONDS:
             yield StepsTaken(num_steps)
-            num_steps, told = 0, time.perf_counter()
+            num_steps, reported = 0, time.perf_counter()
     yield StepsTaken(num_steps)
 
 
-def do_all(
-    problem: SharedSetup, jobs: Sequence[Job], num_processes: int
-) -> Generator[Event, None, None]:
+def execute(jobs: Sequence[Job], num_processes: int) -> Generator[Event, None, None]:
     """Do jobs in order, as many at once as there are processes, each as soon as one is free.
 
     With one process, or one job, it is done here. Raises OutOfMemoryError where the system has
     ended one.
     """
-    if min(num_processes, len(jobs)) == 1 or problem.placement.device.type != "cpu":
+    on_cpu = all(job.trials[0].setup.placement.device.type == "cpu" for job in jobs)
+    if min(num_processes, len(jobs)) == 1 or not on_cpu:
         for job in jobs:
-            yield from do(problem, job)
+            yield from execute_here(job)
         return
     waiting = list(enumerate(jobs))
-    with _workers(problem, jobs, min(num_processes, len(jobs))) as workers:
+    with _workers(jobs, min(num_processes, len(jobs))) as workers:
         for worker in workers:
             worker.begin(waiting)
         while busy := {worker.connection: worker for worker in workers if worker.is_busy}:
@@ -100,9 +100,9 @@ class _Worker:
             self.connection.send(waiting.pop(0)[0])
 
     def read(self) -> Event | None:
-        """Return what it says; None: its job is done. What went wrong there is raised here."""
+        """Return its next event; None: its job is done. What went wrong there is raised here."""
         try:
-            said = pickle.loads(self.connection.recv_bytes())  # noqa: S301 - our own process
+            event = pickle.loads(self.connection.recv_bytes())  # noqa: S301 - our own process
         except EOFError:
             self.process.join()
             code = self.process.exitcode
@@ -110,27 +110,25 @@ class _Worker:
                 f"a process that trains was ended by the system (exit code {code}): most likely "
                 "the memory is full; try a smaller training.batch_size or fewer --seeds"
             ) from None
-        if isinstance(said, BaseException):
-            raise said
-        return said  # type: ignore[no-any-return]
+        if isinstance(event, BaseException):
+            raise event
+        return event  # type: ignore[no-any-return]
 
 
 @contextmanager
-def _workers(problem: SharedSetup, jobs: Sequence[Job], number: int) -> Iterator[list[_Worker]]:
+def _workers(jobs: Sequence[Job], number: int) -> Iterator[list[_Worker]]:
     """Start processes that have all that this one has, and end them at the end."""
     context = get_context("fork") if IS_FORKED else get_context("spawn")
     workers: list[_Worker] = []
     try:
         for _ in range(number):
-            own, other = context.Pipe()
+            here, there = context.Pipe()
             # A copy has these too; while it does, none of them sees that nobody listens any more.
-            copied = [own, *(worker.connection for worker in workers)] if IS_FORKED else []
-            process = context.Process(
-                target=_serve, args=(problem, jobs, other, copied), daemon=True
-            )
+            copied = [here, *(worker.connection for worker in workers)] if IS_FORKED else []
+            process = context.Process(target=_serve, args=(jobs, there, copied), daemon=True)
             process.start()
-            other.close()
-            workers.append(_Worker(process, own))
+            there.close()
+            workers.append(_Worker(process, here))
         yield workers
     finally:
         for worker in workers:
@@ -139,27 +137,25 @@ def _workers(problem: SharedSetup, jobs: Sequence[Job], number: int) -> Iterator
             worker.process.join()
 
 
-def _serve(
-    problem: SharedSetup, jobs: Sequence[Job], connection: Connection, copied: list[Connection]
-) -> None:
-    """Do the jobs that are asked for, until nobody asks any more."""
+def _serve(jobs: Sequence[Job], connection: Connection, copied: list[Connection]) -> None:
+    """Execute the jobs whose numbers arrive, until the connection is closed."""
     for other in copied:
         other.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks for the jobs decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         while True:
             job = jobs[connection.recv()]
-            for said in _told(problem, job):
-                connection.send_bytes(pickle.dumps(said))
+            for event in _events_or_error(job):
+                connection.send_bytes(pickle.dumps(event))
             connection.send_bytes(pickle.dumps(None))
     except (EOFError, BrokenPipeError):  # nobody listens any more
         return
 
 
-def _told(problem: SharedSetup, job: Job) -> Iterator[Event | Exception]:
-    """Yield what comes of a job; last, what went wrong, for who asked to raise it."""
+def _events_or_error(job: Job) -> Iterator[Event | Exception]:
+    """Yield what comes of a job; last, what went wrong, which the parent process raises."""
     try:
-        yield from do(problem, job)
+        yield from execute_here(job)
     except Exception as error:
         yield error

@@ -1,0 +1,52 @@
+"""A prepared config → the setup of its trials, and of trials that change it."""
+
+from dlcli.config import LoadedConfig
+from dlcli.runs.comparison.comparable import refuse_streamed
+from dlcli.runs.preparation import Prepared, prepare
+from dlcli.training.device import Placement, choose_placement
+from dlcli.training.rows.batches import Rows, to_rows
+from dlcli.trials.setup import SharedSetup, TrialResolver
+
+
+def build_setup(prepared: Prepared, placement: Placement) -> SharedSetup:
+    """Put the rows on their device, beside all but optimizer and seed; rows that are held."""
+    parts = prepared.dataset.parts
+    rows = {name: to_rows(part, placement.device) for name, part in parts.items()}
+    return _setup(prepared, placement, rows)
+
+
+def build_resolver(prepared: Prepared, placement: Placement) -> TrialResolver:
+    """Return what finds the setups of trials that change a prepared config.
+
+    Rows are shared by all trials that don't change `data`.
+    """
+    base = build_setup(prepared, placement)
+    parts = {"train": base.train, "validation": base.validation, "test": base.test}
+    rows = {name: part for name, part in parts.items() if part is not None}
+
+    def build(changed: LoadedConfig) -> SharedSetup:
+        config, before = changed.config, prepared.loaded.config
+        has_same_data = (config.data, config.seed) == (before.data, before.seed)
+        new = prepare(changed, prepared.dataset if has_same_data else None)
+        refuse_streamed(changed, new)
+        place = choose_placement(config.training.device, config.training.precision)
+        if has_same_data and place.device == placement.device:
+            return _setup(new, place, rows)
+        return build_setup(new, place)
+
+    return TrialResolver(prepared.loaded, base, build)
+
+
+def _setup(prepared: Prepared, placement: Placement, rows: dict[str, Rows]) -> SharedSetup:
+    config = prepared.config
+    return SharedSetup(
+        plan=prepared.plan,
+        loss=prepared.loss,
+        schedule=config.schedule,
+        settings=config.training,
+        target=prepared.dataset.fitted.target,
+        placement=placement,
+        train=rows["train"],
+        validation=rows.get("validation"),
+        test=rows.get("test"),
+    )

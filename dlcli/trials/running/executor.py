@@ -1,0 +1,133 @@
+"""The one executor of stages: trials → results, whatever rule asks for them."""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from dlcli.config.optimizers import Optimizer as OptimizerConfig
+from dlcli.trials.evaluation import TrialEvaluator
+from dlcli.trials.results import Figures, FinishedTrial, HeldOutPart, Results, TrialResult
+from dlcli.trials.rule import Stage
+from dlcli.trials.running.execution import ExecutionPlan, plan_execution
+from dlcli.trials.running.rate_steps import take_steps
+from dlcli.trials.running.step_time import measure_step_times
+from dlcli.trials.running.workers import StepsTaken, execute
+from dlcli.trials.setup import ResolvedTrial, SharedSetup, TrialResolver
+from dlcli.trials.trial import Trial
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """Some trials begin."""
+
+    title: str
+    num_trials: int
+    max_steps: int  # of all of them together; early stopping takes fewer
+    execution: str  # how they are executed, and why so
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """A trial is over and kept."""
+
+    result: TrialResult
+    num_steps_saved: int  # that it might have taken, and didn't
+
+
+@dataclass(frozen=True)
+class StepLosses:
+    """A step of every trial of a stage that has given learning rates."""
+
+    losses: tuple[float, ...]  # trial by trial, in the target's units; infinite: diverged
+
+
+Event = StageStarted | StepsTaken | TrialFinished | StepLosses
+
+
+class Executor:
+    """Executes stages, and keeps each trial as soon as it is finished."""
+
+    def __init__(
+        self,
+        resolver: TrialResolver,
+        results: Results | None = None,
+        num_processes: int | None = None,
+    ) -> None:
+        """Take what trials are resolved by, and where finished ones are kept; None: nowhere."""
+        self._resolver = resolver
+        self._results = results
+        self._num_processes = num_processes
+        self._seconds_a_step: dict[tuple[SharedSetup, OptimizerConfig], float] = {}
+        self._evaluator: TrialEvaluator | None = None
+
+    def missing(self, stage: Stage) -> list[Trial]:
+        """Return the trials of a stage that are not finished yet."""
+        results = self._results
+        return [
+            trial
+            for trial in stage.trials
+            if results is None or results.find(trial, is_evaluated=stage.is_evaluated) is None
+        ]
+
+    def plan(self, trials: Sequence[Trial]) -> ExecutionPlan:
+        """Return how trials would be executed."""
+        return plan_execution([*map(self._resolver.resolve, trials)], self._num_processes)
+
+    def measure(self, trials: Sequence[Trial]) -> None:
+        """Measure what a step of a trial by itself takes, side by side, where it is not known.
+
+        Trials that differ in seed and learning rate alone take the same.
+        """
+        unknown: dict[SharedSetup, dict[OptimizerConfig, ResolvedTrial]] = {}
+        for trial in map(self._resolver.resolve, trials):
+            if (trial.setup, trial.update_rule) not in self._seconds_a_step:
+                unknown.setdefault(trial.setup, {}).setdefault(trial.update_rule, trial)
+        for setup, by_rule in unknown.items():
+            seconds = measure_step_times([*by_rule.values()])
+            for update_rule, measured in zip(by_rule, seconds, strict=True):
+                self._seconds_a_step[setup, update_rule] = measured
+
+    def execute(self, stage: Stage) -> Generator[Event, None, None]:
+        """Execute what is missing of a stage; closing the generator ends it, finished trials kept.
+
+        ConfigError where a trial's changes make no sound config.
+        """
+        if stage.lrs is not None:
+            trials = [*map(self._resolver.resolve, stage.trials)]
+            for losses in take_steps(trials, stage.lrs):
+                yield StepLosses(losses)
+        elif missing := self.missing(stage):
+            yield from self._train(stage, missing)
+
+    def _train(self, stage: Stage, missing: Sequence[Trial]) -> Iterator[Event]:
+        self.measure(missing)
+        plan = self.plan(missing)
+        max_steps = {trial: self._resolver.resolve(trial).setup.max_steps for trial in missing}
+        yield StageStarted(stage.title, len(missing), sum(max_steps.values()), plan.reason)
+        with closing(execute(plan.jobs, plan.num_processes)) as events:
+            for event in events:
+                if isinstance(event, StepsTaken):
+                    yield event
+                    continue
+                result = self._result(event, is_evaluated=stage.is_evaluated)
+                if self._results is not None:
+                    self._results.add(result)
+                yield TrialFinished(result, max_steps[event.trial] - result.num_steps)
+
+    def _result(self, finished: FinishedTrial, *, is_evaluated: bool) -> TrialResult:
+        resolved = self._resolver.resolve(finished.trial)
+        return TrialResult(
+            trial=finished.trial,
+            end=finished.end,
+            num_steps=finished.num_steps,
+            best_epoch=finished.best_epoch,
+            train_losses=tuple(point.train_loss for point in finished.curve),
+            validation_losses=tuple(point.validation_loss for point in finished.curve),
+            seconds_a_step=self._seconds_a_step[resolved.setup, resolved.update_rule],
+            figures=self._evaluate(resolved.setup, finished) if is_evaluated else None,
+        )
+
+    def _evaluate(self, setup: SharedSetup, finished: FinishedTrial) -> dict[HeldOutPart, Figures]:
+        if self._evaluator is None or self._evaluator.setup is not setup:
+            self._evaluator = TrialEvaluator(setup)
+        return self._evaluator.figures(finished)

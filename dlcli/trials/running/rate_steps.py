@@ -1,0 +1,81 @@
+"""Steps of trials at given learning rates, side by side: what a range test sees of each."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import count
+
+import torch
+from torch import Tensor
+
+from dlcli.training.engines.threads import choose_threads
+from dlcli.training.losses import loss_unit
+from dlcli.training.rows.batches import epoch_steps
+from dlcli.trials.running.execution import obstacle_to_stacking
+from dlcli.trials.running.stack import Stack
+from dlcli.trials.running.stacked_rows import stacked_steps
+from dlcli.trials.setup import ResolvedTrial, assemble_trial
+
+
+def take_steps(
+    trials: Sequence[ResolvedTrial], lrs: Sequence[float]
+) -> Iterator[tuple[float, ...]]:
+    """Yield the training loss of each trial after each step, in the target's units.
+
+    The loss of a step is that of its own batch, before the step; infinite once a trial has
+    diverged. Trials share a setup.
+    """
+    setup = trials[0].setup
+    unit = loss_unit(setup.loss, setup.target)
+    take = _sequentially if obstacle_to_stacking(setup) else _stacked
+    with choose_threads(setup.settings, setup.plan, len(setup.train)).used():
+        for losses in take(trials, lrs):
+            yield tuple(
+                loss * unit if math.isfinite(loss) else math.inf for loss in losses.tolist()
+            )
+
+
+def _stacked(trials: Sequence[ResolvedTrial], lrs: Sequence[float]) -> Iterator[Tensor]:
+    """Yield losses, [trials]."""
+    stack = Stack.of(trials)
+    order = torch.tensor([stack.trials.index(trial) for trial in trials])
+    epochs = (stacked_steps(trials[0].setup, stack.seeds, epoch) for epoch in count(1))
+    steps = (step for epoch in epochs for step in epoch)
+    for lr, batches in zip(lrs, steps, strict=False):
+        yield stack.take_step(batches, torch.full((len(trials),), lr))[order, 0]
+
+
+def _sequentially(trials: Sequence[ResolvedTrial], lrs: Sequence[float]) -> Iterator[Tensor]:
+    """Do the same with a network of its own for each trial, step by step in turn."""
+    for losses in zip(*(_losses(trial, lrs) for trial in trials), strict=True):
+        yield torch.tensor(losses)
+
+
+def _losses(trial: ResolvedTrial, lrs: Sequence[float]) -> Iterator[float]:
+    """Yield a trial's loss at each rate, infinite from where it is not finite."""
+    with torch.random.fork_rng(devices=[]):
+        trainer = assemble_trial(trial)
+    trainer.network.train()
+    setup = trial.setup
+    epochs = (
+        epoch_steps(
+            setup.train,
+            batch_size=setup.settings.batch_size,
+            accumulate=setup.settings.accumulate_batches,
+            seed=trial.seed,
+            epoch=epoch,
+        )
+        for epoch in count(1)
+    )
+    steps = (step for epoch in epochs for step in epoch)
+    is_over = False
+    for lr, batches in zip(lrs, steps, strict=False):
+        loss = math.inf
+        if not is_over:
+            trainer.optimizer.lr = lr
+            try:
+                loss = float(trainer.stepper.take_step(batches)[0])
+            except RuntimeError as error:
+                if "without overflow" not in str(error):
+                    raise
+            is_over = not math.isfinite(loss)
+        yield math.inf if is_over else loss
