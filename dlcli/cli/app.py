@@ -1,4 +1,4 @@
-"""The commands put together, and what becomes of an error."""
+"""The command-line app: registers the commands and turns errors into exit codes."""
 
 import contextlib
 import io
@@ -38,7 +38,8 @@ app.command("train", epilog="Example: dlcli train configs/penguins.yaml --set se
 )
 app.command("evaluate", epilog="Example: dlcli evaluate runs/penguins/001")(evaluate_command)
 app.command(
-    "predict", epilog="Example: dlcli predict runs/penguins/001 data/penguins.csv -o answers.csv"
+    "predict",
+    epilog="Example: dlcli predict runs/penguins/001 data/penguins.csv -o predictions.csv",
 )(predict_command)
 app.command(
     "compare-optimizers",
@@ -52,8 +53,8 @@ app.command("validate", epilog="Example: dlcli validate configs/penguins.yaml")(
 app.command("schema", epilog="Example: dlcli schema > schema.json")(schema_command)
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"dlcli {__version__}")
         raise typer.Exit
 
@@ -62,7 +63,9 @@ def _show_version(asked: bool) -> None:
 def _dlcli(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Say which it is."),
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Train neural networks from YAML configs."""
@@ -72,20 +75,22 @@ def run(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code; a traceback means a bug in dlcli (code 1)."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a screen that lacks a character is no failure
+            stream.reconfigure(
+                errors="replace"
+            )  # a character that the screen lacks is not an error
     shorten_spinning()
     try:
         app(args=arguments)
-    except SystemExit as end:  # typer's own way out, usage errors and Ctrl-C included
+    except SystemExit as end:  # how typer exits, usage errors and Ctrl-C included
         return end.code if isinstance(end.code, int) else 0
     except DlcliError as error:
         return _fail(error)
-    except OSError as error:  # a disk or file system that fails where one hardly ever does
+    except OSError as error:  # a disk or file system failing where it rarely does
         return _fail(StorageError(f"{error.filename or 'a file'}: {error.strerror or error}"))
     return 0
 
 
 def _fail(error: DlcliError) -> int:
-    with contextlib.suppress(OSError):  # nobody reads any more
+    with contextlib.suppress(OSError):  # standard error is closed
         show_error(error)
     return error.exit_code

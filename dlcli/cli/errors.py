@@ -1,4 +1,4 @@
-"""How an error looks: plain lines, or on a terminal with colour and the line that it is about."""
+"""Printing errors: plain lines, or on a terminal with colour and the config line at fault."""
 
 import linecache
 import sys

@@ -14,11 +14,12 @@ Overrides = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set a value of the config, read as YAML: training.batch_size=64. Repeatable.",
+        help="Replace a config value, as in training.batch_size=64; read as YAML. Repeatable.",
         default_factory=list,
         show_default=False,
     ),
 ]
 Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object; all else goes to standard error.")
+    bool,
+    typer.Option("--json", help="Print one JSON object; everything else goes to standard error."),
 ]

@@ -1,4 +1,4 @@
-"""Plain text on standard output, for which rich is not waited for."""
+"""Plain text on standard output, without importing rich."""
 
 import sys
 
@@ -6,7 +6,7 @@ from dlcli.errors import StorageError
 
 
 def emit(text: str) -> None:
-    """Print a command's answer on standard output; StorageError where that can't be done."""
+    """Print a command's result on standard output; StorageError if that fails."""
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What is done before torch is imported, and importing it while something else is waited for."""
+"""Settings made before torch is imported, and importing it in the background."""
 
 import importlib
 import os
@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
-_LARGE_BYTES = 5_000_000  # of a file that takes long enough to read
+_LARGE_BYTES = 5_000_000  # a data file of this size takes long enough to read
 
 
 def shorten_spinning() -> None:
-    """Let threads that wait for each other go to sleep soon, unless the user has said how long.
+    """Shorten how long waiting threads spin before they sleep, unless the user has set it.
 
-    GNU's OpenMP reads it when torch is loaded. By itself it has them spin for a millisecond or so:
-    beside another busy program that makes a step of two threads last a hundred times as long.
+    GNU OpenMP reads the setting when torch is loaded. By default threads spin for about a
+    millisecond, which makes a step on two threads a hundred times slower beside another busy
+    program.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
@@ -23,16 +24,16 @@ def shorten_spinning() -> None:
 
 @contextmanager
 def torch_imported_meanwhile(data: Path) -> Iterator[None]:
-    """Import torch on another thread, if a file is read meanwhile that is large.
+    """Import torch on another thread while a large data file is read.
 
-    A small one is read faster, and what is wrong with it is to be told at once.
+    A small file is read faster than torch is imported, so that errors in it come at once.
     """
     if not (data.is_file() and data.stat().st_size > _LARGE_BYTES):
         yield
         return
     thread = Thread(target=importlib.import_module, args=("torch",))
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-4)  # the reader comes back from polars often, and must not wait long
+    sys.setswitchinterval(1e-4)  # the reader takes the GIL back from polars often
     thread.start()
     try:
         yield

@@ -26,7 +26,7 @@ from dlcli.training.evaluation import compute_answers
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network, trained or not, and what turns rows into its input and its output into answers."""
+    """A network, trained or not, and how its inputs are encoded and its outputs decoded."""
 
     network: nn.Module
     fitted: FittedData
@@ -35,7 +35,7 @@ class Predictor:
 
     def predict(self, rows: Table) -> tuple[pl.DataFrame, list[UnseenCells]]:
         """Return the rows with the prediction's columns; DataError for rows that don't fit."""
-        features, oddities = self.fitted.encode_features(rows)
+        features, unseen = self.fitted.encode_features(rows)
         answers = compute_answers(
             self.network, features, self.placement, self.loss, self.fitted.target
         )
@@ -43,7 +43,7 @@ class Predictor:
         if not is_finite.all():
             raise DivergedError(
                 f"{rows.place(int(is_finite.argmin()))}: the network's prediction is not finite: "
-                "its weights are too large, or the row is far from those of training"
+                "its weights are too large, or the row is far from the training rows"
             )
         added = _columns(answers, self.fitted.target)
         taken = [column.name for column in added if column.name in rows.frame.columns]
@@ -52,25 +52,25 @@ class Predictor:
                 f"{rows.source}: it has a column '{taken[0]}' already; rename it, or predict on "
                 "the file without it"
             )
-        return rows.frame.with_columns(added), oddities
+        return rows.frame.with_columns(added), unseen
 
 
 @dataclass
 class PredictionSummary:
-    """What was predicted: the number of rows, and odd cells summed up by column."""
+    """The number of predicted rows, and the cells that training had not seen, by column."""
 
     num_rows: int = 0
-    oddities: dict[tuple[str, str], UnseenCells] = field(default_factory=dict)
+    unseen: dict[tuple[str, str], UnseenCells] = field(default_factory=dict)
 
-    def add(self, num_rows: int, oddities: list[UnseenCells]) -> None:
-        """Count one block."""
+    def add(self, num_rows: int, unseen: list[UnseenCells]) -> None:
+        """Add one block."""
         self.num_rows += num_rows
-        for odd in oddities:
-            before = self.oddities.get((odd.column, odd.what))
-            self.oddities[odd.column, odd.what] = (
-                odd
+        for cells in unseen:
+            before = self.unseen.get((cells.column, cells.what))
+            self.unseen[cells.column, cells.what] = (
+                cells
                 if before is None
-                else UnseenCells(odd.column, odd.what, before.count + odd.count, before.first)
+                else UnseenCells(cells.column, cells.what, before.count + cells.count, before.first)
             )
 
 
@@ -97,18 +97,18 @@ def predict(predictor: Predictor, data: Path, out: Path) -> PredictionSummary:
     `-` is standard input or output. Raises DataError, StorageError; an output file is there whole
     or not at all.
     """
-    tally = PredictionSummary()
+    summary = PredictionSummary()
     if out.exists() and data.exists() and out.samefile(data):
         raise ConfigError(f"-o {out}: this is the file to predict on; name another")
 
-    def answered() -> Iterator[pl.DataFrame]:
+    def predicted() -> Iterator[pl.DataFrame]:
         for rows in read_blocks(data, separator=predictor.fitted.separator):
-            frame, oddities = predictor.predict(rows)
-            tally.add(len(rows), oddities)
+            frame, unseen = predictor.predict(rows)
+            summary.add(len(rows), unseen)
             yield frame
 
-    write_blocks(answered(), out, separator=predictor.fitted.separator)
-    return tally
+    write_blocks(predicted(), out, separator=predictor.fitted.separator)
+    return summary
 
 
 def _columns(answers: np.ndarray, target: FittedTarget) -> list[pl.Series]:

@@ -16,8 +16,8 @@ def test_each_layer_has_its_shape_parameters_operations_and_memory(dlcli: Comman
 
 def test_the_batch_is_the_one_that_training_takes(dlcli: Command) -> None:
     config = CONFIGS / "lecture" / "11_gradient_descent.yaml"
-    assert "memory of 300 rows" in dlcli("describe", config).out
-    assert "memory of 7 rows" in dlcli("describe", config, "--set", "training.batch_size=7").out
+    assert "memory for 300 rows" in dlcli("describe", config).out
+    assert "memory for 7 rows" in dlcli("describe", config, "--set", "training.batch_size=7").out
 
 
 def test_a_config_that_does_not_fit_is_refused(dlcli: Command) -> None:

@@ -106,7 +106,7 @@ def test_what_stands_out_is_said(
     rows = [f"{line},{cell(row)}" for row, line in enumerate(numbered(60))]
     table(f"x,y,{header}", *rows, name="odd.csv")
     outcome = dlcli("init", "odd.csv", "--target", "y", "-o", "c.yaml")
-    assert f"to be looked at: {finding}" in outcome.err
+    assert f"check: {finding}" in outcome.err
     comments = " ".join(Path("c.yaml").read_text().replace("#", "").split())
     assert f"To be looked at: {finding}" in comments
     assert dlcli("train", "c.yaml", "--smoke").code == 0
@@ -195,7 +195,7 @@ def test_names_that_yaml_would_misread_come_back(dlcli: Command, table: Table) -
         (("t.csv", "--target", "z"), 2, "--target: t.csv has no column 'z'; its columns: x, y\n"),
         (("t.csv", "--target", "Y"), 2, "--target: t.csv has no column 'Y'; did you mean 'y'?\n"),
         (("u.csv", "--target", "y"), 3, "u.csv: there is no such file\n"),
-        (("t.csv", "--target", "y", "-o", "t.csv"), 2, "-o: t.csv is there already; remove it, or "
+        (("t.csv", "--target", "y", "-o", "t.csv"), 2, "-o: t.csv exists already; remove it, or "
          "name another file\n"),
         (("t.csv", "--target", "x"), 3, "t.csv: no column to learn from: 'y': it is a in every "
          "row\n"),

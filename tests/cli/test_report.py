@@ -208,7 +208,7 @@ def test_text_shows_curves_diagnosis_and_figures(dlcli: Command) -> None:
 def test_a_checkpoint_stands_for_its_run(recorded: Path, dlcli: Command) -> None:
     outcome = dlcli("report", recorded / "r" / "last.safetensors", "--text")
     assert outcome.code == 0, outcome.err
-    assert "a report is of the whole run, with its best weights" in outcome.out
+    assert "the report covers the whole run, with its best weights" in outcome.out
 
 
 def test_other_pictures_need_no_run(dlcli: Command) -> None:
@@ -221,4 +221,4 @@ def test_other_pictures_need_no_run(dlcli: Command) -> None:
         *("activation-functions.png", "activation-functions.svg", "boundary.png", "boundary.svg")
     }
     refused = dlcli("plot", "plane", CONFIGS / "penguins.yaml", "-o", "p")
-    assert (refused.code, "there is no plane to draw" in refused.err) == (2, True)
+    assert (refused.code, "can't draw the plane" in refused.err) == (2, True)

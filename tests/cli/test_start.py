@@ -69,15 +69,6 @@ def test_training_imports_nothing_heavy_but_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "evaluate", "predict", "validate", "describe", "schema"]
-)
-def test_every_help_has_an_example(command: str, dlcli: Command) -> None:
-    outcome = dlcli(command, "--help")
-    assert outcome.code == 0
-    assert f"Example: dlcli {command}" in outcome.out
-
-
-@pytest.mark.parametrize(
     "arguments", [["trian"], ["train"], ["train", "a.yaml", "--sed", "x"], ["predict", "run"]]
 )
 def test_a_wrong_command_line_has_exit_code_2(arguments: list[str], dlcli: Command) -> None:

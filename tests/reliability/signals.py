@@ -25,7 +25,7 @@ _KINDS = {
     "SIGTERM": ([signal.SIGTERM], 143),
     "two SIGINTs": ([signal.SIGINT, signal.SIGINT], 130),
 }
-_GO_ON = "go on: dlcli train"
+_RESUME_HINT = "resume: dlcli train"
 
 
 def stop_runs(num_signals: int, folder: Path) -> tuple[Counter[str], list[str]]:
@@ -54,8 +54,8 @@ def stop_runs(num_signals: int, folder: Path) -> tuple[Counter[str], list[str]]:
         if run.exists() and (left := [path.name for path in run.glob(".*")]):
             wrong.append(f"{number}: {kind}: left {left}")
         can_go_on = code and run.exists() and not _is_complete(run)
-        if kind != "two SIGINTs" and can_go_on and _GO_ON not in text:
-            wrong.append(f"{number}: {kind}: it doesn't say how to go on: {text[-500:]}")
+        if kind != "two SIGINTs" and can_go_on and _RESUME_HINT not in text:
+            wrong.append(f"{number}: {kind}: it doesn't say how to resume: {text[-500:]}")
         if code := forked.start([*command, str(run)], screen).wait():
             wrong.append(
                 f"{number}: {kind}: resumed, exit code {code}: {screen.read_text('utf-8')}"

@@ -15,12 +15,13 @@ def evaluate_command(
     data: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DATA]", help="A .csv or .parquet file; default: the rows held out."
+            metavar="[DATA]",
+            help="A .csv or .parquet file; default: the run's validation and test rows.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Give the figures of a run's best weights."""
+    """Compute metrics with a run's best weights."""
     from rich.markup import escape
 
     from dlcli.cli.screens.tables import open_console, show_figures

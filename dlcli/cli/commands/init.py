@@ -15,10 +15,10 @@ def init_command(
     target: Annotated[str, typer.Option("--target", help="The column to predict.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The config to write; default: standard output."),
+        typer.Option("-o", "--output", help="Config file to write; default: standard output."),
     ] = None,
 ) -> None:
-    """Look at the data and write a commented config that trains well on it."""
+    """Write a commented config that trains well on a table."""
     from rich.markup import escape
 
     from dlcli.cli.screens.tables import open_console
@@ -26,13 +26,13 @@ def init_command(
     from dlcli.runs.init import draft_config
 
     if output is not None and output.exists():
-        raise ConfigError(f"-o: {output} is there already; remove it, or name another file")
+        raise ConfigError(f"-o: {output} exists already; remove it, or name another file")
     folder = Path() if output is None else output.parent
     name = "config.yaml" if output is None else shlex.quote(str(output))
     draft = draft_config(data, target, folder=folder, name=name)
     console = open_console(to_stderr=True)
     for finding in draft.findings:
-        console.print(f"to be looked at: {escape(finding)}", soft_wrap=True)
+        console.print(f"check: {escape(finding)}", soft_wrap=True)
     if output is None:
         emit(draft.text.removesuffix("\n"))
         return

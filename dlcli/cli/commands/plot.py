@@ -1,4 +1,4 @@
-"""`dlcli plot`: pictures that no run has to be made for."""
+"""`dlcli plot`: plots that need no run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +11,9 @@ from dlcli.errors import ConfigError, StorageError
 if TYPE_CHECKING:
     from dlcli.report.picture import Picture
 
-Folder = Annotated[Path, typer.Option("-o", "--output", help="The folder for the PNG and the SVG.")]
+Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder for the PNG and SVG files.")]
 
-plot_app = typer.Typer(no_args_is_help=True, help="Draw what no run has to be made for.")
+plot_app = typer.Typer(no_args_is_help=True, help="Draw plots that need no run.")
 
 
 @plot_app.command("activations", epilog="Example: dlcli plot activations -o pictures")
@@ -29,7 +29,7 @@ def plot_activations(output: Folder = Path()) -> None:
     "plane", epilog="Example: dlcli plot plane configs/lecture/02_worked_example.yaml"
 )
 def plot_plane(config: ConfigFile, overrides: Overrides, output: Folder = Path()) -> None:
-    """Draw what a network on two columns answers before it is trained: of one neuron, its line."""
+    """Draw the predictions of an untrained network on two columns; for one neuron, its line."""
     from dlcli.config import open_config
     from dlcli.explaining.reasons.boundary import draw_boundary
     from dlcli.explaining.unavailable import Unavailable
@@ -41,7 +41,7 @@ def plot_plane(config: ConfigFile, overrides: Overrides, output: Folder = Path()
     subject = untrained_model_and_data(loaded, prepare(loaded))
     boundary = draw_boundary(subject)
     if isinstance(boundary, Unavailable):
-        raise ConfigError(f"{config}: there is no plane to draw: {boundary.reason}")
+        raise ConfigError(f"{config}: can't draw the plane: {boundary.reason}")
     _save(output, boundary_picture(boundary, subject.target))
 
 

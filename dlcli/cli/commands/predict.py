@@ -13,7 +13,7 @@ def predict_command(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN", help="A run folder or checkpoint; a config with --untrained."
+            metavar="RUN", help="A run folder or checkpoint; with --untrained, a config."
         ),
     ],
     data: Annotated[
@@ -24,10 +24,10 @@ def predict_command(
         Path, typer.Option("-o", "--out", help="A .csv or .parquet file, or - for CSV on stdout.")
     ] = Path("-"),
     untrained: Annotated[
-        bool, typer.Option("--untrained", help="Ask the network as CONFIG initialises it.")
+        bool, typer.Option("--untrained", help="Predict with CONFIG's untrained network.")
     ] = False,
 ) -> None:
-    """Add predictions to a table, row by row, in its order."""
+    """Add predictions to the rows of a table."""
     from rich.markup import escape
 
     from dlcli.cli.screens.tables import open_console
@@ -36,14 +36,14 @@ def predict_command(
     from dlcli.runs.preparation import prepare
 
     if overrides and not untrained:
-        raise ConfigError("--set: a trained run is as it is; --set goes with --untrained")
+        raise ConfigError("--set: a trained run can't be changed; use --set with --untrained")
     if untrained:
         predictor = untrained_predictor(prepare(open_config(source, overrides)))
     else:
         predictor = trained_predictor(source)
-    tally = predict(predictor, data, out)
+    summary = predict(predictor, data, out)
     console = open_console(to_stderr=True)
-    for oddity in tally.oddities.values():
-        console.print(escape(str(oddity)))
+    for unseen in summary.unseen.values():
+        console.print(escape(str(unseen)))
     where = "standard output" if str(out) == "-" else escape(str(out))
-    console.print(f"{tally.num_rows:,} rows predicted, to {where}")
+    console.print(f"{summary.num_rows:,} rows predicted, to {where}")

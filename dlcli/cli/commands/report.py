@@ -16,17 +16,19 @@ def report_command(
     run: Run,
     text: Annotated[
         bool,
-        typer.Option("--text", help="Show curves, diagnosis and figures here; write no page."),
+        typer.Option("--text", help="Print curves, diagnosis and metrics here; write no page."),
     ] = False,
 ) -> None:
-    """Draw what a run learned: one HTML page that loads nothing, and its pictures."""
+    """Make a self-contained HTML page about a run, with its plots as files."""
     from dlcli.cli.screens.tables import open_console
     from dlcli.runs.report_data import read_record
 
     console = open_console(to_stderr=False, may_vanish=not text)
     record = read_record(run)
     if run.is_file():
-        console.print(f"{run}: a report is of the whole run, with its best weights", markup=False)
+        console.print(
+            f"{run}: the report covers the whole run, with its best weights", markup=False
+        )
     if text:
         _show_text(console, record)
     else:
@@ -34,13 +36,13 @@ def report_command(
 
 
 def make_report(console: "Console", record: "Record") -> None:
-    """Make a run's page, saying meanwhile how far that is."""
+    """Make a run's page and show the progress meanwhile."""
     from dlcli.explaining.unavailable import Unavailable
     from dlcli.report.run import write_run_page
 
     story = _follow(console, record)
     if isinstance(story.answers, Unavailable):
-        note = f"not in the report: how good the network is, and why: {story.answers.reason}"
+        note = f"not in the report: quality and explanation of the network: {story.answers.reason}"
         console.print(note, markup=False, soft_wrap=True)
     console.print(f"report: {write_run_page(story)}", markup=False, soft_wrap=True)
 
@@ -76,7 +78,7 @@ def _show_text(console: "Console", record: "Record") -> None:
     target = record.fitted.target if record.fitted is not None else None
     matrix = (figures["test"] or figures["validation"] or {}).get("confusion_matrix")
     if matrix is not None and target is not None:
-        assert target.kind == "classes", "a matrix is of classes"
+        assert target.kind == "classes", "only classes have a confusion matrix"
         show_confusion(console, matrix, target.classes)
     for note in history.notes:
         console.print(note, markup=False, soft_wrap=True)

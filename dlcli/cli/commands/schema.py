@@ -10,10 +10,10 @@ from dlcli.cli.output import emit
 
 def schema_command(
     as_markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the reference page instead.")
+        bool, typer.Option("--markdown", help="Print the reference page in Markdown instead.")
     ] = False,
 ) -> None:
-    """Print the config's JSON Schema, for editors."""
+    """Print the JSON Schema of configs, for editors."""
     from dlcli.config.reference import reference_page
     from dlcli.config.schema import json_schema
 

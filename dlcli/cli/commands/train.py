@@ -32,13 +32,13 @@ def train_command(
     overrides: Overrides,
     run_dir: Annotated[
         Path | None,
-        typer.Option("--run-dir", help="The run's folder; default: the next of runs/NAME/."),
+        typer.Option(
+            "--run-dir", help="Run folder; default: the next free one, as in runs/NAME/001."
+        ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume", help="Go on with the run in --run-dir, from where its last save was."
-        ),
+        typer.Option("--resume", help="Resume the run in --run-dir from its last checkpoint."),
     ] = False,
     smoke: Annotated[
         bool,
@@ -50,11 +50,11 @@ def train_command(
         typer.Option(
             "--assert",
             metavar="EXPR",
-            help='Exit with 8 unless it holds: "test.accuracy >= 0.9". Repeatable.',
+            help="Exit with code 8 unless this holds: 'test.accuracy >= 0.9'. Repeatable.",
         ),
     ] = None,
 ) -> None:
-    """Train a network and judge it on rows that it has not seen."""
+    """Train a network and evaluate it on unseen rows."""
     from dlcli.cli.screens.progress import follow_reading
     from dlcli.cli.screens.tables import open_console
     from dlcli.config import open_config
@@ -70,7 +70,7 @@ def train_command(
 
     if resume and (run_dir is None or smoke):
         raise ConfigError(
-            "--resume: it goes on with the run of a folder; "
+            "--resume: resumes the run of a folder; "
             + ("--smoke leaves none" if smoke else "name it: --run-dir runs/NAME/001")
         )
     assertions = [parse_assertion(text) for text in asserted or []]
@@ -83,7 +83,7 @@ def train_command(
         prepared = follow_reading(console, preparing(loaded, most_blocks=most_blocks))
     for assertion in assertions:
         refuse_unknown_figure(assertion, prepared)
-    # Here, as they import torch: a bad config is told at once.
+    # Imported here, because they import torch: a bad config is reported before that.
     from dlcli.cli.commands.report import make_report
     from dlcli.runs.report_data import read_record
     from dlcli.runs.training.train import train
@@ -110,7 +110,7 @@ def _follow(console: "Console", events: "Iterator[Event]", *, smoke: bool) -> "T
 
     started = follow_reading(console, _until_started(events))
     if isinstance(started, StoppedBeforeTraining):
-        console.print(f"stopped by {started.signal.upper()} before training began")
+        console.print(f"stopped by {started.signal.upper()} before training started")
         raise typer.Exit(EXIT_CODES[started.signal])
     show_start(console, started)
     if started.resumed is not None:
@@ -138,7 +138,7 @@ def _follow(console: "Console", events: "Iterator[Event]", *, smoke: bool) -> "T
 def _until_started(
     events: "Iterator[Event]",
 ) -> "Generator[Reading, None, TrainingStarted | StoppedBeforeTraining]":
-    """Yield what is read before training begins, or doesn't; return which."""
+    """Yield how far files are read; return whether training then starts or was stopped."""
     from dlcli.data.stream import Reading
     from dlcli.runs.training.train import StoppedBeforeTraining, TrainingStarted
 
@@ -159,8 +159,8 @@ def _show_end(
 
     summary, folder = finished.summary, str(finished.folder.path)
     reasons = {
-        "epochs": "all epochs are done",
-        "early_stopping": "the validation rows got no better (early stopping)",
+        "epochs": "all epochs done",
+        "early_stopping": "stopped early (no validation improvement)",
         "sigint": "stopped by SIGINT",
         "sigterm": "stopped by SIGTERM",
     }
@@ -177,8 +177,8 @@ def _show_end(
         assert target.kind == "classes"
         show_confusion(console, matrix, target.classes)
     if smoke:
-        whole = summary["stop_reason"] not in EXIT_CODES
-        console.print(f"{'every stage ran' if whole else 'stopped'}; nothing was left behind")
+        is_complete = summary["stop_reason"] not in EXIT_CODES
+        console.print(f"{'every stage ran' if is_complete else 'stopped'}; nothing was left behind")
         return
     for note in finished.notes:
         console.print(note, markup=False, soft_wrap=True)
@@ -186,6 +186,6 @@ def _show_end(
     console.print(f"run: {folder}", markup=False, soft_wrap=True)
     if summary["stop_reason"] in EXIT_CODES:
         command = resume_command(finished.folder)
-        console.print(f"go on: {command}", markup=False, soft_wrap=True)
+        console.print(f"resume: {command}", markup=False, soft_wrap=True)
     command = f"dlcli predict {shlex.quote(folder)} {data} -o predictions.csv"
     console.print(f"next: {command}", markup=False, soft_wrap=True)

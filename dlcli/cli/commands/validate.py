@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = False) -> None:
-    """Find every problem of a config at once, with the data that it names; nothing is trained."""
+    """Report every problem of a config and its data at once, without training."""
     from dlcli.cli.screens.progress import follow_reading
     from dlcli.cli.screens.tables import open_console
     from dlcli.config import open_config
@@ -40,7 +40,7 @@ def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = F
 
 
 def _columns(dataset: "Dataset") -> "Iterator[str]":
-    """Yield what becomes of the columns, a line for each kind and one for each that is left out."""
+    """Yield a line for each kind of column, and one for each column that is left out."""
     kinds: dict[str, list[str]] = {}
     for column in dataset.columns:
         if column.kind is None:

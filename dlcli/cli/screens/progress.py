@@ -1,4 +1,4 @@
-"""Training as it goes: a live line on a terminal, one plain line an epoch elsewhere."""
+"""Training progress: a live bar on a terminal, one line per epoch elsewhere."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from dlcli.training import loop
 
 Result = TypeVar("Result")
-_PACE_SECONDS = 0.1  # between two movements of the bar
+_REDRAW_SECONDS = 0.1  # between two updates of the bar
 
 
 class EpochLines:
-    """One plain line an epoch, for files and pipes."""
+    """One line per epoch, for files and pipes."""
 
     def __init__(self, console: Console, num_epochs: int) -> None:
         self._console = console
         self._num_epochs = num_epochs
 
     def show_progress(self, progress: "loop.Progress") -> None:
-        """Inside of an epoch there is nothing to say."""
+        """Do nothing: only finished epochs are printed."""
 
     def show_epoch(self, result: "loop.EpochResult") -> None:
         """Print the epoch."""
@@ -35,7 +35,7 @@ class EpochLines:
 
 
 class LiveBar:
-    """A bar, and under it the figures of the last epoch, redrawn in place."""
+    """A progress bar with the metrics of the last epoch below it, redrawn in place."""
 
     def __init__(
         self,
@@ -61,14 +61,14 @@ class LiveBar:
         )
 
     def show_progress(self, progress: "loop.Progress") -> None:
-        """Move the bar, at the pace of a screen."""
-        if time.perf_counter() - self._shown < _PACE_SECONDS:
+        """Move the bar, at most ten times a second."""
+        if time.perf_counter() - self._shown < _REDRAW_SECONDS:
             return
         self._shown = time.perf_counter()
         self._move((progress.epoch - 1) * self._rows_per_epoch + progress.num_rows, progress.epoch)
 
     def show_epoch(self, result: "loop.EpochResult") -> None:
-        """Move the bar and show the epoch's figures."""
+        """Move the bar and show the epoch's metrics."""
         self._figures.plain = describe(result)
         self._move(result.epoch * self._rows_per_epoch, result.epoch)
 
@@ -88,7 +88,7 @@ class LiveBar:
 def open_progress(
     console: Console, *, num_epochs: int, rows_per_epoch: int, first_epoch: int = 1
 ) -> Iterator[EpochLines | LiveBar]:
-    """Open the display that suits the screen."""
+    """Open a live bar on a terminal, plain lines elsewhere."""
     if not console.is_terminal:
         yield EpochLines(console, num_epochs)
         return
@@ -112,7 +112,7 @@ def open_progress(
 def follow_reading(
     console: Console, reading: "Generator[Reading, None, Result]", *, lasting: bool = True
 ) -> "Result":
-    """Show how far files are read, a line that moves and then one that stays; return the end."""
+    """Show how many rows are read; return the generator's result. With `lasting`, lines stay."""
     shown = 0.0
     with ExitStack() as stack:
         status = None
@@ -125,14 +125,14 @@ def follow_reading(
             text = f"read {now.file} for {now.purpose}: {now.num_rows:,} rows"
             if now.is_over and lasting:
                 console.print(f"{text} in {now.seconds:.1f} s", markup=False, soft_wrap=True)
-            elif console.is_terminal and time.perf_counter() - shown >= _PACE_SECONDS:
+            elif console.is_terminal and time.perf_counter() - shown >= _REDRAW_SECONDS:
                 shown = time.perf_counter()
                 status = status or stack.enter_context(console.status(""))
                 status.update(escape(text))
 
 
 def describe(result: "loop.EpochResult") -> str:
-    """Write an epoch's figures on one line."""
+    """Write an epoch's metrics on one line."""
     text = f"train loss {result.train_loss:.4g}"
     for name, value in (result.validation or {}).items():
         if value is not None:

@@ -1,4 +1,4 @@
-"""What a person reads: what was inferred, the layers, the figures."""
+"""Tables on the terminal: inferred columns, layers, costs, metrics, confusion matrices."""
 
 import sys
 from collections import Counter
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from dlcli.runs.training.resume import Resumed
     from dlcli.runs.training.train import TrainingStarted
 
-_LONGEST_TABLE = 12  # columns that are listed one by one
-_MAX_CONFUSED = 12  # classes of a matrix that fits on a screen
+_MAX_LISTED = 12  # columns that are listed one by one
+_MAX_CLASSES = 12  # of a confusion matrix that fits on a screen
 
 
 class _Screen:
-    """A text stream; where it can't be written to, StorageError, or silence if it `may_vanish`."""
+    """A text stream: failing writes raise StorageError, or are ignored if it `may_vanish`."""
 
     def __init__(self, stream: TextIO, *, may_vanish: bool) -> None:
         self._stream = stream
@@ -51,9 +51,9 @@ class _Screen:
 
 
 def open_console(*, to_stderr: bool, may_vanish: bool = False) -> Console:
-    """Open the screen; without a terminal, lines are as long as they need to be.
+    """Open a rich console; without a terminal, lines are up to 200 characters.
 
-    Standard error, and a screen that `may_vanish`, can be closed without ending the command.
+    Standard error, and a stream that `may_vanish`, can be closed without ending the command.
     """
     screen = _Screen(sys.stderr if to_stderr else sys.stdout, may_vanish=may_vanish or to_stderr)
     console = Console(file=cast("TextIO", screen), highlight=False)
@@ -63,7 +63,7 @@ def open_console(*, to_stderr: bool, may_vanish: bool = False) -> Console:
 
 
 def show_start(console: Console, started: "TrainingStarted") -> None:
-    """Say what was read and inferred, the layers, and where and how the arithmetic is done."""
+    """Show what was read and inferred, the layers, the device, the engine and the threads."""
     prepared, placement = started.prepared, started.placement
     engine, threads = started.engine, started.threads
     dataset = prepared.dataset
@@ -84,7 +84,7 @@ def show_start(console: Console, started: "TrainingStarted") -> None:
 
 
 def show_resumed(console: Console, resumed: "Resumed") -> None:
-    """Say where a run goes on, and what is not as it was."""
+    """Show where a run resumes, and what has changed."""
     step = f", after step {resumed.num_steps:,} of it" if resumed.num_steps else ""
     console.print(f"[bold]resumed[/] in epoch {resumed.epoch}{step}")
     for note in resumed.notes:
@@ -92,7 +92,7 @@ def show_resumed(console: Console, resumed: "Resumed") -> None:
 
 
 def show_figures(console: Console, figures: Mapping[str, Mapping[str, Any] | None]) -> None:
-    """Show figures side by side, a column for each part of the data, and confusion matrices."""
+    """Show metrics in a table, a column for each part of the data."""
     parts = {name: part for name, part in figures.items() if part is not None}
     names = list(dict.fromkeys(key for part in parts.values() for key in part))
     table = Table("", *parts)
@@ -103,8 +103,8 @@ def show_figures(console: Console, figures: Mapping[str, Mapping[str, Any] | Non
 
 
 def show_confusion(console: Console, matrix: list[list[int]], classes: tuple[str, ...]) -> None:
-    """Show how often a class, in its row, was taken for another, in its column, if it fits."""
-    if len(matrix) > _MAX_CONFUSED:
+    """Show a confusion matrix, true classes in rows, unless it is too large for a screen."""
+    if len(matrix) > _MAX_CLASSES:
         return
     table = Table("true \\ predicted", *map(escape, classes))
     for name, counts in zip(classes, matrix, strict=True):
@@ -113,14 +113,14 @@ def show_confusion(console: Console, matrix: list[list[int]], classes: tuple[str
 
 
 def show_costs(console: Console, prepared: "Prepared") -> None:
-    """Show what each layer of a network costs in parameters, operations and memory."""
+    """Show the parameters, operations and memory of each layer."""
     from dlcli.network.costs import activation_bytes, multiply_adds, training_bytes
 
     plan, settings = prepared.plan, prepared.config.training
     num_rows = prepared.dataset.num_rows["train"]
     batch_size = settings.rows_per_batch(num_rows)
     table = Table("layer", "output shape")
-    for title in ("parameters", "multiply-adds a row", f"memory of {batch_size:,} rows"):
+    for title in ("parameters", "multiply-adds per row", f"memory for {batch_size:,} rows"):
         table.add_column(title, justify="right")
     table.add_row("input", shape_text(plan.signature.input_shape))
     for index, layer in enumerate(plan.layers):
@@ -133,7 +133,8 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
     if plan.num_embedding_parameters:
         names = ", ".join(embedding.name for embedding in plan.signature.embeddings)
         console.print(
-            f"  {plan.num_embedding_parameters:,} of the parameters embed: {names}", markup=False
+            f"  {plan.num_embedding_parameters:,} of the parameters are embeddings: {names}",
+            markup=False,
         )
     optimizer = prepared.config.optimizer
     console.print(
@@ -150,16 +151,16 @@ def _show_columns(console: Console, prepared: "Prepared") -> None:
     reports = prepared.dataset.columns
     used = [report for report in reports if report.kind is not None]
     left_out = [report for report in reports if report.kind is None]
-    table = Table("column", "kind", "because", "missing", "encoding")
-    for report in used[:_LONGEST_TABLE] + left_out:
+    table = Table("column", "kind", "reason", "missing", "encoding")
+    for report in used[:_MAX_LISTED] + left_out:
         kind = report.kind or "left out"
         missing = str(report.num_missing or "")
         table.add_row(escape(report.name), kind, escape(report.reason), missing, report.encoding)
     console.print(table)
-    if len(used) > _LONGEST_TABLE:
-        kinds = Counter(str(report.kind) for report in used[_LONGEST_TABLE:])
+    if len(used) > _MAX_LISTED:
+        kinds = Counter(str(report.kind) for report in used[_MAX_LISTED:])
         rest = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-        console.print(f"  and {rest} columns more")
+        console.print(f"  and {rest} more columns")
 
 
 def _show_layers(console: Console, prepared: "Prepared") -> None:
@@ -196,7 +197,7 @@ def _add_costs(table: Table, number: str, layer: PlannedLayer, batch_size: int) 
 
 
 def format_bytes(number: int) -> str:
-    """Write a number of bytes in the unit that suits it."""
+    """Write a number of bytes with a suitable unit."""
     size, unit = float(number), "B"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if size < 1024:
