@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from dlcli.tables.table import for_polars
+
 MAX_LABELS = 100_000  # in a column: what is told apart is held in memory
 
 
@@ -18,7 +20,7 @@ class Labels:
     def of(cls, cells: pl.Series, numbers: np.ndarray) -> "Labels":
         """Gather from cells that are null where missing, in rows numbered [rows]."""
         counted = (
-            pl.DataFrame({"cell": cells, "number": pl.Series(numbers, dtype=pl.Int64)})
+            pl.DataFrame({"cell": cells, "number": pl.Series(for_polars(numbers), dtype=pl.Int64)})
             .filter(pl.col("cell").is_not_null())
             .group_by("cell")
             .agg(count=pl.len().cast(pl.Int64), number=pl.col("number").min())

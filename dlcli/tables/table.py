@@ -21,6 +21,14 @@ def refuse_patterns(names: Sequence[str], source: str) -> None:
             )
 
 
+def for_polars(numbers: np.ndarray) -> np.ndarray | list[int]:
+    """Return whole numbers [rows] as polars takes them soonest: few of them as a list.
+
+    For an array it imports numpy.ma, which takes longer than a short array saves.
+    """
+    return numbers.tolist() if len(numbers) < _FEW_ROWS else numbers
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns by name, and for each row its number in the file, counted from 1.
@@ -55,6 +63,4 @@ class Table:
 
     def take(self, rows: np.ndarray) -> "Table":
         """Return some of the rows, in the order asked for."""
-        # To look at an array, polars imports numpy.ma, which takes longer than it saves here.
-        indices = rows.tolist() if len(rows) < _FEW_ROWS else rows
-        return replace(self, frame=self.frame[indices], numbers=self.numbers[rows])
+        return replace(self, frame=self.frame[for_polars(rows)], numbers=self.numbers[rows])
