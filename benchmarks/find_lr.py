@@ -48,19 +48,19 @@ class Case:
 
     problem: str
     reading: RangeReading
-    standing: OptimizerResult
+    result: OptimizerResult
 
     @property
     def tuned(self) -> float:
         """The rate that tuning chose."""
-        assert self.standing.choice is not None, "low rates don't diverge"
-        return self.standing.choice.lr
+        assert self.result.choice is not None, "low rates don't diverge"
+        return self.result.choice.lr
 
     @property
     def edge(self) -> int:
         """The edge of the grid that it lies on; 0: none."""
-        assert self.standing.choice is not None, "low rates don't diverge"
-        return self.standing.choice.edge
+        assert self.result.choice is not None, "low rates don't diverge"
+        return self.result.choice.edge
 
     def decades_off(self, lr: float) -> float:
         """Return how far a rate lies above the tuned one."""
@@ -68,11 +68,11 @@ class Case:
 
     def is_beyond(self, lr: float) -> bool:
         """Return whether a rate lies outside the grid."""
-        return not min(self.standing.grid) <= lr <= max(self.standing.grid)
+        return not min(self.result.grid) <= lr <= max(self.result.grid)
 
     def serves(self, lr: float) -> bool:
         """Return whether the loss near a rate is hardly worse than at the tuned one."""
-        nearest = min(self.standing.grid, key=lambda own: abs(math.log(own / lr)))
+        nearest = min(self.result.grid, key=lambda rate: abs(math.log(rate / lr)))
         return self._loss(nearest) <= ENOUGH * self._loss(self.tuned)
 
     @property
@@ -81,7 +81,7 @@ class Case:
         return self._loss(self.tuned) == 0
 
     def _loss(self, lr: float) -> float:
-        runs = self.standing.grid[lr]
+        runs = self.result.grid[lr]
         return sorted(run.best_loss for run in runs)[len(runs) // 2]
 
 
@@ -149,11 +149,13 @@ def measure(name: str, config: Path, settings: list[str], folder: Path) -> Itera
     loaded = load_config(config, [*SETTINGS, *settings])
     comparable, comparison = compare_config(loaded, folder / f"{name} tuned", OPTIMIZERS)
     print(f"{name}: tuned", file=sys.stderr)
-    for own, optimizer in comparable.candidates.optimizers.items():
+    for optimizer_name, optimizer in comparable.candidates.optimizers.items():
         resolved = comparable.prepared.config.model_copy(update={"optimizer": optimizer})
         prepared = replace(comparable.prepared, config=resolved)
         yield Case(
-            name, read_range_test(prepared, folder / f"{name} {own}"), comparison.standing(own)
+            name,
+            read_range_test(prepared, folder / f"{name} {optimizer_name}"),
+            comparison.result(optimizer_name),
         )
 
 
@@ -177,13 +179,13 @@ class Score:
     @property
     def near(self) -> int:
         """How many suggestions are within a decade."""
-        return sum(abs(own) <= 1 + ROUNDING for own in self.off)
+        return sum(abs(decades) <= 1 + ROUNDING for decades in self.off)
 
     @property
     def row(self) -> str:
         """The table's row."""
-        nearer = sum(abs(own) <= 0.5 + ROUNDING for own in self.off)
-        too_high = sum(own > TOO_HIGH for own in self.off)
+        nearer = sum(abs(decades) <= 0.5 + ROUNDING for decades in self.off)
+        too_high = sum(decades > TOO_HIGH for decades in self.off)
         counts = (nearer, self.near, self.num_serving, too_high)
         shares = " | ".join(percent(count / self.num_cases) for count in counts)
         num_none = self.num_cases - len(self.off)
@@ -204,16 +206,16 @@ def score(name: str, cases: Sequence[Case]) -> Score:
 
 def describe_rules(cases: Sequence[Case]) -> list[str]:
     """Return the table of how the rules do, and where that leaves dlcli's."""
-    own, *others = [score(name, cases) for name in RULES]
-    nearer = [other.name for other in others if other.near > own.near]
+    ours, *others = [score(name, cases) for name in RULES]
+    nearer = [other.name for other in others if other.near > ours.near]
     return [
         f"| of {len(cases)} tests | within half a decade | within a decade | loss ≤ {ENOUGH:g} × | "
         f"> {TOO_HIGH:g} decades too high | beyond the grid | none given |",
         "|---|---|---|---|---|---|---|",
-        *(other.row for other in (own, *others)),
+        *(other.row for other in (ours, *others)),
         "",
         *wrapped(
-            f"dlcli's suggestion lies {statistics.median(own.off):+.1f} decades from the tuned "
+            f"dlcli's suggestion lies {statistics.median(ours.off):+.1f} decades from the tuned "
             "rate in the median test. More often within a decade than it: "
             f"{', '.join(nearer) or 'none'}."
         ),
@@ -224,8 +226,8 @@ def describe_cases(cases: Sequence[Case]) -> list[str]:
     """Return the table of how far dlcli's suggestions are off."""
     lines = [f"| decades | {' | '.join(OPTIMIZERS)} |", f"|---{'|---' * len(OPTIMIZERS)}|"]
     for problem in dict.fromkeys(case.problem for case in cases):
-        own = {case.standing.name: case for case in cases if case.problem == problem}
-        lines.append(f"| {problem} | {' | '.join(cell(own[name]) for name in OPTIMIZERS)} |")
+        by_name = {case.result.name: case for case in cases if case.problem == problem}
+        lines.append(f"| {problem} | {' | '.join(cell(by_name[name]) for name in OPTIMIZERS)} |")
     return lines
 
 

@@ -154,7 +154,7 @@ def losses_of(
 def is_told_apart(verdict: Verdict | None) -> bool:
     """Return whether any pair is."""
     assert verdict is not None, "nothing diverges here"
-    return any(own.is_clear for own in verdict.differences)
+    return any(difference.is_clear for difference in verdict.differences)
 
 
 def count_shared(folder: Path) -> Count:
@@ -176,7 +176,7 @@ def lonely_losses() -> Iterator[dict[str, list[float]]]:
         losses = losses_of(setup, [optimizer], seeds)
         found = [losses[optimizer_trial(optimizer, seed)] for seed in seeds]
         each = np.array(found).reshape(REPEATS, len(NAMES), SEEDS)
-        yield from (dict(zip(NAMES, own, strict=True)) for own in each.tolist())
+        yield from (dict(zip(NAMES, repeat, strict=True)) for repeat in each.tolist())
 
 
 def count_lonely() -> list[Count]:
@@ -227,7 +227,7 @@ def compare_planted(folder: Path, seed: int) -> Planted:
     """Compare by the whole protocol; hold its gradient descent against theory and more rates."""
     loaded = load_config(write_planted(folder, seed))
     comparable, comparison = compare_config(loaded, folder / f"planted-{seed}")
-    sgd, adam = comparison.standing("sgd"), comparison.standing("adam")
+    sgd, adam = comparison.result("sgd"), comparison.result("adam")
     assert sgd.choice is not None, "low rates don't diverge"
     assert adam.choice is not None, "low rates don't diverge"
     features = comparable.prepared.dataset.parts["train"].features
@@ -288,8 +288,8 @@ def describe_counts(counts: Sequence[Count]) -> list[str]:
 
 def describe_planted(found: Sequence[Planted]) -> list[str]:
     """Return the page's part on the optimizer that is better."""
-    inside = [own for own in found if own.are_inside]
-    wins = [own for own in found if own.winner == "adam"]
+    inside = [planted for planted in found if planted.are_inside]
+    wins = [planted for planted in found if planted.winner == "adam"]
     return [
         "",
         "## Better, and called better",
@@ -308,10 +308,10 @@ def describe_planted(found: Sequence[Planted]) -> list[str]:
             "feature is twice the square of the feature's scale: curvatures differ "
             "ten-thousandfold. At rates above 2 over the highest one, gradient descent grows; at "
             "any lower rate, the error along the lowest one keeps at least "
-            f"{percent(min(own.kept for own in found))} of its size in {PLANTED_STEPS} steps on "
-            "these tables. So what the small features explain stays unexplained, however well the "
-            "rate is tuned. Adam divides each coordinate's step by the size of its gradient, which "
-            "leaves a hundredfold difference. That so many steps are enough for that is no "
+            f"{percent(min(planted.kept for planted in found))} of its size in {PLANTED_STEPS} "
+            "steps on these tables. So what the small features explain stays unexplained, however "
+            "well the rate is tuned. Adam divides each coordinate's step by the size of its "
+            "gradient, which leaves a hundredfold difference. That so many steps are enough for that is no "
             f"theorem; its loss shows it, beside the noise's own of {NOISE**2:g}."
         ),
         "",
@@ -324,9 +324,9 @@ def describe_planted(found: Sequence[Planted]) -> list[str]:
         "",
         "| mean validation loss | lowest repeat | median | highest |",
         "|---|---|---|---|",
-        spread("adam", [own.adam for own in found]),
-        spread("sgd", [own.sgd for own in found]),
-        spread("sgd, the best of many rates", [own.finest for own in found]),
+        spread("adam", [planted.adam for planted in found]),
+        spread("sgd", [planted.sgd for planted in found]),
+        spread("sgd, the best of many rates", [planted.finest for planted in found]),
         "",
         *wrapped(describe_tuning(found)),
     ]
@@ -334,8 +334,8 @@ def describe_planted(found: Sequence[Planted]) -> list[str]:
 
 def describe_tuning(found: Sequence[Planted]) -> str:
     """Say how well gradient descent's rate was chosen."""
-    share = [own.lr / own.limit for own in found]
-    less = statistics.median(1 - own.finest / own.sgd for own in found)
+    share = [planted.lr / planted.limit for planted in found]
+    less = statistics.median(1 - planted.finest / planted.sgd for planted in found)
     return (
         f"The rate chosen for sgd was {min(share):.2f} to {max(share):.2f} times the highest that "
         f"theory allows. The last row is the best of {FINE_RATES} rates in the two decades up to "
@@ -381,7 +381,7 @@ def main() -> int:
             "\n".join(lines) + "\n", encoding="utf-8"
         )
     are_met = all(count.is_met for count in counts)
-    are_met &= all(own.winner == "adam" and own.are_inside for own in found)
+    are_met &= all(planted.winner == "adam" and planted.are_inside for planted in found)
     print("everything asked for is reached" if are_met else "something asked for is missed")
     return int(not are_met)
 

@@ -20,7 +20,7 @@ class RangeReading:
     """The smoothed losses, and what they say. Losses are in the target's own units."""
 
     lrs: tuple[float, ...]  # of each step that was taken, rising
-    losses: tuple[tuple[float, ...], ...]  # [steps][seeds], endless: diverged
+    losses: tuple[tuple[float, ...], ...]  # [steps][seeds], infinite: diverged
     smoothed: tuple[float, ...]  # the median over the seeds of their running means
     quartiles: tuple[tuple[float, float], ...]  # of those, over the seeds
     suggestion: float | None  # None: nothing can be suggested
@@ -76,8 +76,8 @@ def _running_means(losses: np.ndarray, steps_back: float) -> np.ndarray:
     """Return exponential running means, [steps, seeds], without a bias towards their start."""
     keep = 1 - 1 / steps_back
     means, total, weight = np.empty_like(losses), np.zeros(losses.shape[1]), 0.0
-    for step, own in enumerate(losses):
-        total = keep * total + (1 - keep) * own
+    for step, losses_of_step in enumerate(losses):
+        total = keep * total + (1 - keep) * losses_of_step
         weight = keep * weight + (1 - keep)
         means[step] = total / weight
     return means

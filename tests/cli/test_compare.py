@@ -31,8 +31,8 @@ def compare(dlcli: Command, *options: object, config: Path = MOONS) -> Outcome:
 
 def without_times(document: dict[str, Any]) -> dict[str, Any]:
     """Leave out what a machine takes another time for."""
-    for own in document["optimizers"]:
-        own["seconds_a_step"] = own["to_target"]["seconds"] = 0.0
+    for result in document["optimizers"]:
+        result["seconds_a_step"] = result["to_target"]["seconds"] = 0.0
     return document
 
 
@@ -55,31 +55,31 @@ def test_a_comparison_leaves_results_curves_pictures_and_a_config(dlcli: Command
     ]
     document = json.loads((folder / "comparison.json").read_text())
     assert outcome.json == {**document, "run_dir": str(folder)}
-    assert {own["name"] for own in document["optimizers"]} == {"sgd", "adam"}
+    assert {result["name"] for result in document["optimizers"]} == {"sgd", "adam"}
     assert "cost 14 runs; at most 798 steps" in outcome.err
     assert "choosing rates: 8 runs" in outcome.err
     assert document["verdict"]["text"] in " ".join(outcome.err.split())
     curves = pl.read_parquet(folder / "curves.parquet")
     assert len(curves) == (8 + 6) * 3
-    for own in document["optimizers"]:
-        [best] = [grid for grid in own["grid"] if grid["lr"] == own["lr"]]
-        others = [sorted(grid["losses"])[1] for grid in own["grid"]]
+    for result in document["optimizers"]:
+        [best] = [grid for grid in result["grid"] if grid["lr"] == result["lr"]]
+        others = [sorted(grid["losses"])[1] for grid in result["grid"]]
         assert sorted(best["losses"])[1] == min(others)
-        judged = curves.filter(optimizer=own["name"], stage="judging")
+        judged = curves.filter(optimizer=result["name"], stage="judging")
         lowest = judged.group_by("seed").agg(pl.col("validation_loss").min()).sort("seed")
-        assert lowest["seed"].to_list() == [run["seed"] for run in own["runs"]]
-        losses = [run["best_validation_loss"] for run in own["runs"]]
+        assert lowest["seed"].to_list() == [run["seed"] for run in result["runs"]]
+        losses = [run["best_validation_loss"] for run in result["runs"]]
         assert lowest["validation_loss"].to_list() == losses
-        assert own["figures"]["validation"]["loss"]["mean"] == pytest.approx(np.mean(losses))
-        assert 0 < own["figures"]["test"]["accuracy"]["mean"] <= 1
+        assert result["figures"]["validation"]["loss"]["mean"] == pytest.approx(np.mean(losses))
+        assert 0 < result["figures"]["test"]["accuracy"]["mean"] <= 1
 
 
 def test_each_run_is_what_dlcli_train_does_on_its_seed(dlcli: Command) -> None:
     document = compare(dlcli, "--json").json
-    for own in document["optimizers"]:
-        run = own["runs"][1]
+    for result in document["optimizers"]:
+        run = result["runs"][1]
         same = ["--set", f"seed={run['seed']}", "--set", "data.split.seed=0"]
-        optimizer = ["--set", f"optimizer={json.dumps(own['settings'])}"]
+        optimizer = ["--set", f"optimizer={json.dumps(result['settings'])}"]
         epochs = ["--set", "training.epochs=3"]
         summary = dlcli("train", MOONS, *same, *optimizer, *epochs, "--json").json
         assert summary["best_epoch"] == run["best_epoch"]
@@ -95,8 +95,8 @@ def test_the_recommended_config_trains_with_what_was_chosen(dlcli: Command) -> N
     recommended = Path("c/recommended.yaml")
     assert recommended.read_text().startswith(f"# {document['verdict']['text']}\n")
     config = yaml.safe_load(recommended.read_text())
-    [own] = [own for own in document["optimizers"] if own["name"] == best]
-    assert config["optimizer"] == own["settings"]
+    [result] = [result for result in document["optimizers"] if result["name"] == best]
+    assert config["optimizer"] == result["settings"]
     assert config["name"] == f"moons-{best}"
     assert dlcli("train", recommended, "--smoke").code == 0
 
@@ -220,8 +220,8 @@ def test_several_configs_give_profiles(dlcli: Command) -> None:
     assert outcome.json == {**document, "run_dir": "both"}
     assert document["problems"] == ["moons", "final_grade"]
     for name in document["problems"]:
-        own = json.loads(Path(f"both/{name}/comparison.json").read_text())
-        for optimizer in own["optimizers"]:
+        document_of_one = json.loads(Path(f"both/{name}/comparison.json").read_text())
+        for optimizer in document_of_one["optimizers"]:
             [found] = [row for row in document["optimizers"] if row["name"] == optimizer["name"]]
             place = document["problems"].index(name)
             assert found["seconds_to_target"][place] == optimizer["to_target"]["seconds"]
@@ -289,8 +289,8 @@ def test_a_target_that_nobody_reaches_is_a_miss_of_all(dlcli: Command) -> None:
     assert (
         "No run reached the target, a validation loss of 1e-09" in outcome.json["verdict"]["text"]
     )
-    for own in outcome.json["optimizers"]:
-        to_target = own["to_target"]
+    for result in outcome.json["optimizers"]:
+        to_target = result["to_target"]
         assert to_target == {
             **dict.fromkeys(("epochs", "steps", "seconds")),
             "missed": 3,
@@ -317,7 +317,7 @@ def test_a_planted_truth_is_found(dlcli: Command, write_config: WriteConfig) -> 
     )
     assert outcome.code == 0, outcome.err
     assert outcome.json["verdict"]["winner"] == "adam"
-    assert all(own["lr_on_edge"] == 0 for own in outcome.json["optimizers"])
+    assert all(result["lr_on_edge"] == 0 for result in outcome.json["optimizers"])
 
 
 def test_the_same_optimizer_under_two_names_can_not_be_told_apart(dlcli: Command) -> None:

@@ -20,11 +20,11 @@ def test_what_all_miss_counts_for_none() -> None:
 
 
 def test_the_profile_steps_at_each_ratio() -> None:
-    own = ratios(TIMES)["a"]
-    assert [share_within(own, tau) for tau in (1.0, 2.9, 3.0, 1e9)] == [1 / 3, 1 / 3, 2 / 3, 2 / 3]
+    of_a = ratios(TIMES)["a"]
+    assert [share_within(of_a, tau) for tau in (1.0, 2.9, 3.0, 1e9)] == [1 / 3, 1 / 3, 2 / 3, 2 / 3]
 
 
 def test_the_score_by_hand() -> None:
     # a: 1/3 from 1 to 3, 2/3 from 3 to 4, so (2/3 + 2/3) / 3. b: 2/3 from 1 to 2, then 1.
-    found = {name: score(own) for name, own in ratios(TIMES).items()}
+    found = {name: score(relative) for name, relative in ratios(TIMES).items()}
     assert found == pytest.approx({"a": 4 / 9, "b": (2 / 3 + 2) / 3, "c": 0.0})

@@ -110,7 +110,7 @@ def test_an_edge_makes_the_grids_of_all_grow_alike() -> None:
     assert [stage.title for stage in stages[1:-1]] == ["higher rates for all"] * 3
     assert list(map(len, protocol.grids.values())) == [8, 8]
     assert protocol.grids["adam"][-1] == protocol.grids["sgd"][-1] == 0.32
-    lr = {own.name: own.optimizer.lr for own in comparison.standings}
+    lr = {result.name: result.optimizer.lr for result in comparison.results}
     assert lr == {"sgd": 0.1, "adam": 1e-3}
 
 
@@ -141,14 +141,14 @@ def test_a_single_rate_is_taken_as_it_is() -> None:
 def test_a_clear_winner_is_told_with_how_far_the_next_is_behind() -> None:
     def loss(optimizer: Optimizer, seed: int) -> float:
         shared = float(np.random.default_rng(seed).normal())
-        own = float(np.random.default_rng([seed, len(optimizer.type)]).normal())
+        noise = float(np.random.default_rng([seed, len(optimizer.type)]).normal())
         behind = {"adam": 0.0, "sgd": 1.0, "adagrad": 2.0}[optimizer.type]
-        return 10 + shared + 0.01 * own + behind + math.log10(optimizer.lr / 3.2e-3) ** 2
+        return 10 + shared + 0.01 * noise + behind + math.log10(optimizer.lr / 3.2e-3) ** 2
 
     comparison, _, _ = follow(loss, optimizers("sgd", "adam", "adagrad"), seeds=6)
     assert comparison.verdict is not None
     assert comparison.verdict.winner == "adam"
-    assert [own.name for own in comparison.standings] == ["adam", "sgd", "adagrad"]
+    assert [result.name for result in comparison.results] == ["adam", "sgd", "adagrad"]
     text = describe_verdict(comparison)
     assert text.startswith("adam is the clear winner on these rows: a validation loss of ")
     assert "the same 6 seeds" in text
@@ -157,9 +157,9 @@ def test_a_clear_winner_is_told_with_how_far_the_next_is_behind() -> None:
 
 def test_no_clear_winner_is_an_answer_which_names_who_is_beaten() -> None:
     def loss(optimizer: Optimizer, seed: int) -> float:
-        own = float(np.random.default_rng([seed, len(optimizer.type)]).normal())
+        noise = float(np.random.default_rng([seed, len(optimizer.type)]).normal())
         behind = {"adam": 0.0, "rmsprop": 0.01, "sgd": 50.0}[optimizer.type]
-        return 10 + own + behind
+        return 10 + noise + behind
 
     comparison, _, _ = follow(loss, optimizers("sgd", "adam", "rmsprop"), seeds=6, lrs=[0.1])
     assert comparison.verdict is not None
@@ -202,7 +202,7 @@ def test_who_diverges_is_left_out_and_told() -> None:
         loss, optimizers("rmsprop", "adagrad", "sgd", "adam"), most_lrs=6
     )
     assert protocol.choices["rmsprop"] is None
-    assert [own.name for own in comparison.standings] == ["adam", "sgd", "rmsprop", "adagrad"]
+    assert [result.name for result in comparison.results] == ["adam", "sgd", "rmsprop", "adagrad"]
     text = describe_verdict(comparison)
     assert "rmsprop diverged at every rate, and is left out." in text
     assert "adagrad diverged in 1 of 4 runs with its chosen rate, and is left out." in text
@@ -232,9 +232,9 @@ def test_the_target_is_timed_and_misses_are_misses(
     comparison, _, _ = follow(
         valley({"sgd": 0.1, "adam": 0.1}), optimizers("sgd", "adam"), lrs=[0.1], target=target
     )
-    own = comparison.standing("sgd")
-    assert (own.median_epochs, own.num_missed) == (epochs, missed)
-    assert comparison.seconds_to_target(own) == epochs * STEPS * 0.5
+    result = comparison.result("sgd")
+    assert (result.median_epochs, result.num_missed) == (epochs, missed)
+    assert comparison.seconds_to_target(result) == epochs * STEPS * 0.5
     is_told = "No run reached the target, a validation loss of 0.5; the lowest is 1" in (
         describe_verdict(comparison)
     )
@@ -248,12 +248,12 @@ def test_the_target_is_what_the_middle_one_typically_reaches_unless_given() -> N
         lrs=[0.1],
     )
     assert (comparison.target, comparison.target_is_given) == (2.0, False)
-    assert [own.num_missed for own in comparison.standings] == [0, 0, 4]
+    assert [result.num_missed for result in comparison.results] == [0, 0, 4]
 
 
 def test_figures_have_intervals_by_part() -> None:
     comparison, _, _ = follow(lambda _, seed: seed - 100.0, optimizers("sgd", "adam"), lrs=[0.1])
-    figures = comparison.standings[0].figures
+    figures = comparison.results[0].figures
     assert list(figures) == ["validation", "test"]
     assert list(figures["test"]) == ["loss", "rmse"]
     assert figures["test"]["rmse"].mean == pytest.approx(2 * 9.5)
@@ -269,10 +269,10 @@ def test_losses_as_good_as_none_make_no_rate_look_better_than_a_lower_one() -> N
 
     both, lrs = optimizers("sgd", "adam"), [1e-4, 1e-2, 1e-1, 1.0]
     numbers, _, _ = follow(loss, both, lrs=lrs, most_lrs=4)
-    assert {own.optimizer.lr for own in numbers.standings} == {1.0}
+    assert {result.optimizer.lr for result in numbers.results} == {1.0}
     comparison, _, _ = follow(loss, both, task="binary", lrs=lrs)
-    assert {own.optimizer.lr for own in comparison.standings} == {1e-1}
-    choice = comparison.standings[0].choice
+    assert {result.optimizer.lr for result in comparison.results} == {1e-1}
+    choice = comparison.results[0].choice
     assert choice is not None
     assert choice.serving == (1e-1, 1.0)
     assert comparison.target == pytest.approx(0.1)

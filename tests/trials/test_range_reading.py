@@ -36,7 +36,7 @@ def test_it_moves_with_the_curve_and_one_seed_more_changes_little() -> None:
 
 def test_the_smoothing_reaches_back_as_far_on_any_number_of_steps() -> None:
     few = rising_rates(1e-6, 10.0, 100)
-    thinned = [own for index, own in enumerate(losses(noise=0.0)) if index % 3 == 0]
+    thinned = [step for index, step in enumerate(losses(noise=0.0)) if index % 3 == 0]
     coarse = read_range(few, thinned[:100])
     assert coarse.lowest_at == pytest.approx(read_range(LRS, losses(noise=0.0)).lowest_at, rel=0.35)
 

@@ -125,7 +125,7 @@ def are_close(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 @pytest.mark.parametrize(
-    "optimizer", EVERY_OPTIMIZER, ids=lambda own: "-".join(map(str, own.values()))
+    "optimizer", EVERY_OPTIMIZER, ids=lambda settings: "-".join(map(str, settings.values()))
 )
 def test_every_optimizer(optimizer: dict[str, Any]) -> None:
     check_steps(plan((5,), HIDDEN, DROPOUT, HIDDEN, DENSE), [optimizer])

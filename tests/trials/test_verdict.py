@@ -31,7 +31,7 @@ def test_a_planted_winner_is_found_whatever_pairs_share() -> None:
     shared = 10 * random.normal(size=10)  # what a seed does to all alike
     losses = {name: shared + 0.1 * random.normal(size=10) for name in ("b", "c")}
     losses["a"] = shared - 1 + 0.1 * random.normal(size=10)
-    verdict = judge({name: own.tolist() for name, own in losses.items()})
+    verdict = judge({name: drawn.tolist() for name, drawn in losses.items()})
     assert verdict.winner == "a" == verdict.order[0]
     assert verdict.groups == (("a",), tuple(name for name in verdict.order if name != "a"))
 
@@ -56,6 +56,6 @@ def test_candidates_that_are_alike_are_seldom_told_apart(noise: str) -> None:
     false = 0
     for _ in range(400):
         draws = getattr(random, noise)(*arguments, size=(6, 10)) + random.normal(size=10)
-        verdict = judge({str(index): own.tolist() for index, own in enumerate(draws)})
-        false += any(own.is_clear for own in verdict.differences)
+        verdict = judge({str(index): drawn.tolist() for index, drawn in enumerate(draws)})
+        false += any(drawn.is_clear for drawn in verdict.differences)
     assert false / 400 <= 0.05

@@ -61,8 +61,12 @@ def write_profiles_page(
         PageSection("Time to the target", tables=(profiles_table(comparisons, profiles),)),
         PageSection("Performance profile", pictures=(picture,)),
         *(
-            PageSection(own.name, (describe_verdict(own),), tables=(comparison_table(own),))
-            for own in comparisons
+            PageSection(
+                comparison.name,
+                (describe_verdict(comparison),),
+                tables=(comparison_table(comparison),),
+            )
+            for comparison in comparisons
         ),
     ]
     write_page(folder / _PAGE, "Optimizers compared on several problems", lead, parts)

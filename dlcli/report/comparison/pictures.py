@@ -25,18 +25,20 @@ _SHOWN, _MARGIN = 0.9, 1.5  # of the losses of all rates, and above them
 
 def curves(comparison: Comparison, unit: Literal["epochs", "seconds"]) -> Picture:
     """Draw the lowest validation loss so far, the median over the seeds and the quartiles."""
-    judged = [own for own in comparison.standings if any(run.validation_losses for run in own.runs)]
-    bands = {own.name: _band(own) for own in judged}
+    judged = [
+        result for result in comparison.results if any(run.validation_losses for run in result.runs)
+    ]
+    bands = {result.name: _band(result) for result in judged}
 
     def fill(figure: Figure) -> None:
         axes = figure.add_subplot()
-        for index, own in enumerate(judged):
-            low, middle, high = bands[own.name]
+        for index, result in enumerate(judged):
+            low, middle, high = bands[result.name]
             x = np.arange(1, len(middle) + 1, dtype=float)
             if unit == "seconds":
-                x *= comparison.steps_per_epoch * own.seconds_a_step
+                x *= comparison.steps_per_epoch * result.seconds_a_step
             style = line_style(index)
-            axes.plot(x, middle, label=own.name, **style)
+            axes.plot(x, middle, label=result.name, **style)
             axes.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
         if comparison.target is not None:
             axes.axhline(comparison.target, color=INK, linewidth=0.8, linestyle=":", label="target")
@@ -56,28 +58,28 @@ def curves(comparison: Comparison, unit: Literal["epochs", "seconds"]) -> Pictur
 
 def rates(comparison: Comparison) -> Picture:
     """Draw each optimizer's loss against its learning rates, the others' behind it."""
-    standings = comparison.standings
-    columns = min(_PANELS_A_ROW, len(standings))
-    rows = -(-len(standings) // columns)
+    results = comparison.results
+    columns = min(_PANELS_A_ROW, len(results))
+    rows = -(-len(results) // columns)
 
     def fill(figure: Figure) -> None:
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
-        lines = [_by_rate(own) for own in standings]
-        for index, (axes, own) in enumerate(zip(panels, standings, strict=False)):
+        lines = [_by_rate(result) for result in results]
+        for index, (axes, result) in enumerate(zip(panels, results, strict=False)):
             for lrs, _, middle, _ in lines:
                 axes.plot(lrs, middle, color=INK, alpha=0.15, linewidth=0.8)
             lrs, low, middle, high = lines[index]
             axes.plot(lrs, middle, color=COLORS[0], marker="o", markersize=3)
             axes.fill_between(lrs, low, high, color=COLORS[0], alpha=0.15, linewidth=0)
-            if own.choice is not None:
-                axes.plot(own.choice.lr, own.choice.loss, "o", color=COLORS[1], markersize=7)
-            axes.set_title(own.name)
-        for axes in panels[len(standings) :]:
+            if result.choice is not None:
+                axes.plot(result.choice.lr, result.choice.loss, "o", color=COLORS[1], markersize=7)
+            axes.set_title(result.name)
+        for axes in panels[len(results) :]:
             axes.set_visible(False)
         finite = np.concatenate([middle[np.isfinite(middle)] for _, _, middle, _ in lines])
         # What the highest rates come to, just before runs diverge, would press all else together.
         top = _MARGIN * float(np.quantile(finite, _SHOWN)) if len(finite) else 1.0
-        for axes in panels[: len(standings)]:
+        for axes in panels[: len(results)]:
             scale_logarithmically(axes.xaxis, most_ticks=4)
             _scale_losses(axes, finite[finite <= top])
         panels[0].set_ylim(finite.min() / _MARGIN if finite.min() > 0 else None, top)
@@ -89,7 +91,7 @@ def rates(comparison: Comparison) -> Picture:
         "Validation loss against learning rate",
         "The validation loss of the best epoch against the learning rate, the median over the "
         "tuning seeds as a line and half of them within the band; the dot is the rate that was "
-        f"chosen. {_in_words(standings)} Rates at which half of the runs diverged have no point.",
+        f"chosen. {_in_words(results)} Rates at which half of the runs diverged have no point.",
         fill,
         size=(8.5, 0.6 + 2.0 * rows),
     )
@@ -101,20 +103,26 @@ def differences(comparison: Comparison) -> Picture | None:
     if verdict is None:
         return None
     best = verdict.order[0]
-    others = [own for own in verdict.differences if own.first == best]
+    others = [difference for difference in verdict.differences if difference.first == best]
 
     def fill(figure: Figure) -> None:
         axes = figure.add_subplot()
-        for row, own in enumerate(others):
-            color = COLORS[1] if own.is_clear else COLORS[0]
-            axes.plot([-own.by.high, -own.by.low], [row, row], color=color)
-            axes.plot(-own.by.mean, row, "o" if own.is_clear else "D", color=color, markersize=6)
+        for row, difference in enumerate(others):
+            color = COLORS[1] if difference.is_clear else COLORS[0]
+            axes.plot([-difference.by.high, -difference.by.low], [row, row], color=color)
+            axes.plot(
+                -difference.by.mean,
+                row,
+                "o" if difference.is_clear else "D",
+                color=color,
+                markersize=6,
+            )
         axes.axvline(0.0, color=INK, linewidth=0.8)
-        axes.set_yticks(range(len(others)), [own.second for own in others])
+        axes.set_yticks(range(len(others)), [difference.second for difference in others])
         axes.set_ylim(len(others) - 0.5, -0.5)
         axes.set_xlabel(f"validation loss less {best}'s on the same seed")
 
-    told = [own.second for own in others if own.is_clear]
+    told = [difference.second for difference in others if difference.is_clear]
     return draw(
         "differences",
         f"How far the others are behind {best}",
@@ -131,14 +139,14 @@ def profiles_picture(comparisons: Sequence[Comparison], profiles: Sequence[Profi
 
     def fill(figure: Figure) -> None:
         axes = figure.add_subplot()
-        for index, own in enumerate(profiles):
-            steps = sorted({1.0, LARGEST_RATIO, *(r for r in own.ratios if r < LARGEST_RATIO)})
-            shares = [share_within(own.ratios, ratio) for ratio in steps]
+        for index, profile in enumerate(profiles):
+            steps = sorted({1.0, LARGEST_RATIO, *(r for r in profile.ratios if r < LARGEST_RATIO)})
+            shares = [share_within(profile.ratios, ratio) for ratio in steps]
             axes.step(
                 steps,
                 shares,
                 where="post",
-                label=f"{own.name}  {own.score:.2f}",
+                label=f"{profile.name}  {profile.score:.2f}",
                 **line_style(index),
             )
         axes.set_xlim(1.0, LARGEST_RATIO)
@@ -147,7 +155,7 @@ def profiles_picture(comparisons: Sequence[Comparison], profiles: Sequence[Profi
         axes.set_ylabel("share of the problems")
         axes.legend(title="optimizer and score", loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
-    scores = ", ".join(f"{own.name} {own.score:.2f}" for own in profiles)
+    scores = ", ".join(f"{profile.name} {profile.score:.2f}" for profile in profiles)
     return draw(
         "performance-profile",
         "Performance profile",
@@ -157,9 +165,9 @@ def profiles_picture(comparisons: Sequence[Comparison], profiles: Sequence[Profi
     )
 
 
-def _band(own: OptimizerResult) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _band(result: OptimizerResult) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the lower quartile, median and upper quartile of the lowest loss so far, [epochs]."""
-    curves = [np.minimum.accumulate(run.validation_losses) for run in own.runs]
+    curves = [np.minimum.accumulate(run.validation_losses) for run in result.runs]
     curves = [curve for curve in curves if len(curve)]
     longest = max(map(len, curves))
     held = [np.pad(curve, (0, longest - len(curve)), mode="edge") for curve in curves]
@@ -167,13 +175,13 @@ def _band(own: OptimizerResult) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return low, middle, high
 
 
-def _by_rate(own: OptimizerResult) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _by_rate(result: OptimizerResult) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return rates, and of each the lower quartile, the median and the upper one, [rates].
 
     Of runs, not between them, diverged ones as the highest; what is not finite is not a number.
     """
-    lrs = np.array(sorted(own.grid))
-    losses = [[run.best_loss for run in own.grid[lr]] for lr in lrs.tolist()]
+    lrs = np.array(sorted(result.grid))
+    losses = [[run.best_loss for run in result.grid[lr]] for lr in lrs.tolist()]
     found = [
         [np.quantile(some, share, method="higher") for share in (0.25, 0.5, 0.75)]
         for some in losses
@@ -188,13 +196,13 @@ def _scale_losses(axes: Axes, losses: np.ndarray) -> None:
         scale_logarithmically(axes.yaxis)
 
 
-def _names(standings: Sequence[OptimizerResult]) -> str:
-    return ", ".join(own.name for own in standings)
+def _names(results: Sequence[OptimizerResult]) -> str:
+    return ", ".join(result.name for result in results)
 
 
-def _in_words(standings: Sequence[OptimizerResult]) -> str:
+def _in_words(results: Sequence[OptimizerResult]) -> str:
     return " ".join(
-        f"{own.name}: {own.choice.lr:g} with {own.choice.loss:.4g}."
-        for own in standings
-        if own.choice is not None
+        f"{result.name}: {result.choice.lr:g} with {result.choice.loss:.4g}."
+        for result in results
+        if result.choice is not None
     )

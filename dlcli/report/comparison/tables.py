@@ -17,17 +17,17 @@ def comparison_table(comparison: Comparison) -> TextTable:
     titles = ("optimizer", "group", "lr", "within 10 %", "validation loss", *headline)
     rows = [
         (
-            own.name,
-            letters.get(own.name, ""),
-            *_rate(own),
-            _interval(own.interval("validation", "loss")),
-            *(_interval(own.interval(*title.split(" "))) for title in headline),
-            _number(own.median_epochs),
-            _number(comparison.seconds_to_target(own)),
-            f"{own.num_missed} of {len(own.runs)}" if own.runs else "",
-            str(own.num_diverged_in_tuning + own.num_diverged or ""),
+            result.name,
+            letters.get(result.name, ""),
+            *_rate(result),
+            _interval(result.interval("validation", "loss")),
+            *(_interval(result.interval(*title.split(" "))) for title in headline),
+            _number(result.median_epochs),
+            _number(comparison.seconds_to_target(result)),
+            f"{result.num_missed} of {len(result.runs)}" if result.runs else "",
+            str(result.num_diverged_in_tuning + result.num_diverged or ""),
         )
-        for own in comparison.standings
+        for result in comparison.results
     ]
     target = comparison.target
     origin = (
@@ -53,8 +53,11 @@ def comparison_table(comparison: Comparison) -> TextTable:
 def profiles_table(comparisons: Sequence[Comparison], profiles: Sequence[Profile]) -> TextTable:
     """Return a row for each optimizer over several problems, the best score first."""
     return TextTable(
-        ("optimizer", "score", *(own.name for own in comparisons)),
-        tuple((own.name, f"{own.score:.3f}", *map(_number, own.times)) for own in profiles),
+        ("optimizer", "score", *(comparison.name for comparison in comparisons)),
+        tuple(
+            (profile.name, f"{profile.score:.3f}", *map(_number, profile.times))
+            for profile in profiles
+        ),
         "Median seconds until each problem's target is reached, in a run alone. score: AlgoPerf's, "
         f"the mean of the performance profile from 1 to {LARGEST_RATIO:g} times the fastest: 1 for "
         "who is the fastest everywhere, 0 for who never comes within that.",
@@ -63,8 +66,8 @@ def profiles_table(comparisons: Sequence[Comparison], profiles: Sequence[Profile
 
 def _headline(comparison: Comparison) -> tuple[str, ...]:
     """Return the figures of the test rows that are shown: the loss and the first other one."""
-    for own in comparison.standings:
-        if figures := list(own.figures.get("test", {})):
+    for result in comparison.results:
+        if figures := list(result.figures.get("test", {})):
             return tuple(f"test {name}" for name in figures[:2])
     return ()
 
@@ -79,8 +82,8 @@ def _letters(comparison: Comparison) -> dict[str, str]:
     return found
 
 
-def _rate(own: OptimizerResult) -> tuple[str, str]:
-    choice = own.choice
+def _rate(result: OptimizerResult) -> tuple[str, str]:
+    choice = result.choice
     if choice is None:
         return "none", ""
     low, high = choice.serving

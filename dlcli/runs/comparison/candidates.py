@@ -32,15 +32,15 @@ def choose_candidates(config: Config, names: Sequence[str] | None = None) -> Can
     say their own. Raises ConfigError for names that nobody has, and where fewer than two are left.
     """
     decay, notes = config.optimizer.weight_decay, list[str]()
-    own = {candidate.name: candidate for candidate in config.compare.optimizers or ()}
+    named = {candidate.name: candidate for candidate in config.compare.optimizers or ()}
     if names is None:
-        names = list(own) or _usual(config, own, notes)
+        names = list(named) or _usual(config, named, notes)
     chosen: dict[str, Optimizer] = {}
     for name in names:
-        if name not in own and name not in PRESETS:
-            raise ConfigError(f"--optimizers: {unknown_optimizer(name, [*own, *PRESETS])}")
-        optimizer = (own[name] if name in own else Candidate.model_validate(name)).optimizer
-        if name not in own or "weight_decay" not in optimizer.model_fields_set:
+        if name not in named and name not in PRESETS:
+            raise ConfigError(f"--optimizers: {unknown_optimizer(name, [*named, *PRESETS])}")
+        optimizer = (named[name] if name in named else Candidate.model_validate(name)).optimizer
+        if name not in named or "weight_decay" not in optimizer.model_fields_set:
             optimizer = optimizer.model_copy(update={"weight_decay": decay})
         chosen[name] = optimizer
     if len(chosen) < 2:
@@ -60,7 +60,7 @@ def choose_candidates(config: Config, names: Sequence[str] | None = None) -> Can
     return Candidates(chosen, tuple(notes))
 
 
-def _usual(config: Config, own: dict[str, Candidate], notes: list[str]) -> list[str]:
+def _usual(config: Config, named: dict[str, Candidate], notes: list[str]) -> list[str]:
     """Name the usual optimizers, and add the config's own where it is none of them."""
     names = list(_USUAL)
     if config.optimizer.weight_decay:
@@ -70,7 +70,7 @@ def _usual(config: Config, own: dict[str, Candidate], notes: list[str]) -> list[
     configured = _rule(config.optimizer)
     known = [_rule(Candidate.model_validate(name).optimizer) for name in PRESETS]
     if configured not in known:
-        own["configured"] = Candidate(name="configured", optimizer=config.optimizer)
+        named["configured"] = Candidate(name="configured", optimizer=config.optimizer)
         names.append("configured")
         notes.append(f"configured: {config.optimizer.type} with the config's own settings")
     elif (preset := list(PRESETS)[known.index(configured)]) not in names:
@@ -86,9 +86,9 @@ def _rule(optimizer: Optimizer) -> Optimizer:
 def _twins(chosen: dict[str, Optimizer]) -> list[str]:
     """Say which optimizers are the same."""
     settings = {name: optimizer.model_dump() for name, optimizer in chosen.items()}
-    for own in settings.values():
-        if own["type"] == "adamw" and not own["weight_decay"]:
-            own["type"] = "adam"
+    for values in settings.values():
+        if values["type"] == "adamw" and not values["weight_decay"]:
+            values["type"] = "adam"
     names = list(settings)
     return [
         f"{second} is the same as {first}: the two can't be told apart"

@@ -43,7 +43,7 @@ AnyEvent = Event | NextProblem | AllFinished
 
 def refuse_unlike(comparables: Sequence[Comparable]) -> None:
     """Raise ConfigError where configs share a name, or don't compare the same optimizers."""
-    names = [own.prepared.config.name for own in comparables]
+    names = [comparable.prepared.config.name for comparable in comparables]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigError(f"two of the configs are named '{twice}': give each a `name` of its own")
@@ -87,8 +87,10 @@ def compare_several(
                     comparisons.append(event.comparison)
     profiles = profile(
         {
-            own.name: [found.seconds_to_target(found.standing(own.name)) for found in comparisons]
-            for own in comparisons[0].standings
+            result.name: [
+                found.seconds_to_target(found.result(result.name)) for found in comparisons
+            ]
+            for result in comparisons[0].results
         }
     )
     document = _to_document(comparisons, profiles)
@@ -98,19 +100,19 @@ def compare_several(
 
 
 def _to_document(comparisons: Sequence[Comparison], profiles: Sequence[Profile]) -> dict[str, Any]:
-    """Return what comparison.json says of several problems; what is missed or endless is null."""
+    """Return what comparison.json says of several problems; what is missed or infinite is null."""
     return {
-        "problems": [own.name for own in comparisons],
-        "targets": {own.name: own.target for own in comparisons},
+        "problems": [comparison.name for comparison in comparisons],
+        "targets": {comparison.name: comparison.target for comparison in comparisons},
         "largest_ratio": LARGEST_RATIO,
         "optimizers": [
             {
-                "name": own.name,
-                "score": own.score,
-                "seconds_to_target": [_finite(time) for time in own.times],
-                "ratios_to_fastest": [_finite(ratio) for ratio in own.ratios],
+                "name": profile.name,
+                "score": profile.score,
+                "seconds_to_target": [_finite(time) for time in profile.times],
+                "ratios_to_fastest": [_finite(ratio) for ratio in profile.ratios],
             }
-            for own in profiles
+            for profile in profiles
         ],
     }
 

@@ -44,11 +44,11 @@ def _recommended(folder: RunFolder, comparison: Comparison, prepared: Prepared) 
 def _curves(comparison: Comparison) -> pl.DataFrame:
     """Return a row for each epoch of each run."""
     frames = [
-        _curve(own, lr, run, stage, comparison.steps_per_epoch)
-        for own in comparison.standings
+        _curve(result, lr, run, stage, comparison.steps_per_epoch)
+        for result in comparison.results
         for stage, runs in (
-            ("choosing", [(lr, run) for lr, tuned in own.grid.items() for run in tuned]),
-            ("judging", [(own.optimizer.lr, run) for run in own.runs]),
+            ("choosing", [(lr, run) for lr, tuned in result.grid.items() for run in tuned]),
+            ("judging", [(result.optimizer.lr, run) for run in result.runs]),
         )
         for lr, run in runs
     ]
@@ -56,12 +56,12 @@ def _curves(comparison: Comparison) -> pl.DataFrame:
 
 
 def _curve(
-    own: OptimizerResult, lr: float, run: TrialResult, stage: str, steps_per_epoch: int
+    result: OptimizerResult, lr: float, run: TrialResult, stage: str, steps_per_epoch: int
 ) -> pl.DataFrame:
     epochs = pl.int_range(1, len(run.validation_losses) + 1, dtype=pl.Int64, eager=True)
     return pl.DataFrame(
         {
-            "optimizer": [own.name] * len(epochs),
+            "optimizer": [result.name] * len(epochs),
             "stage": [stage] * len(epochs),
             "lr": [lr] * len(epochs),
             "seed": [run.trial.seed] * len(epochs),

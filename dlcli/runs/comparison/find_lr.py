@@ -120,9 +120,9 @@ def find_lr(
 
 def _ends(prepared: Prepared, wanted: Range) -> tuple[float, float]:
     """Return the lowest and the highest rate; ConfigError where they can't be."""
-    own = Candidate.model_validate(prepared.config.optimizer.type).optimizer.lr
-    lowest = wanted.lowest or own / 10**_DECADES_AROUND
-    highest = wanted.highest or own * 10**_DECADES_AROUND
+    default = Candidate.model_validate(prepared.config.optimizer.type).optimizer.lr
+    lowest = wanted.lowest or default / 10**_DECADES_AROUND
+    highest = wanted.highest or default * 10**_DECADES_AROUND
     if lowest >= highest:
         raise ConfigError(
             f"--lowest {lowest:g} --highest {highest:g}: rates rise, so the highest must be above "

@@ -21,15 +21,16 @@ def trace_paths(
     resolver: TrialResolver, comparison: Comparison, prepared: Prepared
 ) -> PathPlane | Unavailable:
     """Do the best ones' first judged runs once more, up to their best epochs, and draw them."""
-    judged = [own for own in comparison.standings if own.is_judged][:_MAX_OPTIMIZERS]
+    judged = [result for result in comparison.results if result.is_judged][:_MAX_OPTIMIZERS]
     seconds = sum(
-        own.runs[0].best_epoch * comparison.steps_per_epoch * own.seconds_a_step for own in judged
+        result.runs[0].best_epoch * comparison.steps_per_epoch * result.seconds_a_step
+        for result in judged
     )
     if seconds > _MAX_SECONDS:
         return Unavailable(
             f"the runs would have to be done once more, which takes about {seconds:.0f} s"
         )
-    paths = {own.name: _snapshots(resolver, own) for own in judged}
+    paths = {result.name: _snapshots(resolver, result) for result in judged}
     setup = resolver.base
     subject = ExplainedModel(
         network=build_network(setup.plan, seed=0).to(setup.placement.device).eval(),
@@ -43,9 +44,9 @@ def trace_paths(
     return paths_plane(subject, paths, setup.train)
 
 
-def _snapshots(resolver: TrialResolver, own: OptimizerResult) -> Snapshots:
+def _snapshots(resolver: TrialResolver, result: OptimizerResult) -> Snapshots:
     """Return an optimizer's weights at the start, on the way and at its best epoch."""
-    run = own.runs[0]
+    run = result.runs[0]
     resolved = resolver.resolve(run.trial)
     setup, trainer = resolved.setup, assemble_trial(resolved)
     found = [(0, to_cpu(trainer.network.state_dict()))]

@@ -41,7 +41,7 @@ class OptimizerResult:
     @property
     def num_diverged_in_tuning(self) -> int:
         """How many runs diverged while the rate was being chosen."""
-        return sum(not run.is_sound for own in self.grid.values() for run in own)
+        return sum(not run.is_sound for runs in self.grid.values() for run in runs)
 
     @property
     def is_judged(self) -> bool:
@@ -97,14 +97,14 @@ class OptimizerResult:
 
     @property
     def median_epochs(self) -> float:
-        """The median of `epochs_to_target`, the higher of two, misses endless."""
+        """The median of `epochs_to_target`, the higher of two, misses infinite."""
         counted = [math.inf if epoch is None else epoch for epoch in self.epochs_to_target]
         return statistics.median_high(counted) if counted else math.inf
 
     @property
     def seconds_a_step(self) -> float:
-        """What a step takes in a run of its own, as measured beside the others'."""
-        known = [run.seconds_a_step for own in self.grid.values() for run in own]
+        """The seconds of a step of a run by itself, measured side by side with the others'."""
+        known = [run.seconds_a_step for runs in self.grid.values() for run in runs]
         return statistics.median(known)
 
 
@@ -114,20 +114,20 @@ class Comparison:
 
     name: str
     task: Task
-    standings: tuple[OptimizerResult, ...]  # by the verdict's order, then those that it leaves out
+    results: tuple[OptimizerResult, ...]  # by the verdict's order, then those that it leaves out
     verdict: Verdict | None  # None: fewer than two can be judged
     target: float | None
     target_is_given: bool
     steps_per_epoch: int
 
-    def standing(self, name: str) -> OptimizerResult:
+    def result(self, name: str) -> OptimizerResult:
         """Return an optimizer's results."""
-        return next(own for own in self.standings if own.name == name)
+        return next(result for result in self.results if result.name == name)
 
     @property
     def best(self) -> OptimizerResult | None:
         """The one with the lowest mean loss, clearly or not; None where all diverged."""
-        return next((own for own in self.standings if own.is_judged), None)
+        return next((result for result in self.results if result.is_judged), None)
 
     @property
     def rivals(self) -> list[str]:
@@ -137,20 +137,20 @@ class Comparison:
         best = self.verdict.order[0]
         alike = {
             name
-            for own in self.verdict.differences
-            if best in (own.first, own.second) and not own.is_clear
-            for name in (own.first, own.second)
+            for difference in self.verdict.differences
+            if best in difference.names and not difference.is_clear
+            for name in difference.names
         }
         return [name for name in self.verdict.order if name in alike - {best}]
 
-    def seconds_to_target(self, own: OptimizerResult) -> float:
-        """Return the median seconds that a run of its own takes to the target, misses endless."""
-        return own.median_epochs * self.steps_per_epoch * own.seconds_a_step
+    def seconds_to_target(self, result: OptimizerResult) -> float:
+        """Return the median seconds that a run by itself takes to the target, misses infinite."""
+        return result.median_epochs * self.steps_per_epoch * result.seconds_a_step
 
 
 def best_losses(grid: Grid) -> dict[float, list[float]]:
     """Return the best losses of each rate's runs."""
-    return {lr: [run.best_loss for run in own] for lr, own in grid.items()}
+    return {lr: [run.best_loss for run in runs] for lr, runs in grid.items()}
 
 
 def solved_loss(grids: Mapping[str, Grid], task: Task) -> float:
@@ -165,7 +165,7 @@ def solved_loss(grids: Mapping[str, Grid], task: Task) -> float:
         [run.validation_losses[0] for run in grid[min(grid)] if run.validation_losses]
         for grid in grids.values()
     ]
-    return _SOLVED * max((statistics.median(own) for own in firsts if own), default=0.0)
+    return _SOLVED * max((statistics.median(losses) for losses in firsts if losses), default=0.0)
 
 
 def sum_up(
@@ -183,32 +183,34 @@ def sum_up(
     `optimizers` have the rate that was chosen, where one was. Without a target, it is the median
     of what each one typically reaches, or a loss as good as none.
     """
-    own_target, solved = target, solved_loss(grids, task)
+    validation_target, solved = target, solved_loss(grids, task)
     if target is None:
-        losses = {key: [run.best_loss for run in own] for key, own in runs.items() if own}
-        own_target = common_target(losses) if losses else None
-        own_target = None if own_target is None else max(own_target, solved)
-    standings = {
+        losses = {
+            key: [run.best_loss for run in finished] for key, finished in runs.items() if finished
+        }
+        validation_target = common_target(losses) if losses else None
+        validation_target = None if validation_target is None else max(validation_target, solved)
+    results = {
         key: OptimizerResult(
             key,
             optimizer,
             {lr: tuple(tuned) for lr, tuned in grids[key].items()},
             tuple(runs[key]),
-            own_target,
+            validation_target,
             solved,
         )
         for key, optimizer in optimizers.items()
     }
-    judged = {key: own.losses for key, own in standings.items() if own.is_judged}
+    judged = {key: result.losses for key, result in results.items() if result.is_judged}
     verdict = judge(judged) if len(judged) > 1 else None
     order = verdict.order if verdict is not None else tuple(judged)
-    left_out = [key for key in standings if key not in order]
+    left_out = [key for key in results if key not in order]
     return Comparison(
         name=name,
         task=task,
-        standings=tuple(standings[key] for key in [*order, *left_out]),
+        results=tuple(results[key] for key in [*order, *left_out]),
         verdict=verdict,
-        target=own_target,
+        target=validation_target,
         target_is_given=target is not None,
         steps_per_epoch=steps_per_epoch,
     )

@@ -9,7 +9,7 @@ from dlcli.trials.comparing.verdict_text import describe_verdict
 
 
 def to_document(comparison: Comparison) -> dict[str, Any]:
-    """Return JSON's kinds of data; what is missed or endless is null."""
+    """Return JSON's kinds of data; what is missed or infinite is null."""
     return {
         "name": comparison.name,
         "task": comparison.task,
@@ -25,7 +25,7 @@ def to_document(comparison: Comparison) -> dict[str, Any]:
             "origin": "given" if comparison.target_is_given else "median of what each reaches",
         },
         "steps_per_epoch": comparison.steps_per_epoch,
-        "optimizers": [_standing(own, comparison) for own in comparison.standings],
+        "optimizers": [_result(result, comparison) for result in comparison.results],
     }
 
 
@@ -38,44 +38,44 @@ def _verdict(verdict: Verdict | None) -> dict[str, Any]:
         "groups": [list(group) for group in verdict.groups],
         "differences": [
             {
-                "better": own.first,
-                "worse": own.second,
-                "by": _interval(own.by),
-                "p_value": own.p_value,
-                "adjusted_p_value": own.adjusted,
-                "is_clear": own.is_clear,
+                "better": difference.first,
+                "worse": difference.second,
+                "by": _interval(difference.by),
+                "p_value": difference.p_value,
+                "adjusted_p_value": difference.adjusted,
+                "is_clear": difference.is_clear,
             }
-            for own in verdict.differences
+            for difference in verdict.differences
         ],
     }
 
 
-def _standing(own: OptimizerResult, comparison: Comparison) -> dict[str, Any]:
-    choice = own.choice
+def _result(result: OptimizerResult, comparison: Comparison) -> dict[str, Any]:
+    choice = result.choice
     return {
-        "name": own.name,
-        "settings": own.optimizer.model_dump(mode="json"),
+        "name": result.name,
+        "settings": result.optimizer.model_dump(mode="json"),
         "lr": None if choice is None else choice.lr,
         "lr_on_edge": None if choice is None else choice.edge,
         "lrs_within_10_percent": None if choice is None else list(choice.serving),
         "decades_within_10_percent": None if choice is None else choice.decades,
         "grid": [
             {"lr": lr, "losses": [_finite(run.best_loss) for run in runs]}
-            for lr, runs in own.grid.items()
+            for lr, runs in result.grid.items()
         ],
-        "is_judged": own.is_judged,
-        "diverged": {"tuning": own.num_diverged_in_tuning, "judging": own.num_diverged},
+        "is_judged": result.is_judged,
+        "diverged": {"tuning": result.num_diverged_in_tuning, "judging": result.num_diverged},
         "to_target": {
-            "epochs": _finite(own.median_epochs),
-            "steps": _finite(own.median_epochs * comparison.steps_per_epoch),
-            "seconds": _finite(comparison.seconds_to_target(own)),
-            "missed": own.num_missed,
-            "of": len(own.runs),
+            "epochs": _finite(result.median_epochs),
+            "steps": _finite(result.median_epochs * comparison.steps_per_epoch),
+            "seconds": _finite(comparison.seconds_to_target(result)),
+            "missed": result.num_missed,
+            "of": len(result.runs),
         },
-        "seconds_a_step": own.seconds_a_step,
+        "seconds_a_step": result.seconds_a_step,
         "figures": {
             part: {name: _interval(interval) for name, interval in figures.items()}
-            for part, figures in own.figures.items()
+            for part, figures in result.figures.items()
         },
         "runs": [
             {
@@ -87,7 +87,7 @@ def _standing(own: OptimizerResult, comparison: Comparison) -> dict[str, Any]:
                 "epochs_to_target": epochs,
                 "figures": run.figures,
             }
-            for run, epochs in zip(own.runs, own.epochs_to_target, strict=True)
+            for run, epochs in zip(result.runs, result.epochs_to_target, strict=True)
         ],
     }
 

@@ -49,12 +49,12 @@ def edges_to_move(choices: Iterable[Choice | None]) -> list[int]:
 
 
 def choose(losses: Mapping[float, Sequence[float]], *, solved: float = 0.0) -> Choice | None:
-    """Choose by each rate's median best loss over the tuning seeds, endless where one diverged.
+    """Choose by each rate's median best loss over the tuning seeds, infinite where one diverged.
 
     Of equal ones, the lowest rate; losses up to `solved` are all equal. None where no rate has a
     finite median. Rates without a run yet are left out.
     """
-    medians = {lr: _median(own) for lr, own in sorted(losses.items()) if own}
+    medians = {lr: _median(values) for lr, values in sorted(losses.items()) if values}
     lrs = list(medians)
     lowest = max(min(medians.values(), default=math.inf), solved)
     if not math.isfinite(lowest):

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 LEVEL = 0.05  # how often candidates that are alike may come out as different, all pairs together
-_ROUNDING = 1e-5  # of a loss: runs that differ by less may be the same, done in another way
+_ROUNDING = 1e-5  # of a loss: runs that differ by less may be the same, executed in another way
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class Difference:
     adjusted: float  # for all pairs that are compared, by Holm
 
     @property
+    def names(self) -> tuple[str, str]:
+        """Both candidates, the better one first."""
+        return self.first, self.second
+
+    @property
     def is_clear(self) -> bool:
         """Whether the two can be told apart."""
         return self.adjusted < LEVEL
@@ -48,8 +53,8 @@ class Verdict:
     def winner(self) -> str | None:
         """The candidate that is clearly better than every other one, if there is one."""
         best = self.order[0]
-        rivals = [own for own in self.differences if best in (own.first, own.second)]
-        return best if rivals and all(own.is_clear for own in rivals) else None
+        rivals = [difference for difference in self.differences if best in difference.names]
+        return best if rivals and all(difference.is_clear for difference in rivals) else None
 
 
 def judge(losses: Mapping[str, Sequence[float]]) -> Verdict:
@@ -58,14 +63,14 @@ def judge(losses: Mapping[str, Sequence[float]]) -> Verdict:
     Paired t-tests of all pairs of candidates, corrected by Holm's step-down procedure (1979), so
     that the chance of any false difference stays below LEVEL.
     """
-    values = {name: np.asarray(own, np.float64) for name, own in losses.items()}
-    order = sorted(values, key=lambda name: float(values[name].mean()))
+    arrays = {name: np.asarray(values, np.float64) for name, values in losses.items()}
+    order = sorted(arrays, key=lambda name: float(arrays[name].mean()))
     pairs = list(combinations(order, 2))
-    apart = [_apart(values[first], values[second]) for first, second in pairs]
-    p_values = [_p_value(own) for own in apart]
+    apart = [_apart(arrays[first], arrays[second]) for first, second in pairs]
+    p_values = [_p_value(values) for values in apart]
     differences = tuple(
-        Difference(first, second, mean_interval(own), p_value, adjusted)
-        for (first, second), own, p_value, adjusted in zip(
+        Difference(first, second, mean_interval(values), p_value, adjusted)
+        for (first, second), values, p_value, adjusted in zip(
             pairs, apart, p_values, adjust(p_values), strict=True
         )
     )
@@ -73,7 +78,7 @@ def judge(losses: Mapping[str, Sequence[float]]) -> Verdict:
 
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
-    """Return the mean of numbers and its interval; endless for a single number."""
+    """Return the mean of numbers and its interval; infinite for a single number."""
     from scipy import stats
 
     numbers = np.asarray(values, np.float64)
@@ -116,9 +121,9 @@ def _p_value(differences: np.ndarray) -> float:
 def _groups(order: Sequence[str], differences: Sequence[Difference]) -> tuple[tuple[str, ...], ...]:
     """Return the largest groups without a clear difference in them (Piepho 2004)."""
     groups = [frozenset(order)]
-    for own in differences:
-        if own.is_clear:
-            pair = {own.first, own.second}
+    for difference in differences:
+        if difference.is_clear:
+            pair = set(difference.names)
             split = [group - {name} for group in groups if pair <= group for name in pair]
             kept = [group for group in groups if not pair <= group]
             groups = _largest([*kept, *split])

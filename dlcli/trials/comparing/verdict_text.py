@@ -44,21 +44,21 @@ def _verdict(comparison: Comparison) -> Iterator[str]:
 
 
 def _caveats(comparison: Comparison) -> Iterator[str]:
-    for own in comparison.standings:
-        if own.choice is None:
-            yield f"{own.name} diverged at every rate, and is left out."
-        elif own.num_diverged:
+    for result in comparison.results:
+        if result.choice is None:
+            yield f"{result.name} diverged at every rate, and is left out."
+        elif result.num_diverged:
             yield (
-                f"{own.name} diverged in {own.num_diverged} of {len(own.runs)} runs with its "
-                "chosen rate, and is left out."
+                f"{result.name} diverged in {result.num_diverged} of {len(result.runs)} runs with "
+                "its chosen rate, and is left out."
             )
-    edge = [own.name for own in comparison.standings if own.choice and own.choice.edge]
+    edge = [result.name for result in comparison.results if result.choice and result.choice.edge]
     if edge:
         yield (
             f"The best rate of {_listed(edge)} lies on the edge of the grid: there may be a better "
             "one beyond (compare.lrs, compare.most_lrs)."
         )
-    judged = [own for own in comparison.standings if own.is_judged]
+    judged = [result for result in comparison.results if result.is_judged]
     best = comparison.best
     if best is not None and statistics.mean(best.losses) < best.solved:
         yield (
@@ -66,8 +66,12 @@ def _caveats(comparison: Comparison) -> Iterator[str]:
             "training starts from: more or harder rows would tell more."
         )
     target = comparison.target
-    if judged and target is not None and all(own.num_missed == len(own.runs) for own in judged):
-        lowest = min(min(own.losses) for own in judged)
+    if (
+        judged
+        and target is not None
+        and all(result.num_missed == len(result.runs) for result in judged)
+    ):
+        lowest = min(min(result.losses) for result in judged)
         yield (
             f"No run reached the target, a validation loss of {target:g}; the lowest is "
             f"{lowest:.4g}: try a target above it."
@@ -77,7 +81,9 @@ def _caveats(comparison: Comparison) -> Iterator[str]:
 def _difference(comparison: Comparison, first: str, second: str) -> Difference:
     assert comparison.verdict is not None, "the two were compared"
     return next(
-        own for own in comparison.verdict.differences if (own.first, own.second) == (first, second)
+        difference
+        for difference in comparison.verdict.differences
+        if difference.names == (first, second)
     )
 
 

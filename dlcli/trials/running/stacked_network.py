@@ -179,7 +179,7 @@ def _replace_dropouts(network: nn.Module) -> list[tuple[str, _MaskedDropout]]:
     replaced = []
     for name, module in list(network.named_modules()):
         if isinstance(module, modules.Dropout) and module.drops_something:
-            own = _MaskedDropout(module)
-            network.set_submodule(name, own)
-            replaced.append((name, own))
+            masked = _MaskedDropout(module)
+            network.set_submodule(name, masked)
+            replaced.append((name, masked))
     return replaced
