@@ -311,8 +311,8 @@ def describe_planted(found: Sequence[Planted]) -> list[str]:
             f"{percent(min(planted.kept for planted in found))} of its size in {PLANTED_STEPS} "
             "steps on these tables. So what the small features explain stays unexplained, however "
             "well the rate is tuned. Adam divides each coordinate's step by the size of its "
-            "gradient, which leaves a hundredfold difference. That so many steps are enough for that is no "
-            f"theorem; its loss shows it, beside the noise's own of {NOISE**2:g}."
+            "gradient, which leaves a hundredfold difference. That so many steps are enough for "
+            f"that is no theorem; its loss shows it, beside the noise's own of {NOISE**2:g}."
         ),
         "",
         "| | repeats | asked |",
