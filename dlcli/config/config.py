@@ -25,34 +25,37 @@ class Config(Section):
     name: str = Field(
         pattern=r"^[\w-][\w.-]*$",
         max_length=100,
-        description="letters, digits, '-', '_' and, not first, '.'; default: the file's stem",
+        description="letters, digits, '-', '_' and '.', not beginning with '.'; default: the "
+        "file's stem",
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="every random draw follows from it")
-    data: DataConfig = Field(description="the table to learn from")
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=2**63,
+        description="seed of everything random: split, initial weights, row order, dropout",
+    )
+    data: DataConfig = Field(description="the training data")
     model: ModelConfig = Field(description="the network")
     loss: Loss | None = Field(
-        None, description="what training makes small, by name or as a mapping; default: by the task"
+        None, description="loss to minimise, by name or as a mapping; default: by the task"
     )
-    optimizer: Optimizer = Field(
-        Adam(type="adam"), description="how the weights follow the gradient"
+    optimizer: Optimizer = Field(Adam(type="adam"), description="update rule for the weights")
+    schedule: Schedule = Field(Constant(type="constant"), description="learning-rate schedule")
+    training: TrainingConfig = Field(
+        TrainingConfig(), description="length, batches, device and speed of training"
     )
-    schedule: Schedule = Field(
-        Constant(type="constant"), description="how the learning rate changes over time"
-    )
-    training: TrainingConfig = Field(TrainingConfig(), description="the training loop")
     checkpoint: CheckpointConfig = Field(
-        CheckpointConfig(), description="how often the run's state is saved"
+        CheckpointConfig(), description="how often checkpoints are saved"
     )
     report: bool = Field(
         True,
-        description="record what a report needs while training, and make one at the end; see "
-        "`dlcli report`",
+        description="make a report at the end, and record what it needs during training",
     )
     trackers: Annotated[tuple[Tracker, ...], Field(strict=False)] = Field(
-        (), description="other programs that are told a run's figures while it trains"
+        (), description="experiment trackers to log metrics to"
     )
     compare: CompareConfig = Field(
-        CompareConfig(), description="how `dlcli compare-optimizers` compares"
+        CompareConfig(), description="settings of `dlcli compare-optimizers`"
     )
 
     @model_validator(mode="before")

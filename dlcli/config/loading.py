@@ -16,22 +16,22 @@ from dlcli.config.text.parsing import Document, Path, Plain
 from dlcli.config.text.writing import dump_yaml
 from dlcli.errors import ConfigError, Problem
 
-# What stands in for a section that must be there and is not right.
-_STAND_INS = {"name": "run", "model": {"layers": [{"type": "dense"}]}}
+# Replacements for required sections that are invalid.
+_PLACEHOLDERS = {"name": "run", "model": {"layers": [{"type": "dense"}]}}
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A config, the folder its paths start from, and where its values stand.
+    """A config, the folder that its paths are relative to, and the places of its values.
 
-    Where `problems` were found, the sections in `doubtful` are stand-ins for the file's, so that
-    the others can be checked all the same.
+    If there are `problems`, the sections in `doubtful` are replaced by placeholders, so that the
+    others can be checked.
     """
 
     config: Config
     folder: FilePath
     document: Document
-    notes: tuple[str, ...] = ()  # what was taken from the environment
+    notes: tuple[str, ...] = ()  # values taken from environment variables
     problems: tuple[Problem, ...] = ()
     doubtful: frozenset[str] = frozenset()
 
@@ -40,7 +40,7 @@ class LoadedConfig:
         return self.document.problem(path, message)
 
     def error(self, path: Path, message: str) -> ConfigError:
-        """Return the error for a value of this config that turns out not to fit."""
+        """Return the error for a value of this config that doesn't fit."""
         return ConfigError(self.problem(path, message))
 
     def in_order(self, problems: Iterable[Problem]) -> list[Problem]:
@@ -62,7 +62,7 @@ def open_config(
     """Read a config and collect its problems, so that it can be checked further.
 
     `options` are overrides that have an option of their own, by what the user wrote.
-    Raises ConfigError where nothing can be: no YAML, or a `data` section that is not right.
+    Raises ConfigError if the file is not YAML, or its `data` section is invalid.
     """
     document, notes = read_with_bases(file)
     if isinstance(document.data, dict):
@@ -76,7 +76,9 @@ def open_config(
     notes += more_notes
     data = document.data
     if not isinstance(data, dict):
-        raise ConfigError(document.problem((), "a config is a mapping, with `data` and `model`"))
+        raise ConfigError(
+            document.problem((), "a config must be a mapping with `data` and `model`")
+        )
     try:
         return LoadedConfig(Config.model_validate(data), file.parent, document, notes)
     except ValidationError as error:
@@ -87,9 +89,9 @@ def open_config(
     doubtful = frozenset(str(path[0]) if path else "data" for path in explained)
     if "data" in doubtful:
         raise ConfigError(*problems)
-    stand_ins = {key: value for key, value in _STAND_INS.items() if key in doubtful}
-    sound = {key: value for key, value in data.items() if key not in doubtful}
-    config = Config.model_validate({**sound, **stand_ins})
+    placeholders = {key: value for key, value in _PLACEHOLDERS.items() if key in doubtful}
+    valid = {key: value for key, value in data.items() if key not in doubtful}
+    config = Config.model_validate({**valid, **placeholders})
     return LoadedConfig(config, file.parent, document, notes, tuple(problems), doubtful)
 
 
@@ -111,7 +113,7 @@ def change_config(base: LoadedConfig, changes: Mapping[str, Plain]) -> LoadedCon
 
 
 def dump_config(config: Config) -> str:
-    """Write a config as YAML that loads to an equal one, every default spelled out."""
+    """Write a config as YAML that loads as an equal config, with every default spelled out."""
     return dump_yaml(config.model_dump(mode="json"))
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a config, each problem with its place and its repair."""
+"""Validation errors of a config as messages that say what to write instead."""
 
 import textwrap
 from collections import defaultdict
@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 from dlcli.config.text.parsing import Path, Plain
 from dlcli.errors import suggest
 
-# What Keras and others call a setting, and its name here.
-_ELSEWHERE_CALLED = {
+# Names of settings in Keras and other libraries, and their names here.
+_OTHER_NAMES = {
     "learning_rate": "lr",
     "neurons": "units",
     "filters": "out_channels",
@@ -25,11 +25,11 @@ _BOUNDS = ("ge", "gt", "le", "lt")
 
 
 def explain(error: ValidationError, data: Plain, model: type[BaseModel]) -> dict[Path, str]:
-    """Return one message for each path of the data that pydantic refused, in its order."""
+    """Return one message for each path of the data that pydantic rejected, in its order."""
     messages: dict[Path, list[str]] = defaultdict(list)
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
-            continue  # not short: some of its items were refused, and have a message of their own
+            continue  # not short: some of its items were rejected, each with its message
         path = _path_in(data, detail["loc"], missing=detail["type"] == "missing")
         message = _message(detail, model)
         if message not in messages[path]:
@@ -52,7 +52,7 @@ def _path_in(data: Plain, location: tuple[str | int, ...], *, missing: bool) -> 
 
 
 def _join(messages: list[str]) -> str:
-    """Several refusals of one value are a union's: `must be A` and `must be B` → `A or B`."""
+    """Join the messages of a union: `must be A` and `must be B` → `must be A or B`."""
     if len(messages) == 1:
         return messages[0]
     wanted = [message.partition(", not ") for message in messages]
@@ -96,15 +96,15 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "union_tag_invalid":
             tags = context["expected_tags"].replace("'", "").split(", ")
             hint = suggest(str(context["tag"]), tags)
-            return f"there is no type '{context['tag']}'{hint or ''}; known: {', '.join(tags)}"
+            return f"unknown type '{context['tag']}'{hint or ''}; known: {', '.join(tags)}"
         case "union_tag_not_found":
             return "needs a `type`, as in {type: …}"
         case "too_short":
-            return f"must hold at least {context['min_length']}, not {given}"
+            return f"must have at least {context['min_length']}, not {given}"
         case "string_too_short":
             return "must not be empty"
         case "too_long":
-            return f"must hold at most {context['max_length']}, not {given}"
+            return f"must have at most {context['max_length']}, not {given}"
         case "string_pattern_mismatch":
             wanted = _description(model, detail["loc"]).partition(";")[0]
             return f"must be {wanted}, not {given}"
@@ -130,17 +130,19 @@ def _quote_hint(value: object) -> str:
 
 
 def _unknown_key(model: type[BaseModel], location: tuple[str | int, ...], name: str) -> str:
-    """Say what is meant instead, or where a setting of this name would do something."""
+    """Suggest the key that is meant, or the section that has a key of this name."""
     sections = _sections_at(model, location)
     known = sorted({key for section in sections for key in section.model_fields})
-    if hint := suggest(_ELSEWHERE_CALLED.get(name, name), known):
+    if hint := suggest(_OTHER_NAMES.get(name, name), known):
         return f"unknown key{hint}"
-    own_type = _tag_of(sections[0]) if len(sections) == 1 else None
+    section_type = _tag_of(sections[0]) if len(sections) == 1 else None
     homes = dict.fromkeys(_homes(model, name, ""))
-    path = ".".join(str(step) for step in location if isinstance(step, str) and step != own_type)
-    siblings = [tag for home, tag in homes if tag and own_type and home == path]
+    path = ".".join(
+        str(step) for step in location if isinstance(step, str) and step != section_type
+    )
+    siblings = [tag for home, tag in homes if tag and section_type and home == path]
     if siblings:
-        return f"{own_type} has no '{name}'; it is a setting of {', '.join(siblings)}"
+        return f"{section_type} has no '{name}'; it is a setting of {', '.join(siblings)}"
     elsewhere = list(dict.fromkeys(home for home, _ in homes))
     if elsewhere:
         return f"unknown key here; it belongs to {' or '.join(elsewhere[:3])}"
@@ -148,7 +150,7 @@ def _unknown_key(model: type[BaseModel], location: tuple[str | int, ...], name: 
 
 
 def _description(model: type[BaseModel], location: tuple[str | int, ...]) -> str:
-    """Return what the field at a pydantic location says of itself."""
+    """Return the description of the field at a pydantic location."""
     name = str(location[-1])
     sections = _sections_at(model, location[:-1])
     fields = [section.model_fields[name] for section in sections if name in section.model_fields]

@@ -1,4 +1,4 @@
-"""The config's reference page, in Markdown, from the schema: one source for both."""
+"""The reference page of the config, in Markdown, made from the JSON Schema."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +9,8 @@ Json = dict[str, Any]
 
 _HEADER = """# The config, key by key
 
-Made by `dlcli schema --markdown`. A key that is not here is refused. What `required` and the
-defaults say holds for the section that the key stands in.
+Made by `dlcli schema --markdown`. Unknown keys are rejected. "required" means: where the section is
+given.
 """
 # The sections in the order of a config, and the title of each.
 _SECTIONS = {
@@ -54,7 +54,7 @@ def _section(title: str, definition: Json, definitions: Json, level: str = "##")
         return
     needed = next(iter(definition.get("anyOf", [])), definition)
     required = needed.get("required", [])
-    yield "| key | value | default | what it is |"
+    yield "| key | value | default | meaning |"
     yield "|---|---|---|---|"
     for key, about in rows.items():
         default = "required" if key in required else _default(about)

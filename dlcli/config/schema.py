@@ -1,4 +1,4 @@
-"""The config's JSON Schema, draft 2020-12, for editors and other programs."""
+"""The JSON Schema of configs, draft 2020-12, for editors and other programs."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _BASE = {
     "type": "string",
     "default": None,
-    "description": "a config that this one extends: mappings are merged, all else is replaced",
+    "description": "config that this one extends: mappings are merged, other values replaced",
 }
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the schema of a config file: what the file may say, not what it resolves to."""
+    """Return the schema of a config file, before defaults are filled in."""
     schema = Config.model_json_schema()
     schema["properties"] = {"base": _BASE, **schema["properties"]}
     needed = schema.pop("required")
-    needed.remove("name")  # the file's stem stands in for it
-    schema["anyOf"] = [{"required": needed}, {"required": ["base"]}]  # a base may say it
+    needed.remove("name")  # it defaults to the file's stem
+    schema["anyOf"] = [{"required": needed}, {"required": ["base"]}]  # a base may have them
     for key in SHORT_SECTIONS:
         section = schema["properties"][key]
         about = {name: section.pop(name) for name in ("default", "description") if name in section}
@@ -47,7 +47,7 @@ def _put_names_beside_settings(definitions: dict[str, Any]) -> None:
     named = [
         {"$ref": reference["$ref"].replace("$defs/", "$defs/Named")} for reference in references
     ]
-    about = {"enum": list(PRESETS), "description": "by name, with the defaults"}
+    about = {"enum": list(PRESETS), "description": "a name, with the default settings"}
     optimizers = definitions["CompareConfig"]["properties"]["optimizers"]
     optimizers["anyOf"][0]["items"] = {"anyOf": [about, {"oneOf": named}]}
 
@@ -63,7 +63,7 @@ def _types_in(section: dict[str, Any], definitions: dict[str, Any]) -> list[str]
 
 
 def _without_titles(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Drop pydantic's titles, which only write the names again."""
+    """Drop pydantic's titles, which only repeat the names."""
     if isinstance(value, list):
         return [_without_titles(item) for item in value]
     if not isinstance(value, dict):

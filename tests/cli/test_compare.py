@@ -246,7 +246,7 @@ def test_configs_of_one_name_or_with_other_optimizers_are_refused(dlcli: Command
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--optimizers", "sgd,adm"], 2, "there is no optimizer 'adm'; did you mean 'adam'?"),
+        (["--optimizers", "sgd,adm"], 2, "unknown optimizer 'adm'; did you mean 'adam'?"),
         (["--optimizers", "adam"], 2, "adam alone has nothing to be compared with; name two"),
         (["--optimizers", ""], 2, "there is no optimizer ''; known: sgd, momentum, nesterov"),
         (["--seeds", "1"], 2, "--seeds 1: compare.seeds: must be at least 2: one run doesn't say"),

@@ -78,11 +78,11 @@ def test_a_problem_is_told_where_it_stands(write: Write) -> None:
 @pytest.mark.parametrize(
     ("own", "message"),
     [
-        ("base: none.yaml", "own.yaml:1:1: base: there is no file"),
+        ("base: none.yaml", "own.yaml:1:1: base: file not found"),
         ("base: [a]", "own.yaml:1:1: base: must be the path of another config"),
         ("base: own.yaml", "own.yaml:1:1: base: a config can't extend itself"),
         ("base: circle.yaml", "circle.yaml:1:1: base: a config can't extend itself"),
-        ("base: list.yaml", "list.yaml holds no mapping"),
+        ("base: list.yaml", "list.yaml is not a mapping"),
     ],
 )
 def test_a_base_that_cannot_be_is_refused(own: str, message: str, write: Write) -> None:
@@ -109,7 +109,9 @@ class TestEnvironment:
         path = write("c.yaml", BASE.replace("target: y", 'target: "${env:DLCLI_NONE}"'))
         with pytest.raises(ConfigError) as caught:
             load_config(path)
-        expected = "data.target: the environment has no DLCLI_NONE; set it, or give a default"
+        expected = (
+            "data.target: environment variable DLCLI_NONE is not set; set it, or give a default"
+        )
         assert f"{path}:3:26: {expected}" in str(caught.value)
 
 
@@ -127,7 +129,7 @@ def test_what_only_looks_like_a_name_of_the_environment_is_refused(
     write: Callable[..., Path],
 ) -> None:
     path = write("c.yaml", BASE.replace("target: y", 'target: "${env:NOT CLOSED"'))
-    with pytest.raises(ConfigError, match="not a name of the environment: write"):
+    with pytest.raises(ConfigError, match="not an environment variable: write"):
         load_config(path)
 
 

@@ -79,7 +79,7 @@ training: {batch_size: no, epochs: 1.5}
         f"{path}:4:3: data.taget: unknown key; did you mean 'target'?",
         f"{path}:5:3: data.scale: must be 'standard', 'minmax' or 'none', not 'log'",
         f"{path}:8:21: model.layers[0].unit: unknown key; did you mean 'units'?",
-        f"{path}:9:7: model.layers[1]: there is no type 'dens'; did you mean 'dense'?; known: "
+        f"{path}:9:7: model.layers[1]: unknown type 'dens'; did you mean 'dense'?; known: "
         "dense, activation, dropout, flatten, reshape, conv1d, conv2d, max_pool1d, max_pool2d, "
         "avg_pool1d, avg_pool2d, global_avg_pool, batch_norm, layer_norm, residual",
         f"{path}:10:47: model.layers[2].layers[0].units: must be a whole number, not 'a'",
@@ -114,11 +114,11 @@ class TestOverrides:
         [
             ("seed", "--set seed: write KEY=VALUE"),
             ("a..b=1", "--set a..b=1: write KEY=VALUE"),
-            ("model.layers[3].units=1", "there is no item [3]: what stands there is a list of 1"),
+            ("model.layers[3].units=1", "there is no item [3]: the value is a list of 1"),
             ("seed.x=1", "--set seed.x=1: seed: must be a whole number"),
             ("seed=-1", "--set seed=-1: seed: must be at least 0, not -1"),
             ("training.epoch=5", "training.epoch: unknown key; did you mean 'epochs'?"),
-            ("data.path.x=1", "'x' has no place"),
+            ("data.path.x=1", "can't set 'x'"),
             ("seed=[1", "--set seed=[1"),
         ],
     )

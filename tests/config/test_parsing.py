@@ -41,7 +41,7 @@ def test_keys_are_text_as_written() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\na: 2", "f:2:1: the key 'a' stands here and at f:1:1"),
+        ("a: 1\na: 2", "f:2:1: duplicate key 'a', already given at f:1:1"),
         ("a: !!python/object:os.system x", "tags such as"),
         ("a: !x [1]", "f:1:4: tags such as !x are not allowed"),
         ("a: .nan", "f:1:4: .nan is not a finite number"),

@@ -1,4 +1,4 @@
-"""The config's `checkpoint`: how often a run's state is saved."""
+"""The config section `checkpoint`: how often the state of a run is saved."""
 
 from pydantic import Field
 
@@ -6,16 +6,13 @@ from dlcli.section import PositiveFloat, PositiveInt, Section
 
 
 class CheckpointConfig(Section):
-    """How often a run saves its state; its end is always saved.
+    """How often a run saves its state. The end of a run is always saved.
 
-    By default as often as pays: a save waits until 30 times the time that the last one took has
-    gone by, so that saving takes at most a thirtieth of the run. Where a key is given, every
-    epoch's end is saved too.
+    By default, the next save waits for 30 times the duration of the last one, so that saving takes
+    at most a thirtieth of the run. If a key is given, the end of each epoch is saved too.
     """
 
     every_steps: PositiveInt | None = Field(
-        None, description="optimizer steps, counted over the whole run, from one save to the next"
+        None, description="optimizer steps between saves, counted over the whole run"
     )
-    every_seconds: PositiveFloat | None = Field(
-        None, description="seconds from one save to the next"
-    )
+    every_seconds: PositiveFloat | None = Field(None, description="seconds between saves")

@@ -1,4 +1,4 @@
-"""The config's `compare`: what `dlcli compare-optimizers` compares, and how thoroughly."""
+"""The config section `compare`: which optimizers are compared, and on how many seeds."""
 
 from typing import Annotated, Any, Self
 
@@ -26,17 +26,18 @@ MAX_TUNING_SEEDS = 100
 
 
 class Candidate(Section):
-    """An optimizer under a name; in a config, its settings stand beside the name.
+    """A named optimizer; in a config, its settings are keys beside the name.
 
-    A name alone is one of PRESETS. `lr` is the middle of its grid of learning rates.
+    A name alone is a preset. `lr` is the middle of its grid of learning rates.
     """
 
     name: str = Field(
         pattern=r"^[^\W_][\w .+-]*$",
         max_length=40,
-        description="letters, digits and, not first, '-', '_', '+', '.', blanks; default: the type",
+        description="letters, digits, '-', '_', '+', '.' and blanks, beginning with a letter or "
+        "digit; default: the type",
     )
-    optimizer: Optimizer = Field(description="its settings")
+    optimizer: Optimizer = Field(description="settings")
 
     @model_validator(mode="before")
     @classmethod
@@ -56,38 +57,41 @@ class Candidate(Section):
 
 
 class CompareConfig(Section):
-    """The protocol of `dlcli compare-optimizers`; other commands have no use for it."""
+    """The protocol of `dlcli compare-optimizers`; other commands ignore it."""
 
     optimizers: Annotated[tuple[Candidate, ...], Field(min_length=2, strict=False)] | None = Field(
         None,
-        description="that are compared, each a name or its settings with a `name`; default: sgd, "
-        "momentum, nesterov, adam, rmsprop, adagrad, adadelta, and adamw where weights decay",
+        description="optimizers to compare, each a name, or settings with a `name`; default: sgd, "
+        "momentum, nesterov, adam, rmsprop, adagrad, adadelta, and adamw if there is weight decay",
     )
     lrs: Annotated[tuple[PositiveFloat, ...], Field(min_length=1, strict=False)] | None = Field(
         None,
-        description="learning rates that all begin with; default: five around each one's own, half "
-        "a decade from one to the next",
+        description="initial learning rates for every optimizer; default: five around each "
+        "optimizer's default, half a decade apart",
     )
     most_lrs: int = Field(
-        15, ge=1, le=100, description="learning rates that a grid grows to, at most"
+        15, ge=1, le=100, description="maximum number of learning rates in a grid"
     )
     tuning_seeds: int = Field(
-        5, ge=1, le=MAX_TUNING_SEEDS, description="runs of each learning rate"
+        5, ge=1, le=MAX_TUNING_SEEDS, description="seeds for tuning: runs of each learning rate"
     )
     seeds: int = Field(
-        10, ge=2, le=10_000, description="runs with the chosen rate, on seeds of their own"
+        10,
+        ge=2,
+        le=10_000,
+        description="fresh seeds for the comparison: runs with the chosen learning rate",
     )
     target: PositiveFloat | None = Field(
         None,
-        description="the validation loss that all are timed to; default: the median of what each "
-        "one reaches",
+        description="validation loss that defines time-to-target; default: the median of the "
+        "optimizers' typical losses",
     )
 
     @field_validator("seeds", mode="before")
     @classmethod
     def _refuse_one(cls, seeds: Any) -> Any:  # noqa: ANN401 - not checked yet
         if seeds == 1:
-            raise ValueError("must be at least 2: one run doesn't say how far runs differ")
+            raise ValueError("must be at least 2: one run doesn't show how much runs vary")
         return seeds
 
     @model_validator(mode="after")
@@ -97,11 +101,11 @@ class CompareConfig(Section):
             if names.count(name) > 1:
                 raise ValueError(f"`optimizers`: {names.count(name)} of them are named '{name}'")
         if self.lrs is not None and len(set(self.lrs)) < len(self.lrs):
-            raise ValueError("`lrs`: each rate once")
+            raise ValueError("`lrs` has duplicates")
         return self
 
 
 def unknown_optimizer(name: str, known: "dict[str, Any] | list[str]") -> str:
-    """Say that there is no optimizer of this name, and which there are."""
+    """Return the message for an unknown optimizer, with the known ones."""
     hint = suggest(name, known) or f"; known: {', '.join(known)}"
-    return f"there is no optimizer '{name}'{hint}"
+    return f"unknown optimizer '{name}'{hint}"

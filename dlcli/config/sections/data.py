@@ -1,4 +1,4 @@
-"""The config's `data`: the file, its target, and what becomes of each column."""
+"""The config section `data`: files, target, features, splits and encoding."""
 
 from typing import Annotated, Literal, Self
 
@@ -17,23 +17,26 @@ Shape = Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length
 
 
 class SplitConfig(Section):
-    """Which rows are held out. A part left out is empty."""
+    """Validation and test rows. A part that is left out is empty."""
 
-    validation: Fraction = Field(0.0, description="share of the rows held out to watch training")
-    test: Fraction = Field(0.0, description="share of the rows held out for the final figures")
+    validation: Fraction = Field(
+        0.0, description="fraction of the rows used for validation during training"
+    )
+    test: Fraction = Field(0.0, description="fraction of the rows used for the final test metrics")
     seed: int | None = Field(
-        None, ge=0, description="draws the parts; the config's `seed` where left out"
+        None, ge=0, description="seed of the random split; default: the config's `seed`"
     )
     column: str | None = Field(
-        None, description="instead of shares: a column that says train, validation or test"
+        None,
+        description="instead of fractions: a column with the values train, validation and test",
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.column is not None and (self.validation or self.test or self.seed is not None):
-            raise ValueError("give either `column` or shares (`validation`, `test`, `seed`)")
+            raise ValueError("give either `column` or fractions (`validation`, `test`, `seed`)")
         if self.seed is not None and not self.validation + self.test:
-            raise ValueError("`seed` does nothing without shares (`validation`, `test`)")
+            raise ValueError("`seed` does nothing without fractions (`validation`, `test`)")
         if self.validation + self.test >= 1:
             raise ValueError(
                 f"validation {self.validation} and test {self.test} leave no rows for training"
@@ -42,71 +45,75 @@ class SplitConfig(Section):
 
 
 class DataConfig(Section):
-    """The table to learn from."""
+    """The data: a table, its target and its features."""
 
     path: str = Field(
         min_length=1, description="a .csv or .parquet file, relative to the config's folder"
     )
     target: str = Field(min_length=1, description="the column to predict")
     features: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
-        None, description="the columns to predict from; default: every other one that can be used"
+        None, description="columns to predict from; default: all other columns that can be used"
     )
     kinds: dict[str, ColumnKind] = Field(
-        {}, description="the kind of a column, where the inferred one is not wanted"
+        {}, description="kinds of columns, overriding the inferred ones"
     )
-    task: Task | None = Field(None, description="default: inferred from the target")
+    task: Task | None = Field(
+        None, description="what is predicted; default: inferred from the target"
+    )
     scale: Scale = Field(
         "standard",
-        description="numeric features, fitted on the training rows: mean 0 and standard deviation "
-        "1, or the range 0 to 1, or as they are",
+        description="scaling of numeric features, fitted on the training rows: to mean 0 and "
+        "standard deviation 1, to the range 0 to 1, or none",
     )
     target_scale: Literal["standard", "none"] = Field(
         "standard",
-        description="a regression's target inside the network; results are in its own units",
+        description="scaling of a regression target inside the network; losses, metrics and "
+        "predictions are in its original units",
     )
     one_hot_max: int = Field(
-        10, ge=1, le=1000, description="categories up to which a column is one-hot, not embedded"
+        10,
+        ge=1,
+        le=1000,
+        description="maximum number of one-hot categories; above it, the column is embedded",
     )
     embedding_dim: PositiveInt | None = Field(
         None,
         le=4096,
-        description="numbers that stand for a category of an embedded column; "
-        "default: 1.6 × categories^0.56, at most 50",
+        description="size of the embedding vectors; default: 1.6 × categories^0.56, at most 50",
     )
     missing_values: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        MISSING_VALUES, description="cells of a CSV file that mean: no value"
+        MISSING_VALUES, description="cell values treated as missing"
     )
-    separator: Separator = Field(",", description="what stands between a CSV file's cells")
+    separator: Separator = Field(",", description="separator of the cells of a CSV file")
     drop_missing_target: bool = Field(
-        False, description="leave out rows without a target, instead of refusing them"
+        False, description="leave out rows without a target, instead of rejecting the data"
     )
     streaming: Literal["auto"] | bool = Field(
         "auto",
-        description="whether rows stay on disk and are read anew in each epoch, in memory that "
-        "does not grow with the file; auto: when their table would fill more than a quarter of the "
-        "memory that is free",
+        description="read rows from disk in each epoch, so that memory does not grow with the "
+        "file; auto: if the table would take more than a quarter of the free memory",
     )
     shape: Shape | None = Field(
         None,
-        description="the numeric features, in column order, as one array: [channels, length] or "
-        "[channels, height, width]",
+        description="shape that the numeric features are arranged in, in column order: [channels, "
+        "length] or [channels, height, width]",
     )
-    split: SplitConfig = Field(SplitConfig(), description="the rows held out")
+    split: SplitConfig = Field(SplitConfig(), description="the validation and test rows")
     validation_path: str | None = Field(
-        None, description="a file of its own for the validation rows, relative to the config"
+        None, description="file with the validation rows, relative to the config's folder"
     )
     test_path: str | None = Field(
-        None, description="a file of its own for the test rows, relative to the config"
+        None, description="file with the test rows, relative to the config's folder"
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.features is not None:
             if self.target in self.features:
-                raise ValueError(f"the target '{self.target}' stands among the features")
+                raise ValueError(f"the target '{self.target}' is listed in `features`")
             twice = {name for name in self.features if self.features.count(name) > 1}
             if twice:
-                raise ValueError(f"features named twice: {', '.join(sorted(twice))}")
+                raise ValueError(f"`features` has duplicates: {', '.join(sorted(twice))}")
         for part in ("validation", "test"):
             if getattr(self, f"{part}_path") and (getattr(self.split, part) or self.split.column):
                 raise ValueError(f"the {part} rows come from {part}_path or from `split`, not both")

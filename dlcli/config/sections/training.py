@@ -1,4 +1,4 @@
-"""The config's `training`: how long, in which batches, on what."""
+"""The config section `training`: batches, epochs, early stopping, device, precision, threads."""
 
 from typing import Annotated, Literal
 
@@ -14,45 +14,49 @@ Metric = Literal[
 
 
 class EarlyStopping(Section):
-    """Stop when the validation rows have stopped getting better."""
+    """Stop when the validation metric no longer improves."""
 
-    patience: PositiveInt = Field(10, description="epochs without a better figure to wait")
-    min_delta: NonNegativeFloat = Field(0.0, description="how much better counts as better")
-    metric: Metric = Field("loss", description="the validation figure to watch")
+    patience: PositiveInt = Field(10, description="epochs without improvement before stopping")
+    min_delta: NonNegativeFloat = Field(
+        0.0, description="smallest change that counts as improvement"
+    )
+    metric: Metric = Field("loss", description="validation metric to monitor")
 
 
 class TrainingConfig(Section):
     """The training loop."""
 
     batch_size: PositiveInt | Literal["full"] = Field(
-        32, description='rows a batch, or "full": all of them, plain gradient descent'
+        32, description='rows per batch, or "full": all rows, plain gradient descent'
     )
-    epochs: PositiveInt = Field(100, description="times that every training row is seen, at most")
-    early_stopping: EarlyStopping | None = Field(None, description="default: none")
+    epochs: PositiveInt = Field(100, description="maximum number of passes over the training rows")
+    early_stopping: EarlyStopping | None = Field(
+        None, description="stop when the validation metric no longer improves; default: never"
+    )
     gradient_clip_norm: PositiveFloat | None = Field(
-        None, description="longest gradient, over all parameters together, that is not shortened"
+        None, description="maximum global gradient norm; larger gradients are scaled down"
     )
     accumulate_batches: PositiveInt = Field(
-        1, description="batches whose gradients go into one step of the optimizer"
+        1, description="batches whose gradients are accumulated for one optimizer step"
     )
     engine: EngineName = Field(
         "auto",
-        description="how steps are computed: one by one (eager), or from a recording of the first "
-        "(captured); the bits are the same",
+        description="how steps are computed: by PyTorch modules (eager), or by replaying the "
+        "recorded operations of the first step (captured); the results are the same, to the bit",
     )
     precision: Precision = Field(
         "auto",
-        description="of the arithmetic; weights are always fp32. auto: fp32. tf32: fp32 whose "
-        "products round their factors to 10 bits, on CUDA",
+        description="numeric precision of the computation; weights are always fp32. auto: fp32. "
+        "tf32: fp32 with factors rounded to 10 bits in matrix products, on CUDA",
     )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
-        description="auto | cpu | cuda | cuda:N | mps; auto takes CUDA where there is one",
+        description="auto | cpu | cuda | cuda:N | mps; auto uses CUDA if available",
     )
     threads: Annotated[PositiveInt, Field(le=1024)] | Literal["auto"] = Field(
         "auto",
-        description="that share a step's arithmetic on the CPU; auto: as many as it has work for",
+        description="CPU threads per step; auto: as many as a step has work for",
     )
 
     def rows_per_batch(self, num_rows: int) -> int:

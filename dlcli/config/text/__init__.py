@@ -1,1 +1,1 @@
-"""YAML text → plain data whose every value knows its place, and back."""
+"""YAML text → plain data with the place of each value, and back."""

@@ -1,7 +1,7 @@
 """`base: other.yaml`: a config that extends another.
 
-The rules: mappings are merged key by key; anything else, lists too, replaces what the base says; so
-does a mapping whose `type` differs from the base's. Paths in a base start from the base's folder.
+Mappings are merged key by key; anything else, lists included, replaces the base's value, and so
+does a mapping whose `type` differs from the base's. Paths in a base are relative to its folder.
 """
 
 import os
@@ -18,9 +18,9 @@ _PATHS: tuple[Path, ...] = (("data", "path"), ("data", "validation_path"), ("dat
 def read_with_bases(
     file: FilePath, children: tuple[FilePath, ...] = ()
 ) -> tuple[Document, tuple[str, ...]]:
-    """Read a config and what it extends, with notes on what came from the environment.
+    """Read a config merged with its bases, and notes on environment variables used in `base`.
 
-    ConfigError with the place of what can't be read.
+    ConfigError, with its place, for what can't be read.
     """
     document = parse_yaml(_read_text(file), str(file))
     if not isinstance(document.data, dict):
@@ -35,19 +35,19 @@ def read_with_bases(
     if not isinstance(named, str):
         raise refusal(place, "base: must be the path of another config")
     base_file = file.parent / named
-    family = (*children, file)
-    if base_file.resolve() in [member.resolve() for member in family]:
-        circle = " → ".join(map(str, (*family, base_file)))
+    chain = (*children, file)
+    if base_file.resolve() in [link.resolve() for link in chain]:
+        circle = " → ".join(map(str, (*chain, base_file)))
         raise refusal(place, f"base: a config can't extend itself: {circle}")
     if not base_file.is_file():
-        raise refusal(place, f"base: there is no file {base_file}")
-    read, more_notes = read_with_bases(base_file, family)
+        raise refusal(place, f"base: file not found: {base_file}")
+    read, more_notes = read_with_bases(base_file, chain)
     base = _moved(read, base_file.parent, file.parent)
     if not isinstance(base.data, dict):
-        raise refusal(place, f"base: {base_file} holds no mapping")
-    own: dict[str, Plain] = {key: value for key, value in data.items() if key != "base"}
+        raise refusal(place, f"base: {base_file} is not a mapping")
+    extension: dict[str, Plain] = {key: value for key, value in data.items() if key != "base"}
     places = {path: at for path, at in document.places.items() if path != ("base",)}
-    return _merged(base, Document(own, places)), (*notes, *more_notes)
+    return _merged(base, Document(extension, places)), (*notes, *more_notes)
 
 
 def _read_text(file: FilePath) -> str:
@@ -60,7 +60,7 @@ def _read_text(file: FilePath) -> str:
 
 
 def _moved(document: Document, source: FilePath, destination: FilePath) -> Document:
-    """Return the same config with its data's paths starting from another folder."""
+    """Return the same config with its data paths relative to another folder."""
     data = document.data
     section = data.get("data") if isinstance(data, dict) else None
     if source == destination or not isinstance(data, dict) or not isinstance(section, dict):
@@ -73,23 +73,23 @@ def _moved(document: Document, source: FilePath, destination: FilePath) -> Docum
     return Document({**data, "data": {**section, **moved}}, document.places)
 
 
-def _merged(base: Document, own: Document) -> Document:
-    data, kept = _merge(base.data, own.data, ())
-    places = {path: at for path, at in base.places.items() if _is_kept(path, kept)}
-    return Document(data, {**places, **own.places})
+def _merged(base: Document, extension: Document) -> Document:
+    data, replaced = _merge(base.data, extension.data, ())
+    places = {path: at for path, at in base.places.items() if _is_kept(path, replaced)}
+    return Document(data, {**places, **extension.places})
 
 
-def _merge(base: Plain, own: Plain, path: Path) -> tuple[Plain, set[Path]]:
+def _merge(base: Plain, extension: Plain, path: Path) -> tuple[Plain, set[Path]]:
     """Return the merged data, and the paths of the base that were replaced."""
     if (
         not isinstance(base, dict)
-        or not isinstance(own, dict)
-        or ("type" in own and own["type"] != base.get("type"))
+        or not isinstance(extension, dict)
+        or ("type" in extension and extension["type"] != base.get("type"))
     ):
-        return own, {path}
+        return extension, {path}
     merged: dict[str, Plain] = dict(base)
     replaced: set[Path] = set()
-    for key, value in own.items():
+    for key, value in extension.items():
         if key in base:
             merged[key], inside = _merge(base[key], value, (*path, key))
             replaced |= inside
@@ -99,4 +99,4 @@ def _merge(base: Plain, own: Plain, path: Path) -> tuple[Plain, set[Path]]:
 
 
 def _is_kept(path: Path, replaced: set[Path]) -> bool:
-    return not any(path[: len(gone)] == gone for gone in replaced)
+    return not any(path[: len(prefix)] == prefix for prefix in replaced)

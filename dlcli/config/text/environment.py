@@ -8,20 +8,20 @@ from dlcli.errors import ConfigError, Problem
 
 _BEGUN, _ESCAPED = "${env:", "$${env:"
 _REFERENCE = re.compile(
-    r"(\$\$\{env:)"  # meant as it stands
+    r"(\$\$\{env:)"  # escaped
     r"|\$\{env:(?:([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\})?"
 )
 
 
 def escape_references(text: str) -> str:
-    """Write text so that it stands for itself, whatever it looks like."""
+    """Escape references, so that the text is read back unchanged."""
     return text.replace(_BEGUN, _ESCAPED)
 
 
 def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
-    """Return the document with references filled in, and a note on each value that has one.
+    """Return the document with references replaced, and a note on each value that had one.
 
-    ConfigError for every name that the environment lacks and that has no default.
+    ConfigError for every variable that is not set and has no default.
     """
     notes: list[str] = []
     problems: list[Problem] = []
@@ -33,13 +33,15 @@ def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
             if escaped:
                 return _BEGUN
             if name is None:
-                said = "not a name of the environment: write ${env:NAME} or ${env:NAME:default}"
-                problems.append(document.problem(path, said))
+                message = "not an environment variable: write ${env:NAME} or ${env:NAME:default}"
+                problems.append(document.problem(path, message))
                 return ""
             found = os.environ.get(name, default)
             if found is None:
                 hint = f"set it, or give a default: ${{env:{name}:…}}"
-                problems.append(document.problem(path, f"the environment has no {name}; {hint}"))
+                problems.append(
+                    document.problem(path, f"environment variable {name} is not set; {hint}")
+                )
             return found or ""
 
         filled = _REFERENCE.sub(value, text)

@@ -10,9 +10,9 @@ _KEY = re.compile(r"[^.\[\]]+(\.[^.\[\]]+|\[\d+\])*")
 
 
 def apply_override(document: Document, override: str, source: str | None = None) -> Document:
-    """Return the document with one value set; ConfigError where the key leads nowhere.
+    """Return the document with one value set; ConfigError if the key leads nowhere.
 
-    `source` is what the user wrote, where that is another option than --set.
+    `source` is what the user wrote, if that was another option than --set.
     """
     source = source or f"--set {override}"
     key, equals, text = override.partition("=")
@@ -41,12 +41,12 @@ def _with_value(data: Plain, path: Path, value: Plain, source: str) -> Plain:
     if isinstance(step, int):
         if not isinstance(data, list) or step >= len(data):
             held = f"a list of {len(data)}" if isinstance(data, list) else "not a list"
-            raise refusal(Place(source), f"there is no item [{step}]: what stands there is {held}")
+            raise refusal(Place(source), f"there is no item [{step}]: the value is {held}")
         return [
             _with_value(item, rest, value, source) if index == step else item
             for index, item in enumerate(data)
         ]
     if data is not None and not isinstance(data, dict):
-        raise refusal(Place(source), f"'{step}' has no place: what stands there is not a mapping")
+        raise refusal(Place(source), f"can't set '{step}': the value there is not a mapping")
     held_before = data or {}
     return {**held_before, step: _with_value(held_before.get(step), rest, value, source)}

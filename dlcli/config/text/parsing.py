@@ -1,8 +1,8 @@
-"""YAML text → plain data, and where each value stands.
+"""YAML text → plain data, and the place of each value.
 
-Only what a config needs: mappings, lists, text, numbers, true, false, null, by the rules of YAML
-1.2's core schema (so `1e-3` is a number, and `yes` and `2024-01-01` are text). Nothing in a config
-names code: tags are refused, as are keys that stand twice.
+Only what a config needs: mappings, lists, text, numbers, true, false, null, by the rules of the
+YAML 1.2 core schema (`1e-3` is a number, `yes` and `2024-01-01` are text). Tags, which could name
+code, are rejected, and so are duplicate keys.
 """
 
 import math
@@ -23,7 +23,7 @@ MAX_NODES = 50_000
 MAX_DEPTH = 50
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
-_TOO_MANY = f"more than {MAX_NODES:,} values, aliases written out"
+_TOO_MANY = f"more than {MAX_NODES:,} values, with aliases expanded"
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9]{1,300}")
@@ -39,7 +39,7 @@ class Document:
     places: dict[Path, Place]
 
     def place_of(self, path: Path) -> Place:
-        """Return where a value stands, or the nearest one above it that stands anywhere."""
+        """Return the place of a value, or of the nearest value around it that has one."""
         while path not in self.places:
             path = path[:-1]
         return self.places[path]
@@ -56,7 +56,7 @@ def format_path(path: Path) -> str:
 
 
 def parse_yaml(text: str, source: str) -> Document:
-    """Read one YAML document; ConfigError with its place where that can't be done."""
+    """Read one YAML document; ConfigError with the place of what can't be read."""
     if len(text) > MAX_CHARACTERS:
         raise refusal(Place(source), f"longer than {MAX_CHARACTERS:,} characters")
     try:
@@ -82,7 +82,7 @@ def parse_value(text: str, source: str) -> Plain:
 
 
 def reads_as_text(text: str) -> bool:
-    """Say whether text without quotes is text, and no number, truth or null."""
+    """Say whether text without quotes is read as text, not as a number, boolean or null."""
     try:
         return isinstance(_scalar(text, Place("")), str)
     except ConfigError:
@@ -90,12 +90,12 @@ def reads_as_text(text: str) -> bool:
 
 
 def refusal(place: Place, message: str) -> ConfigError:
-    """Return the error for something at a place."""
+    """Return the error for a place."""
     return ConfigError(Problem(place, "", message))
 
 
 class _Loader(yaml.BaseLoader):
-    """PyYAML's, within the limits from the start: it is slow, and calls itself for each level."""
+    """PyYAML's loader, which is slow and recursive, with limits on nodes and depth."""
 
     def __init__(self, text: str, source: str) -> None:
         super().__init__(text)
@@ -119,7 +119,7 @@ class _Loader(yaml.BaseLoader):
 
 
 class _Reader:
-    """Turns composed nodes into plain data, noting places, within the limits."""
+    """Turns composed nodes into plain data and collects places, within the limits."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -150,7 +150,7 @@ class _Reader:
                 raise refusal(place, "a key must be text")
             key = str(key_node.value)
             if key in first:
-                raise refusal(place, f"the key '{key}' stands here and at {first[key]}")
+                raise refusal(place, f"duplicate key '{key}', already given at {first[key]}")
             first[key] = place
             yield key, self.read(value_node, (*path, key))
             self.places[(*path, key)] = place

@@ -1,4 +1,4 @@
-"""Plain data → YAML that a config reads back as the same data."""
+"""Plain data → YAML that is read back as the same data."""
 
 import math
 import textwrap
@@ -32,7 +32,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    """Quote what our parser would read as something else, as 1e3, on top of what PyYAML quotes."""
+    """Quote also what only our parser would read as something else, such as 1e3."""
     text = escape_references(text)
     style = None if reads_as_text(text) and text.isprintable() else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
@@ -70,7 +70,7 @@ def _entry(start: str, value: Any, path: Path, comments: Mapping[Path, str]) -> 
 
 
 def _comment(text: str, indent: str) -> Iterator[str]:
-    """Yield comment lines; text from a data file can't end one."""
+    """Yield comment lines; unprintable characters can't end a line early."""
     for line in text.split("\n"):
         shown = "".join(character if character.isprintable() else " " for character in line)
         start = f"{indent}# "
@@ -78,7 +78,7 @@ def _comment(text: str, indent: str) -> Iterator[str]:
 
 
 def _texts(line: str, items: list[str], indent: str) -> Iterator[str]:
-    """Yield a list in as many lines as it needs."""
+    """Yield a list of texts, wrapped over several lines."""
     for index, item in enumerate(items):
         last = index == len(items) - 1
         word = item + ("]" if last else ", ")
