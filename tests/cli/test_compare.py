@@ -112,7 +112,7 @@ def test_no_finished_run_is_done_again(dlcli: Command) -> None:
         *("compare-optimizers", "cut/config.yaml", "--run-dir", "cut", "--resume", "--json")
     )
     assert resumed.code == 0, resumed.err
-    assert "cost 5 runs, 9 done before" in resumed.err
+    assert "cost 5 runs, 9 finished before" in resumed.err
     again = Path("cut/runs.jsonl").read_bytes().splitlines(keepends=True)
     assert again[:10] == lines[:10]
     assert len(again) == len(lines) == 15
@@ -132,7 +132,7 @@ def test_runs_as_optimizers_and_seeds_are_still_read(dlcli: Command) -> None:
         old.append(json.dumps({"optimizer": optimizer, "seed": trial["seed"], **line}))
     Path("c/runs.jsonl").write_text("\n".join([header, *old]) + "\n")
     resumed = compare(dlcli, "--json", "--run-dir", "c", "--resume")
-    assert "cost 0 runs, 14 done before" in resumed.err
+    assert "cost 0 runs, 14 finished before" in resumed.err
     assert resumed.json == whole
     assert len(Path("c/runs.jsonl").read_text().splitlines()) == 15
     damaged_line = old[0].replace('"seed"', '"sede"')
@@ -161,7 +161,7 @@ def test_more_seeds_and_other_optimizers_join_what_is_done(dlcli: Command) -> No
         dlcli, "--run-dir", "c", "--resume", "--optimizers", "sgd,adam,adagrad", "--seeds", "4"
     )
     assert more.code == 0, more.err
-    assert "cost 10 runs, 14 done before" in more.out
+    assert "cost 10 runs, 14 finished before" in more.out
     assert "changed: compare.seeds: 3 then, 4 now" in more.out
     runs = Path("c/runs.jsonl").read_text().splitlines()
     assert len(runs) == 1 + 14 + 4 + 2 + 4
@@ -247,9 +247,9 @@ def test_configs_of_one_name_or_with_other_optimizers_are_refused(dlcli: Command
     ("options", "code", "message"),
     [
         (["--optimizers", "sgd,adm"], 2, "unknown optimizer 'adm'; did you mean 'adam'?"),
-        (["--optimizers", "adam"], 2, "adam alone has nothing to be compared with; name two"),
-        (["--optimizers", ""], 2, "there is no optimizer ''; known: sgd, momentum, nesterov"),
-        (["--seeds", "1"], 2, "--seeds 1: compare.seeds: must be at least 2: one run doesn't say"),
+        (["--optimizers", "adam"], 2, "adam can't be compared with anything; name at least two"),
+        (["--optimizers", ""], 2, "unknown optimizer ''; known: sgd, momentum, nesterov"),
+        (["--seeds", "1"], 2, "--seeds 1: compare.seeds: must be at least 2: one run doesn't show"),
         (["--seeds", "many"], 2, "--seeds many: compare.seeds: must be a whole number"),
         (["--lrs", "0,0.1"], 2, "--lrs 0,0.1: compare.lrs[0]: must be above 0, not 0"),
         (["--lrs", "fast"], 2, "--lrs fast: compare.lrs[0]: must be a number, not 'fast'"),
@@ -257,9 +257,9 @@ def test_configs_of_one_name_or_with_other_optimizers_are_refused(dlcli: Command
         (
             ["--set", "data.split.validation=0", "--set", "training.early_stopping=null"],
             2,
-            "data.split: there are no validation rows, by which rates are chosen",
+            "data.split: there are no validation rows to choose rates and judge",
         ),
-        (["--set", "data.streaming=true"], 2, "data.streaming: many runs at once hold their rows"),
+        (["--set", "data.streaming=true"], 2, "data.streaming: many runs at once need their rows"),
         (["--lrs", "1e33,1e34"], 5, "every optimizer diverged, at rates from 1e+33 to 1e+34"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -277,10 +277,10 @@ def test_what_cannot_be_compared_is_told(
 
 def test_a_folder_to_go_on_with_is_named(dlcli: Command) -> None:
     nameless = compare(dlcli, "--resume")
-    assert (nameless.code, "name it: --run-dir DIR" in nameless.err) == (2, True)
+    assert (nameless.code, "to resume: --run-dir DIR" in nameless.err) == (2, True)
     assert dlcli("train", MOONS, "--run-dir", "r", "--set", "training.epochs=1").code == 0
     other = compare(dlcli, "--run-dir", "r", "--resume")
-    assert (other.code, "no comparison to go on with" in other.err) == (4, True)
+    assert (other.code, "no comparison to resume" in other.err) == (4, True)
 
 
 def test_a_target_that_nobody_reaches_is_a_miss_of_all(dlcli: Command) -> None:
@@ -345,6 +345,6 @@ def test_a_terminal_sees_the_runs_come_in() -> None:
             break
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     text = screen.decode()
-    assert "loss when judged" in text
+    assert "judging loss" in text
     assert "/8 runs" in text
     assert "can't be told apart" in text or "clear winner" in text

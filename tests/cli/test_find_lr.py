@@ -34,7 +34,7 @@ def test_the_range_and_the_seeds_are_the_users(dlcli: Command) -> None:
     options = ["--lowest", "0.001", "--highest", "0.01", "--steps", "40", "--seeds", "2"]
     outcome = dlcli("find-lr", MOONS, *options, "--run-dir", "f")
     assert outcome.code == 0, outcome.err
-    assert "adam: rates from 0.001 to 0.01 in 40 steps, on 2 seeds at once" in outcome.out
+    assert "adam: rates from 0.001 to 0.01 in 40 steps, on 2 seeds; device" in outcome.out
     assert "no suggestion: the loss still falls at the highest rate, 0.01" in outcome.out
     assert pl.read_parquet("f/find_lr.parquet")["lr"].max() == pytest.approx(0.01)
 
@@ -44,7 +44,7 @@ def test_the_range_and_the_seeds_are_the_users(dlcli: Command) -> None:
     [
         (["--lowest", "1", "--highest", "0.1"], 2, "the highest must be above the lowest"),
         (["--seeds", "0"], 2, "--seeds"),
-        (["--set", "data.streaming=true"], 2, "data.streaming: many runs at once hold their rows"),
+        (["--set", "data.streaming=true"], 2, "data.streaming: many runs at once need their rows"),
         (["--set", "optimizer=adm"], 2, "did you mean 'adam'?"),
     ],
 )

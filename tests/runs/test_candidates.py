@@ -50,7 +50,7 @@ def test_names_are_the_configs_before_they_are_presets() -> None:
     chosen = choose(mine, names=["adam", "rmsprop"])
     assert [own.type for own in chosen.optimizers.values()] == ["adam", "rmsprop"]
     assert getattr(chosen.optimizers["adam"], "eps", None) == 0.1
-    with pytest.raises(ConfigError, match="there is no optimizer 'mime'; did you mean 'mine'"):
+    with pytest.raises(ConfigError, match="unknown optimizer 'mime'; did you mean 'mine'"):
         choose("compare.optimizers=[sgd, {name: mine, type: adam}]", names=["mime", "sgd"])
 
 

@@ -126,7 +126,7 @@ def test_grids_stop_growing_and_the_edge_is_told() -> None:
     )
     assert len(protocol.grids["sgd"]) == 7
     text = describe_verdict(comparison)
-    assert "The best rate of sgd lies on the edge of the grid" in text
+    assert "The best rate of sgd is at an edge of its grid" in text
     assert to_document(comparison)["optimizers"][1]["lr_on_edge"] == 1
 
 
@@ -152,7 +152,7 @@ def test_a_clear_winner_is_told_with_how_far_the_next_is_behind() -> None:
     text = describe_verdict(comparison)
     assert text.startswith("adam is the clear winner on these rows: a validation loss of ")
     assert "the same 6 seeds" in text
-    assert "Next comes sgd, " in text
+    assert "The runner-up is sgd, " in text
 
 
 def test_no_clear_winner_is_an_answer_which_names_who_is_beaten() -> None:
@@ -220,7 +220,9 @@ def test_one_that_comes_through_has_nothing_to_be_held_against() -> None:
         most_lrs=5,
     )
     assert comparison.verdict is None
-    assert describe_verdict(comparison).startswith("Only adam came through, with a validation loss")
+    assert describe_verdict(comparison).startswith(
+        "Only adam did not diverge, with a validation loss"
+    )
 
 
 @pytest.mark.parametrize(
@@ -276,4 +278,4 @@ def test_losses_as_good_as_none_make_no_rate_look_better_than_a_lower_one() -> N
     assert choice is not None
     assert choice.serving == (1e-1, 1.0)
     assert comparison.target == pytest.approx(0.1)
-    assert "leaves less than a hundredth of the loss" in describe_verdict(comparison)
+    assert "reduces the loss to less than 1 % of its initial value" in describe_verdict(comparison)

@@ -24,53 +24,57 @@ if TYPE_CHECKING:
 def compare_command(
     configs: Annotated[
         list[Path],
-        typer.Argument(metavar="CONFIG...", help="The YAML config; several: profiles over them."),
+        typer.Argument(
+            metavar="CONFIG...", help="One or more YAML configs; several give performance profiles."
+        ),
     ],
     overrides: Overrides,
     optimizers: Annotated[
         str | None,
         typer.Option(
             metavar="A,B",
-            help="Optimizers by name: the config's (compare.optimizers), or sgd, momentum, "
-            "nesterov, adam, …; default: the config's, or else the usual ones.",
+            help="Optimizers to compare: names from compare.optimizers, or sgd, momentum, "
+            "nesterov, adam, …; default: compare.optimizers, or the usual ones.",
         ),
     ] = None,
     lrs: Annotated[
         str | None,
         typer.Option(
             metavar="LR,LR",
-            help="Learning rates that all begin with; default: five around each one's own.",
+            help="Initial learning rates for every optimizer; default: five around each "
+            "optimizer's default.",
         ),
     ] = None,
     seeds: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Runs of each optimizer to judge it by; default: 10."),
+        typer.Option(metavar="N", help="Number of seeds to judge each optimizer on; default: 10."),
     ] = None,
     target: Annotated[
         str | None,
         typer.Option(
             metavar="LOSS",
-            help="The validation loss to time; default: the median of what each one reaches.",
+            help="Validation loss that defines time-to-target; default: the median of what the "
+            "optimizers reach.",
         ),
     ] = None,
     run_dir: Annotated[
         Path | None,
-        typer.Option("--run-dir", help="The results' folder; default: the next of runs/NAME/."),
+        typer.Option("--run-dir", help="Folder for the results; default: the next in runs/NAME/."),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with the comparison in --run-dir."),
+        typer.Option("--resume", help="Resume the comparison in --run-dir."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Find out which optimizer serves a problem, and how sure that is."""
+    """Compare optimizers on a problem and test the differences."""
     from dlcli.cli.screens.progress import follow_reading
     from dlcli.cli.screens.tables import open_console
     from dlcli.config import open_config
     from dlcli.runs.comparison.comparable import preparing_comparison
 
     if resume and run_dir is None:
-        raise ConfigError("--resume: it goes on with a folder's comparison; name it: --run-dir DIR")
+        raise ConfigError("--resume needs the folder of the comparison to resume: --run-dir DIR")
     given = {
         f"--{name} {value}": f"compare.{name}={f'[{value}]' if name == 'lrs' else value}"
         for name, value in (("lrs", lrs), ("seeds", seeds), ("target", target))
@@ -82,7 +86,7 @@ def compare_command(
         follow_reading(console, preparing_comparison(open_config(config, overrides, given), names))
         for config in configs
     ]
-    # Here, as they import torch: a bad config is told at once.
+    # Imported here, as they import torch: a bad config is reported at once.
     from dlcli.runs.comparison.compare import compare
     from dlcli.runs.comparison.compare_several import compare_several
 
@@ -98,7 +102,7 @@ def compare_command(
 
 
 def _follow(console: "Console", events: "Iterator[AnyEvent]") -> dict[str, Any]:
-    """Show what happens; return the answer of --json."""
+    """Show what happens; return what --json prints."""
     from rich.markup import escape
 
     from dlcli.cli.screens.comparison_progress import open_comparison_progress
@@ -153,7 +157,7 @@ def _show_stopped(console: "Console", stopped: "ComparisonStopped") -> dict[str,
     )
     arguments = [str(folder.config), "--run-dir", str(folder.path), "--resume"]
     console.print(
-        f"go on: dlcli compare-optimizers {shlex.join(arguments)}", markup=False, soft_wrap=True
+        f"resume: dlcli compare-optimizers {shlex.join(arguments)}", markup=False, soft_wrap=True
     )
     return {
         "stop_reason": stopped.signal,

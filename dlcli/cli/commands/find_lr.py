@@ -31,26 +31,28 @@ def find_lr_command(
     lowest: Annotated[
         float | None,
         typer.Option(
-            min=1e-30, help="The first rate; default: four decades below the optimizer's own."
+            min=1e-30, help="Lowest rate; default: four decades below the optimizer's default."
         ),
     ] = None,
     highest: Annotated[
         float | None,
         typer.Option(
-            min=1e-30, help="The last rate; default: four decades above the optimizer's own."
+            min=1e-30, help="Highest rate; default: four decades above the optimizer's default."
         ),
     ] = None,
     steps: Annotated[
-        int, typer.Option(min=30, max=100_000, help="Steps from the lowest to the highest.")
+        int, typer.Option(min=30, max=100_000, help="Steps from the lowest to the highest rate.")
     ] = 300,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Networks that are tested.")] = 5,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1000, help="Number of seeds, one network each.")
+    ] = 5,
     run_dir: Annotated[
         Path | None,
-        typer.Option("--run-dir", help="The results' folder; default: the next of runs/NAME/."),
+        typer.Option("--run-dir", help="Folder for the results; default: the next in runs/NAME/."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Let the learning rate rise step by step, and suggest one from what the loss does."""
+    """Run a learning-rate range test and suggest a rate."""
     from dlcli.cli.screens.progress import follow_reading
     from dlcli.cli.screens.tables import open_console
     from dlcli.config import open_config
@@ -61,7 +63,7 @@ def find_lr_command(
     loaded = open_config(config, overrides)
     prepared = follow_reading(console, preparing(loaded))
     refuse_streamed(loaded, prepared)
-    # Here, as it imports torch: a bad config is told at once.
+    # Imported here, as it imports torch: a bad config is reported at once.
     from dlcli.runs.comparison.find_lr import Range, RangeTestStopped, find_lr
 
     with closing(
@@ -107,7 +109,7 @@ def _show_start(console: "Console", started: "RangeTestStarted") -> None:
     optimizer, placement = started.prepared.config.optimizer, started.placement
     console.print(
         f"{optimizer.type}: rates from {started.lowest:g} to {started.highest:g} in "
-        f"{started.num_steps} steps, on {len(started.seeds)} seeds at once; device "
+        f"{started.num_steps} steps, on {len(started.seeds)} seeds; device "
         f"{placement.device}: {escape(placement.reason)}"
     )
 

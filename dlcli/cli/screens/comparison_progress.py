@@ -1,4 +1,4 @@
-"""A comparison as it goes: a live table on a terminal, a line a stage elsewhere."""
+"""A comparison's progress: a live table on a terminal, a line per stage elsewhere."""
 
 import statistics
 import time
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from dlcli.trials.running.executor import StageStarted, TrialFinished
     from dlcli.trials.running.workers import StepsTaken
 
-_PACE_SECONDS = 0.25  # between two looks of the table
+_REFRESH_SECONDS = 0.25  # between two updates of the table
 
 
 class StageLines:
-    """A plain line when runs begin, for files and pipes."""
+    """A plain line for each stage, for files and pipes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def begin_stage(self, stage: "StageStarted") -> None:
-        """Say which runs begin, and how they are done."""
+        """Print which runs begin, and how they are executed."""
         show_stage(self._console, stage)
 
     def show_steps(self, taken: "StepsTaken") -> None:
-        """Inside of a stage there is nothing to say."""
+        """Print nothing within a stage."""
 
     def show_run(self, over: "TrialFinished") -> None:
-        """Nor of each run."""
+        """Print nothing for each run."""
 
 
 class LiveTable:
-    """A bar of the stage's steps, and how each optimizer stands."""
+    """A progress bar of the stage's steps, and a row of results for each optimizer."""
 
     def __init__(self, console: Console, live: Live, protocol: "ComparisonProtocol") -> None:
         self._console = console
@@ -51,7 +51,7 @@ class LiveTable:
         self._bar: Progress | None = None
 
     def begin_stage(self, stage: "StageStarted") -> None:
-        """Say which runs begin, and start a bar for them."""
+        """Print which runs begin, and start a bar for them."""
         show_stage(self._console, stage)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -75,7 +75,7 @@ class LiveTable:
         self._draw()
 
     def show_run(self, over: "TrialFinished") -> None:
-        """Take a finished run into the table; the steps that it has saved are gone from the bar."""
+        """Add a finished run to the table, and take the steps that it saved off the bar."""
         self._num_over += 1
         for name in self._protocol.names_of(over.result.trial):
             self._runs[name].append(over.result)
@@ -91,11 +91,11 @@ class LiveTable:
         self._draw()
 
     def _draw(self) -> None:
-        if time.perf_counter() - self._shown < _PACE_SECONDS:
+        if time.perf_counter() - self._shown < _REFRESH_SECONDS:
             return
         self._shown = time.perf_counter()
         table = Table("optimizer")
-        for title in ("runs", "diverged", "best rate", "its loss", "loss when judged"):
+        for title in ("runs", "diverged", "best lr", "tuning loss", "judging loss"):
             table.add_column(title, justify="right")
         choices = self._protocol.choices
         for name, runs in self._runs.items():
@@ -113,7 +113,7 @@ class LiveTable:
 
 
 def show_stage(console: Console, stage: "StageStarted") -> None:
-    """Say which runs begin, and how they are done."""
+    """Print which runs begin, and how they are executed."""
     console.print(f"[bold]{stage.title}[/]: {stage.num_trials:,} runs, {escape(stage.execution)}")
 
 

@@ -1,4 +1,4 @@
-"""What a person reads of a comparison: what it will cost, the results, the verdict."""
+"""A comparison on a terminal: its cost, the results, the verdict."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def show_comparison_start(console: Console, started: "ComparisonStarted") -> None:
-    """Say what is compared on what, how, and what it will cost."""
+    """Show the data, the optimizers, how they are compared, and the cost."""
     comparable, protocol, cost = started.comparable, started.protocol, started.cost
     prepared = comparable.prepared
     data = prepared.config.data
@@ -23,7 +23,7 @@ def show_comparison_start(console: Console, started: "ComparisonStarted") -> Non
     console.print(f"[bold]data[/] {escape(data.path)}: {rows} rows; target {escape(data.target)}")
     for note in (*prepared.notes, *comparable.candidates.notes, *started.notes):
         console.print(f"  {escape(note)}")
-    table = Table("optimizer", "settings", "learning rates to begin with")
+    table = Table("optimizer", "settings", "initial learning rates")
     for name, optimizer in protocol.optimizers.items():
         settings = optimizer.model_dump(exclude={"type", "lr"}, exclude_defaults=True)
         text = ", ".join(f"{key} {_setting(value)}" for key, value in settings.items())
@@ -34,19 +34,19 @@ def show_comparison_start(console: Console, started: "ComparisonStarted") -> Non
     console.print(f"[bold]device[/] {placement.device}: {escape(placement.reason)}")
     tuning, judging = protocol.tuning_seeds, protocol.seeds
     console.print(
-        f"[bold]seeds[/] {_span(tuning)} to choose each one's rate (compare.tuning_seeds), "
-        f"{_span(judging)} to judge (compare.seeds)"
+        f"[bold]seeds[/] {_span(tuning)} to choose the rates (compare.tuning_seeds), "
+        f"{_span(judging)} to judge the optimizers (compare.seeds)"
     )
-    done = f", {started.num_finished:,} done before" if started.num_finished else ""
+    done = f", {started.num_finished:,} finished before" if started.num_finished else ""
     console.print(
         f"[bold]cost[/] {cost.num_runs:,} runs{done}; at most {cost.max_steps:,} steps, about "
         f"{_duration(cost.seconds)}",
     )
     if cost.most_growths:
         console.print(
-            f"  and for up to {cost.most_growths} more rates each, where the best lies on an edge "
-            f"of its grid, {cost.num_runs_a_growth} runs and about "
-            f"{_duration(cost.seconds_a_growth)} a rate (compare.most_lrs)",
+            f"  plus up to {cost.most_growths} more rates per optimizer if a best rate is at an "
+            f"edge of its grid: {cost.num_runs_a_growth} runs, about "
+            f"{_duration(cost.seconds_a_growth)} each (compare.most_lrs)",
         )
 
 

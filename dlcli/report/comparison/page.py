@@ -26,8 +26,8 @@ def write_comparison_page(
     by_rate = rates(comparison)
     parts = [
         PageSection("Results", tables=(comparison_table(comparison),)),
-        PageSection("How sure that is", pictures=(behind,) if behind else ()),
-        PageSection("On the way", pictures=time),
+        PageSection("Paired differences", pictures=(behind,) if behind else ()),
+        PageSection("Loss curves", pictures=time),
         PageSection("Learning rates", pictures=(by_rate,)),
         _landscape(paths),
     ]
@@ -39,10 +39,10 @@ def write_comparison_page(
 
 
 def _landscape(paths: PathPlane | Unavailable) -> PageSection:
-    title = "The ways they took"
+    title = "Optimizer paths"
     if isinstance(paths, Unavailable):
-        return PageSection(title, (f"They are not drawn: {paths.reason}.",))
-    said = "From the same first weights, on the first of the seeds that they are judged on."
+        return PageSection(title, (f"Not drawn: {paths.reason}.",))
+    said = "From the same initial weights, on the first of the judging seeds."
     return PageSection(title, (said,), pictures=(paths_picture(paths),))
 
 
@@ -55,7 +55,7 @@ def write_profiles_page(
     best = profiles[0]
     lead = (
         f"Over {len(comparisons)} problems, {best.name} has the highest score, {best.score:.3f}. "
-        "How sure each comparison is, its own page says."
+        "Each comparison's page shows how certain it is."
     )
     parts = [
         PageSection("Time to the target", tables=(profiles_table(comparisons, profiles),)),

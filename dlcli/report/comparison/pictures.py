@@ -43,15 +43,15 @@ def curves(comparison: Comparison, unit: Literal["epochs", "seconds"]) -> Pictur
         if comparison.target is not None:
             axes.axhline(comparison.target, color=INK, linewidth=0.8, linestyle=":", label="target")
         _scale_losses(axes, np.concatenate([np.concatenate(band) for band in bands.values()]))
-        axes.set_xlabel("epochs" if unit == "epochs" else "seconds of training, in a run alone")
+        axes.set_xlabel("epochs" if unit == "epochs" else "training time of a run by itself [s]")
         axes.set_ylabel("lowest validation loss so far")
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
     return draw(
         f"loss-against-{unit}",
         f"Validation loss against {unit}",
-        f"Lowest validation loss so far against {unit} for {_names(judged)}: the median over the "
-        "seeds as a line, half of the seeds within the band.",
+        f"Lowest validation loss so far against {unit} for {_names(judged)}: median over the seeds "
+        "(line) and interquartile range (band).",
         fill,
     )
 
@@ -77,7 +77,7 @@ def rates(comparison: Comparison) -> Picture:
         for axes in panels[len(results) :]:
             axes.set_visible(False)
         finite = np.concatenate([middle[np.isfinite(middle)] for _, _, middle, _ in lines])
-        # What the highest rates come to, just before runs diverge, would press all else together.
+        # Losses at the highest rates, just before runs diverge, would squeeze all others.
         top = _MARGIN * float(np.quantile(finite, _SHOWN)) if len(finite) else 1.0
         for axes in panels[: len(results)]:
             scale_logarithmically(axes.xaxis, most_ticks=4)
@@ -89,9 +89,9 @@ def rates(comparison: Comparison) -> Picture:
     return draw(
         "loss-against-learning-rate",
         "Validation loss against learning rate",
-        "The validation loss of the best epoch against the learning rate, the median over the "
-        "tuning seeds as a line and half of them within the band; the dot is the rate that was "
-        f"chosen. {_in_words(results)} Rates at which half of the runs diverged have no point.",
+        "Validation loss of the best epoch against the learning rate: median over the tuning seeds "
+        "(line) and interquartile range (band); the dot marks the chosen rate. "
+        f"{_in_words(results)} Rates at which half of the runs diverged have no point.",
         fill,
         size=(8.5, 0.6 + 2.0 * rows),
     )
@@ -120,15 +120,15 @@ def differences(comparison: Comparison) -> Picture | None:
         axes.axvline(0.0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(others)), [difference.second for difference in others])
         axes.set_ylim(len(others) - 0.5, -0.5)
-        axes.set_xlabel(f"validation loss less {best}'s on the same seed")
+        axes.set_xlabel(f"validation loss − {best}'s on the same seed")
 
-    told = [difference.second for difference in others if difference.is_clear]
+    clear = [difference.second for difference in others if difference.is_clear]
     return draw(
         "differences",
-        f"How far the others are behind {best}",
-        f"Mean paired differences of the validation loss to {best}, with intervals of 95 %, each "
-        "by itself. Dots: clearly higher, all pairs taken together; diamonds: can't be told apart. "
-        f"Clearly higher: {', '.join(told) or 'none'}.",
+        f"Differences from {best}",
+        f"Mean paired differences in validation loss from {best}, with individual 95 % confidence "
+        "intervals. Dots: higher after correction for all pairs; diamonds: can't be told apart. "
+        f"Clearly higher: {', '.join(clear) or 'none'}.",
         fill,
         size=(7.5, 1.1 + 0.38 * len(others)),
     )
@@ -151,7 +151,7 @@ def profiles_picture(comparisons: Sequence[Comparison], profiles: Sequence[Profi
             )
         axes.set_xlim(1.0, LARGEST_RATIO)
         axes.set_ylim(-0.02, 1.02)
-        axes.set_xlabel("time to the target over the fastest one's")
+        axes.set_xlabel("time to target, relative to the fastest")
         axes.set_ylabel("share of the problems")
         axes.legend(title="optimizer and score", loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
@@ -159,8 +159,8 @@ def profiles_picture(comparisons: Sequence[Comparison], profiles: Sequence[Profi
     return draw(
         "performance-profile",
         "Performance profile",
-        f"The share of the {len(comparisons)} problems on which an optimizer takes at most so many "
-        f"times the fastest one's time to the target. Scores: {scores}.",
+        f"Share of the {len(comparisons)} problems on which an optimizer's time to target is at "
+        f"most a multiple of the fastest one's. Scores: {scores}.",
         fill,
     )
 

@@ -33,19 +33,18 @@ def comparison_table(comparison: Comparison) -> TextTable:
     origin = (
         "given"
         if comparison.target_is_given
-        else "the median of what each one reaches; of classes, at least 1 % of where they begin"
+        else "the median of what the optimizers reach; for classes, at least 1 % of the first loss"
     )
     note = (
-        "Means over the seeds, ± where they lie with a confidence of 95 %. Optimizers that share a "
-        "letter can't be told apart. within 10 %: the rates around the chosen one whose loss is at "
-        "most that much higher. "
+        "Means over the seeds ± 95 % confidence intervals. Optimizers that share a letter can't be "
+        "told apart. within 10 %: the rates around the chosen one with at most 10 % higher loss. "
     )
     if target is not None:
         note += (
-            f"epochs, seconds: until the validation loss is {target:.4g} ({origin}), the median; "
-            "seconds of a run alone. missed: runs that never got there. "
+            f"epochs, seconds: median time until the validation loss is {target:.4g} ({origin}), "
+            "in seconds of a run by itself. missed: runs that never reached it. "
         )
-    note += "diverged: runs, those to choose the rate included."
+    note += "diverged: number of runs, tuning included."
     titles = (*titles, "epochs", "seconds", "missed", "diverged")
     return TextTable(titles, tuple(rows), note)
 
@@ -58,9 +57,9 @@ def profiles_table(comparisons: Sequence[Comparison], profiles: Sequence[Profile
             (profile.name, f"{profile.score:.3f}", *map(_number, profile.times))
             for profile in profiles
         ),
-        "Median seconds until each problem's target is reached, in a run alone. score: AlgoPerf's, "
-        f"the mean of the performance profile from 1 to {LARGEST_RATIO:g} times the fastest: 1 for "
-        "who is the fastest everywhere, 0 for who never comes within that.",
+        "Median seconds until each problem's target is reached, in a run by itself. score: "
+        f"AlgoPerf's, the mean of the performance profile from 1 to {LARGEST_RATIO:g} times the "
+        "fastest: 1 for an optimizer that is always the fastest, 0 for one that never comes close.",
     )
 
 

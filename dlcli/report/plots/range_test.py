@@ -17,7 +17,7 @@ def draw_range(folder: Path, reading: RangeReading, optimizer: str) -> Path:
     low, high = np.array(reading.quartiles).T
     is_shown = np.isfinite(smoothed) & np.isfinite(high)
     bottom, start = smoothed[is_shown].min(), smoothed[0]
-    # What the loss rises to at the end would press all else together.
+    # The losses at the end of the test would squeeze all others.
     top = max(start, bottom + 1e-12) + 3 * _MARGIN * (start - bottom)
 
     def fill(figure: Figure) -> None:

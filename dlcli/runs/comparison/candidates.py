@@ -1,4 +1,4 @@
-"""Which optimizers a comparison compares, with which settings and rates, and why so."""
+"""Which optimizers are compared, with which settings and rates, and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def choose_candidates(config: Config, names: Sequence[str] | None = None) -> Can
     """Choose those named, of the config and the presets; else the config's; else the usual ones.
 
     All get the weight decay of the config's optimizer, but for those of `compare.optimizers` that
-    say their own. Raises ConfigError for names that nobody has, and where fewer than two are left.
+    set their own. Raises ConfigError for unknown names, and for fewer than two.
     """
     decay, notes = config.optimizer.weight_decay, list[str]()
     named = {candidate.name: candidate for candidate in config.compare.optimizers or ()}
@@ -45,16 +45,16 @@ def choose_candidates(config: Config, names: Sequence[str] | None = None) -> Can
         chosen[name] = optimizer
     if len(chosen) < 2:
         raise ConfigError(
-            f"--optimizers: {', '.join(chosen) or 'nothing'} alone has nothing to be compared "
-            "with; name two at least, as in --optimizers sgd,adam"
+            f"--optimizers: {', '.join(chosen) or 'nothing'} can't be compared with anything; name "
+            "at least two, as in --optimizers sgd,adam"
         )
     notes.append(
-        f"weight decay {decay:g} for all that don't say their own (optimizer.weight_decay)"
+        f"weight decay {decay:g} for all that don't set their own (optimizer.weight_decay)"
     )
     if not config.compare.lrs and "configured" not in chosen:
         notes.append(
             f"optimizer.lr {config.optimizer.lr:g} is not used: rates are chosen from grids around "
-            "each one's own default (compare.lrs)"
+            "each optimizer's default (compare.lrs)"
         )
     notes += _twins(chosen)
     return Candidates(chosen, tuple(notes))

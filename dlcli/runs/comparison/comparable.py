@@ -39,8 +39,8 @@ def refuse_streamed(loaded: LoadedConfig, prepared: Prepared) -> None:
     if prepared.dataset.stream is not None:
         raise loaded.error(
             ("data", "streaming"),
-            "many runs at once hold their rows in memory, and these are streamed; set "
-            "data.streaming: false where there is room, or name a file with a part of the rows",
+            "many runs at once need their rows in memory, and these are streamed; set "
+            "data.streaming: false if they fit, or use a file with a part of the rows",
         )
 
 
@@ -49,6 +49,6 @@ def refuse_without_validation(loaded: LoadedConfig, prepared: Prepared) -> None:
     if "validation" not in prepared.dataset.num_rows:
         raise loaded.error(
             ("data", "split"),
-            "there are no validation rows, by which rates are chosen and optimizers judged; hold "
-            "some out, as in data.split: {validation: 0.2}",
+            "there are no validation rows to choose rates and judge optimizers by; hold some "
+            "out, as in data.split: {validation: 0.2}",
         )

@@ -1,4 +1,4 @@
-"""`dlcli compare-optimizers`: which optimizer serves a config's problem, and how sure that is.
+"""`dlcli compare-optimizers`: optimizers compared on a config's problem.
 
 trials/comparing/protocol.py says which trials; here each is executed once, whatever interrupts.
 """
@@ -63,7 +63,7 @@ class ComparisonFinished:
     """All is done; the folder has all but the pictures."""
 
     comparison: Comparison
-    paths: PathPlane | Unavailable  # the ways that the optimizers took
+    paths: PathPlane | Unavailable  # of the optimizers, from the same initial weights
     folder: RunFolder
 
 
@@ -110,8 +110,8 @@ def _take_up(folder: RunFolder, prepared: Prepared) -> tuple[str, ...]:
         return ()
     if not folder.runs.exists():
         raise CheckpointError(
-            f"{folder.path}: no comparison to go on with: it has no {folder.runs.name}; name "
-            "another --run-dir"
+            f"{folder.path}: no comparison to resume: it has no {folder.runs.name}; name another "
+            "--run-dir"
         )
     was = load_config(folder.config).config
     checksums = FinishedTrials(folder, prepared.dataset.checksums).checksums

@@ -69,7 +69,7 @@ def compare_several(
     parent = make_run_folder(run_dir, _NAME)
     if not resume and any(parent.path.iterdir()):
         raise ConfigError(
-            f"--run-dir {run_dir}: this folder is not empty; name another, or go on with its "
+            f"--run-dir {run_dir}: this folder is not empty; name another, or resume its "
             "comparisons: --resume"
         )
     comparisons = []

@@ -23,12 +23,12 @@ from dlcli.trials.range_reading import RangeReading
 from dlcli.trials.range_test import RangeTest, rising_rates
 from dlcli.trials.running.executor import Executor, StepLosses
 
-_DECADES_AROUND = 4  # of the optimizer's default rate, on either side
+_DECADES_AROUND = 4  # on either side of the optimizer's default rate
 
 
 @dataclass(frozen=True)
 class Range:
-    """What to test; rates default to four decades around the optimizer's own."""
+    """What to test; rates default to four decades around the optimizer's default."""
 
     lowest: float | None = None
     highest: float | None = None
@@ -134,7 +134,7 @@ def _ends(prepared: Prepared, wanted: Range) -> tuple[float, float]:
 def _write(
     folder: RunFolder, reading: RangeReading, optimizer: str, seeds: tuple[int, ...]
 ) -> dict[str, Any]:
-    """Write the answer, and the losses of every step."""
+    """Write the suggestion, and the losses of every step."""
     document = {
         "optimizer": optimizer,
         "suggestion": reading.suggestion,

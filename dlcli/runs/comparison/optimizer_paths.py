@@ -1,4 +1,4 @@
-"""The ways that a comparison's optimizers take from the same first weights, on one seed."""
+"""The paths of a comparison's optimizers from the same initial weights, on one seed."""
 
 from contextlib import closing
 
@@ -13,23 +13,21 @@ from dlcli.training.saving.state import to_cpu
 from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
 from dlcli.trials.setup import TrialResolver, assemble_trial
 
-_MAX_SECONDS = 20.0  # for runs that are done once more, as stacks keep no snapshots
+_MAX_SECONDS = 20.0  # for repeating runs, as stacks keep no snapshots
 _MAX_OPTIMIZERS = 7  # lines that a picture can tell apart
 
 
 def trace_paths(
     resolver: TrialResolver, comparison: Comparison, prepared: Prepared
 ) -> PathPlane | Unavailable:
-    """Do the best ones' first judged runs once more, up to their best epochs, and draw them."""
+    """Repeat the first judged run of the best optimizers, up to its best epoch."""
     judged = [result for result in comparison.results if result.is_judged][:_MAX_OPTIMIZERS]
     seconds = sum(
         result.runs[0].best_epoch * comparison.steps_per_epoch * result.seconds_a_step
         for result in judged
     )
     if seconds > _MAX_SECONDS:
-        return Unavailable(
-            f"the runs would have to be done once more, which takes about {seconds:.0f} s"
-        )
+        return Unavailable(f"the runs would have to be repeated, which takes about {seconds:.0f} s")
     paths = {result.name: _snapshots(resolver, result) for result in judged}
     setup = resolver.base
     subject = ExplainedModel(
@@ -45,7 +43,7 @@ def trace_paths(
 
 
 def _snapshots(resolver: TrialResolver, result: OptimizerResult) -> Snapshots:
-    """Return an optimizer's weights at the start, on the way and at its best epoch."""
+    """Return an optimizer's weights at the start, at recorded epochs and at its best one."""
     run = result.runs[0]
     resolved = resolver.resolve(run.trial)
     setup, trainer = resolved.setup, assemble_trial(resolved)

@@ -8,7 +8,7 @@ from dlcli.trials.comparing.verdict import Difference, Interval
 
 
 def describe_verdict(comparison: Comparison) -> str:
-    """Say who is best, how sure that is, and what one should know before one believes it."""
+    """Return which optimizer is best, how certain that is, and the caveats."""
     return " ".join([*_verdict(comparison), *_caveats(comparison)])
 
 
@@ -22,16 +22,16 @@ def _verdict(comparison: Comparison) -> Iterator[str]:
     what = f"a validation loss of {_with_range(interval)} at lr {lr:g}" if interval else ""
     num_seeds = len(best.runs)
     if verdict is None:
-        yield f"Only {best.name} came through, with {what}: there is nothing to hold it against."
+        yield f"Only {best.name} did not diverge, with {what}: there is nothing to compare it with."
         return
     rivals = comparison.rivals
     if not rivals:
         second = verdict.order[1]
         difference = _difference(comparison, best.name, second)
         yield (
-            f"{best.name} is the clear winner on these rows: {what}, lower than that of every "
-            f"other one on the same {num_seeds} seeds (all pairs together wrong at most once in "
-            f"20). Next comes {second}, {_range(difference.by)} behind."
+            f"{best.name} is the clear winner on these rows: {what}, lower than every other "
+            f"optimizer's on the same {num_seeds} seeds (5 % family-wise error rate over all "
+            f"pairs). The runner-up is {second}, {_range(difference.by)} behind."
         )
         return
     yield (
@@ -55,15 +55,15 @@ def _caveats(comparison: Comparison) -> Iterator[str]:
     edge = [result.name for result in comparison.results if result.choice and result.choice.edge]
     if edge:
         yield (
-            f"The best rate of {_listed(edge)} lies on the edge of the grid: there may be a better "
-            "one beyond (compare.lrs, compare.most_lrs)."
+            f"The best rate of {_listed(edge)} is at an edge of its grid: there may be a better "
+            "one beyond it (compare.lrs, compare.most_lrs)."
         )
     judged = [result for result in comparison.results if result.is_judged]
     best = comparison.best
     if best is not None and statistics.mean(best.losses) < best.solved:
         yield (
-            f"On these validation rows {best.name} leaves less than a hundredth of the loss that "
-            "training starts from: more or harder rows would tell more."
+            f"On these validation rows {best.name} reduces the loss to less than 1 % of its "
+            "initial value: more or harder validation rows would separate the optimizers better."
         )
     target = comparison.target
     if (
@@ -99,5 +99,5 @@ def _with_range(interval: Interval) -> str:
 
 
 def _range(by: Interval) -> str:
-    """Write how far one is behind: the difference the other way round."""
+    """Write how far the second is behind the first: the difference with its sign turned."""
     return f"{-by.mean:.4g} ({-by.high:.4g} to {-by.low:.4g})"
