@@ -27,14 +27,14 @@ import yaml
 
 from dlcli.config import load_config
 from dlcli.errors import DivergedError
-from dlcli.explaining.learning.constant_baseline import constant_baseline_loss
+from dlcli.explaining.constant_baseline import constant_baseline_loss
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.finding import Diagnosis, Kind
 from dlcli.explaining.learning.history import History, read_history
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
 from dlcli.runs.training.train import train
-from dlcli.training.losses import build_objective
+from dlcli.training.objective import build_objective
 
 ROOT = Path(__file__).parent.parent
 ASKED = 18

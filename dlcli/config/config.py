@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from dlcli.config.layers import ModelConfig
-from dlcli.config.objectives import Loss
 from dlcli.config.optimizers import Adam, Constant, Optimizer, Schedule
 from dlcli.config.sections.checkpoint import CheckpointConfig
 from dlcli.config.sections.compare import CompareConfig
 from dlcli.config.sections.data import DataConfig
 from dlcli.config.sections.training import TrainingConfig
+from dlcli.losses import AnyLoss
 from dlcli.section import Section
 
 SHORT_SECTIONS = ("loss", "optimizer", "schedule")  # `loss: mse` is short for {type: mse}
@@ -36,7 +36,7 @@ class Config(Section):
     )
     data: DataConfig = Field(description="the training data")
     model: ModelConfig = Field(description="the network")
-    loss: Loss | None = Field(
+    loss: AnyLoss | None = Field(
         None, description="loss to minimise, by name or as a mapping; default: by the task"
     )
     optimizer: Optimizer = Field(Adam(type="adam"), description="update rule for the weights")

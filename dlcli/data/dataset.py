@@ -10,7 +10,7 @@ import polars as pl
 from dlcli.columns.base import UnseenCells
 from dlcli.columns.cells import clean, read_cells
 from dlcli.config import LoadedConfig
-from dlcli.config.sections.data import DataConfig, Task
+from dlcli.config.sections.data import DataConfig
 from dlcli.data.fitted import FittedData
 from dlcli.data.fitting import ColumnReport, fit_data
 from dlcli.data.memory_estimate import exceeds_memory
@@ -22,6 +22,7 @@ from dlcli.data.target import class_labels, infer_task, present, refuse_missing,
 from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.tables.reading import checksum, read_table
 from dlcli.tables.table import Table
+from dlcli.targets.task import Task
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.family import ColumnKind, column_statistics, infer_from, kind_named
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config import LoadedConfig
-from dlcli.config.sections.data import DataConfig, Task
+from dlcli.config.sections.data import DataConfig
 from dlcli.data.fitted import FittedData
 from dlcli.data.target import ClassTarget, fit_target_to_facts
 from dlcli.errors import DataError
 from dlcli.tables.table import Table
+from dlcli.targets.task import Task
 
 
 @dataclass(frozen=True)

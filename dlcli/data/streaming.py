@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config import LoadedConfig
-from dlcli.config.sections.data import DataConfig, Task
+from dlcli.config.sections.data import DataConfig
 from dlcli.data.fitted import FittedData
 from dlcli.data.fitting import ColumnReport, feature_names, fit_to_facts_of
 from dlcli.data.gathering import SAMPLE_ROWS, FileFacts, PartFacts, gather
@@ -19,6 +19,7 @@ from dlcli.data.target import (
     refuse_unfit,
 )
 from dlcli.errors import DataError
+from dlcli.targets.task import Task
 
 
 @dataclass(frozen=True)

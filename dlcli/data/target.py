@@ -18,11 +18,12 @@ from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.family import column_statistics, statistics_of_cells
 from dlcli.columns.labels import MAX_LABELS
 from dlcli.columns.numeric import are_numbers, number_statistics, refuse_mixed, refuse_other
-from dlcli.config.sections.data import DataConfig, Task
+from dlcli.config.sections.data import DataConfig
 from dlcli.config.sections.training import Metric
 from dlcli.errors import DataError
 from dlcli.section import Section
 from dlcli.tables.table import Table
+from dlcli.targets.task import Task
 
 _MAX_NUMBERED_CLASSES = 20
 _MIN_ROWS = 3  # for each of them, on average
@@ -36,6 +37,34 @@ class ClassTarget(Section):
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)]
     counts: Annotated[tuple[int, ...], Field(strict=False)]  # of each class's training rows
     label_type: Literal["text", "integer", "boolean"]
+
+    @property
+    def task(self) -> Task:
+        """The task that it is the target of."""
+        return "binary" if len(self.classes) == 2 else "multiclass"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes."""
+        return self.classes
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """The number of training rows of each class."""
+        return self.counts
+
+    @property
+    def unit(self) -> float:
+        """What 1 inside the network is outside of it."""
+        return 1.0
+
+    def training_values(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return all training rows' encoded targets, [values], and how often each occurs.
+
+        `encoded` are those of the rows at hand, which may be some of them only.
+        """
+        del encoded  # all were counted
+        return np.arange(len(self.classes)), np.array(self.counts)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -51,6 +80,30 @@ class NumberTarget(Section):
     name: str
     center: float
     scale: float
+
+    @property
+    def task(self) -> Task:
+        """The task that it is the target of."""
+        return "regression"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes: none."""
+        return ()
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """The number of training rows of each class: of none."""
+        return ()
+
+    @property
+    def unit(self) -> float:
+        """What 1 inside the network is outside of it, in the target's own units."""
+        return self.scale
+
+    def training_values(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the training rows' encoded targets, [values], and how often each occurs."""
+        return encoded.astype(np.float64), None
 
 
 FittedTarget = Annotated[ClassTarget | NumberTarget, Field(discriminator="kind")]

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from dlcli.config.objectives import Loss
 from dlcli.data.fitted import FittedData
 from dlcli.data.target import ClassTarget, NumberTarget
+from dlcli.losses import Loss
 from dlcli.network.plan import Plan
 from dlcli.tables.table import Table
 from dlcli.training.device import Placement
 from dlcli.training.evaluation import compute_outputs
-from dlcli.training.losses import Objective, build_objective, loss_unit
 from dlcli.training.metrics import to_answers
+from dlcli.training.objective import Objective, build_objective
 from dlcli.training.rows.batches import Rows
 
 
@@ -54,7 +54,7 @@ class ExplainedModel:
     @property
     def loss_unit(self) -> float:
         """The factor from the objective to the target's own units."""
-        return loss_unit(self.loss, self.target)
+        return self.loss.unit(self.target.unit)
 
     @property
     def held_out(self) -> ExplainedRows | None:

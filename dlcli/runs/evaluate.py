@@ -18,7 +18,7 @@ from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 from dlcli.runs.restore import Restored, restore
 from dlcli.tables.reading import checksum
 from dlcli.training.evaluation import evaluate
-from dlcli.training.losses import build_objective
+from dlcli.training.objective import build_objective
 from dlcli.training.rows.batches import Rows, to_rows
 
 AnyRows = Rows | Iterator[Rows]  # all of them, or block by block

@@ -1,5 +1,6 @@
 """A data file and its target → a commented config that trains well on it."""
 
+import inspect
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,8 @@ from dlcli.data.dataset import Dataset, load_dataset
 from dlcli.data.survey.findings import repeated_rows
 from dlcli.data.survey.survey import Survey, survey
 from dlcli.errors import ConfigError, DataError, Place
+from dlcli.losses import default_loss
 from dlcli.runs.recipe import Recipe, choose_recipe, choose_shares
-
-_LOSSES = {
-    "binary": ("binary_cross_entropy", "The usual one for two classes."),
-    "multiclass": ("cross_entropy", "The usual one for classes."),
-    "regression": ("mse", "The mean of the squared errors: large ones weigh most."),
-}
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
     config = {
         "data": section,
         "model": {"layers": recipe.layers},
-        "loss": _LOSSES[seen.task][0],
+        "loss": default_loss(seen.task).type,
         "optimizer": {"type": "adamw", "lr": recipe.lr, "weight_decay": recipe.weight_decay},
         "schedule": {"type": "cosine"},
         "training": _training_section(recipe),
@@ -112,7 +108,7 @@ def _comments(seen: Survey, recipe: Recipe, why_shares: str) -> dict[Key, str]:
         ("data", "split"): why_shares,
         ("model", "layers"): recipe.why_layers,
         ("model", "layers", len(recipe.layers) - 1): "Its units come from the target.",
-        ("loss",): _LOSSES[seen.task][1],
+        ("loss",): inspect.getdoc(default_loss(seen.task)) or "",
         ("optimizer", "weight_decay"): recipe.why_weight_decay,
         ("schedule",): "From lr down to 0 over all epochs: large steps first, a quiet end.",
         ("training", "epochs"): recipe.why_epochs,

@@ -9,10 +9,10 @@ import polars as pl
 from torch import nn
 
 from dlcli.columns.base import UnseenCells
-from dlcli.config.objectives import Loss
 from dlcli.data.fitted import FittedData
 from dlcli.data.target import ClassTarget, FittedTarget
 from dlcli.errors import ConfigError, DataError, DivergedError
+from dlcli.losses import Loss
 from dlcli.network.builder import build_network
 from dlcli.runs.folder.run_folder import find_checkpoint
 from dlcli.runs.preparation import Prepared

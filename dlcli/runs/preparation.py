@@ -7,13 +7,13 @@ from pathlib import Path
 
 from dlcli.config import Config, LoadedConfig
 from dlcli.config.layers import BatchNorm, Layer, Residual
-from dlcli.config.objectives import Loss
 from dlcli.config.optimizers import ReduceOnPlateau
 from dlcli.data.dataset import Dataset, read_dataset
 from dlcli.data.signature import Signature
 from dlcli.data.stream import Reading, drain
 from dlcli.data.target import figures_of
 from dlcli.errors import ConfigError, DataError, Problem
+from dlcli.losses import Loss
 from dlcli.network.heads import choose_loss, num_outputs, refuse_double_activation
 from dlcli.network.plan import Plan, plan_network
 from dlcli.network.shapes import ShapeError

@@ -8,9 +8,9 @@ from typing import Any
 
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError, DlcliError
+from dlcli.explaining.constant_baseline import constant_baseline_loss
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.judging.quality import Quality, examine_quality
-from dlcli.explaining.learning.constant_baseline import constant_baseline_loss
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.finding import Diagnosis
 from dlcli.explaining.learning.history import History, read_history

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from torch import nn
 
-from dlcli.config.objectives import Loss
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError
+from dlcli.losses import Loss
 from dlcli.network.builder import build_network
 from dlcli.network.heads import fits, num_outputs
 from dlcli.network.plan import plan_network

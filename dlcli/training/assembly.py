@@ -2,11 +2,11 @@
 
 import torch
 
-from dlcli.config.objectives import Loss
 from dlcli.config.optimizers import Optimizer as OptimizerConfig
 from dlcli.config.optimizers import Schedule as ScheduleConfig
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.target import FittedTarget
+from dlcli.losses import Loss
 from dlcli.network.builder import build_network
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
@@ -15,7 +15,7 @@ from dlcli.training.early_stopping import Watch
 from dlcli.training.engines.choice import choose_engine
 from dlcli.training.flat import FlatParameters
 from dlcli.training.loop import Trainer
-from dlcli.training.losses import build_objective
+from dlcli.training.objective import build_objective
 from dlcli.training.optimizers import Optimizer
 from dlcli.training.schedules import Schedule
 

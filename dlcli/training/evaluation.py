@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlcli.config.objectives import Loss
 from dlcli.config.sections.training import Metric
 from dlcli.data.target import ClassTarget, FittedTarget, metrics_of
 from dlcli.errors import DivergedError
+from dlcli.losses import Loss
 from dlcli.training.device import Placement
-from dlcli.training.losses import Objective, loss_unit
 from dlcli.training.metrics import confusion_matrix, score, to_answers
+from dlcli.training.objective import Objective
 from dlcli.training.rows.batches import Rows
 from dlcli.training.summing import MetricAccumulator
 
@@ -66,7 +66,7 @@ def evaluate(
     outputs, loss = _outputs_and_loss(network, objective, rows, placement)
     answers = to_answers(outputs, objective.loss, target)
     truth = rows.targets.cpu().numpy()
-    figures: dict[str, Any] = {"loss": loss * loss_unit(objective.loss, target)}
+    figures: dict[str, Any] = {"loss": loss * objective.unit}
     figures |= score(answers, truth, target, chosen)
     if has_matrix:
         figures["confusion_matrix"] = confusion_matrix(answers, truth)
@@ -90,7 +90,7 @@ def _sum_up(
         sums.add(outputs, block.targets.cpu().numpy())
         num_rows += len(block)
         summed_loss += loss * len(block)
-    figures: dict[str, Any] = {"loss": summed_loss / num_rows * loss_unit(objective.loss, target)}
+    figures: dict[str, Any] = {"loss": summed_loss / num_rows * objective.unit}
     figures |= sums.figures()
     if has_matrix:
         figures["confusion_matrix"] = sums.confusion_matrix()

@@ -19,7 +19,7 @@ from dlcli.training.engines.choice import Engine
 from dlcli.training.epoch import CHECK_STEPS, EpochSoFar, PendingStep
 from dlcli.training.evaluation import evaluate
 from dlcli.training.flat import FlatParameters
-from dlcli.training.losses import Objective, loss_unit
+from dlcli.training.objective import Objective
 from dlcli.training.optimizers import Optimizer
 from dlcli.training.rows.batches import Rows, RowSource, epoch_steps
 from dlcli.training.rows.streamed import StreamedRows, in_order
@@ -177,9 +177,7 @@ def _end_epoch(
     trainer.epoch = EpochSoFar(epoch.number + 1, last=epoch.last)
     return EpochResult(
         epoch=epoch.number,
-        train_loss=epoch.summed_loss
-        / epoch.num_rows
-        * loss_unit(trainer.objective.loss, trainer.target),
+        train_loss=epoch.summed_loss / epoch.num_rows * trainer.objective.unit,
         validation=figures,
         lr=epoch.last.lr,
         gradient_norm=epoch.last.gradient_norm,

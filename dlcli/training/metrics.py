@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from dlcli.config.objectives import BinaryCrossEntropy, Loss
 from dlcli.config.sections.training import Metric
 from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
+from dlcli.losses import Loss
 
 
 def to_answers(outputs: Tensor, loss: Loss, target: FittedTarget) -> np.ndarray:
@@ -16,14 +15,10 @@ def to_answers(outputs: Tensor, loss: Loss, target: FittedTarget) -> np.ndarray:
 
     Probabilities `[rows, classes]`, or numbers in the target's own units `[rows]`.
     """
-    outputs = outputs.double()
+    predictions = loss.predictions(outputs)
     if isinstance(target, NumberTarget):
-        return (outputs[:, 0] * target.scale + target.center).numpy()
-    if isinstance(loss, BinaryCrossEntropy):
-        positive = torch.sigmoid(outputs[:, 0])
-        # 1 - p by the sigmoid of -z: it keeps its digits where p is near 1.
-        return torch.stack([torch.sigmoid(-outputs[:, 0]), positive], dim=1).numpy()
-    return torch.softmax(outputs, dim=1).numpy()
+        return predictions * target.scale + target.center
+    return predictions
 
 
 def score(

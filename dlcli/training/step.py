@@ -10,7 +10,7 @@ from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.engines.cuda_graph import CudaGraph
 from dlcli.training.engines.op_trace import OpTrace
 from dlcli.training.flat import FlatParameters
-from dlcli.training.losses import Objective
+from dlcli.training.objective import Objective
 from dlcli.training.optimizers import Optimizer
 from dlcli.training.rows.batches import Rows
 

@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dlcli.columns.running_statistics import RunningStatistics
-from dlcli.config.objectives import BinaryCrossEntropy, Loss
 from dlcli.config.sections.training import Metric
 from dlcli.data.target import ClassTarget, FittedTarget
+from dlcli.losses import Loss
 from dlcli.training.metrics import to_answers
 
 _MAX_BINS = 2**22  # of all classes together
@@ -139,7 +138,7 @@ class MetricAccumulator:
             assert self._classes is not None, "classes are counted"
             self._classes.add(truth, answers.argmax(axis=1))
             if self._classes.scores is not None:
-                self._classes.scores.add(_log_odds(outputs, self._loss), truth)
+                self._classes.scores.add(self._loss.log_odds(outputs), truth)
             return
         own = truth.astype(np.float64) * self._target.scale + self._target.center
         self._numbers.truth += RunningStatistics.of(own)
@@ -157,15 +156,3 @@ class MetricAccumulator:
         assert self._classes.matrix is not None, "it is counted where it is wanted"
         matrix: list[list[int]] = self._classes.matrix.tolist()
         return matrix
-
-
-def _log_odds(outputs: Tensor, loss: Loss) -> np.ndarray:
-    """Return the log odds of each class, or of the second of two, float32 [rows, scores]."""
-    if isinstance(loss, BinaryCrossEntropy):
-        return outputs[:, :1].float().numpy()
-    outputs = outputs.double()
-    if outputs.shape[1] == 2:
-        return (outputs[:, 1:] - outputs[:, :1]).float().numpy()
-    logarithms = torch.log_softmax(outputs, dim=1)
-    odds = logarithms - torch.log(-torch.expm1(logarithms))
-    return odds.float().numpy()

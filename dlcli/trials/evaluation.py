@@ -6,7 +6,7 @@ from dlcli.data.target import metrics_of
 from dlcli.errors import DivergedError
 from dlcli.network.builder import build_network
 from dlcli.training.evaluation import evaluate
-from dlcli.training.losses import build_objective
+from dlcli.training.objective import build_objective
 from dlcli.training.rows.batches import Rows
 from dlcli.trials.results import FinishedTrial, HeldOutPart
 from dlcli.trials.setup import SharedSetup

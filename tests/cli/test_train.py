@@ -202,7 +202,7 @@ SPLIT = {"split": {"validation": 0.2, "test": 0.2}}
         (GOOD_TABLE, {"training": {"epochs": "many"}}, 2, "training.epochs: must be a whole"),
         (GOOD_TABLE, {"optimizer": {"type": "adan"}}, 2, "did you mean 'adam'?"),
         (GOOD_TABLE, {"data": {"target": "q"}}, 2, "data.target: "),
-        (GOOD_TABLE, {"loss": "mse"}, 2, "loss: mse is no loss for a binary target"),
+        (GOOD_TABLE, {"loss": "mse"}, 2, "loss: mse doesn't fit a binary target"),
         (
             GOOD_TABLE,
             {"model": {"layers": [{"type": "dense", "units": 1, "activation": "sigmoid"}]}},

@@ -2,10 +2,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dlcli.config.sections.data import DataConfig, Task
+from dlcli.config.sections.data import DataConfig
 from dlcli.data.target import FittedTarget, encode_target, fit_target, infer_task
 from dlcli.errors import DataError
 from dlcli.tables.table import Table
+from dlcli.targets.task import Task
 
 
 def table(*cells: object) -> Table:

@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 from sklearn import metrics
 
-from dlcli.config.objectives import BinaryCrossEntropy, CrossEntropy
 from dlcli.explaining.judging.calibration import (
     chance_error,
     fit_temperature,
@@ -13,7 +11,6 @@ from dlcli.explaining.judging.calibration import (
     measure_reliability,
     scale_temperature,
     softmax,
-    to_logits,
 )
 
 
@@ -110,11 +107,3 @@ def test_log_loss_is_scikit_learns() -> None:
     wanted = metrics.log_loss(truth, softmax(logits / 2), labels=range(4))
     assert log_loss(logits, truth, 2.0) == pytest.approx(wanted)
     assert log_loss(np.array([[0.0, 900.0]]), np.array([0])) == pytest.approx(900.0)
-
-
-def test_logits_say_what_the_outputs_do() -> None:
-    outputs = torch.tensor([[2.0], [-1.0]])
-    logits = to_logits(outputs, BinaryCrossEntropy(type="binary_cross_entropy"))
-    assert softmax(logits)[:, 1] == pytest.approx(torch.sigmoid(outputs[:, 0].double()).numpy())
-    both = torch.tensor([[2.0, 1.0]])
-    assert to_logits(both, CrossEntropy(type="cross_entropy")).tolist() == [[2.0, 1.0]]

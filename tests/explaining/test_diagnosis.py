@@ -10,11 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from scipy import optimize
 
 from dlcli.config import Config, dump_config, load_config
-from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
-from dlcli.explaining.learning.constant_baseline import constant_baseline_loss
+from dlcli.explaining.constant_baseline import constant_baseline_loss
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.finding import Diagnosis, Kind
 from dlcli.explaining.learning.history import Epoch, History, read_history
@@ -22,7 +20,7 @@ from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
 from dlcli.runs.training.train import train
 from dlcli.training.loop import StopReason
-from dlcli.training.losses import build_objective, loss_unit
+from dlcli.training.objective import build_objective
 from tests.conftest import WriteConfig
 
 TRIVIAL = 1.0
@@ -555,52 +553,3 @@ def test_noise_that_is_learned_is_over_fitting(write_config: WriteConfig) -> Non
     )
     _, diagnosis = run(path, "run")
     assert diagnosis.kind == "over_fitting"
-
-
-# A constant answer's loss.
-
-CLASSES = ClassTarget(name="y", classes=("a", "b", "c"), counts=(5, 2, 1), label_type="text")
-TWO = ClassTarget(name="y", classes=("a", "b"), counts=(6, 2), label_type="text")
-NUMBER = NumberTarget(name="y", center=3.0, scale=20.0)
-NUMBERS = torch.tensor([-1.0, -0.5, -0.5, 0.0, 0.1, 0.2, 4.0, 9.0], dtype=torch.float64)
-
-
-def rows_of(target: FittedTarget) -> torch.Tensor:
-    if isinstance(target, NumberTarget):
-        return NUMBERS
-    return torch.repeat_interleave(torch.arange(len(target.counts)), torch.tensor(target.counts))
-
-
-@pytest.mark.parametrize(
-    ("loss", "target"),
-    [
-        ({"type": "cross_entropy"}, CLASSES),
-        ({"type": "cross_entropy", "class_weights": "balanced"}, CLASSES),
-        ({"type": "cross_entropy", "class_weights": {"b": 5.0}, "label_smoothing": 0.2}, CLASSES),
-        ({"type": "cross_entropy", "label_smoothing": 0.2}, CLASSES),
-        ({"type": "binary_cross_entropy"}, TWO),
-        ({"type": "binary_cross_entropy", "class_weights": {"b": 4.0}}, TWO),
-        ({"type": "binary_cross_entropy", "label_smoothing": 0.3}, TWO),
-        ({"type": "mse"}, NUMBER),
-        ({"type": "mae"}, NUMBER),
-        ({"type": "huber", "delta": 0.5}, NUMBER),
-        ({"type": "huber", "delta": 100.0}, NUMBER),
-    ],
-)
-def test_no_constant_answer_is_better_than_the_trivial_one(
-    loss: dict[str, Any], target: FittedTarget
-) -> None:
-    config = config_of(loss=loss)
-    assert config.loss is not None
-    objective = build_objective(config.loss, target, torch.device("cpu"))
-    rows = rows_of(target)
-    found = constant_baseline_loss(objective, target, rows)
-    width = 3 if loss["type"] == "cross_entropy" else 1
-
-    def mean_loss(answer: np.ndarray) -> float:
-        return float(objective(torch.tensor(answer).expand(len(rows), width), rows))
-
-    start = np.full(width, 0.01)
-    best = optimize.minimize(mean_loss, start, method="Nelder-Mead", options={"fatol": 1e-9})
-    reached = float(best.fun) * loss_unit(config.loss, target)
-    assert found == pytest.approx(reached, rel=1e-4)

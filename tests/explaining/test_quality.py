@@ -10,7 +10,6 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
-from dlcli.config.objectives import BinaryCrossEntropy, CrossEntropy, Huber, MeanAbsoluteError
 from dlcli.errors import DivergedError
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.judging.bootstrap import Estimate
@@ -21,6 +20,8 @@ from dlcli.explaining.judging.quality import (
     Quality,
     examine_quality,
 )
+from dlcli.losses.classification import BinaryCrossEntropy, CrossEntropy
+from dlcli.losses.regression import Huber, MeanAbsoluteError
 from dlcli.training.evaluation import evaluate
 from tests.explaining.made import dense, make_subject
 

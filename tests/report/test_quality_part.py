@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.config.objectives import CrossEntropy, Huber, MeanAbsoluteError
 from dlcli.data.target import ClassTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.judging.quality import ClassQuality, NumberQuality, Quality, examine_quality
+from dlcli.losses.classification import CrossEntropy
+from dlcli.losses.regression import Huber, MeanAbsoluteError
 from dlcli.report.page import PageSection
 from dlcli.report.picture import Picture
 from dlcli.report.quality import class_pictures, largest_errors, number_pictures
@@ -295,13 +296,13 @@ def test_what_training_did_to_probabilities_is_said() -> None:
     said = all_text(parts_of(replace(subject, loss=loss)))
     assert "Label smoothing in training" in said
     assert "Class weights in training" in said
-    assert "With class weights, the least loss of one answer is another answer's." in said
+    assert "its loss is that of the frequencies times the class weights" in said
     subject = made(numbers(), "y")
     said = all_text(parts_of(replace(subject, loss=MeanAbsoluteError(type="mae"))))
     assert "fitted to squared errors, not to the network's loss" in said
     assert "one answer: the median" in said
     said = all_text(parts_of(replace(subject, loss=Huber(type="huber", delta=1.0))))
-    assert "one answer: the number with the least loss" in said
+    assert "one answer: the number with the lowest Huber loss" in said
     columns = numbers() | {"key": [f"k{n % 20}" for n in range(100)]}
     said = all_text(parts_of(made(columns, "y", one_hot_max=2)))
     assert "Of each embedded column it has at most the 100 most frequent values" in said

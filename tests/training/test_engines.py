@@ -5,39 +5,28 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from pydantic import TypeAdapter
 
 from dlcli.config.layers import Activation
-from dlcli.config.objectives import Loss
 from dlcli.config.optimizers import Adam
 from dlcli.config.sections.training import TrainingConfig
-from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
+from dlcli.data.target import FittedTarget
 from dlcli.network.builder import build_network
 from dlcli.network.plan import Plan
 from dlcli.training.device import GradientScaler, Placement, choose_placement, configure_torch
 from dlcli.training.engines.choice import choose_engine
 from dlcli.training.engines.threads import MAX_THREADS, Threads, choose_threads
 from dlcli.training.flat import FlatParameters
-from dlcli.training.losses import build_objective
+from dlcli.training.objective import build_objective
 from dlcli.training.optimizers import Optimizer
 from dlcli.training.rows.batches import Rows
 from dlcli.training.step import Stepper
 from tests.conftest import ROOT, Command
+from tests.losses.examples import EVERY_LOSS, PAIR, loss_of
 from tests.network.test_network import DENSE, EVERY_LAYER, name, plan
 from tests.reliability.comparing import differences
 from tests.reliability.configs import OPTIMIZERS, write_config
 
 CPU = choose_placement("cpu", "fp32")
-PAIR = ClassTarget(name="y", classes=("a", "b"), counts=(2, 6), label_type="text")
-NUMBER = NumberTarget(name="y", center=3.0, scale=4.0)
-EVERY_LOSS: list[tuple[dict[str, Any], FittedTarget]] = [
-    ({"type": "cross_entropy", "class_weights": {"b": 3.0}, "label_smoothing": 0.2}, PAIR),
-    ({"type": "binary_cross_entropy", "class_weights": "balanced"}, PAIR),
-    ({"type": "binary_cross_entropy", "label_smoothing": 0.1}, PAIR),
-    ({"type": "mse"}, NUMBER),
-    ({"type": "mae"}, NUMBER),
-    ({"type": "huber", "delta": 0.5}, NUMBER),
-]
 SIZES = [(8,), (8,), (5,), (3, 3, 2), (8,), (5,), (3, 3, 2)]  # of the batches of each step
 
 
@@ -52,10 +41,9 @@ def take_steps(
     """Return the parameters after some steps, and each step's loss and norms."""
     network = build_network(planned, seed=0).train().to(placement.device)
     scaler = GradientScaler(placement)
-    settings: Loss = TypeAdapter(Loss).validate_python(loss)
     stepper = Stepper(
         network,
-        build_objective(settings, target, placement.device),
+        build_objective(loss_of(loss), target, placement.device),
         Optimizer(Adam(type="adam", lr=0.01), FlatParameters(network)),
         placement,
         scaler,
@@ -80,7 +68,7 @@ def take_steps(
 
 
 def targets(target: FittedTarget, size: int) -> torch.Tensor:
-    return torch.randn(size) if isinstance(target, NumberTarget) else torch.arange(size) % 2
+    return torch.arange(size) % 2 if target.class_names else torch.randn(size)
 
 
 def check_alike(

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from dlcli.config.objectives import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from dlcli.data.target import ClassTarget, NumberTarget, metrics_of
+from dlcli.losses.classification import BinaryCrossEntropy, CrossEntropy
+from dlcli.losses.regression import MeanSquaredError
 from dlcli.training.metrics import confusion_matrix, score, to_answers
 
 PAIR = ClassTarget(name="y", classes=("a", "b"), counts=(2, 6), label_type="text")

@@ -4,29 +4,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from pydantic import TypeAdapter
 from torch.nn import functional as F
 
 from dlcli.config import LoadedConfig
-from dlcli.config.objectives import Loss
-from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.network.builder import build_network
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.training.train import build_trainer
 from dlcli.training.device import choose_placement, configure_torch
 from dlcli.training.loop import EpochResult, fit
-from dlcli.training.losses import build_objective, loss_unit
 from dlcli.training.rows.batches import epoch_order, to_rows
 
 Load = Callable[..., LoadedConfig]
 
-CLASSES = ClassTarget(name="y", classes=("a", "b", "c"), counts=(1, 2, 5), label_type="text")
-PAIR = ClassTarget(name="y", classes=("a", "b"), counts=(2, 6), label_type="text")
-NUMBER = NumberTarget(name="y", center=3.0, scale=4.0)
-CPU = torch.device("cpu")
 
 OPTIMIZERS: dict[str, tuple[dict[str, Any], Callable[..., torch.optim.Optimizer]]] = {
     "sgd": ({"lr": 0.1}, torch.optim.SGD),
@@ -183,94 +174,6 @@ def test_lower_precision_learns_nearly_the_same(precision: str, load: Load, peng
         return train(prepare(loaded))[1][-1].train_loss
 
     assert final_loss(precision) == pytest.approx(final_loss("fp32"), abs=0.02)
-
-
-def loss_of(spec: dict[str, Any]) -> Loss:
-    loss: Loss = TypeAdapter(Loss).validate_python(spec)
-    return loss
-
-
-LOSSES: list[tuple[dict[str, Any], Any]] = [
-    ({"type": "binary_cross_entropy"}, PAIR),
-    ({"type": "binary_cross_entropy", "class_weights": "balanced", "label_smoothing": 0.1}, PAIR),
-    ({"type": "cross_entropy"}, CLASSES),
-    ({"type": "cross_entropy", "class_weights": {"b": 3.0}, "label_smoothing": 0.2}, CLASSES),
-    ({"type": "mse"}, NUMBER),
-    ({"type": "mae"}, NUMBER),
-    ({"type": "huber", "delta": 0.5}, NUMBER),
-]
-
-
-def batch(target: ClassTarget | NumberTarget, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    width = len(CLASSES.classes) if loss.type == "cross_entropy" else 1
-    outputs = torch.randn(7, width, generator=generator, dtype=torch.float64)
-    if isinstance(target, NumberTarget):
-        return outputs, torch.randn(7, generator=generator, dtype=torch.float64)
-    return outputs, torch.arange(7) % len(target.classes)
-
-
-@pytest.mark.parametrize(("spec", "target"), LOSSES)
-def test_every_loss_has_the_gradient_of_finite_differences(
-    spec: dict[str, Any], target: Any
-) -> None:
-    objective = build_objective(loss_of(spec), target, CPU)
-    outputs, targets = batch(target, objective.loss)
-    assert torch.autograd.gradcheck(lambda x: objective(x, targets), (outputs.requires_grad_(),))
-
-
-@pytest.mark.parametrize(("spec", "target"), LOSSES)
-def test_every_loss_is_a_mean_over_examples_however_they_are_batched(
-    spec: dict[str, Any], target: Any
-) -> None:
-    objective = build_objective(loss_of(spec), target, CPU)
-    outputs, targets = batch(target, objective.loss)
-    each = [objective(outputs[row : row + 1], targets[row : row + 1]).item() for row in range(7)]
-    assert objective(outputs, targets).item() == pytest.approx(np.mean(each), rel=1e-6)
-
-
-def test_losses_have_the_values_of_their_formulas() -> None:
-    z, y = torch.tensor([[0.3], [-1.2]]), torch.tensor([1, 0])
-    p = torch.sigmoid(z[:, 0])
-    binary = build_objective(loss_of({"type": "binary_cross_entropy"}), PAIR, CPU)
-    expected = -(torch.log(p[0]) + torch.log(1 - p[1])) / 2
-    assert binary(z, y).item() == pytest.approx(expected.item())
-
-    smooth = build_objective(
-        loss_of({"type": "binary_cross_entropy", "label_smoothing": 0.2}), PAIR, CPU
-    )
-    truth = torch.tensor([0.9, 0.1])
-    expected = -(truth * torch.log(p) + (1 - truth) * torch.log(1 - p)).mean()
-    assert smooth(z, y).item() == pytest.approx(expected.item())
-
-    logits, classes = torch.tensor([[1.0, 2.0, -1.0], [0.0, 0.5, 0.2]]), torch.tensor([1, 0])
-    weighted = build_objective(
-        loss_of({"type": "cross_entropy", "class_weights": {"b": 3.0}}), CLASSES, CPU
-    )
-    each = -torch.log_softmax(logits, 1)[[0, 1], [1, 0]]
-    assert weighted(logits, classes).item() == pytest.approx(((3 * each[0] + each[1]) / 2).item())
-
-
-def test_balanced_weights_give_every_class_the_same_sum() -> None:
-    spec = {"type": "cross_entropy", "class_weights": "balanced"}
-    weights = build_objective(loss_of(spec), CLASSES, CPU).class_weights
-    assert weights is not None
-    assert torch.allclose(weights * torch.tensor([1, 2, 5]), torch.full((3,), 8 / 3))
-
-
-@pytest.mark.parametrize(("name", "unit"), [("mse", 16.0), ("mae", 4.0), ("huber", 16.0)])
-def test_losses_are_reported_in_the_targets_units(name: str, unit: float) -> None:
-    """huber(scale·r; scale·delta) = scale²·huber(r; delta), so its unit is squared as mse's is."""
-    loss = loss_of({"type": name})
-    assert loss_unit(loss, NUMBER) == unit
-    outputs, targets = batch(NUMBER, loss)
-    inside = build_objective(loss, NUMBER, CPU)(outputs, targets) * unit
-    own = {
-        "mse": lambda x, y: F.mse_loss(x, y),
-        "mae": lambda x, y: F.l1_loss(x, y),
-        "huber": lambda x, y: F.huber_loss(x, y, delta=4.0),
-    }[name](outputs[:, 0] * 4 + 3, targets * 4 + 3)
-    assert inside.item() == pytest.approx(own.item())
 
 
 @pytest.mark.gpu

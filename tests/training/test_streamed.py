@@ -22,7 +22,7 @@ from dlcli.runs.training.train import build_trainer
 from dlcli.training.device import choose_placement
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, Progress, Trainer, fit
-from dlcli.training.losses import build_objective
+from dlcli.training.objective import build_objective
 from dlcli.training.rows import streamed
 from dlcli.training.rows.batches import Rows, epoch_order, epoch_steps
 from dlcli.training.rows.streamed import StreamedRows

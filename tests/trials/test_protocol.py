@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from dlcli.config.optimizers import Optimizer
 from dlcli.config.sections.compare import Candidate, CompareConfig
-from dlcli.config.sections.data import Task
+from dlcli.targets.task import Task
 from dlcli.trials.comparing.comparison import Comparison
 from dlcli.trials.comparing.document import to_document
 from dlcli.trials.comparing.protocol import ComparisonProtocol

@@ -10,7 +10,6 @@ import torch
 from pydantic import TypeAdapter
 
 from dlcli.config import load_config
-from dlcli.config.objectives import Loss
 from dlcli.config.optimizers import Constant
 from dlcli.config.optimizers import Optimizer as OptimizerConfig
 from dlcli.config.sections.training import TrainingConfig
@@ -30,8 +29,9 @@ from dlcli.trials.running.stacked import run_stacked
 from dlcli.trials.running.workers import Job, execute
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 from tests.conftest import ROOT
+from tests.losses.examples import EVERY_LOSS, PAIR, loss_of
 from tests.network.test_network import DENSE, EVERY_LAYER, name, plan
-from tests.training.test_engines import CPU, EVERY_LOSS, PAIR, SIZES, targets
+from tests.training.test_engines import CPU, SIZES, targets
 
 EVERY_OPTIMIZER: list[dict[str, Any]] = [
     {"type": "sgd"},
@@ -69,7 +69,7 @@ def made_setup(planned: Plan, loss: dict[str, Any], target: FittedTarget) -> Sha
     rows = Rows(torch.zeros(8, planned.signature.num_inputs), targets(target, 8))
     return SharedSetup(
         plan=planned,
-        loss=TypeAdapter[Loss](Loss).validate_python(loss),
+        loss=loss_of(loss),
         schedule=Constant(type="constant"),
         settings=TrainingConfig(gradient_clip_norm=0.5),
         target=target,

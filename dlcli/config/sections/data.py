@@ -7,8 +7,7 @@ from pydantic import Field, model_validator
 from dlcli.columns.base import Scale
 from dlcli.columns.family import ColumnKind
 from dlcli.section import Fraction, PositiveInt, Section, Size
-
-Task = Literal["binary", "multiclass", "regression"]
+from dlcli.targets.task import Task
 
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 

@@ -7,9 +7,10 @@ import polars as pl
 
 from dlcli.columns.base import Column
 from dlcli.columns.family import infer_kind
-from dlcli.config.sections.data import Task
 from dlcli.data.dataset import Part
 from dlcli.data.survey.leakage import share_predicted
+from dlcli.losses import default_loss
+from dlcli.targets.task import Task
 
 _MIN_ROWS = 20  # that can show an identifier
 _OUT_OF_BALANCE = 5
@@ -33,7 +34,7 @@ def class_findings(labels: pl.Series, task: Task) -> Iterator[str]:
     commonest, most = next(iter(counts.items()))
     rarest, fewest = list(counts.items())[-1]
     if most > _OUT_OF_BALANCE * fewest:
-        loss = "binary_cross_entropy" if task == "binary" else "cross_entropy"
+        loss = default_loss(task).type
         yield (
             f"the classes are out of balance: {most:,} of {len(labels):,} rows are '{commonest}', "
             f"{fewest:,} are '{rarest}'. Answering '{commonest}' to everything has an accuracy of "

@@ -5,7 +5,7 @@ import polars as pl
 
 from dlcli.columns.base import Column, OrderedColumn
 from dlcli.columns.cells import parse_numbers
-from dlcli.config.sections.data import Task
+from dlcli.targets.task import Task
 
 _NUM_BINS = 32
 _MIN_ROWS = 40

@@ -9,13 +9,14 @@ import polars as pl
 from dlcli.columns.base import Column
 from dlcli.columns.cells import has_encoding, parse_numbers, read_cells
 from dlcli.columns.family import ColumnKind, infer_kind, kind_named
-from dlcli.config.sections.data import MISSING_VALUES, Task
+from dlcli.config.sections.data import MISSING_VALUES
 from dlcli.data.survey.findings import class_findings, column_findings, row_findings, why_useless
 from dlcli.data.survey.grids import find_grid, resembles_image
 from dlcli.data.target import class_labels, infer_task, present, refuse_mixed_target
 from dlcli.errors import ConfigError, DataError, suggest
 from dlcli.tables.reading import STANDARD_INPUT, read_table
 from dlcli.tables.table import Table
+from dlcli.targets.task import Task
 
 _SEPARATORS = ",;\t|"
 _MAX_STRANGE_TEXTS = 2  # in a column of numbers: more are no way to write that one is missing

@@ -4,10 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
-
-from dlcli.config.objectives import BinaryCrossEntropy, Loss
 
 _MAX_BINS = 15
 _ROWS_A_BIN = 10  # at least, where there are as many
@@ -71,14 +67,6 @@ def chance_error(probabilities: np.ndarray, seed: int) -> float:
     accuracy = random.binomial(sizes, mean, size=(_NUM_CHANCES, len(sizes))) / sizes
     errors = np.abs(accuracy - mean) @ sizes / len(confidence)
     return float(np.quantile(errors, _CHANCE))
-
-
-def to_logits(outputs: Tensor, loss: Loss) -> np.ndarray:
-    """Return what softmax turns into probabilities, float64 [rows, classes], on the CPU."""
-    outputs = outputs.double().cpu()
-    if isinstance(loss, BinaryCrossEntropy):
-        outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
-    return outputs.numpy()
 
 
 def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float | None:

@@ -7,15 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.config.objectives import (
-    BinaryCrossEntropy,
-    CrossEntropy,
-    Huber,
-    Loss,
-    MeanAbsoluteError,
-)
 from dlcli.data.target import ClassTarget, NumberTarget, metrics_of
 from dlcli.errors import DivergedError
+from dlcli.explaining.constant_baseline import class_weights_of
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.explaining.judging.baselines import LinearModel, fit_logistic, fit_ridge
 from dlcli.explaining.judging.bootstrap import Estimate, Predictions, bootstrap, estimate
@@ -25,14 +19,14 @@ from dlcli.explaining.judging.calibration import (
     chance_error,
     measure_reliability,
     scale_temperature,
-    to_logits,
 )
 from dlcli.explaining.judging.curves import ClassCurves, Trend, class_curves, running_median
 from dlcli.explaining.judging.largest_errors import LargestErrors, find_largest_errors
+from dlcli.losses import Loss
 from dlcli.seeds import derive_seed
 from dlcli.training.evaluation import compute_outputs
-from dlcli.training.losses import build_objective
 from dlcli.training.metrics import confusion_matrix, score, to_answers
+from dlcli.training.objective import build_objective
 
 _LOWER_IS_BETTER = ("loss", "rmse", "mae")
 
@@ -164,38 +158,22 @@ def _figures(
 
 
 def _trivial(subject: ExplainedModel, rows: ExplainedRows) -> Predictions:
-    """Return one answer for all rows: the classes' shares, or the number that fits the loss.
+    """Return the constant baseline: the classes' frequencies, or the number that fits the loss.
 
-    The losses are those of the answer that makes the training loss least, class weights included.
+    The losses are those of the outputs with the lowest training loss, class weights included.
     """
-    target, num_rows = subject.target, len(rows)
-    if isinstance(target, ClassTarget):
-        shares = np.array(target.counts) / sum(target.counts)
-        weights, smoothing = _class_weights(subject)
-        mass = shares * weights
-        mass = (1 - smoothing) * mass + smoothing * mass.mean()
-        outputs = _as_outputs(subject.loss, np.tile(np.log(mass), (num_rows, 1)))
-        own = _predictions(subject, rows, outputs)
-        return Predictions(np.tile(shares, (num_rows, 1)), own.losses)
-    targets = subject.parts["train"].encoded.targets.cpu().numpy().astype(np.float64)
-    outputs = torch.full((num_rows, 1), _best_constant(targets, subject.loss), dtype=torch.float64)
-    return _predictions(subject, rows, outputs)
-
-
-def _best_constant(targets: np.ndarray, loss: Loss) -> float:
-    median, mean = float(np.median(targets)), float(targets.mean())
-    if isinstance(loss, MeanAbsoluteError):
-        return median
-    if not isinstance(loss, Huber) or median == mean:
-        return mean
-    from scipy.optimize import minimize_scalar
-
-    def mean_loss(answer: float) -> float:
-        inner = np.clip(targets - answer, -loss.delta, loss.delta)
-        return float((inner * (targets - answer - inner / 2)).mean())
-
-    bounds = sorted((median, mean))
-    return float(minimize_scalar(mean_loss, bounds=bounds, method="bounded").x)
+    loss = subject.loss
+    encoded = subject.parts["train"].encoded.targets.cpu().numpy()
+    values, counts = subject.target.training_values(encoded)
+    weights = class_weights_of(subject.objective)
+    plain, weighted = (
+        _predictions(subject, rows, torch.tensor(outputs).expand(len(rows), -1))
+        for outputs in (
+            loss.best_constant(values, counts),
+            loss.best_constant(values, counts, weights),
+        )
+    )
+    return Predictions(plain.answers, weighted.losses)
 
 
 def _fit_linear(subject: ExplainedModel) -> LinearModel:
@@ -203,35 +181,23 @@ def _fit_linear(subject: ExplainedModel) -> LinearModel:
     features, targets = rows.features.cpu().numpy(), rows.targets.cpu().numpy()
     num_dense = subject.fitted.signature().num_dense
     seed = derive_seed(subject.seed, "quality", "linear model")
-    if isinstance(subject.target, NumberTarget):
+    num_classes = len(subject.target.class_names)
+    if not num_classes:
         return fit_ridge(features, targets, num_dense, seed)
-    weights, smoothing = _class_weights(subject)
+    weights = class_weights_of(subject.objective)
     return fit_logistic(
-        features, targets, num_dense, seed, class_weights=weights, smoothing=smoothing
+        features,
+        targets,
+        num_dense,
+        seed,
+        class_weights=np.ones(num_classes) if weights is None else weights,
+        smoothing=subject.loss.smoothing,
     )
 
 
 def _linear_outputs(subject: ExplainedModel, linear: LinearModel, rows: ExplainedRows) -> Tensor:
     outputs = linear.outputs(rows.encoded.features.cpu().numpy())
-    return _as_outputs(subject.loss, outputs)
-
-
-def _as_outputs(loss: Loss, outputs: np.ndarray) -> Tensor:
-    """Return logits of classes, or numbers, as the loss wants a network's outputs."""
-    if isinstance(loss, BinaryCrossEntropy):
-        outputs = outputs[:, 1:] - outputs[:, :1]
-    return torch.from_numpy(outputs)
-
-
-def _class_weights(subject: ExplainedModel) -> tuple[np.ndarray, float]:
-    """Return the factors of the classes' losses, and the label smoothing."""
-    loss, target = subject.loss, subject.target
-    assert isinstance(loss, BinaryCrossEntropy | CrossEntropy), "it is of classes"
-    assert isinstance(target, ClassTarget), "as its loss is"
-    weights = subject.objective.class_weights
-    if weights is None:
-        return np.ones(len(target.classes)), loss.label_smoothing
-    return weights.cpu().double().numpy(), loss.label_smoothing
+    return torch.from_numpy(subject.loss.to_outputs(outputs))
 
 
 def _class_quality(
@@ -242,10 +208,10 @@ def _class_quality(
     validation = subject.parts.get("validation")
     mending = None
     if validation:
-        logits = to_logits(_outputs(subject, validation), subject.loss)
+        logits = subject.loss.class_logits(_outputs(subject, validation))
         mending = scale_temperature(
             (logits, subject.truth(validation.encoded)),
-            (to_logits(outputs, subject.loss), truth),
+            (subject.loss.class_logits(outputs), truth),
             is_on_same_rows=part == "validation",
         )
     return ClassQuality(

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlcli.config.objectives import Loss
 from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.boundary import Boundary, draw_boundary
@@ -14,6 +13,7 @@ from dlcli.explaining.reasons.permutation_importance import Importances, measure
 from dlcli.explaining.reasons.sampling import asked_rows
 from dlcli.explaining.reasons.units import UnitMaps, Units, map_units, measure_units
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.losses import Loss
 from dlcli.training.engines.threads import Threads
 
 

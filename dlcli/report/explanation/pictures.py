@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlcli.config.objectives import Loss
 from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.reasons.permutation_importance import Importance, Importances
-from dlcli.report.explanation.text import NAME, figure, loss_of, named, rows_asked, unit_of
+from dlcli.losses import Loss
+from dlcli.report.explanation.text import NAME, figure, named, rows_asked
 from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
 
 _MAX_BARS = 15
@@ -36,7 +36,7 @@ def importance_picture(
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.set_xlabel(f"rise of the {loss_of(loss)} when the column is shuffled")
+        axes.set_xlabel(f"rise of the {loss.title} when the column is shuffled")
 
     num_clear = sum(own.is_clear for own in found.columns)
     text = (
@@ -73,7 +73,7 @@ def pixels_picture(
         axes.set_xlabel("column of pixels" if is_image else "place")
         axes.set_ylabel("row of pixels" if is_image else "channel")
         bar = drawing.colorbar(image, ax=axes)
-        bar.set_label(f"rise of the {loss_of(loss)}")
+        bar.set_label(f"rise of the {loss.title}")
 
     single, several = ("pixel", "pixels") if is_image else ("point", "points")
     if found.patch == 1:
@@ -92,10 +92,11 @@ def pixels_picture(
 
 
 def _about(found: Importances, loss: Loss, target: ClassTarget | NumberTarget, what: str) -> str:
+    unit = loss.unit_name(shortened(target.name, NAME))
     return (
-        f"How much the {loss_of(loss)} on {rows_asked(found.asked)}, {figure(found.loss)} as they "
-        f"are, rises when {what} is shuffled among them, in {unit_of(loss, target)}, with "
-        "intervals of 95 %."
+        f"How much the {loss.title} on {rows_asked(found.asked)}, {figure(found.loss)} as they "
+        f"are, rises when {what} is shuffled among them, in {unit}, with intervals "
+        " of 95 %."
     )
 
 

@@ -1,16 +1,7 @@
 """How explanations name rows, losses and numbers."""
 
 import math
-from typing import assert_never
 
-from dlcli.config.objectives import (
-    BinaryCrossEntropy,
-    CrossEntropy,
-    Huber,
-    Loss,
-    MeanAbsoluteError,
-    MeanSquaredError,
-)
 from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.reasons.boundary import Equation, InputPlane
 from dlcli.explaining.reasons.sampling import SampledRows
@@ -31,35 +22,6 @@ def rows_asked(asked: SampledRows) -> str:
     if len(asked) == asked.num_held:
         return f"the {len(asked):,} {rows_of(asked.part)}"
     return f"{len(asked):,} of the {asked.num_held:,} {rows_of(asked.part)} (drawn at random)"
-
-
-def loss_of(loss: Loss) -> str:
-    """Name a loss."""
-    match loss:
-        case BinaryCrossEntropy() | CrossEntropy():
-            return "cross-entropy"
-        case MeanSquaredError():
-            return "mean squared error"
-        case MeanAbsoluteError():
-            return "mean absolute error"
-        case Huber():
-            return "Huber loss"
-        case _:
-            assert_never(loss)
-
-
-def unit_of(loss: Loss, target: ClassTarget | NumberTarget) -> str:
-    """Name the unit that a loss has."""
-    name = shortened(target.name, NAME)
-    match loss:
-        case BinaryCrossEntropy() | CrossEntropy():
-            return "nats"
-        case MeanSquaredError() | Huber():
-            return f"squared units of {name}"
-        case MeanAbsoluteError():
-            return f"units of {name}"
-        case _:
-            assert_never(loss)
 
 
 def answer_of(target: ClassTarget | NumberTarget, curve: str) -> str:

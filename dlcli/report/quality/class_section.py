@@ -4,10 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from dlcli.config.objectives import (
-    BinaryCrossEntropy,
-    CrossEntropy,
-)
 from dlcli.explaining.judging.calibration import TemperatureScaling
 from dlcli.explaining.judging.quality import ClassQuality, Quality
 from dlcli.report.page import PageSection
@@ -102,7 +98,7 @@ def _pairs(confusion: np.ndarray, classes: Sequence[str]) -> TextTable | None:
 
 
 def _calibration(quality: Quality, details: ClassQuality) -> Iterator[str]:
-    own, loss = details.reliability, quality.loss
+    own = details.reliability
     sure = float(own.num_rows @ own.confidence / own.num_rows.sum())
     right = float(own.num_rows @ own.accuracy / own.num_rows.sum())
     is_chance = own.error <= details.chance_error
@@ -120,11 +116,7 @@ def _calibration(quality: Quality, details: ClassQuality) -> Iterator[str]:
             f"{figure_text(details.chance_error, 2)} in 95 of 100 cases: {way}."
         )
     )
-    assert isinstance(loss, BinaryCrossEntropy | CrossEntropy), "it is of classes"
-    if loss.label_smoothing:
-        yield "Label smoothing in training keeps it from being sure."
-    if loss.class_weights is not None:
-        yield "Class weights in training move its probabilities on purpose."
+    yield from quality.loss.calibration_notes()
     yield _mending(details.mending, own.error, quality.part)
 
 

@@ -3,13 +3,6 @@
 from collections.abc import Iterator
 from typing import assert_never
 
-from dlcli.config.objectives import (
-    BinaryCrossEntropy,
-    CrossEntropy,
-    Huber,
-    MeanAbsoluteError,
-    MeanSquaredError,
-)
 from dlcli.data.target import ClassTarget
 from dlcli.explaining.judging.baselines import MAX_CODES
 from dlcli.explaining.judging.bootstrap import NUM_RESAMPLES, Estimate
@@ -139,7 +132,7 @@ def _how(quality: Quality) -> Iterator[str]:
         f"linear model: {kind} on the same encoded features of {rows}, its penalty "
         f"({linear.penalty:.2g} for a row) chosen by {by}."
     )
-    if is_number and not isinstance(loss, MeanSquaredError):
+    if is_number and not loss.is_squared_error:
         yield "It is fitted to squared errors, not to the network's loss."
     if linear.one_hots:
         yield (
@@ -148,19 +141,7 @@ def _how(quality: Quality) -> Iterator[str]:
         )
     if not linear.is_settled:
         yield "Its fit was stopped before it had settled: it may be a little better than this."
-    match loss:
-        case MeanSquaredError():
-            yield "one answer: the mean of the training rows."
-        case MeanAbsoluteError():
-            yield "one answer: the median of the training rows."
-        case Huber():
-            yield "one answer: the number with the least loss on the training rows."
-        case BinaryCrossEntropy() | CrossEntropy():
-            yield "one answer: the shares of the classes among the training rows."
-            if loss.class_weights is not None:
-                yield "With class weights, the least loss of one answer is another answer's."
-        case _:
-            assert_never(loss)
+    yield f"one answer: {loss.best_constant_text}."
     missing = [own.name for own in quality.figures if own.network.value is None]
     if missing:
         yield f"–: these rows define no {', '.join(missing)}."

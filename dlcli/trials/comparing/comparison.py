@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dlcli.config.optimizers import Optimizer
-from dlcli.config.sections.data import Task
+from dlcli.targets.task import Task
 from dlcli.trials.comparing.learning_rate_grid import Choice, choose
 from dlcli.trials.comparing.time_to_target import common_target, epochs_to
 from dlcli.trials.comparing.verdict import Interval, Verdict, judge, mean_interval

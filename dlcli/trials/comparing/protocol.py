@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from dlcli.config.optimizers import Optimizer
 from dlcli.config.sections.compare import MAX_TUNING_SEEDS, CompareConfig
-from dlcli.config.sections.data import Task
+from dlcli.targets.task import Task
 from dlcli.trials.comparing.comparison import Comparison, best_losses, solved_loss, sum_up
 from dlcli.trials.comparing.learning_rate_grid import (
     Choice,

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from dlcli.training.engines.threads import choose_threads
-from dlcli.training.losses import loss_unit
 from dlcli.training.rows.batches import epoch_steps
 from dlcli.trials.running.execution import obstacle_to_stacking
 from dlcli.trials.running.stack import Stack
@@ -25,7 +24,7 @@ def take_steps(
     diverged. Trials share a setup.
     """
     setup = trials[0].setup
-    unit = loss_unit(setup.loss, setup.target)
+    unit = setup.loss.unit(setup.target.unit)
     take = _sequentially if obstacle_to_stacking(setup) else _stacked
     with choose_threads(setup.settings, setup.plan, len(setup.train)).used():
         for losses in take(trials, lrs):

@@ -13,7 +13,7 @@ from torch import Tensor
 from dlcli.config.optimizers import Optimizer as OptimizerConfig
 from dlcli.training.device import Placement
 from dlcli.training.engines.op_trace import OpTrace
-from dlcli.training.losses import Objective, build_objective
+from dlcli.training.objective import Objective, build_objective
 from dlcli.training.optimizers import ManyRuns, Optimizer
 from dlcli.training.rows.batches import Rows
 from dlcli.trials.running.stacked_network import Draws, StackedNetwork

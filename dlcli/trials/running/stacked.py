@@ -11,7 +11,6 @@ from torch import Tensor
 from dlcli.config.optimizers import Constant, Exponential, ReduceOnPlateau, StepSchedule
 from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
-from dlcli.training.losses import loss_unit
 from dlcli.training.metrics import score, to_answers
 from dlcli.training.schedules import Schedule
 from dlcli.trials.results import End, FinishedTrial, Point
@@ -59,8 +58,8 @@ class _StackedTraining:
     def __init__(self, trials: Sequence[ResolvedTrial]) -> None:
         self.setup = setup = trials[0].setup
         self.settings = settings = setup.settings
-        self.unit = loss_unit(setup.loss, setup.target)
         self.stack = Stack.of(trials)
+        self.unit = self.stack.objective.unit
         self.steps_per_epoch = setup.steps_per_epoch
         self.runs = [
             _Run(

@@ -1,0 +1,29 @@
+"""Losses: what training minimises, a class for each."""
+
+from typing import Annotated, get_args
+
+from pydantic import Field
+
+from dlcli.losses.base import Loss
+from dlcli.losses.classification import BinaryCrossEntropy, CrossEntropy
+from dlcli.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
+from dlcli.targets.task import Task
+
+__all__ = ["LOSSES", "AnyLoss", "Loss", "default_loss", "losses_for"]
+
+# The first one that fits a task is its default.
+_Member = BinaryCrossEntropy | CrossEntropy | MeanSquaredError | MeanAbsoluteError | Huber
+
+LOSSES: tuple[type[Loss], ...] = get_args(_Member)
+AnyLoss = Annotated[_Member, Field(discriminator="type")]
+
+
+def losses_for(task: Task) -> tuple[type[Loss], ...]:
+    """Return the losses that fit a task, its default first."""
+    return tuple(loss for loss in LOSSES if task in loss.tasks())
+
+
+def default_loss(task: Task) -> Loss:
+    """Return a task's default loss."""
+    loss = losses_for(task)[0]
+    return loss.model_validate({"type": loss.type_name()})

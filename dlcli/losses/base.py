@@ -1,0 +1,168 @@
+"""What every loss answers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, get_args
+
+from dlcli.section import Section
+from dlcli.targets.task import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+Reduction = Literal["none", "mean"]
+
+
+class Loss(Section, ABC):
+    """A loss: its settings, its value and gradient, and the words for it.
+
+    Outputs are the network's, [rows, num_outputs]. Targets are encoded, [rows]: class indices, or
+    numbers as the network sees them. Neither torch nor numpy is imported before a value is needed.
+    """
+
+    type: str
+
+    @classmethod
+    def type_name(cls) -> str:
+        """Return the value of `type` that selects this loss."""
+        name: str = get_args(cls.model_fields["type"].annotation)[0]
+        return name
+
+    @classmethod
+    @abstractmethod
+    def tasks(cls) -> tuple[Task, ...]:
+        """Return the tasks that it can train."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """Its name in the middle of a sentence."""
+
+    @abstractmethod
+    def unit_name(self, target: str) -> str:
+        """Return the unit of its value in words, for a target column of this name."""
+
+    @abstractmethod
+    def unit(self, scale: float) -> float:
+        """Return the factor from the network's units to the target's own; 1 there is `scale`."""
+
+    @abstractmethod
+    def num_outputs(self, num_classes: int | None) -> int:
+        """Return how many outputs the network needs; `num_classes` is None for numbers."""
+
+    @abstractmethod
+    def compute(self, outputs: "Tensor", targets: "Tensor", *, reduction: Reduction) -> "Tensor":
+        """Return the unweighted loss of each row, [rows], or their mean."""
+
+    def each(
+        self, outputs: "Tensor", targets: "Tensor", class_weights: "Tensor | None" = None
+    ) -> "Tensor":
+        """Return the loss of each row, [rows], times the weight of its class if there are any."""
+        losses = self.compute(outputs, targets, reduction="none")
+        return losses if class_weights is None else losses * class_weights[targets]
+
+    def mean(
+        self, outputs: "Tensor", targets: "Tensor", class_weights: "Tensor | None" = None
+    ) -> "Tensor":
+        """Return the mean of `each`, a scalar: over the number of rows, not their weights.
+
+        PyTorch's fused kernels compute the unweighted mean; their last bits are not those of the
+        mean of `each`.
+        """
+        if class_weights is None:
+            return self.compute(outputs, targets, reduction="mean")
+        return self.each(outputs, targets, class_weights).mean()
+
+    def class_weights_of(self, classes: Sequence[str], counts: Sequence[int]) -> list[float] | None:
+        """Return the weight of each class, which has so many training rows; None: no weights."""
+        del classes, counts
+        return None
+
+    @property
+    def smoothing(self) -> float:
+        """The label smoothing: the share of each label that is spread over all classes."""
+        return 0.0
+
+    def unknown_classes(self, classes: Sequence[str]) -> Iterator[str]:
+        """Yield the names in its settings that no class has."""
+        del classes
+        yield from ()
+
+    @property
+    def activation(self) -> str | None:
+        """The activation that it applies to the outputs itself."""
+        return None
+
+    def repeats(self, activation: str | None) -> bool:
+        """Say whether a last layer's activation does what the loss does itself."""
+        del activation
+        return False
+
+    @abstractmethod
+    def predictions(self, outputs: "Tensor") -> "np.ndarray":
+        """Return probabilities [rows, classes], or numbers in the network's units [rows], float64.
+
+        Outputs are on the CPU.
+        """
+
+    @abstractmethod
+    def log_odds(self, outputs: "Tensor") -> "np.ndarray":
+        """Return each class's log odds, or the second's of two, float32 [rows, scores].
+
+        They order rows where probabilities have been rounded to 1. Outputs are on the CPU. Raises
+        ValueError where it is a loss of numbers.
+        """
+
+    @abstractmethod
+    def class_logits(self, outputs: "Tensor") -> "np.ndarray":
+        """Return what softmax turns into probabilities, float64 [rows, classes].
+
+        Raises ValueError where it is a loss of numbers.
+        """
+
+    @abstractmethod
+    def to_outputs(self, values: "np.ndarray") -> "np.ndarray":
+        """Return the outputs [rows, num_outputs] for a logit a class, or a number, [rows, …]."""
+
+    @abstractmethod
+    def best_constant(
+        self,
+        values: "np.ndarray",
+        counts: "np.ndarray | None" = None,
+        class_weights: "np.ndarray | None" = None,
+    ) -> "np.ndarray":
+        """Return the outputs, float64 [num_outputs], with the least mean loss on all rows at once.
+
+        `values` are encoded targets, each `counts` times; of classes, each has to be there.
+        """
+
+    def best_constant_loss(
+        self,
+        values: "np.ndarray",
+        counts: "np.ndarray | None" = None,
+        class_weights: "np.ndarray | None" = None,
+    ) -> float:
+        """Return the mean loss of `best_constant`, in the network's units."""
+        import numpy as np
+        import torch
+
+        outputs = self.best_constant(values, counts, class_weights)
+        weights = None if class_weights is None else torch.tensor(class_weights)
+        rows = torch.tensor(outputs).expand(len(values), -1)
+        losses = self.each(rows, torch.tensor(values), weights).numpy()
+        return float(np.average(losses, weights=counts))
+
+    @property
+    @abstractmethod
+    def best_constant_text(self) -> str:
+        """What `best_constant` is, in words."""
+
+    @property
+    def is_squared_error(self) -> bool:
+        """Whether least squares minimise it."""
+        return False
+
+    def calibration_notes(self) -> Iterator[str]:
+        """Yield sentences about settings that change predicted probabilities."""
+        yield from ()

@@ -1,0 +1,158 @@
+"""Losses for numbers."""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Literal, final
+
+from pydantic import Field
+
+from dlcli.losses.base import Loss, Reduction
+from dlcli.section import PositiveFloat
+from dlcli.targets.task import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+class _NumberLoss(Loss):
+    """A function of one number's error."""
+
+    @classmethod
+    def tasks(cls) -> tuple[Task, ...]:
+        return ("regression",)
+
+    def unit_name(self, target: str) -> str:
+        return f"squared units of {target}"
+
+    def unit(self, scale: float) -> float:
+        return scale**2
+
+    def num_outputs(self, num_classes: int | None) -> int:
+        del num_classes
+        return 1
+
+    def predictions(self, outputs: "Tensor") -> "np.ndarray":
+        return outputs[:, 0].double().numpy()
+
+    def log_odds(self, outputs: "Tensor") -> "np.ndarray":
+        del outputs
+        raise ValueError("numbers have no log odds")
+
+    def class_logits(self, outputs: "Tensor") -> "np.ndarray":
+        del outputs
+        raise ValueError("numbers have no logits")
+
+    def to_outputs(self, values: "np.ndarray") -> "np.ndarray":
+        return values
+
+    def best_constant(
+        self,
+        values: "np.ndarray",
+        counts: "np.ndarray | None" = None,
+        class_weights: "np.ndarray | None" = None,
+    ) -> "np.ndarray":
+        import numpy as np
+
+        assert class_weights is None, "numbers have no classes"
+        numbers = np.repeat(values, 1 if counts is None else counts).astype(np.float64)
+        return np.array([self._center(numbers)])
+
+    @abstractmethod
+    def _center(self, numbers: "np.ndarray") -> float:
+        """Return the constant prediction with the least mean loss, for float64 [rows]."""
+
+
+@final
+class MeanSquaredError(_NumberLoss):
+    """Mean squared error: large errors weigh most."""
+
+    type: Literal["mse"]
+
+    @property
+    def title(self) -> str:
+        return "mean squared error"
+
+    def compute(self, outputs: "Tensor", targets: "Tensor", *, reduction: Reduction) -> "Tensor":
+        from torch.nn.functional import mse_loss
+
+        return mse_loss(outputs[:, 0], targets, reduction=reduction)
+
+    @property
+    def best_constant_text(self) -> str:
+        return "the mean of the training rows"
+
+    @property
+    def is_squared_error(self) -> bool:
+        return True
+
+    def _center(self, numbers: "np.ndarray") -> float:
+        return float(numbers.mean())
+
+
+@final
+class MeanAbsoluteError(_NumberLoss):
+    """Mean absolute error: outliers weigh less than with mse."""
+
+    type: Literal["mae"]
+
+    @property
+    def title(self) -> str:
+        return "mean absolute error"
+
+    def unit_name(self, target: str) -> str:
+        return f"units of {target}"
+
+    def unit(self, scale: float) -> float:
+        return scale
+
+    def compute(self, outputs: "Tensor", targets: "Tensor", *, reduction: Reduction) -> "Tensor":
+        from torch.nn.functional import l1_loss
+
+        return l1_loss(outputs[:, 0], targets, reduction=reduction)
+
+    @property
+    def best_constant_text(self) -> str:
+        return "the median of the training rows"
+
+    def _center(self, numbers: "np.ndarray") -> float:
+        import numpy as np
+
+        return float(np.median(numbers))
+
+
+@final
+class Huber(_NumberLoss):
+    """Huber loss: squared for errors up to delta, linear beyond."""
+
+    type: Literal["huber"]
+    delta: PositiveFloat = Field(
+        1.0,
+        description="largest error that is squared, in the network's units: standard deviations of "
+        "the target with `target_scale: standard`",
+    )
+
+    @property
+    def title(self) -> str:
+        return "Huber loss"
+
+    def compute(self, outputs: "Tensor", targets: "Tensor", *, reduction: Reduction) -> "Tensor":
+        from torch.nn.functional import huber_loss
+
+        return huber_loss(outputs[:, 0], targets, reduction=reduction, delta=self.delta)
+
+    @property
+    def best_constant_text(self) -> str:
+        return "the number with the lowest Huber loss on the training rows"
+
+    def _center(self, numbers: "np.ndarray") -> float:
+        import numpy as np
+        from scipy.optimize import brentq
+
+        low, high = float(numbers.min()), float(numbers.max())
+        if low == high:
+            return low
+
+        def slope(center: float) -> float:
+            return float(np.clip(numbers - center, -self.delta, self.delta).sum())
+
+        return float(brentq(slope, low, high))

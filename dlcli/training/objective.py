@@ -1,0 +1,38 @@
+"""The objective: a loss with its class weights on the device, for one target."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlcli.data.target import FittedTarget
+from dlcli.losses import Loss
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss, called with outputs `[batch, num_outputs]` and targets `[batch]`.
+
+    The result is the mean over the batch's examples. Class weights are factors of each example's
+    loss, and the mean divides by the number of examples, not by the sum of the weights: so every
+    example counts alike in whichever batch it falls.
+    """
+
+    loss: Loss
+    class_weights: Tensor | None  # [classes]
+    unit: float  # the factor from its values to the target's own units
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss, a scalar."""
+        return self.loss.mean(outputs, targets, self.class_weights)
+
+    def each(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of each example, [batch]: their mean is what a call returns."""
+        return self.loss.each(outputs, targets, self.class_weights)
+
+
+def build_objective(loss: Loss, target: FittedTarget, device: torch.device) -> Objective:
+    """Build for a target; class weights come to its device."""
+    weights = loss.class_weights_of(target.class_names, target.class_counts)
+    tensor = None if weights is None else torch.tensor(weights, device=device)
+    return Objective(loss, tensor, loss.unit(target.unit))

@@ -1,0 +1,43 @@
+"""Every loss of the family with its settings, and a target that each fits."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
+from dlcli.losses import LOSSES, AnyLoss, Loss
+from dlcli.targets.task import Task
+
+CLASSES = ClassTarget(name="y", classes=("a", "b", "c"), counts=(1, 2, 5), label_type="text")
+PAIR = ClassTarget(name="y", classes=("a", "b"), counts=(2, 6), label_type="text")
+NUMBER = NumberTarget(name="y", center=3.0, scale=4.0)
+TARGETS: dict[Task, FittedTarget] = {"binary": PAIR, "multiclass": CLASSES, "regression": NUMBER}
+
+# Values for the settings that losses have; a setting that is not here fails a test.
+SETTINGS: dict[str, list[Any]] = {
+    "class_weights": ["balanced", {"b": 3.0}],
+    "label_smoothing": [0.2],
+    "delta": [0.5, 100.0],
+}
+
+
+def _specs(loss: type[Loss]) -> list[dict[str, Any]]:
+    plain = {"type": loss.type_name()}
+    settings = [key for key in loss.model_fields if key != "type"]
+    specs = [plain, *({**plain, key: value} for key in settings for value in SETTINGS[key])]
+    if len(settings) > 1:
+        specs.append({**plain, **{key: SETTINGS[key][-1] for key in settings}})
+    return specs
+
+
+EVERY_LOSS: list[tuple[dict[str, Any], FittedTarget]] = [
+    (spec, TARGETS[loss.tasks()[0]]) for loss in LOSSES for spec in _specs(loss)
+]
+EVERY_LOSS_AND_TASK: list[tuple[dict[str, Any], FittedTarget]] = [
+    (spec, TARGETS[task]) for loss in LOSSES for task in loss.tasks() for spec in _specs(loss)
+]
+
+
+def loss_of(spec: dict[str, Any]) -> Loss:
+    loss: Loss = TypeAdapter[Loss](AnyLoss).validate_python(spec)
+    return loss

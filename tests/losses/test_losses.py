@@ -1,0 +1,217 @@
+"""Each loss against its formula, finite differences, minimisation, and its own other answers."""
+
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from scipy import optimize
+from torch.nn import functional as F
+
+from dlcli.config.reference import reference_page
+from dlcli.config.schema import json_schema
+from dlcli.data.target import FittedTarget
+from dlcli.explaining.constant_baseline import constant_baseline_loss
+from dlcli.losses import LOSSES, Loss, default_loss, losses_for
+from dlcli.targets.task import Task
+from dlcli.training.objective import Objective, build_objective
+from tests.losses.examples import (
+    CLASSES,
+    EVERY_LOSS,
+    EVERY_LOSS_AND_TASK,
+    NUMBER,
+    PAIR,
+    loss_of,
+)
+
+CPU = torch.device("cpu")
+
+
+def objective_of(spec: dict[str, Any], target: FittedTarget) -> Objective:
+    return build_objective(loss_of(spec), target, CPU)
+
+
+def batch(target: FittedTarget, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    num_classes = len(target.class_names)
+    width = loss.num_outputs(num_classes or None)
+    outputs = torch.randn(7, width, generator=generator, dtype=torch.float64)
+    if num_classes:
+        return outputs, torch.arange(7) % num_classes
+    return outputs, torch.randn(7, generator=generator, dtype=torch.float64)
+
+
+def training_rows(target: FittedTarget) -> torch.Tensor:
+    """Return encoded targets as often as the target counts them."""
+    if not target.class_names:
+        return torch.tensor([-1.0, -0.5, -0.5, 0.0, 0.1, 0.2, 4.0, 9.0], dtype=torch.float64)
+    counts = torch.tensor(target.class_counts)
+    return torch.repeat_interleave(torch.arange(len(counts)), counts)
+
+
+@pytest.mark.parametrize(("spec", "target"), EVERY_LOSS_AND_TASK)
+def test_gradients_are_those_of_finite_differences(
+    spec: dict[str, Any], target: FittedTarget
+) -> None:
+    objective = objective_of(spec, target)
+    outputs, targets = batch(target, objective.loss)
+    for function in (objective, objective.each):
+        assert torch.autograd.gradcheck(
+            lambda x, function=function: function(x, targets), (outputs.requires_grad_(),)
+        )
+
+
+@pytest.mark.parametrize(("spec", "target"), EVERY_LOSS_AND_TASK)
+def test_the_loss_is_a_mean_over_examples_however_they_are_batched(
+    spec: dict[str, Any], target: FittedTarget
+) -> None:
+    objective = objective_of(spec, target)
+    outputs, targets = batch(target, objective.loss)
+    each = [objective(outputs[row : row + 1], targets[row : row + 1]).item() for row in range(7)]
+    assert objective(outputs, targets).item() == pytest.approx(np.mean(each), rel=1e-12)
+    assert objective.each(outputs, targets).numpy() == pytest.approx(np.array(each), rel=1e-12)
+
+
+@pytest.mark.parametrize(("spec", "target"), EVERY_LOSS_AND_TASK)
+def test_no_constant_is_better_than_the_best_constant(
+    spec: dict[str, Any], target: FittedTarget
+) -> None:
+    objective, rows = objective_of(spec, target), training_rows(target)
+    found = constant_baseline_loss(objective, target, rows)
+    width = objective.loss.num_outputs(len(target.class_names) or None)
+
+    def mean_loss(outputs: np.ndarray) -> float:
+        return float(objective(torch.tensor(outputs).expand(len(rows), width), rows))
+
+    best = optimize.minimize(
+        mean_loss, np.full(width, 0.01), method="Nelder-Mead", options={"fatol": 1e-9}
+    )
+    assert found <= float(best.fun) * objective.unit * (1 + 1e-9)
+    assert found == pytest.approx(float(best.fun) * objective.unit, rel=1e-4)
+    values, counts = target.training_values(rows.numpy())
+    weights = objective.class_weights
+    constant = objective.loss.best_constant(
+        values, counts, None if weights is None else weights.double().numpy()
+    )
+    assert mean_loss(constant) * objective.unit == pytest.approx(found, rel=1e-6)
+
+
+@pytest.mark.parametrize(("spec", "target"), EVERY_LOSS_AND_TASK)
+def test_counts_stand_for_repeated_targets(spec: dict[str, Any], target: FittedTarget) -> None:
+    loss = loss_of(spec)
+    rows = training_rows(target).numpy()
+    values, counts = np.unique(rows, return_counts=True)
+    assert loss.best_constant(values, counts) == pytest.approx(loss.best_constant(rows), rel=1e-9)
+
+
+@pytest.mark.parametrize(("spec", "target"), EVERY_LOSS_AND_TASK)
+def test_predictions_logits_and_log_odds_say_the_same(
+    spec: dict[str, Any], target: FittedTarget
+) -> None:
+    loss = loss_of(spec)
+    outputs, _ = batch(target, loss)
+    predictions = loss.predictions(outputs)
+    if not target.class_names:
+        assert predictions.tolist() == outputs[:, 0].tolist()
+        assert loss.to_outputs(predictions[:, None]).tolist() == outputs.tolist()
+        with pytest.raises(ValueError, match="numbers have no"):
+            loss.log_odds(outputs)
+        with pytest.raises(ValueError, match="numbers have no"):
+            loss.class_logits(outputs)
+        return
+    assert predictions.shape == (7, len(target.class_names))
+    assert predictions.sum(axis=1) == pytest.approx(1.0)
+    logits = loss.class_logits(outputs)
+    assert torch.tensor(logits).softmax(1).numpy() == pytest.approx(predictions)
+    assert loss.to_outputs(logits) == pytest.approx(outputs.numpy())
+    scored = predictions[:, 1:] if len(target.class_names) == 2 else predictions
+    odds = np.log(scored / (1 - scored))
+    assert loss.log_odds(outputs) == pytest.approx(odds, rel=1e-5)
+    assert loss.log_odds(outputs).dtype == np.float32
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_each_task_has_a_default_loss(task: Task) -> None:
+    assert default_loss(task).type == losses_for(task)[0].type_name()
+    assert losses_for(task)
+
+
+def test_the_default_losses_are_those_of_the_reference() -> None:
+    defaults = {task: default_loss(task).type for task in get_args(Task)}
+    assert defaults == {
+        "binary": "binary_cross_entropy",
+        "multiclass": "cross_entropy",
+        "regression": "mse",
+    }
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_each_loss_is_in_the_schema_and_on_the_reference_page(loss: type[Loss]) -> None:
+    definitions = json_schema()["$defs"]
+    about = definitions[loss.__name__]
+    assert about["properties"]["type"]["const"] == loss.type_name()
+    page = reference_page()
+    assert f"### `{loss.type_name()}`\n\n{about['description']}" in page
+    for key in loss.model_fields:
+        assert key == "type" or about["properties"][key]["description"] in page
+
+
+@pytest.mark.parametrize(("spec", "target"), EVERY_LOSS)
+def test_losses_have_words(spec: dict[str, Any], target: FittedTarget) -> None:
+    loss = loss_of(spec)
+    assert loss.title
+    assert loss.best_constant_text
+    assert (
+        loss.unit_name("price") == "nats"
+        if target.class_names
+        else "price" in (loss.unit_name("price"))
+    )
+    told = list(loss.calibration_notes())
+    assert len(told) == ("class_weights" in spec) + ("label_smoothing" in spec)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_activation_is_refused_where_the_loss_applies_it(loss: type[Loss]) -> None:
+    made = loss_of({"type": loss.type_name()})
+    assert not made.repeats(None)
+    assert not made.repeats("relu")
+    assert made.repeats(made.activation) == (made.activation is not None)
+
+
+def test_losses_have_the_values_of_their_formulas() -> None:
+    z, y = torch.tensor([[0.3], [-1.2]]), torch.tensor([1, 0])
+    p = torch.sigmoid(z[:, 0])
+    binary = objective_of({"type": "binary_cross_entropy"}, PAIR)
+    expected = -(torch.log(p[0]) + torch.log(1 - p[1])) / 2
+    assert binary(z, y).item() == pytest.approx(expected.item())
+
+    smooth = objective_of({"type": "binary_cross_entropy", "label_smoothing": 0.2}, PAIR)
+    truth = torch.tensor([0.9, 0.1])
+    expected = -(truth * torch.log(p) + (1 - truth) * torch.log(1 - p)).mean()
+    assert smooth(z, y).item() == pytest.approx(expected.item())
+
+    logits, classes = torch.tensor([[1.0, 2.0, -1.0], [0.0, 0.5, 0.2]]), torch.tensor([1, 0])
+    weighted = objective_of({"type": "cross_entropy", "class_weights": {"b": 3.0}}, CLASSES)
+    each = -torch.log_softmax(logits, 1)[[0, 1], [1, 0]]
+    assert weighted(logits, classes).item() == pytest.approx(((3 * each[0] + each[1]) / 2).item())
+
+
+def test_balanced_weights_give_every_class_the_same_sum() -> None:
+    weights = objective_of({"type": "cross_entropy", "class_weights": "balanced"}, CLASSES)
+    assert weights.class_weights is not None
+    assert torch.allclose(weights.class_weights * torch.tensor([1, 2, 5]), torch.full((3,), 8 / 3))
+
+
+@pytest.mark.parametrize(("name", "unit"), [("mse", 16.0), ("mae", 4.0), ("huber", 16.0)])
+def test_losses_are_reported_in_the_targets_units(name: str, unit: float) -> None:
+    """huber(scale·r; scale·delta) = scale²·huber(r; delta), so its unit is squared as mse's is."""
+    objective = objective_of({"type": name}, NUMBER)
+    assert objective.unit == unit
+    outputs, targets = batch(NUMBER, objective.loss)
+    inside = objective(outputs, targets) * unit
+    outside = {
+        "mse": lambda x, y: F.mse_loss(x, y),
+        "mae": lambda x, y: F.l1_loss(x, y),
+        "huber": lambda x, y: F.huber_loss(x, y, delta=4.0),
+    }[name](outputs[:, 0] * 4 + 3, targets * 4 + 3)
+    assert inside.item() == pytest.approx(outside.item())
