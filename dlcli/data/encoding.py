@@ -35,12 +35,10 @@ def encode_blocks(
             reading = Reading(
                 "encoding", path, block.first + len(block.rows), time.perf_counter() - started
             )
-            for part, chosen in block.parts.items():
-                if part in parts and len(chosen):
-                    rows = block.rows
-                    taken = rows if len(chosen) == len(rows) else rows.take(chosen)
-                    features, _ = fitted.encode_features(taken)
-                    yield EncodedBlock(part, features, fitted.encode_target(taken), reading)
+            for part, rows in block.tables():
+                if part in parts:
+                    features, _ = fitted.encode_features(rows)
+                    yield EncodedBlock(part, features, fitted.encode_target(rows), reading)
 
 
 def fill_row_caches(

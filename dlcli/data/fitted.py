@@ -33,13 +33,17 @@ class FittedData(Section):
             raise ValueError("its shape is not that of its columns")
         return self
 
+    def clean(self, rows: Table) -> Table:
+        """Return rows with null for what is missing, columns of numbers as numbers."""
+        other = [column.name for column in self.columns if not column.accepts_numbers]
+        return clean(rows, self.missing_values, as_text=[*other, self.target.name])
+
     def encode_features(self, rows: Table) -> tuple[np.ndarray, list[UnseenCells]]:
         """Return float32 [rows, num_inputs], dense columns in order and then codes, and oddities.
 
         Raises DataError for a column that is not there or a cell that is not of its kind.
         """
-        other = [column.name for column in self.columns if not column.accepts_numbers]
-        rows = clean(rows, self.missing_values, as_text=[*other, self.target.name])
+        rows = self.clean(rows)
         dense: list[np.ndarray] = []
         codes: list[np.ndarray] = []
         oddities = []

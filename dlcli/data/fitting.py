@@ -1,21 +1,28 @@
-"""Training rows → all that is fitted to them, and what became of each column."""
+"""Rows → all that is fitted to the training rows, and what became of each column."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from dlcli.columns.base import Column
+from dlcli.columns.base import Column, UnseenCells
 from dlcli.columns.cells import has_encoding, to_labels
 from dlcli.columns.column_statistics import ColumnStatistics
-from dlcli.columns.family import ColumnKind, column_statistics, infer_from, kind_named
+from dlcli.columns.family import ColumnKind, infer_from, kind_named
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
+from dlcli.data.checks import choose_task, refuse_empty, refuse_missing_target
 from dlcli.data.fitted import FittedData
-from dlcli.data.target import ClassTarget, fit_target_to_facts
+from dlcli.data.part_statistics import (
+    SAMPLE_ROWS,
+    PartStatistics,
+    feature_names,
+    gather_statistics,
+)
+from dlcli.data.stream import Reading, RowSource, Stream
+from dlcli.data.target import ClassTarget, fit_target_to_facts, metrics_of, refuse_unfit
 from dlcli.errors import DataError
-from dlcli.tables.table import Table
 from dlcli.targets.task import Task
 
 
@@ -30,44 +37,75 @@ class ColumnReport:
     encoding: str
 
 
-FactsOf = Callable[[str], ColumnStatistics]  # of a column's training rows, by its name
+@dataclass(frozen=True)
+class Fit:
+    """What is fitted to some rows, and what was decided about them."""
+
+    fitted: FittedData
+    task: Task
+    num_rows: dict[str, int]  # of each part that has some, "train" first
+    columns: tuple[ColumnReport, ...]
+    notes: tuple[str, ...]
 
 
-def fit_data(
-    loaded: LoadedConfig, rows: Table, task: Task
-) -> tuple[FittedData, tuple[ColumnReport, ...], list[str]]:
-    """Fit to the training rows; return what is fitted, what became of each column, and notes.
+def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None, Fit]:
+    """Fit to the training rows, and check the others, but for held ones: encoding does so.
 
-    Raises ConfigError where the config and the rows don't fit, DataError where nothing can be
-    learned from them.
+    Raises ConfigError where the config and the data don't fit, DataError where the data can't be
+    used, with the same words and places whether rows are held or not.
     """
-    config = loaded.config.data
-
-    def facts_of(name: str) -> ColumnStatistics:
-        kind, is_target = config.kinds.get(name), name == config.target
-        return column_statistics(
-            rows, name, config.missing_values, kind=kind, wants_labels=is_target
-        )
-
-    return fit_to_facts_of(loaded, feature_names(config, rows.frame.columns), facts_of, task)
-
-
-def feature_names(config: DataConfig, columns: Sequence[str]) -> list[str]:
-    """Return the columns that may become features."""
-    return [
-        name
-        for name in config.features or columns
-        if name not in (config.target, config.split.column)
-    ]
+    found = yield from gather_statistics(source)
+    config, parts, notes = loaded.config.data, found.parts, list[str]()
+    for file in found.files.values():
+        notes += refuse_missing_target(file, config)
+    path = str(source.files["path"])
+    task, said = choose_task(found.target_in(path, config.target), config)
+    refuse_empty({name: part.num_rows for name, part in parts.items()}, path, config)
+    fitted, columns, more = _fit_columns(loaded, parts["train"], task)
+    notes += said + more
+    if not source.is_held:
+        for name, part in parts.items():
+            if name != "train" and part.num_rows:
+                notes += [f"{name} rows: {unseen}" for unseen in check_part(fitted, part)]
+        notes += _approximations(config, fitted, parts["train"])
+    num_rows = {name: part.num_rows for name, part in parts.items() if part.num_rows}
+    return Fit(fitted, task, num_rows, columns, tuple(notes))
 
 
-def fit_to_facts_of(
-    loaded: LoadedConfig, names: Sequence[str], facts_of: FactsOf, task: Task
+def check_stream(fitted: FittedData, stream: Stream) -> Generator[Reading, None, list[str]]:
+    """Read files once, as rows to be encoded by what was fitted before; return what is unseen.
+
+    Raises DataError where encoding would, before anything is encoded.
+    """
+    found = yield from gather_statistics(stream)
+    notes: list[str] = []
+    for file in found.files.values():
+        notes += refuse_missing_target(file, stream.config)
+    for part in found.parts.values():
+        if part.num_rows:
+            notes += map(str, check_part(fitted, part))
+    return notes
+
+
+def check_part(fitted: FittedData, part: PartStatistics) -> Iterator[UnseenCells]:
+    """Yield the cells unseen in training that encoding will find; DataError where it would."""
+    for column in fitted.columns:
+        part.header.column(column.name)
+        statistics = part.columns[column.name]
+        column.refuse_other(statistics)
+        unseen = column.find_unseen(statistics)
+        if unseen is not None:
+            yield unseen
+    refuse_unfit(fitted.target, part.columns[fitted.target.name])
+
+
+def _fit_columns(
+    loaded: LoadedConfig, train: PartStatistics, task: Task
 ) -> tuple[FittedData, tuple[ColumnReport, ...], list[str]]:
-    """Fit to the facts of the training rows, asked for one column after the other."""
+    """Return what is fitted to the training rows, what became of each column, and notes."""
     config = loaded.config.data
     notes = []
-    about_target = facts_of(config.target)
+    about_target = train.columns[config.target]
     target = fit_target_to_facts(about_target, task, config)
     if isinstance(target, ClassTarget):
         assert about_target.labels is not None, "the target's labels are gathered"
@@ -80,8 +118,8 @@ def fit_to_facts_of(
     used: list[Column] = []
     reports = []
     constant = []
-    for name in names:
-        facts = facts_of(name)
+    for name in feature_names(config, train.header.frame.columns):
+        facts = train.columns[name]
         column, report = _fit_feature(loaded, facts)
         reports.append(report)
         if column is not None:
@@ -159,4 +197,24 @@ def _check_shape(loaded: LoadedConfig, columns: list[Column]) -> None:
         raise loaded.error(
             ("data", "shape"),
             f"{list(shape)} takes {np.prod(shape)} features, and the data has {len(columns)}",
+        )
+
+
+def _approximations(config: DataConfig, fitted: FittedData, train: PartStatistics) -> Iterator[str]:
+    """Yield what is not as it would be with all rows in memory."""
+    if config.split.validation or config.split.test:
+        yield (
+            "each row is drawn for its part by itself, so classes are in their shares only on "
+            "average (data.split, data.streaming)"
+        )
+    if "roc_auc" in metrics_of(fitted.target):
+        yield (
+            "roc_auc takes scores that are alike in their first three digits for equal "
+            "(data.streaming)"
+        )
+    has_medians = any(column.fills_with_median for column in fitted.columns)
+    if train.num_rows > SAMPLE_ROWS and has_medians:
+        yield (
+            f"medians, which stand for missing numbers, are those of {SAMPLE_ROWS:,} training rows "
+            "drawn at random (data.streaming)"
         )

@@ -9,10 +9,10 @@ from typing import Any
 from dlcli.config import LoadedConfig, load_config
 from dlcli.data.dataset import Part, encode_file, load_dataset, open_stream
 from dlcli.data.encoding import encode_blocks
+from dlcli.data.fitting import check_stream
 from dlcli.data.memory_estimate import exceeds_memory
 from dlcli.data.splits import PARTS
 from dlcli.data.stream import Stream, drain
-from dlcli.data.streaming import check_stream
 from dlcli.errors import CheckpointError, DataError
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 from dlcli.runs.restore import Restored, restore

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from dlcli.columns import labels
 from dlcli.columns.categorical import CategoricalColumn
 from dlcli.config import LoadedConfig, load_config
-from dlcli.data import gathering, memory_estimate
+from dlcli.data import memory_estimate, part_statistics
 from dlcli.data.dataset import Dataset, Part, load_dataset
 from dlcli.data.encoding import encode_blocks
 from dlcli.data.splits import PARTS
@@ -231,7 +231,7 @@ class TestShares:
 def test_medians_come_from_rows_drawn_by_the_seed(
     load: Callable[..., LoadedConfig], table: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gathering, "SAMPLE_ROWS", 200)
+    monkeypatch.setattr(part_statistics, "SAMPLE_ROWS", 200)
     file = table("x,y", *[f"{row},{row % 2}" for row in range(2000)])
 
     def fitted(seed: int, num_bytes: int) -> Any:

@@ -1,0 +1,122 @@
+"""What a config names in its files and what rows can be learned from, or why not."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from dlcli.columns.column_statistics import CellCount, ColumnStatistics
+from dlcli.columns.numeric import refuse_mixed
+from dlcli.config import LoadedConfig
+from dlcli.config.sections.data import DataConfig
+from dlcli.data.target import class_labels, infer_task_from, missing_target
+from dlcli.errors import DataError, Problem, suggest
+from dlcli.tables.table import Table
+from dlcli.targets.task import Task
+
+
+@dataclass
+class FileStatistics:
+    """The rows of one file, those without a target among them."""
+
+    header: Table
+    num_rows: int = 0
+    missing_target: CellCount = field(default_factory=CellCount)
+
+
+def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
+    """Yield a problem for every column that the config names and can't have there."""
+    config = loaded.config.data
+    named = [
+        *((("data", "target"), name) for name in [config.target]),
+        *((("data", "features", index), name) for index, name in enumerate(config.features or ())),
+        *((("data", "kinds", name), name) for name in config.kinds),
+        *((("data", "split", "column"), name) for name in [config.split.column] if name),
+    ]
+    known = table.frame.columns
+    for path, name in named:
+        if name not in known:
+            hint = suggest(name, known) or f"; its columns: {', '.join(known[:20])}"
+            yield loaded.problem(path, f"{table.source} has no column '{name}'{hint}")
+    for name in config.kinds:
+        path = ("data", "kinds", name)
+        if name == config.target:
+            yield loaded.problem(path, "the target has no kind; set data.task instead")
+        elif name == config.split.column:
+            yield loaded.problem(path, f"does nothing: '{name}' is the split column")
+        elif name in known and config.features is not None and name not in config.features:
+            yield loaded.problem(path, f"does nothing: '{name}' is not among data.features")
+    if config.features is not None and config.split.column in config.features:
+        yield loaded.problem(("data", "features"), "the split column is no feature")
+
+
+def without_unknown(config: DataConfig, known: list[str]) -> DataConfig | None:
+    """Return the config without the names that are not known; None where it can't do without."""
+    needed = [config.target, *([config.split.column] if config.split.column else [])]
+    features = config.features
+    if features is not None:
+        features = tuple(name for name in features if name in known and name not in needed)
+    if features == () or not set(needed) <= set(known):
+        return None
+    kinds = {
+        name: kind for name, kind in config.kinds.items() if name in known and name not in needed
+    }
+    return config.model_copy(update={"features": features, "kinds": kinds})
+
+
+def refuse_missing_target(file: FileStatistics, config: DataConfig) -> list[str]:
+    """Say how many rows without a target are left out; DataError where none may be, or all are."""
+    source, missing = file.header.source, file.missing_target
+    if not file.num_rows:
+        raise DataError(f"{source}: no rows below the header")
+    if not missing.count:
+        return []
+    if not config.drop_missing_target:
+        place = f"{source}, {file.header.unit} {missing.number}"
+        raise missing_target(config.target, place, missing.count, file.num_rows)
+    if missing.count == file.num_rows:
+        raise DataError(f"{source}: the target '{config.target}' is missing in every row")
+    return [
+        f"{source}: {missing.count} of {file.num_rows} rows left out, without '{config.target}' "
+        "(data.drop_missing_target)"
+    ]
+
+
+def choose_task(target: ColumnStatistics, config: DataConfig) -> tuple[Task, list[str]]:
+    """Return the config's task, or the one inferred from the target of all rows, and notes.
+
+    Raises DataError where a target is neither classes nor numbers, or has nothing to learn.
+    """
+    task, notes = config.task, list[str]()
+    if task is None:
+        refuse_mixed(target, is_target=True)
+        task, reason = infer_task_from(target)
+        notes.append(f"task: {task}, as '{config.target}' has {reason} (data.task)")
+    if config.split.column is None and task != "regression":
+        _refuse_single_rows(target)
+    return task, notes
+
+
+def _refuse_single_rows(target: ColumnStatistics) -> None:
+    """Raise DataError where no two rows have the same class."""
+    assert target.labels is not None, "the target's labels are gathered"
+    if target.labels.are_too_many or target.num_known <= 2:
+        return
+    if class_labels(target.labels.cells).n_unique() == target.num_known:
+        raise DataError(
+            f"{target.source}: the target '{target.name}' has a class of its own in each row; "
+            "there is nothing to learn"
+        )
+
+
+def refuse_empty(num_rows: Mapping[str, int], source: str, config: DataConfig) -> None:
+    """Raise DataError where a part that the config asks for has no rows."""
+    wanted = {
+        "train": True,
+        "validation": config.split.validation > 0,
+        "test": config.split.test > 0,
+    }
+    for name, count in num_rows.items():
+        if wanted[name] and not count:
+            raise DataError(
+                f"{source}: too few rows for the split: {sum(num_rows.values())} in all leave none "
+                f"for {name}; change data.split or add rows"
+            )

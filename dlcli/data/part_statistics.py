@@ -1,0 +1,149 @@
+"""Rows → the statistics of the columns of each part, in one pass."""
+
+import time
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dlcli.columns.column_statistics import ColumnStatistics
+from dlcli.columns.family import column_statistics, needs_labels
+from dlcli.config.sections.data import DataConfig
+from dlcli.data.checks import FileStatistics
+from dlcli.data.splits import PARTS, draw_rows
+from dlcli.data.stream import Reading, RowSource
+from dlcli.seeds import derive_seed
+from dlcli.tables.table import Table
+
+SAMPLE_ROWS = 10_000  # of a stream, of which medians are taken
+
+
+@dataclass
+class PartStatistics:
+    """The rows of one part."""
+
+    header: Table
+    columns: dict[str, ColumnStatistics] = field(default_factory=dict)
+    num_rows: int = 0
+    draws: np.ndarray = field(default_factory=lambda: np.empty(0))  # those of the sample's rows
+
+
+@dataclass(frozen=True)
+class DataStatistics:
+    """The rows of all parts and of all files."""
+
+    parts: dict[str, PartStatistics]
+    files: dict[str, FileStatistics]
+
+    def target_in(self, source: str, target: str) -> ColumnStatistics:
+        """Return the statistics of the target in all rows of a file, whatever part they are in."""
+        found = [
+            part.columns[target]
+            for part in self.parts.values()
+            if part.num_rows and part.header.source == source
+        ]
+        whole = found[0]
+        for more in found[1:]:
+            whole += more
+        return whole
+
+
+def feature_names(config: DataConfig, columns: Iterable[str]) -> list[str]:
+    """Return the columns that may become features."""
+    return [
+        name
+        for name in config.features or columns
+        if name not in (config.target, config.split.column)
+    ]
+
+
+def gather_statistics(source: RowSource) -> Generator[Reading, None, DataStatistics]:
+    """Read all rows once, and return their statistics.
+
+    Of held rows, only the training rows' features are looked at: encoding checks the others, and
+    takes no further pass over a file. Columns that turn out to be categorical only after blocks
+    that looked otherwise are read once more. Raises DataError where a file can't be read.
+    """
+    found = yield from _pass(source, None)
+    parts = found.parts
+    unknown = [
+        name
+        for name, statistics in parts["train"].columns.items()
+        if needs_labels(statistics) and any(_lacks_labels(part, name) for part in parts.values())
+    ]
+    if unknown:
+        again = yield from _pass(source, unknown)
+        for name, part in again.parts.items():
+            parts[name].columns.update(part.columns)
+    return found
+
+
+def _lacks_labels(part: PartStatistics, name: str) -> bool:
+    return name in part.columns and part.columns[name].labels is None
+
+
+def _pass(
+    source: RowSource, labelled: list[str] | None
+) -> Generator[Reading, None, DataStatistics]:
+    """Gather the statistics of every column, or of the `labelled` ones, with their labels."""
+    started = time.perf_counter()
+    parts: dict[str, PartStatistics] = {}
+    files: dict[str, FileStatistics] = {}
+    target = source.config.target
+    purpose = "statistics" if labelled is None else f"categories of {', '.join(labelled)}"
+    for key, path in source.files.items():
+        header = source.header(key)
+        file = files[key] = FileStatistics(header)
+        columns = header.frame.columns
+        features = [name for name in feature_names(source.config, columns) if name in columns]
+        for part in PARTS:
+            parts.setdefault(part, PartStatistics(header))
+        for block in source.blocks(key):
+            file.num_rows += block.num_rows
+            file.missing_target += block.missing_target
+            for part, rows in block.tables():
+                if not parts[part].num_rows:
+                    parts[part].header = header
+                is_encoded_next = source.is_held and part != "train"
+                names = labelled or [target, *([] if is_encoded_next else features)]
+                draws = None
+                if not source.is_held:
+                    seed = derive_seed(source.seed, "sample")
+                    draws = draw_rows(block.first, len(block.rows), seed=seed)[block.parts[part]]
+                _add(parts[part], rows, draws, names, source.config, wants_labels=bool(labelled))
+            yield Reading(purpose, path, file.num_rows, time.perf_counter() - started)
+        yield Reading(purpose, path, file.num_rows, time.perf_counter() - started, is_over=True)
+    return DataStatistics(parts, files)
+
+
+def _add(
+    part: PartStatistics,
+    rows: Table,
+    draws: np.ndarray | None,
+    names: Iterable[str],
+    config: DataConfig,
+    *,
+    wants_labels: bool,
+) -> None:
+    """Add a block's rows; with a draw for each, keep the values of those with the smallest ones."""
+    part.num_rows += len(rows)
+    kept = None
+    if draws is not None:
+        draws = np.concatenate([part.draws, draws])
+        kept = np.arange(len(draws))
+        if len(draws) > SAMPLE_ROWS:
+            kept = np.sort(np.argpartition(draws, SAMPLE_ROWS)[:SAMPLE_ROWS])
+        part.draws = draws[kept]
+    for name in names:
+        found = column_statistics(
+            rows,
+            name,
+            config.missing_values,
+            kind=config.kinds.get(name),
+            wants_labels=wants_labels or name == config.target,
+        )
+        before = part.columns.get(name)
+        if before is not None:
+            sample = np.concatenate([before.sample, found.sample])
+            found = replace(before + found, sample=sample)
+        part.columns[name] = found if kept is None else replace(found, sample=found.sample[kept])
