@@ -354,7 +354,7 @@ def run(config: Path, folder: Path, overrides: Sequence[str] = ()) -> tuple[Hist
     dataset = prepared.dataset
     target = dataset.fitted.target
     objective = build_objective(prepared.loss, target, torch.device("cpu"))
-    targets = torch.tensor(dataset.parts["train"].targets)
+    targets = torch.tensor(dataset.parts["train"].targets["target"])
     return history, diagnose(history, trivial=constant_baseline_loss(objective, target, targets))
 
 

@@ -34,6 +34,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dlcli.config import load_config
+from dlcli.data.fields import Examples, concatenate
 from dlcli.runs.init import draft_config
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.training.train import TrainingFinished, train
@@ -168,20 +169,23 @@ def _models(seed: int, *, is_number: bool) -> tuple[object, object]:
     return mlp, LogisticRegression(max_iter=5000)
 
 
+def _matrix(rows: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """Return all inputs [rows, numbers], codes last, and the target [rows]."""
+    return np.concatenate(list(rows.inputs.values()), axis=1), rows.targets["target"]
+
+
 def _score(model: object, prepared: Prepared) -> float:
     """Fit on all rows but the test rows; return their log-loss, or RMSE in the target's units."""
     parts, target = prepared.dataset.parts, prepared.dataset.fitted.target
     learned = [part for name, part in parts.items() if name != "test"]
-    features = np.concatenate([part.features for part in learned])
-    answers = np.concatenate([part.targets for part in learned])
     pipeline = make_pipeline(StandardScaler(), model)
-    pipeline.fit(features, answers)
-    test = parts["test"]
+    pipeline.fit(*_matrix(concatenate(learned)))
+    features, truth = _matrix(parts["test"])
     if target.kind == "number":
-        error = root_mean_squared_error(test.targets, pipeline.predict(test.features))
+        error = root_mean_squared_error(truth, pipeline.predict(features))
         return target.scale * float(error)
     classes = range(len(target.classes))
-    return float(log_loss(test.targets, pipeline.predict_proba(test.features), labels=classes))
+    return float(log_loss(truth, pipeline.predict_proba(features), labels=classes))
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everywhere
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -33,6 +33,7 @@ from dlcli.config.optimizers import Adadelta, Adagrad, Adam, AdamW, Optimizer, R
 from dlcli.runs.comparison.setup import build_setup
 from dlcli.runs.preparation import prepare
 from dlcli.training.device import choose_placement
+from dlcli.training.rows.batches import Rows
 from dlcli.trials.comparing.protocol import optimizer_trial
 from dlcli.trials.results import FinishedTrial
 from dlcli.trials.running.execution import plan_execution
@@ -123,7 +124,7 @@ def trials_of(setup: SharedSetup, seeds: Sequence[int]) -> list[ResolvedTrial]:
 def build(setup: SharedSetup) -> nn.Module:
     """Return the network as one would write it."""
     layers: list[nn.Module] = []
-    width = setup.train.features.shape[1]
+    width = setup.plan.signature.num_inputs
     for layer in setup.plan.layers:
         match layer.config.type:
             case "dense":
@@ -141,6 +142,11 @@ def build(setup: SharedSetup) -> nn.Module:
     return nn.Sequential(*layers)
 
 
+def _tensors(rows: Rows) -> tuple[Tensor, Tensor]:
+    """Return numbers [rows, width] and whether each row is of the second class [rows]."""
+    return rows.inputs["numbers"], rows.targets["target"].float()
+
+
 def run_plainly(trial: ResolvedTrial) -> float:
     """Train by a loop over a DataLoader; return the best validation loss."""
     setup = trial.setup
@@ -149,10 +155,10 @@ def run_plainly(trial: ResolvedTrial) -> float:
     model = build(setup)
     settings = trial.optimizer.model_dump(exclude={"type"})
     optimizer = TORCHS[trial.optimizer.type](model.parameters(), **settings)
-    data = TensorDataset(setup.train.features, setup.train.targets.float())
+    train, validation = (_tensors(rows) for rows in (setup.train, setup.validation))
+    data = TensorDataset(*train)
     size = setup.settings.rows_per_batch(len(data))
     loader = DataLoader(data, batch_size=size, shuffle=True)
-    truth = setup.validation.targets.float()
     best, weights = math.inf, None
     for _ in range(setup.settings.epochs):
         model.train()
@@ -164,8 +170,8 @@ def run_plainly(trial: ResolvedTrial) -> float:
             optimizer.step()
         model.eval()
         with torch.no_grad():
-            outputs = model(setup.validation.features)[:, 0]
-            now = F.binary_cross_entropy_with_logits(outputs, truth).item()
+            outputs = model(validation[0])[:, 0]
+            now = F.binary_cross_entropy_with_logits(outputs, validation[1]).item()
         if now < best:
             best, weights = now, copy.deepcopy(model.state_dict())
     assert weights is not None

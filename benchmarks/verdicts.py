@@ -230,7 +230,7 @@ def compare_planted(folder: Path, seed: int) -> Planted:
     sgd, adam = comparison.result("sgd"), comparison.result("adam")
     assert sgd.choice is not None, "low rates don't diverge"
     assert adam.choice is not None, "low rates don't diverge"
-    features = comparable.prepared.dataset.parts["train"].features
+    features = comparable.prepared.dataset.parts["train"].inputs["numbers"]
     inputs = np.column_stack([features, np.ones(len(features))])
     curvatures = np.linalg.eigvalsh(2 * inputs.T @ inputs / len(inputs))
     limit = float(2 / curvatures[-1])

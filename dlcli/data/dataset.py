@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from dlcli.columns.base import UnseenCells
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import FileStatistics, name_problems, refuse_missing_target, without_unknown
+from dlcli.data.fields import Examples
 from dlcli.data.fitted import FittedData
 from dlcli.data.fitting import ColumnReport, fit_rows
 from dlcli.data.memory_estimate import exceeds_memory
@@ -32,23 +32,12 @@ from dlcli.targets.task import Task
 
 
 @dataclass(frozen=True)
-class Part:
-    """Encoded rows."""
-
-    features: np.ndarray  # float32 [rows, num_inputs]
-    targets: np.ndarray  # int64 class indices or float32 scaled numbers, [rows]
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-
-@dataclass(frozen=True)
 class Dataset:
     """Everything that training needs of the data, and what was decided about it."""
 
     fitted: FittedData
     task: Task
-    parts: Mapping[str, Part]  # by name, "train" first; one without rows is left out
+    parts: Mapping[str, Examples]  # by name, "train" first; one without rows is left out
     num_rows: Mapping[str, int]  # of each part
     columns: tuple[ColumnReport, ...]
     notes: tuple[str, ...]
@@ -72,7 +61,7 @@ def read_dataset(
     file only so many blocks are read, and nothing is said of the rest.
     """
     loaded, source, reason = _open(loaded, found, most_blocks)
-    parts: dict[str, Part] = {}
+    parts: dict[str, Examples] = {}
     notes = []
     if isinstance(source, Stream):
         fit = yield from fit_rows(loaded, source)
@@ -85,7 +74,7 @@ def read_dataset(
         blocks = [block for key in source.files for block in source.blocks(key)]
         tables = dict(table for block in blocks for table in block.tables())
         for name in fit.num_rows:
-            parts[name], unseen = _encode(fit.fitted, tables[name])
+            parts[name], unseen = fit.fitted.encode(tables[name])
             notes += [f"{name} rows: {cells}" for cells in unseen]
     return Dataset(
         fitted=fit.fitted,
@@ -183,7 +172,7 @@ def _split_seed(loaded: LoadedConfig) -> int:
     return loaded.config.seed if seed is None else seed
 
 
-def encode_file(fitted: FittedData, path: Path, config: DataConfig) -> tuple[Part, list[str]]:
+def encode_file(fitted: FittedData, path: Path, config: DataConfig) -> tuple[Examples, list[str]]:
     """Read and encode a whole file that has the target, as training did, and say what is unseen.
 
     Raises DataError where it can't be used.
@@ -193,16 +182,5 @@ def encode_file(fitted: FittedData, path: Path, config: DataConfig) -> tuple[Par
     notes = refuse_missing_target(FileStatistics(rows, len(rows), missing), config)
     if missing.count:
         rows = rows.take(present(rows, config.target, config.missing_values))
-    part, unseen = _encode(fitted, rows)
-    return part, [*notes, *map(str, unseen)]
-
-
-def encode_table(fitted: FittedData, rows: Table) -> Part:
-    """Encode rows that have the target, as training did; DataError where that can't be done."""
-    part, _ = _encode(fitted, rows)
-    return part
-
-
-def _encode(fitted: FittedData, rows: Table) -> tuple[Part, list[UnseenCells]]:
-    features, unseen = fitted.encode_features(rows)
-    return Part(features, fitted.encode_target(rows)), unseen
+    examples, unseen = fitted.encode(rows)
+    return examples, [*notes, *map(str, unseen)]

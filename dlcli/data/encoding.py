@@ -4,9 +4,8 @@ import time
 from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from dlcli.data.disk_cache import RowCache
+from dlcli.data.fields import Examples
 from dlcli.data.fitted import FittedData
 from dlcli.data.stream import Reading, Stream
 from dlcli.errors import DataError
@@ -17,8 +16,7 @@ class EncodedBlock:
     """Some rows of one part, in the order of the file."""
 
     part: str
-    features: np.ndarray  # float32 [rows, num_inputs]
-    targets: np.ndarray  # int64 class indices or float32 scaled numbers, [rows]
+    examples: Examples
     reading: Reading
 
 
@@ -37,29 +35,29 @@ def encode_blocks(
             )
             for part, rows in block.tables():
                 if part in parts:
-                    features, _ = fitted.encode_features(rows)
-                    yield EncodedBlock(part, features, fitted.encode_target(rows), reading)
+                    examples, _ = fitted.encode(rows)
+                    yield EncodedBlock(part, examples, reading)
 
 
 def fill_row_caches(
-    fitted: FittedData, stream: Stream, spools: Mapping[str, RowCache], num_rows: Mapping[str, int]
+    fitted: FittedData, stream: Stream, caches: Mapping[str, RowCache], num_rows: Mapping[str, int]
 ) -> Generator[Reading, None, None]:
-    """Encode all rows into the spools of their parts, as many as there were when it was fitted.
+    """Encode all rows into the caches of their parts, as many as there were when it was fitted.
 
     Raises DataError where there are others now, StorageError where there is no room.
     """
     reading = None
-    for block in encode_blocks(fitted, stream, spools):
+    for block in encode_blocks(fitted, stream, caches):
         if reading is not None and reading.file != block.reading.file:
             yield _over(reading)
         reading = block.reading
-        spools[block.part].append(block.features, block.targets)
+        caches[block.part].append(block.examples)
         yield reading
-    for name, spool in spools.items():
-        if len(spool) != num_rows[name]:
+    for name, cache in caches.items():
+        if len(cache) != num_rows[name]:
             raise DataError(
                 f"{stream.files['path']}: it changed while it was read: {num_rows[name]:,} {name} "
-                f"rows at first, {len(spool):,} now; train again when nothing writes to it"
+                f"rows at first, {len(cache):,} now; train again when nothing writes to it"
             )
     if reading is not None:
         yield _over(reading)

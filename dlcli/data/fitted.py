@@ -1,16 +1,19 @@
 """All that is fitted on the training rows: one value, which travels in the checkpoint."""
 
 import math
+from collections import Counter
 from typing import Annotated, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field as Described
+from pydantic import model_validator
 
 from dlcli.columns.base import UnseenCells
 from dlcli.columns.cells import clean
 from dlcli.columns.family import FittedColumn
 from dlcli.config.sections.data import Separator, Shape
-from dlcli.data.signature import Signature
+from dlcli.data.fields import Examples, Field, Slots
+from dlcli.data.signature import NUMBERS, Signature
 from dlcli.data.target import ClassTarget, FittedTarget, encode_target
 from dlcli.errors import DataError
 from dlcli.section import Section
@@ -20,10 +23,10 @@ from dlcli.tables.table import Table
 class FittedData(Section):
     """How a table becomes the network's input, and the network's output an answer."""
 
-    columns: Annotated[tuple[FittedColumn, ...], Field(strict=False, min_length=1)]
+    columns: Annotated[tuple[FittedColumn, ...], Described(strict=False, min_length=1)]
     target: FittedTarget
     shape: Shape | None
-    missing_values: Annotated[tuple[str, ...], Field(strict=False)]
+    missing_values: Annotated[tuple[str, ...], Described(strict=False)]
     separator: Separator
 
     @model_validator(mode="after")
@@ -33,49 +36,76 @@ class FittedData(Section):
             raise ValueError("its shape is not that of its columns")
         return self
 
+    @property
+    def input_fields(self) -> tuple[Field, ...]:
+        """The fields that rows are encoded to, targets aside."""
+        return self.signature().inputs
+
+    @property
+    def target_fields(self) -> tuple[Field, ...]:
+        """The fields of what is to be predicted."""
+        return (Field(self.target.field, self.target.dtype, ()),)
+
     def clean(self, rows: Table) -> Table:
         """Return rows with null for what is missing, columns of numbers as numbers."""
         other = [column.name for column in self.columns if not column.accepts_numbers]
         return clean(rows, self.missing_values, as_text=[*other, self.target.name])
 
-    def encode_features(self, rows: Table) -> tuple[np.ndarray, list[UnseenCells]]:
-        """Return float32 [rows, num_inputs], dense columns in order and then codes, and oddities.
+    def encode(self, rows: Table) -> tuple[Examples, list[UnseenCells]]:
+        """Encode rows that have the target, and return cells that training never saw.
+
+        Raises DataError for a column that is not there or a cell that is not of its kind.
+        """
+        inputs, unseen = self.encode_inputs(rows)
+        return Examples(inputs, self.encode_targets(rows), len(rows)), unseen
+
+    def encode_inputs(self, rows: Table) -> tuple[dict[str, np.ndarray], list[UnseenCells]]:
+        """Return the input fields, [rows, *shape], and cells that training never saw.
 
         Raises DataError for a column that is not there or a cell that is not of its kind.
         """
         rows = self.clean(rows)
-        dense: list[np.ndarray] = []
-        codes: list[np.ndarray] = []
-        oddities = []
+        blocks: dict[str, np.ndarray] = {}
+        unseen = []
         for column in self.columns:
-            block, odd = column.encode(rows, self.missing_values)
-            (dense if column.field == "numbers" else codes).append(block)
-            if odd is not None:
-                oddities.append(odd)
-        blocks = dense + codes
-        ends = np.cumsum([block.shape[1] for block in blocks])
-        features = np.empty((len(rows), ends[-1]), np.float32)
-        with np.errstate(over="ignore"):  # infinite where float32 has no room
-            for block, end in zip(blocks, ends, strict=True):
-                features[:, end - block.shape[1] : end] = block
-        endless = np.flatnonzero(~np.isfinite(features).all(axis=1))
-        if len(endless):
-            raise DataError(
-                f"{rows.place(int(endless[0]))}: a number is too large for float32; mend it or "
-                "leave its column out of data.features"
-            )
-        return features, oddities
+            blocks[column.name], cells = column.encode(rows, self.missing_values)
+            if cells is not None:
+                unseen.append(cells)
+        inputs = {}
+        for field in self.input_fields:
+            filling = [blocks[own.name] for own in self.columns if own.field == field.name]
+            with np.errstate(over="ignore"):  # infinite where float32 has no room
+                inputs[field.name] = np.concatenate(
+                    filling, axis=1, dtype=field.dtype, casting="same_kind"
+                )
+        if NUMBERS in inputs:
+            refused = np.flatnonzero(~np.isfinite(inputs[NUMBERS]).all(axis=1))
+            if len(refused):
+                raise DataError(
+                    f"{rows.place(int(refused[0]))}: a number is too large for float32; mend it or "
+                    "leave its column out of data.features"
+                )
+        return inputs, unseen
 
-    def encode_target(self, rows: Table) -> np.ndarray:
-        """Return int64 class indices or float32 scaled numbers, [rows]; DataError as it must."""
+    def encode_targets(self, rows: Table) -> dict[str, np.ndarray]:
+        """Return the target fields, [rows, *shape]; DataError as it must."""
         values = encode_target(self.target, rows, self.missing_values)
-        if values.dtype == np.int64:
-            return values
-        numbers = _to_float32(values)
-        endless = np.flatnonzero(~np.isfinite(numbers))
-        if len(endless):
-            raise DataError(f"{rows.place(int(endless[0]))}: the target is too large for float32")
-        return numbers
+        with np.errstate(over="ignore"):  # infinite where float32 has no room
+            values = values.astype(self.target.dtype, copy=False)
+        refused = np.flatnonzero(~np.isfinite(values))
+        if len(refused):
+            raise DataError(f"{rows.place(int(refused[0]))}: the target is too large for float32")
+        return {self.target.field: values}
+
+    def slots(self) -> dict[str, Slots]:
+        """Return where each column is encoded to, by its name."""
+        filled: Counter[str] = Counter()
+        slots = {}
+        for column in self.columns:
+            first = filled[column.field]
+            filled[column.field] += column.num_slots
+            slots[column.name] = Slots(column.field, tuple(range(first, filled[column.field])))
+        return slots
 
     def signature(self) -> Signature:
         """Return what a network for this data is given and must answer with."""
@@ -86,9 +116,3 @@ class FittedData(Section):
             shape=self.shape,
             num_classes=len(self.target.classes) if isinstance(self.target, ClassTarget) else None,
         )
-
-
-def _to_float32(values: np.ndarray) -> np.ndarray:
-    """Return float32, infinite where that has no room for a number."""
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32)

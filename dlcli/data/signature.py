@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from dlcli.columns.base import Embedding
+from dlcli.data.fields import Field
+
+NUMBERS, CODES = "numbers", "codes"  # the input fields of a table
 
 
 @dataclass(frozen=True)
 class Signature:
-    """The rows of features are float32 [num_dense + len(embeddings)]: numbers, then codes."""
+    """Dense numbers, in the order of their columns, and codes, one for each embedded column."""
 
     num_dense: int
     embeddings: tuple[Embedding, ...]
@@ -15,9 +20,18 @@ class Signature:
     num_classes: int | None  # None for a regression
 
     @property
+    def inputs(self) -> tuple[Field, ...]:
+        """The fields that the network is given: those that are not empty."""
+        fields = (
+            Field(NUMBERS, np.dtype(np.float32), (self.num_dense,)),
+            Field(CODES, np.dtype(np.int32), (len(self.embeddings),)),
+        )
+        return tuple(field for field in fields if field.size)
+
+    @property
     def num_inputs(self) -> int:
-        """Numbers a row, as the data room encodes it."""
-        return self.num_dense + len(self.embeddings)
+        """Numbers in a row of all input fields."""
+        return sum(field.size for field in self.inputs)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -25,6 +25,8 @@ from dlcli.section import Section
 from dlcli.tables.table import Table
 from dlcli.targets.task import Task
 
+TARGET = "target"  # the field that a target is encoded to
+
 _MAX_NUMBERED_CLASSES = 20
 _MIN_ROWS = 3  # for each of them, on average
 
@@ -37,6 +39,16 @@ class ClassTarget(Section):
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)]
     counts: Annotated[tuple[int, ...], Field(strict=False)]  # of each class's training rows
     label_type: Literal["text", "integer", "boolean"]
+
+    @property
+    def field(self) -> str:
+        """The field that it is encoded to."""
+        return TARGET
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What it is encoded as: the index of the class."""
+        return np.dtype(np.int64)
 
     @property
     def task(self) -> Task:
@@ -80,6 +92,16 @@ class NumberTarget(Section):
     name: str
     center: float
     scale: float
+
+    @property
+    def field(self) -> str:
+        """The field that it is encoded to."""
+        return TARGET
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What it is encoded as: the scaled number."""
+        return np.dtype(np.float32)
 
     @property
     def task(self) -> Task:

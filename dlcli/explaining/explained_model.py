@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from dlcli.data.fitted import FittedData
 from dlcli.data.target import ClassTarget, NumberTarget
@@ -15,7 +15,7 @@ from dlcli.training.device import Placement
 from dlcli.training.evaluation import compute_outputs
 from dlcli.training.metrics import to_answers
 from dlcli.training.objective import Objective, build_objective
-from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.batches import Rows, Tensors
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,18 @@ class ExplainedModel:
         """The rows that say most of the network: the test rows, or else the validation rows."""
         return self.parts.get("test") or self.parts.get("validation")
 
-    def answers(self, rows: Rows) -> np.ndarray:
+    def targets(self, rows: Rows) -> Tensor:
+        """Return what the loss compares outputs with, [rows], on the device."""
+        return rows.targets[self.target.field]
+
+    def answers(self, inputs: Tensors) -> np.ndarray:
         """Return probabilities [rows, classes] or numbers in the target's units [rows], float64."""
-        outputs = compute_outputs(self.network, rows.features, self.placement)
+        outputs = compute_outputs(self.network, inputs, self.placement)
         return to_answers(outputs, self.loss, self.target)
 
     def truth(self, rows: Rows) -> np.ndarray:
         """Return class indices, int64, or numbers in the target's units, float64, [rows]."""
-        targets = rows.targets.cpu().numpy()
+        targets = self.targets(rows).cpu().numpy()
         if isinstance(self.target, ClassTarget):
             return targets
         numbers: np.ndarray = targets.astype(np.float64) * self.target.scale + self.target.center

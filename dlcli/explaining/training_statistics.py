@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlcli.section import NonNegativeInt, PositiveInt, Section
 from dlcli.training.device import Placement
 from dlcli.training.loop import Trainer
-from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.batches import Rows, Tensors
 
 PROBE_ROWS = 256  # training rows that activations are looked at on
 _FIRST_EPOCHS = 4  # that are all looked at; from there on
@@ -82,11 +82,11 @@ def collect_layer_statistics(
     network: nn.Module, probe: Rows, placement: Placement
 ) -> list[LayerStatistics]:
     """Look at each layer's activations on some rows, in evaluation mode."""
-    outputs = _activations(network, probe.features, placement)
+    outputs = _activations(network, probe.inputs, placement)
     return [_layer(name, values) for name, values in outputs.items()]
 
 
-def _activations(network: nn.Module, features: Tensor, placement: Placement) -> dict[str, Tensor]:
+def _activations(network: nn.Module, inputs: Tensors, placement: Placement) -> dict[str, Tensor]:
     """Return each layer's output after its non-linearity, by name."""
     seen: dict[str, Tensor] = {}
 
@@ -105,7 +105,7 @@ def _activations(network: nn.Module, features: Tensor, placement: Placement) -> 
     try:
         network.eval()
         with torch.no_grad(), placement.autocast():
-            network(features)
+            network(inputs)
     finally:
         network.train(was_training)
         for handle in handles:

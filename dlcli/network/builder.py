@@ -26,6 +26,7 @@ from dlcli.config.layers import (
 )
 from dlcli.network import modules
 from dlcli.network.initialisation import initialise
+from dlcli.network.inputs import InputStage
 from dlcli.network.plan import Plan, PlannedLayer
 from dlcli.network.shapes import Shape, projection_stride
 from dlcli.seeds import derive_seed
@@ -34,16 +35,15 @@ from dlcli.seeds import derive_seed
 def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
     """Build the network on the CPU, in float32.
 
-    It takes `[batch, num_inputs]` and gives `[batch, num_outputs]`. Its weights are a function of
-    the plan and the seed; torch's own random state is left as it was. A module is named by its
-    place in the config and its type: `0_dense`, `0_dense_relu`.
+    It takes the input fields by name, each `[batch, *shape]`, and gives `[batch, num_outputs]`. Its
+    weights are a function of the plan and the seed; torch's own random state is left as it was. A
+    layer's module is named by its place in the config and its type: `0_dense`, `0_dense_relu`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
         named: OrderedDict[str, nn.Module] = OrderedDict()
         signature = plan.signature
-        if signature.embeddings:
-            named["columns"] = modules.EmbedColumns(signature.num_dense, signature.embeddings)
+        named["columns"] = InputStage(signature)
         if signature.shape is not None:
             named["shape"] = nn.Unflatten(1, signature.shape)
         named.update(_build_layers(plan.layers))

@@ -4,30 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlcli.columns.base import Embedding
-
-
-class EmbedColumns(nn.Module):
-    """Embedded columns' codes, replaced by their learned vectors.
-
-    `[batch, num_dense + columns]`, dense numbers first, to `[batch, num_dense + dims]`. Code 0, a
-    category never seen, is a vector of zeros and stays one.
-    """
-
-    def __init__(self, num_dense: int, columns: tuple[Embedding, ...]) -> None:
-        super().__init__()
-        self.num_dense = num_dense
-        self.tables = nn.ModuleList(
-            nn.Embedding(column.num_codes, column.dim, padding_idx=0) for column in columns
-        )
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Look the codes up."""
-        # Codes travel as float32 beside the numbers, exact up to 2^24: one tensor to slice a batch.
-        codes = rows[:, self.num_dense :].long()
-        vectors = [table(codes[:, index]) for index, table in enumerate(self.tables)]
-        return torch.cat([rows[:, : self.num_dense], *vectors], dim=1)
-
 
 class Dropout(nn.Module):
     """nn.Dropout, with cheaper random numbers on the CPU: 16 bits of them for each number.

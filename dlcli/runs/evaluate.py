@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.config import LoadedConfig, load_config
-from dlcli.data.dataset import Part, encode_file, load_dataset, open_stream
+from dlcli.data.dataset import encode_file, load_dataset, open_stream
 from dlcli.data.encoding import encode_blocks
 from dlcli.data.fitting import check_stream
 from dlcli.data.memory_estimate import exceeds_memory
@@ -79,7 +79,7 @@ def _own_rows(path: Path, restored: Restored) -> dict[str, AnyRows]:
 def _blocks(restored: Restored, stream: Stream, part: str) -> Iterator[Rows]:
     """Yield the rows of one part, encoded as they are asked for."""
     for block in encode_blocks(restored.fitted, stream, [part]):
-        yield to_rows(Part(block.features, block.targets), restored.placement.device)
+        yield to_rows(block.examples, restored.placement.device)
 
 
 def own_config(path: Path, restored: Restored) -> LoadedConfig:

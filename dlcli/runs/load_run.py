@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlcli.config import LoadedConfig
-from dlcli.data.dataset import encode_table, load_tables
+from dlcli.data.dataset import load_tables
 from dlcli.data.fitted import FittedData
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.network.builder import build_network
@@ -64,7 +64,7 @@ def _parts(
 ) -> dict[str, ExplainedRows]:
     return {
         name: ExplainedRows(
-            to_rows(encode_table(fitted, table), placement.device),
+            to_rows(fitted.encode(table)[0], placement.device),
             replace(table, source=os.path.normpath(table.source)),
         )
         for name, table in load_tables(loaded, MAX_ROWS).items()

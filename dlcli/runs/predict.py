@@ -35,9 +35,9 @@ class Predictor:
 
     def predict(self, rows: Table) -> tuple[pl.DataFrame, list[UnseenCells]]:
         """Return the rows with the prediction's columns; DataError for rows that don't fit."""
-        features, unseen = self.fitted.encode_features(rows)
+        inputs, unseen = self.fitted.encode_inputs(rows)
         answers = compute_answers(
-            self.network, features, self.placement, self.loss, self.fitted.target
+            self.network, inputs, self.placement, self.loss, self.fitted.target
         )
         is_finite = np.isfinite(answers).all(axis=tuple(range(1, answers.ndim)))
         if not is_finite.all():

@@ -103,7 +103,7 @@ def collect_report_data(record: Record) -> Generator[str, None, ReportData]:
         absent = Unavailable(str(error))
         return ReportData(record, diagnose(record.history, trivial=None), _looks(record), absent)
     rows = subject.parts["train"].encoded
-    trivial = constant_baseline_loss(subject.objective, subject.target, rows.targets)
+    trivial = constant_baseline_loss(subject.objective, subject.target, subject.targets(rows))
     answers = yield from _ask(subject, record)
     return ReportData(record, diagnose(record.history, trivial=trivial), _looks(record), answers)
 

@@ -87,6 +87,7 @@ class Trainer:
         self.stepper = Stepper(
             self.network,
             self.objective,
+            self.target.field,
             self.optimizer,
             self.placement,
             self.scaler,

@@ -19,8 +19,8 @@ from dlcli.training.rows.batches import Rows
 class _Recording:
     """A step's gradient, recorded for batches of some sizes."""
 
-    inputs: tuple[Rows, ...]  # what it reads: copies
-    batches: tuple[Rows, ...]  # of which
+    copies: tuple[Rows, ...]  # what it reads
+    batches: tuple[Rows, ...]  # that were copied last
     steps: OpTrace | CudaGraph
 
 
@@ -30,6 +30,7 @@ class Stepper:
 
     network: nn.Module
     objective: Objective
+    target: str  # the field that the loss is given
     optimizer: Optimizer[FlatParameters]
     placement: Placement
     scaler: GradientScaler
@@ -52,15 +53,14 @@ class Stepper:
         """Compute the gradient from a recording, made with the first batches of these sizes."""
         sizes = tuple(map(len, batches))
         if sizes not in self.recordings:
-            inputs = tuple(Rows(x.features.clone(), x.targets.clone()) for x in batches)
-            steps = self._record(lambda: self._compute(inputs))
-            self.recordings[sizes] = _Recording(inputs, batches, steps)
+            copies = tuple(batch.each(torch.clone) for batch in batches)
+            steps = self._record(lambda: self._compute(copies))
+            self.recordings[sizes] = _Recording(copies, batches, steps)
             return steps.result.clone()
         recording = self.recordings[sizes]
-        for own, before, batch in zip(recording.inputs, recording.batches, batches, strict=True):
+        for copy, before, batch in zip(recording.copies, recording.batches, batches, strict=True):
             if batch is not before:  # all rows are one batch, every time
-                own.features.copy_(batch.features)
-                own.targets.copy_(batch.targets)
+                copy.copy_from(batch)
         recording.batches = batches
         return recording.steps.replay().clone()
 
@@ -75,8 +75,8 @@ class Stepper:
         losses: list[Tensor] = []
         for batch in batches:
             with self.placement.autocast():
-                outputs = self.network(batch.features)  # [batch, num_outputs]
-            loss = self.objective(outputs.float(), batch.targets)
+                outputs = self.network(batch.inputs)  # [batch, num_outputs]
+            loss = self.objective(outputs.float(), batch.targets[self.target])
             if len(batches) > 1:
                 # A batch's mean counts by its share of the rows: a short one weighs no row more.
                 loss = loss * (len(batch) / num_rows)

@@ -131,7 +131,8 @@ def test_rows_that_stand_twice_are_counted(dlcli: Command, table: Table) -> None
 def rows_of(prepared: object, part: str) -> list[tuple[tuple[float, ...], int]]:
     rows = prepared.dataset.parts[part]  # type: ignore[attr-defined]
     return [
-        (tuple(row), int(label)) for row, label in zip(rows.features, rows.targets, strict=True)
+        (tuple(row), int(label))
+        for row, label in zip(rows.inputs["numbers"], rows.targets["target"], strict=True)
     ]
 
 

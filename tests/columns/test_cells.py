@@ -88,7 +88,7 @@ def test_a_column_is_constant_by_its_numbers_not_by_its_text(write_config: Write
     Path("long.csv").write_text(f"a,long,y\n{rows}")
     dataset = load_dataset(load_config(write_config(Path("long.csv").absolute(), "y")))
     assert any(note.endswith("so of no use: long") for note in dataset.notes)
-    assert np.isfinite(dataset.parts["train"].features).all()
+    assert np.isfinite(dataset.parts["train"].inputs["numbers"]).all()
 
 
 def test_a_parquet_column_named_like_a_pattern_is_refused(

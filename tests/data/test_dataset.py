@@ -33,8 +33,10 @@ def test_penguins_are_read_as_they_are(load: Load, penguins: Path) -> None:
         "sex": "categorical",
         "year": "numeric",
     }
-    assert dataset.parts["train"].features.dtype == np.float32
-    assert dataset.parts["train"].features.shape[1] == dataset.fitted.signature().num_inputs
+    assert dataset.parts["train"].inputs["numbers"].dtype == np.float32
+    assert (
+        dataset.parts["train"].inputs["numbers"].shape[1] == dataset.fitted.signature().num_inputs
+    )
 
 
 def perturb(frame: pl.DataFrame) -> pl.DataFrame:
@@ -94,7 +96,7 @@ def test_text_with_a_value_of_its_own_in_each_row_is_left_out_and_said(
 def test_features_come_in_the_order_asked_for(load: Load, table: WriteTable) -> None:
     path = table("a,b,c,y", *[f"{n},{2 * n},{3 * n},{n % 2}" for n in range(8)])
     loaded = load(path, "y", data={"features": ["c", "a"], "scale": "none"})
-    assert load_dataset(loaded).parts["train"].features[2].tolist() == [6, 2]
+    assert load_dataset(loaded).parts["train"].inputs["numbers"][2].tolist() == [6, 2]
 
 
 def test_a_kind_can_be_said(load: Load, table: WriteTable) -> None:
@@ -103,13 +105,15 @@ def test_a_kind_can_be_said(load: Load, table: WriteTable) -> None:
     assert dataset.fitted.signature().num_dense == 3
 
 
-def test_embedded_columns_come_last_as_codes(load: Load, table: WriteTable) -> None:
+def test_embedded_columns_are_a_field_of_codes(load: Load, table: WriteTable) -> None:
     path = table("city,x,y", *[f"c{n % 12:02},{n},{n % 2}" for n in range(24)])
     dataset = load_dataset(load(path, "y", data={"scale": "none"}))
     signature = dataset.fitted.signature()
     assert [table.name for table in signature.embeddings] == ["city"]
     assert signature.num_inputs == 2
-    assert dataset.parts["train"].features[3].tolist() == [3, 4]
+    inputs = dataset.parts["train"].inputs
+    assert (inputs["numbers"][3].tolist(), inputs["codes"][3].tolist()) == ([3], [4])
+    assert [array.dtype for array in inputs.values()] == [np.float32, np.int32]
 
 
 def test_rows_without_a_target_are_left_out_where_asked(load: Load, table: WriteTable) -> None:
@@ -129,7 +133,8 @@ def test_an_array_takes_the_features_in_column_order() -> None:
     dataset = load_dataset(loaded)
     assert dataset.fitted.signature().input_shape == (1, 8, 8)
     first = pl.read_csv(ROOT / "data" / "digits.csv").drop("digit").row(0)
-    assert any((dataset.parts[part].features == first).all(axis=1).any() for part in dataset.parts)
+    parts = dataset.parts.values()
+    assert any((part.inputs["numbers"] == first).all(axis=1).any() for part in parts)
 
 
 GOOD = ["a,b,y", *[f"{n},{'uvw'[n % 3]},{n % 2}" for n in range(20)]]
@@ -230,14 +235,14 @@ def test_a_label_that_looks_like_a_number_is_the_same_label_in_another_file(
     table("size,y", "1.50,0", "2.0,1", name="watch.csv")
     dataset = load_dataset(load(train, "y", data={"validation_path": "watch.csv"}))
     assert [report.kind for report in dataset.columns] == ["categorical"]
-    assert dataset.parts["validation"].features.tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert dataset.parts["validation"].inputs["numbers"].tolist() == [[1, 0, 0], [0, 1, 0]]
 
 
 def test_a_number_can_stand_for_a_missing_value(load: Load, table: WriteTable) -> None:
     path = table("x,y", *["1,0", "-999,1", "3,1", "2,0"] * 5)
     dataset = load_dataset(load(path, "y", data={"missing_values": ["-999"]}))
     assert [report.num_missing for report in dataset.columns] == [5]
-    assert dataset.parts["train"].features.shape == (20, 2)  # with an indicator
+    assert dataset.parts["train"].inputs["numbers"].shape == (20, 2)  # with an indicator
 
 
 def test_a_large_file_is_refused_as_a_small_one_is(

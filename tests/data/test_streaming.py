@@ -20,8 +20,9 @@ from dlcli.columns import labels
 from dlcli.columns.categorical import CategoricalColumn
 from dlcli.config import LoadedConfig, load_config
 from dlcli.data import memory_estimate, part_statistics
-from dlcli.data.dataset import Dataset, Part, load_dataset
+from dlcli.data.dataset import Dataset, load_dataset
 from dlcli.data.encoding import encode_blocks
+from dlcli.data.fields import Examples, concatenate
 from dlcli.data.splits import PARTS
 from dlcli.errors import DlcliError
 from dlcli.tables import reading
@@ -59,15 +60,12 @@ def streamed(loaded: LoadedConfig) -> LoadedConfig:
     return replace(loaded, config=loaded.config.model_copy(update={"data": data}))
 
 
-def encoded(dataset: Dataset) -> dict[str, Part]:
+def encoded(dataset: Dataset) -> dict[str, Examples]:
     """Return a streamed dataset's parts, whole."""
     assert dataset.stream is not None
     blocks = list(encode_blocks(dataset.fitted, dataset.stream, PARTS))
     return {
-        name: Part(
-            np.concatenate([block.features for block in blocks if block.part == name]),
-            np.concatenate([block.targets for block in blocks if block.part == name]),
-        )
+        name: concatenate([block.examples for block in blocks if block.part == name])
         for name in dataset.num_rows
     }
 
@@ -98,8 +96,13 @@ def refuse_difference(one: Dataset, other: Dataset) -> None:
     said = [note for note in other.notes if "data.streaming" not in note]
     assert said == list(one.notes)
     for name, part in encoded(other).items():
-        np.testing.assert_allclose(part.features, one.parts[name].features, rtol=2e-7, atol=1e-9)
-        np.testing.assert_allclose(part.targets, one.parts[name].targets, rtol=2e-7, atol=1e-9)
+        held = one.parts[name]
+        one_fields, fields = ({**own.inputs, **own.targets} for own in (held, part))
+        assert fields.keys() == one_fields.keys()
+        for key, expected in one_fields.items():
+            found = fields[key]
+            assert found.dtype == expected.dtype
+            np.testing.assert_allclose(found, expected, rtol=2e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -194,9 +197,13 @@ def test_what_does_not_fit_is_refused_with_the_same_words(
         assert outcome(streamed(loaded)) == words
 
 
-def draw_parts(load: Callable[..., LoadedConfig], file: Path, **options: Any) -> dict[str, Part]:
+def draw_parts(
+    load: Callable[..., LoadedConfig], file: Path, **options: Any
+) -> dict[str, np.ndarray]:
+    """Return the numbers of each part's rows."""
     split = {"validation": 0.2, "test": 0.3, **options}
-    return encoded(load_dataset(streamed(load(file, "y", data={"split": split, "scale": "none"}))))
+    loaded = streamed(load(file, "y", data={"split": split, "scale": "none"}))
+    return {name: part.inputs["numbers"] for name, part in encoded(load_dataset(loaded)).items()}
 
 
 class TestShares:
@@ -208,16 +215,16 @@ class TestShares:
         self, counted: Path, load: Callable[..., LoadedConfig]
     ) -> None:
         parts = draw_parts(load, counted)
-        rows = {name: part.features[:, 0].astype(int).tolist() for name, part in parts.items()}
+        rows = {name: part[:, 0].astype(int).tolist() for name, part in parts.items()}
         assert sorted(chain.from_iterable(rows.values())) == list(range(2000))
         assert all(found == sorted(found) for found in rows.values())
         assert len(rows["validation"]) == pytest.approx(400, abs=60)
         assert len(rows["test"]) == pytest.approx(600, abs=70)
         with blocks_of(100):
             again = draw_parts(load, counted)
-        assert all((again[name].features == part.features).all() for name, part in parts.items())
+        assert all((again[name] == part).all() for name, part in parts.items())
         other = draw_parts(load, counted, seed=1)
-        assert other["test"].features.tolist() != parts["test"].features.tolist()
+        assert other["test"].tolist() != parts["test"].tolist()
 
     def test_a_row_is_in_the_same_part_whatever_holds_it(
         self, counted: Path, load: Callable[..., LoadedConfig]
@@ -225,7 +232,7 @@ class TestShares:
         pl.read_csv(counted).write_parquet("same.parquet")
         both = [draw_parts(load, path.absolute()) for path in (counted, Path("same.parquet"))]
         for name, part in both[0].items():
-            assert both[1][name].features.tolist() == part.features.tolist()
+            assert both[1][name].tolist() == part.tolist()
 
 
 def test_medians_come_from_rows_drawn_by_the_seed(

@@ -29,17 +29,19 @@ def made_classes(features: np.ndarray, num_classes: int) -> np.ndarray:
 
 def logistic(features: np.ndarray, truth: np.ndarray, **more: object) -> LinearModel:
     settings = {"class_weights": np.ones(truth.max() + 1), **more}
-    return fit_logistic(features, truth, features.shape[1], 0, **settings)  # type: ignore[arg-type]
+    return fit_logistic({"numbers": features}, truth, 0, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shape", [(80, 6), (30, 50)])
 def test_ridge_is_scikit_learns(shape: tuple[int, int]) -> None:
     features = made_features(*shape)
     truth = features[:, 1] * 3 + np.random.default_rng(2).normal(size=shape[0])
-    model = fit_ridge(features, truth, shape[1], 0)
+    model = fit_ridge({"numbers": features}, truth, 0)
     plain = StandardScaler().fit_transform(features.astype(np.float64))
     peer = Ridge(alpha=shape[0] * model.penalty).fit(plain, truth)
-    assert model.outputs(features)[:, 0] == pytest.approx(peer.predict(plain), rel=1e-6, abs=1e-6)
+    assert model.outputs({"numbers": features})[:, 0] == pytest.approx(
+        peer.predict(plain), rel=1e-6, abs=1e-6
+    )
     assert (model.num_rows, model.is_settled) == (shape[0], True)
 
 
@@ -57,7 +59,7 @@ def test_the_ridge_penalty_has_the_least_error_on_rows_left_out_one_by_one() -> 
             errors.append(float(peer.predict(plain[[row]])[0] - truth[row]))
         return float(np.mean(np.square(errors)))
 
-    found = fit_ridge(features, truth, 10, 0).penalty
+    found = fit_ridge({"numbers": features}, truth, 0).penalty
     assert 1e-6 < found < 1e2
     assert left_out(found) <= min(left_out(found * 2), left_out(found / 2))
 
@@ -69,7 +71,9 @@ def test_logistic_regression_is_scikit_learns(num_classes: int) -> None:
     model = logistic(features, truth, penalty=0.01)
     plain = StandardScaler().fit_transform(features.astype(np.float64))
     peer = LogisticRegression(C=1 / (150 * 0.01), tol=1e-8, max_iter=1000).fit(plain, truth)
-    assert softmax(model.outputs(features)) == pytest.approx(peer.predict_proba(plain), abs=1e-4)
+    assert softmax(model.outputs({"numbers": features})) == pytest.approx(
+        peer.predict_proba(plain), abs=1e-4
+    )
     assert (model.penalty, model.is_settled) == (0.01, True)
 
 
@@ -81,14 +85,16 @@ def test_class_weights_are_weights_of_rows() -> None:
     plain = StandardScaler().fit_transform(features.astype(np.float64))
     peer = LogisticRegression(C=1 / (150 * 0.01), tol=1e-8, max_iter=1000)
     peer.fit(plain, truth, sample_weight=weights[truth])
-    assert softmax(model.outputs(features)) == pytest.approx(peer.predict_proba(plain), abs=1e-4)
+    assert softmax(model.outputs({"numbers": features})) == pytest.approx(
+        peer.predict_proba(plain), abs=1e-4
+    )
 
 
 def test_smoothed_truth_is_what_it_aims_at() -> None:
     features = np.repeat(np.eye(2, dtype=np.float32), 50, axis=0)
     truth = np.repeat([0, 1], 50)
     model = logistic(features, truth, penalty=1e-9, smoothing=0.2)
-    assert softmax(model.outputs(features))[0] == pytest.approx([0.9, 0.1], abs=1e-3)
+    assert softmax(model.outputs({"numbers": features}))[0] == pytest.approx([0.9, 0.1], abs=1e-3)
 
 
 def test_the_chosen_penalty_does_well_on_new_rows() -> None:
@@ -99,7 +105,7 @@ def test_the_chosen_penalty_does_well_on_new_rows() -> None:
     assert model.penalty in (0.1, 0.01, 0.001)
 
     def loss(own: LinearModel) -> float:
-        return log_loss(own.outputs(features[half:]), truth[half:])
+        return log_loss(own.outputs({"numbers": features[half:]}), truth[half:])
 
     others = [logistic(features[:half], truth[:half], penalty=p) for p in (1.0, 0.1, 0.01, 1e-4)]
     assert loss(model) < 1.1 * min(map(loss, others))
@@ -110,20 +116,22 @@ def test_codes_are_columns_of_their_own() -> None:
     random = np.random.default_rng(4)
     codes = random.integers(1, 6, 500)
     heights = np.array([0.0, 3.0, -2.0, 8.0, 1.0, -5.0])
-    features = np.stack([random.normal(size=500), codes], axis=1).astype(np.float32)
-    truth = heights[codes] + features[:, 0]
-    model = fit_ridge(features, truth, 1, 0)
-    assert model.outputs(features)[:, 0] == pytest.approx(truth, abs=0.01)
-    unseen = model.outputs(np.array([[0.0, 0.0]], np.float32))[0, 0]
+    numbers = random.normal(size=(500, 1)).astype(np.float32)
+    inputs = {"numbers": numbers, "codes": codes[:, None].astype(np.int32)}
+    truth = heights[codes] + numbers[:, 0]
+    model = fit_ridge(inputs, truth, 0)
+    assert model.outputs(inputs)[:, 0] == pytest.approx(truth, abs=0.01)
+    new = {"numbers": np.zeros((1, 1), np.float32), "codes": np.zeros((1, 1), np.int32)}
+    unseen = model.outputs(new)[0, 0]
     assert np.isfinite(unseen)
 
 
 def test_rare_codes_share_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "MAX_CODES", 2)
     codes = np.repeat([1, 2, 3, 4], [50, 2, 40, 3])
-    model = fit_ridge(codes[:, None].astype(np.float32), np.arange(95.0), 0, 0)
+    model = fit_ridge({"codes": codes[:, None].astype(np.int32)}, np.arange(95.0), 0)
     assert [own.codes.tolist() for own in model.one_hots] == [[1, 3]]
-    two, four = model.outputs(np.array([[2], [4]], np.float32))
+    two, four = model.outputs({"codes": np.array([[2], [4]], np.int32)})
     assert two == four
 
 
@@ -132,8 +140,8 @@ def test_a_column_that_training_never_moved_has_no_say() -> None:
     truth = made_classes(features, 2)
     moved = features.copy()
     moved[:, 0] = -1e6
-    for model in (fit_ridge(features, truth, 3, 0), logistic(features, truth)):
-        assert (model.outputs(moved) == model.outputs(features)).all()
+    for model in (fit_ridge({"numbers": features}, truth, 0), logistic(features, truth)):
+        assert (model.outputs({"numbers": moved}) == model.outputs({"numbers": features})).all()
 
 
 def test_more_than_there_is_time_for_is_drawn_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,8 +151,8 @@ def test_more_than_there_is_time_for_is_drawn_and_told(monkeypatch: pytest.Monke
     truth = made_classes(features, 3)
     model = logistic(features, truth)
     assert 0 < model.num_rows < 1000
-    assert log_loss(model.outputs(features), truth) < np.log(3)
-    assert fit_ridge(features, truth, 20, 0).num_rows == 10
+    assert log_loss(model.outputs({"numbers": features}), truth) < np.log(3)
+    assert fit_ridge({"numbers": features}, truth, 0).num_rows == 10
 
 
 def test_a_fit_that_had_to_stop_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,5 +168,7 @@ def test_a_handful_of_rows_is_enough(num_rows: int) -> None:
     features = made_features(num_rows, 3)
     truth = np.arange(num_rows) % 2
     model = logistic(features, truth, class_weights=np.ones(3))
-    assert np.isfinite(model.outputs(features)).all()
-    assert np.isfinite(fit_ridge(features, truth, 3, 0).outputs(features)).all()
+    assert np.isfinite(model.outputs({"numbers": features})).all()
+    assert np.isfinite(
+        fit_ridge({"numbers": features}, truth, 0).outputs({"numbers": features})
+    ).all()

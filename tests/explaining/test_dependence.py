@@ -9,13 +9,12 @@ import torch
 
 from dlcli.columns.datetime import DatetimeColumn
 from dlcli.columns.numeric import NumericColumn
-from dlcli.data.dataset import encode_table
 from dlcli.data.target import NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.partial_dependence import Dependence, Dependences, measure_dependence
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.tables.table import Table
-from dlcli.training.rows.batches import to_rows
+from dlcli.training.rows.batches import to_tensors
 from tests.explaining.made import Columns, Layers, dense, make_subject
 
 RAW: dict[str, Any] = {"scale": "none", "target_scale": "none"}
@@ -85,7 +84,7 @@ def test_it_is_what_the_table_with_the_cells_replaced_gives() -> None:
     for place, mean in zip(own.places, own.mean[:, 0], strict=True):
         frame = table.frame.with_columns(pl.lit(place).alias("many"))
         replaced = Table(frame, "", table.numbers, "row", table.missing_values)
-        rows = to_rows(encode_table(subject.fitted, replaced), torch.device("cpu"))
+        rows = to_tensors(subject.fitted.encode_inputs(replaced)[0], torch.device("cpu"))
         assert subject.answers(rows)[:, 1].mean() == pytest.approx(mean, abs=1e-6)
 
 

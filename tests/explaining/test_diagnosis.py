@@ -495,7 +495,7 @@ def run(path: Path, folder: str, *overrides: str) -> tuple[History, Diagnosis]:
     target = dataset.fitted.target
     objective = build_objective(prepared.loss, target, torch.device("cpu"))
     trivial = constant_baseline_loss(
-        objective, target, torch.tensor(dataset.parts["train"].targets)
+        objective, target, torch.tensor(dataset.parts["train"].targets["target"])
     )
     return history, diagnose(history, trivial=trivial)
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dlcli.data.fields import Slots
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons import permutation_importance as module
-from dlcli.explaining.reasons.features import column_slots
 from dlcli.explaining.reasons.permutation import Effort, measure_rises
 from dlcli.explaining.reasons.permutation_importance import (
     Importance,
@@ -76,7 +76,9 @@ def test_intervals_hold_what_is_true_of_all_rows() -> None:
     held = []
     for start in range(0, 3200, 32):
         effort = Effort(10, random.permutation(32))
-        found = measure_rises(subject, rows.cut(start, start + 32), [np.array([2])], effort)
+        found = measure_rises(
+            subject, rows.cut(start, start + 32), [Slots("numbers", (2,))], effort
+        )
         held.append(abs(found.mean[0] - 18) < found.reach[0])
     assert 86 <= sum(held) <= 100
 
@@ -97,7 +99,7 @@ def test_a_category_is_shuffled_with_all_that_it_is_encoded_as() -> None:
     columns = {"x": x.tolist(), "city": city.tolist(), "y": (effect + x).tolist()}
     found = measured(make_subject(columns, "y", [dense([[1.0, 0.0, 4.0, 9.0]], [0.0])], **RAW))
     assert [own.name for own in found.columns] == ["city", "x"]
-    held_out = found.asked.rows.encoded.features.numpy() @ [0.0, 0.0, 4.0, 9.0]
+    held_out = found.asked.rows.encoded.inputs["numbers"].numpy() @ [0.0, 0.0, 4.0, 9.0]
     assert found.columns[0].rise == pytest.approx(2 * held_out.var(), rel=0.1)
 
 
@@ -110,8 +112,11 @@ def test_embedded_columns_and_indicators_of_gaps_are_found_where_they_stand() ->
     # x, gaps, whether that is missing, and two numbers for a category
     network = [dense([[0.0, 0.0, 2.0, 5.0, 5.0]], [0.0])]
     subject = make_subject(columns, "y", network, embedding_dim=2)
-    slots = column_slots(subject.fitted)
-    assert [own.tolist() for own in slots] == [[3], [0], [1, 2]]
+    assert subject.fitted.slots() == {
+        "many": Slots("codes", (0,)),
+        "x": Slots("numbers", (0,)),
+        "gaps": Slots("numbers", (1, 2)),
+    }
     found = by_name(measured(subject))
     assert found["many"].low < found["many"].high
     assert found["gaps"].low < found["gaps"].high

@@ -26,7 +26,7 @@ from dlcli.training.device import choose_placement
 from dlcli.training.engines.threads import Threads
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, fit
-from dlcli.training.rows.batches import Rows, to_rows
+from dlcli.training.rows.batches import Rows, Tensors, to_rows
 from tests.network.test_network import EVERY_LAYER, name
 
 Load = Callable[..., LoadedConfig]
@@ -120,10 +120,10 @@ def linear_losses(
     """
     assert isinstance(subject.target, NumberTarget)
     rows = train_rows(subject)
-    x = rows.features.double().numpy()
+    x = rows.inputs["numbers"].double().numpy()
     x = np.hstack([x, np.ones((len(x), 1))])
     weights = flat(dict(subject.network.named_parameters()))
-    missed = x @ weights - rows.targets.double().numpy()
+    missed = x @ weights - subject.targets(rows).double().numpy()
     along = x @ np.stack([flat_tensor(own) for own in directions], axis=1)
     constant = np.mean(missed**2)
     gradient = 2 * missed @ along / len(x)
@@ -243,9 +243,9 @@ class Counted(nn.Module):
         super().__init__()
         self.network, self.refuses, self.num_calls = network, refuses, 0
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def forward(self, inputs: Tensors) -> Tensor:
         self.num_calls += 1
-        outputs: Tensor = self.network(rows)
+        outputs: Tensor = self.network(inputs)
         if self.refuses:
             float(outputs.sum())  # what vmap has no rule for
         return outputs
@@ -303,7 +303,7 @@ def test_of_many_rows_some_are_drawn(load: Load) -> None:
     drawn = choose_rows(rows, 1000, subject.seed)
     assert plane.center_loss == pytest.approx(evaluated(subject, drawn), rel=1e-6)
     assert plane.center_loss != pytest.approx(evaluated(subject, rows), rel=1e-6)
-    assert not torch.equal(drawn.features, rows.features[:1000])
+    assert not torch.equal(drawn.inputs["numbers"], rows.inputs["numbers"][:1000])
 
 
 def test_a_large_network_takes_seconds(load: Load) -> None:

@@ -22,7 +22,9 @@ from dlcli.explaining.judging.quality import (
 )
 from dlcli.losses.classification import BinaryCrossEntropy, CrossEntropy
 from dlcli.losses.regression import Huber, MeanAbsoluteError
+from dlcli.network.inputs import InputStage
 from dlcli.training.evaluation import evaluate
+from dlcli.training.rows.batches import Tensors
 from tests.explaining.made import dense, make_subject
 
 Columns = Mapping[str, Sequence[object]]
@@ -52,7 +54,8 @@ def halves(num_rows: int = 400) -> dict[str, Any]:
 class Product(nn.Module):
     """The logits of the corners' classes."""
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def forward(self, inputs: Tensors) -> Tensor:
+        rows = inputs["numbers"]
         sign = 4 * rows[:, 0] * rows[:, 1]
         return torch.stack([sign, -sign], dim=1)
 
@@ -128,9 +131,11 @@ def test_a_network_that_bends_beats_a_linear_model() -> None:
 def test_a_network_that_is_a_linear_model_is_no_better_than_one() -> None:
     subject = make_subject(halves(), "side", LAYERS, loss="binary_cross_entropy")
     rows = subject.parts["train"].encoded
-    peer = LogisticRegression(C=100.0).fit(rows.features.numpy(), rows.targets.numpy())
-    network = nn.Linear(1, 1)
-    network.load_state_dict(
+    numbers, truth = rows.inputs["numbers"].numpy(), subject.targets(rows).numpy()
+    peer = LogisticRegression(C=100.0).fit(numbers, truth)
+    line = nn.Linear(1, 1)
+    network = nn.Sequential(InputStage(subject.plan.signature), line)
+    line.load_state_dict(
         {"weight": torch.tensor(peer.coef_), "bias": torch.tensor(peer.intercept_)}
     )
     quality = examine_quality(with_network(subject, network))

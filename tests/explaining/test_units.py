@@ -35,7 +35,7 @@ def test_units_come_by_what_they_move_and_a_bias_moves_nothing() -> None:
     found = measured(two_numbers([hidden, dense([[0.5, -4.0, 9.0]], [0.0])]))
     assert [unit.number for unit in found.units] == [1, 0, 2]
     assert (found.num_units, found.num_still) == (3, 1)
-    a, b = found.asked.rows.encoded.features.numpy().T
+    a, b = found.asked.rows.encoded.inputs["numbers"].numpy().T
     influences = [4 * np.abs(b - b.mean()).mean(), 0.5 * np.abs(a - a.mean()).mean(), 0]
     assert [unit.influence for unit in found.units] == pytest.approx(influences, rel=1e-5)
     first, second, still = found.units
@@ -49,7 +49,7 @@ def test_influence_is_in_the_targets_units() -> None:
     random = np.random.default_rng(2)
     columns = {"a": random.normal(size=99).tolist(), "y": random.normal(9, 1000, 99).tolist()}
     subject = make_subject(columns, "y", [dense([[1.0]], [0.0]), dense([[1.0]], [0.0])])
-    features = subject.parts["test"].encoded.features.numpy()
+    features = subject.parts["test"].encoded.inputs["numbers"].numpy()
     away = np.abs(features - features.mean()).mean()
     target = subject.target
     assert target.kind == "number"
@@ -126,12 +126,12 @@ def test_the_network_is_as_before_and_no_hook_stays() -> None:
     layers: Layers = [{"type": "dense", "units": 6, "activation": "gelu"}, {"type": "dropout"}]
     subject = two_numbers([*layers, {"type": "dense"}])
     rows = subject.parts["test"].encoded
-    before = subject.answers(rows)
+    before = subject.answers(rows.inputs)
     weights = {name: value.clone() for name, value in subject.network.state_dict().items()}
     threads = torch.get_num_threads()
     explain(subject)
     assert all(not module._forward_hooks for module in subject.network.modules())
     assert all(parameter.grad is None for parameter in subject.network.parameters())
-    assert (subject.answers(rows) == before).all()
+    assert (subject.answers(rows.inputs) == before).all()
     assert all((weights[name] == own).all() for name, own in subject.network.state_dict().items())
     assert torch.get_num_threads() == threads

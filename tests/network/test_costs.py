@@ -20,7 +20,7 @@ def test_multiply_adds_are_half_of_torchs_operations(
     planned = plan(shape, spec, {"type": "flatten"}, DENSE)
     rows = torch.randn(3, int(torch.tensor(shape).prod()))
     with FlopCounterMode(display=False) as counter:
-        build_network(planned, seed=0)(rows)
+        build_network(planned, seed=0)({"numbers": rows})
     ours = sum(map(multiply_adds, planned.layers)) * len(rows)
     assert 2 * ours == counter.get_total_flops()
 

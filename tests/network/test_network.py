@@ -98,11 +98,11 @@ def test_planned_shapes_and_parameters_are_those_of_the_module(
     planned = plan(shape, spec, {"type": "flatten"}, DENSE)
     network = build_network(planned, seed=0)
     rows = torch.randn(4, int(torch.tensor(shape).prod()))
-    x = rows if len(shape) == 1 else network[0](rows)
+    x = rows.view(4, *shape)
     first = network.get_submodule(f"0_{spec['type']}")
     assert tuple(first(x).shape[1:]) == planned.layers[0].output_shape
     assert sum(p.numel() for p in network.parameters()) == planned.num_parameters
-    assert network(rows).shape == (4, 2)
+    assert network({"numbers": rows}).shape == (4, 2)
 
 
 @pytest.mark.parametrize(("shape", "spec"), EVERY_LAYER, ids=name)
@@ -117,7 +117,7 @@ def test_gradients_agree_with_finite_differences(
     def output(x: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
         torch.manual_seed(3)  # the same units dropped each time
         parameters = dict(zip(names, values, strict=True))
-        result: torch.Tensor = torch.func.functional_call(network, parameters, (x,))
+        result: torch.Tensor = torch.func.functional_call(network, parameters, ({"numbers": x},))
         return result
 
     values = [parameter.detach().requires_grad_() for parameter in network.parameters()]
@@ -134,7 +134,15 @@ def test_every_activation_has_the_right_gradient(activation: str) -> None:
         plan((4,), {"type": "dense", "units": 6, "activation": activation}, DENSE), seed=0
     ).double()
     x = torch.randn(5, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    assert torch.autograd.gradcheck(network, (x.requires_grad_(),))
+    assert torch.autograd.gradcheck(lambda x: network({"numbers": x}), (x.requires_grad_(),))
+
+
+def inputs(numbers: list[float], codes: list[int]) -> dict[str, torch.Tensor]:
+    """Return one row."""
+    return {
+        "numbers": torch.tensor([numbers]),
+        "codes": torch.tensor([codes], dtype=torch.int32),
+    }
 
 
 class TestEmbeddings:
@@ -149,7 +157,7 @@ class TestEmbeddings:
         assert planned.layers[0].input_shape == (7,)
         assert sum(p.numel() for p in network.parameters()) == planned.num_parameters
         columns = network.get_submodule("columns")
-        vectors = columns(torch.tensor([[0.5, -1.0, 4.0, 0.0]]))[0]
+        vectors = columns(inputs([0.5, -1.0], [4, 0]))[0]
         city = columns.get_parameter("tables.0.weight")
         expected = torch.cat([torch.tensor([0.5, -1.0]), city[4], torch.zeros(2)])
         assert torch.equal(vectors, expected)
@@ -157,7 +165,7 @@ class TestEmbeddings:
     def test_the_vector_of_unseen_categories_stays_zero(self) -> None:
         _, network = self.network()
         optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
-        network(torch.tensor([[0.5, -1.0, 0.0, 2.0]])).sum().backward()
+        network(inputs([0.5, -1.0], [0, 2])).sum().backward()
         optimizer.step()
         weight = network.get_parameter("columns.tables.0.weight")
         assert not weight[0].any()
@@ -166,7 +174,10 @@ class TestEmbeddings:
         _, network = self.network()
         network = network.double()
         names = [name for name, _ in network.named_parameters()]
-        rows = torch.tensor([[0.5, -1.0, 4.0, 3.0], [0.1, 0.2, 1.0, 1.0]], dtype=torch.float64)
+        rows = {
+            "numbers": torch.tensor([[0.5, -1.0], [0.1, 0.2]], dtype=torch.float64),
+            "codes": torch.tensor([[4, 3], [1, 1]], dtype=torch.int32),
+        }
 
         def output(*values: torch.Tensor) -> torch.Tensor:
             parameters = dict(zip(names, values, strict=True))
@@ -258,7 +269,7 @@ class TestInitialisation:
     def test_given_numbers_are_where_training_starts(self) -> None:
         spec = {"type": "dense", "initial": {"weight": [[3, -2], [0, 1]], "bias": [1, 2]}}
         network = build_network(plan((2,), spec), seed=0)
-        assert network(torch.tensor([[-1.0, 2.0]])).tolist() == [[-6.0, 4.0]]
+        assert network({"numbers": torch.tensor([[-1.0, 2.0]])}).tolist() == [[-6.0, 4.0]]
 
     @pytest.mark.parametrize(
         ("init", "deviation"),
@@ -281,7 +292,7 @@ class TestInitialisation:
 
 def test_a_dropped_activation_is_zero_and_the_others_are_scaled_up() -> None:
     network = build_network(plan((1000,), {"type": "dropout", "rate": 0.25}, DENSE), seed=0)
-    dropped = network[0](torch.ones(1, 1000))
+    dropped = network[1](torch.ones(1, 1000))
     assert dropped.unique().tolist() == [0.0, pytest.approx(4 / 3)]
     assert dropped.mean().item() == pytest.approx(1, abs=0.1)
-    assert torch.equal(network[0].eval()(torch.ones(1, 1000)), torch.ones(1, 1000))
+    assert torch.equal(network[1].eval()(torch.ones(1, 1000)), torch.ones(1, 1000))

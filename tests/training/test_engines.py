@@ -44,6 +44,7 @@ def take_steps(
     stepper = Stepper(
         network,
         build_objective(loss_of(loss), target, placement.device),
+        target.field,
         Optimizer(Adam(type="adam", lr=0.01), FlatParameters(network)),
         placement,
         scaler,
@@ -52,19 +53,26 @@ def take_steps(
     )
     torch.manual_seed(1)
     figures: list[torch.Tensor] = []
-    width = planned.signature.num_inputs
     for sizes in SIZES:
         stepper.optimizer.lr *= 0.9
         batches = tuple(
-            Rows(
-                torch.randn(size, width).to(placement.device),
-                targets(target, size).to(placement.device),
-            )
+            made_rows(planned, target, size).each(lambda tensor: tensor.to(placement.device))
             for size in sizes
         )
         figures.append(stepper.take_step(batches))
     state = torch.cat([value.flatten().float() for value in network.state_dict().values()])
     return state, figures
+
+
+def made_rows(planned: Plan, target: FittedTarget, size: int) -> Rows:
+    """Return random numbers and codes for a network, and targets."""
+    signature, inputs = planned.signature, {}
+    if signature.num_dense:
+        inputs["numbers"] = torch.randn(size, signature.num_dense)
+    if signature.embeddings:
+        codes = [torch.randint(own.num_codes, (size,)) for own in signature.embeddings]
+        inputs["codes"] = torch.stack(codes, dim=1).int()
+    return Rows(inputs, {"target": targets(target, size)}, size)
 
 
 def targets(target: FittedTarget, size: int) -> torch.Tensor:

@@ -70,8 +70,8 @@ def test_a_straight_line_of_pytorch_ends_with_the_same_bits(
     )  # fmt: skip
     network, _ = train(prepared)
 
-    x = torch.tensor(prepared.dataset.parts["train"].features)
-    y = torch.tensor(prepared.dataset.parts["train"].targets)
+    x = torch.tensor(prepared.dataset.parts["train"].inputs["numbers"])
+    y = torch.tensor(prepared.dataset.parts["train"].targets["target"])
     assert len(x) % batch_size  # the last batch is a short one
     model = build_network(prepared.plan, seed=4)
     fused = {"fused": True} if kind in ("sgd", "adam", "adamw") else {}
@@ -81,7 +81,7 @@ def test_a_straight_line_of_pytorch_ends_with_the_same_bits(
         for start in range(0, len(x), batch_size):
             rows = order[start : start + batch_size]
             straight.zero_grad()
-            loss = F.cross_entropy(model(x[rows]), y[rows])
+            loss = F.cross_entropy(model({"numbers": x[rows]}), y[rows])
             torch.autograd.backward(loss)
             straight.step()
 
@@ -151,8 +151,8 @@ def test_the_training_loss_is_the_mean_over_examples(load: Load, penguins: Path)
     prepared = prepare(loaded)
     network, results = train(prepared)
     part = prepared.dataset.parts["train"]
-    outputs = network(torch.tensor(part.features))
-    expected = F.cross_entropy(outputs, torch.tensor(part.targets)).item()
+    outputs = network({"numbers": torch.tensor(part.inputs["numbers"])})
+    expected = F.cross_entropy(outputs, torch.tensor(part.targets["target"])).item()
     assert results[0].train_loss == pytest.approx(expected, rel=1e-5)
 
 

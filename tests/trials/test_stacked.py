@@ -3,6 +3,7 @@
 import multiprocessing
 import re
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 from tests.conftest import ROOT
 from tests.losses.examples import EVERY_LOSS, PAIR, loss_of
 from tests.network.test_network import DENSE, EVERY_LAYER, name, plan
-from tests.training.test_engines import CPU, SIZES, targets
+from tests.training.test_engines import CPU, SIZES, made_rows
 
 EVERY_OPTIMIZER: list[dict[str, Any]] = [
     {"type": "sgd"},
@@ -66,7 +67,7 @@ def trials(
 
 
 def made_setup(planned: Plan, loss: dict[str, Any], target: FittedTarget) -> SharedSetup:
-    rows = Rows(torch.zeros(8, planned.signature.num_inputs), targets(target, 8))
+    rows = made_rows(planned, target, 8)
     return SharedSetup(
         plan=planned,
         loss=loss_of(loss),
@@ -80,6 +81,15 @@ def made_setup(planned: Plan, loss: dict[str, Any], target: FittedTarget) -> Sha
     )
 
 
+def stacked(rows: Sequence[Rows]) -> Rows:
+    """Return the rows of several seeds side by side."""
+    inputs, targets = (
+        {name: torch.stack([tensors[name] for tensors in each]) for name in each[0]}
+        for each in ([seed.inputs for seed in rows], [seed.targets for seed in rows])
+    )
+    return Rows(inputs, targets, len(rows[0]))
+
+
 def check_steps(
     planned: Plan,
     optimizers: Sequence[dict[str, Any]],
@@ -89,15 +99,11 @@ def check_steps(
     """Take the same steps in a stack and by itself: single, short and accumulated batches."""
     setup = made_setup(planned, loss or {"type": "cross_entropy"}, target)
     stack = Stack.of(trials(setup, optimizers)[::-1])
-    width, generator = planned.signature.num_inputs, torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
     figures, data = [], []
     for index, sizes in enumerate(SIZES):
         batches = tuple(
-            Rows(
-                torch.randn(len(stack.seeds), size, width, generator=generator),
-                torch.stack([targets(target, size) for _ in stack.seeds]),
-            )
-            for size in sizes
+            stacked([made_rows(planned, target, size) for _ in stack.seeds]) for size in sizes
         )
         data.append(batches)
         lrs = torch.tensor([trial.optimizer.lr * 0.9**index for trial in stack.trials])
@@ -109,7 +115,7 @@ def check_steps(
         for index, batches in enumerate(data):
             trainer.optimizer.lr = trial.optimizer.lr * 0.9**index
             single = trainer.stepper.take_step(
-                tuple(Rows(batch.features[seed], batch.targets[seed]) for batch in batches)
+                tuple(batch.each(itemgetter(seed)) for batch in batches)
             )
             norm = torch.linalg.vector_norm(single[1:])
             assert are_close(torch.stack([single[0], norm]), figures[index][run])

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import polars as pl
 
 from dlcli.columns.base import Column
 from dlcli.columns.family import infer_kind
-from dlcli.data.dataset import Part
+from dlcli.data.fields import Examples
 from dlcli.data.survey.leakage import share_predicted
 from dlcli.losses import default_loss
 from dlcli.targets.task import Task
@@ -93,10 +92,7 @@ def column_findings(
         )
 
 
-def repeated_rows(train: Part, other: Part) -> int:
-    """Return how many rows of a part stand among the training rows too, target included."""
-    known, asked = (
-        np.column_stack([part.features, part.targets]).astype(np.float32) for part in (train, other)
-    )
-    rows = {row.tobytes() for row in known}
-    return sum(row.tobytes() in rows for row in asked)
+def repeated_rows(train: Examples, other: Examples) -> int:
+    """Return how many rows of a part are among the training rows too, target included."""
+    known = set(train.row_bytes())
+    return sum(row in known for row in other.row_bytes())

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dlcli.data.fields import Arrays
+
 MAX_CODES = 100  # of an embedded column that get a weight of their own
 _MAX_NUMBERS = 20_000_000  # features of the rows that a linear model is fitted to
 _MAX_COMPONENTS = 1_000  # of a ridge regression
@@ -18,9 +20,10 @@ _PENALTIES = (1.0, 0.1, 0.01, 0.001, 0.0001)  # of the mean log loss, from the s
 
 @dataclass(frozen=True)
 class OneHot:
-    """Where codes stand among the features, and which ones have a column of their own."""
+    """Which numbers of a field are codes, and which codes have a weight of their own."""
 
-    place: int
+    field: str
+    slot: int
     codes: np.ndarray
 
 
@@ -29,48 +32,67 @@ class LinearModel:
     """Outputs that are weighted sums of the encoded features."""
 
     one_hots: tuple[OneHot, ...]
-    num_dense: int
     weights: np.ndarray  # [numbers, outputs]
     bias: np.ndarray  # [outputs]
     penalty: float  # of the squared weights of standardised numbers, for the mean loss of a row
     num_rows: int  # that it was fitted to
     is_settled: bool = True  # the fit, in as many steps as it may take
 
-    def outputs(self, features: np.ndarray) -> np.ndarray:
+    def outputs(self, inputs: Arrays) -> np.ndarray:
         """Return logits [rows, classes] or scaled numbers [rows, 1], float64."""
-        parts = np.array_split(features, max(1, features.size // 2_000_000))
-        numbers = (expand(part, self.num_dense, self.one_hots) for part in parts)
+        num_parts = max(1, sum(array.size for array in inputs.values()) // 2_000_000)
+        rows = np.array_split(np.arange(_num_rows(inputs)), num_parts)
+        numbers = (expand(_taken(inputs, part), self.one_hots) for part in rows)
         return np.concatenate([part @ self.weights + self.bias for part in numbers])
 
 
-def choose_codes(features: np.ndarray, num_dense: int) -> tuple[OneHot, ...]:
-    """Choose the most frequent codes of each embedded column for columns of their own."""
+def choose_codes(inputs: Arrays) -> tuple[OneHot, ...]:
+    """Choose the most frequent codes in each slot of an integer field for weights of their own."""
     found = []
-    for place in range(num_dense, features.shape[1]):
-        codes, sizes = np.unique(features[:, place], return_counts=True)
-        found.append(OneHot(place, np.sort(codes[np.argsort(-sizes, kind="stable")][:MAX_CODES])))
+    for name, array in inputs.items():
+        if np.issubdtype(array.dtype, np.integer):
+            for slot in range(array.shape[1]):
+                codes, sizes = np.unique(array[:, slot], return_counts=True)
+                frequent = codes[np.argsort(-sizes, kind="stable")][:MAX_CODES]
+                found.append(OneHot(name, slot, np.sort(frequent)))
     return tuple(found)
 
 
-def expand(features: np.ndarray, num_dense: int, one_hots: tuple[OneHot, ...]) -> np.ndarray:
+def expand(inputs: Arrays, one_hots: tuple[OneHot, ...]) -> np.ndarray:
     """Return encoded rows as numbers, float64 [rows, numbers]: codes as columns of 0 and 1."""
-    blocks = [features[:, own.place, None] == own.codes for own in one_hots]
-    return np.concatenate([features[:, :num_dense], *blocks], axis=1, dtype=np.float64)
+    numbers = [array for array in inputs.values() if np.issubdtype(array.dtype, np.floating)]
+    blocks = [inputs[own.field][:, own.slot, None] == own.codes for own in one_hots]
+    return np.concatenate([*numbers, *blocks], axis=1, dtype=np.float64)
 
 
-def fit_ridge(features: np.ndarray, targets: np.ndarray, num_dense: int, seed: int) -> LinearModel:
+def _width(inputs: Arrays, one_hots: tuple[OneHot, ...]) -> int:
+    """Return how many numbers `expand` makes of a row."""
+    arrays = inputs.values()
+    widths = [array.shape[1] for array in arrays if np.issubdtype(array.dtype, np.floating)]
+    return sum([*widths, *(len(own.codes) for own in one_hots)])
+
+
+def _num_rows(inputs: Arrays) -> int:
+    return len(next(iter(inputs.values())))
+
+
+def _taken(inputs: Arrays, rows: np.ndarray) -> Arrays:
+    return {name: array[rows] for name, array in inputs.items()}
+
+
+def fit_ridge(inputs: Arrays, targets: np.ndarray, seed: int) -> LinearModel:
     """Fit a ridge regression; the penalty is the one with the least leave-one-out error.
 
-    `features` [rows, inputs], `targets` [rows] scaled numbers. All errors are had at once from
-    the leverages (Allen 1974, PRESS).
+    `inputs` [rows, numbers] of each field, `targets` [rows] scaled numbers. All errors are had at
+    once from the leverages (Allen 1974, PRESS).
     """
-    one_hots = choose_codes(features, num_dense)
-    width = num_dense + sum(len(own.codes) for own in one_hots)
+    one_hots = choose_codes(inputs)
+    width, num_rows = _width(inputs, one_hots), _num_rows(inputs)
     most_rows = _MAX_NUMBERS // max(1, width)
-    if min(width, len(features)) > _MAX_COMPONENTS:
+    if min(width, num_rows) > _MAX_COMPONENTS:
         most_rows = min(most_rows, _MAX_COMPONENTS)
-    rows = _some_rows(len(features), most_rows, np.random.default_rng(seed))
-    numbers, center, scale = _standardise(expand(features[rows], num_dense, one_hots))
+    rows = _some_rows(num_rows, most_rows, np.random.default_rng(seed))
+    numbers, center, scale = _standardise(expand(_taken(inputs, rows), one_hots))
     mean = float(targets[rows].mean(dtype=np.float64))
     wanted = targets[rows] - mean
     directions, strengths = _principal(numbers)
@@ -85,7 +107,6 @@ def fit_ridge(features: np.ndarray, targets: np.ndarray, num_dense: int, seed: i
     return _unscaled(
         LinearModel(
             one_hots,
-            num_dense,
             weights[:, None],
             np.array([mean]),
             float(_RIDGE_PENALTIES[best]),
@@ -97,9 +118,8 @@ def fit_ridge(features: np.ndarray, targets: np.ndarray, num_dense: int, seed: i
 
 
 def fit_logistic(
-    features: np.ndarray,
+    inputs: Arrays,
     targets: np.ndarray,
-    num_dense: int,
     seed: int,
     *,
     class_weights: np.ndarray,
@@ -108,20 +128,21 @@ def fit_logistic(
 ) -> LinearModel:
     """Fit a (multinomial) logistic regression with an L2 penalty by L-BFGS.
 
-    `features` [rows, inputs], `targets` [rows] class indices, `class_weights` [classes] factors of
-    the rows' losses, `smoothing` the share of the truth that is spread over all classes. Unless it
-    is given, the penalty is the one of a few with the least log loss on a fifth of the rows that
-    the others were fitted without. Two classes have one set of weights between them.
+    `inputs` [rows, numbers] of each field, `targets` [rows] class indices, `class_weights`
+    [classes] factors of the rows' losses, `smoothing` the share of the truth that is spread over
+    all classes. Unless it is given, the penalty is the one of a few with the least log loss on a
+    fifth of the rows that the others were fitted without. Two classes have one set of weights
+    between them.
     """
     random = np.random.default_rng(seed)
-    one_hots = choose_codes(features, num_dense)
+    one_hots = choose_codes(inputs)
     num_outputs = 1 if len(class_weights) == 2 else len(class_weights)
-    width = 1 + num_dense + sum(len(own.codes) for own in one_hots)
+    width = 1 + _width(inputs, one_hots)
     work_a_row = 2 * width * num_outputs  # of one step
     rows = _some_rows(
-        len(features), min(_MAX_NUMBERS // width, _WORK // _MIN_STEPS // work_a_row), random
+        _num_rows(inputs), min(_MAX_NUMBERS // width, _WORK // _MIN_STEPS // work_a_row), random
     )
-    numbers, center, scale = _standardise(expand(features[rows], num_dense, one_hots))
+    numbers, center, scale = _standardise(expand(_taken(inputs, rows), one_hots))
     num_steps = min(_MAX_STEPS, _WORK // work_a_row // len(rows))
     if num_steps < _MAX_STEPS:
         numbers = numbers.astype(np.float32)  # twice as fast, and as good as so few steps are
@@ -133,7 +154,7 @@ def fit_logistic(
     vector, is_settled = problem.fit(start, penalty, num_steps, tolerance=_FINE)
     weights, bias = problem.split(vector)
     return _unscaled(
-        LinearModel(one_hots, num_dense, weights, bias, penalty, len(rows), is_settled),
+        LinearModel(one_hots, weights, bias, penalty, len(rows), is_settled),
         center,
         scale,
     )

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlcli.data.fitted import FittedData
+from dlcli.data.signature import NUMBERS
 from dlcli.data.target import ClassTarget
 from dlcli.explaining.explained_model import ExplainedRows
 from dlcli.explaining.judging.bootstrap import Predictions
+from dlcli.training.rows.batches import Rows
 
 NUM_ROWS = 10
 _SMALLEST_SIDE = 4  # of what is taken for an image
@@ -62,8 +64,8 @@ def find_largest_errors(
         else:
             numbers = float(truth[row]), float(given)
             found.append(ErrorRow(place, *numbers, None, None, loss, cells))
-    features = rows.encoded.features.cpu().numpy()[worst]
-    return LargestErrors(table.source, columns, tuple(found), _images(features, fitted))
+    shown = _images(rows.encoded, worst, fitted)
+    return LargestErrors(table.source, columns, tuple(found), shown)
 
 
 def _cells(cells: tuple[object, ...], fitted: FittedData) -> tuple[str | None, ...]:
@@ -71,7 +73,7 @@ def _cells(cells: tuple[object, ...], fitted: FittedData) -> tuple[str | None, .
     return tuple(column.cell_text(cell) for cell, column in zip(cells, fitted.columns, strict=True))
 
 
-def _images(features: np.ndarray, fitted: FittedData) -> np.ndarray | None:
+def _images(rows: Rows, chosen: np.ndarray, fitted: FittedData) -> np.ndarray | None:
     """Return rows as images [rows, height, width, channels] in their file's units, if they are."""
     shape = fitted.shape
     if shape is None or len(shape) != 3 or shape[0] not in _CHANNELS:
@@ -80,9 +82,9 @@ def _images(features: np.ndarray, fitted: FittedData) -> np.ndarray | None:
         return None
     scales = [column.center_and_scale for column in fitted.columns]
     known = [scale for scale in scales if scale is not None]
-    if len(known) < features.shape[1]:  # an indicator or a category is no pixel
+    if len(known) < fitted.signature().num_inputs:  # an indicator or a category is no pixel
         return None
     center, scale = np.array(known).T
-    pixels = features * scale + center
+    pixels = rows.inputs[NUMBERS].cpu().numpy()[chosen] * scale + center
     images: np.ndarray = np.moveaxis(pixels.reshape(-1, *shape), 1, -1)
     return images

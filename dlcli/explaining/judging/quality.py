@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlcli.data.fields import Arrays
 from dlcli.data.target import ClassTarget, NumberTarget, metrics_of
 from dlcli.errors import DivergedError
 from dlcli.explaining.constant_baseline import class_weights_of
@@ -27,6 +28,7 @@ from dlcli.seeds import derive_seed
 from dlcli.training.evaluation import compute_outputs
 from dlcli.training.metrics import confusion_matrix, score, to_answers
 from dlcli.training.objective import build_objective
+from dlcli.training.rows.batches import Rows
 
 _LOWER_IS_BETTER = ("loss", "rmse", "mae")
 
@@ -112,7 +114,7 @@ def examine_quality(subject: ExplainedModel) -> Quality:
 
 
 def _outputs(subject: ExplainedModel, rows: ExplainedRows) -> Tensor:
-    outputs = compute_outputs(subject.network, rows.encoded.features, subject.placement)
+    outputs = compute_outputs(subject.network, rows.encoded.inputs, subject.placement)
     if not outputs.isfinite().all():
         raise DivergedError("the network's answers are not finite numbers")
     return outputs.double()
@@ -120,7 +122,7 @@ def _outputs(subject: ExplainedModel, rows: ExplainedRows) -> Tensor:
 
 def _predictions(subject: ExplainedModel, rows: ExplainedRows, outputs: Tensor) -> Predictions:
     """Return what outputs like the network's, float64 [rows, outputs] on the CPU, mean."""
-    targets = rows.encoded.targets.cpu()
+    targets = subject.targets(rows.encoded).cpu()
     targets = targets.double() if targets.is_floating_point() else targets
     # Not on the network's device, of which not every kind has float64.
     objective = build_objective(subject.loss, subject.target, torch.device("cpu"))
@@ -132,7 +134,8 @@ def _figures(
     subject: ExplainedModel, rows: ExplainedRows, predictors: list[Predictions]
 ) -> tuple[Figure, ...]:
     names = metrics_of(subject.target)
-    truth, encoded = subject.truth(rows.encoded), rows.encoded.targets.cpu().numpy()
+    truth = subject.truth(rows.encoded)
+    encoded = subject.targets(rows.encoded).cpu().numpy()
     seed = derive_seed(subject.seed, "quality", "bootstrap")
     resampled = bootstrap(predictors, truth, names, seed)
     values = [
@@ -163,7 +166,7 @@ def _trivial(subject: ExplainedModel, rows: ExplainedRows) -> Predictions:
     The losses are those of the outputs with the lowest training loss, class weights included.
     """
     loss = subject.loss
-    encoded = subject.parts["train"].encoded.targets.cpu().numpy()
+    encoded = subject.targets(subject.parts["train"].encoded).cpu().numpy()
     values, counts = subject.target.training_values(encoded)
     weights = class_weights_of(subject.objective)
     plain, weighted = (
@@ -178,25 +181,27 @@ def _trivial(subject: ExplainedModel, rows: ExplainedRows) -> Predictions:
 
 def _fit_linear(subject: ExplainedModel) -> LinearModel:
     rows = subject.parts["train"].encoded
-    features, targets = rows.features.cpu().numpy(), rows.targets.cpu().numpy()
-    num_dense = subject.fitted.signature().num_dense
+    inputs, targets = _arrays(rows), subject.targets(rows).cpu().numpy()
     seed = derive_seed(subject.seed, "quality", "linear model")
     num_classes = len(subject.target.class_names)
     if not num_classes:
-        return fit_ridge(features, targets, num_dense, seed)
+        return fit_ridge(inputs, targets, seed)
     weights = class_weights_of(subject.objective)
     return fit_logistic(
-        features,
+        inputs,
         targets,
-        num_dense,
         seed,
         class_weights=np.ones(num_classes) if weights is None else weights,
         smoothing=subject.loss.smoothing,
     )
 
 
+def _arrays(rows: Rows) -> Arrays:
+    return {name: tensor.cpu().numpy() for name, tensor in rows.inputs.items()}
+
+
 def _linear_outputs(subject: ExplainedModel, linear: LinearModel, rows: ExplainedRows) -> Tensor:
-    outputs = linear.outputs(rows.encoded.features.cpu().numpy())
+    outputs = linear.outputs(_arrays(rows.encoded))
     return torch.from_numpy(subject.loss.to_outputs(outputs))
 
 

@@ -19,6 +19,7 @@ from dlcli.config.layers import (
 )
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.network.plan import Plan, PlannedLayer
+from dlcli.training.rows.batches import Tensors, split_tensors
 
 _BLOCK_NUMBERS = 2**22  # of a layer's output, at once
 
@@ -102,7 +103,7 @@ def _hooked(
 def catch_activations(
     subject: ExplainedModel,
     place: LayerPosition,
-    features: Tensor,
+    inputs: Tensors,
     reduce: Callable[[Tensor], Tensor] = lambda output: output,
 ) -> Tensor:
     """Return a layer's activations for rows, float32 on the CPU: [rows, units] or with places.
@@ -119,13 +120,13 @@ def catch_activations(
 
     network = subject.network.eval()
     with _hooked(network, place.module, see), torch.inference_mode(), subject.placement.autocast():
-        for block in torch.split(features, max(1, _BLOCK_NUMBERS // numbers)):
+        for block in split_tensors(inputs, max(1, _BLOCK_NUMBERS // numbers)):
             network(block)
     return torch.cat(seen)
 
 
 def catch_gradients(
-    subject: ExplainedModel, place: LayerPosition, features: Tensor
+    subject: ExplainedModel, place: LayerPosition, inputs: Tensors
 ) -> tuple[Tensor, Callable[[int | None], Tensor]]:
     """Return a layer's activations, and a function for the gradients of an output by them.
 
@@ -140,7 +141,7 @@ def catch_gradients(
 
     network = subject.network.eval()
     with _hooked(network, place.module, see), torch.enable_grad(), subject.placement.autocast():
-        outputs = network(features).float()
+        outputs = network(inputs).float()
     activations = caught[0]
 
     def gradients(index: int | None) -> Tensor:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlcli.columns.base import OrderedColumn
 from dlcli.config.layers import Dense, Dropout
@@ -16,7 +15,7 @@ from dlcli.explaining.reasons.sampling import asked_rows, take, work_a_row
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.seeds import derive_seed
 from dlcli.tables.table import Table
-from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.batches import Tensors, to_tensors
 
 _SIDE, _SMALLEST_SIDE = 121, 31  # places along each axis
 _MAX_WORK = 2e10  # multiplications: two seconds
@@ -76,9 +75,7 @@ def draw_boundary(subject: ExplainedModel) -> Boundary | Unavailable:
     plane = find_plane(subject)
     if isinstance(plane, Unavailable):
         return plane
-    features = encode_plane(subject, plane)
-    targets = torch.zeros(len(features), dtype=torch.int64)
-    answers = subject.answers(Rows(features, targets))
+    answers = subject.answers(encode_plane(subject, plane))
     size = (len(plane.y), len(plane.x))
     columns = subject.fitted.columns
     held_out = asked_rows(subject, "boundary")
@@ -113,13 +110,13 @@ def find_plane(subject: ExplainedModel) -> InputPlane | Unavailable:
     return InputPlane((columns[0].name, columns[1].name), axes[0], axes[1])
 
 
-def encode_plane(subject: ExplainedModel, plane: InputPlane) -> Tensor:
-    """Return its places as the network sees them, row by row: [y · x, features]."""
+def encode_plane(subject: ExplainedModel, plane: InputPlane) -> Tensors:
+    """Return its places as the network sees them, row by row: [y · x, *shape] of each field."""
     x, y = np.meshgrid(plane.x, plane.y)
     cells = {plane.names[0]: x.ravel(), plane.names[1]: y.ravel()}
     table = Table(pl.DataFrame(cells), "", np.arange(x.size), "row", subject.fitted.missing_values)
-    features, _ = subject.fitted.encode_features(table)
-    return torch.tensor(features, device=subject.placement.device)
+    inputs, _ = subject.fitted.encode_inputs(table)
+    return to_tensors(inputs, subject.placement.device)
 
 
 def find_equation(subject: ExplainedModel) -> Equation | None:
@@ -146,14 +143,13 @@ def find_equation(subject: ExplainedModel) -> Equation | None:
         if len(weight) == 1
         else (weight[1] - weight[0], float(bias[1] - bias[0]))
     )
-    place, slopes = 0, []
+    all_slots, slopes = subject.fitted.slots(), []
     for column in columns:
         if column.center_and_scale is None:
             return None
         center, scale = column.center_and_scale
-        slopes.append(float(row[place]) / scale)
+        slopes.append(float(row[all_slots[column.name].indices[0]]) / scale)
         constant -= slopes[-1] * center
-        place += column.num_slots
     target = subject.target
     if isinstance(target, NumberTarget):
         slopes = [slope * target.scale for slope in slopes]

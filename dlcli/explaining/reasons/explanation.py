@@ -36,7 +36,7 @@ def explain(subject: ExplainedModel) -> Explanation:
     # Many small questions: several threads would wait for each other longer than they work.
     with Threads(1, "questions are small").used():
         asked = asked_rows(subject, "why")
-        if not np.isfinite(subject.answers(asked.rows.encoded)).all():
+        if not np.isfinite(subject.answers(asked.rows.encoded.inputs)).all():
             return _nothing(subject, "its answers are not finite numbers")
         importance = measure_importance(subject)
         names = (

@@ -1,4 +1,4 @@
-"""The places of fitted columns among the encoded features, and the array that they make up."""
+"""Cells as the network sees them, and the array that columns make up."""
 
 import math
 
@@ -7,29 +7,18 @@ import polars as pl
 
 from dlcli.columns.base import Column, OrderedColumn
 from dlcli.data.fitted import FittedData
+from dlcli.data.signature import NUMBERS
 from dlcli.data.survey.grids import find_grid, resembles_image
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.tables.table import Table
 
-Slots = np.ndarray  # [width] int64: indices of encoded features
-
-
-def column_slots(fitted: FittedData) -> list[Slots]:
-    """Return the encoded features of each column: numbers in the order of columns, then codes."""
-    starts = {"numbers": 0, "codes": fitted.signature().num_dense}
-    slots = []
-    for column in fitted.columns:
-        start = starts[column.field]
-        starts[column.field] = start + column.num_slots
-        slots.append(np.arange(start, start + column.num_slots))
-    return slots
-
 
 def encode_cells(fitted: FittedData, column: Column, cells: pl.Series) -> np.ndarray:
-    """Encode other cells than a table's, float32 [cells, width]."""
+    """Encode other cells than a table's, [cells, width], for the slots of their column."""
     frame = cells.alias(column.name).to_frame()
     table = Table(frame, "", np.arange(len(cells)), "row", fitted.missing_values)
-    return column.encode(table, fitted.missing_values)[0].astype(np.float32)
+    field = next(own for own in fitted.input_fields if own.name == column.field)
+    return column.encode(table, fitted.missing_values)[0].astype(field.dtype)
 
 
 def plain_numbers(fitted: FittedData) -> list[OrderedColumn] | None:
@@ -55,5 +44,5 @@ def array_shape(subject: ExplainedModel) -> tuple[int, ...] | None:
     grid = find_grid([column.name for column in fitted.columns])
     if grid is None or math.prod(grid) != len(fitted.columns):
         return None
-    features = next(iter(subject.parts.values())).encoded.features.cpu().numpy()
+    features = next(iter(subject.parts.values())).encoded.inputs[NUMBERS].cpu().numpy()
     return (1, *grid) if resembles_image(features, grid) else None

@@ -18,6 +18,7 @@ from dlcli.config.layers import (
     LayerNorm,
     Reshape,
 )
+from dlcli.data.signature import NUMBERS
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import LayerPosition, catch_activations, first_weighted
 from dlcli.explaining.reasons.features import array_shape, plain_numbers
@@ -125,7 +126,7 @@ def _excite(
         high, where = flat.max(dim=2)
         return torch.stack([high.double(), where.double(), flat.amin(dim=2).double()], dim=2)
 
-    found = catch_activations(subject, place, asked.rows.encoded.features, highest).numpy()
+    found = catch_activations(subject, place, asked.rows.encoded.inputs, highest).numpy()
     excited = []
     for index in range(num_shown):
         high, where, low = found[:, index].T
@@ -153,7 +154,7 @@ def _images(
     rows = take(asked.rows, chosen)
     columns = plain_numbers(subject.fitted)
     if columns is None:
-        pixels = rows.encoded.features.cpu().numpy()
+        pixels = rows.encoded.inputs[NUMBERS].cpu().numpy()
     else:
         missing_values = subject.fitted.missing_values
         values = [column.numbers(rows.table, missing_values) for column in columns]

@@ -8,12 +8,11 @@ import polars as pl
 import torch
 
 from dlcli.columns.base import Axis, Column, OrderedColumn
+from dlcli.data.fields import Slots
 from dlcli.data.target import ClassTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.features import (
-    Slots,
     array_shape,
-    column_slots,
     encode_cells,
 )
 from dlcli.explaining.reasons.sampling import SampledRows, asked_rows, work_a_row
@@ -68,13 +67,7 @@ def measure_dependence(subject: ExplainedModel, names: Sequence[str]) -> Depende
     most = min(_MAX_ROWS, max(_MIN_ROWS, int(_MAX_WORK / work)))
     asked = asked_rows(subject, "dependence", most)
     every = asked_rows(subject, "dependence")
-    slots = dict(
-        zip(
-            (column.name for column in subject.fitted.columns),
-            column_slots(subject.fitted),
-            strict=True,
-        )
-    )
+    slots = subject.fitted.slots()
     by_name = {column.name: column for column in subject.fitted.columns}
     chosen = _choose_curves(subject)
     found = [
@@ -163,10 +156,9 @@ def _spread(values: np.ndarray) -> tuple[float, ...]:
 
 def _ask(subject: ExplainedModel, rows: Rows, slots: Slots, encoded: np.ndarray) -> np.ndarray:
     """Return the answers with a column as each of `encoded`, [places, rows] or with classes."""
-    features = rows.features.clone()
-    where = torch.tensor(slots, device=features.device)
+    changed = rows.inputs[slots.field].clone()
     answers = []
-    for cells in torch.tensor(encoded, device=features.device):
-        features[:, where] = cells
-        answers.append(subject.answers(Rows(features, rows.targets)))
+    for cells in torch.tensor(encoded, device=rows.device):
+        changed[:, slots.indices] = cells
+        answers.append(subject.answers({**rows.inputs, slots.field: changed}))
     return np.stack(answers)

@@ -3,15 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dlcli.data.fields import Slots
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.reasons.features import Slots
 from dlcli.training.evaluation import compute_outputs
-from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.batches import Rows, Tensors
 
 _BLOCK_NUMBERS = 2**21  # of the input, at once
 _MAX_PROMISE_ROWS = 500
@@ -59,15 +60,14 @@ def measure_rises(
 
     donors = effort.donors()
     num_rows = len(rows)
-    own = _losses(subject, rows.features, rows.targets)
+    own = _losses(subject, rows.inputs, subject.targets(rows))
     mean, reach = np.zeros(len(groups)), np.zeros(len(groups))
     quantile = float(stdtrit(num_rows - 1, 0.975))
     for index, group in enumerate(groups):
-        slots = torch.tensor(group, device=rows.features.device)
-        cells = rows.features[:, slots]
+        cells = rows.inputs[group.field][:, group.indices]
         if (cells == cells[0]).all():
             continue  # as they are, however shuffled
-        rises = _shuffled(subject, rows, slots, donors) - own
+        rises = _shuffled(subject, rows, group, donors) - own
         rises[np.abs(rises) <= _ROUNDING * np.abs(own)] = 0.0
         with np.errstate(invalid="ignore"):  # of losses that are endless
             taking = rises.mean(axis=0)
@@ -84,36 +84,51 @@ def promises(subject: ExplainedModel, rows: Rows, slots: Sequence[Slots]) -> np.
     It takes one backward pass: for choosing among columns too many to be shuffled.
     """
     rows = rows.head(_MAX_PROMISE_ROWS)
-    features = rows.features.clone().requires_grad_()
-    outputs = subject.network.eval()(features)
-    loss = subject.objective.each(outputs.float(), rows.targets).sum()
-    (gradient,) = torch.autograd.grad(loss, features, allow_unused=True, materialize_grads=True)
-    change = gradient * (features.detach().roll(1, 0) - features.detach())
-    num_dense = subject.plan.signature.num_dense
+    numbers = {
+        name: tensor.clone().requires_grad_()
+        for name, tensor in rows.inputs.items()
+        if tensor.is_floating_point()
+    }
+    outputs = subject.network.eval()({**rows.inputs, **numbers})
+    loss = subject.objective.each(outputs.float(), subject.targets(rows)).sum()
+    gradients = torch.autograd.grad(
+        loss, list(numbers.values()), allow_unused=True, materialize_grads=True
+    )
+    changes = {
+        name: gradient * (tensor.detach().roll(1, 0) - tensor.detach())
+        for (name, tensor), gradient in zip(numbers.items(), gradients, strict=True)
+    }
     return np.array(
         [
-            math.inf if group[0] >= num_dense else float(change[:, group].sum(1).abs().mean())
+            float(changes[group.field][:, group.indices].sum(1).abs().mean())
+            if group.field in changes
+            else math.inf
             for group in slots
         ]
     )
 
 
-def _shuffled(subject: ExplainedModel, rows: Rows, slots: Tensor, donors: np.ndarray) -> np.ndarray:
+def _shuffled(subject: ExplainedModel, rows: Rows, group: Slots, donors: np.ndarray) -> np.ndarray:
     """Return each row's loss in each shuffle, [shuffles, rows]."""
-    num_rows, width = rows.features.shape
-    together = max(1, _BLOCK_NUMBERS // (num_rows * width))
+    num_rows, cells = len(rows), rows.inputs[group.field][:, group.indices]
+    together = max(1, _BLOCK_NUMBERS // (num_rows * subject.plan.signature.num_inputs))
     losses = []
     for first in range(0, len(donors), together):
-        some = torch.tensor(donors[first : first + together], device=slots.device)
-        features = rows.features.repeat(len(some), 1)
-        features[:, slots] = rows.features[:, slots][some.flatten()]
-        targets = rows.targets.repeat(len(some))
-        losses.append(_losses(subject, features, targets).reshape(len(some), num_rows))
+        some = torch.tensor(donors[first : first + together], device=rows.device)
+        repeated = rows.each(partial(_repeated, len(some)), some.numel())
+        repeated.inputs[group.field][:, group.indices] = cells[some.flatten()]
+        found = _losses(subject, repeated.inputs, subject.targets(repeated))
+        losses.append(found.reshape(len(some), num_rows))
     return np.concatenate(losses)
 
 
-def _losses(subject: ExplainedModel, features: Tensor, targets: Tensor) -> np.ndarray:
+def _repeated(times: int, tensor: Tensor) -> Tensor:
+    """Return rows over and over, [times * rows, ...]."""
+    return tensor.repeat(times, *[1] * (tensor.dim() - 1))
+
+
+def _losses(subject: ExplainedModel, inputs: Tensors, targets: Tensor) -> np.ndarray:
     """Return each row's loss in its own units, float64 [rows]."""
-    outputs = compute_outputs(subject.network, features, subject.placement)
+    outputs = compute_outputs(subject.network, inputs, subject.placement)
     losses = subject.objective.each(outputs.to(targets.device), targets)
     return losses.double().cpu().numpy() * subject.loss_unit

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 
 from dlcli.columns.base import Column, OrderedColumn
+from dlcli.data.fields import Slots
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.reasons.features import Slots, array_shape, column_slots
+from dlcli.explaining.reasons.features import array_shape
 from dlcli.explaining.reasons.permutation import Effort, LossIncrease, measure_rises, promises
 from dlcli.explaining.reasons.sampling import SampledRows, asked_rows, take, work_a_row
 from dlcli.explaining.unavailable import Unavailable
@@ -76,7 +77,8 @@ def measure_importance(subject: ExplainedModel) -> Importances | Unavailable:
     asked = asked_rows(subject, "importance")
     if len(asked) < 2:
         return Unavailable("a single row has no other to be shuffled with")
-    slots = column_slots(subject.fitted)
+    by_column = subject.fitted.slots()
+    slots = [by_column[column.name] for column in subject.fitted.columns]
     shape = array_shape(subject)
     if shape is not None:
         return _of_array(subject, asked, slots, shape)
@@ -110,7 +112,7 @@ def _of_array(
     subject: ExplainedModel, asked: SampledRows, slots: Sequence[Slots], shape: tuple[int, ...]
 ) -> Importances:
     """Shuffle patches, as small as the work allows: all channels of an image, one of a signal."""
-    places = np.concatenate(slots).reshape(shape)
+    places = np.concatenate([own.indices for own in slots]).reshape(shape)
     if len(shape) == 2:
         places = places[None]  # as an image of one channel, its rows the signal's channels
     _, height, width = places.shape
@@ -121,15 +123,18 @@ def _of_array(
         corners = [(y, x) for y in range(0, height, down) for x in range(0, width, patch)]
         if len(corners) <= most:
             break
-    groups = [places[:, y : y + down, x : x + patch].ravel() for y, x in corners]
+    groups = [
+        Slots(slots[0].field, tuple(places[:, y : y + down, x : x + patch].ravel().tolist()))
+        for y, x in corners
+    ]
     own, rises, effort = _measure(subject, asked, groups)
     pixels, clear = np.empty((height, width)), np.empty((height, width), bool)
     for (y, x), mean, reach in zip(corners, rises.mean, rises.reach, strict=True):
         pixels[y : y + down, x : x + patch] = mean if math.isfinite(mean) else np.nan
         clear[y : y + down, x : x + patch] = mean > reach
     names = [
-        subject.fitted.columns[group[0]].name
-        if len(group) == 1
+        subject.fitted.columns[group.indices[0]].name
+        if len(group.indices) == 1
         else f"{'row' if is_image else 'channel'} {y}, {'column' if is_image else 'place'} {x}"
         for group, (y, x) in zip(groups, corners, strict=True)
     ]

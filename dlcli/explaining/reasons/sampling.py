@@ -10,7 +10,6 @@ from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.network.costs import multiply_adds
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
-from dlcli.training.rows.batches import Rows
 
 _ACTIVATION = 15  # multiplications that a number of a layer's output takes as long as
 
@@ -42,9 +41,8 @@ def asked_rows(subject: ExplainedModel, purpose: str, most: int | None = None) -
 def take(rows: ExplainedRows, chosen: np.ndarray) -> ExplainedRows:
     """Return some rows, in the order of their file."""
     chosen = np.sort(chosen)
-    indices = torch.tensor(chosen, device=rows.encoded.features.device)
-    encoded = Rows(rows.encoded.features[indices], rows.encoded.targets[indices])
-    return ExplainedRows(encoded, rows.table.take(chosen))
+    indices = torch.tensor(chosen, device=rows.encoded.device)
+    return ExplainedRows(rows.encoded.take(indices), rows.table.take(chosen))
 
 
 def work_a_row(plan: Plan) -> int:

@@ -134,7 +134,7 @@ def _influences(
     subject: ExplainedModel, place: LayerPosition, asked: SampledRows
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return activations [rows, units], influences [units] and mean gradients [outputs, units]."""
-    activations, gradients = catch_gradients(subject, place, asked.rows.encoded.features)
+    activations, gradients = catch_gradients(subject, place, asked.rows.encoded.inputs)
     away = activations - activations.mean(dim=0)
     num_outputs = subject.plan.layers[-1].output_shape[0]
     common = gradients(None) if num_outputs > 1 else torch.zeros(())

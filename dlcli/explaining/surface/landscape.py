@@ -87,8 +87,7 @@ def choose_rows(rows: Rows, num_rows: int, seed: int) -> Rows:
         return rows
     random = np.random.default_rng(derive_seed(seed, "landscape", "rows"))
     drawn = np.sort(random.choice(len(rows), num_rows, replace=False))
-    chosen = torch.tensor(drawn, device=rows.targets.device)
-    return Rows(rows.features[chosen], rows.targets[chosen])
+    return rows.take(torch.tensor(drawn, device=rows.device))
 
 
 def random_directions(network: nn.Module, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

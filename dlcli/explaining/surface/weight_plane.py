@@ -11,7 +11,7 @@ from torch.func import functional_call, vmap
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.network.costs import FLOAT_BYTES, activation_bytes
 from dlcli.training.engines.threads import Threads
-from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.batches import Rows, Tensors
 
 Weights = Mapping[str, Tensor]  # by the name of the parameter
 
@@ -75,8 +75,8 @@ def _losses(
     parameters: dict[str, Tensor], buffers: Weights, subject: ExplainedModel, rows: Rows
 ) -> Tensor:
     """Return the loss of each of several weights, float64 [weights], in the network's units."""
-    outputs = _outputs(parameters, dict(buffers), subject, rows.features).float()
-    each = subject.objective.each(outputs.flatten(0, 1), rows.targets.repeat(len(outputs)))
+    outputs = _outputs(parameters, dict(buffers), subject, rows.inputs).float()
+    each = subject.objective.each(outputs.flatten(0, 1), subject.targets(rows).repeat(len(outputs)))
     return each.view(len(outputs), len(rows)).double().mean(1)
 
 
@@ -84,13 +84,13 @@ def _outputs(
     parameters: dict[str, Tensor],
     buffers: dict[str, Tensor],
     subject: ExplainedModel,
-    features: Tensor,
+    inputs: Tensors,
 ) -> Tensor:
     """Return [weights, rows, num_outputs], of all weights at once where torch can do that."""
     network = subject.network.eval()
 
     def forward(own: dict[str, Tensor]) -> Tensor:
-        return functional_call(network, (own, buffers), (features,))  # type: ignore[no-any-return]
+        return functional_call(network, (own, buffers), (inputs,))  # type: ignore[no-any-return]
 
     num_weights = len(next(iter(parameters.values())))
     if num_weights > 1:

@@ -1,4 +1,4 @@
-"""Streamed rows → a spool beside the run folder's files, from which every epoch is read."""
+"""Streamed rows → a disk cache beside the run folder's files, from which every epoch is read."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -26,6 +26,6 @@ def encode_to_disk(
     """
     if dataset.stream is None:
         return
-    spools = stack.enter_context(open_row_caches(folder, dataset.fitted, dataset.num_rows))
-    yield from fill_row_caches(dataset.fitted, dataset.stream, spools, dataset.num_rows)
-    rows |= {name: StreamedRows(spool, device) for name, spool in spools.items()}
+    caches = stack.enter_context(open_row_caches(folder, dataset.fitted, dataset.num_rows))
+    yield from fill_row_caches(dataset.fitted, dataset.stream, caches, dataset.num_rows)
+    rows |= {name: StreamedRows(cache, device) for name, cache in caches.items()}

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from dlcli.data.dataset import Part
-from dlcli.data.encoding import EncodedBlock, encode_blocks
+from dlcli.data.encoding import encode_blocks
+from dlcli.data.fields import Examples, concatenate
 from dlcli.data.fitted import FittedData
 from dlcli.data.stream import Stream
 from dlcli.runs.preparation import Prepared
@@ -38,29 +38,23 @@ def shorten(prepared: Prepared) -> Prepared:
     return replace(prepared, config=config, dataset=dataset)
 
 
-def _thin_out(part: Part, num_rows: int) -> Part:
-    rows = np.unique(np.linspace(0, len(part) - 1, num_rows).astype(np.int64))
-    return Part(part.features[rows], part.targets[rows])
+def _thin_out(part: Examples, num_rows: int) -> Examples:
+    return part.take(np.unique(np.linspace(0, len(part) - 1, num_rows).astype(np.int64)))
 
 
 def _first_rows(
     fitted: FittedData, stream: Stream, sizes: Mapping[str, int], num_rows: int
-) -> dict[str, Part]:
+) -> dict[str, Examples]:
     """Return up to `num_rows` of each part."""
-    blocks: dict[str, list[EncodedBlock]] = {name: [] for name in sizes}
+    blocks: dict[str, list[Examples]] = {name: [] for name in sizes}
     for block in encode_blocks(fitted, stream, sizes):
-        blocks[block.part].append(block)
+        blocks[block.part].append(block.examples)
         lacking = (
             name
             for name, found in blocks.items()
-            if sum(len(some.targets) for some in found) < min(num_rows, sizes[name])
+            if sum(map(len, found)) < min(num_rows, sizes[name])
         )
         if not any(lacking):
             break
-    return {
-        name: Part(
-            np.concatenate([block.features for block in found])[:num_rows],
-            np.concatenate([block.targets for block in found])[:num_rows],
-        )
-        for name, found in blocks.items()
-    }
+    parts = {name: concatenate(found) for name, found in blocks.items()}
+    return {name: part.take(np.arange(min(num_rows, len(part)))) for name, part in parts.items()}

@@ -1,32 +1,86 @@
 """Rows on the device, and the order in which an epoch takes them."""
 
-from collections.abc import Generator, Iterator
+import math
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.data.dataset import Part
+from dlcli.data.fields import Arrays, Examples, pad
 from dlcli.seeds import derive_seed
 
 _WINDOW_BYTES = 2**20  # gathered at once: what caches hold
 
 
+Tensors = Mapping[str, Tensor]  # by field name
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows as tensors on one device."""
+    """Encoded rows on one device: a tensor [rows, *shape] for each field.
 
-    features: Tensor  # float32 [rows, num_inputs]
-    targets: Tensor  # int64 or float32 [rows]
+    A ragged field is padded with zeros to its longest row, [rows, longest, *shape], and each row's
+    number of elements, int64 [rows], is beside it, under the name that `lengths_of` gives. Stacked
+    rows, those of several seeds, are [seeds, rows, ...].
+    """
+
+    inputs: Tensors
+    targets: Tensors
+    num_rows: int
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return self.num_rows
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return next(iter(self.targets.values())).device
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of a row's inputs."""
+        tensors = self.inputs.values()
+        return sum(math.prod(tensor.shape[1:]) * tensor.itemsize for tensor in tensors)
+
+    def each(self, change: Callable[[Tensor], Tensor], num_rows: int | None = None) -> "Rows":
+        """Return rows of changed tensors; `num_rows` where their number changes too."""
+        return Rows(
+            {name: change(tensor) for name, tensor in self.inputs.items()},
+            {name: change(tensor) for name, tensor in self.targets.items()},
+            self.num_rows if num_rows is None else num_rows,
+        )
+
+    def copy_from(self, other: "Rows") -> None:
+        """Become equal to rows of the same shapes, in the same memory as before."""
+        for name, tensor in self.inputs.items():
+            tensor.copy_(other.inputs[name])
+        for name, tensor in self.targets.items():
+            tensor.copy_(other.targets[name])
 
     def cut(self, start: int, stop: int) -> "Rows":
         """Return some rows, in the same memory."""
-        return Rows(self.features[start:stop], self.targets[start:stop])
+        stop = min(stop, self.num_rows)
+        return self.each(lambda tensor: tensor[start:stop], max(0, stop - start))
+
+    def take(self, chosen: Tensor) -> "Rows":
+        """Return copies of some rows, by their indices, int64 [chosen]."""
+        return self.each(lambda tensor: tensor.index_select(0, chosen), len(chosen))
+
+    def split(self, size: int, dim: int = 0) -> Iterator["Rows"]:
+        """Yield them in pieces of so many rows, the last one shorter, in the same memory."""
+        pieces = zip(
+            split_tensors(self.inputs, size, dim),
+            split_tensors(self.targets, size, dim),
+            strict=True,
+        )
+        left = self.num_rows
+        for inputs, targets in pieces:
+            yield Rows(inputs, targets, min(size, left))
+            left -= size
 
     def head(self, num_rows: int) -> "Rows":
         """Return the first rows; itself where that is all of them."""
@@ -36,13 +90,12 @@ class Rows:
         self, *, seed: int, epoch: int, multiple: int, start: int
     ) -> Generator["Rows", None, None]:
         """Yield the rows in an epoch's order, see `RowSource`."""
-        order = epoch_order(len(self), seed=seed, epoch=epoch).to(self.targets.device)
-        rows_in_window = _WINDOW_BYTES // (self.features.shape[1] * self.features.itemsize)
+        order = epoch_order(len(self), seed=seed, epoch=epoch).to(self.device)
+        rows_in_window = _WINDOW_BYTES // self.input_bytes
         size = max(1, rows_in_window // multiple) * multiple
         for first in range(start // size * size, len(self), size):
             chosen = order[first : first + size]
-            own = (tensor.index_select(0, chosen) for tensor in (self.features, self.targets))
-            yield Rows(*own).cut(max(0, start - first), len(chosen))
+            yield self.take(chosen).cut(max(0, start - first), len(chosen))
 
 
 class RowSource(Protocol):
@@ -65,11 +118,52 @@ class RowSource(Protocol):
         ...
 
 
-def to_rows(part: Part, device: torch.device) -> Rows:
-    """Copy a part's rows to the device."""
+def split_tensors(tensors: Tensors, size: int, dim: int = 0) -> Iterator[dict[str, Tensor]]:
+    """Yield tensors of the same number of rows in pieces of so many rows, the last one shorter."""
+    names = tuple(tensors)
+    split = [torch.split(tensor, size, dim) for tensor in tensors.values()]
+    for pieces in zip(*split, strict=True):
+        yield dict(zip(names, pieces, strict=True))
+
+
+def lengths_of(name: str) -> str:
+    """Return under which name a ragged field's lengths are."""
+    return f"{name}.lengths"
+
+
+def to_rows(examples: Examples, device: torch.device) -> Rows:
+    """Copy encoded rows to the device."""
+    arrays = as_arrays(examples)
     return Rows(
-        torch.tensor(part.features, device=device), torch.tensor(part.targets, device=device)
+        to_tensors(arrays.inputs, device), to_tensors(arrays.targets, device), len(examples)
     )
+
+
+def to_tensors(arrays: Arrays, device: torch.device) -> dict[str, Tensor]:
+    """Copy arrays to the device."""
+    return {name: torch.tensor(array, device=device) for name, array in arrays.items()}
+
+
+def as_arrays(examples: Examples, longest: Mapping[str, int] | None = None) -> Examples:
+    """Return examples whose ragged fields are padded, with their lengths as fields beside them.
+
+    Each is padded to the length that `longest` says, or to that of its own longest row.
+    """
+    if not examples.lengths:
+        return examples
+
+    def padded(arrays: Arrays) -> dict[str, np.ndarray]:
+        found = {}
+        for name, array in arrays.items():
+            found[name] = array
+            if name in examples.lengths:
+                lengths = examples.lengths[name]
+                width = int(lengths.max(initial=0)) if longest is None else longest[name]
+                found[name] = pad(array, lengths, width)
+                found[lengths_of(name)] = lengths
+        return found
+
+    return Examples(padded(examples.inputs), padded(examples.targets), len(examples))
 
 
 def epoch_order(num_rows: int, *, seed: int, epoch: int) -> Tensor:
@@ -121,10 +215,8 @@ def _batches(windows: Iterator[Rows], size: int) -> Iterator[Rows]:
                 continue
             yield held
         whole = start + (len(window) - start) // size * size
-        features = torch.split(window.features[start:whole], size) if whole > start else ()
-        targets = torch.split(window.targets[start:whole], size) if whole > start else ()
-        for x, y in zip(features, targets, strict=True):
-            yield Rows(x, y)
+        if whole > start:
+            yield from window.cut(start, whole).split(size)
         held = window.cut(whole, len(window)) if whole < len(window) else None
     if held is not None:
         yield held
@@ -132,5 +224,7 @@ def _batches(windows: Iterator[Rows], size: int) -> Iterator[Rows]:
 
 def _joined(first: Rows, second: Rows) -> Rows:
     return Rows(
-        torch.cat([first.features, second.features]), torch.cat([first.targets, second.targets])
+        {name: torch.cat([tensor, second.inputs[name]]) for name, tensor in first.inputs.items()},
+        {name: torch.cat([tensor, second.targets[name]]) for name, tensor in first.targets.items()},
+        len(first) + len(second),
     )

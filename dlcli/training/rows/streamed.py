@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from dlcli.data.disk_cache import RowCache
+from dlcli.data.fields import Examples
 from dlcli.seeds import derive_seed
-from dlcli.training.rows.batches import Rows, epoch_order, shuffled
+from dlcli.training.rows.batches import Rows, as_arrays, epoch_order, shuffled
 
 _CHUNK_BYTES = 2**17  # read in one go: rows that stand together in the file
 _WINDOW_CHUNKS = 128  # whose rows are shuffled together
@@ -19,27 +20,27 @@ _BLOCK_BYTES = 2**22  # read in one go where the order is the file's
 
 @dataclass(frozen=True)
 class StreamedRows:
-    """The rows of a spool.
+    """Rows that are cached on disk.
 
     An epoch takes chunks of consecutive rows in a random order, and shuffles the rows of several
     chunks, a window, together: so each row has a chance to be beside any other.
     """
 
-    spool: RowCache
+    cache: RowCache
     device: torch.device
 
     def __len__(self) -> int:
-        return len(self.spool)
+        return len(self.cache)
 
     def head(self, num_rows: int) -> Rows:
         """Return the first rows, on the device."""
-        return self._to_device(self._read([(0, min(num_rows, len(self)))]))
+        return self._read(0, min(num_rows, len(self)))
 
     def blocks(self) -> Iterator[Rows]:
         """Yield the rows in the file's order."""
         size = self._rows_in(_BLOCK_BYTES)
         for start in range(0, len(self), size):
-            yield self._to_device(self._read([(start, min(start + size, len(self)))]))
+            yield self._read(start, min(start + size, len(self)))
 
     def windows(
         self,
@@ -75,35 +76,33 @@ class StreamedRows:
                 yield self._to_device(window).cut(skipped, len(window))
 
     def _rows_in(self, num_bytes: int) -> int:
-        return max(1, num_bytes // (self.spool.width * np.dtype(np.float32).itemsize))
+        return max(1, num_bytes // max(1, self.cache.input_bytes))
 
     def _shuffled(self, chunks: list[tuple[int, int]], order: np.ndarray) -> Rows:
-        rows = self._read(chunks)
         # By numpy, and the order made by another thread: wherever torch shares out work, OpenMP
         # gives this one a pool of its own, and all that wait in a step have less patience.
-        return _to_tensors(rows.features.numpy()[order], rows.targets.numpy()[order])
+        return self._to_rows(self.cache.read(chunks).take(order))
 
-    def _read(self, chunks: list[tuple[int, int]]) -> Rows:
-        features = np.empty((_num_rows(chunks), self.spool.width), np.float32)
-        targets = np.empty(len(features), self.spool.target_type)
-        filled = 0
-        for start, stop in chunks:
-            until = filled + stop - start
-            self.spool.read_into(start, features[filled:until], targets[filled:until])
-            filled = until
-        return _to_tensors(features, targets)
+    def _read(self, start: int, stop: int) -> Rows:
+        """Return rows that stand together, on the device."""
+        return self._to_device(self._to_rows(self.cache.read([(start, stop)])))
+
+    def _to_rows(self, examples: Examples) -> Rows:
+        """Return the same memory as tensors, ragged fields as long as in all other windows."""
+        arrays = as_arrays(examples, self.cache.longest)
+        inputs, targets = (
+            {name: torch.from_numpy(array) for name, array in some.items()}
+            for some in (arrays.inputs, arrays.targets)
+        )
+        return Rows(inputs, targets, len(examples))
 
     def _to_device(self, rows: Rows) -> Rows:
-        return Rows(rows.features.to(self.device), rows.targets.to(self.device))
+        return rows.each(lambda tensor: tensor.to(self.device))
 
 
 def in_order(rows: Rows | StreamedRows) -> Rows | Iterator[Rows]:
     """Return rows in the file's order, as evaluation wants them: all at once, or in blocks."""
     return rows if isinstance(rows, Rows) else rows.blocks()
-
-
-def _to_tensors(features: np.ndarray, targets: np.ndarray) -> Rows:
-    return Rows(torch.from_numpy(features), torch.from_numpy(targets))
 
 
 def _chunk_order(num_rows: int, size: int, *, seed: int, epoch: int) -> list[tuple[int, int]]:

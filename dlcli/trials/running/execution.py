@@ -8,7 +8,6 @@ import torch
 
 from dlcli.network.costs import activation_bytes
 from dlcli.training.engines.threads import MAX_THREADS, Threads
-from dlcli.training.rows.batches import Rows
 from dlcli.trials.running.stack import Stack, in_groups
 from dlcli.trials.running.step_time import full_step, measure, single_step
 from dlcli.trials.running.workers import Job
@@ -112,10 +111,7 @@ def _stacked_seconds(trials: Sequence[ResolvedTrial]) -> float:
     stack = Stack.of(chosen)
     num_seeds = len(stack.seeds)
     batches = tuple(
-        Rows(
-            batch.features.expand(num_seeds, *batch.features.shape),
-            batch.targets.expand(num_seeds, -1),
-        )
+        batch.each(lambda tensor: tensor.expand(num_seeds, *tensor.shape))
         for batch in full_step(setup)
     )
     lrs = torch.zeros(len(chosen))

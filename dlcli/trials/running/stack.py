@@ -31,7 +31,7 @@ class _Group:
 
 @dataclass
 class _Recording:
-    batches: tuple[Rows, ...]  # what the trace reads: copies
+    copies: tuple[Rows, ...]  # of batches: what the trace reads
     draws: list[Draws]
     trace: OpTrace
 
@@ -43,6 +43,7 @@ class Stack:
     trials: list[ResolvedTrial]
     network: StackedNetwork
     objective: Objective
+    target: str  # the field that the loss is given
     placement: Placement
     clip_norm: float | None
     groups: list[_Group] = field(default_factory=list)
@@ -56,7 +57,8 @@ class Stack:
         network = StackedNetwork(setup.plan, [trial.seed for trial in ordered])
         objective = build_objective(setup.loss, setup.target, placement.device)
         clip_norm = setup.settings.gradient_clip_norm
-        stack = cls(ordered, network, objective, placement, clip_norm)
+        target = setup.target.field
+        stack = cls(ordered, network, objective, target, placement, clip_norm)
         stack.groups = [
             _Group(Optimizer(ordered[start].optimizer, stack._rows(start, stop)), start, stop)
             for start, stop in _stretches(ordered)
@@ -71,9 +73,9 @@ class Stack:
     def take_step(self, batches: tuple[Rows, ...], lrs: Tensor) -> Tensor:
         """Take one step of every run, on the mean loss over all rows of the batches.
 
-        Batches hold each seed's own rows: features [seeds, batch, inputs], targets [seeds, batch];
-        `lrs` [runs] are the learning rates. Returns each run's loss and the norm of its gradient
-        before clipping, [runs, 2].
+        Batches hold each seed's own rows, [seeds, batch, *shape] of each field; `lrs` [runs] are
+        the learning rates. Returns each run's loss and the norm of its gradient before clipping,
+        [runs, 2].
         """
         figures = self._replay(batches)
         for group in self.groups:
@@ -106,19 +108,18 @@ class Stack:
         return ManyRuns(all_runs.values[start:stop], all_runs.gradient[start:stop])
 
     def _replay(self, batches: tuple[Rows, ...]) -> Tensor:
-        sizes = tuple(batch.targets.shape[1] for batch in batches)
+        sizes = tuple(map(len, batches))
         recording = self.recordings.get(sizes)
         if recording is None:
-            copies = tuple(Rows(batch.features.clone(), batch.targets.clone()) for batch in batches)
+            copies = tuple(batch.each(torch.clone) for batch in batches)
             draws = [self.network.room_for_draws(size) for size in sizes]
             for draw in draws:
                 self.network.draw(draw)
             recording = _Recording(copies, draws, OpTrace(lambda: self._compute(copies, draws)))
             self.recordings[sizes] = recording
             return recording.trace.result.clone()
-        for copy, batch in zip(recording.batches, batches, strict=True):
-            copy.features.copy_(batch.features)
-            copy.targets.copy_(batch.targets)
+        for copy, batch in zip(recording.copies, batches, strict=True):
+            copy.copy_from(batch)
         for draw in recording.draws:
             self.network.draw(draw)
         return recording.trace.replay().clone()
@@ -127,16 +128,16 @@ class Stack:
         """Leave the gradient with the parameters; return what `take_step` does."""
         network, gradient = self.network, self.network.parameters.gradient
         views = network.split(gradient)
-        num_rows = sum(batch.targets.shape[1] for batch in batches)
+        num_rows = sum(map(len, batches))
         total = torch.zeros(len(network))
         for index, (batch, draw) in enumerate(zip(batches, draws, strict=True)):
             with self.placement.autocast():
-                outputs = network.train_outputs(batch.features, draw)
-            targets = batch.targets[network.seed_of_run]
+                outputs = network.train_outputs(batch.inputs, draw)
+            targets = batch.targets[self.target][network.seed_of_run]
             each = self.objective.each(outputs.float().flatten(0, 1), targets.flatten())
             losses = each.view(targets.shape).mean(1)
             if len(batches) > 1:
-                losses = losses * (targets.shape[1] / num_rows)
+                losses = losses * (len(batch) / num_rows)
             gradients = network.gradients_of(losses)
             (torch._foreach_add_ if index else torch._foreach_copy_)(views, gradients)
             total = total + losses.detach()

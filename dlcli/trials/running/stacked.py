@@ -81,7 +81,7 @@ class _StackedTraining:
             lrs = self._lrs(before)
             for index, batches in enumerate(stacked_steps(self.setup, self.stack.seeds, epoch)):
                 figures = self.stack.take_step(batches, lrs[min(index, len(lrs) - 1)])
-                sums.add(figures, sum(batch.targets.shape[1] for batch in batches))
+                sums.add(figures, sum(map(len, batches)))
                 yield StackProgress(epoch, index + 1, sum(not run.is_over for run in self.runs))
             sums.read()
             yield from self._end_epoch(epoch, sums, before)
@@ -158,18 +158,18 @@ class _StackedTraining:
         """Return each run's validation loss, None where it is not finite, and watched figure."""
         rows, network = self.setup.validation, self.stack.network
         assert rows is not None, "there are validation rows"
-        shapes = [rows.features.shape[1:], *(layer.output_shape for layer in network.plan.layers)]
+        target = self.setup.target.field
+        inputs = [tensor.shape[1:] for tensor in rows.inputs.values()]
+        shapes = [*inputs, *(layer.output_shape for layer in network.plan.layers)]
         widest = max(int(np.prod(shape)) for shape in shapes)
         size = max(1, _BLOCK_NUMBERS // (len(network) * widest))
         total = torch.zeros(len(network), dtype=torch.float64)
         outputs = []
         metric = self.runs[0].watch.metric
-        for features, targets in zip(
-            torch.split(rows.features, size), torch.split(rows.targets, size), strict=True
-        ):
+        for part in rows.split(size):
             with self.setup.placement.autocast():
-                block = network.outputs(features).float()  # [runs, rows, num_outputs]
-            truth = targets.expand(len(network), -1).flatten()
+                block = network.outputs(part.inputs).float()  # [runs, rows, num_outputs]
+            truth = part.targets[target].expand(len(network), -1).flatten()
             each = self.stack.objective.each(block.flatten(0, 1), truth)
             total += each.view(len(network), -1).sum(1, dtype=torch.float64)
             if metric != "loss":
@@ -178,7 +178,7 @@ class _StackedTraining:
         losses = [mean if np.isfinite(mean) else None for mean in means]
         if metric == "loss":
             return losses, None
-        truth_of_all = rows.targets.cpu().numpy()
+        truth_of_all = rows.targets[target].cpu().numpy()
         figures = []
         for index, one in enumerate(torch.cat(outputs, dim=1)):
             answers = to_answers(one, self.setup.loss, self.setup.target)

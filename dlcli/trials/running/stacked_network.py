@@ -14,9 +14,11 @@ from torch.func import functional_call, vmap
 
 from dlcli.network import modules
 from dlcli.network.builder import build_network
+from dlcli.network.inputs import empty_inputs
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
 from dlcli.training.optimizers import ManyRuns
+from dlcli.training.rows.batches import Tensors
 
 _ALIGNMENT = 16  # numbers: each parameter begins where memory is read fast
 
@@ -96,9 +98,9 @@ class StackedNetwork:
             ]
         )
 
-    def train_outputs(self, features: Tensor, draws: Draws) -> Tensor:
-        """Return each run's outputs, [runs, batch, num_outputs], of rows [seeds, batch, inputs]."""
-        num_rows = features.shape[1]
+    def train_outputs(self, inputs: Tensors, draws: Draws) -> Tensor:
+        """Return each run's outputs, [runs, batch, num_outputs], of [seeds, batch, *shape]."""
+        num_rows = next(iter(inputs.values())).shape[1]
         masks = {
             f"{name}.mask": module.dropout.mask_from(
                 words.view(torch.int16)[:, : num_rows * module.shape.numel()].view(
@@ -110,14 +112,15 @@ class StackedNetwork:
         self._network.train()
         forward = vmap(self._forward, in_dims=(0, 0, 0))
         state = self.buffers | masks
-        return forward(self._views, state, features[self.seed_of_run])
+        of_runs = {name: tensor[self.seed_of_run] for name, tensor in inputs.items()}
+        return forward(self._views, state, of_runs)
 
-    def outputs(self, features: Tensor) -> Tensor:
+    def outputs(self, inputs: Tensors) -> Tensor:
         """Return each run's outputs in evaluation mode, [runs, rows, num_outputs]."""
         self._network.eval()
         with torch.no_grad():
             forward = vmap(self._forward, in_dims=(0, 0, None))
-            return forward(self._views, self.buffers, features)
+            return forward(self._views, self.buffers, dict(inputs))
 
     def gradients_of(self, losses: Tensor) -> list[Tensor]:
         """Return the gradient of each run's loss [runs] by each parameter, [runs, ...]."""
@@ -139,9 +142,9 @@ class StackedNetwork:
         }
 
     def _forward(
-        self, parameters: dict[str, Tensor], state: dict[str, Tensor], rows: Tensor
+        self, parameters: dict[str, Tensor], state: dict[str, Tensor], inputs: dict[str, Tensor]
     ) -> Tensor:
-        return functional_call(self._network, (parameters, state), (rows,))  # type: ignore[no-any-return]
+        return functional_call(self._network, (parameters, state), (inputs,))  # type: ignore[no-any-return]
 
     def _look(self) -> None:
         """Make the views that the network's operations see."""
@@ -153,7 +156,7 @@ class StackedNetwork:
 
     def _note_shapes(self) -> None:
         with torch.no_grad():
-            self._network.eval()(torch.zeros(1, self.plan.signature.num_inputs))
+            self._network.eval()(empty_inputs(self.plan.signature, 1))
 
 
 def _layouts(network: nn.Module) -> dict[str, tuple[int, torch.Size]]:

@@ -1,6 +1,7 @@
 """Batches of many seeds side by side: each seed's own rows, in its own order."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,23 +15,17 @@ _WINDOW_BYTES = 2**20  # of rows that are gathered at once
 def stacked_steps(
     setup: SharedSetup, seeds: Sequence[int], epoch: int
 ) -> Iterator[tuple[Rows, ...]]:
-    """Yield the batches of each step of an epoch.
-
-    Features are [seeds, batch, inputs], targets [seeds, batch].
-    """
+    """Yield the batches of each step of an epoch, [seeds, batch, *shape] of each field."""
     rows, settings = setup.train, setup.settings
     size = settings.batch_size
     if size == "full":
-        features = rows.features.expand(len(seeds), *rows.features.shape)
-        yield (Rows(features, rows.targets.expand(len(seeds), -1)),)
+        yield (rows.each(lambda tensor: tensor.expand(len(seeds), *tensor.shape)),)
         return
     orders = torch.stack([epoch_order(len(rows), seed=seed, epoch=epoch) for seed in seeds])
     step: list[Rows] = []
     for window in _windows(rows, orders, size):
-        for features, targets in zip(
-            torch.split(window.features, size, 1), torch.split(window.targets, size, 1), strict=True
-        ):
-            step.append(Rows(features, targets))
+        for batch in window.split(size, dim=1):
+            step.append(batch)
             if len(step) == settings.accumulate_batches:
                 yield tuple(step)
                 step.clear()
@@ -39,11 +34,13 @@ def stacked_steps(
 
 
 def _windows(rows: Rows, orders: Tensor, batch_size: int) -> Iterator[Rows]:
-    bytes_a_row = rows.features.shape[1] * rows.features.itemsize * len(orders)
+    bytes_a_row = rows.input_bytes * len(orders)
     num_rows = max(1, _WINDOW_BYTES // (bytes_a_row * batch_size)) * batch_size
     for order in torch.split(orders, num_rows, 1):
         chosen = order.reshape(-1)
-        yield Rows(
-            rows.features.index_select(0, chosen).view(*order.shape, -1),
-            rows.targets.index_select(0, chosen).view(order.shape),
-        )
+        yield rows.take(chosen).each(partial(_unflattened, order.shape), order.shape[1])
+
+
+def _unflattened(shape: torch.Size, tensor: Tensor) -> Tensor:
+    """Return [seeds * rows, ...] as [seeds, rows, ...]."""
+    return tensor.view(*shape, *tensor.shape[1:])
