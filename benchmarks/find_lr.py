@@ -30,7 +30,7 @@ from dlcli.config import load_config
 from dlcli.runs.comparison.find_lr import Range, RangeTestFinished, find_lr
 from dlcli.runs.preparation import Prepared
 from dlcli.trials.comparing.comparison import OptimizerResult
-from dlcli.trials.range_reading import RangeReading
+from dlcli.trials.range_test import RangeReading
 
 ROOT = Path(__file__).parent.parent
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad", "adadelta")

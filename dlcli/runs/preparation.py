@@ -1,11 +1,13 @@
 """A loaded config → a run that can start, or every problem at once; no torch is needed for it."""
 
+import importlib.util
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.config import Config, LoadedConfig
+from dlcli.config.config import Tracker
 from dlcli.config.layers import BatchNorm, Layer, Residual
 from dlcli.config.optimizers import ReduceOnPlateau
 from dlcli.data.dataset import Dataset, read_dataset
@@ -17,8 +19,9 @@ from dlcli.losses import Loss
 from dlcli.network.heads import choose_loss, num_outputs, refuse_double_activation
 from dlcli.network.plan import Plan, plan_network
 from dlcli.network.shapes import ShapeError
-from dlcli.runs.training.trackers import missing_trackers
 from dlcli.runs.unused_settings import unused_settings
+
+_TRACKER_PACKAGES: dict[Tracker, str] = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def preparing(
             with _collected(found):
                 plan = _plan(loaded, signature, num_outputs(loss, signature))
     found += _training_problems(loaded, dataset)
-    found += missing_trackers(loaded)
+    found += _missing_trackers(loaded)
     if has_sound_data:
         found += unused_settings(loaded, dataset)
     if plan is not None and not plan.num_parameters:
@@ -169,6 +172,16 @@ def _warmup_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
         yield loaded.problem(
             path, f"does nothing: {warmup:g} epochs of {steps_per_epoch} steps are less than a step"
         )
+
+
+def _missing_trackers(loaded: LoadedConfig) -> Iterator[Problem]:
+    """Yield a problem for each tracker whose package is not installed."""
+    for index, name in enumerate(loaded.config.trackers):
+        if importlib.util.find_spec(_TRACKER_PACKAGES[name]) is None:
+            yield loaded.problem(
+                ("trackers", index),
+                f"{name} is an extra that is not installed: pip install 'dlcli[{name}]'",
+            )
 
 
 def _single_row_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:

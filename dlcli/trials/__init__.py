@@ -1,1 +1,1 @@
-"""Training runs that differ in some settings: how they are executed, and what they show."""
+"""Trials: training runs that differ in config, seed or fold, and the rules that ask for them."""

@@ -1,25 +1,45 @@
 """The learning-rate range test: a few steps in which the rate rises from far too low to too high.
 
 After Smith, *Cyclical learning rates for training neural networks* (2015, arXiv:1506.01186),
-section 3.3. Several seeds do it at once, as one seed's losses say little.
+section 3.3. Several seeds do it at once, as one seed's losses say little. The rule that reads a
+rate off the losses was chosen by measuring: docs/measurements/find-lr.md compares it with others.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from pydantic import JsonValue
 
-from dlcli.trials.range_reading import RangeReading, read_range
 from dlcli.trials.rule import Rule, Stage
 from dlcli.trials.trial import Trial
 
-_HOPELESS = 10.0  # times the first loss: from there on nothing is learned any more
+_HOPELESS = 10.0  # times the first loss: from there on, training has diverged
+_SMOOTHED_DECADES = 0.5  # of rates: how far back the running mean of the losses reaches
+_BELOW = 10.0  # the suggestion is the rate of the lowest loss, divided by it
+_BEGUN = 0.1  # of the whole fall of the loss: from there on it falls
+_MIN_STEPS = 10  # of a curve that something can be read off
 
 
 def rising_rates(lowest: float, highest: float, num_steps: int) -> list[float]:
     """Return a rate for each step, each the same ratio above the one before."""
     ratio = (highest / lowest) ** (1 / (num_steps - 1))
     return [lowest * ratio**step for step in range(num_steps)]
+
+
+@dataclass(frozen=True)
+class RangeReading:
+    """The smoothed losses and the suggestion. Losses are in the target's units."""
+
+    lrs: tuple[float, ...]  # of each step that was taken, rising
+    losses: tuple[tuple[float, ...], ...]  # [steps][seeds], infinite: diverged
+    smoothed: tuple[float, ...]  # the median over the seeds of their running means
+    quartiles: tuple[tuple[float, float], ...]  # of those, over the seeds
+    suggestion: float | None  # None: nothing can be suggested
+    lowest_at: float  # the rate of the lowest smoothed loss
+    begins_at: float | None  # the rate from which on the loss falls
+    reason: str  # how the suggestion was read off, or why there is none
 
 
 @dataclass
@@ -49,3 +69,57 @@ class RangeTest(Rule[RangeReading]):
     def conclude(self) -> RangeReading:
         """Read the suggestion off the losses."""
         return read_range(self.lrs, self.losses)
+
+
+def read_range(lrs: Sequence[float], losses: Sequence[Sequence[float]]) -> RangeReading:
+    """Read a test off its losses, [steps][seeds], each of the step at that rate."""
+    taken = lrs[: len(losses)]
+    running = _running_means(np.array(losses, np.float64), _steps_back(lrs))
+    low, middle, high = np.quantile(running, [0.25, 0.5, 0.75], axis=1, method="higher")
+    lowest = int(np.argmin(middle))
+    fall = middle[0] - middle[lowest]
+    begins = next(
+        (index for index in range(lowest) if middle[index] < middle[0] - _BEGUN * fall), None
+    )
+    suggestion: float | None = None
+    if not np.isfinite(middle[0]) or lowest < _MIN_STEPS or begins is None:
+        reason = (
+            f"the loss only rises from the lowest rate, {taken[0]:g}, on: try lower ones "
+            "(--lowest), or look at the data's scale (data.scale)"
+        )
+    elif lowest == len(lrs) - 1:
+        reason = (
+            f"the loss still falls at the highest rate, {lrs[-1]:g}: try higher ones (--highest)"
+        )
+    else:
+        suggestion = float(f"{taken[lowest] / _BELOW:.2g}")
+        reason = (
+            f"the smoothed loss falls from about lr {taken[begins]:.2g} on and is lowest at "
+            f"{taken[lowest]:.2g}; the suggestion is a tenth of that, where training is stable"
+        )
+    return RangeReading(
+        lrs=tuple(taken),
+        losses=tuple(map(tuple, losses)),
+        smoothed=tuple(middle.tolist()),
+        quartiles=tuple(zip(low.tolist(), high.tolist(), strict=True)),
+        suggestion=suggestion,
+        lowest_at=taken[lowest],
+        begins_at=None if begins is None else taken[begins],
+        reason=reason,
+    )
+
+
+def _steps_back(lrs: Sequence[float]) -> float:
+    decades = math.log10(lrs[-1] / lrs[0])
+    return max(1.0, _SMOOTHED_DECADES * (len(lrs) - 1) / decades)
+
+
+def _running_means(losses: np.ndarray, steps_back: float) -> np.ndarray:
+    """Return exponential running means, [steps, seeds], without a bias towards their start."""
+    keep = 1 - 1 / steps_back
+    means, total, weight = np.empty_like(losses), np.zeros(losses.shape[1]), 0.0
+    for step, losses_of_step in enumerate(losses):
+        total = keep * total + (1 - keep) * losses_of_step
+        weight = keep * weight + (1 - keep)
+        means[step] = total / weight
+    return means

@@ -18,7 +18,7 @@ Figures = dict[str, float | None]  # by name
 
 @dataclass(frozen=True)
 class Point:
-    """An epoch of a trial. Losses are in the target's own units."""
+    """An epoch of a trial. Losses are in the target's units."""
 
     epoch: int  # from 1
     train_loss: float

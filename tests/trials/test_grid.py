@@ -45,7 +45,7 @@ def test_the_choice_is_by_the_median_and_the_range_around_it_is_told() -> None:
     )
     assert choice is not None
     assert (choice.lr, choice.loss, choice.edge) == (0.01, 1.0, 0)
-    assert choice.serving == (0.01, 0.1)
+    assert choice.near == (0.01, 0.1)
     assert choice.decades == pytest.approx(1.0)
 
 

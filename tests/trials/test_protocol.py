@@ -276,6 +276,6 @@ def test_losses_as_good_as_none_make_no_rate_look_better_than_a_lower_one() -> N
     assert {result.optimizer.lr for result in comparison.results} == {1e-1}
     choice = comparison.results[0].choice
     assert choice is not None
-    assert choice.serving == (1e-1, 1.0)
+    assert choice.near == (1e-1, 1.0)
     assert comparison.target == pytest.approx(0.1)
     assert "reduces the loss to less than 1 % of its initial value" in describe_verdict(comparison)

@@ -3,8 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from dlcli.trials.range_reading import read_range
-from dlcli.trials.range_test import rising_rates
+from dlcli.trials.range_test import read_range, rising_rates
 
 LRS = rising_rates(1e-6, 10.0, 300)
 

@@ -111,7 +111,7 @@ def test_only_trials_that_share_all_but_the_optimizer_are_stacked() -> None:
     resolved = [resolver.resolve(trial) for trial in trials]
     assert resolved[0].setup is resolver.base  # its batch size is the config's
     assert len({one.setup for one in resolved}) == 2
-    assert len({one.setup.train for one in resolved}) == 1
+    assert len({id(one.setup.train) for one in resolved}) == 1
     plan = Executor(resolver, num_processes=1).plan(trials)
     for job in plan.jobs:
         assert len({one.setup for one in job.trials}) == 1

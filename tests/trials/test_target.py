@@ -1,6 +1,6 @@
 import math
 
-from dlcli.trials.comparing.time_to_target import common_target, epochs_to
+from dlcli.trials.comparing.comparison import common_target, epochs_to
 
 
 def test_the_target_is_what_the_middle_candidate_typically_reaches() -> None:

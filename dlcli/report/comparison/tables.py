@@ -85,7 +85,7 @@ def _rate(result: OptimizerResult) -> tuple[str, str]:
     choice = result.choice
     if choice is None:
         return "none", ""
-    low, high = choice.serving
+    low, high = choice.near
     edge = ", edge" if choice.edge else ""
     return f"{choice.lr:g}{edge}", f"{low:g}" if low == high else f"{low:g} to {high:g}"
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from dlcli.report.picture import COLORS, INK, draw, save_pictures, scale_logarithmically
-from dlcli.trials.range_reading import RangeReading
+from dlcli.trials.range_test import RangeReading
 
 _MARGIN = 0.1  # of the losses' range, below and above
 

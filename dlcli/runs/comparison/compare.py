@@ -38,7 +38,7 @@ class Cost:
     """What is to be done, as far as that is known before."""
 
     num_runs: int
-    max_steps: int  # of all runs together; early stopping takes fewer
+    max_steps: int  # of all runs; early stopping takes fewer
     seconds: float  # about, for so many steps
     most_growths: int  # of the grids, where best rates lie on their edges
     num_runs_a_growth: int
@@ -54,7 +54,7 @@ class ComparisonStarted:
     protocol: ComparisonProtocol
     cost: Cost
     folder: RunFolder
-    num_finished: int  # runs that were done before
+    num_finished: int  # runs that were finished before
     notes: tuple[str, ...]  # on what changed since
 
 

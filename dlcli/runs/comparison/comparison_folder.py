@@ -66,7 +66,7 @@ def _curve(
             "lr": [lr] * len(epochs),
             "seed": [run.trial.seed] * len(epochs),
             "epoch": epochs,
-            "seconds": epochs * steps_per_epoch * run.seconds_a_step,  # of a run alone
+            "seconds": epochs * steps_per_epoch * run.seconds_a_step,  # of a run by itself
             "train_loss": list(run.train_losses),
             "validation_loss": list(run.validation_losses),
         },

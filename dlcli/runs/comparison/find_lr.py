@@ -19,8 +19,7 @@ from dlcli.runs.folder.run_folder import RunFolder, write_config
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.signals import SignalName, stop_signals
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
-from dlcli.trials.range_reading import RangeReading
-from dlcli.trials.range_test import RangeTest, rising_rates
+from dlcli.trials.range_test import RangeReading, RangeTest, rising_rates
 from dlcli.trials.running.executor import Executor, StepLosses
 
 _DECADES_AROUND = 4  # on either side of the optimizer's default rate

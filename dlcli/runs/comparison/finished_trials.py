@@ -24,7 +24,7 @@ class _Header(Section):
 
 
 class _OptimizerAndSeed(Section):
-    """What told runs apart until dlcli knew trials."""
+    """What identified a run before there were trials."""
 
     optimizer: Optimizer  # with its learning rate
     seed: Annotated[int, Field(ge=0)]

@@ -3,7 +3,6 @@
 Both are extras, imported only where a config asks for them; metrics.jsonl is written always.
 """
 
-import importlib.util
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,12 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, assert_never
 
-from dlcli.config import LoadedConfig
 from dlcli.config.config import Tracker as TrackerName
-from dlcli.errors import Problem, StorageError
+from dlcli.errors import StorageError
 from dlcli.runs.folder.run_folder import RunFolder
-
-_PACKAGES: dict[TrackerName, str] = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
 
 
 class Tracker(Protocol):
@@ -30,16 +26,6 @@ class Tracker(Protocol):
     def close(self, *, is_finished: bool) -> None:
         """Take note of the end: the run's, or only this program's."""
         ...
-
-
-def missing_trackers(loaded: LoadedConfig) -> Iterator[Problem]:
-    """Yield a problem for each tracker whose package is not installed."""
-    for index, name in enumerate(loaded.config.trackers):
-        if importlib.util.find_spec(_PACKAGES[name]) is None:
-            yield loaded.problem(
-                ("trackers", index),
-                f"{name} is an extra that is not installed: pip install 'dlcli[{name}]'",
-            )
 
 
 @dataclass

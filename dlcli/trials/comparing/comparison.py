@@ -1,4 +1,4 @@
-"""What all runs of a comparison say of each optimizer, and of the optimizers beside each other."""
+"""The results of a comparison: of each optimizer, and of all of them side by side."""
 
 import math
 import statistics
@@ -9,7 +9,6 @@ from functools import cached_property
 from dlcli.config.optimizers import Optimizer
 from dlcli.targets.task import Task
 from dlcli.trials.comparing.learning_rate_grid import Choice, choose
-from dlcli.trials.comparing.time_to_target import common_target, epochs_to
 from dlcli.trials.comparing.verdict import Interval, Verdict, judge, mean_interval
 from dlcli.trials.results import TrialResult
 
@@ -19,14 +18,14 @@ Grid = Mapping[float, Sequence[TrialResult]]  # rate → its runs, a tuning seed
 
 @dataclass(frozen=True)
 class OptimizerResult:
-    """How one optimizer did."""
+    """The results of one optimizer."""
 
     name: str
     optimizer: Optimizer  # with the rate that was chosen; as it was given where none could be
     grid: Grid
     runs: tuple[TrialResult, ...]  # with the chosen rate, seed by seed; none where none was chosen
-    target: float | None  # a validation loss that all are held to
-    solved: float  # a validation loss as good as none
+    target: float | None  # the validation loss that defines time-to-target
+    solved: float  # a validation loss up to which all losses count as equal
 
     @cached_property
     def choice(self) -> Choice | None:
@@ -110,7 +109,7 @@ class OptimizerResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Optimizers beside each other on one problem."""
+    """The results of all optimizers on one problem."""
 
     name: str
     task: Task
@@ -154,10 +153,11 @@ def best_losses(grid: Grid) -> dict[float, list[float]]:
 
 
 def solved_loss(grids: Mapping[str, Grid], task: Task) -> float:
-    """Return a loss that is as good as none: of classes, a hundredth of where training starts from.
+    """Return the loss up to which all losses count as equal: 1 % of the initial one for classes.
 
-    That is the validation loss after an epoch at the lowest rates. Below it, a few rows that can
-    all be told right would make ever higher rates look ever better. Of numbers, none is.
+    The initial one is the validation loss after an epoch at the lowest rates. Below it, with a few
+    rows that can all be classified correctly, ever higher rates would look ever better. 0 for
+    regression.
     """
     if task == "regression":
         return 0.0
@@ -178,10 +178,10 @@ def sum_up(
     target: float | None,
     steps_per_epoch: int,
 ) -> Comparison:
-    """Put finished runs together and judge them.
+    """Summarise and test finished runs.
 
-    `optimizers` have the rate that was chosen, where one was. Without a target, it is the median
-    of what each one typically reaches, or a loss as good as none.
+    `optimizers` have the chosen rate, where there is one. The target defaults to the median of the
+    optimizers' typical losses, at least `solved_loss`.
     """
     validation_target, solved = target, solved_loss(grids, task)
     if target is None:
@@ -214,3 +214,20 @@ def sum_up(
         target_is_given=target is not None,
         steps_per_epoch=steps_per_epoch,
     )
+
+
+def common_target(best_losses: Mapping[str, Sequence[float]]) -> float | None:
+    """Return the median over candidates of the best loss that each one typically reached.
+
+    `best_losses` are each candidate's, run by run, infinite where one diverged. Half of the
+    candidates reach it, so that it is neither out of reach nor given away. None where most
+    candidates have no typical loss.
+    """
+    typical = [statistics.median_high(losses) for losses in best_losses.values()]
+    target = statistics.median_high(typical)
+    return target if math.isfinite(target) else None
+
+
+def epochs_to(target: float, losses: Sequence[float]) -> int | None:
+    """Return the first epoch, from 1, whose loss is at most the target; None: it was missed."""
+    return next((epoch for epoch, loss in enumerate(losses, 1) if loss <= target), None)

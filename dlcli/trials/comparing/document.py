@@ -57,7 +57,7 @@ def _result(result: OptimizerResult, comparison: Comparison) -> dict[str, Any]:
         "settings": result.optimizer.model_dump(mode="json"),
         "lr": None if choice is None else choice.lr,
         "lr_on_edge": None if choice is None else choice.edge,
-        "lrs_within_10_percent": None if choice is None else list(choice.serving),
+        "lrs_within_10_percent": None if choice is None else list(choice.near),
         "decades_within_10_percent": None if choice is None else choice.decades,
         "grid": [
             {"lr": lr, "losses": [_finite(run.best_loss) for run in runs]}

@@ -1,4 +1,4 @@
-"""Learning rates to try, which of them serves best, and how much that one matters."""
+"""Learning rates to try, the best of them, and the range of rates that are nearly as good."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 NUM_RATES = 5
 _STEP = 10**0.5  # from one rate to the next
 _MAX_ROUNDED = 0.1  # of a step on the logarithmic scale
-_NEAR = 0.1  # of the best loss: rates that are this close to it serve as well
+_NEAR = 0.1  # of the best loss: rates within it are nearly as good
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The rate that was chosen of a grid, and what else the grid shows."""
+    """The rate that was chosen from a grid, and what else the grid shows."""
 
     lr: float
     loss: float  # the median over the tuning seeds
     edge: int  # -1: the lowest rate of the grid, 1: the highest, 0: neither
-    serving: tuple[float, float]  # the lowest and the highest rate around it that serve as well
+    near: tuple[float, float]  # the lowest and the highest rate around it that are nearly as good
 
     @property
     def decades(self) -> float:
-        """How wide the range of rates is that serve as well."""
-        return math.log10(self.serving[1] / self.serving[0])
+        """The width of the range of rates that are nearly as good."""
+        return math.log10(self.near[1] / self.near[0])
 
 
 def rates_around(default: float, number: int = NUM_RATES) -> list[float]:

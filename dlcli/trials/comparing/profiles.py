@@ -1,4 +1,4 @@
-"""How candidates do over several problems: performance profiles, and one score from them.
+"""Candidates over several problems: performance profiles, and a score from them.
 
 After Dahl et al., *Benchmarking neural network training algorithms* (AlgoPerf, 2023), section 4.3;
 the profiles are those of Dolan and Moré (2002).
@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-LARGEST_RATIO = 4.0  # AlgoPerf's: who takes longer than that many times the fastest gets nothing
+LARGEST_RATIO = 4.0  # AlgoPerf's: a candidate slower than so many times the fastest scores 0
 
 
 def ratios(times: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
@@ -40,7 +40,7 @@ def score(ratios: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Profile:
-    """How one candidate does over several problems."""
+    """One candidate over several problems."""
 
     name: str
     times: tuple[float, ...]  # to the target, a problem each; infinite: missed

@@ -1,4 +1,4 @@
-"""Which of several candidates is better on paired results, and which can't be told apart."""
+"""Paired tests of candidates: which is better, and which can't be told apart."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,13 +7,13 @@ from itertools import combinations
 
 import numpy as np
 
-LEVEL = 0.05  # how often candidates that are alike may come out as different, all pairs together
+LEVEL = 0.05  # family-wise error rate: of any false difference among all pairs
 _ROUNDING = 1e-5  # of a loss: runs that differ by less may be the same, executed in another way
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and where it lies with a confidence of 95 %, by Student's t."""
+    """A mean and its 95 % confidence interval, by Student's t."""
 
     mean: float
     low: float
@@ -43,7 +43,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What all pairs together say."""
+    """The result of the tests of all pairs."""
 
     order: tuple[str, ...]  # from the lowest mean loss to the highest
     differences: tuple[Difference, ...]  # of every pair

@@ -1,4 +1,4 @@
-"""A comparison's verdict in one plain paragraph."""
+"""A comparison's verdict as a paragraph of text."""
 
 import statistics
 from collections.abc import Iterator, Sequence

@@ -18,11 +18,11 @@ from dlcli.trials.trial import Trial
 
 @dataclass(frozen=True)
 class StageStarted:
-    """Some trials begin."""
+    """The missing trials of a stage begin."""
 
     title: str
     num_trials: int
-    max_steps: int  # of all of them together; early stopping takes fewer
+    max_steps: int  # of all of them; early stopping takes fewer
     execution: str  # how they are executed, and why so
 
 

@@ -19,15 +19,15 @@ from dlcli.trials.running.stacked_rows import stacked_steps
 from dlcli.trials.setup import ResolvedTrial
 from dlcli.trials.trial import Trial
 
-_BLOCK_NUMBERS = 2**21  # of all runs' outputs of a layer, where rows are only looked at
-_WORTH_CUTTING = 1 / 8  # of the runs: so many that are over are taken out of the stack
+_BLOCK_NUMBERS = 2**21  # of all runs' outputs of a layer, when evaluating
+_WORTH_CUTTING = 1 / 8  # of the runs: once so many are over, they are taken out of the stack
 
 _WITHIN_EPOCHS_THE_SAME = (Constant, StepSchedule, Exponential, ReduceOnPlateau)
 
 
 @dataclass
 class _Run:
-    """A run under way."""
+    """A trial that is being trained."""
 
     trial: Trial
     watch: Watch
@@ -127,7 +127,7 @@ class _StackedTraining:
         return FinishedTrial(run.trial, tuple(run.curve), end, steps, run.best_epoch, weights)
 
     def _cut(self) -> None:
-        """Take runs that are over out of the stack, once they are worth it."""
+        """Take runs that are over out of the stack, once there are enough of them."""
         left = [index for index, run in enumerate(self.runs) if not run.is_over]
         if len(left) == 0 or len(self.runs) - len(left) >= _WORTH_CUTTING * len(self.runs):
             self.runs = [self.runs[index] for index in left]

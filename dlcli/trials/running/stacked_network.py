@@ -1,8 +1,8 @@
-"""Networks of one plan that learn apart, their parameters side by side: one call for all of them.
+"""Networks of one plan that train independently, their parameters stacked: one call for all.
 
-Each has a row of numbers, and torch.func.vmap turns the network's operations into operations on all
-rows. Dropout is paired: runs of one seed drop the same numbers, those that a run of that seed alone
-would drop.
+Each has a row of parameters, and torch.func.vmap turns the network's operations into operations on
+all rows. Dropout is paired: trials of one seed drop the same units, those that a single run of that
+seed would drop.
 """
 
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ class StackedNetwork:
         self._look()
 
     def draw(self, draws: Draws) -> None:
-        """Draw the bits of the next batch, layer by layer, as a run of each seed alone would."""
+        """Draw the bits of the next batch, layer by layer, as a single run of each seed would."""
         for layer in draws.words:
             for row, generator in zip(layer, self._generators, strict=True):
                 row.random_(-(2**63), None, generator=generator)
@@ -124,7 +124,7 @@ class StackedNetwork:
 
     def gradients_of(self, losses: Tensor) -> list[Tensor]:
         """Return the gradient of each run's loss [runs] by each parameter, [runs, ...]."""
-        # A run's loss depends on its own parameters alone, so the sum's gradient is each one's.
+        # Each loss depends on its run's parameters only, so the gradient of the sum is each one's.
         return list(torch.autograd.grad(losses.sum(), list(self._views.values())))
 
     def split(self, rows: Tensor) -> list[Tensor]:
@@ -135,7 +135,7 @@ class StackedNetwork:
         ]
 
     def state_dict(self, run: int, values: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return one run's weights as its network alone names them."""
+        """Return one run's weights, named as in a single network."""
         views = zip(self._layouts, self.split(values), strict=True)
         return {name: view[run] for name, view in views} | {
             name: buffer[run] for name, buffer in buffers.items()

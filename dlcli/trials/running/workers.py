@@ -1,7 +1,7 @@
 """Trials over the processor's cores, one process and one thread each.
 
-Small steps shared out over threads wait for each other longer than they work, and threads of one
-process wait for Python's lock: processes do neither.
+Threads that share a small step wait for each other longer than they work, and threads of one
+process wait for Python's global interpreter lock; processes avoid both.
 """
 
 import pickle
