@@ -73,7 +73,7 @@ class FittedData(Section):
                 unseen.append(cells)
         inputs = {}
         for field in self.input_fields:
-            filling = [blocks[own.name] for own in self.columns if own.field == field.name]
+            filling = [blocks[column.name] for column in self.columns if column.field == field.name]
             with np.errstate(over="ignore"):  # infinite where float32 has no room
                 inputs[field.name] = np.concatenate(
                     filling, axis=1, dtype=field.dtype, casting="same_kind"

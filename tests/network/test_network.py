@@ -145,11 +145,16 @@ def inputs(numbers: list[float], codes: list[int]) -> dict[str, torch.Tensor]:
     }
 
 
-class TestEmbeddings:
-    SIGNATURE = Signature(2, (Embedding("city", 6, 3), Embedding("shop", 4, 2)), None, 2)
+def plan_embedded(num_dense: int, *specs: dict[str, Any]) -> Plan:
+    """Plan for numbers, if any, and two embedded columns."""
+    embeddings = (Embedding("city", 6, 3), Embedding("shop", 4, 2))
+    signature = Signature(num_dense, embeddings, None, 2)
+    return plan_network(layers(*specs), signature, num_outputs=2)
 
+
+class TestEmbeddings:
     def network(self) -> tuple[Plan, nn.Sequential]:
-        planned = plan_network(layers(DENSE), self.SIGNATURE, num_outputs=2)
+        planned = plan_embedded(2, DENSE)
         return planned, build_network(planned, seed=0)
 
     def test_codes_become_their_vectors_behind_the_numbers(self) -> None:
@@ -161,6 +166,27 @@ class TestEmbeddings:
         city = columns.get_parameter("tables.0.weight")
         expected = torch.cat([torch.tensor([0.5, -1.0]), city[4], torch.zeros(2)])
         assert torch.equal(vectors, expected)
+
+    def test_without_numbers_the_vectors_are_all_that_comes_in(self) -> None:
+        network = build_network(plan_embedded(0, DENSE), seed=0)
+        columns = network.get_submodule("columns")
+        codes = torch.tensor([[4, 3], [1, 0]], dtype=torch.int32)
+        city, shop = (columns.get_parameter(f"tables.{index}.weight") for index in (0, 1))
+        expected = torch.cat([city[[4, 1]], shop[[3, 0]]], dim=1)
+        assert torch.equal(columns({"codes": codes}), expected)
+        assert list(network.state_dict())[:2] == [
+            "columns.tables.0.weight",
+            "columns.tables.1.weight",
+        ]
+
+    def test_codes_of_either_width_learn_the_same(self) -> None:
+        gradients = []
+        for dtype in (torch.int32, torch.int64):
+            network = build_network(plan_embedded(0, DENSE), seed=0)
+            codes = torch.randint(4, (40, 2), generator=torch.Generator().manual_seed(1))
+            network({"codes": codes.to(dtype)}).square().sum().backward()
+            gradients.append([parameter.grad for parameter in network.parameters()])
+        assert all(map(torch.equal, *gradients))
 
     def test_the_vector_of_unseen_categories_stays_zero(self) -> None:
         _, network = self.network()

@@ -22,7 +22,7 @@ from dlcli.training.rows.batches import Rows
 from dlcli.training.step import Stepper
 from tests.conftest import ROOT, Command
 from tests.losses.examples import EVERY_LOSS, PAIR, loss_of
-from tests.network.test_network import DENSE, EVERY_LAYER, name, plan
+from tests.network.test_network import DENSE, EVERY_LAYER, name, plan, plan_embedded
 from tests.reliability.comparing import differences
 from tests.reliability.configs import OPTIMIZERS, write_config
 
@@ -65,12 +65,12 @@ def take_steps(
 
 
 def made_rows(planned: Plan, target: FittedTarget, size: int) -> Rows:
-    """Return random numbers and codes for a network, and targets."""
+    """Return random numbers, codes and targets; no training row has code 0, an unseen category."""
     signature, inputs = planned.signature, {}
     if signature.num_dense:
         inputs["numbers"] = torch.randn(size, signature.num_dense)
     if signature.embeddings:
-        codes = [torch.randint(own.num_codes, (size,)) for own in signature.embeddings]
+        codes = [torch.randint(1, table.num_codes, (size,)) for table in signature.embeddings]
         inputs["codes"] = torch.stack(codes, dim=1).int()
     return Rows(inputs, {"target": targets(target, size)}, size)
 
@@ -112,6 +112,12 @@ def test_every_loss(
     dense = {"type": "dense", "units": 6, "activation": "tanh"}
     check_alike(plan((5,), dense, DENSE), loss, target)
     assert capfd.readouterr().err == ""  # where PyTorch would warn
+
+
+@pytest.mark.parametrize("num_dense", [0, 3])
+def test_several_fields(num_dense: int) -> None:
+    dense = {"type": "dense", "units": 6, "activation": "tanh"}
+    check_alike(plan_embedded(num_dense, dense, DENSE), {"type": "cross_entropy"})
 
 
 def test_half_precision() -> None:

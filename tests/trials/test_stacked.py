@@ -31,7 +31,7 @@ from dlcli.trials.running.workers import Job, execute
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 from tests.conftest import ROOT
 from tests.losses.examples import EVERY_LOSS, PAIR, loss_of
-from tests.network.test_network import DENSE, EVERY_LAYER, name, plan
+from tests.network.test_network import DENSE, EVERY_LAYER, name, plan, plan_embedded
 from tests.training.test_engines import CPU, SIZES, made_rows
 
 EVERY_OPTIMIZER: list[dict[str, Any]] = [
@@ -135,6 +135,12 @@ def are_close(one: torch.Tensor, other: torch.Tensor) -> bool:
 )
 def test_every_optimizer(optimizer: dict[str, Any]) -> None:
     check_steps(plan((5,), HIDDEN, DROPOUT, HIDDEN, DENSE), [optimizer])
+
+
+@pytest.mark.parametrize("num_dense", [0, 3])
+def test_several_fields(num_dense: int) -> None:
+    planned = plan_embedded(num_dense, HIDDEN, DROPOUT, DENSE)
+    check_steps(planned, [{"type": "sgd"}, {"type": "adam"}])
 
 
 def test_all_optimizers_at_once() -> None:
