@@ -1,4 +1,4 @@
-"""The program `dlcli`."""
+"""Entry point of the program `dlcli`."""
 
 import gc
 import os
@@ -10,11 +10,11 @@ from dlcli.files import remove_partials
 
 
 def main() -> None:
-    """Run the command line and leave with the exit code of the contract."""
+    """Run the command line and exit with its exit code."""
     fill_closed_streams()
     listen()
     gc.set_threshold(100_000, 20, 20)  # imports make many objects, hardly any of them garbage
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would look for them on the disk
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for plugins takes time
     from dlcli.cli.app import run
 
     code = run()
@@ -24,7 +24,7 @@ def main() -> None:
         except OSError:  # closed: without this, Python would complain as it ends, and exit with 120
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     remove_partials()  # of a save that a second SIGINT has cut off
-    os._exit(code)  # all is written: taking modules and threads apart only takes time
+    os._exit(code)  # everything is written; a regular shutdown only takes time
 
 
 def fill_closed_streams() -> None:
@@ -43,15 +43,15 @@ def fill_closed_streams() -> None:
 
 
 def listen() -> None:
-    """Leave at once when a signal asks to stop."""
+    """Exit at once on SIGINT and SIGTERM."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    """End at once, with nothing half-written; training listens in a way of its own.
+    """Exit at once, leaving nothing half written; training has its own signal handlers.
 
-    Not by an exception: one that is raised in a callback of the import system is lost.
+    Not by an exception, because those raised in a callback of the import system are lost.
     """
     remove_partials()
     os._exit(128 + number)

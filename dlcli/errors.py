@@ -1,16 +1,16 @@
-"""Every error that a user can cause, each with the exit code of its kind.
+"""Errors that a user can cause, each with its exit code.
 
     DlcliError
     ├── ConfigError         2   usage or config
-    ├── DataError           3   a data file, or what stands in it
+    ├── DataError           3   a data file or its content
     ├── CheckpointError     4   a run folder or checkpoint that cannot be used
     ├── DivergedError       5   a loss or gradient that is not finite
     ├── OutOfMemoryError    6   the device has too little memory
     ├── StorageError        7   reading or writing failed
     └── AssertionFailed     8   an --assert did not hold
 
-The message says what is wrong, where, and what to do. Anything else that is raised is a bug in
-dlcli (exit code 1).
+The message says what is wrong, where, and what to do. Any other exception is a bug in dlcli (exit
+code 1).
 """
 
 import difflib
@@ -20,14 +20,14 @@ from typing import ClassVar
 
 
 class DlcliError(Exception):
-    """Something that the user can put right."""
+    """An error that the user can fix."""
 
     exit_code: ClassVar[int]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands: in a file, or in the `--set` that it came by."""
+    """The place of a config value: in a file, or in a `--set`."""
 
     source: str
     line: int | None = None  # both from 1
@@ -39,10 +39,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a config."""
+    """A mistake in a config, with its place."""
 
     place: Place
-    path: str  # as in model.layers[0].units; empty for the whole of it
+    path: str  # as in model.layers[0].units; empty for the whole config
     message: str
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class Problem:
 
 
 class ConfigError(DlcliError):
-    """The command line or the config is wrong: one thing, or several, a line each."""
+    """The command line or the config is wrong; several problems are listed line by line."""
 
     exit_code = 2
 
@@ -89,14 +89,14 @@ class StorageError(DlcliError):
     exit_code = 7
 
 
-class AssertionFailed(DlcliError):  # noqa: N818 - it is a failed assertion
-    """A figure of the summary is not what --assert asks for."""
+class AssertionFailed(DlcliError):  # noqa: N818 - the name of what happened
+    """A metric of the summary doesn't satisfy an --assert."""
 
     exit_code = 8
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest known name, or nothing."""
+    """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string."""
     by_lower = {other.lower(): other for other in known}
     matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return f"; did you mean '{by_lower[matches[0]]}'?" if matches else ""

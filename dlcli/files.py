@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and still there when the power fails."""
+"""Atomic, durable writing of files: whole or not at all, even if the power fails."""
 
 import os
 import threading
@@ -11,25 +11,25 @@ from uuid import uuid4
 from dlcli.errors import StorageError
 
 _SUFFIX = ".dlcli-partial"
-_partials: set[Path] = set()  # what this process is writing
-_beginning = threading.RLock()  # held while one of them comes to be
+_partials: set[Path] = set()  # files that this process is writing
+_creating = threading.RLock()  # held while one of them is created
 
 
 @contextmanager
 def atomic_file(
     path: Path, *, keep: Path | None = None, is_durable: bool = True
 ) -> Iterator[BinaryIO]:
-    """Open a file that takes its place, for good, only when the block ends without an error.
+    """Open a temporary file that replaces `path` when the block ends without an error.
 
-    What stood there goes to `keep`, if that is given: at every moment one of the two is whole.
-    With `is_durable` off, the disk is not waited for: after a power cut, nothing is promised.
-    Raises StorageError where writing fails. Whatever ends the block early, nothing stays; a
-    process that is killed leaves a hidden file, which `remove_leftovers` finds.
+    The previous file is kept as `keep`, if given: at every moment one of the two is whole. Without
+    `is_durable`, the file is not synced and may be lost if the power fails. Raises StorageError if
+    writing fails. If the block raises, the temporary file is removed; a process that is killed
+    leaves a hidden file, which `remove_leftovers` removes.
     """
     try:
         with _partial(path) as temporary:
-            with _beginning:
-                file = temporary.open("xb")  # exclusive: a link that stands there is not followed
+            with _creating:
+                file = temporary.open("xb")  # exclusive: an existing link is not followed
             with file:
                 yield file
                 file.flush()
@@ -45,26 +45,26 @@ def atomic_file(
 
 
 def remove_partials() -> None:
-    """Remove what this process has half written, and begin no more: it must end now."""
-    _beginning.acquire()  # for good
+    """Remove the files that this process is writing, and block new ones: it must end now."""
+    _creating.acquire()  # never released
     for path in list(_partials):
         with suppress(OSError):
             path.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes left of `atomic_file`s; only for a folder that is held."""
+    """Remove temporary files of killed processes; only for a folder that is locked."""
     for path in folder.glob(f".*{_SUFFIX}"):
         path.unlink(missing_ok=True)
 
 
 def _keep(path: Path, keep: Path) -> None:
-    """Let `keep` be what `path` is, and `path` stay."""
+    """Make `keep` a second name of the file at `path`."""
     with _partial(keep) as temporary:
         try:
-            with _beginning:
+            with _creating:
                 os.link(path, temporary)
-        except OSError:  # a file system without hard links: for a moment there is only `keep`
+        except OSError:  # no hard links on this file system: for a moment there is only `keep`
             path.replace(keep)
         else:
             temporary.replace(keep)
@@ -72,19 +72,19 @@ def _keep(path: Path, keep: Path) -> None:
 
 @contextmanager
 def _partial(path: Path) -> Iterator[Path]:
-    """Give a hidden name beside a file; what is there at the end of the block goes."""
+    """Give a hidden name beside a file; a file of that name is removed when the block ends."""
     partial = path.with_name(f".{path.name}.{uuid4().hex}{_SUFFIX}")
     _partials.add(partial)
     try:
         yield partial
     finally:
-        with suppress(OSError):  # it is more important to say what happened before
+        with suppress(OSError):  # the error that ended the block matters more
             partial.unlink(missing_ok=True)
         _partials.discard(partial)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
+    """Sync a folder, so that the names in it are on disk."""
     if os.name != "posix":  # Windows has no such call
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""What every section of the config has in common, and the field types that sections share."""
+"""Base class of all config sections, and field types that sections share."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
-    """A mapping of the config: frozen, nothing unknown in it, no value turned into another type."""
+    """A mapping in the config: frozen, without unknown keys or type conversions."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True

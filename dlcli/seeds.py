@@ -1,4 +1,4 @@
-"""Where every random draw's seed comes from: the config's one seed and what the draw is for."""
+"""Seeds of all random streams, derived from the config's seed and the stream's purpose."""
 
 import hashlib
 
@@ -6,8 +6,8 @@ import hashlib
 def derive_seed(seed: int, *purpose: str | int) -> int:
     """Return the seed of one random stream: 63 bits, a function of its arguments alone.
 
-    Streams of different purposes are independent, so that drawing more from one (another dropout
-    layer, say) changes nothing in another (the order of the rows).
+    Streams of different purposes are independent: drawing more numbers from one (for another
+    dropout layer, say) doesn't change another (the order of the rows).
 
     >>> derive_seed(0, "order", 1) == derive_seed(0, "order", 1)
     True

@@ -1,4 +1,4 @@
-"""`dlcli evaluate`: the figures of a run's best weights, on its own rows or on a file."""
+"""`dlcli evaluate`: metrics with a run's best weights, on its held-out rows or on a file."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,21 +21,23 @@ from dlcli.training.evaluation import evaluate
 from dlcli.training.objective import build_objective
 from dlcli.training.rows.batches import Rows, to_rows
 
-AnyRows = Rows | Iterator[Rows]  # all of them, or block by block
+AnyRows = Rows | Iterator[Rows]  # all at once, or block by block
 
 
 def evaluate_run(run: Path, data: Path | None = None) -> tuple[dict[str, Any], list[str]]:
-    """Return figures by part of the data, and notes on odd cells.
+    """Return metrics by part of the data, and notes on unseen cells.
 
-    Without `data`, the run's validation and test rows, as `validation` and `test`; with it, all
-    of that file's rows, as `data`. Raises CheckpointError, DataError, StorageError.
+    Without `data`, the parts are the run's `validation` and `test` rows; with it, `data` are all
+    rows of that file. Raises CheckpointError, DataError, StorageError.
     """
     path = find_checkpoint(run)
     restored = restore(path)
     if data is None:
-        parts, notes = _own_rows(path, restored), list[str]()
+        parts, notes = _held_out_rows(path, restored), list[str]()
         if not parts:
-            raise DataError(f"{run}: this run held no rows out; name a file to evaluate on")
+            raise DataError(
+                f"{run}: this run has no validation or test rows; name a file to evaluate on"
+            )
     else:
         parts, notes = _rows_of_file(restored, data)
     target, placement = restored.fitted.target, restored.placement
@@ -48,22 +50,22 @@ def evaluate_run(run: Path, data: Path | None = None) -> tuple[dict[str, Any], l
 
 
 def _rows_of_file(restored: Restored, file: Path) -> tuple[dict[str, AnyRows], list[str]]:
-    """Return a file's rows, encoded at once or, where they would fill the memory, as needed."""
+    """Return a file's rows, encoded at once, or block by block if memory is short."""
     fitted, config = restored.fitted, restored.checkpoint.config.data
     reason = exceeds_memory([file], config)
     if reason is None:
         part, notes = encode_file(fitted, file, config)
         return {"data": to_rows(part, restored.placement.device)}, notes
-    own = config.model_copy(update={"separator": fitted.separator})
-    stream = Stream(own, {"test_path": file}, seed=0)
-    notes = [f"figures are summed up block by block: {reason}"]
+    data = config.model_copy(update={"separator": fitted.separator})
+    stream = Stream(data, {"test_path": file}, seed=0)
+    notes = [f"metrics are accumulated block by block: {reason}"]
     notes += drain(check_stream(fitted, stream))
     return {"data": _blocks(restored, stream, "test")}, notes
 
 
-def _own_rows(path: Path, restored: Restored) -> dict[str, AnyRows]:
-    """Return the rows that a run held out, of each part that has some."""
-    loaded = own_config(path, restored)
+def _held_out_rows(path: Path, restored: Restored) -> dict[str, AnyRows]:
+    """Return a run's validation and test rows, of each part that is not empty."""
+    loaded = config_of_run(path, restored)
     device = restored.placement.device
     if loaded.config.data.streaming is not True:
         parts = load_dataset(loaded).parts
@@ -77,25 +79,25 @@ def _own_rows(path: Path, restored: Restored) -> dict[str, AnyRows]:
 
 
 def _blocks(restored: Restored, stream: Stream, part: str) -> Iterator[Rows]:
-    """Yield the rows of one part, encoded as they are asked for."""
+    """Yield the rows of one part, encoded on demand."""
     for block in encode_blocks(restored.fitted, stream, [part]):
         yield to_rows(block.examples, restored.placement.device)
 
 
-def own_config(path: Path, restored: Restored) -> LoadedConfig:
-    """Return the run's config; DataError where its data is not what the run was trained on."""
+def config_of_run(path: Path, restored: Restored) -> LoadedConfig:
+    """Return the run's config; DataError if its data has changed since training."""
     config = RunFolder(path.parent).config
     if not config.is_file():
-        raise CheckpointError(f"{path}: no {config.name} beside it says where its data is")
+        raise CheckpointError(f"{path}: there is no {config.name} beside it, which names the data")
     loaded = load_config(config)
     data = loaded.config.data
     for key, expected in restored.checkpoint.checksums.items():
         file = loaded.folder / str(getattr(data, key))
         if checksum(file) != expected:
             raise DataError(
-                f"{file}: changed since the run was trained, so which rows it held out is lost; "
+                f"{file}: changed since the run was trained, so its held-out rows are unknown; "
                 "name a file to evaluate on"
             )
-    if data.streaming == "auto":  # a run from before there was anything else
+    if data.streaming == "auto":  # a run of a version that could not stream
         data = data.model_copy(update={"streaming": False})
     return replace(loaded, config=loaded.config.model_copy(update={"data": data}))

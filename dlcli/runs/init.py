@@ -21,17 +21,17 @@ from dlcli.runs.recipe import Recipe, choose_recipe, choose_shares
 
 @dataclass(frozen=True)
 class Draft:
-    """A config as text, and what its owner should know about the data."""
+    """A config as text, and findings about the data."""
 
     text: str
     findings: tuple[str, ...]
 
 
 def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
-    """Look at a data file and draft a config named `name` that is to stand in `folder`.
+    """Survey a data file and draft a config with the file name `name` in `folder`.
 
-    Raises ConfigError where the file has no such target, DataError where it can't be learned from,
-    StorageError where it can't be read.
+    Raises ConfigError if the file has no such target, DataError if it can't be used, StorageError
+    if it can't be read.
     """
     seen = survey(data, target)
     shares, why_shares = choose_shares(seen.num_rows)
@@ -49,8 +49,8 @@ def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
         repeated = repeated_rows(dataset.parts["train"], dataset.parts["test"])
         if repeated:
             findings.append(
-                f"{repeated:,} of {len(dataset.parts['test']):,} test rows stand among the "
-                "training rows too: the test figures will look a little better than they are"
+                f"{repeated:,} of {len(dataset.parts['test']):,} test rows also occur among the "
+                "training rows: the test metrics will look slightly better than they are"
             )
     config = {
         "data": section,
@@ -65,9 +65,9 @@ def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
             [
                 f"{seen.task}: '{target}' of {data.name}, from {seen.num_columns} columns of "
                 f"{seen.num_rows:,} rows.",
-                "Written by dlcli init from what the data shows; every value is yours to change.",
+                "Written by dlcli init from the data; change any value you like.",
                 f"  dlcli train {name}",
-                *(f"To be looked at: {finding}." for finding in findings),
+                *(f"Check: {finding}." for finding in findings),
             ]
         )
     }
@@ -107,37 +107,47 @@ def _comments(seen: Survey, recipe: Recipe, why_shares: str) -> dict[Key, str]:
         ("data", "task"): f"The target has {seen.task_reason}.",
         ("data", "split"): why_shares,
         ("model", "layers"): recipe.why_layers,
-        ("model", "layers", len(recipe.layers) - 1): "Its units come from the target.",
+        (
+            "model",
+            "layers",
+            len(recipe.layers) - 1,
+        ): "Its units come from the target.",
         ("loss",): inspect.getdoc(default_loss(seen.task)) or "",
         ("optimizer", "weight_decay"): recipe.why_weight_decay,
-        ("schedule",): "From lr down to 0 over all epochs: large steps first, a quiet end.",
+        (
+            "schedule",
+        ): "From lr down to 0 over all epochs: large steps first, small ones at the end.",
         ("training", "epochs"): recipe.why_epochs,
     }
     if seen.features is not None:
-        comments["data", "features"] = "Every column that can teach; the others, see above."
+        comments["data", "features"] = (
+            "Every column that carries information; for the others, see above."
+        )
     if seen.num_without_target:
         comments["data", "drop_missing_target"] = (
             f"{seen.num_without_target:,} rows have no '{seen.target}'."
         )
     if seen.separator != ",":
-        comments["data", "separator"] = "What the first line has most of."
+        comments["data", "separator"] = "The most frequent separator in the first line."
     if seen.grid is not None:
         height, width = seen.grid
         comments["data", "shape"] = (
-            f"The columns count the pixels of an image, {height}×{width}, and neighbouring ones "
-            "are alike: channels, height, width."
+            f"The columns count the pixels of an image, {height}×{width}, and neighbouring pixels "
+            "are correlated: channels, height, width."
         )
-        comments["data", "scale"] = "Pixels share one scale; batch_norm sees to it."
+        comments["data", "scale"] = (
+            "All pixels share one scale; batch_norm normalises the activations."
+        )
     return comments
 
 
 def _load(section: dict[str, Any], folder: Path, *, source: str) -> tuple[Dataset, list[str]]:
-    """Load the data, without features that the training rows alone can't use, and findings on them.
+    """Load the data without features that the training rows can't use, with findings on those.
 
-    Changes the section's `features` accordingly.
+    Removes them from the section's `features`.
     """
     try:
-        return load_dataset(_stand_in(section, folder, source=source)), []
+        return load_dataset(_minimal_config(section, folder, source=source)), []
     except ConfigError as error:
         features = section["features"]
         paths = {f"data.features[{number}]": name for number, name in enumerate(features)}
@@ -149,8 +159,8 @@ def _load(section: dict[str, Any], folder: Path, *, source: str) -> tuple[Datase
     return dataset, [f"left out, {reason}" for reason in reasons.values()] + more
 
 
-def _stand_in(section: dict[str, Any], folder: Path, *, source: str) -> LoadedConfig:
-    """Return a config for this data, to load it by."""
+def _minimal_config(section: dict[str, Any], folder: Path, *, source: str) -> LoadedConfig:
+    """Return a config for loading this data."""
     config = Config.model_validate(
         {
             "name": "init",

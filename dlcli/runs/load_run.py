@@ -1,4 +1,4 @@
-"""A run folder, or a config → a network and rows, ready to be asked."""
+"""A run folder or config → an `ExplainedModel`: a network with its rows."""
 
 import os
 from dataclasses import replace
@@ -11,28 +11,28 @@ from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.network.builder import build_network
 from dlcli.network.heads import num_outputs
 from dlcli.network.plan import plan_network
-from dlcli.runs.evaluate import own_config
+from dlcli.runs.evaluate import config_of_run
 from dlcli.runs.folder.run_folder import find_checkpoint
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.training.device import Placement, choose_placement
 from dlcli.training.rows.batches import to_rows
 
-MAX_ROWS = 10_000  # of each part: more of them say hardly more, and take long
+MAX_ROWS = 10_000  # of each part; more rows take long and hardly change the results
 
 
 def load_model_and_data(run: Path) -> ExplainedModel:
-    """Restore a run's best network, and its rows from its data.
+    """Restore a run's best network and load its data.
 
-    Raises CheckpointError where there is no network to be used, DataError where its data is gone
-    or is not what it was trained on, StorageError.
+    Raises CheckpointError if there is no usable network, DataError if its data is missing or has
+    changed, StorageError.
     """
     path = find_checkpoint(run)
     restored = restore(path)
     config = restored.checkpoint.config
     signature = restored.fitted.signature()
     outputs = num_outputs(restored.loss, signature)
-    loaded = own_config(path, restored)
+    loaded = config_of_run(path, restored)
     return ExplainedModel(
         network=restored.network.eval(),
         plan=plan_network(config.model.layers, signature, num_outputs=outputs),
@@ -45,7 +45,7 @@ def load_model_and_data(run: Path) -> ExplainedModel:
 
 
 def untrained_model_and_data(loaded: LoadedConfig, prepared: Prepared) -> ExplainedModel:
-    """Build a config's network as it is initialised, with its rows; DataError, StorageError."""
+    """Build a config's untrained network and load its data; DataError, StorageError."""
     config, fitted = prepared.config, prepared.dataset.fitted
     placement = choose_placement("cpu", "fp32")
     return ExplainedModel(

@@ -1,4 +1,4 @@
-"""`dlcli predict`: a table in, the same rows with predictions out, block by block."""
+"""`dlcli predict`: adds predictions to the rows of a table, block by block."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -81,7 +81,7 @@ def trained_predictor(run: Path) -> Predictor:
 
 
 def untrained_predictor(prepared: Prepared) -> Predictor:
-    """Build the network as it is initialised, its data encoded as for training."""
+    """Build the untrained network, with the data encoding of training."""
     training = prepared.config.training
     placement = choose_placement(training.device, training.precision)
     configure_torch(placement)
@@ -92,10 +92,10 @@ def untrained_predictor(prepared: Prepared) -> Predictor:
 
 
 def predict(predictor: Predictor, data: Path, out: Path) -> PredictionSummary:
-    """Read, predict and write block by block: the memory does not grow with the file.
+    """Read, predict and write block by block, in constant memory.
 
-    `-` is standard input or output. Raises DataError, StorageError; an output file is there whole
-    or not at all.
+    `-` is standard input or output. An output file is written whole or not at all. Raises
+    DataError, StorageError.
     """
     summary = PredictionSummary()
     if out.exists() and data.exists() and out.samefile(data):

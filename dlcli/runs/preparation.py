@@ -1,4 +1,4 @@
-"""A loaded config → a run that can start, or every problem at once; no torch is needed for it."""
+"""A loaded config → a run that can start, or every problem at once, without torch."""
 
 import importlib.util
 from collections.abc import Generator, Iterator
@@ -26,11 +26,11 @@ _TRACKER_PACKAGES: dict[Tracker, str] = {"tensorboard": "tensorboardX", "mlflow"
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that can start: config, data and network fit together."""
+    """A run that can start: its config, data and network fit together."""
 
     loaded: LoadedConfig  # what was prepared
     config: Config  # resolved
-    folder: Path  # that the config's paths start from
+    folder: Path  # that the config's paths are relative to
     dataset: Dataset
     loss: Loss
     plan: Plan
@@ -38,23 +38,23 @@ class Prepared:
 
 
 def prepare(loaded: LoadedConfig, dataset: Dataset | None = None) -> Prepared:
-    """Do what `preparing` does, without a word on the way."""
+    """Do what `preparing` does, without yielding progress."""
     return drain(preparing(loaded, dataset=dataset))
 
 
 def preparing(
-    loaded: LoadedConfig, *, most_blocks: int | None = None, dataset: Dataset | None = None
+    loaded: LoadedConfig, *, max_blocks: int | None = None, dataset: Dataset | None = None
 ) -> Generator[Reading, None, Prepared]:
     """Read the data and check that everything fits, without torch; nothing is written.
 
-    Yields how far streamed files are read; of each, up to `most_blocks` blocks if that is given.
+    Yields how far streamed files are read; of each, at most `max_blocks` blocks if that is given.
     A `dataset` that a config with the same `data` and `seed` has read is taken as it is.
     Raises ConfigError with every problem of the config that can be found in one pass, DataError
     where only the data is wrong, StorageError where it can't be read.
     """
     found = list(loaded.problems)
     if dataset is None:
-        dataset = yield from _read_dataset(loaded, found, most_blocks)
+        dataset = yield from _read_dataset(loaded, found, max_blocks)
     has_sound_data = len(found) == len(loaded.problems)
     target, signature = dataset.fitted.target, dataset.fitted.signature()
     loss: Loss | None = None
@@ -73,7 +73,7 @@ def preparing(
         found += unused_settings(loaded, dataset)
     if plan is not None and not plan.num_parameters:
         path = ("model", "layers")
-        found.append(loaded.problem(path, "there is nothing to train: no layer has a weight"))
+        found.append(loaded.problem(path, "there is nothing to train: no layer has weights"))
     if found or loss is None or plan is None:
         raise ConfigError(*loaded.in_order(found))
     return Prepared(
@@ -89,7 +89,7 @@ def preparing(
 
 @contextmanager
 def _collected(found: list[Problem]) -> Iterator[None]:
-    """Add what the block refuses to the problems found, and go on."""
+    """Add the problems that the block raises to `found`."""
     try:
         yield
     except ConfigError as error:
@@ -97,11 +97,11 @@ def _collected(found: list[Problem]) -> Iterator[None]:
 
 
 def _read_dataset(
-    loaded: LoadedConfig, found: list[Problem], most_blocks: int | None
+    loaded: LoadedConfig, found: list[Problem], max_blocks: int | None
 ) -> Generator[Reading, None, Dataset]:
-    """Read; where problems were found before, raise what comes up together with them."""
+    """Read the data; raise its problems together with those found before."""
     try:
-        return (yield from read_dataset(loaded, found, most_blocks=most_blocks))
+        return (yield from read_dataset(loaded, found, most_blocks=max_blocks))
     except ConfigError as error:
         raise ConfigError(*loaded.in_order({*found, *error.problems})) from None
     except DataError as error:
@@ -120,15 +120,15 @@ def _plan(loaded: LoadedConfig, signature: Signature, outputs: int) -> Plan:
 
 def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:
     if config.loss is None:
-        yield f"loss: {loss.type}, the usual one for a {dataset.task} target (loss)"
+        yield f"loss: {loss.type}, the default for a {dataset.task} target (loss)"
     if "validation" not in dataset.num_rows:
         yield "no validation rows: the last epoch's weights count as the best (data.split)"
     if "test" not in dataset.num_rows:
-        yield "no test rows: nothing will say how good the network is on new rows (data.split)"
+        yield "no test rows: performance on new rows won't be measured (data.split)"
 
 
 def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
-    """Yield what can't be trained as the config says."""
+    """Yield problems of the training settings with this data."""
     training, schedule = loaded.config.training, loaded.config.schedule
     if "validation" not in dataset.num_rows:
         missing = "needs validation rows; hold some out, as in data.split: {validation: 0.2}"
@@ -141,15 +141,15 @@ def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Probl
         if metric not in known:
             yield loaded.problem(
                 ("training", "early_stopping", "metric"),
-                f"a {dataset.task} target has no {metric}; watch one of {', '.join(known)}",
+                f"a {dataset.task} target has no {metric}; use one of {', '.join(known)}",
             )
     if "training" in loaded.doubtful:
         return
     if dataset.stream is not None and training.batch_size == "full":
         yield loaded.problem(
             ("training", "batch_size"),
-            "full is all rows at once, and rows that are streamed never are (data.streaming); give "
-            "a number of rows, or enough memory and data.streaming: false",
+            "full needs all rows in memory, but they are streamed (data.streaming); give a number "
+            "of rows, or set data.streaming: false with enough memory",
         )
     if "schedule" not in loaded.doubtful and schedule.warmup_epochs:
         yield from _warmup_problems(loaded, dataset.num_rows["train"])
@@ -158,7 +158,7 @@ def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Probl
 
 
 def _warmup_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
-    """Yield what is wrong with a warm-up: it takes whole steps, one at least, and not all."""
+    """Yield the problem of a warm-up that takes less than a step, or never ends."""
     training, warmup = loaded.config.training, loaded.config.schedule.warmup_epochs
     path = ("schedule", "warmup_epochs")
     steps_per_epoch = training.steps_per_epoch(num_rows)
@@ -180,7 +180,7 @@ def _missing_trackers(loaded: LoadedConfig) -> Iterator[Problem]:
         if importlib.util.find_spec(_TRACKER_PACKAGES[name]) is None:
             yield loaded.problem(
                 ("trackers", index),
-                f"{name} is an extra that is not installed: pip install 'dlcli[{name}]'",
+                f"{name} is not installed: pip install 'dlcli[{name}]'",
             )
 
 
@@ -206,7 +206,7 @@ def _has_batch_norm(layer: Layer) -> bool:
 
 
 def _resolve(config: Config, dataset: Dataset, loss: Loss, plan: Plan) -> Config:
-    """Write into the config what was inferred from the data."""
+    """Return the config with what was inferred from the data."""
     data = config.data.model_copy(
         update={
             "task": dataset.task,

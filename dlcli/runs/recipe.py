@@ -1,6 +1,6 @@
-"""The network and the training that suit a table, each choice with its reason.
+"""The rules of `dlcli init`: network and training settings for a table, each with its reason.
 
-The rules were found on other seeds than those that `benchmarks/init.py` judges them by.
+The rules were chosen on other seeds than those of `benchmarks/init.py`.
 """
 
 import math
@@ -15,16 +15,16 @@ _TINY = 50  # training rows of a regression
 _SMALL = 1_000  # rows
 _LARGE = 20_000
 _HUGE = 200_000
-_SCARCE = 50  # training rows for each number that the network is given
+_SCARCE = 50  # training rows per input of the network
 _SMALL_STEPS = 1_000
-_LARGEST_LAST_MAP = 7  # pixels, the side of what is left of an image
+_MAX_LAST_SIDE = 7  # pixels, after the last pooling
 
 Layers = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Values of a config, and why they are what they are."""
+    """Values of a config and their reasons."""
 
     layers: Layers
     why_layers: str
@@ -34,28 +34,28 @@ class Recipe:
     batch_size: int
     epochs: int
     why_epochs: str
-    patience: int | None  # of early stopping; None: no rows are held out for it
+    patience: int | None  # of early stopping; None: there are no validation rows
 
 
 def choose_shares(num_rows: int) -> tuple[dict[str, float], str]:
-    """Return the shares of the rows to hold out, and why."""
+    """Return the fractions of validation and test rows, and the reason."""
     if num_rows < _SMALL:
         return {"test": 0.2}, (
-            "A fifth of the rows judge the result. None are held out to watch training: of fewer "
-            f"than {_SMALL:,}, each is worth more as a teacher, and a set number of steps with a "
-            "falling learning rate stands in for early stopping."
+            f"A fifth of the rows test the result. With fewer than {_SMALL:,} rows, each is worth "
+            "more for training than for validation; a fixed number of steps with a decreasing "
+            "learning rate replaces early stopping."
         )
     share = 0.1 if num_rows >= _HUGE else 0.2
     return {"validation": min(0.15, share), "test": share}, (
-        "The validation rows say which epoch is the best and when to stop; the test rows are "
-        "looked at once, at the end."
+        "The validation rows choose the best epoch and stop training; the test rows are used once, "
+        "at the end."
     )
 
 
 def choose_recipe(num_train: int, num_inputs: int, seen: Survey, *, watched: bool) -> Recipe:
-    """Choose by the number of training rows, of numbers a row, and what was seen.
+    """Choose by the number of training rows, the number of inputs, and the survey.
 
-    `watched` says whether there are validation rows.
+    `watched`: there are validation rows.
     """
     if seen.grid is not None:
         return _for_images(num_train, seen.grid, watched=watched)
@@ -69,27 +69,27 @@ def choose_recipe(num_train: int, num_inputs: int, seen: Survey, *, watched: boo
 def _for_tiny(num_train: int) -> Recipe:
     return Recipe(
         layers=_dense_layers([32], dropout=0.5, activation="tanh"),
-        why_layers=f"{num_train} training rows show hardly more than a straight line: one hidden "
-        "layer, smooth, half of it dropped at random in each step.",
+        why_layers=f"{num_train} training rows hardly show more than a straight line: one hidden "
+        "layer with a smooth activation, and dropout of one half.",
         lr=0.01,
         weight_decay=3.0,
-        why_weight_decay="A strong pull towards zero, and so towards the mean as the answer: so "
-        "few rows are not to be trusted far.",
+        why_weight_decay="Strong: it draws weights towards zero, and so predictions towards the "
+        "mean, which suits so few rows.",
         batch_size=16,
         epochs=100,
-        why_epochs="A few hundred steps in all.",
+        why_epochs="A few hundred steps in total.",
         patience=None,
     )
 
 
 def _for_small(num_train: int, num_inputs: int) -> Recipe:
     per_input = num_train / num_inputs
-    counted = f"{per_input:.0f} training rows for each of the {num_inputs} numbers in a row"
+    counted = f"{per_input:.0f} training rows for each of the {num_inputs} inputs"
     if per_input < _SCARCE:
         layers = _dense_layers([32], dropout=0.5)
         why_layers = (
-            f"There are {counted}, which is few: one small hidden layer, half of it dropped at "
-            "random in each step, so that no unit learns a row by heart."
+            f"There are {counted}, which is few: one small hidden layer, with dropout of one half "
+            "against overfitting."
         )
     else:
         layers = _dense_layers([32, 16], dropout=0.1)
@@ -99,10 +99,10 @@ def _for_small(num_train: int, num_inputs: int) -> Recipe:
         why_layers=why_layers,
         lr=0.01,
         weight_decay=0.3,
-        why_weight_decay="Keeps the weights small, as suits few rows.",
+        why_weight_decay="Keeps the weights small, which suits few rows.",
         batch_size=16,
         epochs=max(20, round(_SMALL_STEPS / math.ceil(num_train / 16))),
-        why_epochs=f"About {_SMALL_STEPS:,} steps in all, whatever the number of rows.",
+        why_epochs=f"About {_SMALL_STEPS:,} steps in total, whatever the number of rows.",
         patience=None,
     )
 
@@ -112,13 +112,13 @@ def _for_many(num_train: int) -> Recipe:
     dropout = 0.1 if large else 0.2
     return Recipe(
         layers=_dense_layers([256, 128] if large else [128, 64], dropout=dropout),
-        why_layers=f"{num_train:,} training rows feed two hidden layers and need little dropout.",
+        why_layers=f"{num_train:,} training rows suffice for two hidden layers, little dropout.",
         lr=0.002 if large else 0.005,
         weight_decay=0.1,
-        why_weight_decay="Keeps the weights from growing without need.",
+        why_weight_decay="Keeps the weights from growing needlessly.",
         batch_size=_batch_size(num_train),
         epochs=30 if large else 60,
-        why_epochs="At most: early stopping ends training once nothing is gained any more.",
+        why_epochs="The maximum: early stopping ends training once it no longer helps.",
         patience=10 if large else 20,
     )
 
@@ -131,10 +131,10 @@ def _for_images(num_train: int, grid: tuple[int, int], *, watched: bool) -> Reci
         layers += _convolution(2 * channels)
         layers.append({"type": "max_pool2d", "kernel_size": 2})
         side, channels = side // 2, 2 * channels
-        if side <= _LARGEST_LAST_MAP:
+        if side <= _MAX_LAST_SIDE:
             break
     batch_size = _batch_size(num_train)
-    while num_train % batch_size == 1:  # batch norm can't take the variance of one row
+    while num_train % batch_size == 1:  # batch norm can't compute the variance of one row
         batch_size += 1
     return Recipe(
         layers=[
@@ -145,14 +145,14 @@ def _for_images(num_train: int, grid: tuple[int, int], *, watched: bool) -> Reci
             {"type": "dropout", "rate": 0.5},
             {"type": "dense"},
         ],
-        why_layers="Small filters look at neighbouring pixels, wherever in the image they are; "
-        "pooling halves the sides; two dense layers decide.",
+        why_layers="Small filters look at neighbouring pixels all over the image, pooling halves "
+        "the sides, and two dense layers classify.",
         lr=0.002,
         weight_decay=0.05,
-        why_weight_decay="Keeps the weights from growing without need.",
+        why_weight_decay="Keeps the weights from growing needlessly.",
         batch_size=batch_size,
         epochs=30,
-        why_epochs="The learning rate has fallen to nothing by then.",
+        why_epochs="By then the learning rate has decreased to 0.",
         patience=15 if watched else None,
     )
 
@@ -176,5 +176,5 @@ def _dense_layers(
 
 
 def _batch_size(num_train: int) -> int:
-    """Return a power of two from 32 to 1,024: 50 batches an epoch or more where rows allow."""
+    """Return a power of two from 32 to 1,024, with at least 50 batches per epoch if possible."""
     return next((size for size in (1024, 512, 256, 128, 64) if size * 50 <= num_train), 32)

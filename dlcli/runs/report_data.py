@@ -1,4 +1,4 @@
-"""A run folder → all that a report tells of it, with what there is."""
+"""A run folder → everything that its report shows, as far as it is available."""
 
 import json
 from collections.abc import Generator, Mapping
@@ -27,24 +27,24 @@ from dlcli.training.saving.checkpoint import load_checkpoint
 
 @dataclass(frozen=True)
 class Record:
-    """What a run's files say, before anything is asked of its network."""
+    """What the files of a run say, without its network."""
 
     folder: RunFolder
     history: History
-    summary: Mapping[str, Any] | None  # None: it is missing or damaged
-    surroundings: Mapping[str, str]  # the machine and its versions; empty where that isn't known
-    fitted: FittedData | None  # None: there is no checkpoint that can be read
+    summary: Mapping[str, Any] | None  # None: missing or damaged
+    surroundings: Mapping[str, str]  # the machine and versions; empty if unknown
+    fitted: FittedData | None  # None: there is no readable checkpoint
 
     @property
     def name(self) -> str:
-        """What the run is called."""
+        """The name of the run."""
         config = self.history.config
         return config.name if config is not None else self.folder.path.name
 
 
 @dataclass(frozen=True)
 class NetworkFindings:
-    """What was found by asking a run's network."""
+    """What evaluating and explaining a run's network has shown."""
 
     subject: ExplainedModel
     quality: Quality
@@ -55,7 +55,7 @@ class NetworkFindings:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that there is to tell of a run."""
+    """Everything that the report of a run shows."""
 
     record: Record
     diagnosis: Diagnosis
@@ -64,16 +64,16 @@ class ReportData:
 
 
 def read_record(run: Path) -> Record:
-    """Read a run's files, as many as there are.
+    """Read the files of a run, as far as they exist.
 
-    Raises CheckpointError where a folder is no run's, StorageError.
+    Raises CheckpointError if the folder is not a run folder, StorageError.
     """
     folder = RunFolder(run if run.is_dir() else run.parent)
     if folder.runs.exists():
         page = folder.path / "comparison.html"
-        raise CheckpointError(f"{run}: a comparison's folder; its page is {page}")
+        raise CheckpointError(f"{run}: the folder of a comparison; its page is {page}")
     if not (folder.config.exists() or folder.metrics.exists()):
-        raise CheckpointError(f"{run}: no run folder: it has no {folder.config.name}")
+        raise CheckpointError(f"{run}: not a run folder: it has no {folder.config.name}")
     fitted, surroundings = None, dict[str, str]()
     for path in (folder.best, folder.last):
         try:
@@ -92,9 +92,10 @@ def read_record(run: Path) -> Record:
 
 
 def collect_report_data(record: Record) -> Generator[str, None, ReportData]:
-    """Ask a run's network, yielding what is done next.
+    """Evaluate and explain a run's network, yielding the name of each stage before it begins.
 
-    Where it or its data can't be used, the story is what the files say. Raises StorageError.
+    If the network or its data can't be used, only what the files say is collected. Raises
+    StorageError.
     """
     yield "reading the data"
     try:
@@ -104,18 +105,18 @@ def collect_report_data(record: Record) -> Generator[str, None, ReportData]:
         return ReportData(record, diagnose(record.history, trivial=None), _looks(record), absent)
     rows = subject.parts["train"].encoded
     trivial = constant_baseline_loss(subject.objective, subject.target, subject.targets(rows))
-    answers = yield from _ask(subject, record)
-    return ReportData(record, diagnose(record.history, trivial=trivial), _looks(record), answers)
+    findings = yield from _examine(subject, record)
+    return ReportData(record, diagnose(record.history, trivial=trivial), _looks(record), findings)
 
 
-def _ask(subject: ExplainedModel, record: Record) -> Generator[str, None, NetworkFindings]:
-    yield "how good it is"
+def _examine(subject: ExplainedModel, record: Record) -> Generator[str, None, NetworkFindings]:
+    yield "evaluating the network"
     quality = examine_quality(subject)
-    yield "why"
+    yield "explaining the network"
     why = explain(subject)
-    yield "the landscape"
+    yield "the loss landscape"
     rows = subject.parts["train"].encoded
-    weights = {name: own.detach() for name, own in subject.network.state_dict().items()}
+    weights = {name: values.detach() for name, values in subject.network.state_dict().items()}
     snapshots = end_at(read_snapshots(record.folder), record.history.best_epoch or 0, weights)
     return NetworkFindings(
         subject, quality, why, loss_plane(subject, rows), path_plane(subject, snapshots, rows)

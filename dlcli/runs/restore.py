@@ -1,4 +1,4 @@
-"""A checkpoint → the network that it holds."""
+"""A checkpoint → its network, on a device."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from dlcli.training.saving.checkpoint import Checkpoint, load_checkpoint, load_w
 
 @dataclass(frozen=True)
 class Restored:
-    """A network on its device, and what is needed to ask it."""
+    """A network on its device, with what is needed to predict with it."""
 
     network: nn.Module
     fitted: FittedData
@@ -28,9 +28,9 @@ class Restored:
 
 
 def restore(path: Path) -> Restored:
-    """Build a checkpoint's network; CheckpointError where it can't be used.
+    """Build a checkpoint's network; CheckpointError if it can't be used.
 
-    The device is chosen anew: a network trained on a GPU answers on a machine without one.
+    The device is chosen anew: a network trained on a GPU can be used on a machine without one.
     """
     checkpoint = load_checkpoint(path)
     config, fitted = checkpoint.config, checkpoint.fitted
@@ -42,9 +42,9 @@ def restore(path: Path) -> Restored:
             config.model.layers, signature, num_outputs=num_outputs(config.loss, signature)
         )
     except ShapeError as error:
-        raise CheckpointError(f"{path}: damaged: its config doesn't fit itself: {error}") from None
+        raise CheckpointError(f"{path}: damaged: its config is inconsistent: {error}") from None
     num_weights = sum(weight.numel() for weight in checkpoint.weights.values())
-    if num_weights < plan.num_parameters:  # nothing is built that nothing was saved for
+    if num_weights < plan.num_parameters:  # a damaged config must not build a huge network
         raise CheckpointError(
             f"{path}: its weights don't fit its config: "
             f"{num_weights:,} numbers for {plan.num_parameters:,} parameters"

@@ -1,4 +1,4 @@
-"""Settings that would do nothing, which is never what was meant."""
+"""Settings that would have no effect, which is never what was meant."""
 
 from collections.abc import Iterator
 
@@ -13,14 +13,14 @@ from dlcli.errors import Problem
 
 def unused_settings(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
     """Yield a problem for each setting that was given and, with this data, does nothing."""
-    for path, reason in _idle_data(loaded.config.data, dataset):
+    for path, reason in _unused_data(loaded.config.data, dataset):
         yield loaded.problem(("data", path), f"does nothing: {reason}")
     if not {"training", "schedule", "optimizer"} & loaded.doubtful:
-        for setting, reason in _idle_training(loaded, dataset.num_rows["train"]):
+        for setting, reason in _unused_training(loaded, dataset.num_rows["train"]):
             yield loaded.problem(setting, reason)
 
 
-def _idle_data(config: DataConfig, dataset: Dataset) -> Iterator[tuple[str, str]]:
+def _unused_data(config: DataConfig, dataset: Dataset) -> Iterator[tuple[str, str]]:
     given = {
         name
         for name in config.model_fields_set
@@ -34,7 +34,7 @@ def _idle_data(config: DataConfig, dataset: Dataset) -> Iterator[tuple[str, str]
         yield "separator", "a Parquet file has none"
 
 
-def _idle_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[Path, str]]:
+def _unused_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[Path, str]]:
     training, schedule = loaded.config.training, loaded.config.schedule
     lr, epochs = loaded.config.optimizer.lr, training.epochs
     match schedule:
@@ -59,5 +59,5 @@ def _idle_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[Path, 
     if training.accumulate_batches > num_batches:
         yield (
             ("training", "accumulate_batches"),
-            f"an epoch has {num_batches} batches; no more can be taken together",
+            f"must be at most {num_batches}, the batches per epoch",
         )

@@ -175,7 +175,7 @@ def test_another_problem_is_refused_with_what_differs(dlcli: Command) -> None:
     again = compare(dlcli, "--run-dir", "c")
     assert (again.code, "is not empty" in again.err) == (2, True)
     train = dlcli("train", "c/config.yaml", "--run-dir", "c", "--resume")
-    assert (train.code, "this is a comparison's folder" in train.err) == (4, True)
+    assert (train.code, "the folder of a comparison" in train.err) == (4, True)
 
 
 def test_a_damaged_line_is_named(dlcli: Command) -> None:

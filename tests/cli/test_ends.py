@@ -168,7 +168,7 @@ def test_a_line_of_metrics_that_has_no_room_ends_with_7_and_the_way_back(dlcli: 
     )
     assert outcome.returncode == 7
     assert "dlcli: r/metrics.jsonl: cannot write it: File too large" in outcome.stderr
-    assert "go on from it with: dlcli train r/config.yaml --run-dir r --resume" in outcome.stderr
+    assert "resume from it with: dlcli train r/config.yaml --run-dir r --resume" in outcome.stderr
     assert Path("r/metrics.jsonl").read_bytes().endswith(b"}\n")
     assert dlcli(*command, "--run-dir", "r", "--resume").code == 0
     assert differences(Path("straight"), Path("r")) == []

@@ -86,8 +86,12 @@ def test_paths_start_from_the_config(dlcli: Command, table: Table) -> None:
         ),
         ("same", lambda _: 7, "'same' is left out: it is 7 in every row"),
         ("gaps", lambda row: "" if row % 3 else row, "'gaps' is missing in 67% of the rows"),
-        ("tell", lambda row: "ba"[row * 7 % 5 > 2], "'tell' alone tells 'y' in 100.0% of the rows"),
-        ("day", lambda row: f"2024-01-{row % 28 + 1:02}", "the rows have a time ('day')"),
+        (
+            "tell",
+            lambda row: "ba"[row * 7 % 5 > 2],
+            "'tell' alone predicts 'y' in 100.0% of the rows",
+        ),
+        ("day", lambda row: f"2024-01-{row % 28 + 1:02}", "'day' is a time"),
         (
             "odd",
             lambda row: "?" if row == 5 else row % 9,
@@ -96,7 +100,7 @@ def test_paths_start_from_the_config(dlcli: Command, table: Table) -> None:
         (
             "odd",
             lambda row: f"t{row}" if row < 5 else row % 9,
-            "'odd' has 5 texts among its numbers, such as 't0': taken for categories",
+            "'odd' has 5 texts among its numbers, such as 't0': treated as categories",
         ),
     ],
 )
@@ -108,7 +112,7 @@ def test_what_stands_out_is_said(
     outcome = dlcli("init", "odd.csv", "--target", "y", "-o", "c.yaml")
     assert f"check: {finding}" in outcome.err
     comments = " ".join(Path("c.yaml").read_text().replace("#", "").split())
-    assert f"To be looked at: {finding}" in comments
+    assert f"Check: {finding}" in comments
     assert dlcli("train", "c.yaml", "--smoke").code == 0
 
 
@@ -125,7 +129,7 @@ def test_rows_that_stand_twice_are_counted(dlcli: Command, table: Table) -> None
     prepared = prepare(load_config(Path("c.yaml")))
     known = {(*row, label) for row, label in rows_of(prepared, "train")}
     count = sum((*row, label) in known for row, label in rows_of(prepared, "test"))
-    assert f"{count} of 12 test rows stand among the training rows too" in err
+    assert f"{count} of 12 test rows also occur among the training rows" in err
 
 
 def rows_of(prepared: object, part: str) -> list[tuple[tuple[float, ...], int]]:
@@ -139,7 +143,7 @@ def rows_of(prepared: object, part: str) -> list[tuple[tuple[float, ...], int]]:
 def test_rows_that_contradict_each_other_are_counted(dlcli: Command, table: Table) -> None:
     table("x,y", *numbered(60), "0.5,a", "0.5,b", "0.5,b", name="torn.csv")
     err = dlcli("init", "torn.csv", "--target", "y", "-o", "c.yaml").err
-    assert "rows have another 'y' than a row that is the same in all else" in err
+    assert "rows have another 'y' than a row with equal features" in err
 
 
 def test_classes_out_of_balance_are_said(dlcli: Command, table: Table) -> None:
@@ -147,8 +151,8 @@ def test_classes_out_of_balance_are_said(dlcli: Command, table: Table) -> None:
     table("x,y", *rows, name="rare.csv")
     err = dlcli("init", "rare.csv", "--target", "y", "-o", "c.yaml").err
     assert (
-        "180 of 200 rows are 'common', 20 are 'rare'. Answering 'common' to everything has an "
-        "accuracy of 0.900" in err
+        "180 of 200 rows are 'common', 20 are 'rare'. Always predicting 'common' has an accuracy "
+        "of 0.900" in err
     )
 
 

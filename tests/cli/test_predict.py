@@ -98,9 +98,7 @@ def test_the_file_to_predict_on_is_not_written_over(run: Path, dlcli: Command) -
 def test_a_config_where_a_run_is_wanted_is_answered(dlcli: Command, penguins: Path) -> None:
     outcome = dlcli("predict", CONFIGS / "penguins.yaml", penguins)
     assert outcome.code == 4
-    assert "a config, not a run; train it first, or ask its untrained network: --untrained" in (
-        outcome.err
-    )
+    assert "a config, not a run; train it first, or predict with --untrained" in (outcome.err)
 
 
 def test_an_answer_that_is_not_finite_is_refused(

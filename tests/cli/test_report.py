@@ -180,7 +180,7 @@ def test_many_classes_and_many_columns_have_a_report(
 def test_a_folder_that_is_no_run_is_told(dlcli: Command) -> None:
     Path("empty").mkdir()
     outcome = dlcli("report", "empty")
-    assert (outcome.code, "no run folder: it has no config.yaml" in outcome.err) == (4, True)
+    assert (outcome.code, "not a run folder: it has no config.yaml" in outcome.err) == (4, True)
     assert dlcli("report", "nowhere").code == 4
 
 

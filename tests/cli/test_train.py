@@ -125,7 +125,7 @@ def test_on_a_terminal_a_bar_with_the_figures_is_redrawn_in_place() -> None:
 def test_what_was_inferred_is_said_with_its_key(dlcli: Command) -> None:
     out = dlcli("train", CONFIGS / "penguins.yaml", "--smoke").out
     assert "task: multiclass, as 'species' has 3 different labels (data.task)" in out
-    assert "loss: cross_entropy, the usual one for a multiclass target (loss)" in out
+    assert "loss: cross_entropy, the default for a multiclass target (loss)" in out
     assert "cpu, float32" in out
     assert "text with 3 different values" in out
 
@@ -176,10 +176,10 @@ class TestAssert:
             ("epochs == 1", 0, ""),
             ("test.accuracy > 1", 8, "--assert test.accuracy > 1 does not hold"),
             ("test.acuracy > 0", 2, "did you mean 'test.accuracy'?"),
-            ("stop_reason == 1", 2, "the summary has no figure 'stop_reason'"),
-            ("accuracy", 2, "write a figure, one of"),
-            ("test.accuracy > much", 2, "write a figure, one of"),
-            ("test.accuracy > nan", 2, "write a figure, one of"),
+            ("stop_reason == 1", 2, "the summary has no 'stop_reason'"),
+            ("accuracy", 2, "write a name, one of"),
+            ("test.accuracy > much", 2, "write a name, one of"),
+            ("test.accuracy > nan", 2, "write a name, one of"),
         ],
     )
     def test_it_compares_one_figure(
@@ -227,7 +227,7 @@ SPLIT = {"split": {"validation": 0.2, "test": 0.2}}
             GOOD_TABLE,
             {"data": SPLIT, "training": {"early_stopping": {"metric": "r2"}}},
             2,
-            "a binary target has no r2; watch one of loss, accuracy",
+            "a binary target has no r2; use one of loss, accuracy",
         ),
         (
             GOOD_TABLE,
@@ -302,7 +302,7 @@ def test_a_network_without_weights_is_refused(dlcli: Command) -> None:
     overrides = ["--set", layers, "--set", "data.features=[lectures]"]
     outcome = dlcli("train", CONFIGS / "final_grade.yaml", *overrides)
     assert outcome.code == 2
-    assert "there is nothing to train: no layer has a weight" in outcome.err
+    assert "there is nothing to train: no layer has weights" in outcome.err
 
 
 def test_smoke_never_makes_a_batch_of_one(
@@ -347,7 +347,7 @@ def test_a_run_dir_that_cannot_be_made_is_a_storage_error(dlcli: Command) -> Non
     Path("file").touch()
     outcome = dlcli("train", CONFIGS / "moons.yaml", "--run-dir", "file/inside")
     assert outcome.code == 7
-    assert "file/inside: cannot make this folder" in outcome.err
+    assert "file/inside: cannot create this folder" in outcome.err
 
 
 class TestDivergence:

@@ -318,7 +318,7 @@ def _go_on(what: str, place: Path, straight: Path, code: int, injected: bool) ->
         state = load_checkpoint(folder.last).state
         assert state is not None, "it is the last"
         position = [state.numbers.epoch, state.numbers.num_steps]
-    command = re.search(r"go on from it with: dlcli (.*)", screen)
+    command = re.search(r"resume from it with: dlcli (.*)", screen)
     resumed, differing = None, []
     if command is not None:
         if place.is_mount():

@@ -144,10 +144,10 @@ class TestWhatHasChanged:
             ("data.scale=minmax", "data.scale: standard then, minmax now"),
             ("data.features=[island]", "data.features: "),
             ("training.precision=bf16", "training.precision: auto then, bf16 now"),
-            ("training.epochs=1", "training.epochs: 2 then, 1 now; 2 are done"),
+            ("training.epochs=1", "training.epochs: 2 then, 1 now; 2 are done already"),
             (
                 "training.early_stopping.patience=1",
-                "training.early_stopping.patience: 5 then, 1 now; it might have stopped before",
+                "training.early_stopping.patience: 5 then, 1 now; the run might have stopped",
             ),
             (
                 "training.early_stopping.metric=accuracy",
@@ -155,7 +155,7 @@ class TestWhatHasChanged:
             ),
             (
                 "training.early_stopping.min_delta=0.1",
-                "training.early_stopping.min_delta: 0.0 then, 0.1 now; it might have stopped",
+                "training.early_stopping.min_delta: 0.0 then, 0.1 now; the run might have stopped",
             ),
         ],
     )
@@ -168,7 +168,7 @@ class TestWhatHasChanged:
         outcome = dlcli("train", "c.yaml", "--run-dir", "r", "--resume", "--set", change)
         assert outcome.code == 2
         assert difference in outcome.err
-        assert "go on with the same (its config is r/config.yaml)" in outcome.err
+        assert "resume with the same (its config is r/config.yaml)" in outcome.err
         assert differences(Path("before"), Path("r")) == []
 
     @pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
@@ -180,7 +180,7 @@ class TestWhatHasChanged:
         outcome = dlcli("train", "c.yaml", "--run-dir", "r", "--resume", *EVERY_STEP, "--set",
                         "training.epochs=5")  # fmt: skip
         assert outcome.code == 2
-        assert f"2 then, 5 now; schedule {schedule} spreads over all epochs" in outcome.err
+        assert f"2 then, 5 now; schedule {schedule} depends on the number of epochs" in outcome.err
 
     @pytest.mark.parametrize(
         "change",
@@ -211,7 +211,7 @@ class TestWhatHasChanged:
         write()
         train(dlcli, "r")
         out = train(dlcli, "r", "--resume", "--set", "training.threads=7")
-        assert "the same to the bit is no longer promised: threads 1 then, 7 now" in out
+        assert "the same bits are no longer promised: threads 1 then, 7 now" in out
 
 
 class TestDamage:
@@ -225,7 +225,7 @@ class TestDamage:
         previous = Path("r/previous.safetensors").read_bytes()
         out = train(dlcli, "r", "--resume")
         assert "r/last.safetensors: damaged: its bytes are not those that were written" in out
-        assert "it is damaged.safetensors now" in out
+        assert "it was renamed to damaged.safetensors" in out
         assert Path("r/damaged.safetensors").read_bytes() == raw
         assert Path("r/previous.safetensors").read_bytes() == previous
         Path("r/damaged.safetensors").unlink()
@@ -251,7 +251,7 @@ class TestDamage:
         assert (outcome.code, "nothing to resume" in outcome.err) == (4, True)
         Path("r/last.safetensors").unlink()
         outcome = dlcli("train", "c.yaml", "--run-dir", "r", "--resume", *EVERY_STEP)
-        assert (outcome.code, "no last.safetensors to go on from" in outcome.err) == (4, True)
+        assert (outcome.code, "no last.safetensors to resume from" in outcome.err) == (4, True)
 
     def test_one_of_a_newer_dlcli_is_no_damaged_one(
         self, dlcli: Command, monkeypatch: pytest.MonkeyPatch
@@ -284,7 +284,7 @@ class TestTheFolder:
         Path("r").mkdir()
         Path("r/notes.txt").touch()
         outcome = dlcli("train", "c.yaml", "--run-dir", "r", "--resume")
-        assert (outcome.code, "no run to go on with" in outcome.err) == (4, True)
+        assert (outcome.code, "no run to resume" in outcome.err) == (4, True)
         outcome = dlcli("train", "c.yaml", "--run-dir", "r")
         assert (outcome.code, "this folder is not empty" in outcome.err) == (2, True)
         assert [path.name for path in Path("r").iterdir()] == ["notes.txt"]
@@ -293,7 +293,7 @@ class TestTheFolder:
         write()
         train(dlcli, "r")
         outcome = dlcli("train", "c.yaml", "--run-dir", "r")
-        assert (outcome.code, "go on with its run: --resume" in outcome.err) == (2, True)
+        assert (outcome.code, "resume its run: --resume" in outcome.err) == (2, True)
 
     def test_the_second_process_is_told_who_is_at_work(self, dlcli: Command) -> None:
         write(epochs=1_000_000, early_stopping=None)

@@ -247,7 +247,7 @@ class TestEvaluating:
         monkeypatch.setattr(memory_estimate, "free_bytes", lambda: 100_000)
         monkeypatch.setattr(reading, "BLOCK_BYTES", 1000)
         streamed = dlcli("evaluate", "r", file, "--json")
-        assert "figures are summed up block by block: the table would take" in streamed.err
+        assert "metrics are accumulated block by block: the table would take" in streamed.err
         figures = [outcome.json["data"] for outcome in (held, streamed)]
         assert figures[0].pop("confusion_matrix") == figures[1].pop("confusion_matrix")
         assert figures[0].pop("roc_auc") == pytest.approx(figures[1].pop("roc_auc"), abs=1e-3)

@@ -80,7 +80,7 @@ def test_a_place_that_can_not_be_told_anything_is_named_before_training(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nothing://here")
     outcome = dlcli("train", MOONS, "--set", "trackers=[mlflow]", "--run-dir", "r")
     assert outcome.code == 7
-    assert "trackers: mlflow can't be told anything (nothing://here): " in outcome.err
+    assert "trackers: can't log to mlflow (nothing://here): " in outcome.err
     assert not Path("r").exists()
 
 
@@ -98,7 +98,7 @@ def test_a_tracker_that_is_lost_does_not_end_the_run(
     short = ["--set", "training.epochs=3", "--set", "trackers=[mlflow]", "--run-dir", "r"]
     outcome = dlcli("train", MOONS, *short)
     assert outcome.code == 0, outcome.err
-    assert "the server is gone; it was told nothing from epoch 2 on" in outcome.out
+    assert "the server is gone; nothing was logged from epoch 2 on" in outcome.out
     assert len(losses()) == 3
     assert mlflow_store.get_experiment_by_name("moons") is not None
 
@@ -112,4 +112,4 @@ def test_an_extra_that_is_not_installed_is_named(
     )
     outcome = dlcli("validate", MOONS, "--set", "trackers=[tensorboard]")
     assert outcome.code == 2
-    assert "trackers[0]: tensorboard is an extra that is not installed: pip install" in outcome.err
+    assert "trackers[0]: tensorboard is not installed: pip install" in outcome.err

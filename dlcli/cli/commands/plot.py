@@ -52,7 +52,7 @@ def _save(folder: Path, picture: "Picture") -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{folder}: cannot make this folder: {error.strerror}") from None
+        raise StorageError(f"{folder}: cannot create this folder: {error.strerror}") from None
     save_pictures(folder, [picture])
     console = open_console(to_stderr=False)
     console.print(picture.text, markup=False)

@@ -59,12 +59,12 @@ def train_command(
     from dlcli.cli.screens.tables import open_console
     from dlcli.config import open_config
     from dlcli.errors import ConfigError
-    from dlcli.runs.folder.run_folder import as_begun
+    from dlcli.runs.folder.run_folder import with_streaming_of_run
     from dlcli.runs.preparation import preparing
     from dlcli.runs.training.assertions import (
         check_assertion,
+        check_assertion_name,
         parse_assertion,
-        refuse_unknown_figure,
     )
     from dlcli.runs.training.smoke import SMOKE_BLOCKS
 
@@ -77,12 +77,12 @@ def train_command(
     console = open_console(to_stderr=as_json, may_vanish=True)
     loaded = open_config(config, overrides)
     if resume and run_dir is not None:
-        loaded = as_begun(loaded, run_dir)
-    most_blocks = SMOKE_BLOCKS if smoke else None
+        loaded = with_streaming_of_run(loaded, run_dir)
+    max_blocks = SMOKE_BLOCKS if smoke else None
     with torch_imported_meanwhile(loaded.folder / loaded.config.data.path):
-        prepared = follow_reading(console, preparing(loaded, most_blocks=most_blocks))
+        prepared = follow_reading(console, preparing(loaded, max_blocks=max_blocks))
     for assertion in assertions:
-        refuse_unknown_figure(assertion, prepared)
+        check_assertion_name(assertion, prepared)
     # Imported here, because they import torch: a bad config is reported before that.
     from dlcli.cli.commands.report import make_report
     from dlcli.runs.report_data import read_record

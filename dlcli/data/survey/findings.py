@@ -1,4 +1,4 @@
-"""What the owner of a table should know about it, in words."""
+"""Warnings about a table: useless columns, imbalance, repeated rows, leakage, dates."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,14 +11,14 @@ from dlcli.data.survey.leakage import share_predicted
 from dlcli.losses import default_loss
 from dlcli.targets.task import Task
 
-_MIN_ROWS = 20  # that can show an identifier
-_OUT_OF_BALANCE = 5
+_MIN_ROWS = 20  # needed to recognise an identifier
+_IMBALANCE = 5  # the ratio of the largest class to the smallest
 _FEW_ROWS_OF_CLASS = 10
-_TOO_GOOD = 0.99
+_LEAKAGE = 0.99  # fraction of the target that one column predicts
 
 
 def why_useless(cells: pl.Series) -> str | None:
-    """Say why a column, null where missing, can teach a network nothing; None where it may."""
+    """Say why a column, null where missing, carries no information; None if it may."""
     inference = infer_kind(cells)
     if inference.kind is None:
         return inference.reason
@@ -32,13 +32,13 @@ def class_findings(labels: pl.Series, task: Task) -> Iterator[str]:
     counts = dict(labels.value_counts(sort=True).iter_rows())
     commonest, most = next(iter(counts.items()))
     rarest, fewest = list(counts.items())[-1]
-    if most > _OUT_OF_BALANCE * fewest:
+    if most > _IMBALANCE * fewest:
         loss = default_loss(task).type
         yield (
-            f"the classes are out of balance: {most:,} of {len(labels):,} rows are '{commonest}', "
-            f"{fewest:,} are '{rarest}'. Answering '{commonest}' to everything has an accuracy of "
-            f"{most / len(labels):.3f}, so look at balanced_accuracy; where every class matters "
-            f"alike, set loss: {{type: {loss}, class_weights: balanced}}"
+            f"the classes are imbalanced: {most:,} of {len(labels):,} rows are '{commonest}', "
+            f"{fewest:,} are '{rarest}'. Always predicting '{commonest}' has an accuracy of "
+            f"{most / len(labels):.3f}, so look at balanced_accuracy; if every class matters "
+            f"equally, set loss: {{type: {loss}, class_weights: balanced}}"
         )
     few = [f"'{label}'" for label, count in counts.items() if count < _FEW_ROWS_OF_CLASS]
     if few:
@@ -58,8 +58,8 @@ def row_findings(features: pl.DataFrame, target: pl.Series, task: Task) -> Itera
     contradicting = both.n_unique() - torn
     if contradicting and task != "regression":
         yield (
-            f"{contradicting:,} rows have another '{target.name}' than a row that is the same in "
-            "all else: no network can get both right"
+            f"{contradicting:,} rows have another '{target.name}' than a row with equal features: "
+            "no network can predict both"
         )
 
 
@@ -74,25 +74,24 @@ def column_findings(
         missing = cells.null_count() / len(cells)
         if missing > 0.5:
             yield f"'{name}' is missing in {missing:.0%} of the rows"
-        told = share_predicted(cells, kinds[name], target, task)
-        if told is not None and told >= _TOO_GOOD:
-            what = f"'{target.name}' in {told:.1%} of the rows"
+        share = share_predicted(cells, kinds[name], target, task)
+        if share is not None and share >= _LEAKAGE:
+            what = f"'{target.name}' in {share:.1%} of the rows"
             if task == "regression":
-                what = f"{told:.1%} of the variance of '{target.name}'"
+                what = f"{share:.1%} of the variance of '{target.name}'"
             yield (
-                f"'{name}' alone tells {what}: where it is known only once '{target.name}' is, "
-                "it gives the answer away; take it out of data.features"
+                f"'{name}' alone predicts {what}: if it is known only once '{target.name}' is, it "
+                "is target leakage; take it out of data.features"
             )
     times = [name for name, kind in kinds.items() if kind.axis == "datetime"]
     if times:
         yield (
-            f"the rows have a time ('{times[0]}'), and the test rows are drawn from all times: "
-            "to be judged on the future, name a column that puts the latest rows into test "
-            "(data.split.column)"
+            f"'{times[0]}' is a time, and test rows are drawn from all times: to evaluate on the "
+            "future, name a column that assigns the latest rows to test (data.split.column)"
         )
 
 
 def repeated_rows(train: Examples, other: Examples) -> int:
-    """Return how many rows of a part are among the training rows too, target included."""
+    """Return how many rows of a part also occur in the training rows, target included."""
     known = set(train.row_bytes())
     return sum(row in known for row in other.row_bytes())

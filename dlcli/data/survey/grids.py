@@ -1,4 +1,4 @@
-"""Whether each row of a table is an image."""
+"""Recognises tables in which each row is an image."""
 
 import math
 import re
@@ -8,19 +8,19 @@ import numpy as np
 
 _ROW_AND_COLUMN = re.compile(r"(\D*)(\d+)(\D+)(\d+)")  # pixel_3_5, 3x5
 _NUMBER = re.compile(r"(\D*)(\d+)")  # pixel29
-_SMALLEST_SIDE = 4
+_MIN_SIDE = 4
 
 
 def find_grid(names: Sequence[str]) -> tuple[int, int] | None:
-    """Return [height, width] where column names count the pixels of an image row by row."""
+    """Return [height, width] if the column names count the pixels of an image row by row."""
     return _by_row_and_column(names) or _by_number(names)
 
 
 def resembles_image(features: np.ndarray, grid: tuple[int, int]) -> bool:
-    """Say whether neighbouring pixels are alike: `features` [rows, height × width].
+    """Say whether neighbouring pixels are correlated: `features` [rows, height × width].
 
-    They are where columns that touch, side by side and one above the other, are correlated twice
-    as much as any two are on average.
+    The correlation of neighbours, horizontal and vertical, must be at least twice the average over
+    all pairs of columns.
     """
     height, width = grid
     spread = features.std(axis=0)
@@ -28,11 +28,11 @@ def resembles_image(features: np.ndarray, grid: tuple[int, int]) -> bool:
     correlation = scaled.T @ scaled / len(features)
     varies = spread > 0
     index = np.arange(height * width).reshape(grid)
-    usual = np.abs(correlation[np.ix_(varies, varies)]).mean()
+    average = np.abs(correlation[np.ix_(varies, varies)]).mean()
     for first, second in ((index[:-1], index[1:]), (index[:, :-1], index[:, 1:])):
         one, other = first.ravel(), second.ravel()
         both = varies[one] & varies[other]
-        if not both.any() or correlation[one, other][both].mean() < 2 * usual:
+        if not both.any() or correlation[one, other][both].mean() < 2 * average:
             return False
     return True
 
@@ -47,7 +47,7 @@ def _by_row_and_column(names: Sequence[str]) -> tuple[int, int] | None:
     counted = [
         (start[0] + row, start[1] + column) for row in range(height) for column in range(width)
     ]
-    is_grid = pairs == counted and min(height, width) >= _SMALLEST_SIDE
+    is_grid = pairs == counted and min(height, width) >= _MIN_SIDE
     return (height, width) if is_grid else None
 
 
@@ -58,4 +58,4 @@ def _by_number(names: Sequence[str]) -> tuple[int, int] | None:
     numbers = [int(match[2]) for match in matches if match]
     side = math.isqrt(len(numbers))
     counted = list(range(numbers[0], numbers[0] + side**2))
-    return (side, side) if numbers == counted and side >= _SMALLEST_SIDE else None
+    return (side, side) if numbers == counted and side >= _MIN_SIDE else None

@@ -1,4 +1,4 @@
-"""How much of the target one column tells."""
+"""How well a single column predicts the target, to find target leakage."""
 
 import numpy as np
 import polars as pl
@@ -9,26 +9,26 @@ from dlcli.targets.task import Task
 
 _NUM_BINS = 32
 _MIN_ROWS = 40
-_MUCH_BETTER = 10  # times fewer errors than by the commonest class
+_MUCH_BETTER = 10  # times fewer errors than the majority-class baseline
 
 
 def share_predicted(
     cells: pl.Series, kind: type[Column], target: pl.Series, task: Task
 ) -> float | None:
-    """Return how much of the target a column tells by itself, None where few rows can say.
+    """Return how much of the target a column predicts by itself, None with too few rows.
 
-    Half of the rows say what each value of the column stands for, or each of 32 quantiles; what
-    this tells of the other half counts: the share of right classes (0 where the commonest class
-    has nearly that), or of the variance.
+    One half of the rows gives a prediction for each value of the column, or each of 32 quantiles;
+    the other half measures it: the accuracy (0 if the majority-class baseline is nearly as good)
+    or the fraction of the variance.
     """
     if len(target) < _MIN_ROWS:
         return None
     bins = _bins(cells, kind)
-    known, asked = np.array_split(np.random.default_rng(0).permutation(len(target)), 2)
+    fit, held_out = np.array_split(np.random.default_rng(0).permutation(len(target)), 2)
     if task == "regression":
-        return _share_of_variance(bins, parse_numbers(target).to_numpy(), known, asked)
+        return _share_of_variance(bins, parse_numbers(target).to_numpy(), fit, held_out)
     classes = target.rank("dense").to_numpy().astype(np.int64) - 1
-    return _share_of_classes(bins, classes, known, asked)
+    return _share_of_classes(bins, classes, fit, held_out)
 
 
 def _bins(cells: pl.Series, kind: type[Column]) -> np.ndarray:
@@ -41,25 +41,25 @@ def _bins(cells: pl.Series, kind: type[Column]) -> np.ndarray:
 
 
 def _share_of_classes(
-    bins: np.ndarray, target: np.ndarray, known: np.ndarray, asked: np.ndarray
+    bins: np.ndarray, target: np.ndarray, fit: np.ndarray, held_out: np.ndarray
 ) -> float:
     counts = np.zeros((bins.max() + 1, target.max() + 1))
-    np.add.at(counts, (bins[known], target[known]), 1)
-    usual = counts.sum(axis=0).argmax()
-    answers = np.where(counts.any(axis=1), counts.argmax(axis=1), usual)
-    errors = (answers[bins[asked]] != target[asked]).mean()
-    errors_of_usual = (usual != target[asked]).mean()
-    return float(1 - errors) if errors * _MUCH_BETTER < errors_of_usual else 0.0
+    np.add.at(counts, (bins[fit], target[fit]), 1)
+    majority = counts.sum(axis=0).argmax()
+    predictions = np.where(counts.any(axis=1), counts.argmax(axis=1), majority)
+    errors = (predictions[bins[held_out]] != target[held_out]).mean()
+    baseline_errors = (majority != target[held_out]).mean()
+    return float(1 - errors) if errors * _MUCH_BETTER < baseline_errors else 0.0
 
 
 def _share_of_variance(
-    bins: np.ndarray, target: np.ndarray, known: np.ndarray, asked: np.ndarray
+    bins: np.ndarray, target: np.ndarray, fit: np.ndarray, held_out: np.ndarray
 ) -> float:
     sums, counts = np.zeros(bins.max() + 1), np.zeros(bins.max() + 1)
-    np.add.at(sums, bins[known], target[known])
-    np.add.at(counts, bins[known], 1)
-    mean = target[known].mean()
-    answers = np.where(counts > 0, sums / np.maximum(counts, 1), mean)
-    spread = ((target[asked] - target[asked].mean()) ** 2).sum()
-    left = ((target[asked] - answers[bins[asked]]) ** 2).sum()
-    return float(1 - left / spread) if spread else 0.0
+    np.add.at(sums, bins[fit], target[fit])
+    np.add.at(counts, bins[fit], 1)
+    mean = target[fit].mean()
+    predictions = np.where(counts > 0, sums / np.maximum(counts, 1), mean)
+    total = ((target[held_out] - target[held_out].mean()) ** 2).sum()
+    residual = ((target[held_out] - predictions[bins[held_out]]) ** 2).sum()
+    return float(1 - residual / total) if total else 0.0

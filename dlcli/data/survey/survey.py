@@ -1,4 +1,4 @@
-"""What a table shows before anything is decided: its task, its kinds, what is odd about it."""
+"""What `dlcli init` finds in a table: task, kinds of columns, images, warnings."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,36 +19,33 @@ from dlcli.tables.table import Table
 from dlcli.targets.task import Task
 
 _SEPARATORS = ",;\t|"
-_MAX_STRANGE_TEXTS = 2  # in a column of numbers: more are no way to write that one is missing
+_MAX_STRANGE_TEXTS = 2  # in a numeric column; more can't all mean a missing value
 _SAMPLE_ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen, as the config's `data` has it, and findings for the owner to read."""
+    """Values for the config's `data` section, and findings for the user to check."""
 
     path: Path
     target: str
     task: Task
     task_reason: str
-    num_rows: int  # that have a target
+    num_rows: int  # with a target
     num_without_target: int
-    num_columns: int  # beside the target
+    num_columns: int  # without the target
     separator: str
     missing_values: tuple[str, ...]
-    kinds: dict[str, ColumnKind]  # where the one that would be inferred won't do
+    kinds: dict[str, ColumnKind]  # overriding inferred ones
     features: tuple[str, ...] | None  # None: every column but the target
     grid: tuple[int, int] | None  # [height, width] of the image that each row is
     findings: tuple[str, ...]
 
 
 def survey(path: Path, target: str) -> Survey:
-    """Look at a file.
-
-    Raises ConfigError where it has no such target, DataError where it can't be learned from.
-    """
+    """Survey a file; ConfigError if it has no such target, DataError if it can't be used."""
     if path == STANDARD_INPUT:
-        raise ConfigError("DATA: standard input can't be read again to train on; name a file")
+        raise ConfigError("DATA: standard input can't be read again for training; name a file")
     separator = _separator(path)
     table = read_table(path, separator=separator)
     if target not in table.frame.columns:
@@ -63,8 +60,8 @@ def survey(path: Path, target: str) -> Survey:
         raise DataError(f"{path}: the target '{target}' is missing in every row")
     rows = table.take(kept)
     refuse_mixed_target(rows, target, missing_values)
-    answers = read_cells(rows, target, missing_values)
-    task, reason = infer_task(answers)
+    targets = read_cells(rows, target, missing_values)
+    task, reason = infer_task(targets)
     columns = {
         name: read_cells(rows, name, missing_values)
         for name in rows.frame.columns
@@ -78,7 +75,7 @@ def survey(path: Path, target: str) -> Survey:
         why = reasons or f"there is only the target '{target}'"
         raise DataError(f"{path}: no column to learn from: {why}")
     findings += [f"'{name}' is left out: {reason}" for name, reason in useless.items()]
-    labels = answers if task == "regression" else class_labels(answers)
+    labels = targets if task == "regression" else class_labels(targets)
     if task != "regression":
         findings += class_findings(labels, task)
     findings += row_findings(pl.DataFrame(list(used.values())), labels, task)
@@ -108,20 +105,21 @@ def survey(path: Path, target: str) -> Survey:
 
 
 def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
-    """Return the table without columns of types that have no encoding, and findings on them."""
-    odd = {
+    """Return the table without columns whose types have no encoding, and findings on them."""
+    dropped = {
         name: dtype
         for name, dtype in table.frame.schema.items()
         if name != target and not has_encoding(dtype)
     }
     findings = [
-        f"'{name}' is left out: its type, {dtype}, has no encoding" for name, dtype in odd.items()
+        f"'{name}' is left out: its type, {dtype}, has no encoding"
+        for name, dtype in dropped.items()
     ]
-    return replace(table, frame=table.frame.drop(odd)), findings
+    return replace(table, frame=table.frame.drop(dropped)), findings
 
 
 def _separator(path: Path) -> str:
-    """Return the separator that a CSV file's first line has most of."""
+    """Return the most frequent separator in the first line of a CSV file."""
     if path.suffix.lower() != ".csv" or not path.is_file():
         return ","
     with path.open("rb") as file:
@@ -132,9 +130,9 @@ def _separator(path: Path) -> str:
 def _settle_mixed(
     table: Table, target: str
 ) -> tuple[tuple[str, ...], dict[str, ColumnKind], list[str]]:
-    """Settle columns of numbers with other text between: what means missing, what are categories.
+    """Decide on columns with both numbers and text: missing values, or categories.
 
-    Returns the texts that mean missing, the kinds of the columns that are no numbers, and findings.
+    Returns the texts that mean missing, the kinds of the categorical columns, and findings.
     """
     missing_values: tuple[str, ...] = MISSING_VALUES
     kinds: dict[str, ColumnKind] = {}
@@ -149,14 +147,14 @@ def _settle_mixed(
             missing_values += tuple(texts)
             written = " and ".join(f"'{text}'" for text in texts)
             findings.append(
-                f"'{name}' has {written} among its numbers, {len(strange):,} times: taken to mean "
-                "that there is no value, there and in every other column (data.missing_values)"
+                f"'{name}' has {written} among its numbers, {len(strange):,} times: treated as "
+                "missing, in this and every other column (data.missing_values)"
             )
         else:
             kinds[name] = "categorical"
             findings.append(
-                f"'{name}' has {len(texts)} texts among its numbers, such as '{texts[0]}': taken "
-                "for categories (data.kinds)"
+                f"'{name}' has {len(texts)} texts among its numbers, such as '{texts[0]}': treated "
+                "as categories (data.kinds)"
             )
     return missing_values, kinds, findings
 

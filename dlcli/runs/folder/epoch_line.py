@@ -1,4 +1,4 @@
-"""What metrics.jsonl says of an epoch."""
+"""The line of an epoch in metrics.jsonl."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from dlcli.training.loop import EpochResult
 
 
 def epoch_line(result: EpochResult) -> dict[str, Any]:
-    """Return an epoch as a line."""
+    """Return an epoch as a JSON object."""
     norm = result.gradient_norm
     return {
         "epoch": result.epoch,
@@ -20,8 +20,8 @@ def epoch_line(result: EpochResult) -> dict[str, Any]:
     }
 
 
-def figures_in(line: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of a line, by names such as validation/loss."""
+def metrics_in(line: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics in a line, by names such as validation/loss."""
     found = {}
     for key, value in line.items():
         inner = value if isinstance(value, Mapping) else {"": value}

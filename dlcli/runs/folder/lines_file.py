@@ -1,4 +1,4 @@
-"""A file of JSON objects, one a line, that grows line by line."""
+"""A file of JSON objects, one per line, that lines are appended to."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from dlcli.errors import StorageError
 
 
 class LinesFile:
-    """Lines that are there whole or not at all; what a process that was killed left of one is cut.
+    """Appends whole lines; an incomplete line of a killed process is cut off.
 
-    Each method raises StorageError where reading or writing fails.
+    Each method raises StorageError if reading or writing fails.
     """
 
     def __init__(self, path: Path, num_bytes: int | None = None) -> None:
-        """Open the whole lines of what is there, or of its first `num_bytes`."""
+        """Keep the whole lines of the file, or of its first `num_bytes`."""
         self.path = path
         self.num_bytes = 0
         with self._explained():
@@ -39,7 +39,7 @@ class LinesFile:
         self.num_bytes += len(text)
 
     def sync(self) -> None:
-        """Wait until all lines are on the disk."""
+        """Wait until all lines are on disk."""
         with self._explained(), self.path.open("rb") as file:
             os.fsync(file.fileno())
 

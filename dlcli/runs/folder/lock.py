@@ -1,4 +1,4 @@
-"""One process at a time in a run folder, from its making on."""
+"""The lock of a run folder: one process at a time."""
 
 import os
 import platform
@@ -17,9 +17,9 @@ from dlcli.runs.folder.run_folder import RunFolder, make_run_folder
 
 @contextmanager
 def hold_run_folder(run_dir: Path | None, name: str, *, resume: bool) -> Iterator[RunFolder]:
-    """Make a run folder, or open it to `resume`, and hold it; if nothing is saved, it goes again.
+    """Create or open (`resume`) a run folder and lock it; it is removed if nothing is saved.
 
-    Raises ConfigError and CheckpointError where it is no place for the run, StorageError.
+    Raises ConfigError and CheckpointError if the folder can't be used, StorageError.
     """
     was_there = run_dir is not None and run_dir.is_dir()
     folder = make_run_folder(run_dir, name)
@@ -28,12 +28,14 @@ def hold_run_folder(run_dir: Path | None, name: str, *, resume: bool) -> Iterato
             remove_leftovers(folder.path)
             was_empty = folder.is_empty
             if not was_empty and not resume:
-                hint = "go on with its run: --resume" if folder.config.exists() else "empty it"
+                hint = "resume its run: --resume" if folder.config.exists() else "empty it"
                 raise ConfigError(
                     f"--run-dir {run_dir}: this folder is not empty; name another, or {hint}"
                 )
             if not was_empty and not folder.config.exists():
-                raise CheckpointError(f"--run-dir {run_dir}: no run to go on with: no config.yaml")
+                raise CheckpointError(
+                    f"--run-dir {run_dir}: no run to resume: there is no config.yaml"
+                )
             try:
                 yield folder
             finally:
@@ -41,7 +43,7 @@ def hold_run_folder(run_dir: Path | None, name: str, *, resume: bool) -> Iterato
                     _empty(folder.path)
     finally:
         if not was_there:
-            with suppress(OSError):  # there is something in it
+            with suppress(OSError):  # the folder is not empty
                 folder.path.rmdir()
 
 
@@ -55,9 +57,9 @@ def _empty(folder: Path) -> None:
 
 @contextmanager
 def held(folder: RunFolder) -> Iterator[None]:
-    """Hold a folder: the system lets go of it however the process ends.
+    """Lock a folder; the system releases it however the process ends.
 
-    Raises CheckpointError, with the holder, where another process has it.
+    Raises CheckpointError, naming the other process, if it is locked.
     """
     lock = FileLock(folder.lock)
     try:
@@ -75,6 +77,6 @@ def held(folder: RunFolder) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # who holds it is asked of the system, not of the file
+        with suppress(OSError):  # the lock itself belongs to the system, not to the file
             folder.lock.unlink(missing_ok=True)
         lock.release()

@@ -1,4 +1,4 @@
-"""The folder that a run leaves: names, making it, reading it back."""
+"""The run folder: file names, creating it, finding checkpoints, writing config and summary."""
 
 import json
 import os
@@ -17,7 +17,7 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's files."""
+    """The files of a run."""
 
     path: Path
 
@@ -28,12 +28,12 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """One JSON object a line, one line an epoch."""
+        """One JSON object per epoch, one per line."""
         return self.path / "metrics.jsonl"
 
     @property
     def best(self) -> Path:
-        """The checkpoint of the best epoch: the network alone."""
+        """The checkpoint of the best epoch: only the network."""
         return self.path / "best.safetensors"
 
     @property
@@ -43,22 +43,22 @@ class RunFolder:
 
     @property
     def previous(self) -> Path:
-        """The one before the last."""
+        """The checkpoint before the last."""
         return self.path / "previous.safetensors"
 
     @property
     def damaged(self) -> Path:
-        """A last checkpoint that could not be used, put aside."""
+        """A last checkpoint that was damaged, set aside."""
         return self.path / "damaged.safetensors"
 
     @property
     def runs(self) -> Path:
-        """The finished runs of a comparison: one JSON object a line, one line a run."""
+        """The finished runs of a comparison: one JSON object per line."""
         return self.path / "runs.jsonl"
 
     @property
     def comparison(self) -> Path:
-        """What a comparison came to, as JSON."""
+        """The results of a comparison, as JSON."""
         return self.path / "comparison.json"
 
     @property
@@ -73,7 +73,7 @@ class RunFolder:
 
     @property
     def found_rate(self) -> Path:
-        """What a learning-rate range test came to, as JSON."""
+        """The results of a learning-rate range test, as JSON."""
         return self.path / "find_lr.json"
 
     @property
@@ -83,7 +83,7 @@ class RunFolder:
 
     @property
     def inside(self) -> Path:
-        """What was seen inside of the network while it trained, a line for each look."""
+        """Activation and gradient statistics during training, one JSON object per line."""
         return self.path / "inside.jsonl"
 
     @property
@@ -98,12 +98,12 @@ class RunFolder:
 
     @property
     def lock(self) -> Path:
-        """The file that says who is at work here."""
+        """The lock file, with the process that holds it."""
         return self.path / ".lock"
 
     @property
     def holds_work(self) -> bool:
-        """Whether something was saved here that a run could go on from, or that others can use."""
+        """Whether something was saved here that can be resumed or used."""
         return any(path.exists() for path in (self.last, self.best, self.runs, self.found_rate))
 
     @property
@@ -113,19 +113,19 @@ class RunFolder:
 
     @property
     def summary(self) -> Path:
-        """The figures, as JSON."""
+        """The final metrics, as JSON."""
         return self.path / "summary.json"
 
 
-def make_run_folder(wanted: Path | None, name: str) -> RunFolder:
-    """Make the folder asked for, if it isn't there, or the next free `runs/NAME/001`.
+def make_run_folder(requested: Path | None, name: str) -> RunFolder:
+    """Create the requested folder if it doesn't exist, or the next free `runs/NAME/001`.
 
-    Raises StorageError where none can be made.
+    Raises StorageError if that fails.
     """
     try:
-        if wanted is not None:
-            wanted.mkdir(parents=True, exist_ok=True)
-            return RunFolder(wanted)
+        if requested is not None:
+            requested.mkdir(parents=True, exist_ok=True)
+            return RunFolder(requested)
         parent = RUNS / name
         parent.mkdir(parents=True, exist_ok=True)
         taken = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
@@ -133,25 +133,25 @@ def make_run_folder(wanted: Path | None, name: str) -> RunFolder:
         while True:
             try:
                 (parent / f"{number:03}").mkdir()
-            except FileExistsError:  # another run was quicker
+            except FileExistsError:  # another run has just created it
                 number += 1
             else:
                 return RunFolder(parent / f"{number:03}")
     except OSError as error:
-        place = wanted or RUNS / name
-        raise StorageError(f"{place}: cannot make this folder: {error.strerror}") from None
+        place = requested or RUNS / name
+        raise StorageError(f"{place}: cannot create this folder: {error.strerror}") from None
 
 
 def resume_command(folder: RunFolder) -> str:
-    """Return the command that goes on with a folder's run."""
+    """Return the command that resumes a folder's run."""
     config, path = shlex.quote(str(folder.config)), shlex.quote(str(folder.path))
     return f"dlcli train {config} --run-dir {path} --resume"
 
 
-def as_begun(loaded: LoadedConfig, run: Path) -> LoadedConfig:
-    """Return a config that streams its rows, or holds them, as the folder's run does.
+def with_streaming_of_run(loaded: LoadedConfig, run: Path) -> LoadedConfig:
+    """Return the config with the folder's choice for `data.streaming: auto`.
 
-    What `data.streaming: auto` chose is the run's, whatever the memory of this machine.
+    A resumed run streams its rows, or keeps them in memory, whatever the memory of this machine.
     """
     config, data = RunFolder(run).config, loaded.config.data
     if data.streaming != "auto" or not config.is_file():
@@ -162,10 +162,10 @@ def as_begun(loaded: LoadedConfig, run: Path) -> LoadedConfig:
 
 
 def find_checkpoint(run: Path) -> Path:
-    """Return the checkpoint that RUN means: a file as it is, a run folder's best one."""
+    """Return the checkpoint that RUN names: the file itself, or the best one of a run folder."""
     if run.suffix in (".yaml", ".yml"):
         raise CheckpointError(
-            f"{run}: a config, not a run; train it first, or ask its untrained network: --untrained"
+            f"{run}: a config, not a run; train it first, or predict with --untrained"
         )
     if run.is_file():
         return run
@@ -174,30 +174,30 @@ def find_checkpoint(run: Path) -> Path:
         return folder.best
     if folder.last.is_file():
         raise CheckpointError(
-            f"{run}: no epoch of this run is done yet; go on with it, or name {folder.last}"
+            f"{run}: no epoch of this run is done yet; resume it, or name {folder.last}"
         )
     if run.is_dir():
         inside = sorted(path.parent for path in run.glob(f"*/{folder.best.name}"))
         hint = f"; did you mean {inside[-1]}?" if inside else ""
-        raise CheckpointError(f"{run}: no run folder: it has no {folder.best.name}{hint}")
-    raise CheckpointError(f"{run}: there is no such run folder or checkpoint")
+        raise CheckpointError(f"{run}: not a run folder: it has no {folder.best.name}{hint}")
+    raise CheckpointError(f"{run}: no such run folder or checkpoint")
 
 
 def write_config(folder: RunFolder, config: Config, config_folder: Path) -> None:
-    """Write the resolved config, its data paths as seen from the run folder."""
+    """Write the resolved config, with data paths relative to the run folder."""
     moved = move_paths(config.data, config_folder, folder.path)
     with atomic_file(folder.config) as file:
         file.write(dump_config(config.model_copy(update={"data": moved})).encode())
 
 
 def write_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
-    """Write the figures."""
+    """Write the summary."""
     with atomic_file(folder.summary) as file:
         file.write(json.dumps(summary, indent=2, allow_nan=False).encode() + b"\n")
 
 
 def move_paths(data: DataConfig, source: Path, destination: Path) -> DataConfig:
-    """Return the same data, its relative paths starting from another folder."""
+    """Return the same data config, its paths relative to another folder."""
     moved = {
         key: os.path.relpath(source.resolve() / path, destination.resolve())
         for key in ("path", "validation_path", "test_path")

@@ -1,4 +1,4 @@
-"""`--assert "test.accuracy >= 0.9"`: one figure of a summary, compared with a number."""
+"""`--assert "test.accuracy >= 0.9"`: a condition on the summary of a run."""
 
 import math
 import operator
@@ -24,7 +24,7 @@ _FORM = re.compile(r"\s*([\w.]+)\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*")
 
 @dataclass(frozen=True)
 class Assertion:
-    """A figure, an operator and a number."""
+    """A condition: the name of a value in the summary, an operator and a number."""
 
     figure: str
     sign: str
@@ -32,7 +32,7 @@ class Assertion:
 
 
 def parse_assertion(text: str) -> Assertion:
-    """Read an --assert; ConfigError where it is not of the form FIGURE OPERATOR NUMBER."""
+    """Read an --assert; ConfigError if it is not of the form NAME OPERATOR NUMBER."""
     match = _FORM.fullmatch(text)
     try:
         if match is not None and math.isfinite(number := float(match[3])):
@@ -40,13 +40,13 @@ def parse_assertion(text: str) -> Assertion:
     except ValueError:
         pass
     raise ConfigError(
-        f"--assert {text!r}: write a figure, one of {' '.join(_OPERATORS)} and a number, as in "
+        f"--assert {text!r}: write a name, one of {' '.join(_OPERATORS)} and a number, as in "
         '--assert "test.accuracy >= 0.9"'
     )
 
 
-def refuse_unknown_figure(assertion: Assertion, prepared: Prepared) -> None:
-    """Raise ConfigError, before anything is trained, for a figure that no summary will have."""
+def check_assertion_name(assertion: Assertion, prepared: Prepared) -> None:
+    """Raise ConfigError, before training, for a name that the summary won't have."""
     dataset = prepared.dataset
     parts = [name for name in ("validation", "test") if name in dataset.num_rows]
     known = [
@@ -55,12 +55,12 @@ def refuse_unknown_figure(assertion: Assertion, prepared: Prepared) -> None:
         *(f"rows.{part}" for part in dataset.num_rows),
     ]
     if assertion.figure not in known:
-        hint = suggest(assertion.figure, known) or f"; there will be: {', '.join(known)}"
-        raise ConfigError(f"--assert: the summary has no figure '{assertion.figure}'{hint}")
+        hint = suggest(assertion.figure, known) or f"; known: {', '.join(known)}"
+        raise ConfigError(f"--assert: the summary has no '{assertion.figure}'{hint}")
 
 
 def check_assertion(assertion: Assertion, summary: Mapping[str, Any]) -> None:
-    """Raise AssertionFailed where a figure is not there or not as asked for."""
+    """Raise AssertionFailed if the condition doesn't hold, or the value is missing."""
     value: Any = summary
     for step in assertion.figure.split("."):
         value = value.get(step) if isinstance(value, Mapping) else None

@@ -1,4 +1,4 @@
-"""Streamed rows → a disk cache beside the run folder's files, from which every epoch is read."""
+"""Streamed rows → encoded rows in unnamed files of the run folder, read in every epoch."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,16 +13,16 @@ from dlcli.data.stream import Reading
 from dlcli.training.rows.batches import Rows
 from dlcli.training.rows.streamed import StreamedRows
 
-AllRows = dict[str, Rows | StreamedRows]  # of each part, on the device or on their way to it
+AllRows = dict[str, Rows | StreamedRows]  # by part: on the device, or read from disk
 
 
 def encode_to_disk(
     dataset: Dataset, folder: Path, device: torch.device, rows: AllRows, stack: ExitStack
 ) -> Iterator[Reading]:
-    """Encode a dataset's streamed rows into files without names, which last as long as the stack.
+    """Encode a dataset's streamed rows into unnamed files, which are closed with the stack.
 
-    Adds them to `rows`, a part after its name; nothing where the dataset holds its rows. Raises
-    DataError where a row can't be encoded, StorageError where there is no room.
+    Adds them to `rows` by part; does nothing if the dataset is in memory. Raises DataError if a row
+    can't be encoded, StorageError if the disk is full.
     """
     if dataset.stream is None:
         return

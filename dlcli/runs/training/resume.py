@@ -1,4 +1,4 @@
-"""A run folder → where its run stood, if the config and the data are still the same."""
+"""Resuming: a run folder → the state of its run, if config and data are compatible."""
 
 import math
 import platform
@@ -31,7 +31,7 @@ _ABSENT = "nothing"
 
 @dataclass(frozen=True)
 class Resumed:
-    """Where a run goes on, and what its user should know."""
+    """Where a run resumes, and what its user should know."""
 
     epoch: int
     num_steps: int  # taken in it
@@ -40,14 +40,14 @@ class Resumed:
 
 
 def restore_trainer(folder: RunFolder, prepared: Prepared, trainer: Trainer) -> Resumed | None:
-    """Bring a new trainer to where the folder's run stood; None where no run has saved anything.
+    """Restore the state of the folder's run in a new trainer; None if nothing was saved yet.
 
-    Raises CheckpointError where no checkpoint can be used, ConfigError and DataError where config
-    or data are not those of the run.
+    Raises CheckpointError if no checkpoint can be used, ConfigError and DataError if the config or
+    the data differ from the run's.
     """
     if folder.runs.exists():
         raise CheckpointError(
-            f"{folder.path}: this is a comparison's folder; go on with it by `dlcli "
+            f"{folder.path}: the folder of a comparison; resume it with `dlcli "
             "compare-optimizers --resume`, or name another --run-dir"
         )
     notes: list[str] = []
@@ -63,7 +63,7 @@ def restore_trainer(folder: RunFolder, prepared: Prepared, trainer: Trainer) -> 
         checkpoint.config,
         checkpoint.checksums,
         prepared,
-        lambda key: _why_harmful(key, checkpoint.config, prepared.config, epochs_done),
+        lambda key: _why_incompatible(key, checkpoint.config, prepared.config, epochs_done),
     )
     _refuse_other_encoding(folder, checkpoint, prepared)
     notes += _surroundings_notes(run.surroundings, surroundings(trainer.placement))
@@ -75,7 +75,7 @@ def restore_trainer(folder: RunFolder, prepared: Prepared, trainer: Trainer) -> 
 
 
 def surroundings(placement: Placement) -> dict[str, str]:
-    """Return what the result depends on to the bit, besides config and data."""
+    """Return what the exact bits of the result depend on, besides config and data."""
     return {
         "dlcli": __version__,
         "torch": torch.__version__,
@@ -87,7 +87,7 @@ def surroundings(placement: Placement) -> dict[str, str]:
 
 
 def _load_newest(folder: RunFolder, notes: list[str]) -> tuple[Path, Checkpoint | None]:
-    """Return the last checkpoint, or the one before where the last can't be used."""
+    """Return the last checkpoint, or the previous one if the last can't be used."""
     reasons = []
     for path in (folder.last, folder.previous):
         if not path.exists():
@@ -100,18 +100,18 @@ def _load_newest(folder: RunFolder, notes: list[str]) -> tuple[Path, Checkpoint 
             reasons.append(str(error))
             continue
         if path == folder.previous and folder.last.exists():
-            # It must not take the place of the sound one when the next is saved.
+            # It must not replace the intact one when the next is saved.
             folder.last.replace(folder.damaged)
             notes.append(
-                f"{reasons[0]}; it is {folder.damaged.name} now, and the run goes on from the "
-                "checkpoint before it"
+                f"{reasons[0]}; it was renamed to {folder.damaged.name}, and the run resumes from "
+                "the previous checkpoint"
             )
         return path, checkpoint
     if reasons:
         raise CheckpointError("; ".join([*reasons, "start a new run in another --run-dir"]))
     if folder.best.exists():
         raise CheckpointError(
-            f"{folder.path}: it has {folder.best.name} but no {folder.last.name} to go on from; "
+            f"{folder.path}: it has {folder.best.name} but no {folder.last.name} to resume from; "
             "start a new run in another --run-dir"
         )
     return folder.last, None
@@ -122,12 +122,12 @@ def compare_with_saved(
     was: Config,
     old_checksums: Mapping[str, str],
     prepared: Prepared,
-    why_harmful: Callable[[str], str | None],
+    why_incompatible: Callable[[str], str | None],
 ) -> Iterator[str]:
-    """Yield a note for each harmless change; refuse the others, all of them at once.
+    """Yield a note for each compatible change; raise the others, all at once.
 
-    `why_harmful` says it of a key, empty where that goes without saying; None: it is not. Raises
-    ConfigError and DataError.
+    `why_incompatible` returns the reason for a key, possibly empty, and None if the change is
+    compatible. Raises ConfigError and DataError.
     """
     now = prepared.config
     config, data = [], []
@@ -137,7 +137,7 @@ def compare_with_saved(
         if key in _DATA_PATHS:
             continue
         change = f"{key}: {_text(before)} then, {_text(after)} now"
-        reason = None if key.startswith(_HARMLESS) else why_harmful(key)
+        reason = None if key.startswith(_HARMLESS) else why_incompatible(key)
         if reason is None:
             yield f"changed: {change}"
         else:
@@ -152,8 +152,8 @@ def compare_with_saved(
         what = " and ".join(["config"] * bool(config) + ["data"] * bool(data))
         error = ConfigError if config else DataError
         raise error(
-            f"{folder.path}: another {what} than its run was made with; go on with the same (its "
-            f"config is {folder.config}), or start a new run in another --run-dir:\n"
+            f"{folder.path}: the {what} differs from the run's; resume with the same (its config "
+            f"is {folder.config}), or start a new run in another --run-dir:\n"
             + "\n".join([*config, *data])
         )
 
@@ -161,31 +161,31 @@ def compare_with_saved(
 def _refuse_other_encoding(folder: RunFolder, checkpoint: Checkpoint, prepared: Prepared) -> None:
     if checkpoint.fitted != prepared.dataset.fitted:
         raise CheckpointError(
-            f"{folder.path}: this dlcli, {__version__}, encodes the data otherwise than the one "
-            "that made the run; go on with that one"
+            f"{folder.path}: this version of dlcli, {__version__}, encodes the data differently; "
+            "resume with the version that started the run"
         )
 
 
-def _why_harmful(key: str, was: Config, now: Config, epochs_done: int) -> str | None:
-    """Return why a change would have made other steps so far; None where it would not."""
+def _why_incompatible(key: str, was: Config, now: Config, epochs_done: int) -> str | None:
+    """Return why a change would have affected the steps so far; None if it would not."""
     if key == "data.streaming" and was.data.streaming == "auto":
-        # A run from before rows were streamed: it held them.
+        # A run of a version that could not stream.
         return "" if now.data.streaming else None
     if key == "training.epochs":
         if isinstance(now.schedule, Cosine | OneCycle):
-            return f"; schedule {now.schedule.type} spreads over all epochs"
+            return f"; schedule {now.schedule.type} depends on the number of epochs"
         if now.training.epochs < epochs_done:
-            return f"; {epochs_done} are done"
+            return f"; {epochs_done} are done already"
         return None
     if key.startswith("training.early_stopping"):
         before = Watch.of(was.training.early_stopping)
         after = Watch.of(now.training.early_stopping)
         if after.metric != before.metric:
-            return "; another epoch would be the best so far"
+            return "; another epoch might be the best so far"
         if _patience(after) < _patience(before) or (
             after.patience is not None and after.min_delta != before.min_delta
         ):
-            return "; it might have stopped before"
+            return "; the run might have stopped earlier"
         return None
     return ""
 
@@ -201,7 +201,7 @@ def _surroundings_notes(before: dict[str, str], after: dict[str, str]) -> Iterat
         if before.get(name) != value
     ]
     if changed:
-        yield f"the same to the bit is no longer promised: {'; '.join(changed)}"
+        yield f"the same bits are no longer promised: {'; '.join(changed)}"
 
 
 def _differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""When a run's state is saved, and how: on a thread of its own, so that training only copies."""
+"""Saving checkpoints on a background thread, at intervals that limit the cost."""
 
 import time
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from dlcli.runs.folder.lines_file import LinesFile
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.training.saving.checkpoint import Checkpoint, save_checkpoint
 
-_FIRST_SECONDS = 1.0  # before the first save, when nobody knows yet what one costs
-_SHARE = 30  # by default, this many times the seconds that a save took go by before the next
+_FIRST_SECONDS = 1.0  # before the first save, whose cost is unknown
+_SHARE = 30  # by default, the pause before a save is this many times the last one's duration
 
 
-Captured = tuple[Checkpoint, Checkpoint | None]  # the last, and the best if there is one
+Captured = tuple[Checkpoint, Checkpoint | None]  # the last one, and the best if any
 
 
 class Saver:
-    """Saves the checkpoints of one run, one after the other."""
+    """Saves the checkpoints of one run, one at a time."""
 
     def __init__(self, folder: RunFolder, metrics: LinesFile, config: CheckpointConfig) -> None:
         self._folder = folder
@@ -27,10 +27,10 @@ class Saver:
         self._pending: Future[float] | None = None
         self._begun = time.perf_counter()  # the last save
         self._pause = _FIRST_SECONDS
-        self._best_epoch: int | None = None  # that best.safetensors is of
+        self._best_epoch: int | None = None  # of best.safetensors
 
     def is_due(self, num_steps: int, *, at_epoch_end: bool) -> bool:
-        """Say whether to save now; StorageError where the last save has failed."""
+        """Say whether to save now; StorageError if the last save has failed."""
         config, seconds = self._config, time.perf_counter() - self._begun
         if self._pending is not None and self._pending.done():
             self.wait()
@@ -41,9 +41,9 @@ class Saver:
         return config.every_seconds is not None and seconds >= config.every_seconds
 
     def save(self, capture: Callable[[], Captured]) -> None:
-        """Capture the run as it is now and begin to write it: as last, and as best if given.
+        """Capture the run's state and write it in the background: as last, and as best if given.
 
-        Waits for the save before. What capturing raises passes through; StorageError.
+        Waits for the previous save. Raises what `capture` raises, and StorageError.
         """
         self.wait()
         self._begun = time.perf_counter()
@@ -51,23 +51,23 @@ class Saver:
         self._pending = self._thread.submit(self._write, last, best)
 
     def wait(self) -> None:
-        """Wait until what was begun is on the disk; StorageError where it isn't."""
+        """Wait until the pending save is on disk; StorageError if it failed."""
         if self._pending is not None:
             pending, self._pending = self._pending, None
             self._pause = _SHARE * pending.result()
 
     def save_best(self, best: Checkpoint) -> None:
-        """Write the best checkpoint alone, where the file is of another epoch; StorageError."""
+        """Write the best checkpoint alone, if the file is of another epoch; StorageError."""
         if self._best_epoch != best.epoch:
             save_checkpoint(self._folder.best, best)
             self._best_epoch = best.epoch
 
     def close(self) -> None:
-        """Begin nothing more, and wait for what is under way: what comes then may look at it."""
+        """Start no more saves, and wait for the pending one."""
         self._thread.shutdown(cancel_futures=True)
 
     def _write(self, last: Checkpoint, best: Checkpoint | None) -> float:
-        """Write, last first, as it has all that best has; return the seconds since the capture."""
+        """Write last, which contains best, first; return the seconds since the capture."""
         self._metrics.sync()
         save_checkpoint(self._folder.last, last, keep=self._folder.previous)
         if best is not None:

@@ -1,6 +1,6 @@
-"""Signals while training: the first SIGINT or SIGTERM asks, a second SIGINT ends at once.
+"""Signals during training: SIGINT and SIGTERM stop after the step, a second SIGINT at once.
 
-SIGHUP, which says that the terminal is gone, is no reason to stop.
+SIGHUP, sent when the terminal closes, is ignored.
 """
 
 import signal
@@ -16,26 +16,26 @@ EXIT_CODES: dict[SignalName, int] = {"sigint": 130, "sigterm": 143}
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], SignalName | None]]:
-    """Within the block, give a function that says which signal has asked to stop, if any.
+    """Within the block, provide a function that returns the signal received, if any.
 
-    Where Python can't hear signals, outside of the main thread, none is ever named.
+    Outside of the main thread, where Python can't handle signals, it always returns None.
     """
-    heard: list[SignalName] = []
+    received: list[SignalName] = []
 
-    def hear(number: int, _frame: FrameType | None) -> None:
-        if heard and number == signal.SIGINT:
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        heard.append("sigint" if number == signal.SIGINT else "sigterm")
+        received.append("sigint" if number == signal.SIGINT else "sigterm")
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    handlers: dict[int, Any] = {signal.SIGINT: hear, signal.SIGTERM: hear}
+    handlers: dict[int, Any] = {signal.SIGINT: handle, signal.SIGTERM: handle}
     if hasattr(signal, "SIGHUP"):
         handlers[signal.SIGHUP] = signal.SIG_IGN
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield lambda: heard[0] if heard else None
+        yield lambda: received[0] if received else None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

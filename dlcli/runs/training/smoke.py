@@ -1,4 +1,4 @@
-"""`--smoke`: every stage of a run, in a moment."""
+"""`--smoke`: every stage of a run on a few batches."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,27 +11,27 @@ from dlcli.data.fitted import FittedData
 from dlcli.data.stream import Stream
 from dlcli.runs.preparation import Prepared
 
-SMOKE_BLOCKS = 4  # that are read of a streamed file
+SMOKE_BLOCKS = 4  # blocks read of a streamed file
 _BATCHES, _EPOCHS = 3, 2
-_ROWS, _MAX_ROWS = 256, 4096  # of a full batch; of any
+_FULL_BATCH_ROWS, _MAX_ROWS = 256, 4096
 
 
 def shorten(prepared: Prepared) -> Prepared:
     """Return the same run over a few batches and epochs.
 
-    Its rows are taken evenly from all of them, or, where they are streamed, from the first blocks.
+    Rows are taken evenly from the whole data or, if it is streamed, from the first blocks.
     """
     training = prepared.config.training
-    size = _ROWS if training.batch_size == "full" else training.batch_size
+    size = _FULL_BATCH_ROWS if training.batch_size == "full" else training.batch_size
     num_rows = min(size * training.accumulate_batches * _BATCHES, _MAX_ROWS)
-    num_rows -= num_rows % size if size < num_rows else 0  # a short batch may be too short
-    whole = prepared.dataset
-    if whole.stream is None:
-        parts = {name: _thin_out(part, num_rows) for name, part in whole.parts.items()}
+    num_rows -= num_rows % size if size < num_rows else 0  # no short last batch
+    dataset = prepared.dataset
+    if dataset.stream is None:
+        parts = {name: _thin_out(part, num_rows) for name, part in dataset.parts.items()}
     else:
-        parts = _first_rows(whole.fitted, whole.stream, whole.num_rows, num_rows)
+        parts = _first_rows(dataset.fitted, dataset.stream, dataset.num_rows, num_rows)
     sizes = {name: len(part) for name, part in parts.items()}
-    dataset = replace(whole, parts=parts, num_rows=sizes, stream=None)
+    dataset = replace(dataset, parts=parts, num_rows=sizes, stream=None)
     epochs = min(training.epochs, _EPOCHS)
     shorter = training.model_copy(update={"epochs": epochs})
     config = prepared.config.model_copy(update={"training": shorter})
@@ -49,12 +49,12 @@ def _first_rows(
     blocks: dict[str, list[Examples]] = {name: [] for name in sizes}
     for block in encode_blocks(fitted, stream, sizes):
         blocks[block.part].append(block.examples)
-        lacking = (
+        incomplete = (
             name
             for name, found in blocks.items()
             if sum(map(len, found)) < min(num_rows, sizes[name])
         )
-        if not any(lacking):
+        if not any(incomplete):
             break
     parts = {name: concatenate(found) for name, found in blocks.items()}
     return {name: part.take(np.arange(min(num_rows, len(part)))) for name, part in parts.items()}

@@ -1,6 +1,6 @@
-"""A run's figures, told to other programs while it trains: TensorBoard and MLflow.
+"""Experiment trackers: metrics are logged to TensorBoard and MLflow during training.
 
-Both are extras, imported only where a config asks for them; metrics.jsonl is written always.
+Both are optional dependencies, imported only if the config lists them.
 """
 
 import os
@@ -17,39 +17,39 @@ from dlcli.runs.folder.run_folder import RunFolder
 
 
 class Tracker(Protocol):
-    """Where figures are told."""
+    """A tracker of one run."""
 
-    def tell(self, figures: Mapping[str, float], epoch: int) -> None:
-        """Take figures by name, of an epoch from 1."""
+    def log(self, metrics: Mapping[str, float], epoch: int) -> None:
+        """Log metrics by name, of an epoch from 1."""
         ...
 
     def close(self, *, is_finished: bool) -> None:
-        """Take note of the end: the run's, or only this program's."""
+        """Close; `is_finished`: the run is complete, not just this process."""
         ...
 
 
 @dataclass
 class Trackers:
-    """All that a run is told to."""
+    """The trackers of a run."""
 
     opened: list[Tracker] = field(default_factory=list)
-    is_finished: bool = False  # the run, when they are closed: it did not just stop
-    lost: list[str] = field(default_factory=list)  # what went wrong with those that were left
+    is_finished: bool = False  # whether the run is complete, not just stopped
+    lost: list[str] = field(default_factory=list)  # errors of trackers that have failed
 
-    def tell(self, figures: Mapping[str, float], epoch: int) -> None:
-        """Tell figures by name, of an epoch from 1; whom nothing can be told is left behind."""
-        for own in list(self.opened):
+    def log(self, metrics: Mapping[str, float], epoch: int) -> None:
+        """Log metrics by name, of an epoch from 1; a tracker that fails is dropped."""
+        for tracker in list(self.opened):
             try:
-                own.tell(figures, epoch)
+                tracker.log(metrics, epoch)
             except StorageError as error:
-                self.opened.remove(own)
-                self.lost.append(f"{error}; it was told nothing from epoch {epoch} on")
+                self.opened.remove(tracker)
+                self.lost.append(f"{error}; nothing was logged from epoch {epoch} on")
 
     def close(self) -> None:
-        """Tell the end to those that are left."""
-        for own in self.opened:
+        """Close the trackers that are left."""
+        for tracker in self.opened:
             try:
-                own.close(is_finished=self.is_finished)
+                tracker.close(is_finished=self.is_finished)
             except StorageError as error:
                 self.lost.append(str(error))
 
@@ -58,7 +58,7 @@ class Trackers:
 def open_trackers(
     names: Sequence[TrackerName], folder: RunFolder, name: str, first_epoch: int
 ) -> Iterator[Trackers]:
-    """Open trackers of a run that begins, or goes on, with an epoch; StorageError."""
+    """Open the trackers of a run that starts or resumes at `first_epoch`; StorageError."""
     trackers = Trackers()
     try:
         for tracker in names:
@@ -81,21 +81,21 @@ class _TensorBoard:
     def __init__(self, folder: Path, first_epoch: int) -> None:
         from tensorboardX import SummaryWriter
 
-        # What an earlier process has told of epochs that are done again is not shown. Its file's
-        # name has the second alone, in which a run may stop and go on.
+        # Hides what an earlier process has logged of epochs that are repeated. The default file
+        # name has only the second, within which a run may stop and resume.
         suffix = f".{time.time_ns()}"
         self._writer = SummaryWriter(str(folder), purge_step=first_epoch, filename_suffix=suffix)
 
-    def tell(self, figures: Mapping[str, float], epoch: int) -> None:
-        for name, figure in figures.items():
-            self._writer.add_scalar(name, figure, epoch)
+    def log(self, metrics: Mapping[str, float], epoch: int) -> None:
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, epoch)
 
-    def close(self, *, is_finished: bool) -> None:  # noqa: ARG002 - its files have no such mark
+    def close(self, *, is_finished: bool) -> None:  # noqa: ARG002 - event files have no status
         self._writer.close()
 
 
 class _MLflow:
-    """A run of the experiment that is named as the config, where MLFLOW_TRACKING_URI says."""
+    """A run in the experiment with the config's name, at MLFLOW_TRACKING_URI."""
 
     def __init__(self, folder: RunFolder, name: str) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -105,7 +105,7 @@ class _MLflow:
 
     def _open(self, client: Any, folder: RunFolder, name: str) -> None:  # noqa: ANN401
         self._client = client
-        known = folder.path / "mlflow_run"  # so that a resumed run goes on in the same one
+        known = folder.path / "mlflow_run"  # a resumed run continues in the same MLflow run
         if known.exists():
             self._run = known.read_text("utf-8").strip()
             client.get_run(self._run)
@@ -116,12 +116,12 @@ class _MLflow:
         known.write_text(self._run, encoding="utf-8")
         client.log_param(self._run, "config", str(folder.config.resolve()))
 
-    def tell(self, figures: Mapping[str, float], epoch: int) -> None:
+    def log(self, metrics: Mapping[str, float], epoch: int) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        metrics = [Metric(name, figure, now, epoch) for name, figure in figures.items()]
-        self._explained(lambda: self._client.log_batch(self._run, metrics=metrics))
+        batch = [Metric(name, value, now, epoch) for name, value in metrics.items()]
+        self._explained(lambda: self._client.log_batch(self._run, metrics=batch))
 
     def close(self, *, is_finished: bool) -> None:
         status = "FINISHED" if is_finished else "KILLED"
@@ -135,6 +135,4 @@ class _MLflow:
         except (MlflowException, OSError) as error:
             where = os.environ.get("MLFLOW_TRACKING_URI", "nowhere: MLFLOW_TRACKING_URI is not set")
             first = str(error).splitlines()[0]
-            raise StorageError(
-                f"trackers: mlflow can't be told anything ({where}): {first}"
-            ) from None
+            raise StorageError(f"trackers: can't log to mlflow ({where}): {first}") from None

@@ -1,4 +1,4 @@
-"""`dlcli train`: a config → a run folder with the best weights and their honest figures."""
+"""`dlcli train`: a config → a run folder with the best weights and their metrics."""
 
 import tempfile
 import time
@@ -13,7 +13,7 @@ import torch
 from dlcli import __version__
 from dlcli.data.stream import Reading
 from dlcli.errors import DivergedError, StorageError
-from dlcli.runs.folder.epoch_line import epoch_line, figures_in
+from dlcli.runs.folder.epoch_line import epoch_line, metrics_in
 from dlcli.runs.folder.lines_file import LinesFile
 from dlcli.runs.folder.lock import hold_run_folder
 from dlcli.runs.folder.run_folder import RunFolder, resume_command, write_config, write_summary
@@ -40,7 +40,7 @@ from dlcli.training.saving.state import capture, to_cpu
 
 @dataclass(frozen=True)
 class TrainingStarted:
-    """Everything fits; training begins, or goes on."""
+    """Training starts or resumes."""
 
     prepared: Prepared
     placement: Placement
@@ -56,13 +56,13 @@ class TrainingFinished:
 
     summary: dict[str, Any]
     folder: RunFolder
-    data: Path  # the file that was learned from
-    notes: tuple[str, ...] = ()  # on what went wrong beside it
+    data: Path  # the training data
+    notes: tuple[str, ...] = ()  # on trackers that failed
 
 
 @dataclass(frozen=True)
 class StoppedBeforeTraining:
-    """A signal came before training began: there is nothing to save."""
+    """A signal came before training started: there is nothing to save."""
 
     signal: SignalName
 
@@ -77,11 +77,11 @@ def train(
 ) -> Iterator[Event]:
     """Train, yielding events; the last is `TrainingFinished` or `StoppedBeforeTraining`.
 
-    First streamed rows are encoded, which yields how far that is.
+    Streamed rows are encoded first, with `Reading` events.
 
-    With `smoke`, every stage runs on a few batches in a temporary folder, which is gone after the
-    last event. With `resume`, the run in `run_dir` goes on from its last checkpoint, or begins
-    where it has none. Raises DlcliErrors. A run folder stays only where something was saved.
+    With `smoke`, every stage runs on a few batches in a temporary folder, which is removed after
+    the last event. With `resume`, the run in `run_dir` resumes from its last checkpoint, or starts
+    if there is none. Raises DlcliErrors. A run folder is kept only if something was saved.
     """
     if smoke:
         prepared = shorten(prepared)
@@ -96,7 +96,7 @@ def train(
         parts = prepared.dataset.parts
         rows: AllRows = {name: to_rows(part, placement.device) for name, part in parts.items()}
     with ExitStack() as stack:
-        asked_to_stop = stack.enter_context(stop_signals())
+        stop_signal = stack.enter_context(stop_signals())
         if smoke:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcli-smoke-"))
             folder = RunFolder(Path(temporary))
@@ -105,16 +105,16 @@ def train(
         resumed = restore_trainer(folder, prepared, trainer) if resume else None
         for reading in encode_to_disk(prepared.dataset, folder.path, placement.device, rows, stack):
             yield reading
-            if signal := asked_to_stop():
+            if signal := stop_signal():
                 yield StoppedBeforeTraining(signal)
                 return
         run = _Run(prepared, threads, trainer, rows, folder, resumed, is_kept=not smoke)
-        yield from _run(run, asked_to_stop)
+        yield from _run(run, stop_signal)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A run that can start."""
+    """The state of one call of `train`."""
 
     prepared: Prepared
     threads: Threads
@@ -122,35 +122,37 @@ class _Run:
     rows: AllRows
     folder: RunFolder
     resumed: Resumed | None
-    is_kept: bool  # the folder, after the end
+    is_kept: bool  # whether the folder is kept after the end
     started: float = field(default_factory=time.perf_counter)
 
     @property
     def seconds(self) -> float:
-        """How long it has run, interruptions left out."""
+        """The duration of the run, without interruptions."""
         before = self.resumed.run.seconds if self.resumed else 0.0
         return before + time.perf_counter() - self.started
 
 
-def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[Event]:
+def _run(run: _Run, stop_signal: Callable[[], SignalName | None]) -> Iterator[Event]:
     prepared, trainer, folder = run.prepared, run.trainer, run.folder
-    write_config(folder, prepared.config, prepared.folder)  # first: it makes the folder a run's
+    write_config(
+        folder, prepared.config, prepared.folder
+    )  # first: it marks the folder as a run folder
     metrics = LinesFile(folder.metrics, run.resumed.run.metrics_bytes if run.resumed else 0)
     if trainer.stop_reason is None:
-        folder.summary.unlink(missing_ok=True)  # of the run up to here
+        folder.summary.unlink(missing_ok=True)  # of the shorter run
     yield TrainingStarted(
         prepared, trainer.placement, trainer.engine, run.threads, folder, run.resumed
     )
     saver = Saver(folder, metrics, prepared.config.checkpoint)
     names = prepared.config.trackers if run.is_kept else ()
-    told = open_trackers(names, folder, prepared.config.name, trainer.epoch.number)
-    with closing(saver), told as trackers:
+    opening = open_trackers(names, folder, prepared.config.name, trainer.epoch.number)
+    with closing(saver), opening as trackers:
         try:
-            # Closed by name: what a second SIGINT raises while it is closed must come through.
+            # Closed explicitly: a second SIGINT while it closes must be raised.
             with closing(_train(run, saver, metrics, trackers)) as events:
                 for event in events:
                     yield event
-                    if asked_to_stop():
+                    if stop_signal():
                         break
             _save_end(run, saver, metrics)
         except DivergedError as error:
@@ -159,13 +161,13 @@ def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[
             if not (run.is_kept and folder.last.exists()):
                 raise
             raise StorageError(
-                f"{error}; {folder.last} is whole, go on from it with: {resume_command(folder)}"
+                f"{error}; {folder.last} is whole, resume from it with: {resume_command(folder)}"
             ) from None
-        reason = trainer.stop_reason or asked_to_stop()
-        assert reason is not None, "it would have gone on"
+        reason = trainer.stop_reason or stop_signal()
+        assert reason is not None, "training ends only for a reason"
         summary = _finish(run, reason)
         trackers.is_finished = reason == trainer.stop_reason
-        trackers.tell(figures_in({"test": summary["test"]}), summary["epochs"])
+        trackers.log(metrics_in({"test": summary["test"]}), summary["epochs"])
     data = prepared.folder / prepared.config.data.path
     yield TrainingFinished(summary, folder, data, tuple(trackers.lost))
 
@@ -173,7 +175,7 @@ def _run(run: _Run, asked_to_stop: Callable[[], SignalName | None]) -> Iterator[
 def _train(
     run: _Run, saver: Saver, metrics: LinesFile, trackers: Trackers
 ) -> Generator[Progress | EpochResult, None, None]:
-    """Train and save as often as is due; the screen's pace is none of its affair."""
+    """Train, log and record each epoch, and save when due."""
     trainer, rows = run.trainer, run.rows
     is_recorded = run.is_kept and run.prepared.config.report
     recorder = Recorder(run.folder, trainer, rows["train"]) if is_recorded else None
@@ -188,7 +190,7 @@ def _train(
             if isinstance(event, EpochResult):
                 line = epoch_line(event)
                 metrics.append(line)
-                trackers.tell(figures_in(line), event.epoch)
+                trackers.log(metrics_in(line), event.epoch)
             if recorder is not None:
                 recorder.observe(event)
             if saver.is_due(trainer.num_steps, at_epoch_end=at_epoch_end):
@@ -197,13 +199,13 @@ def _train(
 
 
 def _load(prepared: Prepared) -> str:
-    """Say what a device's memory has to hold."""
+    """Return what the device's memory has to hold, for messages."""
     size = prepared.config.training.batch_size
     return f"{prepared.plan.num_parameters:,} parameters and training.batch_size: {size}"
 
 
 def _capture(run: _Run, metrics: LinesFile) -> Captured:
-    """Return the checkpoint of this moment, with all that the run needs to go on, and the best."""
+    """Return the current checkpoint, from which the run can resume, and the best one."""
     state = capture(run.trainer)
     numbers, dataset = state.numbers, run.prepared.dataset
     last = Checkpoint(
@@ -224,14 +226,14 @@ def _capture(run: _Run, metrics: LinesFile) -> Captured:
 
 
 def _save_end(run: _Run, saver: Saver, metrics: LinesFile) -> None:
-    """Save, and wait for it; before any epoch is done, the network as it is counts as the best."""
+    """Save and wait; before the first epoch is done, the current weights count as the best."""
     last, best = _capture(run, metrics)
     saver.save(lambda: (last, best or replace(last, epoch=0, state=None, run=None)))
     saver.wait()
 
 
 def _explain_divergence(run: _Run, saver: Saver, error: DivergedError) -> DivergedError:
-    """Save the best weights there were, and say what is left."""
+    """Save the best weights so far, and add to the error what is kept."""
     saver.wait()
     folder, dataset, best = run.folder, run.prepared.dataset, run.trainer.best
     left = ""
@@ -242,7 +244,7 @@ def _explain_divergence(run: _Run, saver: Saver, error: DivergedError) -> Diverg
         left = f". The weights of the best epoch, {best.epoch}, are in {folder.best}"
     if folder.last.exists():
         last = load_checkpoint(folder.last)
-        assert last.state is not None, "that is what last is for"
+        assert last.state is not None, "last holds the state of the run"
         num_steps = last.state.numbers.num_steps
         step = f", after step {num_steps} of it" if num_steps else ""
         left += f". The last good checkpoint, {folder.last}, is of epoch {last.epoch}{step}"
@@ -250,7 +252,7 @@ def _explain_divergence(run: _Run, saver: Saver, error: DivergedError) -> Diverg
 
 
 def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
-    """Build what a config's run is made of."""
+    """Build the trainer of a prepared run."""
     config, dataset = prepared.config, prepared.dataset
     return assemble(
         prepared.plan,
@@ -266,16 +268,16 @@ def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
 
 
 def _finish(run: _Run, reason: StopReason) -> dict[str, Any]:
-    """Write the summary, its figures those of the best weights as they stand in the file.
+    """Write the summary, with metrics of the best weights as read from their file.
 
-    The test rows are looked at here and nowhere else, and only when training came to its end.
+    The test rows are used only here, and only if training has come to its end.
     """
     prepared, trainer = run.prepared, run.trainer
     checkpoint = load_checkpoint(run.folder.best)
     load_weights(trainer.network, checkpoint, run.folder.best)
     figures: dict[str, dict[str, Any] | None] = {"validation": None, "test": None}
-    judged = ("validation", "test") if reason in ("epochs", "early_stopping") else ("validation",)
-    for name in judged:
+    is_complete = reason in ("epochs", "early_stopping")
+    for name in ("validation", "test") if is_complete else ("validation",):
         if name in run.rows:
             figures[name] = evaluate(
                 trainer.network,
