@@ -48,12 +48,12 @@ TARGETS = {
     "moons": "color",
 }
 MADE_BY: dict[Kind, str] = {
-    "over_fitting": "few or noisy rows, far more parameters than rows, nothing that holds the "
+    "overfitting": "few or noisy rows, far more parameters than rows, nothing that holds the "
     "network back, and many epochs",
-    "under_fitting": "a linear network on what no linear function tells, dropout of 0.95, or heavy "
+    "underfitting": "a linear network on what no linear function tells, dropout of 0.95, or heavy "
     "weight decay",
-    "too_hot": "about 100 times the rates that the fine runs have",
-    "too_cold": "about a hundredth of them",
+    "lr_too_high": "about 100 times the rates that the fine runs have",
+    "lr_too_low": "about a hundredth of them",
     "fine": "usual rates, networks and rows enough for the task, and early stopping or a rate that "
     "falls to 0",
 }
@@ -201,7 +201,7 @@ COSINE = {"schedule": {"type": "cosine"}}
 TANH, SIGMOID = {"activation": "tanh"}, {"activation": "sigmoid"}
 
 JUDGED: dict[Kind, list[Case]] = {
-    "over_fitting": [
+    "overfitting": [
         Case("wide", 250, (128, 128), adam(0.003), 100),
         Case("diabetes", 0, (256, 256), adam(0.002), 100),
         Case("friedman", 80, (200,), sgd(0.05, 0.9), 300, batch_size=16, settings=TANH),
@@ -210,19 +210,19 @@ JUDGED: dict[Kind, list[Case]] = {
             settings={"early_stopping": {"patience": 60}},
         ),
     ],
-    "under_fitting": [
+    "underfitting": [
         Case("board", 800, (), sgd(0.1), 60),
         Case("dome", 600, (), adam(0.02), 60, batch_size=64),
         Case("digits", 0, (32,), adam(0.005), 30, dropout=0.95),
         Case("friedman", 800, (32,), sgd(0.02, weight_decay=1.0), 60),
     ],
-    "too_hot": [
+    "lr_too_high": [
         Case("digits", 0, (64, 64), adam(0.3), 40),
         Case("friedman", 1000, (32, 32), adam(0.5), 60),
         Case("wide", 1000, (32,), sgd(5.0, 0.9), 60, settings=TANH),
         Case("diabetes", 0, (16,), adam(0.5, "rmsprop"), 60, batch_size=16, settings=TANH),
     ],
-    "too_cold": [
+    "lr_too_low": [
         Case("digits", 0, (64,), sgd(0.0005), 40),
         Case("diabetes", 0, (16,), adam(0.00005), 80, settings=TANH),
         Case("rings", 1000, (32, 32), adam(0.00003), 60, settings=EARLY),
@@ -237,7 +237,7 @@ JUDGED: dict[Kind, list[Case]] = {
 }  # fmt: skip
 
 DEVELOPMENT: dict[Kind, list[Case]] = {
-    "over_fitting": [
+    "overfitting": [
         Case("coins", 200, (128, 128), adam(0.003), 100),
         Case("plane", 150, (128, 64), sgd(0.02, 0.9), 200, settings=TANH),
         Case("pass_class", 0, (256, 256), adam(0.003), 300),
@@ -249,7 +249,7 @@ DEVELOPMENT: dict[Kind, list[Case]] = {
         Case("plane", 100, (300, 100), adam(0.001, "adamw"), 150, batch_size=8),
         Case("coins", 300, (200, 200), sgd(0.1, 0.9), 200, batch_size=64),
     ],
-    "under_fitting": [
+    "underfitting": [
         Case("xor", 600, (), adam(0.01), 60),
         Case("saddle", 500, (), sgd(0.05), 80),
         Case("penguins", 0, (16,), sgd(0.05, weight_decay=0.5), 60),
@@ -259,7 +259,7 @@ DEVELOPMENT: dict[Kind, list[Case]] = {
         Case("moons", 0, (), adam(0.01), 100, settings=EARLY),
         Case("blobs", 1000, (1,), adam(0.01), 100, settings=TANH),
     ],
-    "too_hot": [
+    "lr_too_high": [
         Case("penguins", 0, (32, 32), adam(1.0), 60),
         Case("final_grade", 0, (32, 32), adam(1.0), 60, settings=TANH),
         Case("moons", 0, (32, 32), sgd(5.0, 0.9), 60),
@@ -269,7 +269,7 @@ DEVELOPMENT: dict[Kind, list[Case]] = {
         Case("saddle", 500, (64, 64), adam(0.5), 60, batch_size=64),
         Case("pass_class", 0, (32,), sgd(20.0), 80, batch_size=16, settings=SIGMOID),
     ],
-    "too_cold": [
+    "lr_too_low": [
         Case("penguins", 0, (32,), adam(3e-5), 60),
         Case("final_grade", 0, (32, 32), sgd(1e-4), 60, settings=TANH),
         Case("blobs", 800, (64,), sgd(3e-4, 0.9), 60, settings=EARLY),
@@ -355,7 +355,9 @@ def run(config: Path, folder: Path, overrides: Sequence[str] = ()) -> tuple[Hist
     target = dataset.fitted.target
     objective = build_objective(prepared.loss, target, torch.device("cpu"))
     targets = torch.tensor(dataset.parts["train"].targets["target"])
-    return history, diagnose(history, trivial=constant_baseline_loss(objective, target, targets))
+    return history, diagnose(
+        history, constant_loss=constant_baseline_loss(objective, target, targets)
+    )
 
 
 def judge(kind: Kind, case: Case, folder: Path, seed: int, *, is_advised: bool) -> Result:
@@ -410,8 +412,8 @@ def row(number: int, result: Result) -> str:
 def words(kind: Kind) -> str:
     """Return a kind as the page names it."""
     return (
-        kind.replace("over_fitting", "over-fitting")
-        .replace("under_fitting", "under-fitting")
+        kind.replace("overfitting", "over-fitting")
+        .replace("underfitting", "under-fitting")
         .replace("_", " ")
     )
 

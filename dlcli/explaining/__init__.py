@@ -1,1 +1,1 @@
-"""What a trained network can be asked: how it learned, how good it is, why, and what is inside."""
+"""Analyses of a trained network: how it learned, how good it is, and why."""

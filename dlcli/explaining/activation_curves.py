@@ -9,13 +9,13 @@ import torch
 from dlcli.config.layers import Activation
 from dlcli.network.builder import build_activation
 
-_REACH = 5.0  # of the inputs that are shown, on either side of 0
+_MAX_INPUT = 5.0  # on either side of 0
 _NUM_POINTS = 501
 
 
 @dataclass(frozen=True)
 class ActivationCurve:
-    """A function at some inputs."""
+    """A function and its derivative at some inputs."""
 
     name: Activation
     inputs: np.ndarray  # [points]
@@ -24,14 +24,16 @@ class ActivationCurve:
 
 
 def activation_curves() -> list[ActivationCurve]:
-    """Return each function that a layer can have; softmax's is that of one logit beside a 0."""
+    """Return each activation function; softmax is that of one logit next to a logit of 0."""
     names: tuple[Activation, ...] = get_args(Activation)
     return [_curve(name) for name in names]
 
 
 def _curve(name: Activation) -> ActivationCurve:
-    inputs = torch.linspace(-_REACH, _REACH, _NUM_POINTS, dtype=torch.float64, requires_grad=True)
-    # Two features a row: of a function of each one alone, the second has no part in the first.
+    inputs = torch.linspace(
+        -_MAX_INPUT, _MAX_INPUT, _NUM_POINTS, dtype=torch.float64, requires_grad=True
+    )
+    # Two features per row, for softmax; elementwise functions ignore the second one.
     rows = torch.stack([inputs, torch.zeros_like(inputs)], dim=1)
     values = build_activation(name)(rows)[:, 0]
     [slopes] = torch.autograd.grad(values.sum(), inputs)

@@ -1,4 +1,4 @@
-"""A trained network and the rows that it can be asked about."""
+"""A trained network and the rows that it is explained on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from dlcli.training.rows.batches import Rows, Tensors
 
 @dataclass(frozen=True)
 class ExplainedRows:
-    """Some rows, as the network sees them and as they stand in their file."""
+    """Rows as the network sees them, and as they are in their file."""
 
     encoded: Rows  # on the network's device
     table: Table
@@ -31,41 +31,41 @@ class ExplainedRows:
 
 @dataclass(frozen=True)
 class ExplainedModel:
-    """A trained network, in evaluation mode, with all that is needed to ask it."""
+    """A trained network in evaluation mode, with all that is needed to explain it."""
 
     network: nn.Module  # the best epoch's weights, on its device
     plan: Plan
     loss: Loss
     fitted: FittedData
     placement: Placement
-    parts: Mapping[str, ExplainedRows]  # "train", "validation", "test": those that there are
-    seed: int  # the run's
+    parts: Mapping[str, ExplainedRows]  # "train", "validation", "test", where they exist
+    seed: int  # of the run
 
     @property
     def target(self) -> ClassTarget | NumberTarget:
-        """What it tells."""
+        """The target that is predicted."""
         return self.fitted.target
 
     @property
     def objective(self) -> Objective:
-        """What training made small, in the network's own units."""
+        """The loss that training minimised, in the units of the network's outputs."""
         return build_objective(self.loss, self.target, self.placement.device)
 
     @property
     def loss_unit(self) -> float:
-        """The factor from the objective to the target's own units."""
+        """The factor from the objective to the target's units."""
         return self.loss.unit(self.target.unit)
 
     @property
     def held_out(self) -> ExplainedRows | None:
-        """The rows that say most of the network: the test rows, or else the validation rows."""
+        """The rows to judge the network on: the test rows, or else the validation rows."""
         return self.parts.get("test") or self.parts.get("validation")
 
     def targets(self, rows: Rows) -> Tensor:
         """Return what the loss compares outputs with, [rows], on the device."""
         return rows.targets[self.target.field]
 
-    def answers(self, inputs: Tensors) -> np.ndarray:
+    def predict(self, inputs: Tensors) -> np.ndarray:
         """Return probabilities [rows, classes] or numbers in the target's units [rows], float64."""
         outputs = compute_outputs(self.network, inputs, self.placement)
         return to_answers(outputs, self.loss, self.target)

@@ -1,4 +1,4 @@
-"""What can only be seen while a network trains: activations, gradients and steps, now and then."""
+"""Activations, gradients and updates of a network, recorded at some epochs of training."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,44 +13,50 @@ from dlcli.training.device import Placement
 from dlcli.training.loop import Trainer
 from dlcli.training.rows.batches import Rows, Tensors
 
-PROBE_ROWS = 256  # training rows that activations are looked at on
-_FIRST_EPOCHS = 4  # that are all looked at; from there on
-_APART = 1.25  # is the ratio from one that is to the next
+PROBE_ROWS = 256  # training rows that activations are recorded on
+_FIRST_EPOCHS = 4  # that are all recorded
+_SPACING = 1.25  # ratio from one recorded epoch to the next, later
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_MAX_NUMBERS = 100_000  # of a layer that quantiles are taken of
-_MAX_NAMED = 20  # units of a layer that are named
-_SATURATED = 0.95  # of the rows: a unit that is at an end of its range for so many
+_MAX_NUMBERS = 100_000  # of a layer, for quantiles
+_MAX_LISTED = 20  # units of a layer
+_SATURATED = 0.95  # share of rows for which a saturated unit is at an end of its range
 _ENDS = {"sigmoid": (0.03, 0.97), "tanh": (-0.97, 0.97)}  # beyond them, gradients vanish
-_NOT_LAYERS = ("flatten", "reshape", "dropout", "shape", "columns")  # that only pass on
+_NOT_LAYERS = (
+    "flatten",
+    "reshape",
+    "dropout",
+    "shape",
+    "columns",
+)  # which have no activations to record
 
-Numbers = Annotated[tuple[float, ...], Field(strict=False)]
-Units = Annotated[tuple[int, ...], Field(strict=False)]
+_Floats = Annotated[tuple[float, ...], Field(strict=False)]
+_Indices = Annotated[tuple[int, ...], Field(strict=False)]
 
 
 class LayerStatistics(Section):
     """A layer's activations on the probe rows, after its non-linearity."""
 
-    name: str  # its place and type: 0_dense_relu
+    name: str  # its index and type: 0_dense_relu
     num_units: PositiveInt  # of its output; channels of a convolution
-    quantiles: Numbers  # 5 %, 25 %, 50 %, 75 %, 95 %
+    quantiles: _Floats  # 5 %, 25 %, 50 %, 75 %, 95 %
     zero_share: float  # of all its activations
-    num_dead: NonNegativeInt  # units that give the same for every row
-    dead: Units  # the first of them
+    num_dead: NonNegativeInt  # units with the same output for every row
+    dead: _Indices  # the first of them
     num_saturated: NonNegativeInt  # units at an end of their range for nearly every row
-    saturated: Units
+    saturated: _Indices
 
 
 class ParameterStatistics(Section):
-    """A parameter at the last step of an epoch; None: a run that went on after it didn't see it."""
+    """A parameter at the last step of an epoch; None: the run was resumed after that step."""
 
     name: str
-    gradient: Numbers | None  # 5 %, 50 %, 95 % of its absolute values, clipped as the step was
+    gradient: _Floats | None  # 5 %, 50 %, 95 % of its absolute values, clipped as the step was
     weight_rms: float
-    update_ratio: float | None  # the step's length over that of the weights before
+    update_ratio: float | None  # the update's length over that of the weights before it
 
 
 class EpochStatistics(Section):
-    """What was seen at the end of an epoch."""
+    """Statistics at the end of an epoch."""
 
     epoch: NonNegativeInt
     layers: Annotated[tuple[LayerStatistics, ...], Field(strict=False)]
@@ -58,16 +64,16 @@ class EpochStatistics(Section):
 
 
 def is_recorded(epoch: int) -> bool:
-    """Say whether an epoch, from 1, is: the first ones, then fewer and fewer."""
+    """Return whether an epoch, from 1, is recorded: the first ones, then fewer and fewer."""
     if epoch <= _FIRST_EPOCHS:
         return True
-    return int(math.log(epoch, _APART)) != int(math.log(epoch - 1, _APART))
+    return int(math.log(epoch, _SPACING)) != int(math.log(epoch - 1, _SPACING))
 
 
 def collect_statistics(
     trainer: Trainer, probe: Rows, epoch: int, before: Tensor | None
 ) -> EpochStatistics:
-    """Look at a trainer at an epoch's end; nothing of it changes, nor any random state.
+    """Return statistics at an epoch's end, without changing the trainer or any random state.
 
     `before` are all parameters, flat, before the epoch's last step.
     """
@@ -110,7 +116,7 @@ def _activations(network: nn.Module, inputs: Tensors, placement: Placement) -> d
         network.train(was_training)
         for handle in handles:
             handle.remove()
-    # A layer with a non-linearity is two modules; the second has the longer name.
+    # A layer with an activation function is two modules; the second has the longer name.
     names = list(seen)
     return {
         name: seen[name]
@@ -133,9 +139,9 @@ def _layer(name: str, values: Tensor) -> LayerStatistics:
         quantiles=_quantiles(values, _QUANTILES),
         zero_share=float((values == 0).float().mean()),
         num_dead=int(dead.sum()),
-        dead=tuple(dead.nonzero().flatten().tolist()[:_MAX_NAMED]),
+        dead=tuple(dead.nonzero().flatten().tolist()[:_MAX_LISTED]),
         num_saturated=int(saturated.sum()),
-        saturated=tuple(saturated.nonzero().flatten().tolist()[:_MAX_NAMED]),
+        saturated=tuple(saturated.nonzero().flatten().tolist()[:_MAX_LISTED]),
     )
 
 
@@ -153,7 +159,7 @@ def _parameters(trainer: Trainer, before: Tensor | None) -> list[ParameterStatis
 def _parameter(
     name: str, weight: Tensor, gradient: Tensor, before: Tensor | None
 ) -> ParameterStatistics:
-    rms = float(weight.double().square().mean().sqrt())  # squares of large float32s have no room
+    rms = float(weight.double().square().mean().sqrt())  # squares of large float32s overflow
     if before is None:
         return ParameterStatistics(name=name, gradient=None, weight_rms=rms, update_ratio=None)
     old, new = before.double(), weight.double()
@@ -168,7 +174,7 @@ def _parameter(
 
 
 def _quantiles(values: Tensor, shares: Sequence[float]) -> tuple[float, ...]:
-    """Return quantiles, of evenly taken numbers where there are very many."""
+    """Return quantiles, of evenly spaced numbers where there are very many."""
     flat = values.detach().float().flatten()
     flat = flat[:: -(-len(flat) // _MAX_NUMBERS)]
     found = torch.quantile(flat.nan_to_num(), torch.tensor(shares, device=flat.device))

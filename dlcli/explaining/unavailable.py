@@ -1,10 +1,10 @@
-"""What stands where something can't be shown."""
+"""The reason why a result can't be shown."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Unavailable:
-    """It is not there, and why: the end of a sentence that says so."""
+    """The reason why a result can't be shown; ends a sentence."""
 
     reason: str

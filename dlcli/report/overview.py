@@ -1,4 +1,4 @@
-"""What was run, as parts of a page."""
+"""What was run: data, columns, layers and config, as sections of a page."""
 
 import shlex
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from dlcli.report.picture import shortened
 from dlcli.report.table import TextTable
 
 _MAX_COLUMNS = 30  # that are listed
-_LONGEST_NAME = 60
+_MAX_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What there is to say of a run before anything is asked of its network."""
+    """What is known of a run without its network's predictions."""
 
     folder: Path
     config: Config | None
@@ -30,22 +30,22 @@ class Overview:
     notes: tuple[str, ...]  # on files that are missing or damaged
 
 
-def overview_parts(overview: Overview) -> list[PageSection]:
-    """Return what was run: in short, its columns, its layers, its config."""
+def overview_sections(overview: Overview) -> list[PageSection]:
+    """Return a summary of the run, its columns, its layers and its config."""
     notes = (f"{note}." for note in overview.notes)
-    parts = [PageSection("What was run", (_repeat(overview), *notes), (_facts(overview),))]
+    sections = [PageSection("Run summary", (_repeat(overview), *notes), (_facts(overview),))]
     if overview.fitted is not None:
-        parts.append(PageSection("Columns", (), (_columns(overview.fitted),)))
+        sections.append(PageSection("Columns", (), (_columns(overview.fitted),)))
     if overview.plan is not None:
-        parts.append(PageSection("Layers", (), (_layers(overview.plan),)))
+        sections.append(PageSection("Layers", (), (_layers(overview.plan),)))
     if overview.config is not None:
-        parts.append(PageSection("Config", code=dump_config(overview.config)))
-    return parts
+        sections.append(PageSection("Config", code=dump_config(overview.config)))
+    return sections
 
 
 def _repeat(overview: Overview) -> str:
     config = shlex.quote(str(overview.folder / "config.yaml"))
-    return f"To run it again: dlcli train {config} --run-dir runs/again"
+    return f"To repeat this run: dlcli train {config} --run-dir runs/again"
 
 
 def _facts(overview: Overview) -> TextTable:
@@ -63,7 +63,7 @@ def _facts(overview: Overview) -> TextTable:
         facts["seed"] = config.seed
     if summary:
         facts["epochs"] = f"{summary.get('epochs')}, best {summary.get('best_epoch')}"
-        facts["stopped by"] = str(summary.get("stop_reason")).replace("_", " ")
+        facts["stop reason"] = str(summary.get("stop_reason")).replace("_", " ")
         facts["time"] = f"{summary.get('seconds', 0.0):.1f} s"
         facts["device"] = summary.get("device")
     if overview.plan is not None:
@@ -76,7 +76,7 @@ def _facts(overview: Overview) -> TextTable:
 def _columns(fitted: FittedData) -> TextTable:
     listed = fitted.columns[:_MAX_COLUMNS]
     rows = tuple(
-        (shortened(column.name, _LONGEST_NAME), column.kind, column.encoding_in_full())
+        (shortened(column.name, _MAX_NAME_LENGTH), column.kind, column.encoding_in_full())
         for column in listed
     )
     left = len(fitted.columns) - len(listed)

@@ -18,8 +18,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from dlcli.files import atomic_file
 
 INK = "#26282b"  # of text and axes; in a page, the page's own
-# Okabe and Ito (2008): told apart whatever kind of colours one sees. The yellow is left out, which
-# is too light for a line; dashes tell apart what comes after the last one.
+# Okabe and Ito (2008): safe for colour-blind readers. Their yellow is left out, which is too light
+# for a line; further lines differ by their dashes.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
 DASHES = ("-", "--", "-.", ":")
 _DPI = 150  # of the PNG
@@ -41,7 +41,7 @@ _STYLE: Any = {  # by matplotlib's names, of which its stubs know each one
     "lines.linewidth": 1.8,
     "svg.fonttype": "none",
     "text.color": INK,
-    "text.parse_math": False,  # names are what they are
+    "text.parse_math": False,  # a $ in a name is just a $
     "xtick.color": INK,
     "ytick.color": INK,
 }
@@ -53,7 +53,7 @@ class Picture:
 
     name: str  # of its files
     title: str
-    text: str  # what it shows, for who doesn't see it
+    text: str  # the caption, which says what the picture shows
     png: bytes
     svg: str
 
@@ -61,7 +61,7 @@ class Picture:
     def inline(self) -> str:
         """The SVG as an element of a page, its ink in the colour of the page's text."""
         element = self.svg[self.svg.index("<svg") :].strip()
-        # Several pictures stand in one page, where an id must be the only one of its kind.
+        # A page holds several pictures, and ids must be unique in it.
         element = re.sub(r'(\bid="|href="#|url\(#)', rf"\1{self.name}-", element)
         element = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", element, count=1)
         return element.replace(INK, "currentColor")
@@ -77,16 +77,16 @@ def draw(
 ) -> Picture:
     """Draw a picture of a size in inches; `fill` puts the axes into the figure."""
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
-        # A sign that the font lacks is a box in the PNG, and the browser's own in the page.
+        # A character that the font lacks is a box in the PNG; in the page, the browser draws it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
         fill(figure)
         png, svg = BytesIO(), BytesIO()
-        # Not by `savefig`, which draws each figure once more to find out how large it is.
+        # Not with `savefig`, which draws each figure twice to find out its size.
         FigureCanvasAgg(figure).print_png(png)  # type: ignore[no-untyped-call]
-        figure.set_layout_engine("none")  # it is laid out by now
+        figure.set_layout_engine("none")  # the layout is done
         for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
-            patch.set_visible(False)  # the page is what lies behind
+            patch.set_visible(False)  # the page is the background
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})  # type: ignore[no-untyped-call]
     return Picture(name, title, text, png.getvalue(), svg.getvalue().decode())
 
@@ -100,11 +100,11 @@ def save_pictures(folder: Path, pictures: Sequence[Picture]) -> None:
             file.write(picture.svg.encode())
 
 
-def scale_logarithmically(axis: Axis, most_ticks: int = 6) -> None:
-    """Give an axis a logarithmic scale, its numbers written plainly."""
+def scale_logarithmically(axis: Axis, max_ticks: int = 6) -> None:
+    """Give an axis a logarithmic scale with plain numbers."""
     set_scale = axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale
     set_scale("log")
-    axis.set_major_locator(LogLocator(numticks=most_ticks))
+    axis.set_major_locator(LogLocator(numticks=max_ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
     axis.set_minor_formatter(NullFormatter())
 
@@ -114,12 +114,12 @@ def _plain(value: float) -> str:
 
 
 def shortened(text: str, length: int) -> str:
-    """Return a text as a label has room for it."""
+    """Return a text, cut off with … where it is too long."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Return colour and dashes of the line of this number."""
+    """Return the colour and dashes of a line by its number."""
     return {
         "color": COLORS[index % len(COLORS)],
         "linestyle": DASHES[index // len(COLORS) % len(DASHES)],

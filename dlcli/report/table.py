@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TextTable:
-    """Rows under their titles; the first column names the row, the others are figures."""
+    """Rows under their titles; the first column names the row, the others hold values."""
 
     titles: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    note: str = ""  # what one must know to read it
+    note: str = ""  # how to read it

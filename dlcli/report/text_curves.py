@@ -8,14 +8,14 @@ _WIDTH, _HEIGHT = 64, 9  # characters of a curve
 
 
 def loss_curves(history: History) -> str:
-    """Return the training and the validation loss, one above the other on one scale."""
+    """Return the training and the validation loss, one above the other on the same scale."""
     validation = history.validation_losses
     curves = {"training loss": history.train_losses}
     if validation is not None:
         curves["validation loss"] = validation
     together = np.concatenate(list(curves.values()))
     if not len(together):
-        return "no epoch is done"
+        return "no epoch was completed"
     limits = float(together.min()), float(together.max())
     return "\n".join(
         f"{name}\n{_curve(history.numbers, values, limits)}" for name, values in curves.items()
@@ -32,7 +32,7 @@ def _curve(epochs: np.ndarray, values: np.ndarray, limits: tuple[float, float]) 
     figure.with_colors = False
     figure.set_x_limits(float(epochs[0]) - 0.5, float(epochs[-1]) + 0.5)
     figure.set_y_limits(low - margin, high + margin)
-    figure.origin = False  # its lines are not the curve's
+    figure.origin = False  # plotille's axes would be taken for the curve
     figure.x_label, figure.y_label = "epochs", "loss"
     figure.register_label_formatter(float, _label)
     figure.y_ticks_fkt = lambda value, _: f"{value:.3g}"

@@ -10,18 +10,18 @@ from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError, DlcliError
 from dlcli.explaining.constant_baseline import constant_baseline_loss
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.judging.quality import Quality, examine_quality
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.finding import Diagnosis
 from dlcli.explaining.learning.history import History, read_history
+from dlcli.explaining.quality.quality import Quality, assess_quality
 from dlcli.explaining.reasons.explanation import Explanation, explain
-from dlcli.explaining.surface.landscape import Plane, loss_plane
+from dlcli.explaining.surface.landscape import LossGrid, loss_landscape
 from dlcli.explaining.surface.path import PathPlane, end_at, path_plane
 from dlcli.explaining.training_statistics import EpochStatistics
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.load_run import load_model_and_data
-from dlcli.runs.training.recorder import read_looks, read_snapshots
+from dlcli.runs.training.recorder import read_snapshots, read_statistics
 from dlcli.training.saving.checkpoint import load_checkpoint
 
 
@@ -43,13 +43,13 @@ class Record:
 
 
 @dataclass(frozen=True)
-class NetworkFindings:
+class NetworkReport:
     """What evaluating and explaining a run's network has shown."""
 
-    subject: ExplainedModel
+    model: ExplainedModel
     quality: Quality
-    why: Explanation
-    plane: Plane | Unavailable
+    explanation: Explanation
+    landscape: LossGrid | Unavailable
     path: PathPlane | Unavailable
 
 
@@ -59,8 +59,8 @@ class ReportData:
 
     record: Record
     diagnosis: Diagnosis
-    looks: tuple[EpochStatistics, ...]
-    answers: NetworkFindings | Unavailable
+    statistics: tuple[EpochStatistics, ...]
+    network: NetworkReport | Unavailable
 
 
 def read_record(run: Path) -> Record:
@@ -97,34 +97,32 @@ def collect_report_data(record: Record) -> Generator[str, None, ReportData]:
     If the network or its data can't be used, only what the files say is collected. Raises
     StorageError.
     """
+    statistics = tuple(read_statistics(record.folder))
     yield "reading the data"
     try:
-        subject = load_model_and_data(record.folder.path)
+        model = load_model_and_data(record.folder.path)
     except DlcliError as error:
-        absent = Unavailable(str(error))
-        return ReportData(record, diagnose(record.history, trivial=None), _looks(record), absent)
-    rows = subject.parts["train"].encoded
-    trivial = constant_baseline_loss(subject.objective, subject.target, subject.targets(rows))
-    findings = yield from _examine(subject, record)
-    return ReportData(record, diagnose(record.history, trivial=trivial), _looks(record), findings)
+        diagnosis = diagnose(record.history, constant_loss=None)
+        return ReportData(record, diagnosis, statistics, Unavailable(str(error)))
+    rows = model.parts["train"].encoded
+    constant_loss = constant_baseline_loss(model.objective, model.target, model.targets(rows))
+    network = yield from _examine(model, record)
+    diagnosis = diagnose(record.history, constant_loss=constant_loss)
+    return ReportData(record, diagnosis, statistics, network)
 
 
-def _examine(subject: ExplainedModel, record: Record) -> Generator[str, None, NetworkFindings]:
+def _examine(model: ExplainedModel, record: Record) -> Generator[str, None, NetworkReport]:
     yield "evaluating the network"
-    quality = examine_quality(subject)
+    quality = assess_quality(model)
     yield "explaining the network"
-    why = explain(subject)
+    explanation = explain(model)
     yield "the loss landscape"
-    rows = subject.parts["train"].encoded
-    weights = {name: values.detach() for name, values in subject.network.state_dict().items()}
+    rows = model.parts["train"].encoded
+    weights = {name: tensor.detach() for name, tensor in model.network.state_dict().items()}
     snapshots = end_at(read_snapshots(record.folder), record.history.best_epoch or 0, weights)
-    return NetworkFindings(
-        subject, quality, why, loss_plane(subject, rows), path_plane(subject, snapshots, rows)
+    return NetworkReport(
+        model, quality, explanation, loss_landscape(model, rows), path_plane(model, snapshots, rows)
     )
-
-
-def _looks(record: Record) -> tuple[EpochStatistics, ...]:
-    return tuple(read_looks(record.folder))
 
 
 def _read_summary(folder: RunFolder) -> Mapping[str, Any] | None:

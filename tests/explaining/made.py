@@ -1,4 +1,4 @@
-"""Networks on made data, to be asked without having been trained."""
+"""Untrained networks on made data."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ Layers = Sequence[Mapping[str, Any]]
 HALF_HELD_OUT = {"test": 0.5}
 
 
-def make_subject(
+def make_model(
     columns: Columns | Path,
     target: str,
     layers: Layers,

@@ -5,9 +5,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from dlcli.explaining.judging import baselines
-from dlcli.explaining.judging.baselines import LinearModel, fit_logistic, fit_ridge
-from dlcli.explaining.judging.calibration import log_loss, softmax
+from dlcli.explaining.quality import baselines
+from dlcli.explaining.quality.baselines import LinearModel, fit_logistic, fit_ridge
+from dlcli.explaining.quality.calibration import log_loss, softmax
 
 
 def made_features(num_rows: int, width: int, seed: int = 0) -> np.ndarray:
@@ -145,7 +145,7 @@ def test_a_column_that_training_never_moved_has_no_say() -> None:
 
 
 def test_more_than_there_is_time_for_is_drawn_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baselines, "_WORK", 400_000)
+    monkeypatch.setattr(baselines, "_MAX_WORK", 400_000)
     monkeypatch.setattr(baselines, "_MAX_COMPONENTS", 10)
     features = made_features(1000, 20)
     truth = made_classes(features, 3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dlcli.data.target import CLASS_METRICS, NUMBER_METRICS, ClassTarget, NumberTarget
-from dlcli.explaining.judging.bootstrap import Estimate, Predictions, bootstrap, estimate, resample
+from dlcli.explaining.quality.bootstrap import Estimate, Predictions, bootstrap, estimate, resample
 from dlcli.training.metrics import score
 
 NUMBER = NumberTarget(name="y", center=0.0, scale=1.0)
@@ -21,8 +21,8 @@ def made_classes(num_rows: int, num_classes: int, seed: int) -> tuple[Prediction
     truth = random.integers(num_classes, size=num_rows)
     weights = random.integers(1, 4, size=(num_rows, num_classes)).astype(float)
     weights[np.arange(num_rows), truth] += 1
-    answers = weights / weights.sum(axis=1, keepdims=True)
-    return Predictions(answers, -np.log(answers[np.arange(num_rows), truth])), truth
+    predictions = weights / weights.sum(axis=1, keepdims=True)
+    return Predictions(predictions, -np.log(predictions[np.arange(num_rows), truth])), truth
 
 
 def repeated(counts: np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ def test_class_figures_are_those_of_the_repeated_rows(num_classes: int) -> None:
     assert (counts.sum(axis=0) == 40).all()
     for index in range(30):
         rows = repeated(counts[:, index])
-        wanted = score(own.answers[rows], truth[rows], class_target(num_classes), CLASS_METRICS)
+        wanted = score(own.values[rows], truth[rows], class_target(num_classes), CLASS_METRICS)
         assert found["loss"][index] == pytest.approx(own.losses[rows].mean())
         for name in CLASS_METRICS:
             assert found[name][index] == pytest.approx(wanted[name]), name
@@ -47,13 +47,13 @@ def test_class_figures_are_those_of_the_repeated_rows(num_classes: int) -> None:
 def test_number_figures_are_those_of_the_repeated_rows() -> None:
     random = np.random.default_rng(2)
     truth = random.normal(1e4, 1.0, 30)
-    answers = truth + random.normal(size=30)
-    own = Predictions(answers, np.abs(answers - truth))
+    predictions = truth + random.normal(size=30)
+    own = Predictions(predictions, np.abs(predictions - truth))
     (found,) = bootstrap([own], truth, NUMBER_METRICS, seed=3, num_resamples=20)
     counts = np.concatenate(list(resample(30, 3, 20)), axis=1)
     for index in range(20):
         rows = repeated(counts[:, index])
-        wanted = score(answers[rows], truth[rows], NUMBER, NUMBER_METRICS)
+        wanted = score(predictions[rows], truth[rows], NUMBER, NUMBER_METRICS)
         for name in NUMBER_METRICS:
             assert found[name][index] == pytest.approx(wanted[name]), name
 
@@ -73,7 +73,7 @@ def test_a_resample_without_a_class_counts_the_classes_that_it_has() -> None:
             continue
         areas = []
         for label in present:
-            pair = np.stack([1 - own.answers[rows, label], own.answers[rows, label]], axis=1)
+            pair = np.stack([1 - own.values[rows, label], own.values[rows, label]], axis=1)
             told = score(pair, (truth[rows] == label).astype(int), class_target(2), ["roc_auc"])
             areas.append(told["roc_auc"] or 0.0)
         assert found["roc_auc"][index] == pytest.approx(np.mean(areas))
@@ -120,8 +120,8 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     covered = np.zeros(2)
     for trial in range(300):
         truth = random.normal(size=100)
-        answers = truth + random.normal(size=100)
-        own = Predictions(answers, (answers - truth) ** 2)
+        predictions = truth + random.normal(size=100)
+        own = Predictions(predictions, (predictions - truth) ** 2)
         (found,) = bootstrap([own], truth, ["mae"], seed=trial, num_resamples=300)
         for place, (name, value) in enumerate([("loss", 1.0), ("mae", np.sqrt(2 / np.pi))]):
             told = estimate(0.0, found[name])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from dlcli.explaining.judging.calibration import (
+from dlcli.explaining.quality.calibration import (
     chance_error,
     fit_temperature,
     log_loss,

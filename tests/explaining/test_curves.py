@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from dlcli.explaining.judging.curves import (
+from dlcli.explaining.quality.curves import (
     MAX_CURVES,
     Curve,
     class_curves,
@@ -84,8 +84,8 @@ def test_the_class_that_is_told_worst_comes_first_and_the_mean_last() -> None:
     random = np.random.default_rng(5)
     truth = random.integers(10, size=500)
     noise = np.linspace(0.1, 3.0, 10)
-    answers = (truth[:, None] == np.arange(10)) + random.normal(size=(500, 10)) * noise
-    curves, areas = class_curves(answers, truth)
+    predictions = (truth[:, None] == np.arange(10)) + random.normal(size=(500, 10)) * noise
+    curves, areas = class_curves(predictions, truth)
     assert len(curves) == MAX_CURVES + 1
     assert [own.index for own in curves[:2]] == np.argsort(areas)[:2].tolist()
     assert curves[-1].index is None
@@ -94,11 +94,11 @@ def test_the_class_that_is_told_worst_comes_first_and_the_mean_last() -> None:
 
 
 def test_a_class_that_is_not_there_has_no_curve() -> None:
-    answers = np.random.default_rng(6).dirichlet(np.ones(3), 20)
-    curves, areas = class_curves(answers, np.arange(20) % 2)
+    predictions = np.random.default_rng(6).dirichlet(np.ones(3), 20)
+    curves, areas = class_curves(predictions, np.arange(20) % 2)
     assert [own.index for own in curves if own.index is not None] in ([0, 1], [1, 0])
     assert np.isnan(areas).tolist() == [False, False, True]
-    curves, areas = class_curves(answers, np.zeros(20, int))
+    curves, areas = class_curves(predictions, np.zeros(20, int))
     assert curves == ()
     assert np.isnan(areas).all()
 

@@ -23,7 +23,7 @@ from dlcli.training.loop import StopReason
 from dlcli.training.objective import build_objective
 from tests.conftest import WriteConfig
 
-TRIVIAL = 1.0
+CONSTANT = 1.0
 EPOCHS = np.arange(1, 61)
 ROWS = {"train": 400, "validation": 100}
 LAYERS = [
@@ -125,7 +125,7 @@ def blown_up() -> History:
     return made(training, np.full(60, 0.8))
 
 
-def worse_than_trivial() -> History:
+def worse_than_constant() -> History:
     return made(1.2 * jumps(0.02), 1.3 * jumps(0.02, 1))
 
 
@@ -157,21 +157,21 @@ def diverged() -> History:
 
 MADE: list[tuple[Callable[[], History], Kind]] = [
     (fine, "fine"),
-    (over_fitted, "over_fitting"),
-    (learned_by_heart, "over_fitting"),
-    (under_fitted, "under_fitting"),
-    (held_back, "under_fitting"),
+    (over_fitted, "overfitting"),
+    (learned_by_heart, "overfitting"),
+    (under_fitted, "underfitting"),
+    (held_back, "underfitting"),
     (improving, "still_improving"),
     (noisy, "noisy"),
-    (leaping, "too_hot"),
-    (rising, "too_hot"),
-    (blown_up, "too_hot"),
-    (worse_than_trivial, "too_hot"),
-    (stuck_at_a_high_rate, "too_hot"),
-    (cold, "too_cold"),
-    (cold_with_a_schedule, "too_cold"),
-    (creeping, "too_cold"),
-    (diverged, "too_hot"),
+    (leaping, "lr_too_high"),
+    (rising, "lr_too_high"),
+    (blown_up, "lr_too_high"),
+    (worse_than_constant, "lr_too_high"),
+    (stuck_at_a_high_rate, "lr_too_high"),
+    (cold, "lr_too_low"),
+    (cold_with_a_schedule, "lr_too_low"),
+    (creeping, "lr_too_low"),
+    (diverged, "lr_too_high"),
 ]
 
 
@@ -186,7 +186,7 @@ def settings_of(diagnosis: Diagnosis) -> list[str]:
 
 @pytest.mark.parametrize(("make", "kind"), MADE)
 def test_curves_are_what_they_were_made_to_be(make: Callable[[], History], kind: Kind) -> None:
-    diagnosis = diagnose(make(), trivial=TRIVIAL)
+    diagnosis = diagnose(make(), constant_loss=CONSTANT)
     assert diagnosis.kind == kind, diagnosis
     assert 1 <= len(diagnosis.findings) <= 2
     assert diagnosis.remarks == ()
@@ -209,103 +209,110 @@ def test_the_unit_of_the_loss_changes_nothing(unit: float) -> None:
             end=history.stop_reason,
             lrs=history.lrs,
         )
-        assert diagnose(scaled, trivial=TRIVIAL * unit).kind == kind, make
+        assert diagnose(scaled, constant_loss=CONSTANT * unit).kind == kind, make
 
 
 def test_over_fitting_is_told_with_its_epoch_and_its_end() -> None:
     history = over_fitted()
-    (finding,) = diagnose(history, trivial=TRIVIAL).findings
+    (finding,) = diagnose(history, constant_loss=CONSTANT).findings
     assert f"since epoch {history.best_epoch}:" in finding.text
     assert "nothing stopped it" in finding.text
-    assert "training.early_stopping.patience=20" in settings_of(diagnose(history, trivial=TRIVIAL))
+    assert "training.early_stopping.patience=20" in settings_of(
+        diagnose(history, constant_loss=CONSTANT)
+    )
     early = config_of(training={"early_stopping": {"patience": 40}})
     stopped = replace(history, config=early, stop_reason="early_stopping")
-    diagnosis = diagnose(stopped, trivial=TRIVIAL)
-    assert "early stopping ended it" in diagnosis.text
+    diagnosis = diagnose(stopped, constant_loss=CONSTANT)
+    assert "early stopping ended the run" in diagnosis.text
     assert not any("early_stopping" in setting for setting in settings_of(diagnosis))
 
 
 def test_what_early_stopping_sees_of_every_good_run_is_no_over_fitting() -> None:
     validation = falling(0.4, 0.5) + 0.002 * np.maximum(0.0, EPOCHS - 35.0)
     history = made(falling(0.2, 0.06), validation, end="early_stopping")
-    assert diagnose(history, trivial=TRIVIAL).kind == "fine"
-    assert diagnose(replace(history, stop_reason="epochs"), trivial=TRIVIAL).kind == "over_fitting"
+    assert diagnose(history, constant_loss=CONSTANT).kind == "fine"
+    assert (
+        diagnose(replace(history, stop_reason="epochs"), constant_loss=CONSTANT).kind
+        == "overfitting"
+    )
 
 
 def test_a_validation_loss_that_comes_down_again_was_over_fitted_all_the_same() -> None:
     """The trend since its lowest is down, but the training loss left it far behind."""
     hump = np.interp(EPOCHS, [1, 12, 14, 40, 60], [0.0, 0.0, 0.08, 0.04, 0.04])
     history = made(falling(0.02, 0.2), falling(0.1, 0.9) + hump)
-    assert diagnose(history, trivial=TRIVIAL).kind == "over_fitting"
+    assert diagnose(history, constant_loss=CONSTANT).kind == "overfitting"
 
 
 def test_a_validation_loss_that_rises_alone_is_no_over_fitting() -> None:
     history = made(falling(0.4, 0.9), falling(0.42, 0.9) + 0.001 * EPOCHS)
-    diagnosis = diagnose(history, trivial=TRIVIAL)
+    diagnosis = diagnose(history, constant_loss=CONSTANT)
     assert diagnosis.kind == "fine"
-    assert "rose again" in diagnosis.text
+    assert "rose only slightly" in diagnosis.text
 
 
 def test_over_fitting_without_jumps_is_not_noisy() -> None:
     history = made(falling(0.02, 0.2), 0.4 * np.exp(0.06 * np.abs(EPOCHS - 5.0)))
-    assert [own.kind for own in diagnose(history, trivial=TRIVIAL).findings] == ["over_fitting"]
+    assert [own.kind for own in diagnose(history, constant_loss=CONSTANT).findings] == [
+        "overfitting"
+    ]
 
 
 def test_a_straight_fall_is_over_fitting_where_the_validation_loss_turned_early() -> None:
     validation = 0.8 + 0.004 * np.abs(EPOCHS - 10.0)
     history = made(1.0 - 0.009 * EPOCHS, validation)
-    assert diagnose(history, trivial=TRIVIAL).kind == "over_fitting"
+    assert diagnose(history, constant_loss=CONSTANT).kind == "overfitting"
 
 
 def test_a_cold_run_may_start_worse_than_a_constant_answer() -> None:
     for start in (1.3, 4.0):
         training = start - 0.002 * EPOCHS
-        assert diagnose(made(training, training), trivial=TRIVIAL).kind == "too_cold"
+        assert diagnose(made(training, training), constant_loss=CONSTANT).kind == "lr_too_low"
 
 
 def test_a_short_run_that_fell_far_is_not_cold_but_short() -> None:
     training = 1.0 - 0.06 * EPOCHS[:10]
-    assert diagnose(made(training, training), trivial=TRIVIAL).kind == "still_improving"
+    assert diagnose(made(training, training), constant_loss=CONSTANT).kind == "still_improving"
 
 
 def test_a_bad_start_is_no_sign_where_data_or_weights_make_it() -> None:
     training = np.where(EPOCHS == 1, 6.0, falling(0.05, 0.5))
     history = made(training, falling(0.06, 0.5))
-    assert diagnose(history, trivial=TRIVIAL).kind == "too_hot"
+    assert diagnose(history, constant_loss=CONSTANT).kind == "lr_too_high"
     unscaled = config_of(data={"path": "made.csv", "target": "y", "scale": "none"})
     own_weights = [{"type": "dense", "init": "kaiming_normal"}]
     for config in (unscaled, config_of(model={"layers": own_weights})):
-        assert diagnose(replace(history, config=config), trivial=TRIVIAL).kind == "fine"
+        assert diagnose(replace(history, config=config), constant_loss=CONSTANT).kind == "fine"
 
 
 def test_jumps_around_a_constant_answers_loss_are_no_slow_fall() -> None:
     for seed in range(50):
         training, validation = 0.97 * jumps(0.01, seed), jumps(0.01, seed + 1000)
         history = made(training, validation)
-        assert diagnose(history, trivial=TRIVIAL).kind == "under_fitting", seed
+        assert diagnose(history, constant_loss=CONSTANT).kind == "underfitting", seed
 
 
 def test_a_loss_that_begins_to_fall_late_is_no_under_fitting() -> None:
     training = 1.05 - 0.02 * np.maximum(0.0, EPOCHS - 52.0)
-    assert diagnose(made(training, training), trivial=TRIVIAL).kind == "still_improving"
+    assert diagnose(made(training, training), constant_loss=CONSTANT).kind == "still_improving"
 
 
 def test_a_network_that_is_held_back_but_good_is_fine() -> None:
     linear = config_of(model={"layers": [{"type": "dense"}]})
     history = made(falling(0.1, 0.5), falling(0.1, 0.5), config=linear)
-    assert diagnose(history, trivial=TRIVIAL).kind == "fine"
+    assert diagnose(history, constant_loss=CONSTANT).kind == "fine"
 
 
 def test_who_was_stopped_early_by_another_figure_did_not_end_too_early() -> None:
     history = replace(improving(), stop_reason="early_stopping")
-    assert diagnose(history, trivial=TRIVIAL).kind == "fine"
+    assert diagnose(history, constant_loss=CONSTANT).kind == "fine"
 
 
 def test_what_a_schedule_ends_at_goes_with_the_rate() -> None:
     cosine = config_of(
         optimizer={"type": "sgd", "lr": 0.1}, schedule={"type": "cosine", "eta_min": 0.02}
     )
-    settings = settings_of(diagnose(replace(leaping(), config=cosine), trivial=TRIVIAL))
+    settings = settings_of(diagnose(replace(leaping(), config=cosine), constant_loss=CONSTANT))
     assert settings[:2] == ["optimizer.lr=0.01", "schedule.eta_min=0.002"]
 
 
@@ -317,7 +324,7 @@ def test_units_that_other_layers_depend_on_are_left_alone() -> None:
         {"type": "dense"},
     ]
     config = config_of(model={"layers": layers})
-    settings = settings_of(diagnose(replace(over_fitted(), config=config), trivial=TRIVIAL))
+    settings = settings_of(diagnose(replace(over_fitted(), config=config), constant_loss=CONSTANT))
     assert settings
     assert not [own for own in settings if "units" in own]
 
@@ -326,26 +333,26 @@ def test_jumps_around_a_level_are_no_trend() -> None:
     for seed in range(50):
         training = falling(0.3, 0.8) * jumps(0.01, seed)
         history = made(training, falling(0.35, 0.8) * jumps(0.02, seed + 1000))
-        assert diagnose(history, trivial=TRIVIAL).kind == "fine", seed
+        assert diagnose(history, constant_loss=CONSTANT).kind == "fine", seed
 
 
 def test_a_linear_network_is_advised_to_have_a_hidden_layer() -> None:
     linear = config_of(model={"layers": [{"type": "dense"}]})
     history = made(falling(0.5, 0.5), falling(0.5, 0.5), config=linear)
-    diagnosis = diagnose(history, trivial=TRIVIAL)
+    diagnosis = diagnose(history, constant_loss=CONSTANT)
     assert "no hidden layer" in diagnosis.text
     assert settings_of(diagnosis) == [
         "model.layers=[{type: dense, units: 32, activation: relu}, {type: dense}]"
     ]
-    assert diagnose(replace(history, config=config_of()), trivial=TRIVIAL).kind == "fine"
+    assert diagnose(replace(history, config=config_of()), constant_loss=CONSTANT).kind == "fine"
 
 
 def test_the_slower_a_run_the_higher_the_rate_it_is_advised() -> None:
     def advised(fall: float) -> str:
         config = config_of(optimizer={"type": "adam", "lr": 1e-5})
         history = made(1.0 - fall * EPOCHS / 60, config=config)
-        diagnosis = diagnose(history, trivial=TRIVIAL)
-        assert diagnosis.kind == "too_cold"
+        diagnosis = diagnose(history, constant_loss=CONSTANT)
+        assert diagnosis.kind == "lr_too_low"
         return settings_of(diagnosis)[0]
 
     assert advised(0.5) == "optimizer.lr=0.0001"
@@ -356,8 +363,8 @@ def test_the_slower_a_run_the_higher_the_rate_it_is_advised() -> None:
 def test_two_conditions_are_told_in_the_order_of_what_to_do() -> None:
     validation = falling(0.4, 0.5) + 0.01 * np.maximum(0.0, EPOCHS - 12.0)
     history = made(falling(0.02, 0.1), validation * jumps(0.3))
-    assert [own.kind for own in diagnose(history, trivial=TRIVIAL).findings] == [
-        "over_fitting",
+    assert [own.kind for own in diagnose(history, constant_loss=CONSTANT).findings] == [
+        "overfitting",
         "noisy",
     ]
 
@@ -365,7 +372,7 @@ def test_two_conditions_are_told_in_the_order_of_what_to_do() -> None:
 @pytest.mark.parametrize("num_epochs", [1, 2, 5])
 def test_few_epochs_get_a_modest_answer(num_epochs: int) -> None:
     losses = falling(0.1, 0.3)[:num_epochs]
-    diagnosis = diagnose(made(losses, losses), trivial=TRIVIAL)
+    diagnosis = diagnose(made(losses, losses), constant_loss=CONSTANT)
     (finding,) = diagnosis.findings
     assert finding.kind == "too_few_epochs"
     assert "too few" in finding.text
@@ -374,41 +381,44 @@ def test_few_epochs_get_a_modest_answer(num_epochs: int) -> None:
 
 def test_no_epoch_at_all_is_told() -> None:
     diagnosis = diagnose(
-        History((), None, None, None, {}, ("metrics.jsonl is missing",)), trivial=1
+        History((), None, None, None, {}, ("metrics.jsonl is missing",)), constant_loss=1
     )
     assert diagnosis.kind == "too_few_epochs"
-    assert diagnosis.text == "No epoch is known: nothing can be said of how the network learned."
+    assert (
+        diagnosis.text
+        == "No epoch was recorded: nothing can be said about how the network learned."
+    )
     assert diagnosis.remarks == ("metrics.jsonl is missing",)
 
 
 def test_without_validation_rows_the_training_loss_is_judged_and_that_is_told() -> None:
-    diagnosis = diagnose(made(falling(0.05, 0.045)), trivial=TRIVIAL)
+    diagnosis = diagnose(made(falling(0.05, 0.045)), constant_loss=CONSTANT)
     assert diagnosis.kind == "still_improving"
-    assert "the training loss was falling" in diagnosis.text
+    assert "the training loss was still falling" in diagnosis.text
     assert diagnosis.remarks == ("There are no validation rows, so over-fitting can't be told.",)
-    assert diagnose(made(falling(0.1, 0.5)), trivial=TRIVIAL).kind == "fine"
+    assert diagnose(made(falling(0.1, 0.5)), constant_loss=CONSTANT).kind == "fine"
 
 
 def test_losses_that_are_all_equal_are_no_learning() -> None:
     same = np.ones(30)
-    assert diagnose(made(same, same), trivial=TRIVIAL).kind == "under_fitting"
-    assert diagnose(made(same, same), trivial=None).kind == "under_fitting"
-    assert diagnose(made(0 * same, 0 * same), trivial=TRIVIAL).kind == "fine"
+    assert diagnose(made(same, same), constant_loss=CONSTANT).kind == "underfitting"
+    assert diagnose(made(same, same), constant_loss=None).kind == "underfitting"
+    assert diagnose(made(0 * same, 0 * same), constant_loss=CONSTANT).kind == "fine"
 
 
 def test_without_a_constant_answers_loss_the_rest_is_told() -> None:
     for make, kind in MADE:
-        if make not in (held_back, blown_up, worse_than_trivial, creeping, stuck_at_a_high_rate):
-            diagnosis = diagnose(make(), trivial=None)
+        if make not in (held_back, blown_up, worse_than_constant, creeping, stuck_at_a_high_rate):
+            diagnosis = diagnose(make(), constant_loss=None)
             assert diagnosis.kind == kind, make
-            assert "constant answer would reach is not known" in diagnosis.remarks[0]
-            assert "a constant answer's" not in str(diagnosis.findings)
+            assert "loss of the constant baseline is unknown" in diagnosis.remarks[0]
+            assert "the constant baseline" not in str(diagnosis.findings)
 
 
 def test_without_a_config_changes_are_told_in_words() -> None:
     for make, _ in MADE:
         history = replace(make(), config=None)
-        diagnosis = diagnose(history, trivial=TRIVIAL)
+        diagnosis = diagnose(history, constant_loss=CONSTANT)
         if diagnosis.kind != "fine":
             assert any(own.changes for own in diagnosis.findings)
         assert not [own for own in settings_of(diagnosis) if own.startswith("model")]
@@ -420,15 +430,15 @@ def test_many_epochs_are_diagnosed_at_once() -> None:
     validation = falling(0.4, 0.005, epochs) + 1e-4 * np.maximum(0, epochs - 4000)
     history = made(training, validation * jumps(0.01, 1, len(epochs)))
     started = time.perf_counter()
-    assert diagnose(history, trivial=TRIVIAL).kind == "over_fitting"
+    assert diagnose(history, constant_loss=CONSTANT).kind == "overfitting"
     assert time.perf_counter() - started < 5
     two_thousand = made(training[:2000], training[:2000])
-    assert diagnose(two_thousand, trivial=TRIVIAL).kind == "still_improving"
+    assert diagnose(two_thousand, constant_loss=CONSTANT).kind == "still_improving"
 
 
 def test_few_validation_rows_are_told() -> None:
     history = replace(fine(), rows={"train": 400, "validation": 12})
-    (remark,) = diagnose(history, trivial=TRIVIAL).remarks
+    (remark,) = diagnose(history, constant_loss=CONSTANT).remarks
     assert "only 12 validation rows" in remark
 
 
@@ -474,7 +484,7 @@ def test_every_setting_that_is_advised_is_taken_and_changes_something(config: Co
     Path("run.yaml").write_text(dump_config(config), "utf-8")
     for make, _ in MADE:
         history = replace(make(), config=config)
-        for finding in diagnose(history, trivial=TRIVIAL).findings:
+        for finding in diagnose(history, constant_loss=CONSTANT).findings:
             for change in finding.changes:
                 if change.settings:
                     changed = load_config(Path("run.yaml"), change.settings).config
@@ -494,10 +504,10 @@ def run(path: Path, folder: str, *overrides: str) -> tuple[History, Diagnosis]:
     dataset = prepared.dataset
     target = dataset.fitted.target
     objective = build_objective(prepared.loss, target, torch.device("cpu"))
-    trivial = constant_baseline_loss(
+    constant_loss = constant_baseline_loss(
         objective, target, torch.tensor(dataset.parts["train"].targets["target"])
     )
-    return history, diagnose(history, trivial=trivial)
+    return history, diagnose(history, constant_loss=constant_loss)
 
 
 def xor_table(num_rows: int = 400) -> Path:
@@ -518,7 +528,7 @@ def test_a_linear_network_under_fits_xor_and_the_advice_cures_it(
         training={"epochs": 30},
     )
     before, diagnosis = run(path, "before")
-    assert diagnosis.kind == "under_fitting"
+    assert diagnosis.kind == "underfitting"
     (change,) = diagnosis.findings[0].changes
     after, _ = run(path, "after", *change.settings)
     assert after.train_losses[-1] < before.train_losses[-1] / 3
@@ -533,8 +543,8 @@ def test_rates_that_are_far_off_are_told(write_config: WriteConfig) -> None:
         optimizer={"type": "adam"},
         training={"epochs": 25},
     )
-    assert run(path, "hot", "optimizer.lr=1.0")[1].kind == "too_hot"
-    assert run(path, "cold", "optimizer.lr=0.00001")[1].kind == "too_cold"
+    assert run(path, "hot", "optimizer.lr=1.0")[1].kind == "lr_too_high"
+    assert run(path, "cold", "optimizer.lr=0.00001")[1].kind == "lr_too_low"
 
 
 def test_noise_that_is_learned_is_over_fitting(write_config: WriteConfig) -> None:
@@ -552,4 +562,4 @@ def test_noise_that_is_learned_is_over_fitting(write_config: WriteConfig) -> Non
         training={"epochs": 60},
     )
     _, diagnosis = run(path, "run")
-    assert diagnosis.kind == "over_fitting"
+    assert diagnosis.kind == "overfitting"

@@ -73,10 +73,10 @@ def test_a_whole_run_is_read_without_a_note(config: Path) -> None:
     assert history.validation_losses is not None
     assert history.validation_losses.tolist() == [0.8, 0.5, 0.55]
     assert history.headline == "accuracy"
-    accuracy = history.figure("accuracy")
+    accuracy = history.metric("accuracy")
     assert accuracy is not None
     assert np.isnan(accuracy[2])
-    assert history.figure("r2") is None
+    assert history.metric("r2") is None
 
 
 def test_a_run_that_was_trained_is_read(penguins: Path, write_config: WriteConfig) -> None:
@@ -95,7 +95,7 @@ def test_a_run_that_was_trained_is_read(penguins: Path, write_config: WriteConfi
 def test_a_line_that_was_cut_off_is_left_out_and_told(config: Path) -> None:
     history = read("\n".join(LINES)[:-20], config)
     assert len(history) == 2
-    assert "the last line of metrics.jsonl was cut off, and is left out" in history.notes
+    assert "the last line of metrics.jsonl was cut off and is ignored" in history.notes
     assert "metrics.jsonl ends with epoch 2, but the run did 3" in history.notes
 
 

@@ -16,9 +16,14 @@ from dlcli.config import LoadedConfig
 from dlcli.data.dataset import load_tables
 from dlcli.data.target import NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
-from dlcli.explaining.surface.landscape import Plane, choose_rows, loss_plane, random_directions
+from dlcli.explaining.surface.landscape import (
+    LossGrid,
+    choose_detail,
+    choose_rows,
+    loss_landscape,
+    random_directions,
+)
 from dlcli.explaining.surface.path import Snapshots
-from dlcli.explaining.surface.plane_detail import choose_detail
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.runs.preparation import prepare
 from dlcli.runs.training.train import build_trainer
@@ -79,7 +84,7 @@ def learn(loaded: LoadedConfig) -> tuple[ExplainedModel, Snapshots]:
             if isinstance(event, EpochResult)
         ]
     tables = load_tables(loaded, 10_000)
-    subject = ExplainedModel(
+    model = ExplainedModel(
         network=trainer.network.eval(),
         plan=prepared.plan,
         loss=prepared.loss,
@@ -88,48 +93,48 @@ def learn(loaded: LoadedConfig) -> tuple[ExplainedModel, Snapshots]:
         parts={name: ExplainedRows(rows[name], tables[name]) for name in rows},
         seed=loaded.config.seed,
     )
-    return subject, [start, *epochs]
+    return model, [start, *epochs]
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:
     return {name: own.detach().clone() for name, own in network.state_dict().items()}
 
 
-def train_rows(subject: ExplainedModel) -> Rows:
-    return subject.parts["train"].encoded
+def train_rows(model: ExplainedModel) -> Rows:
+    return model.parts["train"].encoded
 
 
-def evaluated(subject: ExplainedModel, rows: Rows) -> float:
+def evaluated(model: ExplainedModel, rows: Rows) -> float:
     figures = evaluate(
-        subject.network,
-        subject.objective,
+        model.network,
+        model.objective,
         rows,
-        target=subject.target,
-        placement=subject.placement,
+        target=model.target,
+        placement=model.placement,
         names=(),
     )
     return float(figures["loss"])
 
 
 def linear_losses(
-    subject: ExplainedModel, directions: Sequence[Tensor], points: np.ndarray
+    model: ExplainedModel, directions: Sequence[Tensor], points: np.ndarray
 ) -> np.ndarray:
     """Return c + g·p + p·H·p, [points]: the loss of one dense layer, from its rows.
 
     Directions are those of the weights and then the bias, [inputs + 1].
     """
-    assert isinstance(subject.target, NumberTarget)
-    rows = train_rows(subject)
+    assert isinstance(model.target, NumberTarget)
+    rows = train_rows(model)
     x = rows.inputs["numbers"].double().numpy()
     x = np.hstack([x, np.ones((len(x), 1))])
-    weights = flat(dict(subject.network.named_parameters()))
-    missed = x @ weights - subject.targets(rows).double().numpy()
+    weights = flat(dict(model.network.named_parameters()))
+    missed = x @ weights - model.targets(rows).double().numpy()
     along = x @ np.stack([flat_tensor(own) for own in directions], axis=1)
     constant = np.mean(missed**2)
     gradient = 2 * missed @ along / len(x)
     curvature = along.T @ along / len(x)
     losses = constant + points @ gradient + np.sum(points @ curvature * points, axis=1)
-    return np.asarray(losses * subject.target.scale**2)
+    return np.asarray(losses * model.target.scale**2)
 
 
 def flat(weights: dict[str, Tensor] | dict[str, nn.Parameter]) -> np.ndarray:
@@ -140,12 +145,12 @@ def flat_tensor(own: Tensor) -> np.ndarray:
     return np.asarray(own.detach().double().numpy().ravel())
 
 
-def grid(plane: Plane) -> np.ndarray:
+def grid(plane: LossGrid) -> np.ndarray:
     return np.stack(np.meshgrid(plane.x, plane.y), axis=-1).reshape(-1, 2)
 
 
-def shown(plane: Plane | Unavailable) -> Plane:
-    assert isinstance(plane, Plane)
+def shown(plane: LossGrid | Unavailable) -> LossGrid:
+    assert isinstance(plane, LossGrid)
     return plane
 
 
@@ -155,20 +160,20 @@ def linear(load: Load) -> tuple[ExplainedModel, Snapshots]:
 
 
 def test_the_landscape_of_a_linear_model_is_its_quadratic(linear: Any) -> None:
-    subject, _ = linear
-    first, second = random_directions(subject.network, subject.seed)
+    model, _ = linear
+    first, second = random_directions(model.network, model.seed)
     along = [torch.cat([own.flatten() for own in some.values()]) for some in (first, second)]
-    plane = shown(loss_plane(subject, train_rows(subject), reach=2.0))
-    expected = linear_losses(subject, along, grid(plane))
+    plane = shown(loss_landscape(model, train_rows(model), reach=2.0))
+    expected = linear_losses(model, along, grid(plane))
     assert np.ptp(plane.losses) > plane.center_loss  # it is no flat one
     assert (plane.x[0], plane.x[-1], plane.y[0], plane.y[-1]) == (-2.0, 2.0, -2.0, 2.0)
     np.testing.assert_allclose(plane.losses.ravel(), expected, rtol=1e-5)
 
 
 def test_the_middle_is_the_trained_network(linear: Any) -> None:
-    subject, _ = linear
-    plane = shown(loss_plane(subject, train_rows(subject)))
-    assert plane.center_loss == pytest.approx(evaluated(subject, train_rows(subject)), rel=1e-6)
+    model, _ = linear
+    plane = shown(loss_landscape(model, train_rows(model)))
+    assert plane.center_loss == pytest.approx(evaluated(model, train_rows(model)), rel=1e-6)
     middle = len(plane.x) // 2
     assert plane.x[middle] == plane.y[middle] == 0.0
     assert plane.losses[middle, middle] == pytest.approx(plane.center_loss, rel=1e-6)
@@ -189,12 +194,12 @@ def images(load: Load) -> tuple[ExplainedModel, Snapshots]:
 
 
 def test_a_residual_convolutional_network_with_norms_and_dropout_has_one(images: Any) -> None:
-    subject, _ = images
-    plane = shown(loss_plane(subject, train_rows(subject), seconds=0.3))
-    drawn = choose_rows(train_rows(subject), plane.num_rows, subject.seed)
+    model, _ = images
+    plane = shown(loss_landscape(model, train_rows(model), seconds=0.3))
+    drawn = choose_rows(train_rows(model), plane.num_rows, model.seed)
     assert plane.keeps_statistics
     assert np.isfinite(plane.losses).all()
-    assert plane.center_loss == pytest.approx(evaluated(subject, drawn), rel=1e-5)
+    assert plane.center_loss == pytest.approx(evaluated(model, drawn), rel=1e-5)
 
 
 def test_each_filter_of_a_direction_is_as_long_as_the_networks(images: Any) -> None:
@@ -216,23 +221,23 @@ def test_each_filter_of_a_direction_is_as_long_as_the_networks(images: Any) -> N
 
 def test_codes_never_seen_stay_zeros(load: Load) -> None:
     data = {"one_hot_max": 1, "embedding_dim": 3}
-    subject, _ = learn(load(made_table(60, 2, "city", "y"), "y", data=data, **LINEAR))
-    first, _ = random_directions(subject.network, seed=0)
+    model, _ = learn(load(made_table(60, 2, "city", "y"), "y", data=data, **LINEAR))
+    first, _ = random_directions(model.network, seed=0)
     table = first["columns.tables.0.weight"]
     assert not table[0].any()
     assert table[1:].any(dim=1).all()
-    assert np.isfinite(shown(loss_plane(subject, train_rows(subject))).losses).all()
+    assert np.isfinite(shown(loss_landscape(model, train_rows(model))).losses).all()
 
 
 def test_the_network_stays_as_it_is_and_the_plane_is_the_same_twice(images: Any) -> None:
-    subject, _ = images
-    before = weights_of(subject.network)
-    subject.network.train()  # as training leaves it
-    plane = shown(loss_plane(subject, train_rows(subject), seconds=0.3))
-    after = subject.network.state_dict()
+    model, _ = images
+    before = weights_of(model.network)
+    model.network.train()  # as training leaves it
+    plane = shown(loss_landscape(model, train_rows(model), seconds=0.3))
+    after = model.network.state_dict()
     assert all(torch.equal(after[key], own) for key, own in before.items())
-    subject.network.eval()
-    again = shown(loss_plane(subject, train_rows(subject), seconds=0.3))
+    model.network.eval()
+    again = shown(loss_landscape(model, train_rows(model), seconds=0.3))
     assert plane.losses.tobytes() == again.losses.tobytes()
 
 
@@ -268,7 +273,7 @@ def test_many_weights_at_once_are_as_one_by_one(
         {"type": "flatten"},
         {"type": "dense"},
     ]
-    subject, _ = learn(
+    model, _ = learn(
         load(
             made_table(40, 3, "kind"),
             "kind",
@@ -276,11 +281,12 @@ def test_many_weights_at_once_are_as_one_by_one(
             training={"epochs": 1},
         )
     )
-    together, alone = (Counted(subject.network, refuses=own) for own in (False, True))
-    rows = train_rows(subject)
+    together, alone = (Counted(model.network, refuses=own) for own in (False, True))
+    rows = train_rows(model)
     quick = {"seconds": 0.05}
     planes = [
-        shown(loss_plane(replace(subject, network=own), rows, **quick)) for own in (together, alone)
+        shown(loss_landscape(replace(model, network=own), rows, **quick))
+        for own in (together, alone)
     ]
     np.testing.assert_allclose(planes[0].losses, planes[1].losses, rtol=1e-4, atol=1e-7)
     assert together.num_calls < planes[0].losses.size / 4
@@ -288,21 +294,21 @@ def test_many_weights_at_once_are_as_one_by_one(
 
 
 def test_losses_that_are_not_finite_are_masked(linear: Any) -> None:
-    subject, _ = linear
-    plane = shown(loss_plane(subject, train_rows(subject), reach=1e25))
+    model, _ = linear
+    plane = shown(loss_landscape(model, train_rows(model), reach=1e25))
     is_center = grid(plane).any(axis=1).reshape(plane.losses.shape) == 0
     assert np.isnan(plane.losses[~is_center]).all()
     assert np.isfinite(plane.losses[is_center]).all()
 
 
 def test_of_many_rows_some_are_drawn(load: Load) -> None:
-    subject, _ = learn(load(made_table(2000, 2, "y"), "y", **LINEAR))
-    rows = train_rows(subject)
-    plane = shown(loss_plane(subject, rows))
+    model, _ = learn(load(made_table(2000, 2, "y"), "y", **LINEAR))
+    rows = train_rows(model)
+    plane = shown(loss_landscape(model, rows))
     assert (plane.num_rows, plane.num_known_rows) == (1000, len(rows))
-    drawn = choose_rows(rows, 1000, subject.seed)
-    assert plane.center_loss == pytest.approx(evaluated(subject, drawn), rel=1e-6)
-    assert plane.center_loss != pytest.approx(evaluated(subject, rows), rel=1e-6)
+    drawn = choose_rows(rows, 1000, model.seed)
+    assert plane.center_loss == pytest.approx(evaluated(model, drawn), rel=1e-6)
+    assert plane.center_loss != pytest.approx(evaluated(model, rows), rel=1e-6)
     assert not torch.equal(drawn.inputs["numbers"], rows.inputs["numbers"][:1000])
 
 
@@ -314,18 +320,18 @@ def test_a_large_network_takes_seconds(load: Load) -> None:
         model={"layers": [wide, wide, {"type": "dense"}]},
         training={"epochs": 1},
     )
-    subject, _ = learn(loaded)
-    assert subject.plan.num_parameters > 200_000
+    model, _ = learn(loaded)
+    assert model.plan.num_parameters > 200_000
     start = time.thread_time()  # others may be busy too
-    plane = shown(loss_plane(subject, train_rows(subject), seconds=0.5))
+    plane = shown(loss_landscape(model, train_rows(model), seconds=0.5))
     assert time.thread_time() - start < 2.0
     assert len(plane.x) < 41
-    assert plane.num_rows < len(train_rows(subject))
+    assert plane.num_rows < len(train_rows(model))
 
 
 def test_what_would_take_too_long_is_not_done(linear: Any) -> None:
-    subject, _ = linear
-    found = loss_plane(subject, train_rows(subject), seconds=1e-6)
+    model, _ = linear
+    found = loss_landscape(model, train_rows(model), seconds=1e-6)
     assert isinstance(found, Unavailable)
     assert "far more than 1e-06 seconds" in found.reason
 
@@ -342,10 +348,10 @@ def test_less_time_means_fewer_points_and_rows(images: Any) -> None:
 
 
 def test_a_network_of_zeros_has_no_directions(linear: Any) -> None:
-    subject, _ = linear
+    model, _ = linear
     with torch.no_grad():
-        for own in subject.network.parameters():
+        for own in model.network.parameters():
             own.zero_()
-    found = loss_plane(subject, train_rows(subject))
+    found = loss_landscape(model, train_rows(model))
     assert isinstance(found, Unavailable)
-    assert found.reason == "0 of the network's weights are not 0, which make no plane"
+    assert found.reason == "only 0 of the network's weights are not 0, too few for a plane"

@@ -12,8 +12,15 @@ from torch import Tensor
 
 from dlcli.config import LoadedConfig
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.surface.main_directions import MainDirections, main_directions
-from dlcli.explaining.surface.path import PathPlane, Snapshots, end_at, path_plane, paths_plane
+from dlcli.explaining.surface.path import (
+    PathPlane,
+    PrincipalDirections,
+    Snapshots,
+    end_at,
+    path_plane,
+    paths_plane,
+    principal_directions,
+)
 from dlcli.explaining.unavailable import Unavailable
 from tests.explaining.test_landscape import (
     LINEAR,
@@ -56,85 +63,85 @@ def reason(found: object) -> str:
     return found.reason
 
 
-def matrix(subject: ExplainedModel, snapshots: Snapshots) -> np.ndarray:
+def matrix(model: ExplainedModel, snapshots: Snapshots) -> np.ndarray:
     """Return the differences to the last snapshot, [snapshots, parameters]."""
-    names = [name for name, _ in subject.network.named_parameters()]
+    names = [name for name, _ in model.network.named_parameters()]
     rows = np.stack([flat({name: weights[name] for name in names}) for _, weights in snapshots])
     return np.asarray(rows - rows[-1])
 
 
 def test_the_plane_is_the_main_one_and_its_losses_the_quadratic(linear: Learned) -> None:
-    subject, snapshots = linear
-    found = shown(path_plane(subject, snapshots, train_rows(subject)))
-    differences = matrix(subject, snapshots)
+    model, snapshots = linear
+    found = shown(path_plane(model, snapshots, train_rows(model)))
+    differences = matrix(model, snapshots)
     _, sizes, directions = np.linalg.svd(differences, full_matrices=False)
     points = differences @ directions[:2].T
     signs = np.sign(np.sum(points * found.main.points, axis=0))  # either way is right
     np.testing.assert_allclose(found.main.points, points * signs, atol=1e-6)
     np.testing.assert_allclose(found.shares, sizes[:2] ** 2 / np.sum(sizes**2), rtol=1e-5)
     along = [torch.tensor(own) for own in directions[:2] * signs[:, None]]
-    expected = linear_losses(subject, along, grid(found.plane))
-    assert np.ptp(found.plane.losses) > found.plane.center_loss
-    np.testing.assert_allclose(found.plane.losses.ravel(), expected, rtol=1e-5)
+    expected = linear_losses(model, along, grid(found.grid))
+    assert np.ptp(found.grid.losses) > found.grid.center_loss
+    np.testing.assert_allclose(found.grid.losses.ravel(), expected, rtol=1e-5)
 
 
 def test_the_path_ends_in_the_middle_with_the_trained_weights(linear: Learned) -> None:
-    subject, snapshots = linear
-    found = shown(path_plane(subject, snapshots, train_rows(subject)))
+    model, snapshots = linear
+    found = shown(path_plane(model, snapshots, train_rows(model)))
     path = found.main
     assert path.epochs == (0, 1, 2, 3, 4, 5)
     assert path.points[-1].tolist() == [0.0, 0.0]
-    loss = evaluated(subject, train_rows(subject))
-    for own in (path.losses[-1], path.shown[-1], found.plane.center_loss):
+    loss = evaluated(model, train_rows(model))
+    for own in (path.losses[-1], path.shown[-1], found.grid.center_loss):
         assert own == pytest.approx(loss, rel=1e-6)
 
 
 def test_losses_of_snapshots_are_those_of_their_weights(linear: Learned) -> None:
-    subject, snapshots = linear
-    path = shown(path_plane(subject, snapshots, train_rows(subject))).main
+    model, snapshots = linear
+    path = shown(path_plane(model, snapshots, train_rows(model))).main
     for (_, weights), loss in zip(snapshots, path.losses, strict=True):
-        subject.network.load_state_dict(weights)
-        assert loss == pytest.approx(evaluated(subject, train_rows(subject)), rel=1e-6)
+        model.network.load_state_dict(weights)
+        assert loss == pytest.approx(evaluated(model, train_rows(model)), rel=1e-6)
 
 
 def test_the_path_comes_from_the_left_and_lies_within_the_plane(linear: Learned) -> None:
-    subject, snapshots = linear
-    found = shown(path_plane(subject, snapshots, train_rows(subject)))
+    model, snapshots = linear
+    found = shown(path_plane(model, snapshots, train_rows(model)))
     low, high = found.main.points.min(axis=0), found.main.points.max(axis=0)
     assert found.main.points[0, 0] < 0.0
-    for index, axis in enumerate((found.plane.x, found.plane.y)):
+    for index, axis in enumerate((found.grid.x, found.grid.y)):
         margin = 0.2 * (high[index] - low[index])
         assert axis[0] < low[index] - margin
         assert axis[-1] > high[index] + margin
 
 
 def test_the_network_stays_as_it_is(linear: Learned) -> None:
-    subject, snapshots = linear
-    before = weights_of(subject.network)
-    path_plane(subject, snapshots, train_rows(subject))
-    assert all(torch.equal(subject.network.state_dict()[key], own) for key, own in before.items())
+    model, snapshots = linear
+    before = weights_of(model.network)
+    path_plane(model, snapshots, train_rows(model))
+    assert all(torch.equal(model.network.state_dict()[key], own) for key, own in before.items())
 
 
 def test_a_path_that_can_not_be_shown_is_a_reason(linear: Learned) -> None:
-    subject, snapshots = linear
-    rows = train_rows(subject)
+    model, snapshots = linear
+    rows = train_rows(model)
 
     def why(some: Snapshots) -> str:
-        return reason(path_plane(subject, some, rows))
+        return reason(path_plane(model, some, rows))
 
-    assert why([]) == "a path needs 3 snapshots of the weights, and there are none"
-    assert why(snapshots[:1]) == "a path needs 3 snapshots of the weights, and there is 1"
-    assert why(snapshots[:2]) == "a path needs 3 snapshots of the weights, and there are 2"
+    assert why([]) == "a path needs 3 snapshots of the weights, but there are none"
+    assert why(snapshots[:1]) == "a path needs 3 snapshots of the weights, but there is 1"
+    assert why(snapshots[:2]) == "a path needs 3 snapshots of the weights, but there are 2"
     assert why([snapshots[0]] * 3) == "the weights are the same in all of them"
     first, last = snapshots[0][1], snapshots[-1][1]
     middle = {name: (own + last[name]) / 2 for name, own in first.items()}
     assert "on one line" in why([(0, first), (1, middle), (2, last)])
-    endless = {name: own.clone() for name, own in last.items()}
-    next(iter(endless.values())).view(-1)[1] = math.inf
-    assert why([*snapshots, (9, endless)]) == "the weights of epoch 9 are not finite"
+    not_finite = {name: own.clone() for name, own in last.items()}
+    next(iter(not_finite.values())).view(-1)[1] = math.inf
+    assert why([*snapshots, (9, not_finite)]) == "the weights of epoch 9 are not finite"
     other = {name: own[..., :1] for name, own in last.items()}
     assert why([*snapshots, (9, other)]) == "the weights of epoch 9 are not those of this network"
-    assert "far more than" in reason(path_plane(subject, snapshots, rows, seconds=1e-6))
+    assert "far more than" in reason(path_plane(model, snapshots, rows, seconds=1e-6))
 
 
 def test_a_path_is_cut_at_the_best_epoch(linear: Learned) -> None:
@@ -149,8 +156,8 @@ def test_the_centre_is_at_zero_to_the_bit_wherever_it_stands() -> None:
     generator = torch.Generator().manual_seed(0)
     for index in range(40):
         walk = torch.randn(40, 60, generator=generator).cumsum(0)
-        found = main_directions([{"made": own} for own in walk], {"made": walk[index]})
-        assert isinstance(found, MainDirections)
+        found = principal_directions([{"made": own} for own in walk], {"made": walk[index]})
+        assert isinstance(found, PrincipalDirections)
         assert found.points[index].tolist() == [0.0, 0.0]
 
 
@@ -175,9 +182,9 @@ def made_snapshots(num_parameters: int) -> tuple[list[dict[str, Tensor]], np.nda
 def test_many_parameters_take_little_time() -> None:
     weights, places = made_snapshots(400_000)
     start = time.thread_time()
-    found = main_directions(weights, weights[-1])
+    found = principal_directions(weights, weights[-1])
     assert time.thread_time() - start < 1.5
-    assert isinstance(found, MainDirections)
+    assert isinstance(found, PrincipalDirections)
     assert sum(found.shares) == pytest.approx(1.0, abs=1e-6)
     distances = np.linalg.norm(found.points[:, None] - found.points, axis=2)
     expected = np.linalg.norm(places[:, None] - places, axis=2)
@@ -203,17 +210,17 @@ def several(load: Load) -> tuple[ExplainedModel, dict[str, Snapshots]]:
 def test_several_paths_share_a_plane_through_the_lowest_end(
     several: tuple[ExplainedModel, dict[str, Snapshots]],
 ) -> None:
-    subject, paths = several
-    rows = train_rows(subject)
-    found = shown(paths_plane(subject, paths, rows))
+    model, paths = several
+    rows = train_rows(model)
+    found = shown(paths_plane(model, paths, rows))
     ends = {}
     for name, snapshots in paths.items():
-        subject.network.load_state_dict(snapshots[-1][1])
-        ends[name] = evaluated(subject, rows)
+        model.network.load_state_dict(snapshots[-1][1])
+        ends[name] = evaluated(model, rows)
         assert found.paths[name].losses[-1] == pytest.approx(ends[name], rel=1e-5)
     assert found.center == min(ends, key=lambda name: ends[name])
     assert found.main.points[-1].tolist() == [0.0, 0.0]
-    assert found.plane.center_loss == pytest.approx(min(ends.values()), rel=1e-5)
+    assert found.grid.center_loss == pytest.approx(min(ends.values()), rel=1e-5)
     starts = np.array([path.points[0] for path in found.paths.values()])
     np.testing.assert_allclose(starts, np.broadcast_to(starts[0], starts.shape), atol=1e-6)
 
@@ -221,10 +228,10 @@ def test_several_paths_share_a_plane_through_the_lowest_end(
 def test_points_of_several_paths_lie_as_their_weights_do_along_the_plane(
     several: tuple[ExplainedModel, dict[str, Snapshots]],
 ) -> None:
-    subject, paths = several
-    found = shown(paths_plane(subject, paths, train_rows(subject)))
+    model, paths = several
+    found = shown(paths_plane(model, paths, train_rows(model)))
     together = [own for name, some in paths.items() if name != found.center for own in some]
-    differences = matrix(subject, [*together, *paths[found.center]])
+    differences = matrix(model, [*together, *paths[found.center]])
     _, sizes, directions = np.linalg.svd(differences, full_matrices=False)
     points = {tuple(np.round(np.abs(own), 4)) for own in differences @ directions[:2].T}
     seen = {tuple(np.round(np.abs(own), 4)) for path in found.paths.values() for own in path.points}
@@ -236,34 +243,34 @@ def test_points_of_several_paths_lie_as_their_weights_do_along_the_plane(
 def test_a_path_that_diverged_is_left_out_with_its_reason(
     several: tuple[ExplainedModel, dict[str, Snapshots]],
 ) -> None:
-    subject, paths = several
-    endless = {name: own * math.nan for name, own in paths["sgd"][-1][1].items()}
-    with_more = {**paths, "wild": [paths["sgd"][0], (1, endless)], "none": []}
-    found = shown(paths_plane(subject, with_more, train_rows(subject)))
+    model, paths = several
+    not_finite = {name: own * math.nan for name, own in paths["sgd"][-1][1].items()}
+    with_more = {**paths, "wild": [paths["sgd"][0], (1, not_finite)], "none": []}
+    found = shown(paths_plane(model, with_more, train_rows(model)))
     assert list(found.paths) == list(paths)
     assert found.left_out == {
         "wild": "the weights of epoch 1 are not finite",
         "none": "there are no snapshots of its weights",
     }
     alone = {"wild": with_more["wild"]}
-    assert reason(paths_plane(subject, alone, train_rows(subject))) == (
-        "no 3 snapshots of weights are there (wild: the weights of epoch 1 are not finite)"
+    assert reason(paths_plane(model, alone, train_rows(model))) == (
+        "there are fewer than 3 snapshots of weights (wild: the weights of epoch 1 are not finite)"
     )
 
 
 def test_snapshots_of_parameters_alone_take_the_networks_statistics(
     several: tuple[ExplainedModel, dict[str, Snapshots]],
 ) -> None:
-    subject, paths = several
-    names = [name for name, _ in subject.network.named_parameters()]
+    model, paths = several
+    names = [name for name, _ in model.network.named_parameters()]
     bare = [(epoch, {name: own[name] for name in names}) for epoch, own in paths["sgd"]]
-    subject.network.load_state_dict(paths["sgd"][-1][1])
-    found = shown(path_plane(subject, bare, train_rows(subject)))
-    whole = shown(path_plane(subject, paths["sgd"], train_rows(subject)))
-    np.testing.assert_array_equal(found.plane.losses, whole.plane.losses)
+    model.network.load_state_dict(paths["sgd"][-1][1])
+    found = shown(path_plane(model, bare, train_rows(model)))
+    whole = shown(path_plane(model, paths["sgd"], train_rows(model)))
+    np.testing.assert_array_equal(found.grid.losses, whole.grid.losses)
     assert found.main.losses[-1] == whole.main.losses[-1]
     assert found.main.losses[0] != whole.main.losses[0]
-    assert reason(paths_plane(subject, {"bare": bare}, train_rows(subject))) == (
-        "no 3 snapshots of weights are there (bare: the weights of epoch 0 come without batch "
-        "norm's running statistics)"
+    assert reason(paths_plane(model, {"bare": bare}, train_rows(model))) == (
+        "there are fewer than 3 snapshots of weights (bare: the weights of epoch 0 come without "
+        "batch norm's running statistics)"
     )

@@ -12,20 +12,20 @@ from torch import Tensor, nn
 
 from dlcli.errors import DivergedError
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.judging.bootstrap import Estimate
-from dlcli.explaining.judging.quality import (
+from dlcli.explaining.quality.bootstrap import Estimate
+from dlcli.explaining.quality.quality import (
     ClassQuality,
-    Figure,
+    MetricComparison,
     NumberQuality,
     Quality,
-    examine_quality,
+    assess_quality,
 )
 from dlcli.losses.classification import BinaryCrossEntropy, CrossEntropy
 from dlcli.losses.regression import Huber, MeanAbsoluteError
 from dlcli.network.inputs import InputStage
 from dlcli.training.evaluation import evaluate
 from dlcli.training.rows.batches import Tensors
-from tests.explaining.made import dense, make_subject
+from tests.explaining.made import dense, make_model
 
 Columns = Mapping[str, Sequence[object]]
 BY_COLUMN = {"column": "part"}
@@ -60,12 +60,12 @@ class Product(nn.Module):
         return torch.stack([sign, -sign], dim=1)
 
 
-def with_network(subject: ExplainedModel, network: nn.Module) -> ExplainedModel:
-    return replace(subject, network=network.eval())
+def with_network(model: ExplainedModel, network: nn.Module) -> ExplainedModel:
+    return replace(model, network=network.eval())
 
 
-def figure(quality: Quality, name: str) -> Figure:
-    return next(own for own in quality.figures if own.name == name)
+def figure(quality: Quality, name: str) -> MetricComparison:
+    return next(own for own in quality.metrics if own.name == name)
 
 
 def holds_zero(own: Estimate) -> bool:
@@ -81,20 +81,20 @@ def of_classes(quality: Quality) -> ClassQuality:
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
 def test_figures_are_those_of_an_evaluation(loss: str) -> None:
-    subject = make_subject(corners(), "side", LAYERS, loss=loss)
-    assert subject.held_out is not None
-    quality = examine_quality(subject)
+    model = make_model(corners(), "side", LAYERS, loss=loss)
+    assert model.held_out is not None
+    quality = assess_quality(model)
     wanted = evaluate(
-        subject.network,
-        subject.objective,
-        subject.held_out.encoded,
-        target=subject.target,
-        placement=subject.placement,
+        model.network,
+        model.objective,
+        model.held_out.encoded,
+        target=model.target,
+        placement=model.placement,
     )
-    assert [own.name for own in quality.figures] == [
+    assert [own.name for own in quality.metrics] == [
         *("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "loss")
     ]
-    for own in quality.figures:
+    for own in quality.metrics:
         assert own.network.value == pytest.approx(wanted[own.name])
     assert of_classes(quality).confusion.tolist() == wanted["confusion_matrix"]
     assert (quality.part, quality.num_rows, quality.num_train) == ("test", 200, 200)
@@ -102,24 +102,24 @@ def test_figures_are_those_of_an_evaluation(loss: str) -> None:
 
 def test_losses_are_in_the_targets_own_units() -> None:
     for loss in ("mse", "mae", "huber"):
-        subject = make_subject(slope(), "y", LAYERS, loss=loss)
-        assert subject.held_out is not None
+        model = make_model(slope(), "y", LAYERS, loss=loss)
+        assert model.held_out is not None
         wanted = evaluate(
-            subject.network,
-            subject.objective,
-            subject.held_out.encoded,
-            target=subject.target,
-            placement=subject.placement,
+            model.network,
+            model.objective,
+            model.held_out.encoded,
+            target=model.target,
+            placement=model.placement,
         )
-        for own in examine_quality(subject).figures:
+        for own in assess_quality(model).metrics:
             assert own.network.value == pytest.approx(wanted[own.name], rel=1e-5), loss
 
 
 def test_a_network_that_bends_beats_a_linear_model() -> None:
-    quality = examine_quality(
-        with_network(make_subject(corners(), "side", LAYERS, loss="cross_entropy"), Product())
+    quality = assess_quality(
+        with_network(make_model(corners(), "side", LAYERS, loss="cross_entropy"), Product())
     )
-    accuracy = quality.figures[0]
+    accuracy = quality.metrics[0]
     assert (accuracy.network.value or 0.0) > 0.9
     assert accuracy.linear.value is not None
     assert accuracy.linear.value < 0.65
@@ -129,18 +129,18 @@ def test_a_network_that_bends_beats_a_linear_model() -> None:
 
 
 def test_a_network_that_is_a_linear_model_is_no_better_than_one() -> None:
-    subject = make_subject(halves(), "side", LAYERS, loss="binary_cross_entropy")
-    rows = subject.parts["train"].encoded
-    numbers, truth = rows.inputs["numbers"].numpy(), subject.targets(rows).numpy()
+    model = make_model(halves(), "side", LAYERS, loss="binary_cross_entropy")
+    rows = model.parts["train"].encoded
+    numbers, truth = rows.inputs["numbers"].numpy(), model.targets(rows).numpy()
     peer = LogisticRegression(C=100.0).fit(numbers, truth)
     line = nn.Linear(1, 1)
-    network = nn.Sequential(InputStage(subject.plan.signature), line)
+    network = nn.Sequential(InputStage(model.plan.signature), line)
     line.load_state_dict(
         {"weight": torch.tensor(peer.coef_), "bias": torch.tensor(peer.intercept_)}
     )
-    quality = examine_quality(with_network(subject, network))
-    assert all(holds_zero(own.over_linear) for own in quality.figures)
-    assert not any(holds_zero(own.over_trivial) for own in quality.figures)
+    quality = assess_quality(with_network(model, network))
+    assert all(holds_zero(own.over_linear) for own in quality.metrics)
+    assert not any(holds_zero(own.over_constant) for own in quality.metrics)
     # Of the same rows, what both do alike is no doubt: the difference is surer than either.
     loss = figure(quality, "loss")
     assert loss.over_linear.high is not None
@@ -150,15 +150,15 @@ def test_a_network_that_is_a_linear_model_is_no_better_than_one() -> None:
 
 
 def test_a_network_may_be_worse_than_a_linear_model() -> None:
-    subject = make_subject(slope(), "y", [dense([[0.0, 0.0]], [0.0])])
-    quality = examine_quality(subject)
-    rmse = quality.figures[0]
+    model = make_model(slope(), "y", [dense([[0.0, 0.0]], [0.0])])
+    quality = assess_quality(model)
+    rmse = quality.metrics[0]
     assert rmse.linear.value == pytest.approx(0.5, rel=0.15)
     assert rmse.over_linear.high is not None
     assert rmse.over_linear.high < -10
-    # Its one answer is the mean of the training rows, as the trivial predictor's is.
-    assert rmse.network.value == pytest.approx(rmse.trivial.value)
-    assert holds_zero(rmse.over_trivial)
+    # Its one answer is the mean of the training rows, as the constant predictor's is.
+    assert rmse.network.value == pytest.approx(rmse.constant.value)
+    assert holds_zero(rmse.over_constant)
 
 
 def test_the_trivial_answer_fits_the_loss() -> None:
@@ -167,17 +167,17 @@ def test_the_trivial_answer_fits_the_loss() -> None:
         "x": random.normal(size=400),
         "y": np.exp(2 * random.normal(size=400)),
     }
-    subject = make_subject(columns, "y", [dense([[0.0]], [0.0])], target_scale="none")
-    train, held_out = (subject.truth(subject.parts[part].encoded) for part in ("train", "test"))
+    model = make_model(columns, "y", [dense([[0.0]], [0.0])], target_scale="none")
+    train, held_out = (model.truth(model.parts[part].encoded) for part in ("train", "test"))
     errors = {
-        "mse": (np.mean(train), replace(subject)),
-        "mae": (np.median(train), replace(subject, loss=MeanAbsoluteError(type="mae"))),
+        "mse": (np.mean(train), replace(model)),
+        "mae": (np.median(train), replace(model, loss=MeanAbsoluteError(type="mae"))),
     }
     for answer, own in errors.values():
-        found = figure(examine_quality(own), "mae").trivial.value
+        found = figure(assess_quality(own), "mae").constant.value
         assert found == pytest.approx(np.abs(held_out - answer).mean(), rel=1e-5)
-    huber = examine_quality(replace(subject, loss=Huber(type="huber", delta=1.0)))
-    found = figure(huber, "mae").trivial.value
+    huber = assess_quality(replace(model, loss=Huber(type="huber", delta=1.0)))
+    found = figure(huber, "mae").constant.value
     between = sorted(np.abs(held_out - answer).mean() for answer, _ in errors.values())
     assert found is not None
     assert between[0] < found < between[1]
@@ -186,11 +186,11 @@ def test_the_trivial_answer_fits_the_loss() -> None:
 def test_class_weights_and_smoothing_are_in_every_loss() -> None:
     columns = halves()
     columns["side"] = np.where(columns["x"] > 1.0, "up", "down")
-    subject = make_subject(columns, "side", LAYERS, loss="cross_entropy")
+    model = make_model(columns, "side", LAYERS, loss="cross_entropy")
     loss = CrossEntropy(type="cross_entropy", class_weights="balanced", label_smoothing=0.1)
-    quality = examine_quality(replace(subject, loss=loss))
-    truth = subject.truth(subject.parts["test"].encoded)
-    counts = np.array(subject.target.counts)  # type: ignore[union-attr]
+    quality = assess_quality(replace(model, loss=loss))
+    truth = model.truth(model.parts["test"].encoded)
+    counts = np.array(model.target.counts)  # type: ignore[union-attr]
     weights = counts.sum() / (2 * counts)
     smoothed = 0.9 * np.eye(2)[truth] + 0.05
 
@@ -198,8 +198,8 @@ def test_class_weights_and_smoothing_are_in_every_loss() -> None:
         return float(np.mean(-(smoothed * logs).sum(axis=1) * weights[truth]))
 
     # The rows' weights make the classes equal in training; nothing constant has a lower loss.
-    assert figure(quality, "loss").trivial.value == pytest.approx(weighted(np.log([[0.5, 0.5]])))
-    assert figure(quality, "accuracy").trivial.value == pytest.approx(np.mean(truth == 0))
+    assert figure(quality, "loss").constant.value == pytest.approx(weighted(np.log([[0.5, 0.5]])))
+    assert figure(quality, "accuracy").constant.value == pytest.approx(np.mean(truth == 0))
 
 
 def test_the_planted_largest_errors_are_on_top_with_their_rows() -> None:
@@ -208,14 +208,14 @@ def test_the_planted_largest_errors_are_on_top_with_their_rows() -> None:
     x[21], y[21], side[21] = 0.9, 0.9, "out"
     x[151], y[151], side[151] = 0.8, -0.8, "in"
     columns |= {"x": x, "y": y, "side": side, "note": ["n", None] * 200}
-    subject = make_subject(columns, "side", LAYERS, loss="cross_entropy", split=BY_COLUMN)
-    errors = examine_quality(with_network(subject, Product())).errors
+    model = make_model(columns, "side", LAYERS, loss="cross_entropy", split=BY_COLUMN)
+    errors = assess_quality(with_network(model, Product())).errors
     assert len(errors.rows) == 10
     assert errors.columns == ("x", "y", "note")
     first, second = errors.rows[:2]
-    assert (first.place, first.truth, first.answer) == ("line 23", "out", "in")
+    assert (first.position, first.truth, first.prediction) == ("line 23", "out", "in")
     assert first.cells == ("0.9", "0.9", None)
-    assert (second.place, second.truth, second.answer) == ("line 153", "in", "out")
+    assert (second.position, second.truth, second.prediction) == ("line 153", "in", "out")
     assert first.probability is not None
     assert first.true_probability == pytest.approx(1 - first.probability)
     assert first.true_probability is not None
@@ -226,42 +226,46 @@ def test_the_planted_largest_errors_are_on_top_with_their_rows() -> None:
 def test_numbers_are_shown_in_the_targets_units() -> None:
     columns = slope() | {"part": ["train", "test"] * 150}
     columns["y"][7] = 1000.0
-    subject = make_subject(columns, "y", [dense([[1.0, 0.0]], [0.0])], split=BY_COLUMN)
-    quality = examine_quality(subject)
+    model = make_model(columns, "y", [dense([[1.0, 0.0]], [0.0])], split=BY_COLUMN)
+    quality = assess_quality(model)
     first = quality.errors.rows[0]
-    assert first.place == "line 9"
+    assert first.position == "line 9"
     assert first.truth == pytest.approx(1000.0, rel=1e-5)
     assert isinstance(quality.details, NumberQuality)
     assert quality.details.truth.max() == first.truth
-    residual = first.truth - first.answer  # type: ignore[operator]
+    residual = first.truth - first.prediction  # type: ignore[operator]
     assert first.loss == pytest.approx(residual**2, rel=1e-5)
     assert quality.details.trend is not None
 
 
 def test_without_test_rows_validation_rows_are_held_out_and_without_them_training_rows() -> None:
-    subject = make_subject(corners(), "side", LAYERS, split={"validation": 0.2, "test": 0.2})
-    parts = dict(subject.parts)
-    quality = examine_quality(subject)
-    mending = of_classes(quality).mending
-    assert mending is not None
-    assert (quality.part, mending.is_on_same_rows, mending.num_rows) == ("test", False, 80)
+    model = make_model(corners(), "side", LAYERS, split={"validation": 0.2, "test": 0.2})
+    parts = dict(model.parts)
+    quality = assess_quality(model)
+    temperature_scaling = of_classes(quality).temperature_scaling
+    assert temperature_scaling is not None
+    assert (quality.part, temperature_scaling.is_on_same_rows, temperature_scaling.num_rows) == (
+        "test",
+        False,
+        80,
+    )
     del parts["test"]
-    quality = examine_quality(replace(subject, parts=parts))
-    mending = of_classes(quality).mending
-    assert mending is not None
-    assert (quality.part, mending.is_on_same_rows) == ("validation", True)
+    quality = assess_quality(replace(model, parts=parts))
+    temperature_scaling = of_classes(quality).temperature_scaling
+    assert temperature_scaling is not None
+    assert (quality.part, temperature_scaling.is_on_same_rows) == ("validation", True)
     del parts["validation"]
-    quality = examine_quality(replace(subject, parts=parts))
+    quality = assess_quality(replace(model, parts=parts))
     assert (quality.part, quality.num_rows) == ("train", 240)
-    assert of_classes(quality).mending is None
+    assert of_classes(quality).temperature_scaling is None
 
 
 def test_a_class_that_no_held_out_row_is_of_leaves_the_rest() -> None:
     columns: dict[str, Any] = {"x": np.arange(90.0), "kind": list("abc") * 30}
     columns["part"] = ["train"] * 60 + ["test"] * 30
     columns["kind"][60:] = list("ab") * 15
-    subject = make_subject(columns, "kind", LAYERS, split=BY_COLUMN)
-    quality = examine_quality(subject)
+    model = make_model(columns, "kind", LAYERS, split=BY_COLUMN)
+    quality = assess_quality(model)
     assert figure(quality, "roc_auc").network == Estimate(None, None, None)
     assert figure(quality, "roc_auc").over_linear == Estimate(None, None, None)
     assert figure(quality, "balanced_accuracy").network.low is not None
@@ -276,7 +280,7 @@ def test_embedded_columns_reach_the_linear_model() -> None:
         "key": names[codes],
         "y": (codes * 7 % 30) + 0.1 * random.normal(size=600),
     }
-    quality = examine_quality(make_subject(columns, "y", LAYERS, one_hot_max=3))
+    quality = assess_quality(make_model(columns, "y", LAYERS, one_hot_max=3))
     assert len(quality.linear.one_hots) == 1
     assert figure(quality, "r2").linear.value == pytest.approx(1.0, abs=0.01)
 
@@ -286,38 +290,36 @@ def test_images_are_shown_as_in_their_file() -> None:
     columns: dict[str, Any] = {f"p{place}": pixels[:, place] for place in range(16)}
     columns |= {"kind": list("ab") * 30, "part": ["train", "train", "test"] * 20}
     layers = [{"type": "flatten"}, {"type": "dense"}]
-    subject = make_subject(columns, "kind", layers, split=BY_COLUMN, shape=[1, 4, 4])
-    errors = examine_quality(subject).errors
+    model = make_model(columns, "kind", layers, split=BY_COLUMN, shape=[1, 4, 4])
+    errors = assess_quality(model).errors
     assert errors.images is not None
     assert errors.images.shape == (10, 4, 4, 1)
-    row = int(errors.rows[0].place.split()[1]) - 2
+    row = int(errors.rows[0].position.split()[1]) - 2
     assert errors.images[0].ravel() == pytest.approx(pixels[row], abs=1e-4)
-    plain = make_subject(columns, "kind", LAYERS, split=BY_COLUMN)
-    assert examine_quality(plain).errors.images is None
+    plain = make_model(columns, "kind", LAYERS, split=BY_COLUMN)
+    assert assess_quality(plain).errors.images is None
 
 
 def test_the_same_question_has_the_same_answer() -> None:
-    subject = make_subject(halves(100), "side", LAYERS)
-    assert examine_quality(subject).figures == examine_quality(subject).figures
+    model = make_model(halves(100), "side", LAYERS)
+    assert assess_quality(model).metrics == assess_quality(model).metrics
 
 
 def test_answers_that_are_not_finite_are_refused() -> None:
-    subject = make_subject(slope(), "y", [dense([[3e38, 3e38]], [0.0])])
+    model = make_model(slope(), "y", [dense([[3e38, 3e38]], [0.0])])
     with pytest.raises(DivergedError, match="not finite"):
-        examine_quality(subject)
+        assess_quality(model)
 
 
 def test_a_binary_network_says_the_same_with_either_loss() -> None:
-    one = make_subject(halves(), "side", [dense([[2.0]], [0.1])], loss="binary_cross_entropy")
+    one = make_model(halves(), "side", [dense([[2.0]], [0.1])], loss="binary_cross_entropy")
     two = replace(one, loss=CrossEntropy(type="cross_entropy"))
     two = with_network(two, nn.Sequential(one.network, Padded()))
     assert isinstance(one.loss, BinaryCrossEntropy)
-    for first, second in zip(
-        examine_quality(one).figures, examine_quality(two).figures, strict=True
-    ):
+    for first, second in zip(assess_quality(one).metrics, assess_quality(two).metrics, strict=True):
         assert first.network.value == pytest.approx(second.network.value)
         assert first.linear.value == pytest.approx(second.linear.value)
-        assert first.trivial.value == pytest.approx(second.trivial.value)
+        assert first.constant.value == pytest.approx(second.constant.value)
 
 
 class Padded(nn.Module):

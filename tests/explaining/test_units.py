@@ -9,16 +9,16 @@ import torch
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import hidden_layers
 from dlcli.explaining.reasons.explanation import explain
-from dlcli.explaining.reasons.units import UnitMaps, Units, map_units, measure_units
+from dlcli.explaining.reasons.units import HiddenUnits, UnitMaps, map_units, measure_units
 from dlcli.explaining.unavailable import Unavailable
-from tests.explaining.made import Layers, dense, make_subject
+from tests.explaining.made import Layers, dense, make_model
 
 RAW: dict[str, Any] = {"scale": "none", "target_scale": "none"}
 
 
-def measured(subject: ExplainedModel) -> Units:
-    found = measure_units(subject)
-    assert isinstance(found, Units)
+def measured(model: ExplainedModel) -> HiddenUnits:
+    found = measure_units(model)
+    assert isinstance(found, HiddenUnits)
     return found
 
 
@@ -26,7 +26,7 @@ def two_numbers(layers: Layers, **data: Any) -> ExplainedModel:
     random = np.random.default_rng(1)
     a, b = random.normal(3, 1, 200), random.normal(size=200)
     columns = {"a": a.tolist(), "b": b.tolist(), "y": (a - b).tolist()}
-    return make_subject(columns, "y", layers, **RAW, **data)
+    return make_model(columns, "y", layers, **RAW, **data)
 
 
 def test_units_come_by_what_they_move_and_a_bias_moves_nothing() -> None:
@@ -34,13 +34,13 @@ def test_units_come_by_what_they_move_and_a_bias_moves_nothing() -> None:
     hidden = dense([[1.0, 0.0], [0.0, -1.0], [0.0, 0.0]], [0.0, 0.0, 100.0])
     found = measured(two_numbers([hidden, dense([[0.5, -4.0, 9.0]], [0.0])]))
     assert [unit.number for unit in found.units] == [1, 0, 2]
-    assert (found.num_units, found.num_still) == (3, 1)
-    a, b = found.asked.rows.encoded.inputs["numbers"].numpy().T
+    assert (found.num_units, found.num_constant) == (3, 1)
+    a, b = found.sample.rows.encoded.inputs["numbers"].numpy().T
     influences = [4 * np.abs(b - b.mean()).mean(), 0.5 * np.abs(a - a.mean()).mean(), 0]
     assert [unit.influence for unit in found.units] == pytest.approx(influences, rel=1e-5)
     first, second, still = found.units
     assert dict(first.features) == {"b": pytest.approx(-1)}
-    assert (first.speaks_for, second.speaks_for) == ("lower", "higher")
+    assert (first.favours, second.favours) == ("lower", "higher")
     assert dict(second.features) == {"a": pytest.approx(1)}
     assert still.features == ()
 
@@ -48,12 +48,12 @@ def test_units_come_by_what_they_move_and_a_bias_moves_nothing() -> None:
 def test_influence_is_in_the_targets_units() -> None:
     random = np.random.default_rng(2)
     columns = {"a": random.normal(size=99).tolist(), "y": random.normal(9, 1000, 99).tolist()}
-    subject = make_subject(columns, "y", [dense([[1.0]], [0.0]), dense([[1.0]], [0.0])])
-    features = subject.parts["test"].encoded.inputs["numbers"].numpy()
+    model = make_model(columns, "y", [dense([[1.0]], [0.0]), dense([[1.0]], [0.0])])
+    features = model.parts["test"].encoded.inputs["numbers"].numpy()
     away = np.abs(features - features.mean()).mean()
-    target = subject.target
+    target = model.target
     assert target.kind == "number"
-    assert measured(subject).units[0].influence == pytest.approx(away * target.scale, rel=1e-4)
+    assert measured(model).units[0].influence == pytest.approx(away * target.scale, rel=1e-4)
 
 
 def test_units_speak_for_classes_and_go_with_categories_and_gaps() -> None:
@@ -65,12 +65,12 @@ def test_units_speak_for_classes_and_go_with_categories_and_gaps() -> None:
     # oslo, rome, gaps, whether that is missing
     hidden = dense([[0.0, 9.0, 0.0, 0.0], [0.0, 0.0, 0.0, 4.0]], [0.0, 0.0], activation="relu")
     last = dense([[0.0, 1.0], [0.0, -1.0], [5.0, 0.0]], [0.0, 0.0, 0.0])
-    found = measured(make_subject(columns, "kind", [hidden, last]))
+    found = measured(make_model(columns, "kind", [hidden, last]))
     rome, missing = found.units
-    assert (rome.number, rome.speaks_for) == (0, "w")
+    assert (rome.number, rome.favours) == (0, "w")
     assert dict(rome.features)["city = rome"] == pytest.approx(1)
     assert dict(rome.features)["city = oslo"] == pytest.approx(-1)
-    assert (missing.number, missing.speaks_for) == (1, "u")
+    assert (missing.number, missing.favours) == (1, "u")
     assert missing.features[0][0] == "gaps is missing"
     assert (found.layer, found.activation) == ("0_dense_relu", "relu")
 
@@ -83,7 +83,7 @@ def test_what_all_outputs_share_is_no_influence_where_a_softmax_compares_them() 
     }
     hidden = dense([[1.0], [1.0]], [0.0, 0.0])
     last = dense([[50.0, 1.0], [50.0, 0.0], [50.0, 0.0]], [0.0, 0.0, 0.0])
-    found = measured(make_subject(columns, "y", [hidden, last]))
+    found = measured(make_model(columns, "y", [hidden, last]))
     assert [unit.number for unit in found.units] == [1, 0]
     assert found.units[1].influence == pytest.approx(0, abs=1e-5)
 
@@ -117,21 +117,21 @@ def test_maps_show_each_unit_all_over_the_plane() -> None:
 
 
 def test_without_hidden_units_there_is_a_reason() -> None:
-    subject = two_numbers([{"type": "dense"}])
-    assert isinstance(measure_units(subject), Unavailable)
-    assert isinstance(map_units(subject), Unavailable)
+    model = two_numbers([{"type": "dense"}])
+    assert isinstance(measure_units(model), Unavailable)
+    assert isinstance(map_units(model), Unavailable)
 
 
 def test_the_network_is_as_before_and_no_hook_stays() -> None:
     layers: Layers = [{"type": "dense", "units": 6, "activation": "gelu"}, {"type": "dropout"}]
-    subject = two_numbers([*layers, {"type": "dense"}])
-    rows = subject.parts["test"].encoded
-    before = subject.answers(rows.inputs)
-    weights = {name: value.clone() for name, value in subject.network.state_dict().items()}
+    model = two_numbers([*layers, {"type": "dense"}])
+    rows = model.parts["test"].encoded
+    before = model.predict(rows.inputs)
+    weights = {name: value.clone() for name, value in model.network.state_dict().items()}
     threads = torch.get_num_threads()
-    explain(subject)
-    assert all(not module._forward_hooks for module in subject.network.modules())
-    assert all(parameter.grad is None for parameter in subject.network.parameters())
-    assert (subject.answers(rows.inputs) == before).all()
-    assert all((weights[name] == own).all() for name, own in subject.network.state_dict().items())
+    explain(model)
+    assert all(not module._forward_hooks for module in model.network.modules())
+    assert all(parameter.grad is None for parameter in model.network.parameters())
+    assert (model.predict(rows.inputs) == before).all()
+    assert all((weights[name] == own).all() for name, own in model.network.state_dict().items())
     assert torch.get_num_threads() == threads

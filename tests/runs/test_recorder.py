@@ -13,7 +13,7 @@ from dlcli.explaining.training_statistics import is_recorded
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
 from dlcli.runs.training import recorder
-from dlcli.runs.training.recorder import read_looks, read_snapshots
+from dlcli.runs.training.recorder import read_snapshots, read_statistics
 from dlcli.runs.training.train import train
 from dlcli.training.loop import Progress
 from dlcli.training.saving.checkpoint import load_checkpoint
@@ -72,7 +72,7 @@ def test_a_run_that_goes_on_has_recorded_the_same(batch_size: int, stop_after: i
 def test_a_last_step_that_was_not_seen_is_not_made_up() -> None:
     write(checkpoint={"every_steps": 1}, training={"batch_size": 16, "accumulate_batches": 1})
     run("r", stop_after=13)  # all steps of the first epoch, and not its end
-    first, second, *_ = read_looks(run("r", resume=True))
+    first, second, *_ = read_statistics(run("r", resume=True))
     assert {(own.gradient, own.update_ratio) for own in first.parameters} == {(None, None)}
     assert all(own.gradient and own.update_ratio for own in second.parameters)
 
@@ -90,7 +90,7 @@ def test_snapshots_go_from_the_first_weights_to_those_of_the_last_look() -> None
 def test_looks_tell_gradients_and_how_far_a_step_goes() -> None:
     write(training={"batch_size": "full", "accumulate_batches": 1})
     folder = run("r")
-    looks, snapshots = read_looks(folder), dict(read_snapshots(folder))
+    looks, snapshots = read_statistics(folder), dict(read_snapshots(folder))
     assert [look.epoch for look in looks] == [1, 2, 3, 4, 5, 6]
     for look in looks:
         assert [layer.name for layer in look.layers] == ["0_dense_relu", "1_batch_norm", "3_dense"]
@@ -111,7 +111,7 @@ def test_dead_and_saturated_units_are_named() -> None:
         {"type": "dense"},
     ]
     write(model={"layers": layers}, training={"epochs": 1})
-    first, second, _ = read_looks(run("r", "optimizer={type: sgd, lr: 1e-9}"))[-1].layers
+    first, second, _ = read_statistics(run("r", "optimizer={type: sgd, lr: 1e-9}"))[-1].layers
     assert (first.num_dead, first.dead) == (2, (0, 2))
     assert first.zero_share == pytest.approx(2 / 3)
     assert (second.num_saturated, second.saturated) == (1, (1,))
@@ -132,10 +132,10 @@ def test_snapshots_keep_within_their_room(monkeypatch: pytest.MonkeyPatch) -> No
 def test_damaged_recordings_are_as_good_as_none() -> None:
     write()
     folder = run("r")
-    looks = read_looks(folder)
+    looks = read_statistics(folder)
     text = folder.inside.read_text()
     folder.inside.write_text(text[: len(text) // 2])
-    assert read_looks(folder) == looks[: len(read_looks(folder))]
+    assert read_statistics(folder) == looks[: len(read_statistics(folder))]
     folder.snapshots.write_bytes(folder.snapshots.read_bytes()[:100])
     assert read_snapshots(folder) == []
     folder.snapshots.write_bytes(safetensors.torch.save({"odd": torch.zeros(1)}))

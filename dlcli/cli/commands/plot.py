@@ -31,18 +31,18 @@ def plot_activations(output: Folder = Path()) -> None:
 def plot_plane(config: ConfigFile, overrides: Overrides, output: Folder = Path()) -> None:
     """Draw the predictions of an untrained network on two columns; for one neuron, its line."""
     from dlcli.config import open_config
-    from dlcli.explaining.reasons.boundary import draw_boundary
+    from dlcli.explaining.reasons.boundary import compute_boundary
     from dlcli.explaining.unavailable import Unavailable
-    from dlcli.report.plots.boundary import boundary_picture
+    from dlcli.report.explanation.boundary import boundary_picture
     from dlcli.runs.load_run import untrained_model_and_data
     from dlcli.runs.preparation import prepare
 
     loaded = open_config(config, overrides)
-    subject = untrained_model_and_data(loaded, prepare(loaded))
-    boundary = draw_boundary(subject)
+    model = untrained_model_and_data(loaded, prepare(loaded))
+    boundary = compute_boundary(model)
     if isinstance(boundary, Unavailable):
         raise ConfigError(f"{config}: can't draw the plane: {boundary.reason}")
-    _save(output, boundary_picture(boundary, subject.target))
+    _save(output, boundary_picture(boundary, model.target))
 
 
 def _save(folder: Path, picture: "Picture") -> None:

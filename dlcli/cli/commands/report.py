@@ -38,13 +38,13 @@ def report_command(
 def make_report(console: "Console", record: "Record") -> None:
     """Make a run's page and show the progress meanwhile."""
     from dlcli.explaining.unavailable import Unavailable
-    from dlcli.report.run import write_run_page
+    from dlcli.report.run_page import write_run_page
 
-    story = _follow(console, record)
-    if isinstance(story.answers, Unavailable):
-        note = f"not in the report: quality and explanation of the network: {story.answers.reason}"
+    report = _follow(console, record)
+    if isinstance(report.network, Unavailable):
+        note = f"not in the report: quality and explanation of the network: {report.network.reason}"
         console.print(note, markup=False, soft_wrap=True)
-    console.print(f"report: {write_run_page(story)}", markup=False, soft_wrap=True)
+    console.print(f"report: {write_run_page(report)}", markup=False, soft_wrap=True)
 
 
 def _follow(console: "Console", record: "Record") -> "ReportData":
@@ -56,8 +56,8 @@ def _follow(console: "Console", record: "Record") -> "ReportData":
             try:
                 status.update(f"report: {next(telling)}")
             except StopIteration as end:
-                story: ReportData = end.value
-                return story
+                report: ReportData = end.value
+                return report
 
 
 def _show_text(console: "Console", record: "Record") -> None:
@@ -67,7 +67,7 @@ def _show_text(console: "Console", record: "Record") -> None:
 
     history, summary = record.history, record.summary or {}
     console.print(loss_curves(history), markup=False, soft_wrap=True)
-    diagnosis = diagnose(history, trivial=None)
+    diagnosis = diagnose(history, constant_loss=None)
     for finding in diagnosis.findings:
         console.print(f"{finding.text} {finding.evidence}", markup=False)
         for change in finding.changes:

@@ -1,1 +1,1 @@
-"""How a run learned, by its curves."""
+"""The diagnosis of a run, by its learning curves."""

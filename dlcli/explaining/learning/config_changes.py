@@ -1,6 +1,6 @@
-"""Changes of a config that answer what a run's curves show.
+"""Changes of a config that a diagnosis suggests.
 
-Each takes the run's own config, None where it is not known, and says nothing that is so already.
+Each takes the run's config, None where it is unknown, and leaves out what the config has already.
 """
 
 from collections.abc import Iterator
@@ -13,48 +13,48 @@ from dlcli.explaining.learning.regularisation import free_layers, heavy_decay, r
 
 _PATIENCE = 20
 _DROPOUT = 0.3
-_MIN_UNITS, _SHRUNK = 8, 4  # a layer is never made smaller, and by how much it is
+_MIN_UNITS, _SHRINK_FACTOR = 8, 4  # of a layer that is made smaller
 _SMALL_BATCH = 32
 
 
 def stop_early(config: Config | None) -> Iterator[Change]:
-    """Stop once the validation rows get no better."""
+    """Stop once the validation loss no longer improves."""
     if config is None or config.training.early_stopping is None:
         setting = f"training.early_stopping.patience={_PATIENCE}"
-        yield Change("stop once the validation loss gets no better", (setting,))
+        yield Change("stop once the validation loss no longer improves", (setting,))
 
 
 def regularise(config: Config | None) -> Iterator[Change]:
-    """Make the network smaller, or hold its weights back."""
+    """Make the network smaller, or regularise it."""
     if config is None:
         yield Change("use fewer units, dropout or weight decay")
         return
     smaller = tuple(
-        f"{path}.units={max(_MIN_UNITS, units // _SHRUNK)}"
+        f"{path}.units={max(_MIN_UNITS, units // _SHRINK_FACTOR)}"
         for path, units in free_layers(config)
         if units > _MIN_UNITS
     )
     if smaller:
         yield Change("make the network smaller", smaller)
     decay = config.optimizer.weight_decay
-    is_apart = config.optimizer.type == "adamw"
-    heavier = max(0.1 if is_apart else 0.001, 10 * decay)
+    is_decoupled = config.optimizer.type == "adamw"
+    heavier = max(0.1 if is_decoupled else 0.001, 10 * decay)
     if heavier < heavy_decay(config):
-        yield Change("let weights decay", (f"optimizer.weight_decay={heavier:g}",))
+        yield Change("increase weight decay", (f"optimizer.weight_decay={heavier:g}",))
     dropouts = [(path, layer) for path, layer in walk(config) if isinstance(layer, Dropout)]
     if not dropouts:
         yield Change(
-            f"add {{type: dropout, rate: {_DROPOUT}}} after each hidden layer, if there is any"
+            f"add {{type: dropout, rate: {_DROPOUT}}} after each hidden layer, if there is one"
         )
     light = tuple(f"{path}.rate=0.5" for path, layer in dropouts if layer.rate <= _DROPOUT)
     if light:
-        yield Change("drop more units", light)
+        yield Change("increase the dropout rate", light)
 
 
-def learn_at(config: Config | None, factor: float) -> Change:
-    """Take a learning rate that is so many times the present one."""
-    way = "lower" if factor < 1 else "higher"
-    text = f"take a {way} learning rate (`dlcli find-lr` suggests one)"
+def scale_learning_rate(config: Config | None, factor: float) -> Change:
+    """Multiply the learning rate by a factor."""
+    verb = "lower" if factor < 1 else "raise"
+    text = f"{verb} the learning rate (`dlcli find-lr` suggests one)"
     if config is None:
         return Change(text)
     settings = [f"optimizer.lr={config.optimizer.lr * factor:.2g}"]
@@ -67,13 +67,13 @@ def learn_at(config: Config | None, factor: float) -> Change:
 
 
 def clip(config: Config | None) -> Iterator[Change]:
-    """Shorten long gradients."""
+    """Clip gradients."""
     if config is None or config.training.gradient_clip_norm is None:
-        yield Change("shorten long gradients", ("training.gradient_clip_norm=1",))
+        yield Change("clip gradients", ("training.gradient_clip_norm=1",))
 
 
 def scale_data(config: Config | None) -> Iterator[Change]:
-    """Bring features and target to a scale that learning rates are made for."""
+    """Scale features and target to the range that usual learning rates are for."""
     if config is not None and config.data.scale == "none":
         yield Change("scale the features", ("data.scale=standard",))
     if config is not None and config.data.target_scale == "none":
@@ -81,42 +81,42 @@ def scale_data(config: Config | None) -> Iterator[Change]:
 
 
 def train_longer(config: Config | None, num_epochs: int) -> Change:
-    """Train for twice as many epochs as were done."""
+    """Train for twice as many epochs."""
     if config is None:
         return Change("train for more epochs")
     text = "train for more epochs"
     if isinstance(config.schedule, Cosine | OneCycle):
-        text += f", from the start: the schedule {config.schedule.type} spreads over all of them"
+        text += f", from the start: the schedule {config.schedule.type} spans all of them"
     else:
-        text += "; with --resume the run goes on from where it stands"
+        text += "; --resume continues this run"
     return Change(text, (f"training.epochs={max(2 * num_epochs, config.training.epochs)}",))
 
 
-def calm(config: Config | None, num_rows: int | None) -> Iterator[Change]:
-    """Let steps be less of a gamble: larger batches, a rate that ends low."""
+def reduce_noise(config: Config | None, num_rows: int | None) -> Iterator[Change]:
+    """Make steps less noisy: larger batches, a learning rate that ends low."""
     if config is None:
-        yield Change("take larger batches, or a learning rate that falls")
+        yield Change("use larger batches, or a learning rate that decays")
         return
     if isinstance(config.schedule, Constant):
-        yield Change("let the learning rate fall to nothing at the end", ("schedule.type=cosine",))
+        yield Change("decay the learning rate to 0", ("schedule.type=cosine",))
     yield from larger_batches(config, num_rows)
-    yield learn_at(config, 0.3)
+    yield scale_learning_rate(config, 0.3)
 
 
 def larger_batches(config: Config | None, num_rows: int | None) -> Iterator[Change]:
-    """Take batches of four times as many rows where they have few."""
+    """Make small batches four times as large."""
     size = None if config is None else config.training.batch_size
     if isinstance(size, int) and size <= _SMALL_BATCH and 4 * size <= (num_rows or size):
-        yield Change("take larger batches", (f"training.batch_size={4 * size}",))
+        yield Change("use larger batches", (f"training.batch_size={4 * size}",))
 
 
-def grow(config: Config | None) -> Iterator[Change]:
-    """Give the network more to learn with, first of all what its config withholds."""
+def increase_capacity(config: Config | None) -> Iterator[Change]:
+    """Increase the network's capacity, first by lifting the restrictions of its config."""
     if config is None:
         yield Change("use more units or another layer, and less dropout or weight decay")
         return
-    held = [own.change for own in restrictions(config)]
-    yield from held
+    lifted = [restriction.change for restriction in restrictions(config)]
+    yield from lifted
     wider = tuple(f"{path}.units={2 * units}" for path, units in free_layers(config))
-    if wider and not held:
+    if wider and not lifted:
         yield Change("make the network wider", wider)

@@ -1,15 +1,15 @@
-"""What is said of how a run learned."""
+"""Findings of a diagnosis, with the changes that they suggest."""
 
 import shlex
 from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "too_few_epochs",  # to tell
-    "too_hot",  # the learning rate is too high
-    "too_cold",  # it is too low
-    "over_fitting",
-    "under_fitting",
+    "too_few_epochs",  # for a diagnosis
+    "lr_too_high",
+    "lr_too_low",
+    "overfitting",
+    "underfitting",
     "still_improving",
     "noisy",
     "fine",
@@ -18,10 +18,12 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Change:
-    """Something to try."""
+    """A suggested change."""
 
     text: str  # without a full stop
-    settings: tuple[str, ...] = ()  # key=value, as `--set` takes them; none: it takes more words
+    settings: tuple[
+        str, ...
+    ] = ()  # key=value, as for `--set`; none where the text alone explains it
 
     @property
     def options(self) -> str:
@@ -39,23 +41,23 @@ class Finding:
     kind: Kind
     text: str  # a sentence
     evidence: str  # a sentence or two, with the numbers
-    changes: tuple[Change, ...] = ()  # the one to try first comes first
+    changes: tuple[Change, ...] = ()  # the most promising first
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a run's epochs say of it."""
+    """What the epochs of a run show."""
 
-    findings: tuple[Finding, ...]  # one or two, what to do first comes first
-    remarks: tuple[str, ...] = ()  # what could not be told, and why
-    trivial: float | None = None  # the loss of a constant answer that losses were held against
+    findings: tuple[Finding, ...]  # one or two, the most important first
+    remarks: tuple[str, ...] = ()  # what could not be diagnosed, and why
+    constant_loss: float | None = None  # of the constant baseline; None: unknown
 
     @property
     def kind(self) -> Kind:
-        """The first finding's."""
+        """The kind of the first finding."""
         return self.findings[0].kind
 
     @property
     def text(self) -> str:
-        """The findings in a sentence each."""
+        """The findings, in a sentence each."""
         return " ".join(finding.text for finding in self.findings)

@@ -1,4 +1,4 @@
-"""What a run folder says of its epochs, however the run ended."""
+"""The epochs of a run, read from its folder, however the run ended."""
 
 import json
 import math
@@ -27,7 +27,7 @@ class Epoch(BaseModel):
 
     epoch: PositiveInt
     train: _Loss
-    validation: dict[str, FiniteFloat | None] | None = None  # figures by name
+    validation: dict[str, FiniteFloat | None] | None = None  # metrics by name
     lr: FiniteFloat  # of the last step
     gradient_norm: FiniteFloat | None = None  # of the last step; None: not finite
     seconds: FiniteFloat = 0.0
@@ -47,12 +47,12 @@ _Read = TypeVar("_Read", bound=BaseModel)
 class History:
     """A run's epochs, and how it ended. Losses are in the target's own units."""
 
-    epochs: tuple[Epoch, ...]  # by number, without any whose line can't be read
+    epochs: tuple[Epoch, ...]  # in order, without those whose line can't be read
     config: Config | None  # None: it can't be read
     stop_reason: StopReason | None  # None: there is no summary
     best_epoch: int | None  # whose weights were kept; None: there is none
     rows: Mapping[str, int]  # of each part; empty where that isn't known
-    notes: tuple[str, ...] = ()  # what is missing, and what that means
+    notes: tuple[str, ...] = ()  # on missing or damaged files
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -60,38 +60,38 @@ class History:
     @cached_property
     def numbers(self) -> np.ndarray:
         """The epochs' numbers, from 1, float64 [epochs]."""
-        return np.array([own.epoch for own in self.epochs], np.float64)
+        return np.array([epoch.epoch for epoch in self.epochs], np.float64)
 
     @cached_property
     def train_losses(self) -> np.ndarray:
         """The mean over each epoch's examples, while the weights changed, float64 [epochs]."""
-        return np.array([own.train.loss for own in self.epochs], np.float64)
+        return np.array([epoch.train.loss for epoch in self.epochs], np.float64)
 
     @cached_property
     def validation_losses(self) -> np.ndarray | None:
         """The loss at each epoch's end, float64 [epochs]; None where there are no such rows."""
-        return self.figure("loss")
+        return self.metric("loss")
 
     @cached_property
     def lrs(self) -> np.ndarray:
         """The learning rate of each epoch's last step, float64 [epochs]."""
-        return np.array([own.lr for own in self.epochs], np.float64)
+        return np.array([epoch.lr for epoch in self.epochs], np.float64)
 
     @property
     def headline(self) -> Metric | None:
-        """The validation figure, beside the loss, that says most."""
-        for own in self.epochs:
-            for name in own.validation or {}:
+        """The most important validation metric besides the loss."""
+        for epoch in self.epochs:
+            for name in epoch.validation or {}:
                 if name != "loss":
                     return cast("Metric", name)
         return None
 
-    def figure(self, name: str) -> np.ndarray | None:
-        """Return a validation figure, NaN where it has no value, float64 [epochs].
+    def metric(self, name: str) -> np.ndarray | None:
+        """Return a validation metric, NaN where it has no value, float64 [epochs].
 
         None where no epoch has one.
         """
-        values = [(own.validation or {}).get(name) for own in self.epochs]
+        values = [(epoch.validation or {}).get(name) for epoch in self.epochs]
         if all(value is None for value in values):
             return None
         return np.array([math.nan if value is None else value for value in values], np.float64)
@@ -100,12 +100,12 @@ class History:
 def read_history(*, metrics: Path, summary: Path, config: Path) -> History:
     """Read a run's files, as many as there are; StorageError where one can't be read.
 
-    What is missing or damaged is said in the notes. Without a summary, the best epoch is what it
-    would have been had the run ended there.
+    Notes say what is missing or damaged. Without a summary, the best epoch is the one as of the
+    last epoch.
     """
     notes: list[str] = []
     epochs = _read_epochs(metrics, notes)
-    own_config = _read_config(config, notes)
+    config_of_run = _read_config(config, notes)
     end = _read_summary(summary, notes)
     if end is not None and end.epochs != (epochs[-1].epoch if epochs else 0):
         notes.append(
@@ -114,9 +114,9 @@ def read_history(*, metrics: Path, summary: Path, config: Path) -> History:
         )
     return History(
         epochs=epochs,
-        config=own_config,
+        config=config_of_run,
         stop_reason=end.stop_reason if end else None,
-        best_epoch=(end.best_epoch if end else _best_epoch(epochs, own_config)) or None,
+        best_epoch=(end.best_epoch if end else _best_epoch(epochs, config_of_run)) or None,
         rows=end.rows if end else {},
         notes=tuple(notes),
     )
@@ -125,11 +125,11 @@ def read_history(*, metrics: Path, summary: Path, config: Path) -> History:
 def _read_epochs(path: Path, notes: list[str]) -> tuple[Epoch, ...]:
     text = _read_text(path)
     if text is None:
-        notes.append(f"{path.name} is missing: nothing is known of the epochs")
+        notes.append(f"{path.name} is missing, so the epochs are unknown")
         return ()
     *lines, rest = text.split("\n")
     if rest:
-        notes.append(f"the last line of {path.name} was cut off, and is left out")
+        notes.append(f"the last line of {path.name} was cut off and is ignored")
     epochs: list[Epoch] = []
     damaged = []
     for number, line in enumerate(lines, 1):
@@ -141,8 +141,7 @@ def _read_epochs(path: Path, notes: list[str]) -> tuple[Epoch, ...]:
     if damaged:
         more = f", and {len(damaged) - 1} others," if len(damaged) > 1 else ""
         notes.append(
-            f"line {damaged[0]} of {path.name}{more} can't be read as the next epoch's, and is "
-            "left out"
+            f"line {damaged[0]} of {path.name}{more} can't be read as the next epoch and is ignored"
         )
     return tuple(epochs)
 
@@ -153,15 +152,15 @@ def _read_summary(path: Path, notes: list[str]) -> _Summary | None:
     if summary is None:
         state = "is missing" if text is None else "can't be read"
         notes.append(
-            f"{path.name} {state}: the run was killed or is still under way, and how many rows it "
-            "had is not known"
+            f"{path.name} {state}: the run was killed or is still running, and its numbers of "
+            "rows are unknown"
         )
     return summary
 
 
 def _read_config(path: Path, notes: list[str]) -> Config | None:
     if not path.is_file():
-        notes.append(f"{path.name} is missing: which settings the run had is not known")
+        notes.append(f"{path.name} is missing, so the settings of the run are unknown")
         return None
     try:
         return load_config(path).config
@@ -189,11 +188,11 @@ def _parse(kind: type[_Read], text: str) -> _Read | None:
 
 
 def _best_epoch(epochs: tuple[Epoch, ...], config: Config | None) -> int:
-    """Return the epoch whose weights would be kept; 0 where there is none."""
+    """Return the epoch whose weights would be kept; 0 if there is none."""
     if not epochs:
         return 0
     watch = Watch.of(config.training.early_stopping if config else None)
-    judged = [own for own in epochs if own.validation is not None]
-    for own in judged:
-        watch.observe(own.epoch, (own.validation or {}).get(watch.metric))
-    return watch.standing.best_epoch if judged else epochs[-1].epoch
+    validated = [epoch for epoch in epochs if epoch.validation is not None]
+    for epoch in validated:
+        watch.observe(epoch.epoch, (epoch.validation or {}).get(watch.metric))
+    return watch.standing.best_epoch if validated else epochs[-1].epoch

@@ -1,4 +1,4 @@
-"""What in a config keeps a network from learning, or a run from going well."""
+"""Settings of a config that restrict how much a network can learn, and extreme settings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,31 +8,31 @@ from dlcli.config.layers import Conv1d, Conv2d, Dense, Dropout, Layer, Reshape, 
 from dlcli.explaining.learning.finding import Change
 
 _HEAVY_DROPOUT, _LIGHT_DROPOUT = 0.7, 0.2
-_HEAVY_DECAY = {"adamw": 1.0}  # which is apart from the gradient
+_HEAVY_DECAY = {"adamw": 1.0}  # decoupled from the gradient
 _HEAVY_DECAY_OF_OTHERS = 0.05
 _NARROW = 3  # units
-_HIDDEN_UNITS = 32  # of a network that had no hidden layer
+_HIDDEN_UNITS = 32  # of a hidden layer that is suggested
 _HIGH_RATE = {"sgd": 1.0, "adagrad": 1.0, "adadelta": 100.0}
 _HIGH_RATE_OF_OTHERS = 0.1
 
 
 @dataclass(frozen=True)
 class Restriction:
-    """A setting that keeps a network from learning much, and how to undo it."""
+    """A setting that restricts how much a network can learn, and how to lift it."""
 
     text: str
     change: Change
 
 
 def restrictions(config: Config | None) -> list[Restriction]:
-    """Return what keeps the network small: few units, heavy dropout or weight decay."""
-    return [] if config is None else list(_restraints(config))
+    """Return restrictive settings: few units, heavy dropout or weight decay."""
+    return [] if config is None else list(_find_restrictions(config))
 
 
-def _restraints(config: Config) -> Iterator[Restriction]:
+def _find_restrictions(config: Config) -> Iterator[Restriction]:
     decay = config.optimizer.weight_decay
     if decay >= heavy_decay(config):
-        change = Change("let weights decay less", ("optimizer.weight_decay=0.0",))
+        change = Change("reduce weight decay", ("optimizer.weight_decay=0.0",))
         yield Restriction(f"a weight decay of {decay:g}", change)
     heavy = [
         (path, layer.rate)
@@ -41,27 +41,27 @@ def _restraints(config: Config) -> Iterator[Restriction]:
     ]
     if heavy:
         settings = tuple(f"{path}.rate={_LIGHT_DROPOUT}" for path, _ in heavy)
-        most = max(rate for _, rate in heavy)
-        yield Restriction(f"dropout of {most:g}", Change("drop fewer units", settings))
+        highest = max(rate for _, rate in heavy)
+        yield Restriction(f"dropout of {highest:g}", Change("reduce the dropout rate", settings))
     hidden = _hidden(config)
     narrow = [(path, units) for path, units in free_layers(config) if units <= _NARROW]
     if not hidden:
-        text = f"add a hidden layer, of {_HIDDEN_UNITS} units, say"
+        text = f"add a hidden layer, for example of {_HIDDEN_UNITS} units"
         layers = f"[{{type: dense, units: {_HIDDEN_UNITS}, activation: relu}}, {{type: dense}}]"
-        is_bare = len(config.model.layers) == 1
-        change = Change(text, (f"model.layers={layers}",) if is_bare else ())
+        has_one_layer = len(config.model.layers) == 1
+        change = Change(text, (f"model.layers={layers}",) if has_one_layer else ())
         yield Restriction("no hidden layer", change)
     elif narrow:
         settings = tuple(f"{path}.units={_HIDDEN_UNITS}" for path, _ in narrow)
-        least = min(units for _, units in narrow)
+        fewest = min(units for _, units in narrow)
         yield Restriction(
-            f"a layer of {least} unit{'s' * (least > 1)}",
+            f"a layer of {fewest} unit{'s' * (fewest > 1)}",
             Change("make the network wider", settings),
         )
 
 
 def starts_small(config: Config) -> bool:
-    """Return whether a new network's answers are near a constant one."""
+    """Return whether the predictions of a new network are nearly constant."""
     return (
         config.data.scale != "none"
         and config.data.target_scale != "none"
@@ -70,7 +70,7 @@ def starts_small(config: Config) -> bool:
 
 
 def has_high_rate(config: Config | None) -> bool:
-    """Return whether a learning rate is far above what its optimizer is usually given."""
+    """Return whether a learning rate is far above the usual range of its optimizer."""
     if config is None:
         return False
     high = _HIGH_RATE.get(config.optimizer.type, _HIGH_RATE_OF_OTHERS)
@@ -78,7 +78,7 @@ def has_high_rate(config: Config | None) -> bool:
 
 
 def heavy_decay(config: Config) -> float:
-    """Return the weight decay from which on a network can hardly learn."""
+    """Return the weight decay above which a network can hardly learn."""
     return _HEAVY_DECAY.get(config.optimizer.type, _HEAVY_DECAY_OF_OTHERS)
 
 
@@ -102,12 +102,12 @@ def _weighted(config: Config) -> list[tuple[str, Dense | Conv1d | Conv2d]]:
 
 
 def _hidden(config: Config) -> list[tuple[str, Dense | Conv1d | Conv2d]]:
-    """Return the layers with weights but the last."""
+    """Return the layers with weights, without the last."""
     return _weighted(config)[:-1]
 
 
 def free_layers(config: Config) -> list[tuple[str, int]]:
-    """Return the hidden dense layers whose units can be changed by themselves, with the units."""
+    """Return the hidden dense layers whose units can be changed alone, with their units."""
     if any(
         isinstance(layer, Reshape) or getattr(layer, "initial", None) is not None
         for _, layer in walk(config)

@@ -1,1 +1,1 @@
-"""Why a network answers as it does."""
+"""Explanations of a network's predictions, and of its units and filters."""

@@ -1,4 +1,4 @@
-"""What comes out of a layer inside of a network, caught by hooks that are gone afterwards."""
+"""Activations and gradients of a layer, captured with temporary hooks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,37 +30,39 @@ class LayerPosition:
 
     name: str  # the layer's module
     planned: PlannedLayer
-    module: str  # after its non-linearity, and norms that stand before that
-    activation: str | None  # the non-linearity; None where it has none
+    module: str  # after its activation function, and norms before that
+    activation: str | None  # the activation function; None: there is none
 
 
 def hidden_layers(plan: Plan) -> list[LayerPosition]:
-    """Return the dense layers before the one that answers, from the input on."""
-    places = [
-        place for place in _places(plan.layers, "") if isinstance(place.planned.config, Dense)
+    """Return the dense layers before the output layer, from the input on."""
+    positions = [
+        position
+        for position in _positions(plan.layers, "")
+        if isinstance(position.planned.config, Dense)
     ]
     weighted = [
         index
         for index, layer in enumerate(plan.layers)
         if isinstance(layer.config, Dense | Conv1d | Conv2d | Residual)
     ]
-    answers = f"{weighted[-1]}_dense" if weighted else ""
-    return [place for place in places if place.name != answers]
+    output_layer = f"{weighted[-1]}_dense" if weighted else ""
+    return [position for position in positions if position.name != output_layer]
 
 
 def first_weighted(plan: Plan) -> LayerPosition | None:
-    """Return the first dense or convolutional layer that the input reaches place by place."""
-    for place in _places(plan.layers, ""):
-        if isinstance(place.planned.config, Dense | Conv1d | Conv2d):
-            return place if "." not in place.name else None
+    """Return the first dense or convolutional layer if the raw input reaches it."""
+    for position in _positions(plan.layers, ""):
+        if isinstance(position.planned.config, Dense | Conv1d | Conv2d):
+            return position if "." not in position.name else None
     return None
 
 
-def _places(layers: Sequence[PlannedLayer], prefix: str) -> Iterator[LayerPosition]:
+def _positions(layers: Sequence[PlannedLayer], prefix: str) -> Iterator[LayerPosition]:
     for index, layer in enumerate(layers):
         name = f"{prefix}{index}_{layer.config.type}"
         if isinstance(layer.config, Residual):
-            yield from _places(layer.inner, f"{name}.layers.")
+            yield from _positions(layer.inner, f"{name}.layers.")
         elif isinstance(layer.config, Dense | Conv1d | Conv2d):
             if layer.config.activation is not None:
                 activation: str | None = layer.config.activation
@@ -72,7 +74,7 @@ def _places(layers: Sequence[PlannedLayer], prefix: str) -> Iterator[LayerPositi
 def _what_follows(
     layers: Sequence[PlannedLayer], index: int, prefix: str
 ) -> tuple[str, str | None]:
-    """Return the module whose output is a layer's activation, and its non-linearity."""
+    """Return the module whose output is a layer's activation, and its activation function."""
     for later, layer in enumerate(layers[index + 1 :], start=index + 1):
         match layer.config:
             case ActivationLayer():
@@ -88,7 +90,7 @@ def _what_follows(
 def _hooked(
     network: nn.Module, module: str, see: Callable[[Tensor], Tensor | None]
 ) -> Iterator[None]:
-    """Let `see` look at a module's output within the block, and change it where it gives one."""
+    """Call `see` with a module's output, within the block; a tensor that it returns replaces it."""
 
     def hook(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor | None:
         return see(output)
@@ -100,38 +102,38 @@ def _hooked(
         handle.remove()
 
 
-def catch_activations(
-    subject: ExplainedModel,
-    place: LayerPosition,
+def capture_activations(
+    model: ExplainedModel,
+    position: LayerPosition,
     inputs: Tensors,
     reduce: Callable[[Tensor], Tensor] = lambda output: output,
 ) -> Tensor:
-    """Return a layer's activations for rows, float32 on the CPU: [rows, units] or with places.
+    """Return a layer's activations for rows, float32 on the CPU: [rows, units, …].
 
-    `reduce` makes less of a block of rows' activations, where all of them are too many.
+    `reduce` reduces the activations of a block of rows, where all of them are too many.
     """
     numbers = 1
-    for size in place.planned.output_shape:
+    for size in position.planned.output_shape:
         numbers *= size
     seen: list[Tensor] = []
 
     def see(output: Tensor) -> None:
         seen.append(reduce(output.float()).cpu())
 
-    network = subject.network.eval()
-    with _hooked(network, place.module, see), torch.inference_mode(), subject.placement.autocast():
+    network = model.network.eval()
+    with _hooked(network, position.module, see), torch.inference_mode(), model.placement.autocast():
         for block in split_tensors(inputs, max(1, _BLOCK_NUMBERS // numbers)):
             network(block)
     return torch.cat(seen)
 
 
-def catch_gradients(
-    subject: ExplainedModel, place: LayerPosition, inputs: Tensors
+def capture_gradients(
+    model: ExplainedModel, position: LayerPosition, inputs: Tensors
 ) -> tuple[Tensor, Callable[[int | None], Tensor]]:
     """Return a layer's activations, and a function for the gradients of an output by them.
 
-    Both [rows, units]; of None, the gradients are those of the outputs' mean. In evaluation mode,
-    where a row's outputs depend on its own activations alone.
+    Both are [rows, units]; for None, the gradients are those of the outputs' mean. In evaluation
+    mode, in which the outputs of a row depend on its activations alone.
     """
     caught: list[Tensor] = []
 
@@ -139,8 +141,8 @@ def catch_gradients(
         caught.append(output.detach().requires_grad_())
         return caught[-1]
 
-    network = subject.network.eval()
-    with _hooked(network, place.module, see), torch.enable_grad(), subject.placement.autocast():
+    network = model.network.eval()
+    with _hooked(network, position.module, see), torch.enable_grad(), model.placement.autocast():
         outputs = network(inputs).float()
     activations = caught[0]
 

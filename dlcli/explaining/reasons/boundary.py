@@ -1,4 +1,4 @@
-"""Of a network on two numbers: what it answers all over their plane, and one neuron's line."""
+"""Predictions over the plane of two numeric columns, and the equation of a single neuron."""
 
 from dataclasses import dataclass
 
@@ -11,47 +11,47 @@ from dlcli.config.layers import Dense, Dropout
 from dlcli.data.fitted import FittedData
 from dlcli.data.target import NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.reasons.sampling import asked_rows, take, work_a_row
+from dlcli.explaining.reasons.sampling import sample_rows, take, work_per_row
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.seeds import derive_seed
 from dlcli.tables.table import Table
 from dlcli.training.rows.batches import Tensors, to_tensors
 
-_SIDE, _SMALLEST_SIDE = 121, 31  # places along each axis
+_SIDE, _MIN_SIDE = 121, 31  # points along each axis
 _MAX_WORK = 2e10  # multiplications: two seconds
-_MAX_TRAIN, _MAX_HELD_OUT = 400, 200  # points that are shown
+_MAX_TRAIN, _MAX_HELD_OUT = 400, 200  # rows that are shown
 _MARGIN = 0.06  # around the points, of their range
-_OUTLYING = 10.0  # times the range of nearly all points: so far out lies what isn't shown
+_OUTLYING = 10.0  # times the range of nearly all rows, beyond which outliers are not shown
 
 
 @dataclass(frozen=True)
 class InputPlane:
-    """Places all over two numeric columns, in the data's units."""
+    """A grid over two numeric columns, in the data's units."""
 
     names: tuple[str, str]
-    x: np.ndarray  # [places], of the first column
-    y: np.ndarray  # [places], of the second
+    x: np.ndarray  # [points], of the first column
+    y: np.ndarray  # [points], of the second
 
 
 @dataclass(frozen=True)
 class Points:
-    """Some rows of a part, as they stand in the data."""
+    """Some rows of a part, in the data's units."""
 
     part: str
     x: np.ndarray
     y: np.ndarray
     truth: np.ndarray  # classes or numbers in the target's units
-    num_rows: int  # that the part has
-    num_gaps: int  # among those looked at: a number is missing
-    num_outside: int  # among those looked at: beyond what is shown
+    num_rows: int  # in the part
+    num_gaps: int  # of the sampled rows, those with a missing number
+    num_outside: int  # of the sampled rows, those outside the plane
 
 
 @dataclass(frozen=True)
 class Equation:
     """A single neuron's sum in the data's units: constant + first · x1 + second · x2.
 
-    It is 0 on the line between two classes and positive where the second one is likelier; of a
-    number, it is the answer itself, in the target's units.
+    It is 0 on the line between two classes and positive where the second one is more likely; for
+    a number, it is the prediction, in the target's units.
     """
 
     constant: float
@@ -61,79 +61,78 @@ class Equation:
 
 @dataclass(frozen=True)
 class Boundary:
-    """What the network answers over the plane, and where the rows lie in it."""
+    """The predictions over the plane, and the rows in it."""
 
     plane: InputPlane
-    answers: np.ndarray  # probabilities [y, x, classes] or numbers in the target's units [y, x]
+    predictions: np.ndarray  # probabilities [y, x, classes] or numbers in the target's units [y, x]
     points: tuple[Points, ...]  # "train" first, if there are any
-    equation: Equation | None  # where all of the network is one neuron
-    has_gaps: bool  # missing numbers are told apart: the plane and the equation are of known ones
+    equation: Equation | None  # where the network is a single neuron
+    has_gaps: (
+        bool  # whether missing numbers have an indicator; plane and equation are for known ones
+    )
 
 
-def draw_boundary(subject: ExplainedModel) -> Boundary | Unavailable:
-    """Ask all over the plane of the two columns that the network has."""
-    plane = find_plane(subject)
+def compute_boundary(model: ExplainedModel) -> Boundary | Unavailable:
+    """Predict over the plane of the two columns of a network."""
+    plane = find_plane(model)
     if isinstance(plane, Unavailable):
         return plane
-    answers = subject.answers(encode_plane(subject, plane))
+    predictions = model.predict(encode_plane(model, plane))
     size = (len(plane.y), len(plane.x))
-    columns = subject.fitted.columns
-    held_out = asked_rows(subject, "boundary")
-    shown = [_points(subject, plane, "train", _MAX_TRAIN)] if "train" in subject.parts else []
+    columns = model.fitted.columns
+    held_out = sample_rows(model, "boundary")
+    shown = [_points(model, plane, "train", _MAX_TRAIN)] if "train" in model.parts else []
     if held_out.part != "train":
-        shown.append(_points(subject, plane, held_out.part, _MAX_HELD_OUT))
+        shown.append(_points(model, plane, held_out.part, _MAX_HELD_OUT))
     return Boundary(
         plane=plane,
-        answers=answers.reshape(*size, *answers.shape[1:]),
+        predictions=predictions.reshape(*size, *predictions.shape[1:]),
         points=tuple(shown),
-        equation=find_equation(subject),
+        equation=find_equation(model),
         has_gaps=any(column.indicates_missing for column in columns),
     )
 
 
-def find_plane(subject: ExplainedModel) -> InputPlane | Unavailable:
-    """Return places all over the rows' range; a reason where there are not two numeric columns."""
-    columns = _columns_of_numbers(subject.fitted)
-    if len(columns) != 2 or len(subject.fitted.columns) != 2:
-        num_columns = len(subject.fitted.columns)
-        found = "not both are" if num_columns == 2 else f"there are {num_columns}"
-        return Unavailable(f"it takes two columns of numbers, and {found}")
-    most = int((_MAX_WORK / work_a_row(subject.plan)) ** 0.5)
-    side = min(_SIDE, max(_SMALLEST_SIDE, most))
+def find_plane(model: ExplainedModel) -> InputPlane | Unavailable:
+    """Return a grid over the rows' range; a reason where there are not two numeric columns."""
+    columns = _columns_of_numbers(model.fitted)
+    if len(columns) != 2 or len(model.fitted.columns) != 2:
+        num_columns = len(model.fitted.columns)
+        found = {1: "there is 1", 2: "not both are"}.get(num_columns, f"there are {num_columns}")
+        return Unavailable(f"it needs two numeric columns, but {found}")
+    most = int((_MAX_WORK / work_per_row(model.plan)) ** 0.5)
+    side = min(_SIDE, max(_MIN_SIDE, most))
     axes = []
     for column in columns:
         values = [
-            column.numbers(rows.table, subject.fitted.missing_values)
-            for rows in subject.parts.values()
+            column.numbers(rows.table, model.fitted.missing_values) for rows in model.parts.values()
         ]
         axes.append(_axis(np.concatenate(values), side))
     return InputPlane((columns[0].name, columns[1].name), axes[0], axes[1])
 
 
-def encode_plane(subject: ExplainedModel, plane: InputPlane) -> Tensors:
-    """Return its places as the network sees them, row by row: [y · x, *shape] of each field."""
+def encode_plane(model: ExplainedModel, plane: InputPlane) -> Tensors:
+    """Return its grid as the network sees them, row by row: [y · x, *shape] of each field."""
     x, y = np.meshgrid(plane.x, plane.y)
     cells = {plane.names[0]: x.ravel(), plane.names[1]: y.ravel()}
-    table = Table(pl.DataFrame(cells), "", np.arange(x.size), "row", subject.fitted.missing_values)
-    inputs, _ = subject.fitted.encode_inputs(table)
-    return to_tensors(inputs, subject.placement.device)
+    table = Table(pl.DataFrame(cells), "", np.arange(x.size), "row", model.fitted.missing_values)
+    inputs, _ = model.fitted.encode_inputs(table)
+    return to_tensors(inputs, model.placement.device)
 
 
-def find_equation(subject: ExplainedModel) -> Equation | None:
-    """Return the equation of a network that is one neuron on two numbers, its scaling undone.
+def find_equation(model: ExplainedModel) -> Equation | None:
+    """Return the equation of a single neuron on two numbers, in the data's units.
 
-    Two outputs that are compared by a softmax are one neuron too: their difference.
+    Two outputs with a softmax are a single neuron, too: their difference.
     """
-    columns = subject.fitted.columns
-    layers = [
-        layer.config for layer in subject.plan.layers if not isinstance(layer.config, Dropout)
-    ]
+    columns = model.fitted.columns
+    layers = [layer.config for layer in model.plan.layers if not isinstance(layer.config, Dropout)]
     if len(columns) != 2 or len(layers) != 1:
         return None
     (layer,) = layers
     if not isinstance(layer, Dense) or layer.activation is not None:
         return None
-    linear = next(module for module in subject.network.modules() if isinstance(module, nn.Linear))
+    linear = next(module for module in model.network.modules() if isinstance(module, nn.Linear))
     weight = linear.weight.detach().double().cpu().numpy()
     bias = np.zeros(len(weight)) if linear.bias is None else linear.bias.detach().double().cpu()
     if len(weight) > 2:
@@ -143,14 +142,14 @@ def find_equation(subject: ExplainedModel) -> Equation | None:
         if len(weight) == 1
         else (weight[1] - weight[0], float(bias[1] - bias[0]))
     )
-    all_slots, slopes = subject.fitted.slots(), []
+    all_slots, slopes = model.fitted.slots(), []
     for column in columns:
         if column.center_and_scale is None:
             return None
         center, scale = column.center_and_scale
         slopes.append(float(row[all_slots[column.name].indices[0]]) / scale)
         constant -= slopes[-1] * center
-    target = subject.target
+    target = model.target
     if isinstance(target, NumberTarget):
         slopes = [slope * target.scale for slope in slopes]
         constant = constant * target.scale + target.center
@@ -166,7 +165,7 @@ def _columns_of_numbers(fitted: FittedData) -> list[OrderedColumn]:
 
 
 def _axis(values: np.ndarray, side: int) -> np.ndarray:
-    """Return places over the range of the values, without what lies far out."""
+    """Return points over the range of the values, without outliers."""
     known = values[~np.isnan(values)]
     if not len(known):
         return np.linspace(-1.0, 1.0, side)
@@ -179,15 +178,15 @@ def _axis(values: np.ndarray, side: int) -> np.ndarray:
     return np.linspace(low - margin, high + margin, side)
 
 
-def _points(subject: ExplainedModel, plane: InputPlane, part: str, most: int) -> Points:
-    rows = subject.parts[part]
+def _points(model: ExplainedModel, plane: InputPlane, part: str, most: int) -> Points:
+    rows = model.parts[part]
     num_rows = len(rows)
     if num_rows > most:
-        generator = np.random.default_rng(derive_seed(subject.seed, "points", part))
+        generator = np.random.default_rng(derive_seed(model.seed, "points", part))
         rows = take(rows, generator.choice(num_rows, most, replace=False))
     x, y = (
-        column.numbers(rows.table, subject.fitted.missing_values)
-        for column in _columns_of_numbers(subject.fitted)
+        column.numbers(rows.table, model.fitted.missing_values)
+        for column in _columns_of_numbers(model.fitted)
     )
     is_gap = np.isnan(x) | np.isnan(y)
     is_in = (x >= plane.x[0]) & (x <= plane.x[-1]) & (y >= plane.y[0]) & (y <= plane.y[-1])
@@ -195,7 +194,7 @@ def _points(subject: ExplainedModel, plane: InputPlane, part: str, most: int) ->
         part=part,
         x=x[is_in],
         y=y[is_in],
-        truth=subject.truth(rows.encoded)[is_in],
+        truth=model.truth(rows.encoded)[is_in],
         num_rows=num_rows,
         num_gaps=int(is_gap.sum()),
         num_outside=int((~is_gap & ~is_in).sum()),

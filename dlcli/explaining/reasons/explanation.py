@@ -1,4 +1,4 @@
-"""Why a network answers as it does: what it looks at, and what is inside of it."""
+"""All explanations of one network."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,19 @@ import numpy as np
 
 from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.reasons.boundary import Boundary, draw_boundary
-from dlcli.explaining.reasons.filters import Filters, look_at_filters
-from dlcli.explaining.reasons.partial_dependence import MAX_COLUMNS, Dependences, measure_dependence
-from dlcli.explaining.reasons.permutation_importance import Importances, measure_importance
-from dlcli.explaining.reasons.sampling import asked_rows
-from dlcli.explaining.reasons.units import UnitMaps, Units, map_units, measure_units
+from dlcli.explaining.reasons.boundary import Boundary, compute_boundary
+from dlcli.explaining.reasons.filters import Filters, find_filters
+from dlcli.explaining.reasons.partial_dependence import (
+    MAX_COLUMNS,
+    PartialDependence,
+    measure_partial_dependence,
+)
+from dlcli.explaining.reasons.permutation_importance import (
+    PermutationImportance,
+    measure_importance,
+)
+from dlcli.explaining.reasons.sampling import sample_rows
+from dlcli.explaining.reasons.units import HiddenUnits, UnitMaps, map_units, measure_units
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.losses import Loss
 from dlcli.training.engines.threads import Threads
@@ -19,43 +26,43 @@ from dlcli.training.engines.threads import Threads
 
 @dataclass(frozen=True)
 class Explanation:
-    """Each answer, or the reason why there is none."""
+    """Each result, or the reason why it is unavailable."""
 
     target: ClassTarget | NumberTarget
     loss: Loss
-    importance: Importances | Unavailable
-    dependence: Dependences | Unavailable  # of the columns that matter most
+    importance: PermutationImportance | Unavailable
+    dependence: PartialDependence | Unavailable  # on the most important columns
     boundary: Boundary | Unavailable
     unit_maps: UnitMaps | Unavailable  # of the first hidden layer
-    units: Units | Unavailable  # of the last one
+    units: HiddenUnits | Unavailable  # of the last hidden layer
     filters: Filters | Unavailable
 
 
-def explain(subject: ExplainedModel) -> Explanation:
-    """Ask the network; it is as before afterwards. A function of the subject alone."""
+def explain(model: ExplainedModel) -> Explanation:
+    """Ask the network; it is as before afterwards. A function of the model alone."""
     # Many small questions: several threads would wait for each other longer than they work.
     with Threads(1, "questions are small").used():
-        asked = asked_rows(subject, "why")
-        if not np.isfinite(subject.answers(asked.rows.encoded.inputs)).all():
-            return _nothing(subject, "its answers are not finite numbers")
-        importance = measure_importance(subject)
+        sample = sample_rows(model, "why")
+        if not np.isfinite(model.predict(sample.rows.encoded.inputs)).all():
+            return _unavailable(model, "its predictions are not finite")
+        importance = measure_importance(model)
         names = (
-            [own.name for own in importance.columns[:MAX_COLUMNS]]
-            if isinstance(importance, Importances) and importance.pixels is None
-            else [column.name for column in subject.fitted.columns[:MAX_COLUMNS]]
+            [column.name for column in importance.columns[:MAX_COLUMNS]]
+            if isinstance(importance, PermutationImportance) and importance.pixels is None
+            else [column.name for column in model.fitted.columns[:MAX_COLUMNS]]
         )
         return Explanation(
-            target=subject.target,
-            loss=subject.loss,
+            target=model.target,
+            loss=model.loss,
             importance=importance,
-            dependence=measure_dependence(subject, names),
-            boundary=draw_boundary(subject),
-            unit_maps=map_units(subject),
-            units=measure_units(subject),
-            filters=look_at_filters(subject),
+            dependence=measure_partial_dependence(model, names),
+            boundary=compute_boundary(model),
+            unit_maps=map_units(model),
+            units=measure_units(model),
+            filters=find_filters(model),
         )
 
 
-def _nothing(subject: ExplainedModel, reason: str) -> Explanation:
-    absent = Unavailable(reason)
-    return Explanation(subject.target, subject.loss, absent, absent, absent, absent, absent, absent)
+def _unavailable(model: ExplainedModel, reason: str) -> Explanation:
+    nothing = Unavailable(reason)
+    return Explanation(model.target, model.loss, *6 * (nothing,))

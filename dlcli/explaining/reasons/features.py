@@ -22,7 +22,7 @@ def encode_cells(fitted: FittedData, column: Column, cells: pl.Series) -> np.nda
 
 
 def plain_numbers(fitted: FittedData) -> list[OrderedColumn] | None:
-    """Return the columns if each is one number to the network and nothing more."""
+    """Return the columns if each is encoded as a single number, and nothing more; else None."""
     columns = [
         column
         for column in fitted.columns
@@ -31,12 +31,12 @@ def plain_numbers(fitted: FittedData) -> list[OrderedColumn] | None:
     return columns if len(columns) == len(fitted.columns) else None
 
 
-def array_shape(subject: ExplainedModel) -> tuple[int, ...] | None:
-    """Return [channels, length] or [channels, height, width] where a row is a signal or an image.
+def array_shape(model: ExplainedModel) -> tuple[int, ...] | None:
+    """Return [channels, length] or [channels, height, width] where rows are signals or images.
 
-    It is one where the config says so, or where the names count pixels that are like each other.
+    They are where the config says so, or where the names number pixels that resemble each other.
     """
-    fitted = subject.fitted
+    fitted = model.fitted
     if fitted.shape is not None:
         return fitted.shape if len(fitted.shape) > 1 else None
     if plain_numbers(fitted) is None:
@@ -44,5 +44,5 @@ def array_shape(subject: ExplainedModel) -> tuple[int, ...] | None:
     grid = find_grid([column.name for column in fitted.columns])
     if grid is None or math.prod(grid) != len(fitted.columns):
         return None
-    features = next(iter(subject.parts.values())).encoded.inputs[NUMBERS].cpu().numpy()
+    features = next(iter(model.parts.values())).encoded.inputs[NUMBERS].cpu().numpy()
     return (1, *grid) if resembles_image(features, grid) else None

@@ -1,4 +1,4 @@
-"""Groups of encoded features, shuffled among rows: how much the loss rises."""
+"""The increase in loss when groups of encoded features are shuffled across rows."""
 
 import math
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from dlcli.training.evaluation import compute_outputs
 from dlcli.training.rows.batches import Rows, Tensors
 
 _BLOCK_NUMBERS = 2**21  # of the input, at once
-_MAX_PROMISE_ROWS = 500
-_ROUNDING = 2e-6  # of a loss in float32: what is less may be the same, added up otherwise
+_MAX_GRADIENT_ROWS = 500
+_ROUNDING = 2e-6  # of a loss in float32: smaller differences may be due to rounding
 
 
 @dataclass(frozen=True)
-class Effort:
-    """How often columns are shuffled, and in which order rows give each other their cells."""
+class ShufflePlan:
+    """How often columns are shuffled, and the order in which rows pass on their cells."""
 
     num_shuffles: int  # below the number of rows
     order: np.ndarray  # [rows], a permutation
@@ -29,8 +29,8 @@ class Effort:
     def donors(self) -> np.ndarray:
         """Return the row that each row's cell comes from, [shuffles, rows].
 
-        In no shuffle is it the row's own, and in no two the same; each row gives as often as it
-        takes.
+        It is never the row itself, and never the same in two shuffles; each row gives its cell as
+        often as it takes one.
         """
         donors = np.empty((self.num_shuffles, len(self.order)), np.int64)
         for shuffle in range(self.num_shuffles):
@@ -40,57 +40,57 @@ class Effort:
 
 @dataclass(frozen=True)
 class LossIncrease:
-    """What shuffling does to the loss, in the loss's own units."""
+    """What shuffling does to the loss, in the units of the loss."""
 
-    loss: float  # without it
-    mean: np.ndarray  # [groups], not finite where answers are not
+    loss: float  # without shuffling
+    mean: np.ndarray  # [groups], not finite where predictions are not
     reach: np.ndarray  # [groups], of an interval of 95 % to either side
 
 
-def measure_rises(
-    subject: ExplainedModel, rows: Rows, groups: Sequence[Slots], effort: Effort
+def measure_loss_increase(
+    model: ExplainedModel, rows: Rows, groups: Sequence[Slots], shuffle_plan: ShufflePlan
 ) -> LossIncrease:
-    """Shuffle each group of features among two rows or more.
+    """Shuffle each group of features across two or more rows.
 
     The mean over pairs of rows, one giving the other its cells, is a U-statistic, and its
-    interval Hoeffding's (1948): Student's t over rows of what a row does on average as the one
-    that takes plus the one that gives. So it covers other rows and other shuffles alike.
+    interval Hoeffding's (1948): Student's t over rows of the mean increase as taker plus that as
+    giver. So it accounts for the choice of rows and of shuffles.
     """
     from scipy.special import stdtrit
 
-    donors = effort.donors()
+    donors = shuffle_plan.donors()
     num_rows = len(rows)
-    own = _losses(subject, rows.inputs, subject.targets(rows))
+    losses = _losses(model, rows.inputs, model.targets(rows))
     mean, reach = np.zeros(len(groups)), np.zeros(len(groups))
     quantile = float(stdtrit(num_rows - 1, 0.975))
     for index, group in enumerate(groups):
         cells = rows.inputs[group.field][:, group.indices]
         if (cells == cells[0]).all():
-            continue  # as they are, however shuffled
-        rises = _shuffled(subject, rows, group, donors) - own
-        rises[np.abs(rises) <= _ROUNDING * np.abs(own)] = 0.0
-        with np.errstate(invalid="ignore"):  # of losses that are endless
-            taking = rises.mean(axis=0)
+            continue  # the same however they are shuffled
+        increases = _shuffled(model, rows, group, donors) - losses
+        increases[np.abs(increases) <= _ROUNDING * np.abs(losses)] = 0.0
+        with np.errstate(invalid="ignore"):  # losses may be infinite
+            taking = increases.mean(axis=0)
             giving = np.zeros(num_rows)
-            np.add.at(giving, donors, rises / len(donors))
+            np.add.at(giving, donors, increases / len(donors))
             mean[index] = taking.mean()
             reach[index] = quantile * (taking + giving).std(ddof=1) / math.sqrt(num_rows)
-    return LossIncrease(float(own.mean()), mean, reach)
+    return LossIncrease(float(losses.mean()), mean, reach)
 
 
-def promises(subject: ExplainedModel, rows: Rows, slots: Sequence[Slots]) -> np.ndarray:
-    """Return what a column's rise would be were the loss linear, [columns], endless for codes.
+def estimate_increase(model: ExplainedModel, rows: Rows, slots: Sequence[Slots]) -> np.ndarray:
+    """Return a linear estimate of each column's increase, [columns]; infinite for embedded ones.
 
-    It takes one backward pass: for choosing among columns too many to be shuffled.
+    It takes one backward pass, and chooses among columns that are too many to be shuffled.
     """
-    rows = rows.head(_MAX_PROMISE_ROWS)
+    rows = rows.head(_MAX_GRADIENT_ROWS)
     numbers = {
         name: tensor.clone().requires_grad_()
         for name, tensor in rows.inputs.items()
         if tensor.is_floating_point()
     }
-    outputs = subject.network.eval()({**rows.inputs, **numbers})
-    loss = subject.objective.each(outputs.float(), subject.targets(rows)).sum()
+    outputs = model.network.eval()({**rows.inputs, **numbers})
+    loss = model.objective.each(outputs.float(), model.targets(rows)).sum()
     gradients = torch.autograd.grad(
         loss, list(numbers.values()), allow_unused=True, materialize_grads=True
     )
@@ -108,16 +108,16 @@ def promises(subject: ExplainedModel, rows: Rows, slots: Sequence[Slots]) -> np.
     )
 
 
-def _shuffled(subject: ExplainedModel, rows: Rows, group: Slots, donors: np.ndarray) -> np.ndarray:
+def _shuffled(model: ExplainedModel, rows: Rows, group: Slots, donors: np.ndarray) -> np.ndarray:
     """Return each row's loss in each shuffle, [shuffles, rows]."""
     num_rows, cells = len(rows), rows.inputs[group.field][:, group.indices]
-    together = max(1, _BLOCK_NUMBERS // (num_rows * subject.plan.signature.num_inputs))
+    together = max(1, _BLOCK_NUMBERS // (num_rows * model.plan.signature.num_inputs))
     losses = []
     for first in range(0, len(donors), together):
         some = torch.tensor(donors[first : first + together], device=rows.device)
         repeated = rows.each(partial(_repeated, len(some)), some.numel())
         repeated.inputs[group.field][:, group.indices] = cells[some.flatten()]
-        found = _losses(subject, repeated.inputs, subject.targets(repeated))
+        found = _losses(model, repeated.inputs, model.targets(repeated))
         losses.append(found.reshape(len(some), num_rows))
     return np.concatenate(losses)
 
@@ -127,8 +127,8 @@ def _repeated(times: int, tensor: Tensor) -> Tensor:
     return tensor.repeat(times, *[1] * (tensor.dim() - 1))
 
 
-def _losses(subject: ExplainedModel, inputs: Tensors, targets: Tensor) -> np.ndarray:
+def _losses(model: ExplainedModel, inputs: Tensors, targets: Tensor) -> np.ndarray:
     """Return each row's loss in its own units, float64 [rows]."""
-    outputs = compute_outputs(subject.network, inputs, subject.placement)
-    losses = subject.objective.each(outputs.to(targets.device), targets)
-    return losses.double().cpu().numpy() * subject.loss_unit
+    outputs = compute_outputs(model.network, inputs, model.placement)
+    losses = model.objective.each(outputs.to(targets.device), targets)
+    return losses.double().cpu().numpy() * model.loss_unit

@@ -1,4 +1,4 @@
-"""How much worse a network gets when it can't use a column: permutation importance."""
+"""Permutation importance: how much worse a network gets when a column is shuffled."""
 
 import math
 from collections.abc import Sequence
@@ -11,38 +11,43 @@ from dlcli.columns.base import Column, OrderedColumn
 from dlcli.data.fields import Slots
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.features import array_shape
-from dlcli.explaining.reasons.permutation import Effort, LossIncrease, measure_rises, promises
-from dlcli.explaining.reasons.sampling import SampledRows, asked_rows, take, work_a_row
+from dlcli.explaining.reasons.permutation import (
+    LossIncrease,
+    ShufflePlan,
+    estimate_increase,
+    measure_loss_increase,
+)
+from dlcli.explaining.reasons.sampling import SampledRows, sample_rows, take, work_per_row
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.seeds import derive_seed
 
-_MAX_WORK = 3e10  # multiplications: two seconds or three
-_WORK_A_COLUMN = 4e6  # beside its rows: calls, and what is copied
+_MAX_WORK = 3e10  # multiplications: two or three seconds
+_WORK_PER_COLUMN = 4e6  # besides its rows: calls and copies
 MAX_SHUFFLES = 10
 _MIN_SHUFFLES = 2
 _MIN_ROWS = 100
-_TOP = 10  # columns of which pairs that say the same are looked for
-_ALIKE = 0.8  # the rank correlation from which on two columns say much the same
+_MAX_COMPARED = 10  # columns among which correlated pairs are looked for
+_MIN_CORRELATION = 0.8  # rank correlation above which two columns hold much the same information
 
 
 @dataclass(frozen=True)
-class Importance:
-    """A column's, or that of a patch of pixels, with an interval of 95 %."""
+class ColumnImportance:
+    """The importance of a column, or of a patch of pixels, with a 95 % interval."""
 
     name: str
-    rise: float  # of the loss, in its own units
+    increase: float  # of the loss, in the units of the loss
     low: float
     high: float
 
     @property
     def is_clear(self) -> bool:
-        """Whether the network is worse without it, beyond chance."""
+        """Whether shuffling makes the network worse, beyond chance."""
         return self.low > 0
 
 
 @dataclass(frozen=True)
-class Alike:
-    """Two columns that say much the same."""
+class CorrelatedPair:
+    """Two columns that hold much the same information."""
 
     first: str
     second: str
@@ -50,57 +55,59 @@ class Alike:
 
 
 @dataclass(frozen=True)
-class Importances:
-    """How much the loss rises when one column is shuffled among the rows."""
+class PermutationImportance:
+    """How much the loss increases when one column is shuffled across rows."""
 
-    asked: SampledRows
-    loss: float  # on these rows as they are, in its own units
-    columns: tuple[Importance, ...]  # the highest first
-    num_columns: int  # that there are; where they are more, those are measured that promise most
+    sample: SampledRows
+    loss: float  # on these rows without shuffling
+    columns: tuple[ColumnImportance, ...]  # the highest first
+    num_columns: int  # in the data; of very many, those with the largest gradients are measured
     num_shuffles: int
-    alike: tuple[Alike, ...]  # among the highest ones
-    endless: tuple[str, ...]  # whose shuffling makes answers that are no finite numbers
-    pixels: np.ndarray | None  # the rises, [height, width] or [channels, length]
-    clear: np.ndarray | None  # whether they are beyond chance, as `pixels`
+    correlated: tuple[CorrelatedPair, ...]  # among the highest ones
+    not_finite: tuple[str, ...]  # columns whose shuffling makes predictions that are not finite
+    pixels: np.ndarray | None  # the increases, [height, width] or [channels, length]
+    clear: np.ndarray | None  # whether they are above 0 beyond chance, as `pixels`
     is_image: bool  # rather than a signal, where there are pixels
     patch: int  # pixels on a side that were shuffled together
 
 
-def measure_importance(subject: ExplainedModel) -> Importances | Unavailable:
-    """Shuffle one column of the table after the other among the held-out rows.
+def measure_importance(model: ExplainedModel) -> PermutationImportance | Unavailable:
+    """Shuffle one column of the table after the other across the held-out rows.
 
     Breiman (2001), Random forests; Fisher, Rudin and Dominici (2019), arXiv:1801.01489, whose
-    model reliance this is as a difference. All that a column is encoded as is shuffled together.
+    model reliance this is as a difference. All features that encode a column are shuffled together.
     The work is bounded: where it would be more, there are fewer shuffles, then fewer rows, then
     larger patches of an image or fewer columns.
     """
-    asked = asked_rows(subject, "importance")
-    if len(asked) < 2:
+    sample = sample_rows(model, "importance")
+    if len(sample) < 2:
         return Unavailable("a single row has no other to be shuffled with")
-    by_column = subject.fitted.slots()
-    slots = [by_column[column.name] for column in subject.fitted.columns]
-    shape = array_shape(subject)
+    by_column = model.fitted.slots()
+    slots = [by_column[column.name] for column in model.fitted.columns]
+    shape = array_shape(model)
     if shape is not None:
-        return _of_array(subject, asked, slots, shape)
-    columns = subject.fitted.columns
+        return _of_array(model, sample, slots, shape)
+    columns = model.fitted.columns
     chosen = np.arange(len(columns))
-    most = _most_groups(subject, asked)
+    most = _most_groups(model, sample)
     if len(columns) > most:
-        chosen = np.argsort(-promises(subject, asked.rows.encoded, slots), kind="stable")[:most]
+        chosen = np.argsort(-estimate_increase(model, sample.rows.encoded, slots), kind="stable")[
+            :most
+        ]
         chosen = np.sort(chosen)
     names = [columns[index].name for index in chosen]
-    own, rises, effort = _measure(subject, asked, [slots[index] for index in chosen])
-    found = _in_order(names, rises)
+    own, increases, shuffle_plan = _measure(model, sample, [slots[index] for index in chosen])
+    found = _in_order(names, increases)
     by_name = {column.name: column for column in columns}
-    top = [by_name[importance.name] for importance in found[:_TOP]]
-    return Importances(
-        asked=own,
-        loss=rises.loss,
+    top = [by_name[importance.name] for importance in found[:_MAX_COMPARED]]
+    return PermutationImportance(
+        sample=own,
+        loss=increases.loss,
         columns=found,
         num_columns=len(columns),
-        num_shuffles=effort.num_shuffles,
-        alike=_find_alike(subject, asked, top),
-        endless=_endless(names, rises),
+        num_shuffles=shuffle_plan.num_shuffles,
+        correlated=_find_correlated(model, sample, top),
+        not_finite=_not_finite(names, increases),
         pixels=None,
         clear=None,
         is_image=False,
@@ -109,43 +116,43 @@ def measure_importance(subject: ExplainedModel) -> Importances | Unavailable:
 
 
 def _of_array(
-    subject: ExplainedModel, asked: SampledRows, slots: Sequence[Slots], shape: tuple[int, ...]
-) -> Importances:
+    model: ExplainedModel, sample: SampledRows, slots: Sequence[Slots], shape: tuple[int, ...]
+) -> PermutationImportance:
     """Shuffle patches, as small as the work allows: all channels of an image, one of a signal."""
-    places = np.concatenate([own.indices for own in slots]).reshape(shape)
+    features = np.concatenate([column.indices for column in slots]).reshape(shape)
     if len(shape) == 2:
-        places = places[None]  # as an image of one channel, its rows the signal's channels
-    _, height, width = places.shape
+        features = features[None]  # as an image of one channel, its rows the signal's channels
+    _, height, width = features.shape
     is_image = len(shape) == 3
-    most = _most_groups(subject, asked)
+    most = _most_groups(model, sample)
     for patch in range(1, max(height, width) + 1):
         down = patch if is_image else 1
         corners = [(y, x) for y in range(0, height, down) for x in range(0, width, patch)]
         if len(corners) <= most:
             break
     groups = [
-        Slots(slots[0].field, tuple(places[:, y : y + down, x : x + patch].ravel().tolist()))
+        Slots(slots[0].field, tuple(features[:, y : y + down, x : x + patch].ravel().tolist()))
         for y, x in corners
     ]
-    own, rises, effort = _measure(subject, asked, groups)
+    own, increases, shuffle_plan = _measure(model, sample, groups)
     pixels, clear = np.empty((height, width)), np.empty((height, width), bool)
-    for (y, x), mean, reach in zip(corners, rises.mean, rises.reach, strict=True):
+    for (y, x), mean, reach in zip(corners, increases.mean, increases.reach, strict=True):
         pixels[y : y + down, x : x + patch] = mean if math.isfinite(mean) else np.nan
         clear[y : y + down, x : x + patch] = mean > reach
     names = [
-        subject.fitted.columns[group.indices[0]].name
+        model.fitted.columns[group.indices[0]].name
         if len(group.indices) == 1
-        else f"{'row' if is_image else 'channel'} {y}, {'column' if is_image else 'place'} {x}"
+        else f"{'row' if is_image else 'channel'} {y}, {'column' if is_image else 'position'} {x}"
         for group, (y, x) in zip(groups, corners, strict=True)
     ]
-    return Importances(
-        asked=own,
-        loss=rises.loss,
-        columns=_in_order(names, rises),
+    return PermutationImportance(
+        sample=own,
+        loss=increases.loss,
+        columns=_in_order(names, increases),
         num_columns=len(groups),
-        num_shuffles=effort.num_shuffles,
-        alike=(),
-        endless=_endless(names, rises),
+        num_shuffles=shuffle_plan.num_shuffles,
+        correlated=(),
+        not_finite=_not_finite(names, increases),
         pixels=pixels,
         clear=clear,
         is_image=is_image,
@@ -153,49 +160,53 @@ def _of_array(
     )
 
 
-def _most_groups(subject: ExplainedModel, asked: SampledRows) -> int:
-    """Return how many groups of features there is time for, with the least effort."""
-    passes = min(_MIN_ROWS, len(asked)) * _MIN_SHUFFLES
-    return max(1, int(_MAX_WORK / (passes * work_a_row(subject.plan) + _WORK_A_COLUMN)))
+def _most_groups(model: ExplainedModel, sample: SampledRows) -> int:
+    """Return how many groups of features there is time for, with the fewest rows and shuffles."""
+    passes = min(_MIN_ROWS, len(sample)) * _MIN_SHUFFLES
+    return max(1, int(_MAX_WORK / (passes * work_per_row(model.plan) + _WORK_PER_COLUMN)))
 
 
 def _measure(
-    subject: ExplainedModel, asked: SampledRows, groups: Sequence[Slots]
-) -> tuple[SampledRows, LossIncrease, Effort]:
+    model: ExplainedModel, sample: SampledRows, groups: Sequence[Slots]
+) -> tuple[SampledRows, LossIncrease, ShufflePlan]:
     """Measure with as many shuffles, then rows, as there is time for."""
-    work = max(0.0, _MAX_WORK / len(groups) - _WORK_A_COLUMN)
-    passes = int(work / work_a_row(subject.plan))
-    num_shuffles = min(max(passes // len(asked), _MIN_SHUFFLES), MAX_SHUFFLES, len(asked) - 1)
-    num_rows = min(len(asked), max(passes // num_shuffles, _MIN_ROWS))
-    generator = np.random.default_rng(derive_seed(subject.seed, "importance"))
-    if num_rows < len(asked):
-        chosen = generator.choice(len(asked), num_rows, replace=False)
-        asked = SampledRows(asked.part, take(asked.rows, chosen), asked.num_held)
-    effort = Effort(num_shuffles, generator.permutation(num_rows))
-    return asked, measure_rises(subject, asked.rows.encoded, groups, effort), effort
-
-
-def _in_order(names: Sequence[str], rises: LossIncrease) -> tuple[Importance, ...]:
-    found = [
-        Importance(name, float(mean), float(mean - reach), float(mean + reach))
-        for name, mean, reach in zip(names, rises.mean, rises.reach, strict=True)
-        if math.isfinite(mean)
-    ]
-    return tuple(sorted(found, key=lambda importance: -importance.rise))
-
-
-def _endless(names: Sequence[str], rises: LossIncrease) -> tuple[str, ...]:
-    return tuple(
-        name for name, mean in zip(names, rises.mean, strict=True) if not math.isfinite(mean)
+    work = max(0.0, _MAX_WORK / len(groups) - _WORK_PER_COLUMN)
+    passes = int(work / work_per_row(model.plan))
+    num_shuffles = min(max(passes // len(sample), _MIN_SHUFFLES), MAX_SHUFFLES, len(sample) - 1)
+    num_rows = min(len(sample), max(passes // num_shuffles, _MIN_ROWS))
+    generator = np.random.default_rng(derive_seed(model.seed, "importance"))
+    if num_rows < len(sample):
+        chosen = generator.choice(len(sample), num_rows, replace=False)
+        sample = SampledRows(sample.part, take(sample.rows, chosen), sample.num_held)
+    shuffle_plan = ShufflePlan(num_shuffles, generator.permutation(num_rows))
+    return (
+        sample,
+        measure_loss_increase(model, sample.rows.encoded, groups, shuffle_plan),
+        shuffle_plan,
     )
 
 
-def _find_alike(
-    subject: ExplainedModel, asked: SampledRows, columns: Sequence[Column]
-) -> tuple[Alike, ...]:
+def _in_order(names: Sequence[str], increases: LossIncrease) -> tuple[ColumnImportance, ...]:
+    found = [
+        ColumnImportance(name, float(mean), float(mean - reach), float(mean + reach))
+        for name, mean, reach in zip(names, increases.mean, increases.reach, strict=True)
+        if math.isfinite(mean)
+    ]
+    return tuple(sorted(found, key=lambda importance: -importance.increase))
+
+
+def _not_finite(names: Sequence[str], increases: LossIncrease) -> tuple[str, ...]:
+    return tuple(
+        name for name, mean in zip(names, increases.mean, strict=True) if not math.isfinite(mean)
+    )
+
+
+def _find_correlated(
+    model: ExplainedModel, sample: SampledRows, columns: Sequence[Column]
+) -> tuple[CorrelatedPair, ...]:
     """Return pairs whose ranks are correlated, among columns that have an order."""
     values = {
-        column.name: column.numbers(asked.rows.table, subject.fitted.missing_values)
+        column.name: column.numbers(sample.rows.table, model.fitted.missing_values)
         for column in columns
         if isinstance(column, OrderedColumn)
     }
@@ -208,6 +219,6 @@ def _find_alike(
                 continue
             ranks = [pl.Series(each[known]).rank().to_numpy() for each in (one, other)]
             correlation = float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-            if abs(correlation) > _ALIKE:
-                found.append(Alike(first, second, correlation))
+            if abs(correlation) > _MIN_CORRELATION:
+                found.append(CorrelatedPair(first, second, correlation))
     return tuple(sorted(found, key=lambda pair: -abs(pair.correlation)))

@@ -1,4 +1,4 @@
-"""Which rows questions are put to, and what a question takes."""
+"""Which rows a network is explained on, and the work that a row takes."""
 
 import math
 from dataclasses import dataclass
@@ -11,30 +11,30 @@ from dlcli.network.costs import multiply_adds
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
 
-_ACTIVATION = 15  # multiplications that a number of a layer's output takes as long as
+_ACTIVATION = 15  # work of one number of a layer's output, in multiplications
 
 
 @dataclass(frozen=True)
 class SampledRows:
-    """Rows that are asked about."""
+    """Held-out rows, or some of them."""
 
     part: str  # "test", "validation" or "train"
     rows: ExplainedRows
-    num_held: int  # rows that the part has
+    num_held: int  # rows in the part
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
-def asked_rows(subject: ExplainedModel, purpose: str, most: int | None = None) -> SampledRows:
-    """Return the held-out rows, training rows where there are none; at random where too many."""
-    part = next(name for name in ("test", "validation", "train") if name in subject.parts)
-    rows = subject.parts[part]
-    if most is None or len(rows) <= most:
+def sample_rows(model: ExplainedModel, purpose: str, max_rows: int | None = None) -> SampledRows:
+    """Return the held-out rows, or else training rows; a random sample where they are too many."""
+    part = next(name for name in ("test", "validation", "train") if name in model.parts)
+    rows = model.parts[part]
+    if max_rows is None or len(rows) <= max_rows:
         return SampledRows(part, rows, len(rows))
-    generator = np.random.default_rng(derive_seed(subject.seed, purpose))
+    generator = np.random.default_rng(derive_seed(model.seed, purpose))
     return SampledRows(
-        part, take(rows, generator.choice(len(rows), most, replace=False)), len(rows)
+        part, take(rows, generator.choice(len(rows), max_rows, replace=False)), len(rows)
     )
 
 
@@ -45,8 +45,8 @@ def take(rows: ExplainedRows, chosen: np.ndarray) -> ExplainedRows:
     return ExplainedRows(rows.encoded.take(indices), rows.table.take(chosen))
 
 
-def work_a_row(plan: Plan) -> int:
-    """Return what a row's forward pass takes, in multiplications with an addition each."""
+def work_per_row(plan: Plan) -> int:
+    """Return the work of a row's forward pass, in multiply-adds."""
     layers = plan.layers
     numbers = plan.signature.num_inputs + sum(math.prod(layer.output_shape) for layer in layers)
     return sum(map(multiply_adds, layers)) + _ACTIVATION * numbers

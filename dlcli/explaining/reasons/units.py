@@ -1,4 +1,4 @@
-"""What hidden units respond to, and what they speak for."""
+"""Hidden units: their influence, what they favour, and the columns they correlate with."""
 
 from dataclasses import dataclass
 
@@ -10,113 +10,117 @@ from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import (
     LayerPosition,
-    catch_activations,
-    catch_gradients,
+    capture_activations,
+    capture_gradients,
     hidden_layers,
 )
 from dlcli.explaining.reasons.boundary import InputPlane, encode_plane, find_plane
-from dlcli.explaining.reasons.sampling import SampledRows, asked_rows, work_a_row
+from dlcli.explaining.reasons.sampling import SampledRows, sample_rows, work_per_row
 from dlcli.explaining.unavailable import Unavailable
 
 MAX_UNITS = 8
 MAX_MAPS = 12
-_MAX_FEATURES = 3  # that a unit goes with
+_MAX_FEATURES = 3  # correlated columns per unit
 _MAX_CATEGORIES = 12  # of a column, the most frequent ones
 _MAX_ROWS = 500
 _MIN_ROWS = 50
 _MAX_WORK = 1e10
-_NO_LAYER = "the network has no dense layer before the one that answers"
-_WEAKEST = 0.2  # correlation that is worth a word
+_NO_LAYER = "the network has no hidden dense layer"
+_MIN_CORRELATION = 0.2  # that is reported
 
 
 @dataclass(frozen=True)
-class Unit:
+class HiddenUnit:
     """One unit of a layer."""
 
     number: int  # from 0
     influence: float  # on logits, or in the target's units; see `measure_units`
     features: tuple[tuple[str, float], ...]  # that it correlates with most, strongest first
-    speaks_for: str  # where it is high: a class, or "higher" or "lower" numbers
+    favours: str  # a class, or "higher" or "lower" numbers
 
 
 @dataclass(frozen=True)
-class Units:
+class HiddenUnits:
     """The most influential units of the last hidden dense layer, the strongest first."""
 
-    layer: str  # the module whose output is meant: 0_dense_relu
-    activation: str | None  # None: there is no non-linearity
-    asked: SampledRows
-    units: tuple[Unit, ...]
+    layer: str  # the module whose output is used: 0_dense_relu
+    activation: str | None  # None: there is no activation function
+    sample: SampledRows
+    units: tuple[HiddenUnit, ...]
     num_units: int
-    num_still: int  # that give the same for every row
+    num_constant: int  # units with the same output for every row
 
 
 @dataclass(frozen=True)
 class UnitMaps:
     """The activations of the first hidden dense layer over the plane of two numbers."""
 
-    layer: str  # the module whose output is meant: 0_dense_relu
-    activation: str | None  # None: there is no non-linearity
-    asked: SampledRows  # the rows that tell which units matter
+    layer: str  # the module whose output is used: 0_dense_relu
+    activation: str | None  # None: there is no activation function
+    sample: SampledRows  # the rows that the influence is measured on
     plane: InputPlane
-    numbers: tuple[int, ...]  # of the units, from 0, those first that matter most
+    numbers: tuple[int, ...]  # of the units, from 0, the most influential first
     influences: tuple[float, ...]
     maps: np.ndarray  # [units, y, x]
     num_units: int
 
 
-def measure_units(subject: ExplainedModel) -> Units | Unavailable:
-    """Say what the last hidden dense layer's units respond to.
+def measure_units(model: ExplainedModel) -> HiddenUnits | Unavailable:
+    """Return the most influential units of the last hidden dense layer.
 
-    A unit's influence is the mean over rows and outputs of |(a - mean a) · g|: how far its
-    activation, after the non-linearity, is from its mean, times the output's gradient by it, which
-    is the outgoing weight where the last layer comes next. A unit that never changes has none,
-    however large it is: it acts as a bias. Outputs that a softmax compares count by what they are
-    above the outputs' mean, as only that makes a difference.
+    A unit's influence is the mean over rows and outputs of |(a - mean a) · g|: the distance of
+    its activation from the mean, times the gradient of the output with respect to it, which is
+    the outgoing weight where the output layer comes next. A constant unit has no influence, as it
+    acts as a bias. Outputs of a softmax are taken relative to their mean, as only that matters.
     """
-    layers = hidden_layers(subject.plan)
+    layers = hidden_layers(model.plan)
     if not layers:
         return Unavailable(_NO_LAYER)
-    place = layers[-1]
-    asked = _ask(subject)
-    activations, influence, slopes = _influences(subject, place, asked)
-    names, indicators = _indicators(subject, asked)
-    is_still = (activations == activations[:1]).all(axis=0)
+    position = layers[-1]
+    sample = _sample(model)
+    activations, influence, slopes = _influences(model, position, sample)
+    names, indicators = _indicators(model, sample)
+    is_constant = (activations == activations[:1]).all(axis=0)
     order = np.argsort(-influence, kind="stable")[:MAX_UNITS]
     found = [
-        Unit(
+        HiddenUnit(
             number=int(unit),
             influence=float(influence[unit]),
             features=_strongest(names, _correlate(indicators, activations[:, unit])),
-            speaks_for=_speaks_for(subject, slopes[:, unit]),
+            favours=_favours(model, slopes[:, unit]),
         )
         for unit in order
     ]
-    return Units(
-        place.module, place.activation, asked, tuple(found), len(influence), int(is_still.sum())
+    return HiddenUnits(
+        position.module,
+        position.activation,
+        sample,
+        tuple(found),
+        len(influence),
+        int(is_constant.sum()),
     )
 
 
-def map_units(subject: ExplainedModel) -> UnitMaps | Unavailable:
-    """Return what the first hidden dense layer's units give all over the plane of the input."""
-    plane = find_plane(subject)
+def map_units(model: ExplainedModel) -> UnitMaps | Unavailable:
+    """Return the activations of the first hidden dense layer's units over the input plane."""
+    plane = find_plane(model)
     if isinstance(plane, Unavailable):
         return plane
-    layers = hidden_layers(subject.plan)
+    layers = hidden_layers(model.plan)
     if not layers:
         return Unavailable(_NO_LAYER)
-    place = layers[0]
-    asked = _ask(subject)
-    _, influence, _ = _influences(subject, place, asked)
+    position = layers[0]
+    sample = _sample(model)
+    _, influence, _ = _influences(model, position, sample)
     order = np.argsort(-influence, kind="stable")[:MAX_MAPS]
     chosen = torch.tensor(order)
-    maps = catch_activations(
-        subject, place, encode_plane(subject, plane), lambda output: output.cpu()[:, chosen]
+    maps = capture_activations(
+        model, position, encode_plane(model, plane), lambda output: output.cpu()[:, chosen]
     )
     return UnitMaps(
-        layer=place.module,
-        activation=place.activation,
-        asked=asked,
+        layer=position.module,
+        activation=position.activation,
+        sample=sample,
         plane=plane,
         numbers=tuple(int(unit) for unit in order),
         influences=tuple(float(influence[unit]) for unit in order),
@@ -125,18 +129,18 @@ def map_units(subject: ExplainedModel) -> UnitMaps | Unavailable:
     )
 
 
-def _ask(subject: ExplainedModel) -> SampledRows:
-    most = max(_MIN_ROWS, int(_MAX_WORK / work_a_row(subject.plan)))
-    return asked_rows(subject, "units", min(_MAX_ROWS, most))
+def _sample(model: ExplainedModel) -> SampledRows:
+    most = max(_MIN_ROWS, int(_MAX_WORK / work_per_row(model.plan)))
+    return sample_rows(model, "units", min(_MAX_ROWS, most))
 
 
 def _influences(
-    subject: ExplainedModel, place: LayerPosition, asked: SampledRows
+    model: ExplainedModel, position: LayerPosition, sample: SampledRows
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return activations [rows, units], influences [units] and mean gradients [outputs, units]."""
-    activations, gradients = catch_gradients(subject, place, asked.rows.encoded.inputs)
+    activations, gradients = capture_gradients(model, position, sample.rows.encoded.inputs)
     away = activations - activations.mean(dim=0)
-    num_outputs = subject.plan.layers[-1].output_shape[0]
+    num_outputs = model.plan.layers[-1].output_shape[0]
     common = gradients(None) if num_outputs > 1 else torch.zeros(())
     influence = torch.zeros(activations.shape[1])
     slopes = []
@@ -144,22 +148,22 @@ def _influences(
         gradient = gradients(index) - common
         influence += (away * gradient).abs().mean(dim=0) / num_outputs
         slopes.append(gradient.mean(dim=0))
-    unit = subject.target.scale if isinstance(subject.target, NumberTarget) else 1.0
+    unit = model.target.scale if isinstance(model.target, NumberTarget) else 1.0
     return activations.numpy(), influence.numpy() * unit, torch.stack(slopes).numpy()
 
 
-def _speaks_for(subject: ExplainedModel, slopes: np.ndarray) -> str:
-    """Return what a higher activation makes likelier, or does to the number; slopes [outputs]."""
-    target = subject.target
+def _favours(model: ExplainedModel, slopes: np.ndarray) -> str:
+    """Return what a higher activation makes more likely; slopes [outputs]."""
+    target = model.target
     if not isinstance(target, ClassTarget):
         return "higher" if slopes[0] > 0 else "lower"
     best = int(slopes[0] > 0) if len(slopes) == 1 else int(slopes.argmax())
     return target.classes[best]
 
 
-def _indicators(subject: ExplainedModel, asked: SampledRows) -> tuple[list[str], np.ndarray]:
-    """Return what units are held against, by name: [rows, names], NaN where missing."""
-    fitted, table = subject.fitted, asked.rows.table
+def _indicators(model: ExplainedModel, sample: SampledRows) -> tuple[list[str], np.ndarray]:
+    """Return the values that units are correlated with, by name: [rows, names], NaN: missing."""
+    fitted, table = model.fitted, sample.rows.table
     names: list[str] = []
     values: list[np.ndarray] = []
     for column in fitted.columns:
@@ -179,18 +183,18 @@ def _indicators(subject: ExplainedModel, asked: SampledRows) -> tuple[list[str],
         if gaps.any():
             names.append(f"{column.name} is missing")
             values.append(gaps.astype(float))
-    return names, np.column_stack(values) if values else np.empty((len(asked), 0))
+    return names, np.column_stack(values) if values else np.empty((len(sample), 0))
 
 
 def _correlate(indicators: np.ndarray, activations: np.ndarray) -> np.ndarray:
-    """Return Pearson's correlations over the rows where each is known, [names]; 0 of constants."""
+    """Return Pearson's correlations over the rows where each is known, [names]; 0 for constants."""
     known = ~np.isnan(indicators)
     num_known = np.maximum(known.sum(axis=0), 1)
     x = np.where(known, indicators, 0.0)
     x = np.where(known, x - x.sum(axis=0) / num_known, 0.0)
     a = np.where(known, activations[:, None].astype(np.float64), 0.0)
     a = np.where(known, a - a.sum(axis=0) / num_known, 0.0)
-    size = np.abs(x).max(axis=0, initial=0.0)  # squares of dates or of large numbers stay finite
+    size = np.abs(x).max(axis=0, initial=0.0)  # squares of dates or large numbers stay finite
     x = x / np.where(size > 0, size, 1.0)
     below = np.sqrt((x**2).sum(axis=0) * (a**2).sum(axis=0))
     found: np.ndarray = np.divide(
@@ -204,5 +208,5 @@ def _strongest(names: list[str], correlations: np.ndarray) -> tuple[tuple[str, f
     return tuple(
         (names[index], float(correlations[index]))
         for index in order
-        if abs(correlations[index]) >= _WEAKEST
+        if abs(correlations[index]) >= _MIN_CORRELATION
     )

@@ -1,1 +1,1 @@
-"""The loss over planes of weights."""
+"""The loss landscape: losses over planes of weights."""

@@ -1,4 +1,4 @@
-"""The loss around a result: over a plane through the network's weights."""
+"""The loss around a trained network, over a plane through its weights."""
 
 from dataclasses import dataclass
 
@@ -7,82 +7,128 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.surface.plane_detail import SECONDS, Detail, choose_detail
 from dlcli.explaining.surface.weight_plane import WeightPlane, losses_on
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.network.costs import FLOAT_BYTES, activation_bytes, multiply_adds
+from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
 from dlcli.training.rows.batches import Rows
 
+SECONDS = 3.0
+MAX_ROWS = 1000
+
+# Points per side, and the fewest rows that justify them.
+_STEPS = ((41, 500), (31, 250), (25, 125), (21, 50), (15, 30), (11, 15))
+
+# Operations per second of a CPU core of 2020. Work is counted, not timed, so that a report is
+# the same twice, even on a busy machine.
+_PRODUCTS = 3e10
+_OUTPUTS = 8e8  # of layers
+_WEIGHTS = 5e8
+_EVALUATIONS = 5e3
+_OTHERS = 100  # losses of snapshots, which come on top of the grid's
+
 
 @dataclass(frozen=True)
-class Plane:
-    """Mean losses over some training rows, in the target's own units, on a grid."""
+class GridDetail:
+    """A grid of size × size points, and the rows that each loss is the mean over."""
+
+    size: int  # odd: one point is in the middle
+    num_rows: int
+
+
+def choose_detail(
+    plan: Plan, num_rows: int, *, seconds: float = SECONDS
+) -> GridDetail | Unavailable:
+    """Choose a grid by the work of a network, and at most so many rows.
+
+    The same for every plane of a run, so that the losses are of the same rows.
+    """
+    row = sum(map(multiply_adds, plan.layers)) / _PRODUCTS
+    row += sum(activation_bytes(layer, 1) for layer in plan.layers) / FLOAT_BYTES / _OUTPUTS
+    evaluation = plan.num_parameters / _WEIGHTS + 1 / _EVALUATIONS
+    most = min(num_rows, MAX_ROWS)
+    for size, fewest in _STEPS:
+        affordable = int((seconds / (size**2 + _OTHERS) - evaluation) / row)
+        if affordable >= min(fewest, most):
+            return GridDetail(size, min(affordable, most))
+    return Unavailable(
+        f"computing the loss at {_STEPS[-1][0]} × {_STEPS[-1][0]} points would take far more than "
+        f"{seconds:g} seconds"
+    )
+
+
+@dataclass(frozen=True)
+class LossGrid:
+    """Mean losses over some training rows, in the target's units, on a grid."""
 
     x: np.ndarray  # [columns]; the network is at (0, 0)
     y: np.ndarray  # [rows]
     losses: np.ndarray  # [rows, columns], NaN where the loss is not finite
     center_loss: float  # at (0, 0)
     num_rows: int  # that each loss is the mean over
-    num_known_rows: int  # that they were drawn from
+    num_known_rows: int  # that they were sampled from
     num_parameters: int
-    keeps_statistics: bool  # batch norm's running ones are the network's at every point
+    keeps_statistics: bool  # whether batch norm uses the network's running statistics everywhere
 
 
-def loss_plane(
-    subject: ExplainedModel, rows: Rows, *, reach: float = 1.0, seconds: float = SECONDS
-) -> Plane | Unavailable:
+def loss_landscape(
+    model: ExplainedModel, rows: Rows, *, reach: float = 1.0, seconds: float = SECONDS
+) -> LossGrid | Unavailable:
     """Return losses over two random directions around the network, from -reach to reach.
 
     Filter-normalised (Li, Xu, Taylor, Studer and Goldstein 2018, arXiv:1712.09913): at a distance
-    of 1, every filter has been changed by a vector as long as itself. `rows` are training rows, of
-    which some are taken where all would take more than about so many seconds.
+    of 1, every filter has been changed by a vector as long as itself. `rows` are training rows,
+    which are sampled where all of them would take more than about so many seconds.
     """
-    detail = choose_detail(subject.plan, len(rows), seconds=seconds)
+    detail = choose_detail(model.plan, len(rows), seconds=seconds)
     if isinstance(detail, Unavailable):
         return detail
-    first, second = random_directions(subject.network, subject.seed)
+    first, second = random_directions(model.network, model.seed)
     num_moved = sum(int(direction.count_nonzero()) for direction in first.values())
     if num_moved < 2:
-        return Unavailable(f"{num_moved} of the network's weights are not 0, which make no plane")
-    parameters = {name: own.detach() for name, own in subject.network.named_parameters()}
-    weights = WeightPlane(parameters, first, second, dict(subject.network.named_buffers()))
+        return Unavailable(
+            f"only {num_moved} of the network's weights are not 0, too few for a plane"
+        )
+    parameters = {name: weight.detach() for name, weight in model.network.named_parameters()}
+    weights = WeightPlane(parameters, first, second, dict(model.network.named_buffers()))
     span = (-reach, reach)
-    return compute_plane(weights, subject, rows, detail=detail, x=span, y=span)
+    return compute_grid(weights, model, rows, detail=detail, x=span, y=span)
 
 
-def compute_plane(
+def compute_grid(
     weights: WeightPlane,
-    subject: ExplainedModel,
+    model: ExplainedModel,
     rows: Rows,
     *,
-    detail: Detail,
+    detail: GridDetail,
     x: tuple[float, float],
     y: tuple[float, float],
-) -> Plane | Unavailable:
+) -> LossGrid | Unavailable:
     """Return losses on a grid from the lowest to the highest x and y."""
-    chosen = choose_rows(rows, detail.num_rows, subject.seed)
+    chosen = choose_rows(rows, detail.num_rows, model.seed)
     columns, lines = np.linspace(*x, detail.size), np.linspace(*y, detail.size)
     grid = np.stack(np.meshgrid(columns, lines), axis=-1).reshape(-1, 2)
-    losses = losses_on(weights, np.vstack([grid, [0.0, 0.0]]), subject, chosen)
+    losses = losses_on(weights, np.vstack([grid, [0.0, 0.0]]), model, chosen)
     if np.isnan(losses[-1]):
-        return Unavailable("the loss of the network itself is not finite")
-    return Plane(
+        return Unavailable("the loss of the network is not finite")
+    return LossGrid(
         x=columns,
         y=lines,
         losses=losses[:-1].reshape(detail.size, detail.size),
         center_loss=float(losses[-1]),
         num_rows=len(chosen),
         num_known_rows=len(rows),
-        num_parameters=subject.plan.num_parameters,
+        num_parameters=model.plan.num_parameters,
         keeps_statistics=any(
             isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
-            for module in subject.network.modules()
+            for module in model.network.modules()
         ),
     )
 
 
 def choose_rows(rows: Rows, num_rows: int, seed: int) -> Rows:
-    """Draw so many of the rows, in their order: the same ones for every plane of a run."""
+    """Sample so many of the rows, in their order: the same ones for every plane of a run."""
     if num_rows >= len(rows):
         return rows
     random = np.random.default_rng(derive_seed(seed, "landscape", "rows"))
@@ -93,23 +139,23 @@ def choose_rows(rows: Rows, num_rows: int, seed: int) -> Rows:
 def random_directions(network: nn.Module, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return two directions, by parameter: each filter as long as the network's own.
 
-    A filter is what leads to one output: the weights of one unit, of one channel, of one code. What
-    has no filters, biases and the numbers of norms, stays: its directions are 0.
+    A filter is the weights of one output: of one unit, one channel, one code. Biases and the
+    parameters of norms have no filters: their directions are 0.
     """
     random = np.random.default_rng(derive_seed(seed, "landscape", "directions"))
     norms = {
-        id(own)
+        id(parameter)
         for module in network.modules()
-        if isinstance(module, nn.LayerNorm)  # of images, its numbers have several dimensions
-        for own in module.parameters(recurse=False)
+        if isinstance(module, nn.LayerNorm)  # for images, its parameters have several dimensions
+        for parameter in module.parameters(recurse=False)
     }
 
     def draw() -> dict[str, Tensor]:
         return {
-            name: torch.zeros_like(own, requires_grad=False)
-            if own.ndim < 2 or id(own) in norms
-            else _like_filters(own.detach(), random)
-            for name, own in network.named_parameters()
+            name: torch.zeros_like(weight, requires_grad=False)
+            if weight.ndim < 2 or id(weight) in norms
+            else _like_filters(weight.detach(), random)
+            for name, weight in network.named_parameters()
         }
 
     return draw(), draw()
@@ -118,6 +164,8 @@ def random_directions(network: nn.Module, seed: int) -> tuple[dict[str, Tensor],
 def _like_filters(weight: Tensor, random: np.random.Generator) -> Tensor:
     drawn = torch.tensor(random.standard_normal(weight.shape, dtype=np.float32)).to(weight)
     others = tuple(range(1, weight.ndim))
-    own, size = (torch.linalg.vector_norm(x, dim=others, keepdim=True) for x in (weight, drawn))
-    scaled: Tensor = drawn * (own / size)
+    length, drawn_length = (
+        torch.linalg.vector_norm(x, dim=others, keepdim=True) for x in (weight, drawn)
+    )
+    scaled: Tensor = drawn * (length / drawn_length)
     return scaled

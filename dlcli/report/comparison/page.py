@@ -7,7 +7,7 @@ from dlcli.explaining.surface.path import PathPlane
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.report.comparison.pictures import curves, differences, profiles_picture, rates
 from dlcli.report.comparison.tables import comparison_table, profiles_table
-from dlcli.report.landscape.pictures import paths_picture
+from dlcli.report.landscape.section import paths_picture
 from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import save_pictures
 from dlcli.trials.comparing.comparison import Comparison

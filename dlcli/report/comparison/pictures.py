@@ -80,7 +80,7 @@ def rates(comparison: Comparison) -> Picture:
         # Losses at the highest rates, just before runs diverge, would squeeze all others.
         top = _MARGIN * float(np.quantile(finite, _SHOWN)) if len(finite) else 1.0
         for axes in panels[: len(results)]:
-            scale_logarithmically(axes.xaxis, most_ticks=4)
+            scale_logarithmically(axes.xaxis, max_ticks=4)
             _scale_losses(axes, finite[finite <= top])
         panels[0].set_ylim(finite.min() / _MARGIN if finite.min() > 0 else None, top)
         figure.supxlabel("learning rate", fontsize="medium")

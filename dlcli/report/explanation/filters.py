@@ -1,4 +1,4 @@
-"""Pictures of a first layer's filters, and of the images that excite them."""
+"""Filters of the first layer, and the images that activate them most."""
 
 import math
 
@@ -9,20 +9,44 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from dlcli.explaining.reasons.filters import Box, Excited, Filters
-from dlcli.report.explanation.text import figure, rows_asked
+from dlcli.explaining.reasons.filters import Box, Filters, StrongestImages
+from dlcli.report.page import PageSection
 from dlcli.report.picture import DASHES, INK, Picture, draw, line_style
+from dlcli.report.text import describe_rows, figure
 
 _TILES_A_ROW = 8
 _MAX_CHANNELS = 4
-_STRIPS = 2  # filters beside each other, each with its images
+_STRIPS = 2  # filters side by side, each with its images
 _GAP = 0.12  # between tiles, whose width is 1
 _TITLE = 0.3  # above tiles
-_SHADES = 32  # of a scale: more take more room than they show
+_SHADES = 32  # of a colour scale: more can't be seen, and take more bytes
+
+
+def _after(activation: str | None) -> str:
+    return f"after {activation}" if activation else "of the layer itself, without a non-linearity"
+
+
+def filters_section(found: Filters) -> PageSection:
+    """Return the filters, and the images that activate them most."""
+    pictures = [filters_picture(found)]
+    if found.strongest:
+        pictures.append(strongest_images_picture(found))
+    sentences = [
+        "Each filter is drawn as a small image of its weights: orange is negative and responds to "
+        "low values, purple is positive and responds to high values."
+        if found.weights.ndim == 4
+        else "Each filter is drawn as the short signal that it responds to, wherever it occurs."
+    ]
+    if found.strongest:
+        after = (
+            f"after {found.activation}" if found.activation else "without an activation function"
+        )
+        sentences.append(f"Activations are taken {after} ({found.layer}).")
+    return PageSection("First-layer filters", tuple(sentences), pictures=tuple(pictures))
 
 
 def filters_picture(found: Filters) -> Picture:
-    """Draw the filters on one scale whose middle is 0; those over a signal as lines."""
+    """Draw the filters on one scale around 0; filters over a signal as lines."""
     weights = found.weights[:, :_MAX_CHANNELS]
     is_signal = weights.ndim == 3
     across = min(_TILES_A_ROW, len(weights))
@@ -39,53 +63,59 @@ def filters_picture(found: Filters) -> Picture:
             return
         axes = _empty(drawing)
         step = _height(_beside(weights[0])) + _TITLE
-        for index, own in enumerate(weights):
+        for index, filter_weights in enumerate(weights):
             x, y = index % across * (1 + _GAP), index // across * step
-            image = _draw_filter(axes, own, x, y, _reach(found))
+            image = _draw_filter(axes, filter_weights, x, y, _reach(found))
             axes.text(x, y - 0.05, str(index), fontsize="small")
         _frame(axes, across * (1 + _GAP) - _GAP, down * step - _TITLE)
         drawing.colorbar(image, ax=axes, shrink=0.8).set_label("weight")
 
     text = (
-        f"The weights of {len(weights)} of {found.num_filters:,} "
-        f"{_noun(found)}s of the first layer, from {figure(float(weights.min()))} to "
-        f"{figure(float(weights.max()))}, with their numbers."
+        f"Weights of {len(weights)} of {found.num_filters:,} {_noun(found)}s of the first layer, "
+        f"numbered from 0; they range from {figure(float(weights.min()))} to "
+        f"{figure(float(weights.max()))}."
     )
     channels = found.weights.shape[1]
     if channels > 1:
-        how = "as lines: solid, dashed and so on" if is_signal else "beside each other"
+        how = "as lines (solid, dashed and so on)" if is_signal else "side by side"
         text += f" Channels are drawn {how}"
         text += f", the first {_MAX_CHANNELS} of {channels}." if channels > _MAX_CHANNELS else "."
     size = (7.5, 0.4 + tall * down)
-    return draw("filters", "What the first layer looks for", text, fill, size=size)
+    return draw("filters", "First-layer filters", text, fill, size=size)
 
 
-def excited_picture(found: Filters) -> Picture:
-    """Draw the images that excite each of the first filters most, the place marked."""
-    assert found.asked is not None
-    most = max((len(own.images) for own in found.excited), default=0)
-    strips = min(_STRIPS, len(found.excited))
-    down = -(-len(found.excited) // strips)
-    images = [own.images for own in found.excited if len(own.images)]
+def strongest_images_picture(found: Filters) -> Picture:
+    """Draw the images that activate each of the first filters most, with the receptive field."""
+    assert found.sample is not None
+    most = max((len(entry.images) for entry in found.strongest), default=0)
+    strips = min(_STRIPS, len(found.strongest))
+    down = -(-len(found.strongest) // strips)
+    images = [entry.images for entry in found.strongest if len(entry.images)]
     step = _TITLE + max(
         _height(_beside(found.weights[0][:_MAX_CHANNELS])),
-        *(_height(own[0, 0]) for own in images),
+        *(_height(image[0, 0]) for image in images),
         0.0,
     )
     width = strips * (most + 1) * (1 + _GAP) + (strips - 1) * _TITLE - _GAP
-    # Gaps in the data, which a network is told a number for, are left open.
-    low = min((float(np.nanmin(own)) for own in images if not np.isnan(own).all()), default=0.0)
-    high = max((float(np.nanmax(own)) for own in images if not np.isnan(own).all()), default=1.0)
+    # Missing pixels, for which the network gets an imputed number, are left blank.
+    low = min(
+        (float(np.nanmin(image)) for image in images if not np.isnan(image).all()), default=0.0
+    )
+    high = max(
+        (float(np.nanmax(image)) for image in images if not np.isnan(image).all()), default=1.0
+    )
 
     def fill(drawing: Figure) -> None:
         axes = _empty(drawing)
-        for index, own in enumerate(found.excited):
+        for index, entry in enumerate(found.strongest):
             x = index // down * ((most + 1) * (1 + _GAP) + _TITLE)
             y = index % down * step
-            axes.text(x, y - 0.05, f"{_noun(found)} {own.filter}", fontsize="small")
-            weights = found.weights[own.filter][:_MAX_CHANNELS]
+            axes.text(x, y - 0.05, f"{_noun(found)} {entry.filter}", fontsize="small")
+            weights = found.weights[entry.filter][:_MAX_CHANNELS]
             _draw_filter(axes, weights, x, y, _reach(found))
-            for place, (image, box) in enumerate(zip(own.images, own.boxes, strict=True), start=1):
+            for place, (image, box) in enumerate(
+                zip(entry.images, entry.boxes, strict=True), start=1
+            ):
                 left = x + place * (1 + _GAP)
                 pixels = np.mean(image, axis=0)
                 _show(axes, pixels, left, y, colors="cividis", span=(low, high))
@@ -95,35 +125,34 @@ def excited_picture(found: Filters) -> Picture:
 
     return draw(
         "excited",
-        "What excites the first layer",
-        _in_words(found),
+        "Images that activate the first layer most",
+        _strongest_caption(found),
         fill,
         size=(7.5, 0.2 + 7.3 * (down * step) / width),
     )
 
 
-def _in_words(found: Filters) -> str:
-    assert found.asked is not None
+def _strongest_caption(found: Filters) -> str:
+    assert found.sample is not None
     what = _noun(found)
-    silent = [str(own.filter) for own in found.excited if not len(own.images)]
+    silent = [str(entry.filter) for entry in found.strongest if not len(entry.images)]
     text = (
-        f"Of {rows_asked(found.asked)}, those that excite each of the first {len(found.excited)} "
-        f"{what}s most, from left to right"
-        + ("." if found.kind == "dense" else ", with a frame around what it looks at there.")
-        + f" The activation is that of {found.layer}."
+        f"For each of the first {len(found.strongest)} {what}s, the images with the highest "
+        f"activation among {describe_rows(found.sample)}, from left to right"
+        + ("." if found.kind == "dense" else "; a frame marks where the activation is highest.")
     )
-    told = [_strongest(own, found.unit) for own in found.excited if own.numbers]
-    if told:
-        text += f" The strongest of each: {'; '.join(told)}."
+    listed = [_describe_strongest(entry, found.unit) for entry in found.strongest if entry.numbers]
+    if listed:
+        text += f" The highest of each: {'; '.join(listed)}."
     if silent:
-        text += f" No row excites {what} {', '.join(silent)}."
+        text += f" No row activates {what} {', '.join(silent)}."
     if found.weights.shape[1] > 1:
-        text += " Of images, the mean over their channels is drawn."
+        text += " Images are drawn as the mean over their channels."
     return text
 
 
-def _strongest(own: Excited, unit: str) -> str:
-    return f"{own.filter}: {unit} {own.numbers[0]} ({figure(own.activations[0])})"
+def _describe_strongest(entry: StrongestImages, unit: str) -> str:
+    return f"{entry.filter}: {unit} {entry.numbers[0]} ({figure(entry.activations[0])})"
 
 
 def _noun(found: Filters) -> str:

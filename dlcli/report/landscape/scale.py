@@ -1,4 +1,4 @@
-"""The colours of losses over a plane."""
+"""The colour scale of losses over a plane."""
 
 from typing import Literal
 
@@ -6,29 +6,29 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 
-FLAT = 1e-3  # of the highest loss: where all differ by less, there is nothing to draw
-WIDE = 20.0  # the ratio of losses from which on levels are a factor apart
-_DECADES = 1e-8  # of the highest loss: lower ones are drawn alike
-_FEW, _DEEP = 0.01, 4.0  # so many points, where so much deeper than all others, too
-_HIGHEST = 1e3  # times the median: higher ones are drawn alike
+FLAT = 1e-3  # share of the highest loss: losses that differ by less are drawn as flat
+_WIDE = 20.0  # ratio of losses above which the levels are spaced by a factor
+_MIN_SHARE = 1e-8  # of the highest loss: lower losses share one colour
+_FEW, _DEEP = 0.01, 4.0  # so does this share of points, where deeper than all others by this factor
+_MAX_RATIO = 1e3  # to the median: higher losses share one colour
 _NUM_LEVELS = 15
-_PALE = 0.55  # of white, below several paths in colours of their own
-_SMALLEST = 1e-30
+_PALE = 0.55  # share of white, behind several coloured paths
+_MIN_POSITIVE = 1e-30
 
 
 def choose_levels(losses: np.ndarray) -> np.ndarray:
     """Return rounded losses at which the colour changes, ascending, at least two.
 
-    A factor apart where losses differ much; otherwise closer towards the lowest, so that in a
-    bowl that is a parabola the lines lie evenly.
+    They are spaced by a factor where losses differ widely, and closer towards the lowest
+    otherwise, so that the lines of a parabolic bowl are evenly spaced.
     """
     finite = losses[np.isfinite(losses)]
     low, high = float(finite.min()), float(finite.max())
-    high = max(low, min(high, _HIGHEST * float(np.median(finite))))
+    high = max(low, min(high, _MAX_RATIO * float(np.median(finite))))
     few = float(np.quantile(finite, _FEW))
-    least = max(few if few > _DEEP * low else low, _DECADES * high)
+    least = max(few if few > _DEEP * low else low, _MIN_SHARE * high)
     steps = np.linspace(0.0, 1.0, _NUM_LEVELS)
-    if least > 0 and high > WIDE * least:
+    if least > 0 and high > _WIDE * least:
         return _rounded(least * (high / least) ** steps, 2)
     if is_flat(losses):
         room = FLAT * high or 1.0
@@ -37,13 +37,13 @@ def choose_levels(losses: np.ndarray) -> np.ndarray:
 
 
 def is_flat(losses: np.ndarray) -> bool:
-    """Say whether losses differ by nearly nothing."""
+    """Return whether losses are nearly equal."""
     low, high = float(np.nanmin(losses)), float(np.nanmax(losses))
     return high - low <= FLAT * high
 
 
 def extend_of(levels: np.ndarray, losses: np.ndarray) -> Literal["neither", "min", "max", "both"]:
-    """Say on which sides of the levels there are losses that are drawn alike."""
+    """Return on which sides of the levels there are losses that share one colour."""
     is_below = np.nanmin(losses) < levels[0]
     is_above = np.nanmax(losses) > levels[-1]
     if is_below and is_above:
@@ -52,8 +52,8 @@ def extend_of(levels: np.ndarray, losses: np.ndarray) -> Literal["neither", "min
 
 
 def _rounded(levels: np.ndarray, digits: int) -> np.ndarray:
-    """Return numbers of so few digits, between which all of the levels lie."""
-    units = 10.0 ** (np.floor(np.log10(np.maximum(levels, _SMALLEST))) - digits + 1)
+    """Return levels with few digits, between which all of the exact ones lie."""
+    units = 10.0 ** (np.floor(np.log10(np.maximum(levels, _MIN_POSITIVE))) - digits + 1)
     scaled = levels / units
     whole = np.array([np.floor(scaled[0]), *np.round(scaled[1:-1]), np.ceil(scaled[-1])])
     found = np.array([float(f"{level:.{digits}e}") for level in whole * units])
@@ -64,15 +64,15 @@ def _rounded(levels: np.ndarray, digits: int) -> np.ndarray:
 def color_map(
     levels: np.ndarray, extend: Literal["neither", "min", "max", "both"], *, is_pale: bool
 ) -> tuple[Colormap, BoundaryNorm]:
-    """Return colours, dark to bright or all of them pale, that differ alike from band to band."""
+    """Return colours from dark to bright, or all pale, evenly spaced over the bands."""
     base = colormaps["cividis"](np.linspace(0.0, 1.0, 256))
     if is_pale:
         base = _PALE + (1 - _PALE) * base
     return ListedColormap(base), BoundaryNorm(levels.tolist(), 256, extend=extend)
 
 
-def plain(loss: float) -> str:
-    """Write a loss in four digits."""
+def loss_text(loss: float) -> str:
+    """Write a loss with four significant digits."""
     if 1000 <= abs(loss) < 1e7:
         return f"{float(f'{loss:.4g}'):,.0f}"
     return f"{loss:.4g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")

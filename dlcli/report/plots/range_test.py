@@ -37,7 +37,7 @@ def draw_range(folder: Path, reading: RangeReading, optimizer: str) -> Path:
                 linestyle="--",
                 label=f"suggestion: {reading.suggestion:g}",
             )
-        scale_logarithmically(axes.xaxis, most_ticks=9)
+        scale_logarithmically(axes.xaxis, max_ticks=9)
         axes.set_ylim(bottom - _MARGIN * (top - bottom), top)
         axes.set_xlabel("learning rate")
         axes.set_ylabel("training loss")
@@ -46,7 +46,7 @@ def draw_range(folder: Path, reading: RangeReading, optimizer: str) -> Path:
     picture = draw(
         "find-lr",
         f"Learning-rate range test of {optimizer}",
-        f"The training loss while the learning rate of {optimizer} rises: {reading.reason}.",
+        f"Training loss while the learning rate of {optimizer} increases: {reading.reason}.",
         fill,
     )
     save_pictures(folder, [picture])

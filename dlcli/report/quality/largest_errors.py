@@ -1,66 +1,62 @@
-"""The rows that a network is furthest off on, as a part of a page."""
+"""The rows with the largest losses, as a section of a page."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlcli.explaining.judging.largest_errors import ErrorRow, LargestErrors
+from dlcli.explaining.quality.largest_errors import ErrorRow, LargestErrors
 from dlcli.report.page import PageSection
 from dlcli.report.picture import Picture, draw
-from dlcli.report.quality.text import cell_text, figure_text, labels, number, one_label
 from dlcli.report.table import TextTable
+from dlcli.report.text import cell_text, labels, metric_text, number, one_label
 
-_MAX_VECTORS = 1_000  # drawn one by one; more are kept as dots of an image
-_LONGEST_NAME, _LONGEST_CELL = 24, 20
-_ROOM = 70  # signs for the cells of a row
+_MAX_VECTORS = 1_000  # pixels drawn one by one; more become an image
+_MAX_NAME_LENGTH, _MAX_CELL_LENGTH = 24, 20
+_MAX_ROW_LENGTH = 70  # characters of a row's cells
 
 
-def errors_part(errors: LargestErrors) -> PageSection:
-    """Return the rows with the largest losses, with the cells that there is room for."""
-    columns = labels(errors.columns, _LONGEST_NAME)
+def errors_section(errors: LargestErrors) -> PageSection:
+    """Return the rows with the largest losses, with as many cells as there is room for."""
+    columns = labels(errors.columns, _MAX_NAME_LENGTH)
     cells = [[cell_text(cell) for cell in row.cells] for row in errors.rows]
     num_shown, used = 0, 0
     for place, column in enumerate(columns):
-        used += 2 + max(len(column), *(len(own[place]) for own in cells))
-        if used > _ROOM and num_shown:
+        used += 2 + max(len(column), *(len(row[place]) for row in cells))
+        if used > _MAX_ROW_LENGTH and num_shown:
             break
         num_shown += 1
-    note = f"Rows of {errors.source}, those with the largest losses first."
+    note = f"Rows of {errors.source}, largest loss first."
     if num_shown < len(columns):
-        note += f" {len(columns) - num_shown} of {len(columns)} columns have no room here."
+        note += f" {len(columns) - num_shown} of {len(columns)} columns are not shown."
     is_class = bool(errors.rows) and isinstance(errors.rows[0].truth, str)
     titles = (
-        ("true", "predicted", "probability", "of the true one")
+        ("true", "predicted", "probability", "of the true class")
         if is_class
-        else (
-            "true",
-            "predicted",
-            "true less predicted",
-        )
+        else ("true", "predicted", "true − predicted")
     )
     rows = tuple(
-        (row.place, *_answer(row), figure_text(row.loss, 3), *own[:num_shown])
-        for row, own in zip(errors.rows, cells, strict=True)
+        (row.position, *_prediction(row), metric_text(row.loss, 3), *shown[:num_shown])
+        for row, shown in zip(errors.rows, cells, strict=True)
     )
     picture = gallery(errors)
-    said: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
     if is_class:
-        num_wrong = sum(row.truth != row.answer for row in errors.rows)
+        num_wrong = sum(row.truth != row.prediction for row in errors.rows)
         are = "is" if num_wrong == 1 else "are"
-        said = (f"{num_wrong} of these {len(rows)} rows {are} taken for another class.",)
+        sentences = (f"{num_wrong} of these {len(rows)} rows {are} misclassified.",)
     return PageSection(
-        "The largest errors",
-        said,
+        "Largest errors",
+        sentences,
         (TextTable(("row", *titles, "loss", *columns[:num_shown]), rows, note),),
         (picture,) if picture else (),
     )
 
 
-def _answer(row: ErrorRow) -> tuple[str, ...]:
+def _prediction(row: ErrorRow) -> tuple[str, ...]:
     if isinstance(row.truth, str):
-        names = (cell_text(row.truth), cell_text(str(row.answer)))
-        return (*names, figure_text(row.probability, 3), figure_text(row.true_probability, 3))
-    answer = float(row.answer)
-    return (number(row.truth, 6), number(answer, 6), figure_text(row.truth - answer, 3))
+        names = (cell_text(row.truth), cell_text(str(row.prediction)))
+        return (*names, metric_text(row.probability, 3), metric_text(row.true_probability, 3))
+    prediction = float(row.prediction)
+    return (number(row.truth, 6), number(prediction, 6), metric_text(row.truth - prediction, 3))
 
 
 def gallery(errors: LargestErrors) -> Picture | None:
@@ -88,16 +84,16 @@ def gallery(errors: LargestErrors) -> Picture | None:
             axes.set_title(_caption(row), fontsize="small", loc="center")
 
     text = (
-        f"The {len(images)} rows with the largest losses as images, the largest first: what each "
-        "one is, the probability that this was given, and what it was taken for instead."
+        f"The {len(images)} images with the largest losses, largest first: the true class with "
+        "its predicted probability, and the predicted class where it differs."
     )
-    return draw("largest-errors", "The largest errors", text, fill, size=(7.5, 0.2 + 2.1 * rows))
+    return draw("largest-errors", "Largest errors", text, fill, size=(7.5, 0.2 + 2.1 * rows))
 
 
 def _caption(row: ErrorRow) -> str:
     if isinstance(row.truth, float):
-        return f"{row.place}\n{row.truth:.3g}, not {row.answer:.3g}"
-    lines = [row.place, f"{one_label(row.truth, 12)} ({row.true_probability:.0%})"]
-    if row.answer != row.truth:
-        lines.append(f"not {one_label(str(row.answer), 12)}")
+        return f"{row.position}\n{row.truth:.3g}, not {row.prediction:.3g}"
+    lines = [row.position, f"{one_label(row.truth, 12)} ({row.true_probability:.0%})"]
+    if row.prediction != row.truth:
+        lines.append(f"not {one_label(str(row.prediction), 12)}")
     return "\n".join(lines)

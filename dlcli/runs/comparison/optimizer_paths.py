@@ -30,7 +30,7 @@ def trace_paths(
         return Unavailable(f"the runs would have to be repeated, which takes about {seconds:.0f} s")
     paths = {result.name: _snapshots(resolver, result) for result in judged}
     setup = resolver.base
-    subject = ExplainedModel(
+    model = ExplainedModel(
         network=build_network(setup.plan, seed=0).to(setup.placement.device).eval(),
         plan=setup.plan,
         loss=setup.loss,
@@ -39,7 +39,7 @@ def trace_paths(
         parts={},
         seed=prepared.config.seed,
     )
-    return paths_plane(subject, paths, setup.train)
+    return paths_plane(model, paths, setup.train)
 
 
 def _snapshots(resolver: TrialResolver, result: OptimizerResult) -> Snapshots:

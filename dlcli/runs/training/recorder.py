@@ -81,7 +81,7 @@ class Recorder:
             file.write(safetensors.torch.save(tensors))
 
 
-def read_looks(folder: RunFolder) -> list[EpochStatistics]:
+def read_statistics(folder: RunFolder) -> list[EpochStatistics]:
     """Return the statistics that can be read, in the order of epochs."""
     return [look for look, _ in _read_lines(folder)]
 

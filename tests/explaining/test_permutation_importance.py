@@ -9,26 +9,26 @@ import pytest
 from dlcli.data.fields import Slots
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons import permutation_importance as module
-from dlcli.explaining.reasons.permutation import Effort, measure_rises
+from dlcli.explaining.reasons.permutation import ShufflePlan, measure_loss_increase
 from dlcli.explaining.reasons.permutation_importance import (
-    Importance,
-    Importances,
+    ColumnImportance,
+    PermutationImportance,
     measure_importance,
 )
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.training.engines.threads import Threads
-from tests.explaining.made import Layers, dense, make_subject
+from tests.explaining.made import Layers, dense, make_model
 
 RAW: dict[str, Any] = {"scale": "none", "target_scale": "none"}
 
 
-def measured(subject: ExplainedModel) -> Importances:
-    found = measure_importance(subject)
-    assert isinstance(found, Importances)
+def measured(model: ExplainedModel) -> PermutationImportance:
+    found = measure_importance(model)
+    assert isinstance(found, PermutationImportance)
     return found
 
 
-def by_name(found: Importances) -> dict[str, Importance]:
+def by_name(found: PermutationImportance) -> dict[str, ColumnImportance]:
     return {own.name: own for own in found.columns}
 
 
@@ -41,21 +41,21 @@ def planted(num_rows: int = 400, **data: Any) -> ExplainedModel:
     weights[[2, 7]] = 3, -2
     columns = {f"x{index}": x[:, index].tolist() for index in range(10)}
     network = [dense([weights.tolist()], [0.0])]
-    return make_subject({**columns, "y": y.tolist()}, "y", network, **RAW, **data)
+    return make_model({**columns, "y": y.tolist()}, "y", network, **RAW, **data)
 
 
 def test_the_planted_columns_are_the_most_important_ones() -> None:
     found = measured(planted())
-    assert (found.asked.part, len(found.asked), found.num_shuffles) == ("test", 200, 10)
+    assert (found.sample.part, len(found.sample), found.num_shuffles) == ("test", 200, 10)
     first, second, *others = found.columns
     assert (first.name, second.name) == ("x2", "x7")
     assert first.is_clear
     assert second.is_clear
     assert min(first.low, second.low) > max(own.high for own in others)
-    assert all(own.low <= 0 or own.rise < 0.1 for own in others)
+    assert all(own.low <= 0 or own.increase < 0.1 for own in others)
     # 2 w² Var(x), where other columns and the noise are independent of it
-    assert first.rise == pytest.approx(18, rel=0.2)
-    assert second.rise == pytest.approx(8, rel=0.2)
+    assert first.increase == pytest.approx(18, rel=0.2)
+    assert second.increase == pytest.approx(8, rel=0.2)
     assert found.loss == pytest.approx(1.0, abs=0.2)
 
 
@@ -63,28 +63,28 @@ def test_the_rise_is_in_the_targets_units_whatever_its_scale() -> None:
     random = np.random.default_rng(2)
     x = random.standard_normal(300)
     columns = {"x": x.tolist(), "y": (1000 * x).tolist()}
-    found = measured(make_subject(columns, "y", [dense([[1.0]], [0.0])]))
-    assert found.columns[0].rise == pytest.approx(2e6, rel=0.2)
-    found = measured(make_subject(columns, "y", [dense([[1.0]], [0.0])], loss="mae"))
-    assert found.columns[0].rise == pytest.approx(1000 * 2 / np.pi**0.5, rel=0.2)
+    found = measured(make_model(columns, "y", [dense([[1.0]], [0.0])]))
+    assert found.columns[0].increase == pytest.approx(2e6, rel=0.2)
+    found = measured(make_model(columns, "y", [dense([[1.0]], [0.0])], loss="mae"))
+    assert found.columns[0].increase == pytest.approx(1000 * 2 / np.pi**0.5, rel=0.2)
 
 
 def test_intervals_hold_what_is_true_of_all_rows() -> None:
-    subject = planted(6400)
-    rows = subject.parts["test"].encoded
+    model = planted(6400)
+    rows = model.parts["test"].encoded
     random = np.random.default_rng(3)
     held = []
     for start in range(0, 3200, 32):
-        effort = Effort(10, random.permutation(32))
-        found = measure_rises(
-            subject, rows.cut(start, start + 32), [Slots("numbers", (2,))], effort
+        shuffle_plan = ShufflePlan(10, random.permutation(32))
+        found = measure_loss_increase(
+            model, rows.cut(start, start + 32), [Slots("numbers", (2,))], shuffle_plan
         )
         held.append(abs(found.mean[0] - 18) < found.reach[0])
     assert 86 <= sum(held) <= 100
 
 
 def test_a_cell_never_comes_from_its_own_row_and_each_gives_as_often_as_it_takes() -> None:
-    donors = Effort(4, np.random.default_rng(0).permutation(5)).donors()
+    donors = ShufflePlan(4, np.random.default_rng(0).permutation(5)).donors()
     every = np.tile(np.arange(5), (5, 1))
     with_own = np.vstack([donors, np.arange(5)])
     assert np.array_equal(np.sort(with_own, axis=0), every.T)
@@ -97,10 +97,10 @@ def test_a_category_is_shuffled_with_all_that_it_is_encoded_as() -> None:
     effect = np.select([city == "a", city == "b"], [0.0, 4.0], 9.0)
     x = random.standard_normal(600)
     columns = {"x": x.tolist(), "city": city.tolist(), "y": (effect + x).tolist()}
-    found = measured(make_subject(columns, "y", [dense([[1.0, 0.0, 4.0, 9.0]], [0.0])], **RAW))
+    found = measured(make_model(columns, "y", [dense([[1.0, 0.0, 4.0, 9.0]], [0.0])], **RAW))
     assert [own.name for own in found.columns] == ["city", "x"]
-    held_out = found.asked.rows.encoded.inputs["numbers"].numpy() @ [0.0, 0.0, 4.0, 9.0]
-    assert found.columns[0].rise == pytest.approx(2 * held_out.var(), rel=0.1)
+    held_out = found.sample.rows.encoded.inputs["numbers"].numpy() @ [0.0, 0.0, 4.0, 9.0]
+    assert found.columns[0].increase == pytest.approx(2 * held_out.var(), rel=0.1)
 
 
 def test_embedded_columns_and_indicators_of_gaps_are_found_where_they_stand() -> None:
@@ -111,34 +111,34 @@ def test_embedded_columns_and_indicators_of_gaps_are_found_where_they_stand() ->
     columns = {"many": many, "x": x.tolist(), "gaps": gaps, "y": random.normal(size=400).tolist()}
     # x, gaps, whether that is missing, and two numbers for a category
     network = [dense([[0.0, 0.0, 2.0, 5.0, 5.0]], [0.0])]
-    subject = make_subject(columns, "y", network, embedding_dim=2)
-    assert subject.fitted.slots() == {
+    model = make_model(columns, "y", network, embedding_dim=2)
+    assert model.fitted.slots() == {
         "many": Slots("codes", (0,)),
         "x": Slots("numbers", (0,)),
         "gaps": Slots("numbers", (1, 2)),
     }
-    found = by_name(measured(subject))
+    found = by_name(measured(model))
     assert found["many"].low < found["many"].high
     assert found["gaps"].low < found["gaps"].high
-    assert (found["x"].rise, found["x"].low, found["x"].high) == (0, 0, 0)
+    assert (found["x"].increase, found["x"].low, found["x"].high) == (0, 0, 0)
 
 
 def test_a_column_whose_shuffling_makes_endless_answers_has_no_figure() -> None:
     # Each row's sum is finite, as the two are of opposite sign: of other rows' they are not.
     far = [3e38 * (-1) ** index for index in range(20)]
     columns = {"a": far, "b": [-cell for cell in far], "y": list(range(20))}
-    subject = make_subject(columns, "y", [dense([[1.0, 1.0]], [0.0])], loss="mae", **RAW)
-    found = measured(subject)
+    model = make_model(columns, "y", [dense([[1.0, 1.0]], [0.0])], loss="mae", **RAW)
+    found = measured(model)
     assert found.columns == ()
-    assert found.endless == ("a", "b")
+    assert found.not_finite == ("a", "b")
 
 
 def test_rounding_is_no_importance() -> None:
     random = np.random.default_rng(9)
     x, y = random.standard_normal(100), random.normal(50, 5, 100)
     columns = {"x": x.tolist(), "y": y.tolist()}
-    (own,) = measured(make_subject(columns, "y", [dense([[1e-6]], [0.0])], **RAW)).columns
-    assert (own.rise, own.low, own.high) == (0, 0, 0)
+    (own,) = measured(make_model(columns, "y", [dense([[1e-6]], [0.0])], **RAW)).columns
+    assert (own.increase, own.low, own.high) == (0, 0, 0)
 
 
 def test_columns_that_say_the_same_are_named() -> None:
@@ -151,20 +151,20 @@ def test_columns_that_say_the_same_are_named() -> None:
         "still": [1.0] * 200,
         "y": x.tolist(),
     }
-    found = measured(make_subject(columns, "y", [{"type": "dense"}]))
-    (pair,) = found.alike
+    found = measured(make_model(columns, "y", [{"type": "dense"}]))
+    (pair,) = found.correlated
     assert {pair.first, pair.second} == {"x", "copy"}
     assert pair.correlation == pytest.approx(-1)
 
 
 def test_the_result_is_the_same_twice() -> None:
-    subject = planted()
-    assert measured(subject).columns == measured(subject).columns
+    model = planted()
+    assert measured(model).columns == measured(model).columns
 
 
 def test_training_rows_stand_in_for_held_out_ones_and_a_single_row_for_none() -> None:
-    assert measured(planted(50, split={})).asked.part == "train"
-    alone = make_subject({"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0]}, "y", [{"type": "dense"}],
+    assert measured(planted(50, split={})).sample.part == "train"
+    alone = make_model({"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0]}, "y", [{"type": "dense"}],
                          split={"test": 0.3})  # fmt: skip
     assert isinstance(measure_importance(alone), Unavailable)
 
@@ -174,10 +174,10 @@ def test_five_hundred_columns_take_seconds_by_fewer_shuffles() -> None:
     x = random.standard_normal((900, 500)).round(3)
     columns = {f"x{index}": x[:, index].tolist() for index in range(500)}
     network: Layers = [{"type": "dense", "units": 64, "activation": "relu"}, {"type": "dense"}]
-    subject = make_subject({**columns, "y": x[:, 0].tolist()}, "y", network)
+    model = make_model({**columns, "y": x[:, 0].tolist()}, "y", network)
     with Threads(1, "as in explain").used():
         started = time.process_time()
-        found = measured(subject)
+        found = measured(model)
     assert time.process_time() - started < 6  # 2 where nothing else runs
     assert len(found.columns) == 500
     assert found.num_shuffles == 3
@@ -186,23 +186,23 @@ def test_five_hundred_columns_take_seconds_by_fewer_shuffles() -> None:
 def test_where_time_is_short_rows_and_then_columns_are_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    subject = planted(1000)
+    model = planted(1000)
     monkeypatch.setattr(
         module,
         "_MAX_WORK",
-        10 * (module._WORK_A_COLUMN + 300 * 200),
+        10 * (module._WORK_PER_COLUMN + 300 * 200),
     )
-    found = measured(subject)
-    assert 100 <= len(found.asked) < found.asked.num_held == 500
+    found = measured(model)
+    assert 100 <= len(found.sample) < found.sample.num_held == 500
     assert found.num_shuffles == 2
     assert len(found.columns) == found.num_columns == 10
-    monkeypatch.setattr(module, "_MAX_WORK", 4.2 * module._WORK_A_COLUMN)
-    found = measured(subject)
+    monkeypatch.setattr(module, "_MAX_WORK", 4.2 * module._WORK_PER_COLUMN)
+    found = measured(model)
     assert (len(found.columns), found.num_columns) == (4, 10)
     assert [own.name for own in found.columns[:2]] == ["x2", "x7"]
 
 
-def images(monkeypatch: pytest.MonkeyPatch, work: float) -> Importances:
+def images(monkeypatch: pytest.MonkeyPatch, work: float) -> PermutationImportance:
     """Return what a network loses that looks at one pixel of an image only."""
     random = np.random.default_rng(8)
     pixels = random.uniform(size=(120, 2 * 36)).round(3)
@@ -212,9 +212,7 @@ def images(monkeypatch: pytest.MonkeyPatch, work: float) -> Importances:
     y = 9 * pixels[:, 6 * 2 + 4]
     monkeypatch.setattr(module, "_MAX_WORK", work)
     network = [{"type": "flatten"}, dense([weights.tolist()], [0.0])]
-    return measured(
-        make_subject({**columns, "y": y.tolist()}, "y", network, shape=[2, 6, 6], **RAW)
-    )
+    return measured(make_model({**columns, "y": y.tolist()}, "y", network, shape=[2, 6, 6], **RAW))
 
 
 def test_pixels_of_an_image_have_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +226,7 @@ def test_pixels_of_an_image_have_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_patches_stand_in_for_pixels_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = images(monkeypatch, 12 * module._WORK_A_COLUMN)
+    found = images(monkeypatch, 12 * module._WORK_PER_COLUMN)
     assert found.pixels is not None
     assert (found.patch, len(found.columns)) == (2, 9)
     assert found.columns[0].name == "row 2, column 4"

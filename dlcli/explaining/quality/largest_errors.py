@@ -1,4 +1,4 @@
-"""The rows that a network is furthest off on, as they stand in their file."""
+"""The rows with the largest losses, as they are in their file."""
 
 from dataclasses import dataclass
 
@@ -8,23 +8,23 @@ from dlcli.data.fitted import FittedData
 from dlcli.data.signature import NUMBERS
 from dlcli.data.target import ClassTarget
 from dlcli.explaining.explained_model import ExplainedRows
-from dlcli.explaining.judging.bootstrap import Predictions
+from dlcli.explaining.quality.bootstrap import Predictions
 from dlcli.training.rows.batches import Rows
 
 NUM_ROWS = 10
-_SMALLEST_SIDE = 4  # of what is taken for an image
+_MIN_SIDE = 4  # of an image
 _CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """One row, what it is and what was said of it."""
+    """One row, with its true and its predicted value."""
 
-    place: str  # `line 17`
+    position: str  # `line 17`
     truth: str | float
-    answer: str | float
-    probability: float | None  # of the answer; None for a number
-    true_probability: float | None  # of the truth
+    prediction: str | float
+    probability: float | None  # of the predicted class; None for a number
+    true_probability: float | None  # of the true class; None for a number
     loss: float
     cells: tuple[str | None, ...]  # of the columns; None where missing
 
@@ -34,7 +34,7 @@ class LargestErrors:
     """The rows with the largest losses, the largest first."""
 
     source: str  # the file
-    columns: tuple[str, ...]  # that the network is given
+    columns: tuple[str, ...]  # the features
     rows: tuple[ErrorRow, ...]
     images: np.ndarray | None  # [rows, height, width, channels], where rows are images
 
@@ -42,10 +42,10 @@ class LargestErrors:
 def find_largest_errors(
     rows: ExplainedRows, predictions: Predictions, truth: np.ndarray, fitted: FittedData
 ) -> LargestErrors:
-    """Find the rows with the largest loss.
+    """Return the rows with the largest losses.
 
-    `truth` is class indices or numbers in the target's units, [rows]. Of equal losses the row that
-    stands first in the file comes first.
+    `truth` is class indices or numbers in the target's units, [rows]. Equal losses are in the
+    order of the file.
     """
     worst = np.argsort(-predictions.losses, kind="stable")[:NUM_ROWS]
     columns = tuple(column.name for column in fitted.columns)
@@ -54,16 +54,16 @@ def find_largest_errors(
     target = fitted.target
     found = []
     for index, row in enumerate(worst.tolist()):
-        given, cells = predictions.answers[row], _cells(frame.row(index), fitted)
-        place, loss = f"{table.unit} {table.numbers[index]}", float(predictions.losses[row])
+        given, cells = predictions.values[row], _cells(frame.row(index), fitted)
+        position, loss = f"{table.unit} {table.numbers[index]}", float(predictions.losses[row])
         if isinstance(target, ClassTarget):
-            true, answer = int(truth[row]), int(given.argmax())
-            names = target.classes[true], target.classes[answer]
-            sure = float(given[answer]), float(given[true])
-            found.append(ErrorRow(place, *names, *sure, loss, cells))
+            true, predicted = int(truth[row]), int(given.argmax())
+            names = target.classes[true], target.classes[predicted]
+            probabilities = float(given[predicted]), float(given[true])
+            found.append(ErrorRow(position, *names, *probabilities, loss, cells))
         else:
             numbers = float(truth[row]), float(given)
-            found.append(ErrorRow(place, *numbers, None, None, loss, cells))
+            found.append(ErrorRow(position, *numbers, None, None, loss, cells))
     shown = _images(rows.encoded, worst, fitted)
     return LargestErrors(table.source, columns, tuple(found), shown)
 
@@ -78,7 +78,7 @@ def _images(rows: Rows, chosen: np.ndarray, fitted: FittedData) -> np.ndarray | 
     shape = fitted.shape
     if shape is None or len(shape) != 3 or shape[0] not in _CHANNELS:
         return None
-    if min(shape[1:]) < _SMALLEST_SIDE:
+    if min(shape[1:]) < _MIN_SIDE:
         return None
     scales = [column.center_and_scale for column in fitted.columns]
     known = [scale for scale in scales if scale is not None]

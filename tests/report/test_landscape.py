@@ -7,22 +7,26 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from dlcli.explaining.surface.landscape import Plane
+from dlcli.explaining.surface.landscape import LossGrid
 from dlcli.explaining.surface.path import PathPlane, Trajectory
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.report.landscape.pictures import landscape_picture, path_picture, paths_picture
-from dlcli.report.landscape.scale import choose_levels, plain
-from dlcli.report.landscape.section import landscape_part
-from dlcli.report.landscape.text import describe_landscape, describe_path
+from dlcli.report.landscape.captions import describe_landscape, describe_path
+from dlcli.report.landscape.scale import choose_levels, loss_text
+from dlcli.report.landscape.section import (
+    landscape_picture,
+    landscape_section,
+    path_picture,
+    paths_picture,
+)
 from dlcli.report.picture import Picture
 from tests.report.test_page import HOSTILE
 
 
-def made_plane(lowest: tuple[float, float] = (0.0, 0.0), size: int = 41) -> Plane:
+def made_grid(lowest: tuple[float, float] = (0.0, 0.0), size: int = 41) -> LossGrid:
     """Return a bowl: 0.01 at its lowest point, and a hundred times as much at a distance of 1."""
     axis = np.linspace(-1.0, 1.0, size)
     x, y = np.meshgrid(axis, axis)
-    return Plane(
+    return LossGrid(
         x=axis,
         y=axis,
         losses=0.01 * 100.0 ** np.hypot(x - lowest[0], y - lowest[1]),
@@ -43,7 +47,7 @@ def made_track(turn: float = 0.0, num_points: int = 30) -> Trajectory:
 
 def made_path(*names: str) -> PathPlane:
     tracks = {name: made_track(index / len(names)) for index, name in enumerate(names)}
-    return PathPlane(made_plane(), (0.875, 0.0625), tracks, names[0], {})
+    return PathPlane(made_grid(), (0.875, 0.0625), tracks, names[0], {})
 
 
 def words_of(picture: Picture) -> list[str]:
@@ -61,72 +65,72 @@ def numbers_of_epochs(picture: Picture) -> list[int]:
 
 
 def test_both_are_shown_and_explained() -> None:
-    part = landscape_part(made_plane(), made_path("training"))
+    part = landscape_section(made_grid(), made_path("training"))
     assert [picture.name for picture in part.pictures] == ["landscape", "landscape-path"]
     explained = " ".join(part.paragraphs)
-    assert "Of 337 directions two are seen" in explained
+    assert "2 of 337 dimensions" in explained
     assert "Antognini" in explained
-    assert "drawn from" not in explained
+    assert "sampled from" not in explained
     assert "running statistics" not in explained
 
 
 def test_what_is_not_there_is_a_sentence() -> None:
-    part = landscape_part(Unavailable("it rains"), Unavailable("there is 1"))
+    part = landscape_section(Unavailable("it rains"), Unavailable("there is 1"))
     assert part.pictures == ()
     assert part.paragraphs == (
-        "The loss around the result is not shown: it rains.",
-        "The way to the result is not shown: there is 1.",
+        "The loss around the trained network is not shown: it rains.",
+        "The path of training is not shown: there is 1.",
     )
-    part = landscape_part(Unavailable("it rains"), made_path("training"))
+    part = landscape_section(Unavailable("it rains"), made_path("training"))
     assert [picture.name for picture in part.pictures] == ["landscape-path"]
-    assert "Of 337 directions" in part.paragraphs[0]
+    assert "2 of 337 dimensions" in part.paragraphs[0]
 
 
 def test_drawn_rows_and_kept_statistics_are_said() -> None:
-    plane = replace(made_plane(), num_known_rows=12_345, keeps_statistics=True)
-    part = landscape_part(plane, Unavailable(""))
+    plane = replace(made_grid(), num_known_rows=12_345, keeps_statistics=True)
+    part = landscape_section(plane, Unavailable(""))
     explained = " ".join(part.paragraphs)
-    assert "41 × 41 points, on 600 training rows drawn from 12,345" in explained
-    assert "running statistics are those of the result" in explained
-    assert "over 600 training rows, drawn from 12,345, at 41 × 41" in part.pictures[0].text
+    assert "41 × 41 points on 600 training rows, sampled from 12,345" in explained
+    assert "the running statistics of the trained network at every point" in explained
+    assert "over 600 training rows (sampled from 12,345) at 41 × 41" in part.pictures[0].text
 
 
 def test_the_landscapes_words_have_its_numbers() -> None:
-    text = describe_landscape(made_plane())
-    assert "The loss is 0.01 at the result and 0.01 to 6.736 in the plane." in text
-    ring = re.search(r"At a distance of 0.5 it lies between (\S+) and (\S+)\. ", text)
+    text = describe_landscape(made_grid())
+    assert "The loss is 0.01 at the trained network and 0.01 to 6.736 in the plane." in text
+    ring = re.search(r"At a distance of 0.5 it is between (\S+) and (\S+)\. ", text)
     assert ring is not None
     low, high = map(float, ring.groups())
     assert 0.08 < low <= 0.1 <= high < 0.12
-    assert "Nowhere on the grid is it lower than at the result by more than 1.0 %." in text
+    assert "No grid point is lower than the trained network by more than 1.0 %." in text
     assert "finite" not in text
-    assert "alike" not in text
+    assert "share one colour" not in text
 
 
 def test_a_lower_point_is_marked_and_said() -> None:
-    picture = landscape_picture(made_plane((0.25, -0.5)))
-    assert "The lowest on the grid, 0.01, is at (0.25, -0.5) (cross)." in picture.text
-    assert "lowest on the grid" in words_of(picture)
-    hardly = replace(made_plane(), center_loss=0.01005)
-    assert "Nowhere on the grid is it lower" in describe_landscape(hardly)
-    assert "lowest on the grid" not in words_of(landscape_picture(hardly))
+    picture = landscape_picture(made_grid((0.25, -0.5)))
+    assert "The lowest grid point, 0.01, is at (0.25, -0.5) (cross)." in picture.text
+    assert "lowest grid point" in words_of(picture)
+    hardly = replace(made_grid(), center_loss=0.01005)
+    assert "No grid point is lower" in describe_landscape(hardly)
+    assert "lowest grid point" not in words_of(landscape_picture(hardly))
 
 
 def test_losses_that_are_not_finite_or_endlessly_high_are_said() -> None:
-    plane = made_plane()
+    plane = made_grid()
     plane.losses[:3, :3] = np.nan
     plane.losses[-1, -1] = 1e30
     plane.losses[20, 20] = 1e-9
     text = landscape_picture(plane).text
-    assert "9 of 1,681 points have no finite loss and are left empty." in text
-    assert f"Losses above {plain(choose_levels(plane.losses)[-1])} are drawn alike." in text
+    assert "9 of 1,681 points have no finite loss and are left blank." in text
+    assert f"Losses above {loss_text(choose_levels(plane.losses)[-1])} share one colour." in text
     assert choose_levels(plane.losses)[-1] < 1e4
-    assert f"Losses below {plain(choose_levels(plane.losses)[0])} are drawn alike." in text
+    assert f"Losses below {loss_text(choose_levels(plane.losses)[0])} share one colour." in text
 
 
 def test_a_flat_plane_is_drawn_and_said() -> None:
     for loss in (0.0, 2.5):
-        plane = replace(made_plane(), losses=np.full((41, 41), loss), center_loss=loss)
+        plane = replace(made_grid(), losses=np.full((41, 41), loss), center_loss=loss)
         assert "less than 0.1 % in the plane" in describe_landscape(plane)
         levels = choose_levels(plane.losses)
         assert levels[0] < loss < levels[-1]
@@ -148,8 +152,8 @@ def test_levels_hold_the_losses_and_lie_closer_at_the_lowest(low: float, ratio: 
     assert set(bands.ravel()) >= set(range(1, len(levels)))  # no colour is for nothing
 
 
-def test_numbers_are_plain() -> None:
-    assert [plain(loss) for loss in (0.0, 0.012345, 2.5, 1234.5, 2_938_000.0, 1e-7, 3e12)] == [
+def test_numbers_are_loss_text() -> None:
+    assert [loss_text(loss) for loss in (0.0, 0.012345, 2.5, 1234.5, 2_938_000.0, 1e-7, 3e12)] == [
         "0", "0.01235", "2.5", "1,234", "2,938,000", "1e-7", "3e12",
     ]  # fmt: skip
 
@@ -157,8 +161,8 @@ def test_numbers_are_plain() -> None:
 def test_some_epochs_of_a_path_have_their_number() -> None:
     picture = path_picture(made_path("training"))
     words = words_of(picture)
-    assert "start, epoch 0" in words
-    assert "result, epoch 87" in words
+    assert "start: epoch 0" in words
+    assert "trained network: epoch 87" in words
     numbers = numbers_of_epochs(picture)
     assert 2 <= len(numbers) <= 8
     assert all(number in made_track().epochs for number in numbers)
@@ -167,9 +171,11 @@ def test_some_epochs_of_a_path_have_their_number() -> None:
 
 def test_the_paths_words_have_its_numbers() -> None:
     text = describe_path(made_path("training"))
-    assert "from epoch 0 (square) to the result, epoch 87 (star), by 30 snapshots" in text
+    assert (
+        "from epoch 0 (square) to the trained network, epoch 87 (star), from 30 snapshots" in text
+    )
     assert "with 87.5 % and 6.2 % of the squared distance" in text
-    assert "at the start their loss is 1.1, where the plane shows 1.05" in text
+    assert "at the start the loss is 1.1, while the plane shows 1.05" in text
 
 
 def test_several_paths_have_their_own_lines_and_losses() -> None:

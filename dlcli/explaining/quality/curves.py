@@ -1,4 +1,4 @@
-"""Curves that show a trade or a trend, from scores and truth."""
+"""ROC and precision-recall curves, and running medians."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ MAX_CURVES = 7  # of classes
 _STEPS = 201  # of a mean of curves
 _WINDOW = 0.1  # of the rows, in a running quantile
 _MIN_IN_WINDOW = 25
-_MIN_DIFFERENT = 10  # x
+_MIN_DISTINCT = 10  # values of x
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Points in the order of falling scores, and the area under them."""
+    """Points in the order of descending scores, and the area under them."""
 
     x: np.ndarray  # [points]
     y: np.ndarray  # [points]
@@ -22,9 +22,9 @@ class Curve:
 
 
 def roc_curve(scores: np.ndarray, is_positive: np.ndarray) -> Curve:
-    """Return the false positives' share (x) and the true positives' one (y), from (0, 0) on.
+    """Return the false (x) and the true positive rate (y), from (0, 0) on.
 
-    A point for each score; both kinds of rows must be there.
+    A point for each score; there must be rows of both kinds.
     """
     right, wrong = _counts(scores, is_positive)
     x = np.append(0.0, wrong / wrong[-1])
@@ -35,8 +35,8 @@ def roc_curve(scores: np.ndarray, is_positive: np.ndarray) -> Curve:
 def precision_recall_curve(scores: np.ndarray, is_positive: np.ndarray) -> Curve:
     """Return recall (x) and precision (y), from (0, 1) on; the area is the average precision.
 
-    A point for each score. The area is summed up by steps, not by straight lines between points,
-    which would flatter (Davis and Goadrich 2006).
+    A point for each score. The area is a sum of steps: linear interpolation between points would
+    be optimistic (Davis and Goadrich 2006).
     """
     right, wrong = _counts(scores, is_positive)
     recall = np.append(0.0, right / right[-1])
@@ -46,107 +46,107 @@ def precision_recall_curve(scores: np.ndarray, is_positive: np.ndarray) -> Curve
 
 
 def mean_roc(curves: Sequence[Curve]) -> Curve:
-    """Return the mean height of curves at each share of false positives (Fawcett 2006)."""
+    """Return the mean height of curves at each false positive rate (Fawcett 2006)."""
     x = np.linspace(0.0, 1.0, _STEPS)
-    heights = [np.interp(x, own.x, own.y) for own in curves]
+    heights = [np.interp(x, curve.x, curve.y) for curve in curves]
     mean = np.mean(heights, axis=0)
     # np.interp takes the last of several points at one x, and the curve starts at (0, 0).
     return Curve(np.append(0.0, x), np.append(0.0, mean), _mean_area(curves))
 
 
 def mean_precision_recall(curves: Sequence[Curve]) -> Curve:
-    """Return the mean precision of curves at each recall, where they first have as much."""
+    """Return the mean precision of curves where they first reach each recall."""
     x = np.linspace(0.0, 1.0, _STEPS)
-    # The first point, of no rows at all, is no precision that a curve has.
-    heights = [own.y[np.maximum(1, np.searchsorted(own.x, x))] for own in curves]
+    # The first point is of no rows at all, so its precision doesn't count.
+    heights = [curve.y[np.maximum(1, np.searchsorted(curve.x, x))] for curve in curves]
     return Curve(x, np.mean(heights, axis=0), _mean_area(curves))
 
 
-def thin(curve: Curve, most_points: int = 250) -> Curve:
-    """Leave out points on straight lines, and then evenly until so many are left."""
+def thin(curve: Curve, max_points: int = 250) -> Curve:
+    """Drop points on straight lines, then points at even spacing until so many are left."""
     x, y = curve.x, curve.y
     steps = np.diff(x), np.diff(y)
     is_bend = steps[0][:-1] * steps[1][1:] != steps[0][1:] * steps[1][:-1]
     kept = np.flatnonzero(np.r_[True, is_bend, True])
-    if len(kept) > most_points:
-        kept = kept[np.unique(np.linspace(0, len(kept) - 1, most_points).astype(np.int64))]
+    if len(kept) > max_points:
+        kept = kept[np.unique(np.linspace(0, len(kept) - 1, max_points).astype(np.int64))]
     return Curve(x[kept], y[kept], curve.area)
 
 
 @dataclass(frozen=True)
 class ClassCurves:
-    """How a class is told from the rest."""
+    """The curves of one class against the rest."""
 
     index: int | None  # of the class; None for the mean over classes
     roc: Curve
     precision_recall: Curve
-    share: float  # of the rows: the precision by chance
+    share: float  # of the rows: the precision at chance level
 
 
 def class_curves(
-    answers: np.ndarray, truth: np.ndarray
+    predictions: np.ndarray, truth: np.ndarray
 ) -> tuple[tuple[ClassCurves, ...], np.ndarray]:
-    """Return the curves of the classes that are told worst, thinned, and the area of every class.
+    """Return the thinned curves of the worst classes, and the area of every class.
 
-    `answers` [rows, classes] probabilities, `truth` [rows] class indices. The lowest area under
+    `predictions` [rows, classes] probabilities, `truth` [rows] class indices. The lowest area under
     the ROC curve comes first, and the mean over all classes last; two classes have one curve, of
-    the second one. A class that no row is of, or every row, has no curve, and NaN for an area.
+    the second one. A class without rows, or with all rows, has no curve and the area NaN.
     """
-    num_classes = answers.shape[1]
+    num_classes = predictions.shape[1]
     areas = np.full(num_classes, np.nan)
     found = []
     for index in [1] if num_classes == 2 else range(num_classes):
-        is_own = truth == index
-        if is_own.all() or not is_own.any():
+        is_class = truth == index
+        if is_class.all() or not is_class.any():
             continue
-        roc = roc_curve(answers[:, index], is_own)
-        trade = precision_recall_curve(answers[:, index], is_own)
-        found.append(ClassCurves(index, roc, trade, float(is_own.mean())))
+        roc = roc_curve(predictions[:, index], is_class)
+        trade = precision_recall_curve(predictions[:, index], is_class)
+        found.append(ClassCurves(index, roc, trade, float(is_class.mean())))
         areas[index] = roc.area
     if num_classes == 2:
         areas[0] = areas[1]
     mean = []
     if num_classes > 2 and found:
-        share = float(np.mean([own.share for own in found]))
-        rocs = mean_roc([own.roc for own in found])
-        trades = mean_precision_recall([own.precision_recall for own in found])
+        share = float(np.mean([curve.share for curve in found]))
+        rocs = mean_roc([curve.roc for curve in found])
+        trades = mean_precision_recall([curve.precision_recall for curve in found])
         mean = [ClassCurves(None, rocs, trades, share)]
-    found.sort(key=lambda own: own.roc.area)
+    found.sort(key=lambda curve: curve.roc.area)
     shown = [
-        ClassCurves(own.index, thin(own.roc), thin(own.precision_recall), own.share)
-        for own in [*found[:MAX_CURVES], *mean]
+        ClassCurves(curve.index, thin(curve.roc), thin(curve.precision_recall), curve.share)
+        for curve in [*found[:MAX_CURVES], *mean]
     ]
     return tuple(shown), areas
 
 
 @dataclass(frozen=True)
 class Trend:
-    """Quartiles of y among rows of alike x."""
+    """Quartiles of y among rows with similar x."""
 
-    num_rows: int  # of which each point is
-    x: np.ndarray  # [points], rising
+    num_rows: int  # per point
+    x: np.ndarray  # [points], ascending
     low: np.ndarray
     middle: np.ndarray
     high: np.ndarray
 
 
-def running_median(x: np.ndarray, y: np.ndarray, most_points: int = 60) -> Trend | None:
+def running_median(x: np.ndarray, y: np.ndarray, max_points: int = 60) -> Trend | None:
     """Return y's median and quartiles over windows of a tenth of the rows, at least 25, by x.
 
-    None where there are too few rows, or too few different x, to tell a trend.
+    None where there are too few rows, or too few distinct x, for a trend.
     """
     width = max(_MIN_IN_WINDOW, round(_WINDOW * len(x)))
-    if len(x) < 2 * width or len(np.unique(x)) < _MIN_DIFFERENT:
+    if len(x) < 2 * width or len(np.unique(x)) < _MIN_DISTINCT:
         return None
     order = np.argsort(x, kind="stable")
-    starts = np.unique(np.linspace(0, len(x) - width, most_points).astype(np.int64))
+    starts = np.unique(np.linspace(0, len(x) - width, max_points).astype(np.int64))
     windows = order[starts[:, None] + np.arange(width)]
     low, middle, high = np.quantile(y[windows], [0.25, 0.5, 0.75], axis=1)
     return Trend(width, np.median(x[windows], axis=1), low, middle, high)
 
 
 def _counts(scores: np.ndarray, is_positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many rows of each kind have at least each score, from the highest one down."""
+    """Return how many rows of each kind have at least each score, from the highest score down."""
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     right = np.cumsum(is_positive[order])[ends]
@@ -154,4 +154,4 @@ def _counts(scores: np.ndarray, is_positive: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _mean_area(curves: Sequence[Curve]) -> float:
-    return float(np.mean([own.area for own in curves]))
+    return float(np.mean([curve.area for curve in curves]))

@@ -11,7 +11,7 @@ from dlcli.config import Config
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.finding import Change, Diagnosis, Finding, Kind
 from dlcli.explaining.learning.history import Epoch, History
-from dlcli.report.learning import learning_part
+from dlcli.report.learning import learning_section
 from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import Picture
 from dlcli.training.loop import StopReason
@@ -46,8 +46,8 @@ def made(
     return History(tuple(epochs), CONFIG, end, best, {"train": 100, "validation": 60})
 
 
-def part_of(history: History, trivial: float | None = 1.0) -> PageSection:
-    return learning_part(history, diagnose(history, trivial=trivial))
+def part_of(history: History, constant_loss: float | None = 1.0) -> PageSection:
+    return learning_section(history, diagnose(history, constant_loss=constant_loss))
 
 
 def texts(picture: Picture) -> list[str]:
@@ -55,7 +55,7 @@ def texts(picture: Picture) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]*)</text>", picture.svg)
 
 
-OVER_FITTED = made(
+OVERFITTED = made(
     [0.9 * 0.8**epoch for epoch in range(30)],
     [0.5 + 0.02 * abs(epoch - 8) for epoch in range(30)],
     figures={"accuracy": [0.9 - 0.01 * abs(epoch - 8) for epoch in range(30)]},
@@ -67,12 +67,14 @@ NOTHING = History((), None, None, None, {}, ("metrics.jsonl is missing",))
 
 
 def test_the_part_says_the_diagnosis_its_evidence_and_the_changes() -> None:
-    diagnosis = diagnose(OVER_FITTED, trivial=1.0)
-    part = learning_part(OVER_FITTED, diagnosis)
-    assert part.title == "How it learned"
+    diagnosis = diagnose(OVERFITTED, constant_loss=1.0)
+    part = learning_section(OVERFITTED, diagnosis)
+    assert part.title == "Learning curves"
     assert part.paragraphs[0] == diagnosis.text
     assert part.paragraphs[1] == diagnosis.findings[0].evidence
-    assert part.paragraphs[2].startswith("To try, in this order, as options of `dlcli train`")
+    assert part.paragraphs[2].startswith(
+        "Suggested changes, most promising first (options of `dlcli train`"
+    )
     for change in diagnosis.findings[0].changes:
         assert f") {change}" in part.paragraphs[2]
     assert "--set training.early_stopping.patience=20" in part.paragraphs[2]
@@ -82,29 +84,33 @@ def test_two_findings_have_their_own_changes_by_name() -> None:
     for kind in get_args(Kind):
         other = Finding("noisy", "It is noisy.", "By 5.", (Change("be calm"),))
         finding = Finding(kind, "So it is.", "By 7.", (Change("do this"),))
-        part = learning_part(NOTHING, Diagnosis((finding, other), ("the rest is silence",)))
+        part = learning_section(NOTHING, Diagnosis((finding, other), ("the rest is silence",)))
         assert part.paragraphs[0] == "So it is. It is noisy."
         assert re.fullmatch(
-            r"To try against [a-z -]+, in this order: \(1\) do this\.", part.paragraphs[2]
+            r"Suggested changes against [a-z ]+, most promising first: \(1\) do this\.",
+            part.paragraphs[2],
         )
-        assert part.paragraphs[4] == "To try against noise, in this order: (1) be calm."
+        assert (
+            part.paragraphs[4]
+            == "Suggested changes against noise, most promising first: (1) be calm."
+        )
         assert part.paragraphs[5] == "The rest is silence."
 
 
 def test_curves_best_epoch_end_and_rate_are_in_the_picture_and_in_words() -> None:
-    losses, headline = part_of(OVER_FITTED).pictures
-    assert {"training", "validation", "best epoch, 9", "end, all epochs done", "epoch"} < set(
+    losses, headline = part_of(OVERFITTED).pictures
+    assert {"training", "validation", "best epoch: 9", "end: all epochs completed", "epoch"} < set(
         texts(losses)
     )
-    assert {"loss", "learning rate", "a constant answer's"} < set(texts(losses))
-    assert "The training loss goes from 0.9 to 0.001393" in losses.text
-    assert "its lowest 0.5" in losses.text
-    assert "The weights of epoch 9 were kept; a diamond marks it." in losses.text
-    assert "All 30 epochs were done." in losses.text
-    assert "0.01 throughout" in losses.text
+    assert {"loss", "learning rate", "constant baseline"} < set(texts(losses))
+    assert "Training loss: 0.9 in the first epoch, 0.001393 in the last." in losses.text
+    assert "minimum 0.5" in losses.text
+    assert "The weights of epoch 9 were kept (diamond)." in losses.text
+    assert "All 30 epochs were completed." in losses.text
+    assert "constant at 0.01" in losses.text
     assert "validation accuracy" in texts(headline)
     assert headline.text == (
-        "The accuracy of the validation rows: 0.82 first, 0.69 last, and 0.9 in epoch 9, whose "
+        "Validation accuracy: 0.82 in the first epoch, 0.69 in the last, 0.9 in epoch 9, whose "
         "weights were kept."
     )
 
@@ -112,10 +118,10 @@ def test_curves_best_epoch_end_and_rate_are_in_the_picture_and_in_words() -> Non
 @pytest.mark.parametrize(
     ("end", "shown", "told"),
     [
-        ("early_stopping", "end, early stopping", "Early stopping ended the run after epoch 3."),
-        ("diverged", "end, diverged", "The run diverged after epoch 3."),
-        ("sigint", "end, interrupted", "The run was interrupted after epoch 3."),
-        (None, "end, as far as known", "Epoch 3 is the last that is known."),
+        ("early_stopping", "end: early stopping", "Early stopping ended training after epoch 3."),
+        ("diverged", "end: diverged", "The run diverged after epoch 3."),
+        ("sigint", "end: interrupted", "The run was interrupted after epoch 3."),
+        (None, "end: last known epoch", "Epoch 3 is the last one known."),
     ],
 )
 def test_each_end_is_told(end: StopReason | None, shown: str, told: str) -> None:
@@ -128,13 +134,13 @@ def test_a_rate_that_changes_is_told() -> None:
     history = made([1.0, 0.9, 0.8], lrs=[0.1, 0.05, 0.001], best=3)
     (picture,) = part_of(history).pictures
     assert "between 0.001 and 0.1" in picture.text
-    assert "there is no validation loss." in picture.text
+    assert "There is no validation loss." in picture.text
 
 
 def test_figures_without_a_value_leave_gaps_or_no_picture() -> None:
     gap = made([1.0] * 3, [1.0] * 3, figures={"r2": [None, 0.5, 0.6]}, best=1)
     _, headline = part_of(gap).pictures
-    assert headline.text == "The R² of the validation rows: 0.5 first, 0.6 last."
+    assert headline.text == "Validation R²: 0.5 in the first epoch, 0.6 in the last."
     none = made([1.0] * 3, [1.0] * 3, figures={"r2": [None] * 3}, best=1)
     assert len(part_of(none).pictures) == 1
 
@@ -158,7 +164,7 @@ def test_a_run_without_epochs_has_words_only() -> None:
     part = part_of(NOTHING)
     assert part.pictures == ()
     assert part.paragraphs == (
-        "No epoch is known: nothing can be said of how the network learned.",
+        "No epoch was recorded: nothing can be said about how the network learned.",
         "Metrics.jsonl is missing.",
     )
 

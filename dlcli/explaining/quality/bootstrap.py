@@ -1,4 +1,4 @@
-"""How far figures might be off, told by resamples of the rows that they are of."""
+"""Bootstrap: confidence intervals of metrics, by resampling rows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from dlcli.config.sections.training import Metric
 
 NUM_RESAMPLES = 1000
 _BLOCK_NUMBERS = 2**20  # counts held at once
-_TAIL = 0.025  # of an interval's two
+_TAIL = 0.025  # probability on either side of an interval
 
-Figures = dict[str, np.ndarray]  # name → its value in each resample, NaN where it has none
+MetricSamples = dict[str, np.ndarray]  # name → its value in each resample, NaN where undefined
 _Sum = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a predictor says of some rows, and the loss of each."""
+    """Predictions for some rows, and the loss of each row."""
 
-    answers: np.ndarray  # probabilities [rows, classes] or numbers [rows]
+    values: np.ndarray  # probabilities [rows, classes] or numbers [rows]
     losses: np.ndarray  # [rows]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and where it lies with a confidence of 95 %; None where there is none."""
+    """A metric with its 95 % confidence interval; None where it is undefined."""
 
     value: float | None
     low: float | None
@@ -49,23 +49,26 @@ def bootstrap(
     names: Sequence[Metric],
     seed: int,
     num_resamples: int = NUM_RESAMPLES,
-) -> list[Figures]:
-    """Return the loss and the named figures of each predictor on the same resamples of the rows.
+) -> list[MetricSamples]:
+    """Return the loss and the named metrics of each predictor on the same resamples of the rows.
 
-    `truth` is class indices or numbers in the unit of the answers, [rows]. The figures are those
-    of `dlcli.training.metrics.score`, but for roc_auc of several classes, which is the mean over
-    those that a resample has. Efron (1979), Bootstrap methods.
+    `truth` is class indices or numbers in the units of the predictions, [rows]. Metrics are those
+    of `dlcli.training.metrics.score`, except roc_auc of several classes, which is the mean over
+    those in a resample. Efron (1979), Bootstrap methods.
     """
-    meters = [_meter(own, truth, names) for own in predictors]
-    found: list[list[Figures]] = [[] for _ in meters]
+    meters = [_meter(predictor, truth, names) for predictor in predictors]
+    found: list[list[MetricSamples]] = [[] for _ in meters]
     for counts in resample(len(truth), seed, num_resamples):
-        for meter, own in zip(meters, found, strict=True):
-            own.append(meter(counts))
-    return [{name: np.concatenate([one[name] for one in own]) for name in own[0]} for own in found]
+        for meter, samples in zip(meters, found, strict=True):
+            samples.append(meter(counts))
+    return [
+        {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        for blocks in found
+    ]
 
 
 def estimate(value: float | None, resampled: np.ndarray) -> Estimate:
-    """Return a figure with its percentile interval (Efron 1981), of the resamples that have it."""
+    """Return a metric with its percentile interval (Efron 1981), over resamples that define it."""
     known = resampled[np.isfinite(resampled)]
     if value is None or not len(known):
         return Estimate(value, None, None)
@@ -74,23 +77,27 @@ def estimate(value: float | None, resampled: np.ndarray) -> Estimate:
 
 
 def _meter(
-    own: Predictions, truth: np.ndarray, names: Sequence[Metric]
-) -> Callable[[np.ndarray], Figures]:
-    """Return what tells figures by the rows' counts, [rows, resamples]."""
-    measure = _number_meter(own, truth) if own.answers.ndim == 1 else _class_meter(own, truth)
+    predictor: Predictions, truth: np.ndarray, names: Sequence[Metric]
+) -> Callable[[np.ndarray], MetricSamples]:
+    """Return the function from the rows' counts [rows, resamples] to metrics."""
+    measure = (
+        _number_meter(predictor, truth)
+        if predictor.values.ndim == 1
+        else _class_meter(predictor, truth)
+    )
 
-    def meter(counts: np.ndarray) -> Figures:
+    def meter(counts: np.ndarray) -> MetricSamples:
         with np.errstate(divide="ignore", invalid="ignore"):
             figures = {name: measure(name, counts) for name in names}
-        return {"loss": own.losses @ counts / len(truth)} | figures
+        return {"loss": predictor.losses @ counts / len(truth)} | figures
 
     return meter
 
 
 def _number_meter(
-    own: Predictions, truth: np.ndarray
+    predictor: Predictions, truth: np.ndarray
 ) -> Callable[[Metric, np.ndarray], np.ndarray]:
-    errors, centered = own.answers - truth, truth - truth.mean()
+    errors, centered = predictor.values - truth, truth - truth.mean()
     is_constant = np.ptp(truth) == 0
 
     def measure(name: Metric, counts: np.ndarray) -> np.ndarray:
@@ -112,10 +119,12 @@ def _number_meter(
     return measure
 
 
-def _class_meter(own: Predictions, truth: np.ndarray) -> Callable[[Metric, np.ndarray], np.ndarray]:
-    num_classes = own.answers.shape[1]
-    given = own.answers.argmax(axis=1)
-    by_truth, by_answer = _summing(truth, num_classes), _summing(given, num_classes)
+def _class_meter(
+    predictor: Predictions, truth: np.ndarray
+) -> Callable[[Metric, np.ndarray], np.ndarray]:
+    num_classes = predictor.values.shape[1]
+    given = predictor.values.argmax(axis=1)
+    by_truth, by_prediction = _summing(truth, num_classes), _summing(given, num_classes)
     by_right = _summing(np.where(given == truth, truth, -1), num_classes)
     scored = [1] if num_classes == 2 else range(num_classes)
     rankings: list[_Ranking] = []
@@ -128,10 +137,10 @@ def _class_meter(own: Predictions, truth: np.ndarray) -> Callable[[Metric, np.nd
             case "balanced_accuracy":
                 return _mean_of_known(right / (by_truth(counts)))
             case "macro_f1":
-                return _mean_of_known(2 * right / (by_truth(counts) + by_answer(counts)))
+                return _mean_of_known(2 * right / (by_truth(counts) + by_prediction(counts)))
             case "roc_auc":
                 if not rankings:
-                    rankings.extend(_rank(own.answers[:, k], truth == k) for k in scored)
+                    rankings.extend(_rank(predictor.values[:, k], truth == k) for k in scored)
                 return _mean_of_known(np.stack([ranking.area(counts) for ranking in rankings]))
             case _:
                 raise ValueError(f"classes have no {name}")
@@ -140,7 +149,7 @@ def _class_meter(own: Predictions, truth: np.ndarray) -> Callable[[Metric, np.nd
 
 
 def _summing(groups: np.ndarray, num_groups: int) -> _Sum:
-    """Return what sums [rows, …] by group, [groups, …]; -1 is in none."""
+    """Return the function that sums [rows, …] by group, [groups, …]; -1 is in no group."""
     from scipy import sparse
 
     rows = np.flatnonzero(groups >= 0)
@@ -150,7 +159,7 @@ def _summing(groups: np.ndarray, num_groups: int) -> _Sum:
 
 
 def _mean_of_known(values: np.ndarray) -> np.ndarray:
-    """Return the mean over classes [classes, resamples] of what is a number."""
+    """Return the mean over classes of [classes, resamples], ignoring NaN."""
     known = np.isfinite(values)
     mean: np.ndarray = np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)
     return mean
@@ -158,9 +167,9 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Ranking:
-    """Where a class's own rows stand among the others by their scores, as sums over rows."""
+    """The positions of a class's rows among the others, sorted by score, as sums over rows."""
 
-    own: _Sum  # by the scores that its own rows have
+    own: _Sum  # the class's rows, by score
     others: _Sum  # below the first of those scores, at it, between the first two, at the second …
 
     def area(self, counts: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a page says of why a network answers as it does."""
+"""What a page says about why a network predicts as it does."""
 
 import re
 from collections.abc import Iterable
@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from dlcli.config import load_config
-from dlcli.explaining.reasons.boundary import Boundary, draw_boundary
+from dlcli.explaining.reasons.boundary import Boundary, compute_boundary
 from dlcli.explaining.reasons.explanation import Explanation, explain
-from dlcli.explaining.reasons.filters import Filters, look_at_filters
-from dlcli.explaining.reasons.permutation_importance import Importances
-from dlcli.explaining.reasons.units import Units
+from dlcli.explaining.reasons.filters import Filters, find_filters
+from dlcli.explaining.reasons.permutation_importance import PermutationImportance
+from dlcli.explaining.reasons.units import HiddenUnits
+from dlcli.report.explanation.boundary import boundary_picture
 from dlcli.report.explanation.filters import filters_picture
-from dlcli.report.explanation.section import why_parts
+from dlcli.report.explanation.section import explanation_sections
 from dlcli.report.page import PageSection, write_page
-from dlcli.report.plots.boundary import boundary_picture
 from dlcli.runs.load_run import load_model_and_data
 from dlcli.runs.preparation import prepare
 from dlcli.runs.training.train import train
 from tests.conftest import ROOT, WriteConfig
-from tests.explaining.made import Columns, Layers, dense, make_subject
+from tests.explaining.made import Columns, Layers, dense, make_model
 from tests.report.test_page import Reader
 
 HIDDEN: Layers = [{"type": "dense", "units": 4, "activation": "tanh"}, {"type": "dense"}]
@@ -32,7 +32,7 @@ HOSTILE = "<script>alert(1)</script> & $x^2$ {{ 7 * 7 }} " + 9 * "long"
 def parts_of(
     columns: Columns | Path, target: str, layers: Layers, **data: Any
 ) -> list[PageSection]:
-    return why_parts(explain(make_subject(columns, target, layers, **data)))
+    return explanation_sections(explain(make_model(columns, target, layers, **data)))
 
 
 def pictures(parts: Iterable[PageSection]) -> dict[str, str]:
@@ -47,8 +47,8 @@ def said(parts: Iterable[PageSection]) -> str:
 
 
 def figures(why: Explanation) -> tuple[object, ...]:
-    assert isinstance(why.importance, Importances)
-    assert isinstance(why.units, Units)
+    assert isinstance(why.importance, PermutationImportance)
+    assert isinstance(why.units, HiddenUnits)
     return why.importance.columns, why.units.units
 
 
@@ -69,28 +69,28 @@ def test_a_trained_run_on_two_numbers_is_explained_by_all_there_is(
     )
     list(train(prepare(load_config(path)), run_dir=Path("run")))
     why = explain(load_model_and_data(Path("run")))
-    parts = why_parts(why)
+    parts = explanation_sections(why)
     assert [part.title for part in parts] == [
-        "Which columns matter",
-        "How answers depend on them",
-        "The boundary in the plane of the input",
-        "What hidden units respond to",
-        "What can't be explained here",
+        "Permutation importance",
+        "Partial dependence",
+        "Decision boundary",
+        "Hidden units",
+        "Not available",
     ]
     drawn = pictures(parts)
     assert list(drawn) == ["importance", "partial-dependence", "boundary", "hidden-units"]
     assert "on the 200 test rows" in drawn["importance"]
-    assert "Of 600 training rows, 400 are drawn." in drawn["boundary"]
+    assert "400 of 600 training rows are drawn." in drawn["boundary"]
     assert len(parts[3].tables[0].rows) == 4
-    assert said(parts).endswith("the first layer's filters (a row is no image and no signal).")
+    assert said(parts).endswith("first-layer filters (rows are neither images nor signals).")
     assert figures(explain(load_model_and_data(Path("run")))) == figures(why)
 
 
 def test_a_neurons_line_is_written_in_words() -> None:
     weights = dense([[3.0, -2.0]], [1.0])
     parts = parts_of(ROOT / "data" / "perceptron.csv", "above", [weights], scale="none")
-    assert "a line: 1 + 3 x1 - 2 x2 = 0, in the data's own units." in said(parts)
-    assert "The line: 1 + 3 x1 - 2 x2 = 0." in pictures(parts)["boundary"]
+    assert "a line: 1 + 3 x1 - 2 x2 = 0, in the data's units." in said(parts)
+    assert "Boundary: 1 + 3 x1 - 2 x2 = 0." in pictures(parts)["boundary"]
 
 
 def test_hostile_names_stay_text_and_keep_pictures_small() -> None:
@@ -100,8 +100,8 @@ def test_hostile_names_stay_text_and_keep_pictures_small() -> None:
         "y": [f"{HOSTILE}{index % 60}" for index in range(90)],
     }
     parts = parts_of(columns, "y", HIDDEN, split={})
-    assert "Of 60 classes, the 5 most frequent are drawn." in pictures(parts)["partial-dependence"]
-    assert "these are training rows" in said(parts)
+    assert "The 5 most frequent of 60 classes are drawn." in pictures(parts)["partial-dependence"]
+    assert "so training rows were used" in said(parts)
     write_page(Path("page.html"), "page", "lead", parts)
     reader = Reader()
     reader.feed(Path("page.html").read_text("utf-8"))
@@ -113,25 +113,25 @@ def test_hostile_names_stay_text_and_keep_pictures_small() -> None:
 def test_many_columns_are_cut_off_in_words() -> None:
     columns = {**numbers(60, *(f"x{index}" for index in range(30))), **numbers(60, "y")}
     parts = parts_of(columns, "y", [{"type": "dense"}])
-    assert "The 15 highest are drawn." in pictures(parts)["importance"]
+    assert "The 15 largest are drawn." in pictures(parts)["importance"]
     assert "about one in 40 lies above 0 by chance" in said(parts)
-    assert "the network has no dense layer before the one that answers" in said(parts)
+    assert "the network has no hidden dense layer" in said(parts)
 
 
 def test_one_column_and_one_held_out_row_are_enough() -> None:
     parts = parts_of({"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0]}, "y", HIDDEN, split={"test": 0.3})
-    assert "which columns matter (a single row has no other to be shuffled with)" in said(parts)
+    assert "permutation importance (a single row can't be shuffled)" in said(parts)
     parts = parts_of({"x": [1.0, 2.0, 4.0], "y": [1.0, 3.0, 2.0]}, "y", HIDDEN, split={})
     assert list(pictures(parts)) == ["importance", "partial-dependence"]
 
 
 def test_several_classes_have_regions() -> None:
     columns: Columns = {**numbers(100, "a", "b"), "y": [f"k{index % 17}" for index in range(100)]}
-    subject = make_subject(columns, "y", HIDDEN)
-    found = draw_boundary(subject)
+    model = make_model(columns, "y", HIDDEN)
+    found = compute_boundary(model)
     assert isinstance(found, Boundary)
-    picture = boundary_picture(found, subject.target)
-    assert picture.text.startswith("The likeliest class for each a and b")
+    picture = boundary_picture(found, model.target)
+    assert picture.text.startswith("The most likely class for each a and b")
     assert "other classes" in picture.svg
 
 
@@ -147,15 +147,15 @@ def test_images_have_maps_filters_and_what_excites_them() -> None:
     assert list(drawn) == ["importance", "filters", "excited"]
     assert "when one pixel is shuffled" in drawn["importance"]
     assert "3 of 3 filters" in drawn["filters"]
-    assert "with a frame around what it looks at there" in drawn["excited"]
+    assert "a frame marks where the activation is highest" in drawn["excited"]
     layers = [{"type": "conv1d", "out_channels": 3, "kernel_size": 3}, *layers[1:]]
-    found = look_at_filters(make_subject(columns, "y", layers, shape=[2, 36]))
+    found = find_filters(make_model(columns, "y", layers, shape=[2, 36]))
     assert isinstance(found, Filters)
     assert "Channels are drawn as lines" in filters_picture(found).text
 
 
 def test_answers_that_are_no_numbers_explain_nothing() -> None:
-    subject = make_subject({**numbers(20, "x"), **numbers(20, "y")}, "y", HIDDEN)
-    subject.network.get_parameter("1_dense.bias").data.fill_(float("nan"))
-    (part,) = why_parts(explain(subject))
-    assert part.paragraphs[0].endswith("(its answers are not finite numbers).")
+    model = make_model({**numbers(20, "x"), **numbers(20, "y")}, "y", HIDDEN)
+    model.network.get_parameter("1_dense.bias").data.fill_(float("nan"))
+    (part,) = explanation_sections(explain(model))
+    assert part.paragraphs[0].endswith("(its predictions are not finite).")

@@ -1,4 +1,4 @@
-"""Whether probabilities are what they say, and what would mend them."""
+"""Calibration: confidence against accuracy, and temperature scaling."""
 
 import math
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 
 _MAX_BINS = 15
-_ROWS_A_BIN = 10  # at least, where there are as many
-_NUM_CHANCES = 1000
-_CHANCE = 0.95  # of calibrated networks have an error below what is told
-_COLDEST, _HOTTEST = 0.01, 100.0
+_MIN_ROWS_PER_BIN = 10
+_NUM_SIMULATIONS = 1000
+_CHANCE = 0.95  # share of calibrated networks with an error below the reported one
+_MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.01, 100.0
 _DEVIATIONS = 1.96  # of an interval of 95 %
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Rows in bins of alike confidence, and how often they are right."""
+    """Accuracy by confidence, in bins of similar confidence."""
 
     confidence: np.ndarray  # [bins]: the mean probability of the predicted class
     accuracy: np.ndarray  # [bins]
-    low: np.ndarray  # [bins]: where the accuracy lies with a confidence of 95 %, by Wilson (1927)
+    low: np.ndarray  # [bins]: 95 % interval of the accuracy, by Wilson (1927)
     high: np.ndarray
     num_rows: np.ndarray  # [bins]
     error: float  # the expected calibration error
@@ -27,16 +27,16 @@ class Reliability:
 
 @dataclass(frozen=True)
 class TemperatureScaling:
-    """What a temperature that was fitted to some rows does to the probabilities of others."""
+    """A temperature that was fitted on some rows, and the calibration of others with it."""
 
-    temperature: float | None  # None where no one is best
-    num_rows: int  # that it was fitted to
-    is_on_same_rows: bool  # are these the others, too?
-    reliability: Reliability | None  # of the others, with it
+    temperature: float | None  # None where no finite one is best
+    num_rows: int  # that it was fitted on
+    is_on_same_rows: bool  # whether it was fitted on the same rows
+    reliability: Reliability | None  # with the temperature
 
 
 def measure_reliability(probabilities: np.ndarray, truth: np.ndarray) -> Reliability:
-    """Hold the predicted class's probability against how often it is right.
+    """Compare the probability of the predicted class with the accuracy.
 
     `probabilities` [rows, classes], `truth` [rows] class indices. The expected calibration error
     (Naeini et al. 2015) is the mean over rows of their bin's gap between the two. Bins hold as
@@ -53,27 +53,27 @@ def measure_reliability(probabilities: np.ndarray, truth: np.ndarray) -> Reliabi
 
 
 def chance_error(probabilities: np.ndarray, seed: int) -> float:
-    """Return the error below which 95 % of networks would stay whose probabilities are right.
+    """Return the error below which 95 % of perfectly calibrated networks stay.
 
-    Bins of few rows have gaps by chance alone: truth is drawn anew from the probabilities
+    Bins of few rows have gaps by chance alone: true classes are drawn from the probabilities
     themselves (consistency resampling, Bröcker and Smith 2007).
     """
     confidence = probabilities.max(axis=1)
     bins = _bins(confidence)
     sizes = np.bincount(bins)
-    # Rows of a bin are alike: their number of right ones is drawn as if they were the same.
+    # Rows of a bin are similar: the number of correct ones is drawn as if they were the same.
     mean = np.clip(np.bincount(bins, confidence) / sizes, 0.0, 1.0)
     random = np.random.default_rng(seed)
-    accuracy = random.binomial(sizes, mean, size=(_NUM_CHANCES, len(sizes))) / sizes
+    accuracy = random.binomial(sizes, mean, size=(_NUM_SIMULATIONS, len(sizes))) / sizes
     errors = np.abs(accuracy - mean) @ sizes / len(confidence)
     return float(np.quantile(errors, _CHANCE))
 
 
 def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float | None:
-    """Return what logits [rows, classes] must be divided by to make the rows' log loss least.
+    """Return the divisor of logits [rows, classes] with the lowest log loss.
 
-    None where no number is: where all rows are right, the smaller the better, and the larger the
-    better where the logits say nothing. Guo et al. (2017), On calibration of modern neural
+    None where it is unbounded: where all rows are right, smaller is always better, and where the
+    logits hold no information, larger is. Guo et al. (2017), On calibration of modern neural
     networks, arXiv:1706.04599.
     """
     from scipy.optimize import minimize_scalar
@@ -81,15 +81,15 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float | None:
     centered = logits - logits.max(axis=1, keepdims=True)
     if (centered.argmax(axis=1) == truth).all() or not centered.any():
         return None
-    # The loss is convex in the factor, so its only minimum is found in the factor's logarithm too.
+    # The loss is convex in the inverse, so the search over logarithms finds its only minimum.
     least = minimize_scalar(
         lambda power: log_loss(centered, truth, math.exp(power)),
-        bounds=(math.log(_COLDEST), math.log(_HOTTEST)),
+        bounds=(math.log(_MIN_TEMPERATURE), math.log(_MAX_TEMPERATURE)),
         method="bounded",
         options={"xatol": 1e-6},
     )
     temperature = math.exp(least.x)
-    is_inside = 1.01 * _COLDEST < temperature < _HOTTEST / 1.01
+    is_inside = 1.01 * _MIN_TEMPERATURE < temperature < _MAX_TEMPERATURE / 1.01
     return temperature if is_inside else None
 
 
@@ -99,7 +99,7 @@ def scale_temperature(
     *,
     is_on_same_rows: bool,
 ) -> TemperatureScaling:
-    """Fit a temperature to some rows and measure what it does to others: logits and truth each."""
+    """Fit a temperature on some rows and apply it to others: logits and truth each."""
     temperature = fit_temperature(*fitted)
     reliability = None
     if temperature is not None:
@@ -129,7 +129,7 @@ def _confidence(probabilities: np.ndarray, truth: np.ndarray) -> tuple[np.ndarra
 
 def _bins(confidence: np.ndarray) -> np.ndarray:
     """Return each row's bin, from 0 for the lowest confidence on, none of them empty."""
-    num_bins = min(_MAX_BINS, max(1, len(confidence) // _ROWS_A_BIN))
+    num_bins = min(_MAX_BINS, max(1, len(confidence) // _MIN_ROWS_PER_BIN))
     ordered = np.sort(confidence)
     edges = ordered[np.arange(1, num_bins) * len(confidence) // num_bins]
     found = np.searchsorted(np.unique(edges), confidence, side="right")

@@ -1,4 +1,4 @@
-"""What a network must be held against: one answer for all rows, and a linear model."""
+"""The linear baseline: ridge regression and logistic regression on the encoded features."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,12 +10,12 @@ from dlcli.data.fields import Arrays
 MAX_CODES = 100  # of an embedded column that get a weight of their own
 _MAX_NUMBERS = 20_000_000  # features of the rows that a linear model is fitted to
 _MAX_COMPONENTS = 1_000  # of a ridge regression
-_MAX_STEPS = 400  # of the fits of a logistic regression, all penalties together
+_MAX_STEPS = 400  # of a logistic regression, over all penalties
 _MIN_STEPS = 40
-_WORK = 30_000_000_000  # multiplications that those steps may take
-_RIDGE_PENALTIES = np.logspace(-6, 2, 33)  # times the rows
-_ROUGH, _FINE = 1e-6, 1e-11  # by how much of the loss a last step makes it less
-_PENALTIES = (1.0, 0.1, 0.01, 0.001, 0.0001)  # of the mean log loss, from the strongest on
+_MAX_WORK = 30_000_000_000  # multiplications of these steps
+_RIDGE_PENALTIES = np.logspace(-6, 2, 33)  # per row
+_ROUGH, _FINE = 1e-6, 1e-11  # relative decrease of the loss in the last step
+_PENALTIES = (1.0, 0.1, 0.01, 0.001, 0.0001)  # added to the mean log loss, strongest first
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class OneHot:
 
 @dataclass(frozen=True)
 class LinearModel:
-    """Outputs that are weighted sums of the encoded features."""
+    """A model whose outputs are weighted sums of the encoded features."""
 
     one_hots: tuple[OneHot, ...]
     weights: np.ndarray  # [numbers, outputs]
     bias: np.ndarray  # [outputs]
-    penalty: float  # of the squared weights of standardised numbers, for the mean loss of a row
-    num_rows: int  # that it was fitted to
-    is_settled: bool = True  # the fit, in as many steps as it may take
+    penalty: float  # on the squared weights of standardised numbers, relative to a row's mean loss
+    num_rows: int  # that it was fitted on
+    is_settled: bool = True  # whether the fit converged
 
     def outputs(self, inputs: Arrays) -> np.ndarray:
         """Return logits [rows, classes] or scaled numbers [rows, 1], float64."""
@@ -88,10 +88,10 @@ def fit_ridge(inputs: Arrays, targets: np.ndarray, seed: int) -> LinearModel:
     """
     one_hots = choose_codes(inputs)
     width, num_rows = _width(inputs, one_hots), _num_rows(inputs)
-    most_rows = _MAX_NUMBERS // max(1, width)
+    max_rows = _MAX_NUMBERS // max(1, width)
     if min(width, num_rows) > _MAX_COMPONENTS:
-        most_rows = min(most_rows, _MAX_COMPONENTS)
-    rows = _some_rows(num_rows, most_rows, np.random.default_rng(seed))
+        max_rows = min(max_rows, _MAX_COMPONENTS)
+    rows = _sample_rows(num_rows, max_rows, np.random.default_rng(seed))
     numbers, center, scale = _standardise(expand(_taken(inputs, rows), one_hots))
     mean = float(targets[rows].mean(dtype=np.float64))
     wanted = targets[rows] - mean
@@ -138,14 +138,16 @@ def fit_logistic(
     one_hots = choose_codes(inputs)
     num_outputs = 1 if len(class_weights) == 2 else len(class_weights)
     width = 1 + _width(inputs, one_hots)
-    work_a_row = 2 * width * num_outputs  # of one step
-    rows = _some_rows(
-        _num_rows(inputs), min(_MAX_NUMBERS // width, _WORK // _MIN_STEPS // work_a_row), random
+    work_per_row = 2 * width * num_outputs  # of one step
+    rows = _sample_rows(
+        _num_rows(inputs),
+        min(_MAX_NUMBERS // width, _MAX_WORK // _MIN_STEPS // work_per_row),
+        random,
     )
     numbers, center, scale = _standardise(expand(_taken(inputs, rows), one_hots))
-    num_steps = min(_MAX_STEPS, _WORK // work_a_row // len(rows))
+    num_steps = min(_MAX_STEPS, _MAX_WORK // work_per_row // len(rows))
     if num_steps < _MAX_STEPS:
-        numbers = numbers.astype(np.float32)  # twice as fast, and as good as so few steps are
+        numbers = numbers.astype(np.float32)  # twice as fast, and precise enough for so few steps
     problem = _Logistic(numbers, targets[rows], class_weights, smoothing)
     start = problem.start()
     if penalty is None:
@@ -163,7 +165,7 @@ def fit_logistic(
 def _choose_penalty(
     problem: "_Logistic", num_steps: int, random: np.random.Generator
 ) -> tuple[float, np.ndarray]:
-    """Return a penalty, and the vector fitted with it to four fifths of the rows."""
+    """Return the best penalty, and the vector fitted with it on four fifths of the rows."""
     order = random.permutation(len(problem.targets))
     fitted, kept = np.split(order, [len(order) - len(order) // 5])
     most, rest = problem.take(np.sort(fitted)), problem.take(np.sort(kept))
@@ -179,7 +181,7 @@ def _choose_penalty(
 
 
 class _Logistic:
-    """The penalised loss of weights and bias in one vector, on standardised numbers."""
+    """A logistic regression on standardised numbers; weights and bias are one vector."""
 
     def __init__(
         self, numbers: np.ndarray, targets: np.ndarray, weights: np.ndarray, smoothing: float
@@ -190,7 +192,7 @@ class _Logistic:
         self.truth = np.full((num_rows, num_classes), smoothing / num_classes, numbers.dtype)
         self.truth[np.arange(num_rows), targets] += 1 - smoothing
         self.shares = (weights[targets, None] / max(1, num_rows)).astype(numbers.dtype)
-        # Of two classes the first one's logit is 0.
+        # With two classes, the logit of the first one is 0.
         self.first = 1 if num_classes == 2 else 0
         self.shape = (numbers.shape[1] + 1, num_classes - self.first)
 
@@ -199,30 +201,30 @@ class _Logistic:
         return _Logistic(self.numbers[rows], self.targets[rows], self.weights, self.smoothing)
 
     def start(self) -> np.ndarray:
-        """Return the logarithms of the classes' shares as bias, and no weights."""
+        """Return weights of 0, and the logarithms of the class frequencies as bias."""
         both = np.zeros(self.shape)
         logs = np.log(np.maximum((self.truth * self.shares).sum(axis=0), 1e-4))
         both[-1] = logs[1] - logs[0] if self.first else logs - logs.mean()
         return both.ravel()
 
     def fit(
-        self, start: np.ndarray, penalty: float, most: int, *, tolerance: float
+        self, start: np.ndarray, penalty: float, max_steps: int, *, tolerance: float
     ) -> tuple[np.ndarray, bool]:
-        """Return the vector that makes the loss least, and whether so many steps were enough."""
+        """Return the vector that minimises the loss, and whether so many steps were enough."""
         from scipy.optimize import minimize
 
-        if self.numbers.dtype == np.float32:  # which tells no smaller steps from none
+        if self.numbers.dtype == np.float32:  # which can't resolve smaller decreases
             tolerance = max(tolerance, 1e-7)
-        options = {"maxfun": most, "maxiter": most, "ftol": tolerance}
+        options = {"maxfun": max_steps, "maxiter": max_steps, "ftol": tolerance}
         found = minimize(self.loss, start, (penalty,), method="L-BFGS-B", jac=True, options=options)
         return found.x, found.status != 1
 
     def loss(self, vector: np.ndarray, penalty: float) -> tuple[float, np.ndarray]:
         """Return the mean loss with the penalty, and its gradient."""
         both = vector.reshape(self.shape)
-        own = both.astype(self.numbers.dtype)
+        parameters = both.astype(self.numbers.dtype)
         logits = np.zeros_like(self.truth)
-        logits[:, self.first :] = self.numbers @ own[:-1] + own[-1]
+        logits[:, self.first :] = self.numbers @ parameters[:-1] + parameters[-1]
         logits -= logits.max(axis=1, keepdims=True)
         powers = np.exp(logits)
         sums = powers.sum(axis=1, keepdims=True)
@@ -241,17 +243,17 @@ class _Logistic:
         return both[:-1], both[-1]
 
 
-def _some_rows(num_rows: int, most: int, random: np.random.Generator) -> np.ndarray:
-    """Return all rows, or so many by chance, in their order."""
-    if num_rows <= most:
+def _sample_rows(num_rows: int, max_rows: int, random: np.random.Generator) -> np.ndarray:
+    """Return all rows, or a random sample, in their order."""
+    if num_rows <= max_rows:
         return np.arange(num_rows)
-    return np.sort(random.choice(num_rows, max(1, most), replace=False))
+    return np.sort(random.choice(num_rows, max(1, max_rows), replace=False))
 
 
 def _standardise(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return numbers of mean 0 and deviation 1, and what was subtracted and divided by."""
     center, scale = numbers.mean(axis=0), numbers.std(axis=0)
-    scale[scale <= 1e-9 * np.abs(center)] = math.inf  # a constant column has no say
+    scale[scale <= 1e-9 * np.abs(center)] = math.inf  # a constant column has no effect
     return (numbers - center) / scale, center, scale
 
 

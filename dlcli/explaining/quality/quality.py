@@ -1,0 +1,237 @@
+"""How good a network is on held-out rows, beside baselines, and where it errs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlcli.data.fields import Arrays
+from dlcli.data.target import ClassTarget, NumberTarget, metrics_of
+from dlcli.errors import DivergedError
+from dlcli.explaining.constant_baseline import class_weights_of
+from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
+from dlcli.explaining.quality.baselines import LinearModel, fit_logistic, fit_ridge
+from dlcli.explaining.quality.bootstrap import Estimate, Predictions, bootstrap, estimate
+from dlcli.explaining.quality.calibration import (
+    Reliability,
+    TemperatureScaling,
+    chance_error,
+    measure_reliability,
+    scale_temperature,
+)
+from dlcli.explaining.quality.curves import ClassCurves, Trend, class_curves, running_median
+from dlcli.explaining.quality.largest_errors import LargestErrors, find_largest_errors
+from dlcli.losses import Loss
+from dlcli.seeds import derive_seed
+from dlcli.training.evaluation import compute_outputs
+from dlcli.training.metrics import confusion_matrix, score, to_answers
+from dlcli.training.objective import build_objective
+from dlcli.training.rows.batches import Rows
+
+_LOWER_IS_BETTER = ("loss", "rmse", "mae")
+
+
+@dataclass(frozen=True)
+class MetricComparison:
+    """A metric of the network and of the baselines, on the same rows."""
+
+    name: str
+    network: Estimate
+    linear: Estimate
+    constant: Estimate
+    over_linear: Estimate  # difference, above 0 where the network is better
+    over_constant: Estimate
+
+
+@dataclass(frozen=True)
+class ClassQuality:
+    """Confusions, curves and calibration of a classifier."""
+
+    confusion: np.ndarray  # [true classes, predicted classes], rows
+    areas: np.ndarray  # [classes], under the ROC curve; NaN where undefined
+    curves: tuple[ClassCurves, ...]  # the lowest area first, the mean over all classes last
+    reliability: Reliability
+    chance_error: float  # up to which a calibration error may be due to chance
+    temperature_scaling: (
+        TemperatureScaling | None
+    )  # fitted on the validation rows; None without any
+
+
+@dataclass(frozen=True)
+class NumberQuality:
+    """True and predicted numbers, in the target's units."""
+
+    truth: np.ndarray  # [rows]
+    predictions: np.ndarray  # [rows]
+    trend: Trend | None  # of the residuals against the predictions
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good a network is."""
+
+    part: Literal["test", "validation", "train"]
+    num_rows: int
+    num_train: int  # training rows, as far as they are known
+    loss: Loss
+    target: ClassTarget | NumberTarget
+    metrics: tuple[MetricComparison, ...]  # the headline first, the loss last
+    linear: LinearModel
+    details: ClassQuality | NumberQuality
+    errors: LargestErrors
+
+
+def assess_quality(model: ExplainedModel) -> Quality:
+    """Evaluate a network on the held-out rows, beside a linear and a constant baseline.
+
+    Without held-out rows, training rows are used. Raises DivergedError where the network's
+    predictions are not finite.
+    """
+    part: Literal["test", "validation", "train"] = "train"
+    if model.held_out is not None:
+        part = "test" if model.parts.get("test") else "validation"
+    rows = model.parts[part]
+    outputs = _outputs(model, rows)
+    truth = model.truth(rows.encoded)
+    linear = _fit_linear(model)
+    network = _predictions(model, rows, outputs)
+    linear_predictions = _predictions(model, rows, _linear_outputs(model, linear, rows))
+    constant = _constant_predictions(model, rows)
+    return Quality(
+        part=part,
+        num_rows=len(rows),
+        num_train=sum(model.target.counts)
+        if isinstance(model.target, ClassTarget)
+        else len(model.parts["train"]),
+        loss=model.loss,
+        target=model.target,
+        metrics=_compare_metrics(model, rows, [network, linear_predictions, constant]),
+        linear=linear,
+        details=_class_quality(model, part, outputs, truth)
+        if isinstance(model.target, ClassTarget)
+        else _number_quality(network.values, truth),
+        errors=find_largest_errors(rows, network, truth, model.fitted),
+    )
+
+
+def _outputs(model: ExplainedModel, rows: ExplainedRows) -> Tensor:
+    outputs = compute_outputs(model.network, rows.encoded.inputs, model.placement)
+    if not outputs.isfinite().all():
+        raise DivergedError("the network's predictions are not finite")
+    return outputs.double()
+
+
+def _predictions(model: ExplainedModel, rows: ExplainedRows, outputs: Tensor) -> Predictions:
+    """Turn outputs, float64 [rows, outputs] on the CPU, into predictions and losses."""
+    targets = model.targets(rows.encoded).cpu()
+    targets = targets.double() if targets.is_floating_point() else targets
+    # Not on the network's device: some devices have no float64.
+    objective = build_objective(model.loss, model.target, torch.device("cpu"))
+    losses = objective.each(outputs, targets).double() * model.loss_unit
+    return Predictions(to_answers(outputs, model.loss, model.target), losses.numpy())
+
+
+def _compare_metrics(
+    model: ExplainedModel, rows: ExplainedRows, predictors: list[Predictions]
+) -> tuple[MetricComparison, ...]:
+    names = metrics_of(model.target)
+    truth = model.truth(rows.encoded)
+    encoded = model.targets(rows.encoded).cpu().numpy()
+    seed = derive_seed(model.seed, "quality", "bootstrap")
+    resampled = bootstrap(predictors, truth, names, seed)
+    values = [
+        {
+            **score(predictor.values, encoded, model.target, names),
+            "loss": float(predictor.losses.mean()),
+        }
+        for predictor in predictors
+    ]
+    found = []
+    for name in (*names, "loss"):
+        sign = -1 if name in _LOWER_IS_BETTER else 1
+        estimates = [
+            estimate(value[name], samples[name])
+            for value, samples in zip(values, resampled, strict=True)
+        ]
+        ahead = []
+        for value, samples in zip(values[1:], resampled[1:], strict=True):
+            first, second = values[0][name], value[name]
+            gap = None if first is None or second is None else sign * (first - second)
+            ahead.append(estimate(gap, sign * (resampled[0][name] - samples[name])))
+        found.append(MetricComparison(name, *estimates, *ahead))
+    return tuple(found)
+
+
+def _constant_predictions(model: ExplainedModel, rows: ExplainedRows) -> Predictions:
+    """Return the constant baseline: the class frequencies, or the number that fits the loss.
+
+    The losses are those of the outputs with the lowest training loss, class weights included.
+    """
+    loss = model.loss
+    encoded = model.targets(model.parts["train"].encoded).cpu().numpy()
+    values, counts = model.target.training_values(encoded)
+    weights = class_weights_of(model.objective)
+    plain, weighted = (
+        _predictions(model, rows, torch.tensor(outputs).expand(len(rows), -1))
+        for outputs in (
+            loss.best_constant(values, counts),
+            loss.best_constant(values, counts, weights),
+        )
+    )
+    return Predictions(plain.values, weighted.losses)
+
+
+def _fit_linear(model: ExplainedModel) -> LinearModel:
+    rows = model.parts["train"].encoded
+    inputs, targets = _arrays(rows), model.targets(rows).cpu().numpy()
+    seed = derive_seed(model.seed, "quality", "linear model")
+    num_classes = len(model.target.class_names)
+    if not num_classes:
+        return fit_ridge(inputs, targets, seed)
+    weights = class_weights_of(model.objective)
+    return fit_logistic(
+        inputs,
+        targets,
+        seed,
+        class_weights=np.ones(num_classes) if weights is None else weights,
+        smoothing=model.loss.smoothing,
+    )
+
+
+def _arrays(rows: Rows) -> Arrays:
+    return {name: tensor.cpu().numpy() for name, tensor in rows.inputs.items()}
+
+
+def _linear_outputs(model: ExplainedModel, linear: LinearModel, rows: ExplainedRows) -> Tensor:
+    outputs = linear.outputs(_arrays(rows.encoded))
+    return torch.from_numpy(model.loss.to_outputs(outputs))
+
+
+def _class_quality(
+    model: ExplainedModel, part: str, outputs: Tensor, truth: np.ndarray
+) -> ClassQuality:
+    predictions = to_answers(outputs, model.loss, model.target)
+    curves, areas = class_curves(predictions, truth)
+    validation = model.parts.get("validation")
+    temperature_scaling = None
+    if validation:
+        logits = model.loss.class_logits(_outputs(model, validation))
+        temperature_scaling = scale_temperature(
+            (logits, model.truth(validation.encoded)),
+            (model.loss.class_logits(outputs), truth),
+            is_on_same_rows=part == "validation",
+        )
+    return ClassQuality(
+        confusion=np.array(confusion_matrix(predictions, truth)),
+        areas=areas,
+        curves=curves,
+        reliability=measure_reliability(predictions, truth),
+        chance_error=chance_error(predictions, derive_seed(model.seed, "quality", "calibration")),
+        temperature_scaling=temperature_scaling,
+    )
+
+
+def _number_quality(predictions: np.ndarray, truth: np.ndarray) -> NumberQuality:
+    return NumberQuality(truth, predictions, running_median(predictions, truth - predictions))

@@ -1,0 +1,188 @@
+"""Permutation importance: its words and its pictures."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from dlcli.data.target import ClassTarget, NumberTarget
+from dlcli.explaining.reasons.explanation import Explanation
+from dlcli.explaining.reasons.permutation_importance import (
+    MAX_SHUFFLES,
+    ColumnImportance,
+    PermutationImportance,
+)
+from dlcli.losses import Loss
+from dlcli.report.page import PageSection
+from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
+from dlcli.report.text import NAME, describe_rows, figure, named
+
+_MAX_NAMED = 5
+_FEW_COLUMNS = 20  # of which hardly one is above 0 by chance
+_MAX_BARS = 15
+_MAX_IN_CAPTION = 4  # columns
+_MAX_DOTS = 1000  # pixels that are large enough for a dot
+
+
+def importance_section(found: PermutationImportance, explanation: Explanation) -> PageSection:
+    """Return how much worse the network gets when a column is shuffled."""
+    loss, target = explanation.loss, explanation.target
+    pictures: tuple[Picture, ...] = ()
+    if found.columns and found.pixels is None:
+        pictures = (importance_picture(found, loss, target),)
+    elif found.columns:
+        pictures = (pixels_picture(found, loss, target, is_image=found.is_image),)
+    return PageSection("Permutation importance", tuple(_sentences(found)), pictures=pictures)
+
+
+def _sentences(found: PermutationImportance) -> Iterator[str]:
+    yield (
+        f"Each column is shuffled across rows {_times(found.num_shuffles)}, which breaks its link "
+        "to the target. The increase in the loss says how much the network relies on the column. "
+        "Intervals account for the choice of rows and of shuffles."
+    )
+    if found.sample.part == "train":
+        yield (
+            "There are no held-out rows, so training rows were used: what the network has "
+            "memorised about them counts as important, too."
+        )
+    is_short = found.num_shuffles < min(MAX_SHUFFLES, len(found.sample) - 1)
+    if is_short or len(found.sample) < found.sample.num_held:
+        fewer = f", with {found.num_shuffles} shuffles instead of {MAX_SHUFFLES}"
+        yield (
+            f"To take only seconds, this was measured on {describe_rows(found.sample)}"
+            f"{fewer if is_short else ''}."
+        )
+    num_measured = len(found.columns) + len(found.not_finite)
+    if num_measured < found.num_columns:
+        yield (
+            f"Only the {num_measured:,} of {found.num_columns:,} columns with the largest "
+            "gradients were shuffled."
+        )
+    if found.patch > 1:
+        yield "To take only seconds, patches were shuffled instead of single pixels."
+    if num_measured > _FEW_COLUMNS:
+        yield (
+            "Intervals are not corrected for the number of columns: of columns that don't matter "
+            "at all, about one in 40 lies above 0 by chance."
+        )
+    if found.not_finite:
+        names = ", ".join(map(named, found.not_finite[:_MAX_NAMED]))
+        yield (
+            f"{len(found.not_finite)} columns have no value, because shuffling them makes "
+            f"predictions that are not finite: {names}"
+            f"{', …' if len(found.not_finite) > _MAX_NAMED else ''}."
+        )
+    yield (
+        "Correlated columns share their importance: each looks dispensable while the other is "
+        "present."
+    )
+    if found.correlated:
+        pairs = ", ".join(
+            f"{named(pair.first)} and {named(pair.second)} ({pair.correlation:.2f})"
+            for pair in found.correlated[:_MAX_NAMED]
+        )
+        yield f"Correlated here, by rank correlation: {pairs}."
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def importance_picture(
+    found: PermutationImportance, loss: Loss, target: ClassTarget | NumberTarget
+) -> Picture:
+    """Draw the increase in loss for each column, the largest first."""
+    shown = found.columns[:_MAX_BARS]
+
+    def fill(drawing: Figure) -> None:
+        axes = drawing.add_subplot()
+        for row, column in enumerate(shown):
+            color = COLORS[0] if column.is_clear else COLORS[6]
+            axes.barh(row, column.increase, 0.66, color=color, alpha=0.3)
+            axes.plot([column.low, column.high], [row, row], color=color)
+            marker = "o" if column.is_clear else "D"
+            axes.plot(column.increase, row, marker, color=color, markersize=5)
+        axes.axvline(0.0, color=INK, linewidth=0.8)
+        axes.set_yticks(range(len(shown)), [shortened(column.name, NAME) for column in shown])
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.set_xlabel(f"increase in {loss.title} when the column is shuffled")
+
+    num_clear = sum(column.is_clear for column in found.columns)
+    text = (
+        f"{_about(found, loss, target, 'one column')} {_list_largest(shown)} Blue dots: above 0 "
+        f"beyond chance ({num_clear} of {len(found.columns):,}); grey diamonds: the interval "
+        "includes 0 or lies below it."
+    )
+    if len(found.columns) > len(shown):
+        text += f" The {len(shown)} largest are drawn."
+    size = (7.5, 1.0 + 0.3 * len(shown))
+    return draw("importance", "Permutation importance", text, fill, size=size)
+
+
+def pixels_picture(
+    found: PermutationImportance, loss: Loss, target: ClassTarget | NumberTarget, *, is_image: bool
+) -> Picture:
+    """Draw the increase in loss for each pixel of an image, or point of a signal."""
+    pixels, clear = found.pixels, found.clear
+    assert pixels is not None
+    assert clear is not None
+    height, width = pixels.shape
+    has_dots = pixels.size <= _MAX_DOTS
+
+    def fill(drawing: Figure) -> None:
+        axes = drawing.add_subplot()
+        aspect: Literal["equal", "auto"] = "equal" if is_image else "auto"
+        image = axes.imshow(pixels, cmap="cividis", interpolation="nearest", aspect=aspect)
+        if has_dots:
+            rows, columns = np.nonzero(clear)
+            dot: Any = {"color": "white", "markeredgecolor": "black", "markeredgewidth": 0.6}
+            axes.plot(columns, rows, "o", markersize=3.5, **dot)
+        axes.grid(visible=False)
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.set_xlabel("column of pixels" if is_image else "position")
+        axes.set_ylabel("row of pixels" if is_image else "channel")
+        bar = drawing.colorbar(image, ax=axes)
+        bar.set_label(f"increase in {loss.title}")
+
+    single, several = ("pixel", "pixels") if is_image else ("point", "points")
+    if found.patch == 1:
+        what = f"one {single}"
+    else:
+        size = f"{found.patch} × {found.patch}" if is_image else str(found.patch)
+        what = f"a patch of {size} {several}"
+    num_clear = sum(column.is_clear for column in found.columns)
+    text = (
+        f"{_about(found, loss, target, what)} {_list_largest(found.columns)} "
+        f"{num_clear} of {len(found.columns):,} {several if found.patch == 1 else 'patches'} are "
+        f"above 0 beyond chance{' (dots)' if has_dots else ''}."
+    )
+    tall = min(5.2, 1.0 + 3.8 * height / width) if is_image else 2.6 + 0.2 * min(height, 12)
+    return draw(
+        "importance", f"Permutation importance of {several}", text, fill, size=(6.0, max(2.8, tall))
+    )
+
+
+def _about(
+    found: PermutationImportance, loss: Loss, target: ClassTarget | NumberTarget, what: str
+) -> str:
+    unit = loss.unit_name(shortened(target.name, NAME))
+    return (
+        f"Increase in the {loss.title} on {describe_rows(found.sample)} (without shuffling: "
+        f"{figure(found.loss)}) when {what} is shuffled across them, in {unit}, "
+        "with 95 % intervals."
+    )
+
+
+def _list_largest(columns: Sequence[ColumnImportance]) -> str:
+    listed = [
+        f"{named(column.name)} {figure(column.increase)} ({figure(column.low)} to "
+        f"{figure(column.high)})"
+        for column in columns[:_MAX_IN_CAPTION]
+    ]
+    return f"The largest: {', '.join(listed)}." if listed else ""
