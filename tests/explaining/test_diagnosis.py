@@ -395,7 +395,7 @@ def test_without_validation_rows_the_training_loss_is_judged_and_that_is_told() 
     diagnosis = diagnose(made(falling(0.05, 0.045)), constant_loss=CONSTANT)
     assert diagnosis.kind == "still_improving"
     assert "the training loss was still falling" in diagnosis.text
-    assert diagnosis.remarks == ("There are no validation rows, so over-fitting can't be told.",)
+    assert diagnosis.remarks == ("there are no validation rows, so overfitting can't be detected",)
     assert diagnose(made(falling(0.1, 0.5)), constant_loss=CONSTANT).kind == "fine"
 
 

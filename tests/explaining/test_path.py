@@ -132,10 +132,10 @@ def test_a_path_that_can_not_be_shown_is_a_reason(linear: Learned) -> None:
     assert why([]) == "a path needs 3 snapshots of the weights, but there are none"
     assert why(snapshots[:1]) == "a path needs 3 snapshots of the weights, but there is 1"
     assert why(snapshots[:2]) == "a path needs 3 snapshots of the weights, but there are 2"
-    assert why([snapshots[0]] * 3) == "the weights are the same in all of them"
+    assert why([snapshots[0]] * 3) == "the weights are the same in all snapshots"
     first, last = snapshots[0][1], snapshots[-1][1]
     middle = {name: (own + last[name]) / 2 for name, own in first.items()}
-    assert "on one line" in why([(0, first), (1, middle), (2, last)])
+    assert "on a line" in why([(0, first), (1, middle), (2, last)])
     not_finite = {name: own.clone() for name, own in last.items()}
     next(iter(not_finite.values())).view(-1)[1] = math.inf
     assert why([*snapshots, (9, not_finite)]) == "the weights of epoch 9 are not finite"
