@@ -17,7 +17,7 @@ Scale = Literal["standard", "minmax", "none"]
 InputField = Literal["numbers", "codes"]
 Axis = Literal["number", "datetime", "category"]
 
-_FILLED = "missing, none in training, filled with the training median"
+_FILLED = "missing, although training had none; filled with the training median"
 
 
 class EncodingSettings(Protocol):
@@ -64,7 +64,7 @@ class UnseenCells:
     first: str  # the place of the first one
 
     def __str__(self) -> str:
-        return f"column '{self.column}': {self.count} {self.what}; the first: {self.first}"
+        return f"column '{self.column}': {self.count} {self.what}; first at {self.first}"
 
 
 class Column(Section, ABC):
@@ -188,7 +188,7 @@ class Column(Section, ABC):
 
 
 class OrderedColumn(Column):
-    """A kind whose cells are values with an order: numbers, 0 and 1, moments in seconds.
+    """A kind whose cells are values with an order: numbers, 0 and 1, datetimes in seconds.
 
     A missing value is `fill`, and `indicator` adds a number that says so.
     """

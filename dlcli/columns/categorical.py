@@ -24,7 +24,7 @@ from dlcli.errors import DataError
 from dlcli.section import Size
 from dlcli.tables.table import Table
 
-_UNSEEN = "values that training never saw"
+_UNSEEN = "values not seen in training"
 _NEARLY_ALL = 0.9
 
 
@@ -70,7 +70,7 @@ class CategoricalColumn(Column):
             return Inference(None, f"text with more than {MAX_LABELS:,} different values")
         num_labels = len(labels.cells)
         if num_labels == statistics.num_known:
-            return Inference(None, "text with a value of its own in each row")
+            return Inference(None, "text with a different value in every row")
         return Inference(cls, f"text with {num_labels} different values")
 
     @classmethod

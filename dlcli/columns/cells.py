@@ -1,4 +1,4 @@
-"""What stands in a column: its cells as numbers, as moments, as true and false, as labels.
+"""A column's cells as numbers, booleans, datetimes and labels.
 
 The cells of a CSV file are text; those of a Parquet file have types. Both ways lead to the same
 values. A missing value is null throughout.
@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 
 from dlcli.errors import DataError
-from dlcli.tables.table import Table
+from dlcli.tables.table import Table, more_rows
 
 _DATE_FIRST = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_MOMENT_FORMATS = (
+_DATETIME_FORMATS = (
     "%Y-%m-%d",
     "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M",
@@ -74,10 +74,10 @@ def clean(table: Table, missing_values: Sequence[str], *, as_text: Collection[st
 
 
 def parse_numbers(cells: pl.Series) -> pl.Series:
-    """Return Float64, null where a cell is no number; dates and truths are none."""
+    """Return Float64, null where a cell is no number, a date or a boolean among them."""
     if cells.dtype == pl.String or cells.dtype.is_numeric():
         numbers = cells.cast(pl.Float64, strict=False)
-        has_nan = math.isnan(numbers.sum())  # seldom, and quicker to see than to replace
+        has_nan = math.isnan(numbers.sum())  # rare, and cheaper to detect than to replace
         return numbers.fill_nan(None) if has_nan else numbers
     return _no_values(cells, pl.Float64())
 
@@ -108,20 +108,20 @@ def parse_datetimes(cells: pl.Series) -> pl.Series:
     if not is_dated.any():
         return found
     text = cells.set(~is_dated, None)
-    for layout in _MOMENT_FORMATS:
+    for layout in _DATETIME_FORMATS:
         if text.null_count() == len(text):
             break
-        moments = text.str.to_datetime(layout, time_unit="us", strict=False)
-        if moments.dtype.time_zone:  # type: ignore[attr-defined]
-            moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        found = found.zip_with(found.is_not_null(), moments)
-        text = text.set(moments.is_not_null(), None)
+        parsed = text.str.to_datetime(layout, time_unit="us", strict=False)
+        if parsed.dtype.time_zone:  # type: ignore[attr-defined]
+            parsed = parsed.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        found = found.zip_with(found.is_not_null(), parsed)
+        text = text.set(parsed.is_not_null(), None)
     return found
 
 
-def to_seconds(moments: pl.Series) -> np.ndarray:
+def to_seconds(datetimes: pl.Series) -> np.ndarray:
     """Return seconds since 1970 UTC, float64 [rows], NaN where null."""
-    return (moments.dt.epoch("us").cast(pl.Float64) / 1e6).to_numpy()
+    return (datetimes.dt.epoch("us").cast(pl.Float64) / 1e6).to_numpy()
 
 
 def to_labels(cells: pl.Series) -> pl.Series:
@@ -146,7 +146,7 @@ def parse_integers(cells: pl.Series) -> pl.Series:
 
 
 def refuse_unparsed(
-    table: Table, cells: pl.Series, parsed: pl.Series, wanted: str, *, is_target: bool = False
+    table: Table, cells: pl.Series, parsed: pl.Series, expected: str, *, is_target: bool = False
 ) -> None:
     """Raise DataError where a cell holds something that could not be parsed."""
     if parsed.null_count() > cells.null_count():
@@ -155,31 +155,29 @@ def refuse_unparsed(
             cells.name,
             cells[bad[0]],
             table.place(bad[0]),
-            wanted,
+            expected,
             count=len(bad),
             is_target=is_target,
         )
 
 
 def unparsed(
-    name: str, cell: object, place: str, wanted: str, *, count: int, is_target: bool = False
+    name: str, cell: object, place: str, expected: str, *, count: int, is_target: bool = False
 ) -> DataError:
-    """Return the error for `count` cells of a column that are not what is wanted, and the first."""
-    more = f", and {count - 1} more such rows" if count > 1 else ""
+    """Return the error for `count` cells of a column that are not what is expected."""
     repair = "the text in data.missing_values" if isinstance(cell, str) else ""
     other = "another data.task" if is_target else f"data.kinds: {{{name}: categorical}}"
     repair += f" or {other}" if repair else other
     return DataError(
-        f"{place}: column '{name}' holds {cell!r} where {wanted} is wanted{more}; mend the file, "
-        f"or train with {repair}"
+        f"{place}: column '{name}' has {cell!r} where {expected} is expected{more_rows(count)}; "
+        f"correct the file, or train with {repair}"
     )
 
 
 def float32_overflow_error(name: str, cell: object, place: str) -> DataError:
-    """Return the error for a number of a column that float32 has no room for."""
+    """Return the error for a number of a column that float32 can't hold."""
     return DataError(
-        f"{place}: column '{name}' holds {cell}, more than float32 has room for; mend it, or take "
-        "the row out"
+        f"{place}: column '{name}' has {cell}, too large for float32; correct it, or remove the row"
     )
 
 
@@ -188,7 +186,7 @@ def numbers_in(
 ) -> np.ndarray:
     """Return a column as float64 [rows], NaN where missing.
 
-    Raises DataError with the line of a cell that is not a number, or that float32 has no room for.
+    Raises DataError with the line of a cell that is not a number, or is too large for float32.
     """
     cells = read_cells(table, name, missing_values)
     numbers = parse_numbers(cells)
@@ -204,7 +202,7 @@ def numbers_in(
 def _all_numbers(
     frame: pl.DataFrame, as_text: Collection[str], missing_values: Sequence[str]
 ) -> list[pl.Series]:
-    """Return the columns of text in which every cell is a number that float32 has room for."""
+    """Return the columns of text in which every cell is a number that fits float32."""
     if parse_numbers(pl.Series(missing_values, dtype=pl.String)).count():
         return []  # a number may mean that there is none
     text = [item for item in frame if item.dtype == pl.String and item.name not in as_text]

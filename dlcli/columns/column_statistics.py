@@ -80,7 +80,7 @@ class ColumnStatistics:
     kinds: dict[str, KindStatistics]  # by name, those that there are cells of
     others: CellCount  # of no ordered kind
     num_written_otherwise: int  # others that are meant as numbers
-    too_large: CellCount  # numbers that float32 has no room for
+    too_large: CellCount  # numbers too large for float32
     sample: np.ndarray  # float64 [sampled rows]: the numbers of cells, NaN elsewhere
     labels: Labels | None  # None: they were not gathered
 

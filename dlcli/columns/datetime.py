@@ -109,4 +109,4 @@ class DatetimeColumn(OrderedColumn):
 
     def encoding_in_full(self) -> str:
         """Say how it is encoded, for a page."""
-        return "a moment" + (f", and {', '.join(self.cycles)}" if self.cycles else "")
+        return "standardised" + (f", cycles: {', '.join(self.cycles)}" if self.cycles else "")

@@ -68,12 +68,12 @@ class NumericColumn(OrderedColumn):
         is_whole = bool((numbers == np.floor(numbers)).all())
         counts_up = numbers.max() - numbers.min() == len(cells) - 1
         if is_whole and (counts_up or _IDENTIFIER.fullmatch(cells.name)):
-            return "a whole number of its own in each row: it names the row"
+            return "a different whole number in every row: it identifies the row"
         return None
 
     @classmethod
     def refuse_other(cls, statistics: ColumnStatistics, *, is_target: bool = False) -> None:
-        """Raise DataError where a cell is no number, or one that float32 has no room for."""
+        """Raise DataError where a cell is no number, or one that is too large for float32."""
         super().refuse_other(statistics, is_target=is_target)
         beyond = statistics.too_large
         if beyond.count:
@@ -92,7 +92,7 @@ class NumericColumn(OrderedColumn):
         )
 
     def numbers(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
-        """Return float64 [rows], NaN where missing; DataError where float32 has no room for one."""
+        """Return float64 [rows], NaN where missing; DataError for one too large."""
         return numbers_in(rows, self.name, missing_values)
 
     def scaled(self, numbers: np.ndarray) -> list[np.ndarray]:
@@ -128,8 +128,9 @@ class NumericColumn(OrderedColumn):
     def encoding_in_full(self) -> str:
         """Say how it is encoded and with which numbers, for a page."""
         if (self.center, self.scale) == (0.0, 1.0):
-            return "as it is"
-        return f"less {self.center:.4g}, over {self.scale:.4g}"
+            return "unscaled"
+        sign = "−" if self.center >= 0 else "+"
+        return f"(x {sign} {abs(self.center):.4g}) / {self.scale:.4g}"
 
 
 def is_mixed(statistics: ColumnStatistics) -> bool:
@@ -151,7 +152,7 @@ def number_statistics(statistics: ColumnStatistics) -> RunningStatistics:
 
 
 def refuse_other(statistics: ColumnStatistics, *, is_target: bool = False) -> None:
-    """Raise DataError where a cell is no number, or one that float32 has no room for."""
+    """Raise DataError where a cell is no number, or one that is too large for float32."""
     NumericColumn.refuse_other(statistics, is_target=is_target)
 
 

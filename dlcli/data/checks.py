@@ -102,7 +102,7 @@ def _refuse_single_rows(target: ColumnStatistics) -> None:
         return
     if class_labels(target.labels.cells).n_unique() == target.num_known:
         raise DataError(
-            f"{target.source}: the target '{target.name}' has a class of its own in each row; "
+            f"{target.source}: the target '{target.name}' has a different class in every row; "
             "there is nothing to learn"
         )
 

@@ -52,7 +52,7 @@ class FittedData(Section):
         return clean(rows, self.missing_values, as_text=[*other, self.target.name])
 
     def encode(self, rows: Table) -> tuple[Examples, list[UnseenCells]]:
-        """Encode rows that have the target, and return cells that training never saw.
+        """Encode rows that have the target, and return cells not seen in training.
 
         Raises DataError for a column that is not there or a cell that is not of its kind.
         """
@@ -60,7 +60,7 @@ class FittedData(Section):
         return Examples(inputs, self.encode_targets(rows), len(rows)), unseen
 
     def encode_inputs(self, rows: Table) -> tuple[dict[str, np.ndarray], list[UnseenCells]]:
-        """Return the input fields, [rows, *shape], and cells that training never saw.
+        """Return the input fields, [rows, *shape], and cells not seen in training.
 
         Raises DataError for a column that is not there or a cell that is not of its kind.
         """
@@ -74,7 +74,7 @@ class FittedData(Section):
         inputs = {}
         for field in self.input_fields:
             filling = [blocks[column.name] for column in self.columns if column.field == field.name]
-            with np.errstate(over="ignore"):  # infinite where float32 has no room
+            with np.errstate(over="ignore"):  # infinite where a number is too large for float32
                 inputs[field.name] = np.concatenate(
                     filling, axis=1, dtype=field.dtype, casting="same_kind"
                 )
@@ -82,15 +82,15 @@ class FittedData(Section):
             refused = np.flatnonzero(~np.isfinite(inputs[NUMBERS]).all(axis=1))
             if len(refused):
                 raise DataError(
-                    f"{rows.place(int(refused[0]))}: a number is too large for float32; mend it or "
-                    "leave its column out of data.features"
+                    f"{rows.place(int(refused[0]))}: a number is too large for float32; correct "
+                    "it, or leave its column out of data.features"
                 )
         return inputs, unseen
 
     def encode_targets(self, rows: Table) -> dict[str, np.ndarray]:
         """Return the target fields, [rows, *shape]; DataError as it must."""
         values = encode_target(self.target, rows, self.missing_values)
-        with np.errstate(over="ignore"):  # infinite where float32 has no room
+        with np.errstate(over="ignore"):  # infinite where a number is too large for float32
             values = values.astype(self.target.dtype, copy=False)
         refused = np.flatnonzero(~np.isfinite(values))
         if len(refused):

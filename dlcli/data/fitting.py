@@ -204,17 +204,14 @@ def _approximations(config: DataConfig, fitted: FittedData, train: PartStatistic
     """Yield what is not as it would be with all rows in memory."""
     if config.split.validation or config.split.test:
         yield (
-            "each row is drawn for its part by itself, so classes are in their shares only on "
+            "each row is assigned to a part independently, so classes have their shares only on "
             "average (data.split, data.streaming)"
         )
     if "roc_auc" in metrics_of(fitted.target):
-        yield (
-            "roc_auc takes scores that are alike in their first three digits for equal "
-            "(data.streaming)"
-        )
+        yield ("roc_auc treats scores with the same first three digits as equal (data.streaming)")
     has_medians = any(column.fills_with_median for column in fitted.columns)
     if train.num_rows > SAMPLE_ROWS and has_medians:
         yield (
-            f"medians, which stand for missing numbers, are those of {SAMPLE_ROWS:,} training rows "
+            f"missing numbers are imputed with the medians of {SAMPLE_ROWS:,} training rows "
             "drawn at random (data.streaming)"
         )

@@ -219,7 +219,7 @@ def fit_target_to_facts(facts: ColumnStatistics, task: Task, config: DataConfig)
         )
     if len(classes) == facts.num_rows:
         raise DataError(
-            f"{facts.source}: the target '{name}' has a class of its own in each training row; "
+            f"{facts.source}: the target '{name}' has a different class in every training row; "
             "there is nothing to learn"
         )
     counts = dict.fromkeys(classes, 0)

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from dlcli.errors import DataError
-from dlcli.tables.table import Table, refuse_patterns
+from dlcli.tables.table import Table, more_rows, refuse_patterns
 
 MAX_RECORD_BYTES = 64 * 2**20  # a longer one is a quote that is never closed
 
@@ -70,7 +70,7 @@ def _read_records(
         frame = _parse(block, header, source, separator, numbers)
     if frame is None:
         raise DataError(
-            f"{source}, lines {numbers[0]} to {numbers[-1]}: quotes stand inside of cells; "
+            f"{source}, lines {numbers[0]} to {numbers[-1]}: cells contain single quotation marks; "
             'write a cell with a quote as "a ""quoted"" word"'
         )
     return Table(frame, source, numbers, "line")
@@ -134,7 +134,7 @@ def _read_header(first: bytes, source: str, separator: str) -> list[str]:
     names = [str(cell or "").strip() for cell in cells]
     for index, name in enumerate(names):
         if not name.isprintable():
-            raise DataError(f"{source}, line 1: no text, but {name[:20]!r}: not a CSV file")
+            raise DataError(f"{source}, line 1: not a CSV file: starts with {name[:20]!r}")
         if not name:
             raise DataError(f"{source}, line 1: column {index + 1} has no name")
         if name in names[:index]:
@@ -143,8 +143,8 @@ def _read_header(first: bytes, source: str, separator: str) -> list[str]:
     others = [mark for mark in ",;\t|" if mark != separator and mark in names[0]]
     if len(names) == 1 and others:
         raise DataError(
-            f"{source}, line 1: one column only, '{names[0]}': if its cells are separated by "
-            f"{others[0]!r}, say so: data.separator: {others[0]!r}"
+            f"{source}, line 1: only one column, '{names[0]}'; if its cells are separated by "
+            f"{others[0]!r}, set data.separator: {others[0]!r}"
         )
     return names
 
@@ -155,11 +155,11 @@ def _refuse_ragged(
     ragged = np.flatnonzero(cells != len(header))
     if len(ragged):
         row = ragged[0]
-        more = f", and {len(ragged) - 1} more such rows" if len(ragged) > 1 else ""
+        more = more_rows(len(ragged))
         found = {1: "an empty line, or one cell,"}.get(cells[row], f"{cells[row]} cells")
-        repair = f"put text that holds {separator!r} in quotes"
+        repair = f"put text that contains {separator!r} in quotes"
         if cells[row] < len(header):
-            repair = "add what is missing, or take the row out"
+            repair = "add the missing cells, or remove the row"
         raise DataError(
             f"{source}, line {numbers[row]}: {found} where the header has {len(header)}{more}; "
             f"{repair}"

@@ -29,6 +29,13 @@ def for_polars(numbers: np.ndarray) -> np.ndarray | list[int]:
     return numbers.tolist() if len(numbers) < _FEW_ROWS else numbers
 
 
+def more_rows(count: int) -> str:
+    """Say, after the first of `count` rows, that there are more."""
+    if count == 1:
+        return ""
+    return f", and {count - 1} more such row{'s' if count > 2 else ''}"
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns by name, and for each row its number in the file, counted from 1.

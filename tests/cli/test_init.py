@@ -76,9 +76,9 @@ def test_paths_start_from_the_config(dlcli: Command, table: Table) -> None:
 @pytest.mark.parametrize(
     ("header", "cell", "finding"),
     [
-        ("id", lambda row: row + 1000, "'id' is left out: a whole number of its own in each row"),
-        ("key", lambda row: row * 31 % 1009, "'key' is left out: a whole number of its own"),
-        ("name", lambda row: f"name {row}", "'name' is left out: text with a value of its own"),
+        ("id", lambda row: row + 1000, "'id' is left out: a different whole number in every row"),
+        ("key", lambda row: row * 31 % 1009, "'key' is left out: a different whole number"),
+        ("name", lambda row: f"name {row}", "'name' is left out: text with a different value"),
         (
             "note",
             lambda row: f"n{row % 58}",
@@ -125,7 +125,7 @@ def test_what_is_left_out_is_no_feature(dlcli: Command, table: Table) -> None:
 def test_rows_that_stand_twice_are_counted(dlcli: Command, table: Table) -> None:
     table("x,y", *(f"{row % 30},{'ab'[row % 2]}" for row in range(60)), name="twice.csv")
     err = dlcli("init", "twice.csv", "--target", "y", "-o", "c.yaml").err
-    assert "30 of 60 rows repeat an earlier row" in err
+    assert "30 of 60 rows are duplicates of an earlier row" in err
     prepared = prepare(load_config(Path("c.yaml")))
     known = {(*row, label) for row, label in rows_of(prepared, "train")}
     count = sum((*row, label) in known for row, label in rows_of(prepared, "test"))

@@ -189,8 +189,8 @@ def test_what_training_never_saw_is_answered_and_said(run: Path, dlcli: Command)
     )
     outcome = dlcli("predict", run, "new.csv")
     assert outcome.code == 0
-    assert "column 'island': 2 values that training never saw" in outcome.err
-    assert "column 'year': 1 missing, none in training" in outcome.err
+    assert "column 'island': 2 values not seen in training" in outcome.err
+    assert "column 'year': 1 missing, although training had none" in outcome.err
     assert "new.csv, line 2" in outcome.err
 
 
@@ -222,7 +222,7 @@ def test_a_bad_cell_far_into_the_file_leaves_no_half_written_file(
     )
     outcome = dlcli("predict", run, "long.csv", "-o", out)
     assert outcome.code == 3
-    assert "long.csv, line 206402: column 'bill_length_mm' holds 'x'" in outcome.err
+    assert "long.csv, line 206402: column 'bill_length_mm' has 'x'" in outcome.err
     assert sorted(path.name for path in Path().iterdir()) == ["long.csv", "run"]
 
 

@@ -51,8 +51,8 @@ def test_dates_and_truths_are_no_numbers(
     assert dlcli("train", write_config(path, "y"), "--run-dir", "run").code == 0
     outcome = dlcli("predict", "run", write("other.parquet", a=cells))
     assert outcome.code == 3
-    assert "column 'a' holds" in outcome.err
-    assert "where a number is wanted" in outcome.err
+    assert "column 'a' has" in outcome.err
+    assert "where a number is expected" in outcome.err
 
 
 def test_whole_numbers_too_long_for_floats_stay_apart(

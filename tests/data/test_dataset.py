@@ -89,7 +89,7 @@ def test_text_with_a_value_of_its_own_in_each_row_is_left_out_and_said(
     path = table("id,x,y", *[f"p{n},{n % 3},{n % 2}" for n in range(12)])
     dataset = load_dataset(load(path, "y"))
     assert [column.name for column in dataset.fitted.columns] == ["x"]
-    assert dataset.columns[0].reason == "text with a value of its own in each row"
+    assert dataset.columns[0].reason == "text with a different value in every row"
     assert dataset.columns[0].encoding == "left out (data.features)"
 
 
@@ -156,18 +156,18 @@ GOOD = ["a,b,y", *[f"{n},{'uvw'[n % 3]},{n % 2}" for n in range(20)]]
             ConfigError,
             "data.shape: [3, 1] takes 3 features, and the data has 1",
         ),
-        (GOOD, {"kinds": {"b": "numeric"}}, DataError, "line 2: column 'b' holds 'u' where a num"),
+        (GOOD, {"kinds": {"b": "numeric"}}, DataError, "line 2: column 'b' has 'u' where a num"),
         (
             [*GOOD, "1e300,u,1"],
             {"scale": "none"},
             DataError,
-            "{t}, line 22: column 'a' holds 1e300",
+            "{t}, line 22: column 'a' has 1e300",
         ),
         (
             ["a,y", "1,0.5", "2,1", "3,1e300"],
             {"target_scale": "none"},
             DataError,
-            "line 4: column 'y' holds 1e300, more than float32 has room for",
+            "line 4: column 'y' has 1e300, too large for float32",
         ),
         (GOOD, {"path": "nowhere.csv"}, DataError, "nowhere.csv: there is no such file"),
         (GOOD, {"path": "."}, DataError, "neither .csv nor .parquet"),
@@ -181,13 +181,13 @@ GOOD = ["a,b,y", *[f"{n},{'uvw'[n % 3]},{n % 2}" for n in range(20)]]
             ["a,y", "u,0", "v,1", "w,1"],
             {"features": ["a"]},
             ConfigError,
-            "data.features[0]: 'a' can't be used: text with a value of its own",
+            "data.features[0]: 'a' can't be used: text with a different value",
         ),
         (
             ["a,y", *[f"{n},{n % 2}" for n in range(9)], "?,1"],
             {},
             DataError,
-            "{t}, line 11: column 'a' holds '?' where a number is wanted",
+            "{t}, line 11: column 'a' has '?' where a number is expected",
         ),
     ],
 )
@@ -254,4 +254,4 @@ def test_a_large_file_is_refused_as_a_small_one_is(
     path.write_text("\n".join(["x,y", *rows]) + "\n", encoding="utf-8")
     outcome = dlcli("train", write_config(path.absolute(), "y", data={"kinds": {"x": "numeric"}}))
     assert outcome.code == 3
-    assert "large.csv, line 200002: column 'x' holds '?' where a number is wanted" in outcome.err
+    assert "large.csv, line 200002: column 'x' has '?' where a number is expected" in outcome.err

@@ -73,9 +73,9 @@ def test_a_number_can_be_left_as_it_is() -> None:
     [
         ("binary", ["a", "a"], "the target 'y' has one class, 'a'"),
         ("binary", ["a", "b", "c", "c"], "has 3 classes .* and data.task is binary"),
-        ("multiclass", ["a", "b", "c"], "a class of its own in each training row"),
+        ("multiclass", ["a", "b", "c"], "a different class in every training row"),
         ("regression", ["5", "5"], "the target 'y' is 5 in every training row"),
-        ("regression", ["5", "x"], "f.csv, line 3: column 'y' holds 'x' where a number"),
+        ("regression", ["5", "x"], "f.csv, line 3: column 'y' has 'x' where a number"),
     ],
 )
 def test_what_cannot_be_learned_is_refused(task: Task, cells: list[str], message: str) -> None:

@@ -88,8 +88,8 @@ class TestTraining:
         out = train(dlcli, "r", *STREAMED)
         assert re.search(r"read .*penguins.csv for statistics: 344 rows in [\d.]+ s\n", out)
         assert re.search(r"read .*penguins.csv for encoding: 344 rows in [\d.]+ s\n", out)
-        assert "each row is drawn for its part by itself" in out
-        assert "roc_auc takes scores that are alike in their first three digits" in out
+        assert "each row is assigned to a part independently" in out
+        assert "roc_auc treats scores with the same first three digits as equal" in out
 
     @pytest.mark.usefixtures("little_memory")
     def test_what_would_fill_the_memory_is_streamed(self, dlcli: Command) -> None:
@@ -265,7 +265,7 @@ class TestEvaluating:
         monkeypatch.setattr(reading, "BLOCK_BYTES", 1000)
         outcome = dlcli("evaluate", "r", "other.csv")
         assert outcome.code == 3
-        assert "other.csv, line 2: column 'bill_length_mm' holds '?'" in outcome.err
+        assert "other.csv, line 2: column 'bill_length_mm' has '?'" in outcome.err
         assert f"and {held - 1} more such rows" in outcome.err
 
     @pytest.mark.usefixtures("little_memory")

@@ -75,10 +75,10 @@ def test_what_a_spreadsheet_writes_is_read(text: bytes, expected: list[tuple[str
         (b"*,b\n1,2\n", "f.csv, line 1: a column is named '*', which"),
         (b"a,a\n1,2\n", "f.csv, line 1: two columns are named 'a'"),
         (b"a,\n1,2\n", "f.csv, line 1: column 2 has no name"),
-        (b"a;b\n1;2\n", "if its cells are separated by ';', say so: data.separator: ';'"),
+        (b"a;b\n1;2\n", "if its cells are separated by ';', set data.separator: ';'"),
         (b"a,b\n1,2\n1,\xff\n", "f.csv, line 3: not UTF-8 text"),
         (b'a,b\n1,2\n"3,4\n5,6\n', "f.csv, line 3: a quote is opened here and never closed"),
-        (b'a,b\n1,x"y\n2,z"\n', "quotes stand inside of cells"),
+        (b'a,b\n1,x"y\n2,z"\n', "cells contain single quotation marks"),
     ],
 )
 def test_what_is_no_table_is_refused_with_its_line(text: bytes, message: str) -> None:

@@ -44,7 +44,7 @@ def class_findings(labels: pl.Series, task: Task) -> Iterator[str]:
     if few:
         yield (
             f"fewer than {_FEW_ROWS_OF_CLASS} rows are of class {', '.join(few[:10])}: too few to "
-            "learn or to judge"
+            "learn from or to evaluate on"
         )
 
 
@@ -53,9 +53,8 @@ def row_findings(features: pl.DataFrame, target: pl.Series, task: Task) -> Itera
     both = features.with_columns(target.alias(""))
     repeated = len(both) - both.n_unique()
     if repeated:
-        yield f"{repeated:,} of {len(both):,} rows repeat an earlier row"
-    torn = features.n_unique()
-    contradicting = both.n_unique() - torn
+        yield f"{repeated:,} of {len(both):,} rows are duplicates of an earlier row"
+    contradicting = both.n_unique() - features.n_unique()
     if contradicting and task != "regression":
         yield (
             f"{contradicting:,} rows have another '{target.name}' than a row with equal features: "
