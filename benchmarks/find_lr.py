@@ -244,7 +244,7 @@ def describe(known: Sequence[Case], unseen: Sequence[Case]) -> list[str]:
     num_perfect = sum(case.is_perfect for case in [*known, *unseen])
     num_edges = sum(abs(case.edge) for case in [*known, *unseen])
     return [
-        "# How good the suggestions of `dlcli find-lr` are",
+        "# Accuracy of `dlcli find-lr`",
         "",
         *wrapped(
             "Made by `python -m benchmarks.find_lr --write`: the range test with its own settings "
@@ -262,44 +262,43 @@ def describe(known: Sequence[Case], unseen: Sequence[Case]) -> list[str]:
         ),
         "",
         "- *Within half a decade* and *within a decade*: of the tuned rate, above or below. Tuned",
-        "  rates are half a decade apart, and their neighbours often serve as well.",
+        "  rates are half a decade apart, and their neighbours are often as good.",
         f"- *Loss ≤ {ENOUGH:g} ×*: of tuning's runs at the rate nearest to the suggestion, the",
         f"  median loss is at most {ENOUGH:g} times that at the tuned rate, which is easy where "
         "noise",
         "  in the data makes up most of the loss. A suggestion *beyond the grid* is judged by the",
         "  grid's last rate, which may flatter it.",
-        "- *None given* counts as a miss in the shares. Only dlcli's rule may say nothing.",
+        "- *None given* counts as a miss in the shares. Only dlcli's rule may give no suggestion.",
         "",
         *wrapped(
-            f"The tuned rate lies on the edge of its grid in {num_edges} of "
+            f"The tuned rate is at an edge of its grid in {num_edges} of "
             f"{len(known) + len(unseen)} tests. In {num_perfect}, the loss at the tuned rate is 0, "
-            f"and only 0 is at most {ENOUGH:g} times that: where few validation rows can all be "
-            "told right, ever higher rates make the best epoch's loss ever lower, and the tuned "
-            "rate says little."
+            f"and only 0 is at most {ENOUGH:g} times that: if few validation rows can all be "
+            "classified correctly, ever higher rates make the best epoch's loss ever lower, and "
+            "the tuned rate says little."
         ),
         "",
         "## The shipped configs",
         "",
         *wrapped(
-            "Half a decade below the rate of the lowest loss was dlcli's rule at first, chosen by "
-            "looking at these configs and `digits_dense`. On problems that it was not chosen by "
-            "it suggested rates that were too high, so dlcli now takes the more careful rule that "
-            "fastai has too."
+            "Half a decade below the rate of the lowest loss was dlcli's first rule, chosen on "
+            "these configs and `digits_dense`. On other problems its suggestions were too high, so "
+            "dlcli now uses the more cautious rule that fastai has too."
         ),
         "",
         *describe_rules(known),
         "",
-        "## Made problems",
+        "## Synthetic problems",
         "",
-        "Four made problems: the two features of [many-runs.md](many-runs.md) with 20 epochs, ten",
+        "Four synthetic problems: two features ([many-runs.md](many-runs.md)) with 20 epochs, ten",
         "features and a number to predict, and *tiny* and *small* of the other benchmarks with",
-        "4,000 rows. They are what the first rule fell by, so they are no proof of the second one.",
+        "4,000 rows. The first rule failed on them, so they don't validate the second one.",
         "",
         *describe_rules(unseen),
         "",
-        "## How far dlcli's suggestions are off",
+        "## Distance of dlcli's suggestions from the tuned rates",
         "",
-        "In decades, above (+) or below (-) the tuned rate, which stands beside; `!`: the loss is",
+        "In decades, above (+) or below (-) the tuned rate, which follows `of`; `!`: the loss is",
         f"more than {ENOUGH:g} times as high.",
         "",
         *describe_cases([*known, *unseen]),

@@ -1,8 +1,8 @@
-"""150 runs of a comparison at once, beside a plain loop.
+"""150 runs stacked, beside a plain loop.
 
 `python -m benchmarks.many_runs [--write]`: six optimizers, five learning rates, five seeds. Each
 round does the 30 runs of one seed by a PyTorch loop over a DataLoader, one after the other, and as
-dlcli does a single run, one after the other; and all 150 at once. All do the same: epochs with a
+dlcli does a single run, one by one; and all 150 stacked. All do the same: epochs with a
 look at the validation rows, the best weights kept.
 """
 
@@ -223,16 +223,16 @@ def measure(work: Work, folder: Path) -> tuple[list[str], bool]:
         "",
         f"## {work.name}",
         "",
-        f"{work.epochs} epochs a run. dlcli chose: {plan.reason}.",
+        f"{work.epochs} epochs per run. dlcli chose: {plan.reason}.",
         "",
-        "| 150 runs | seconds | at once takes 1/… | asked | | median of best losses |",
+        "| 150 runs | seconds | speedup of stacking | required | | median of best losses |",
         "|---|---|---|---|---|---|",
-        f"| PyTorch, a DataLoader, one after the other | {plain:.1f} | {plain / stacked:.0f} | "
+        f"| PyTorch, a DataLoader, one by one | {plain:.1f} | {plain / stacked:.0f} | "
         f"{work.than_plain:.0f} | {met(plain / stacked, work.than_plain)} | "
         f"{loss['plainly']:.4f} |",
-        f"| dlcli, one after the other | {single:.1f} | {single / stacked:.1f} | "
+        f"| dlcli, one by one | {single:.1f} | {single / stacked:.1f} | "
         f"{work.than_alone:.0f} | {met(single / stacked, work.than_alone)} | {loss['alone']:.4f} |",
-        f"| dlcli, at once | {stacked:.2f} | | | | {loss['at once']:.4f} |",
+        f"| dlcli, stacked | {stacked:.2f} | | | | {loss['at once']:.4f} |",
     ], is_met
 
 
@@ -247,11 +247,11 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/measurements/many-runs.md")
     arguments = parser.parse_args()
     lines = [
-        "# How fast many runs are at once",
+        "# Speed of many runs at once",
         "",
         "Made by `python -m benchmarks.many_runs --write`: six optimizers, five learning rates,",
-        "five seeds. The runs one after the other are done once, seed by seed; all at once after",
-        "each seed, of which the median counts. Preparing the data is left out, which all share.",
+        "five seeds. Sequential runs are measured once, seed by seed; all stacked runs after each",
+        "seed, of which the median counts. Data preparation, common to all, is not included.",
     ]
     are_met = True
     with tempfile.TemporaryDirectory() as folder:

@@ -163,7 +163,7 @@ def count_shared(folder: Path) -> Count:
     for seed in range(REPEATS):
         loaded = load_config(REAL, [*SHARED, f"seed={seed}"])
         wrong += is_told_apart(compare_config(loaded, folder / f"shared-{seed}")[1].verdict)
-    return Count("two names, the whole protocol, runs shared", REPEATS, wrong, 0)
+    return Count("two names, whole protocol, shared runs", REPEATS, wrong, 0)
 
 
 def lonely_losses() -> Iterator[dict[str, list[float]]]:
@@ -188,12 +188,12 @@ def count_lonely() -> list[Count]:
     return [
         count
         for what, wrong in (
-            ("two names, seeds of their own", two),
-            ("six names, seeds of their own, any of 15 pairs", six),
+            ("two names, independent seeds", two),
+            ("six names, independent seeds, any of 15 pairs", six),
         )
         for count in (
             Count(what, REPEATS, sum(wrong[:REPEATS]), 5 * REPEATS // 100),
-            Count(f"{what}, these and more", MORE_REPEATS, sum(wrong), None),
+            Count(f"{what}, more repeats", MORE_REPEATS, sum(wrong), None),
         )
     ]
 
@@ -260,29 +260,29 @@ def describe_counts(counts: Sequence[Count]) -> list[str]:
     """Return the page's part on optimizers that are alike."""
     return [
         "",
-        "## Alike, and called different",
+        "## False positives",
         "",
         "`configs/penguins.yaml`, real data, with AdamW at the config's rate under several names:",
-        "any difference that is found is false.",
+        "any difference found is a false positive.",
         "",
-        "- *The whole protocol*: one of two rates is chosen on two seeds, five fresh ones judge,",
-        "  three epochs a run. Each repeat has another seed of the config, and so another split.",
-        "  Runs of equal settings are done once for both names, so only a mistake in the program",
-        "  could tell the two apart.",
-        f"- *Seeds of their own*: {SEEDS} runs a name, ten epochs each, no seed used twice, one",
-        "  split. This is harder than what dlcli does, where all optimizers have the same seeds:",
-        "  here names differ by all the noise that training has.",
-        "- *Six names*: a repeat is wrong if any of its 15 pairs is told apart.",
+        "- *Whole protocol*: one of two rates is chosen on two seeds and evaluated on five fresh",
+        "  ones, three epochs per run. Each repeat has another config seed, and so another split.",
+        "  Both names share the runs of equal settings, so only a bug in the program could",
+        "  separate them.",
+        f"- *Independent seeds*: {SEEDS} runs per name, ten epochs each, no seed used twice, one",
+        "  split. This is harder than the protocol, in which all optimizers share their seeds:",
+        "  here names differ by all the noise of training.",
+        "- *Six names*: a repeat counts as wrong if any of its 15 pairs differs significantly.",
         "",
-        "| | repeats | wrong | share | 95 % interval | asked |",
+        "| | repeats | wrong | share | 95 % interval | required |",
         "|---|---|---|---|---|---|",
         *(count.row for count in counts),
         "",
-        "The interval is the exact binomial one. 100 repeats show little: a test that is wrong in",
-        "exactly 5 % of cases is wrong more than 5 times in about four of ten such hundreds. The",
-        "thousand says more; its first hundred are those of the row above it, and the two names",
-        "are the first two of the six. All of it is one network on one table: losses that are",
-        "spread in another way may suit the t-test more or less.",
+        "The intervals are exact binomial ones. 100 repeats show little: a test with an error rate",
+        "of exactly 5 % makes more than 5 errors in about four of ten such hundreds. The thousand",
+        "repeats say more; the first hundred of them are those of the row above, and the two names",
+        "are the first two of the six. All of it is one network on one table: other distributions",
+        "of losses may suit the t-test more or less.",
     ]
 
 
@@ -292,34 +292,35 @@ def describe_planted(found: Sequence[Planted]) -> list[str]:
     wins = [planted for planted in found if planted.winner == "adam"]
     return [
         "",
-        "## Better, and called better",
+        "## A known winner",
         "",
         *wrapped(
-            f"Linear regression on four made features with scales of {SCALES[0]:g}, {SCALES[1]:g}, "
-            f"{SCALES[2]:g} and {SCALES[3]:g}, whose slopes are drawn between 0.5 and 1.5 in units "
-            f"of those scales; `data.scale: none`, {PLANTED_STEPS} steps on all rows at once. "
-            f"{len(found)} repeats with other tables and seeds, sgd and adam, the whole protocol "
-            "with its own settings: grids that grow, five seeds to choose rates, ten fresh ones "
-            "to judge."
+            f"Linear regression on four synthetic features with scales of {SCALES[0]:g}, "
+            f"{SCALES[1]:g}, {SCALES[2]:g} and {SCALES[3]:g} and slopes between 0.5 and 1.5 in "
+            f"units of those scales; `data.scale: none`, {PLANTED_STEPS} steps of full-batch "
+            f"training. {len(found)} repeats with other tables and seeds, sgd and adam, the whole "
+            "protocol with its default settings: grids that grow, five seeds to choose rates, ten "
+            "fresh ones to judge."
         ),
         "",
         *wrapped(
-            "Adam must win, and this is why. The loss is a quadratic whose curvature along a "
-            "feature is twice the square of the feature's scale: curvatures differ "
-            "ten-thousandfold. At rates above 2 over the highest one, gradient descent grows; at "
-            "any lower rate, the error along the lowest one keeps at least "
+            "Adam must win. The loss is a quadratic whose curvature along a feature is twice the "
+            "square of the feature's scale, so that curvatures differ ten-thousandfold. At rates "
+            "above 2 over the highest curvature, gradient descent diverges; at any lower rate, the "
+            "error along the lowest one keeps at least "
             f"{percent(min(planted.kept for planted in found))} of its size in {PLANTED_STEPS} "
-            "steps on these tables. So what the small features explain stays unexplained, however "
-            "well the rate is tuned. Adam divides each coordinate's step by the size of its "
-            "gradient, which leaves a hundredfold difference. That so many steps are enough for "
-            f"that is no theorem; its loss shows it, beside the noise's own of {NOISE**2:g}."
+            "steps on these tables. What the small features explain therefore stays unexplained, "
+            "however well the rate is tuned. Adam divides each coordinate's step by the size of "
+            f"its gradient, which leaves a hundredfold difference. That {PLANTED_STEPS} steps "
+            "suffice for it is no theorem, but the loss shows it: the variance of the noise is "
+            f"{NOISE**2:g}."
         ),
         "",
-        "| | repeats | asked |",
+        "| | repeats | required |",
         "|---|---|---|",
         f"| adam is the clear winner | {len(wins)} of {len(found)} | "
         f"all, {met(len(wins) == len(found))} |",
-        f"| the chosen rates of both lie inside their grids | {len(inside)} of {len(found)} | "
+        f"| both chosen rates are inside their grids | {len(inside)} of {len(found)} | "
         f"all, {met(len(inside) == len(found))} |",
         "",
         "| mean validation loss | lowest repeat | median | highest |",
@@ -339,7 +340,7 @@ def describe_tuning(found: Sequence[Planted]) -> str:
     return (
         f"The rate chosen for sgd was {min(share):.2f} to {max(share):.2f} times the highest that "
         f"theory allows. The last row is the best of {FINE_RATES} rates in the two decades up to "
-        "that one, chosen on the very seeds that judge: in the median repeat its loss is "
+        "that limit, chosen on the judging seeds themselves: in the median repeat its loss is "
         f"{percent(less)} lower than with the rate of a grid in steps of half a decade."
     )
 
