@@ -29,7 +29,12 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.workloads import WORKLOADS, write_workload
 from dlcli.config import load_config
-from dlcli.config.optimizers import Adadelta, Adagrad, Adam, AdamW, Optimizer, RmsProp, Sgd
+from dlcli.optimizers.adadelta import Adadelta
+from dlcli.optimizers.adagrad import Adagrad
+from dlcli.optimizers.adam import Adam, AdamW
+from dlcli.optimizers.base import OptimizerConfig
+from dlcli.optimizers.rmsprop import RmsProp
+from dlcli.optimizers.sgd import Sgd
 from dlcli.runs.comparison.setup import build_setup
 from dlcli.runs.preparation import prepare
 from dlcli.training.device import choose_placement
@@ -42,7 +47,7 @@ from dlcli.trials.running.workers import execute
 from dlcli.trials.setup import ResolvedTrial, SharedSetup
 
 PAGE = Path(__file__).parent.parent / "docs" / "measurements" / "many-runs.md"
-RULES: list[Optimizer] = [
+RULES: list[OptimizerConfig] = [
     Sgd(type="sgd", lr=0.1),
     Adam(type="adam", lr=1e-3),
     AdamW(type="adamw", lr=1e-3),

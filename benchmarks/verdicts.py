@@ -29,8 +29,8 @@ import yaml
 from scipy import stats
 
 from dlcli.config import LoadedConfig, load_config
-from dlcli.config.optimizers import Optimizer
 from dlcli.data.stream import drain
+from dlcli.optimizers.base import OptimizerConfig
 from dlcli.runs.comparison.comparable import Comparable, preparing_comparison
 from dlcli.runs.comparison.compare import ComparisonFinished, compare
 from dlcli.runs.comparison.setup import build_setup
@@ -132,7 +132,7 @@ def compare_config(
 
 
 def losses_of(
-    setup: SharedSetup, optimizers: Sequence[Optimizer], seeds: Sequence[int]
+    setup: SharedSetup, optimizers: Sequence[OptimizerConfig], seeds: Sequence[int]
 ) -> dict[Trial, float]:
     """Train each on each seed; return the best validation losses, infinite where one diverged."""
     plan = plan_execution(

@@ -1,6 +1,6 @@
 """Base class of all config sections, and field types that sections share."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,14 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
     )
+
+
+def type_of(section: type[BaseModel]) -> Any:  # noqa: ANN401 - whatever the literal holds
+    """Return the `type` by which a config names a member of a family; None of other sections."""
+    field = section.model_fields.get("type")
+    if field is None or get_origin(field.annotation) is not Literal:
+        return None
+    return get_args(field.annotation)[0]
 
 
 PositiveFloat = Annotated[float, Field(gt=0)]

@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from dlcli.config.layers import ModelConfig
-from dlcli.config.optimizers import Adam, Constant, Optimizer, Schedule
 from dlcli.config.sections.checkpoint import CheckpointConfig
 from dlcli.config.sections.compare import CompareConfig
 from dlcli.config.sections.data import DataConfig
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.losses import AnyLoss
+from dlcli.optimizers import DEFAULT_OPTIMIZER, AnyOptimizer
+from dlcli.schedules import DEFAULT_SCHEDULE, AnySchedule
 from dlcli.section import Section
 
 SHORT_SECTIONS = ("loss", "optimizer", "schedule")  # `loss: mse` is short for {type: mse}
@@ -39,8 +40,8 @@ class Config(Section):
     loss: AnyLoss | None = Field(
         None, description="loss to minimise, by name or as a mapping; default: by the task"
     )
-    optimizer: Optimizer = Field(Adam(type="adam"), description="update rule for the weights")
-    schedule: Schedule = Field(Constant(type="constant"), description="learning-rate schedule")
+    optimizer: AnyOptimizer = Field(DEFAULT_OPTIMIZER, description="update rule for the weights")
+    schedule: AnySchedule = Field(DEFAULT_SCHEDULE, description="learning-rate schedule")
     training: TrainingConfig = Field(
         TrainingConfig(), description="length, batches, device and speed of training"
     )

@@ -4,13 +4,14 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from dlcli.config.text.parsing import Path, Plain
 from dlcli.errors import suggest
+from dlcli.section import type_of
 
 # Names of settings in Keras and other libraries, and their names here.
 _OTHER_NAMES = {
@@ -135,7 +136,7 @@ def _unknown_key(model: type[BaseModel], location: tuple[str | int, ...], name: 
     known = sorted({key for section in sections for key in section.model_fields})
     if hint := suggest(_OTHER_NAMES.get(name, name), known):
         return f"unknown key{hint}"
-    section_type = _tag_of(sections[0]) if len(sections) == 1 else None
+    section_type = type_of(sections[0]) if len(sections) == 1 else None
     homes = dict.fromkeys(_homes(model, name, ""))
     path = ".".join(
         str(step) for step in location if isinstance(step, str) and step != section_type
@@ -164,7 +165,7 @@ def _homes(
     if model in seen:
         return
     if name in model.model_fields:
-        yield path or "the top level", _tag_of(model)
+        yield path or "the top level", type_of(model)
     for key, field in model.model_fields.items():
         for section in _models_in(field.annotation):
             yield from _homes(section, name, f"{path}.{key}".lstrip("."), (*seen, model))
@@ -183,7 +184,7 @@ def _sections_at(model: type[BaseModel], location: tuple[str | int, ...]) -> lis
                 else [held]  # an index, or the name of a union's member
             )
         ]
-        tagged = [option for option in options if _tag_of(option) == step]
+        tagged = [option for option in options if type_of(option) == step]
         models = tagged or options
     return models
 
@@ -194,10 +195,3 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
     elif get_origin(annotation) in (Union, UnionType, Annotated, tuple):
         for part in get_args(annotation):
             yield from _models_in(part)
-
-
-def _tag_of(model: type[BaseModel]) -> Any:  # noqa: ANN401 - whatever the literal holds
-    field = model.model_fields.get("type")
-    if field is None or get_origin(field.annotation) is not Literal:
-        return None
-    return get_args(field.annotation)[0]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dlcli.config.config import SHORT_SECTIONS, Config
-from dlcli.config.sections.compare import PRESETS
+from dlcli.optimizers import PRESETS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -1,23 +1,11 @@
 """What a planned network costs: operations and memory, by arithmetic alone."""
 
 import math
-from typing import assert_never
 
 from dlcli.config.layers import Conv1d, Conv2d, Dense, Flatten, Reshape, Residual
-from dlcli.config.optimizers import (
-    Adadelta,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    NAdam,
-    Optimizer,
-    RAdam,
-    RmsProp,
-    Sgd,
-)
 from dlcli.network.plan import Plan, PlannedLayer
 from dlcli.network.shapes import weight_shape
+from dlcli.optimizers.base import OptimizerConfig
 
 FLOAT_BYTES = 4  # float32
 
@@ -52,23 +40,6 @@ def activation_bytes(layer: PlannedLayer, batch_size: int) -> int:
     return inside + math.prod(layer.output_shape) * batch_size * FLOAT_BYTES
 
 
-def training_bytes(plan: Plan, optimizer: Optimizer) -> int:
+def training_bytes(plan: Plan, optimizer: OptimizerConfig) -> int:
     """Return the memory of weights, gradients and the optimizer's state, in bytes."""
-    return plan.num_parameters * (2 + _numbers_kept(optimizer)) * FLOAT_BYTES
-
-
-def _numbers_kept(optimizer: Optimizer) -> int:
-    """Return how many numbers an optimizer remembers for each parameter."""
-    match optimizer:
-        case Sgd():
-            return int(optimizer.momentum > 0)
-        case Adam() | AdamW():
-            return 3 if optimizer.amsgrad else 2
-        case RmsProp():
-            return 1 + (optimizer.momentum > 0) + optimizer.centered
-        case Adagrad():
-            return 1
-        case Adadelta() | NAdam() | RAdam() | Adamax():
-            return 2
-        case _:
-            assert_never(optimizer)
+    return plan.num_parameters * (2 + optimizer.numbers_per_parameter) * FLOAT_BYTES

@@ -9,7 +9,6 @@ from pathlib import Path
 from dlcli.config import Config, LoadedConfig
 from dlcli.config.config import Tracker
 from dlcli.config.layers import BatchNorm, Layer, Residual
-from dlcli.config.optimizers import ReduceOnPlateau
 from dlcli.data.dataset import Dataset, read_dataset
 from dlcli.data.signature import Signature
 from dlcli.data.stream import Reading, drain
@@ -134,8 +133,8 @@ def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Probl
         missing = "needs validation rows; hold some out, as in data.split: {validation: 0.2}"
         if training.early_stopping is not None:
             yield loaded.problem(("training", "early_stopping"), missing)
-        if isinstance(schedule, ReduceOnPlateau):
-            yield loaded.problem(("schedule",), f"reduce_on_plateau {missing}")
+        if schedule.needs_validation:
+            yield loaded.problem(("schedule",), f"{schedule.type} {missing}")
     if training.early_stopping is not None:
         metric, known = training.early_stopping.metric, figures_of(dataset.fitted.target)
         if metric not in known:

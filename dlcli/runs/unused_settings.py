@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from dlcli.columns import family
 from dlcli.config import LoadedConfig
-from dlcli.config.optimizers import Cosine, ReduceOnPlateau, StepSchedule
 from dlcli.config.sections.data import DataConfig
 from dlcli.config.text.parsing import Path
 from dlcli.data.dataset import Dataset
@@ -35,26 +34,9 @@ def _unused_data(config: DataConfig, dataset: Dataset) -> Iterator[tuple[str, st
 
 
 def _unused_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[Path, str]]:
-    training, schedule = loaded.config.training, loaded.config.schedule
-    lr, epochs = loaded.config.optimizer.lr, training.epochs
-    match schedule:
-        case StepSchedule() if schedule.step_size >= epochs:
-            yield (
-                ("schedule", "step_size"),
-                f"does nothing: the rate never falls in {epochs} epochs (training.epochs)",
-            )
-        case ReduceOnPlateau() if schedule.patience >= epochs:
-            yield (
-                ("schedule", "patience"),
-                f"does nothing: the rate never falls in {epochs} epochs (training.epochs)",
-            )
-        case ReduceOnPlateau() if schedule.min_lr >= lr:
-            yield ("schedule", "min_lr"), f"must be below optimizer.lr, {lr:g}, from where it falls"
-        case Cosine() if schedule.eta_min >= lr:
-            yield (
-                ("schedule", "eta_min"),
-                f"must be below optimizer.lr, {lr:g}, from where it falls",
-            )
+    config, training = loaded.config, loaded.config.training
+    for key, reason in config.schedule.unused_settings(config.optimizer.lr, training.epochs):
+        yield ("schedule", key), reason
     num_batches = training.batches_per_epoch(num_rows)
     if training.accumulate_batches > num_batches:
         yield (

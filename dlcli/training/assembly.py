@@ -2,13 +2,13 @@
 
 import torch
 
-from dlcli.config.optimizers import Optimizer as OptimizerConfig
-from dlcli.config.optimizers import Schedule as ScheduleConfig
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.target import FittedTarget
 from dlcli.losses import Loss
 from dlcli.network.builder import build_network
 from dlcli.network.plan import Plan
+from dlcli.optimizers.base import OptimizerConfig
+from dlcli.schedules.base import ScheduleConfig
 from dlcli.seeds import derive_seed
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.early_stopping import Watch

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from dlcli.config import Config, LoadedConfig
 from dlcli.config.loading import change_config
-from dlcli.config.optimizers import Optimizer as OptimizerConfig
-from dlcli.config.optimizers import Schedule as ScheduleConfig
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.target import FittedTarget
 from dlcli.losses import Loss
 from dlcli.network.plan import Plan
+from dlcli.optimizers.base import OptimizerConfig
+from dlcli.schedules.base import ScheduleConfig
 from dlcli.training.assembly import assemble
 from dlcli.training.device import Placement
 from dlcli.training.loop import Trainer

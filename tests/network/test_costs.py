@@ -2,14 +2,10 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import TypeAdapter
 from torch.utils.flop_counter import FlopCounterMode
 
-from dlcli.config.optimizers import Optimizer
 from dlcli.network.builder import build_network
-from dlcli.network.costs import activation_bytes, multiply_adds, training_bytes
-from dlcli.training import optimizers as training
-from dlcli.training.flat import FlatParameters
+from dlcli.network.costs import activation_bytes, multiply_adds
 from tests.network.test_network import DENSE, EVERY_LAYER, name, plan
 
 
@@ -30,31 +26,3 @@ def test_memory_is_four_bytes_a_number_with_what_is_inside() -> None:
     planned = plan((12,), {"type": "residual", "layers": inner}, DENSE)
     assert activation_bytes(plan((3, 4), {"type": "flatten"}, DENSE).layers[0], 10) == 0
     assert activation_bytes(planned.layers[0], batch_size=10) == (7 + 12 + 12) * 10 * 4
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        {"type": "sgd"},
-        {"type": "sgd", "momentum": 0.9},
-        {"type": "adam"},
-        {"type": "adam", "amsgrad": True},
-        {"type": "adamw"},
-        {"type": "adadelta"},
-        {"type": "adagrad"},
-        {"type": "rmsprop"},
-        {"type": "rmsprop", "momentum": 0.9, "centered": True},
-        {"type": "nadam"},
-        {"type": "radam"},
-        {"type": "adamax"},
-    ],
-)
-def test_the_optimizers_state_is_what_torch_keeps(spec: dict[str, Any]) -> None:
-    config: Optimizer = TypeAdapter(Optimizer).validate_python(spec)
-    planned = plan((12,), DENSE)
-    network = build_network(planned, seed=0)
-    flat = FlatParameters(network)
-    state = training.Optimizer(config, flat).state
-    flats = [value for value in state.values() if value.dim()]
-    kept = sum(part.numel() for value in flats for part in flat.split(value))
-    assert training_bytes(planned, config) == 4 * (2 * planned.num_parameters + kept)

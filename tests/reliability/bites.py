@@ -49,7 +49,7 @@ MUTATIONS = [
     ("training/saving/state.py", "    copy_into(weights, state.weights)\n", "", _STATE),
     ("training/saving/state.py", "        copy_into(best, state.best)\n", "", _STATE),
     ("training/saving/state.py", "    trainer.watch.standing = replace(numbers.standing)\n", "", _STATE),
-    ("training/saving/state.py", "    trainer.schedule.plateau = replace(numbers.plateau)\n", "", _STATE),
+    ("training/saving/state.py", "    trainer.schedule.state = numbers.plateau\n", "", _STATE),
     ("training/saving/state.py", "        summed_loss=numbers.summed_loss,\n", "", _STATE),
     ("training/saving/state.py", "        num_steps=numbers.num_steps,\n        num_rows=numbers.num_rows,\n        summed",
      "        num_rows=numbers.num_rows,\n        summed", _STATE),

@@ -5,29 +5,42 @@ from typing import Any
 
 import yaml
 
+from dlcli.optimizers import PRESETS
+from dlcli.schedules import SCHEDULES as SCHEDULE_FAMILY
 from tests.conftest import ROOT
+from tests.families import samples_of
 
-OPTIMIZERS: dict[str, dict[str, Any]] = {
-    "sgd": {"type": "sgd", "lr": 0.05},
-    "momentum": {"type": "sgd", "lr": 0.02, "momentum": 0.9, "dampening": 0.1},
-    "nesterov": {"type": "sgd", "lr": 0.02, "momentum": 0.9, "nesterov": True},
-    "adam": {"type": "adam", "lr": 0.01, "amsgrad": True},
-    "adamw": {"type": "adamw", "lr": 0.01},
-    "adadelta": {"type": "adadelta", "lr": 1.0},
-    "adagrad": {"type": "adagrad", "lr": 0.02, "lr_decay": 0.01, "initial_accumulator_value": 0.1},
-    "rmsprop": {"type": "rmsprop", "lr": 0.005, "momentum": 0.5, "centered": True},
-    "nadam": {"type": "nadam", "lr": 0.01},
-    "radam": {"type": "radam", "lr": 0.02},
-    "adamax": {"type": "adamax", "lr": 0.01},
+# Of every optimizer and every schedule: what makes a short run change most.
+_OPTIMIZER_SETTINGS: dict[str, dict[str, Any]] = {
+    "sgd": {"lr": 0.05},
+    "momentum": {"lr": 0.02, "dampening": 0.1},
+    "nesterov": {"lr": 0.02},
+    "adam": {"lr": 0.01, "amsgrad": True},
+    "adamw": {"lr": 0.01},
+    "adagrad": {"lr": 0.02, "lr_decay": 0.01, "initial_accumulator_value": 0.1},
+    "rmsprop": {"lr": 0.005, "momentum": 0.5, "centered": True},
+    "nadam": {"lr": 0.01},
+    "radam": {"lr": 0.02},
+    "adamax": {"lr": 0.01},
 }
-SCHEDULES: dict[str, dict[str, Any]] = {
-    "constant": {"type": "constant"},
-    "step": {"type": "step", "step_size": 1, "gamma": 0.5},
-    "exponential": {"type": "exponential", "gamma": 0.8},
-    "cosine": {"type": "cosine", "warmup_epochs": 0.5},
-    "one_cycle": {"type": "one_cycle"},
-    "reduce_on_plateau": {"type": "reduce_on_plateau", "patience": 0, "factor": 0.5},
+_SCHEDULE_SETTINGS: dict[str, dict[str, Any]] = {
+    "step": {"step_size": 1, "gamma": 0.5},
+    "exponential": {"gamma": 0.8},
+    "cosine": {"warmup_epochs": 0.5},
+    "reduce_on_plateau": {"patience": 0, "factor": 0.5},
 }
+OPTIMIZERS = {
+    name: {**settings, **_OPTIMIZER_SETTINGS.get(name, {})} for name, settings in PRESETS.items()
+}
+SCHEDULES = {
+    settings["type"]: {**settings, **_SCHEDULE_SETTINGS.get(settings["type"], {})}
+    for settings in samples_of(SCHEDULE_FAMILY, {}).values()
+}
+# Each of them once at least.
+PAIRS = [
+    (list(OPTIMIZERS)[index % len(OPTIMIZERS)], list(SCHEDULES)[index % len(SCHEDULES)])
+    for index in range(max(len(OPTIMIZERS), len(SCHEDULES)))
+]
 
 
 def write_config(path: Path, optimizer: str, schedule: str, **sections: Any) -> Path:

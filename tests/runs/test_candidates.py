@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from dlcli.config import load_config
-from dlcli.config.optimizers import AdamW, Sgd
 from dlcli.errors import ConfigError
+from dlcli.optimizers.adam import AdamW
+from dlcli.optimizers.sgd import Sgd
 from dlcli.runs.comparison.candidates import Candidates, choose_candidates
 from tests.conftest import ROOT
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from dlcli.config.layers import Activation
-from dlcli.config.optimizers import Adam
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.target import FittedTarget
 from dlcli.network.builder import build_network
 from dlcli.network.plan import Plan
+from dlcli.optimizers.adam import Adam
 from dlcli.training.device import GradientScaler, Placement, choose_placement, configure_torch
 from dlcli.training.engines.choice import choose_engine
 from dlcli.training.engines.threads import MAX_THREADS, Threads, choose_threads

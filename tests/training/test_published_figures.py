@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from dlcli.config.optimizers import Adagrad, Adam, Optimizer, RmsProp, Sgd
+from dlcli.optimizers.adagrad import Adagrad
+from dlcli.optimizers.adam import Adam
+from dlcli.optimizers.base import OptimizerConfig
+from dlcli.optimizers.rmsprop import RmsProp
+from dlcli.optimizers.sgd import Sgd
 from dlcli.training.optimizers import ManyRuns
 from dlcli.training.optimizers import Optimizer as Rule
 
@@ -35,7 +39,7 @@ def rotation(random: np.random.RandomState, size: int) -> np.ndarray:
     return -found
 
 
-def final_losses(config: Optimizer) -> torch.Tensor:
+def final_losses(config: OptimizerConfig) -> torch.Tensor:
     """Return the test loss after training, of a run for each order of the rows, [orders]."""
     random = np.random.RandomState(42)
     eigenvalues = np.concatenate([random.uniform(0, 1, 90), random.uniform(30, 60, 10)])
@@ -71,7 +75,7 @@ def final_losses(config: Optimizer) -> torch.Tensor:
     ],
     ids=["sgd", "adam", "adagrad", "rmsprop"],
 )
-def test_deepobs_quadratic_deep(config: Optimizer, published: float, within: float) -> None:
+def test_deepobs_quadratic_deep(config: OptimizerConfig, published: float, within: float) -> None:
     losses = final_losses(config)
     assert losses.median().item() == pytest.approx(published, abs=within)
     assert losses.min().item() - within < published < losses.max().item() + within

@@ -17,7 +17,7 @@ from dlcli.training.rows.batches import Rows, to_rows
 from dlcli.training.saving.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dlcli.training.saving.state import StateError, capture, restore_state
 from tests.reliability.comparing import checkpoint_differences
-from tests.reliability.configs import OPTIMIZERS, SCHEDULES, write_config
+from tests.reliability.configs import OPTIMIZERS, PAIRS, write_config
 
 SHORT = {"epochs": 2, "batch_size": 30}  # of 206 rows: 4 steps of at most two batches
 
@@ -66,8 +66,7 @@ def resume_at_every_step(prepared: Prepared) -> int:
     return len(straight)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("optimizer", "schedule"), PAIRS)
 def test_a_run_resumed_at_any_step_ends_with_the_same_bits(optimizer: str, schedule: str) -> None:
     assert resume_at_every_step(read_config(optimizer, schedule)) == 2 * (4 + 1)
 

@@ -10,31 +10,18 @@ from torch.nn import functional as F
 
 from dlcli.config import LoadedConfig
 from dlcli.network.builder import build_network
+from dlcli.optimizers import PRESETS
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.training.train import build_trainer
 from dlcli.training.device import choose_placement, configure_torch
 from dlcli.training.loop import EpochResult, fit
 from dlcli.training.rows.batches import epoch_order, to_rows
+from tests.optimizers.samples import TORCH_OPTIMIZERS, reference_of
 
 Load = Callable[..., LoadedConfig]
 
 
-OPTIMIZERS: dict[str, tuple[dict[str, Any], Callable[..., torch.optim.Optimizer]]] = {
-    "sgd": ({"lr": 0.1}, torch.optim.SGD),
-    "momentum": ({"lr": 0.1, "momentum": 0.9, "dampening": 0.1}, torch.optim.SGD),
-    "nesterov": (
-        {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
-        torch.optim.SGD,
-    ),
-    "adam": ({"lr": 0.01, "betas": (0.8, 0.99), "amsgrad": True}, torch.optim.Adam),
-    "adamw": ({"lr": 0.01}, torch.optim.AdamW),
-    "adadelta": ({"lr": 0.5}, torch.optim.Adadelta),
-    "adagrad": ({"lr": 0.01, "lr_decay": 0.1}, torch.optim.Adagrad),
-    "rmsprop": ({"lr": 0.01, "momentum": 0.5, "centered": True}, torch.optim.RMSprop),
-    "nadam": ({"lr": 0.01}, torch.optim.NAdam),
-    "radam": ({"lr": 0.01, "weight_decay": 0.1}, torch.optim.RAdam),
-    "adamax": ({"lr": 0.01}, torch.optim.Adamax),
-}
+OPTIMIZERS = [name for name, settings in PRESETS.items() if settings["type"] in TORCH_OPTIMIZERS]
 
 
 def train(prepared: Prepared) -> tuple[torch.nn.Module, list[EpochResult]]:
@@ -52,8 +39,6 @@ def train(prepared: Prepared) -> tuple[torch.nn.Module, list[EpochResult]]:
 def test_a_straight_line_of_pytorch_ends_with_the_same_bits(
     optimizer: str, load: Load, penguins: Path
 ) -> None:
-    options, build = OPTIMIZERS[optimizer]
-    kind = "sgd" if optimizer in ("momentum", "nesterov") else optimizer
     epochs, batch_size = 3, 24
     prepared = prepare(
         load(
@@ -63,8 +48,7 @@ def test_a_straight_line_of_pytorch_ends_with_the_same_bits(
             data={"split": {"test": 0.2}},
             model={"layers": [{"type": "dense", "units": 8, "activation": "tanh"},
                               {"type": "dense"}]},
-            optimizer={"type": kind, **{key: list(value) if isinstance(value, tuple) else value
-                                        for key, value in options.items()}},
+            optimizer=PRESETS[optimizer],
             training={"epochs": epochs, "batch_size": batch_size},
         )
     )  # fmt: skip
@@ -74,8 +58,7 @@ def test_a_straight_line_of_pytorch_ends_with_the_same_bits(
     y = torch.tensor(prepared.dataset.parts["train"].targets["target"])
     assert len(x) % batch_size  # the last batch is a short one
     model = build_network(prepared.plan, seed=4)
-    fused = {"fused": True} if kind in ("sgd", "adam", "adamw") else {}
-    straight = build(model.parameters(), **options, **fused)
+    straight = reference_of(PRESETS[optimizer], model)
     for epoch in range(1, epochs + 1):
         order = epoch_order(len(x), seed=4, epoch=epoch)
         for start in range(0, len(x), batch_size):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from dlcli.config.optimizers import Optimizer
 from dlcli.config.sections.compare import Candidate, CompareConfig
+from dlcli.optimizers import AnyOptimizer
+from dlcli.optimizers.base import OptimizerConfig
 from dlcli.targets.task import Task
 from dlcli.trials.comparing.comparison import Comparison
 from dlcli.trials.comparing.document import to_document
@@ -19,7 +20,7 @@ from dlcli.trials.results import TrialResult
 from dlcli.trials.rule import Stage
 from dlcli.trials.trial import Trial
 
-Loss = Callable[[Optimizer, int], float]
+Loss = Callable[[OptimizerConfig, int], float]
 STEPS = 3  # an epoch
 
 
@@ -59,16 +60,20 @@ class MadeTrials:
         )
 
 
-def optimizer_of(trial: Trial) -> Optimizer:
-    return TypeAdapter[Optimizer](Optimizer).validate_python(trial.changes["optimizer"])
+def optimizer_of(trial: Trial) -> OptimizerConfig:
+    return TypeAdapter[OptimizerConfig](AnyOptimizer).validate_python(trial.changes["optimizer"])
 
 
-def optimizers(*names: str) -> dict[str, Optimizer]:
+def optimizers(*names: str) -> dict[str, OptimizerConfig]:
     return {name: Candidate.model_validate(name).optimizer for name in names}
 
 
 def follow(
-    loss: Loss, candidates: dict[str, Optimizer], *, task: Task = "regression", **settings: object
+    loss: Loss,
+    candidates: dict[str, OptimizerConfig],
+    *,
+    task: Task = "regression",
+    **settings: object,
 ) -> tuple[Comparison, ComparisonProtocol, list[Stage]]:
     """Do all stages; return what they say, and what was done."""
     trials = MadeTrials(loss)
@@ -84,7 +89,7 @@ def follow(
 def valley(best: dict[str, float], noise: float = 0.0) -> Loss:
     """Return a loss that is lowest, at 1, where the rate is the type's best one."""
 
-    def loss(optimizer: Optimizer, seed: int) -> float:
+    def loss(optimizer: OptimizerConfig, seed: int) -> float:
         draw = np.random.default_rng(seed).normal()
         return 1 + math.log10(optimizer.lr / best[optimizer.type]) ** 2 + noise * float(draw)
 
@@ -139,7 +144,7 @@ def test_a_single_rate_is_taken_as_it_is() -> None:
 
 
 def test_a_clear_winner_is_told_with_how_far_the_next_is_behind() -> None:
-    def loss(optimizer: Optimizer, seed: int) -> float:
+    def loss(optimizer: OptimizerConfig, seed: int) -> float:
         shared = float(np.random.default_rng(seed).normal())
         noise = float(np.random.default_rng([seed, len(optimizer.type)]).normal())
         behind = {"adam": 0.0, "sgd": 1.0, "adagrad": 2.0}[optimizer.type]
@@ -156,7 +161,7 @@ def test_a_clear_winner_is_told_with_how_far_the_next_is_behind() -> None:
 
 
 def test_no_clear_winner_is_an_answer_which_names_who_is_beaten() -> None:
-    def loss(optimizer: Optimizer, seed: int) -> float:
+    def loss(optimizer: OptimizerConfig, seed: int) -> float:
         noise = float(np.random.default_rng([seed, len(optimizer.type)]).normal())
         behind = {"adam": 0.0, "rmsprop": 0.01, "sgd": 50.0}[optimizer.type]
         return 10 + noise + behind
@@ -191,7 +196,7 @@ def test_rounding_is_no_difference() -> None:
 
 
 def test_who_diverges_is_left_out_and_told() -> None:
-    def loss(optimizer: Optimizer, seed: int) -> float:
+    def loss(optimizer: OptimizerConfig, seed: int) -> float:
         if optimizer.type == "rmsprop":
             return math.inf
         if optimizer.type == "adagrad" and seed == 108:
@@ -266,7 +271,7 @@ def test_figures_have_intervals_by_part() -> None:
 def test_losses_as_good_as_none_make_no_rate_look_better_than_a_lower_one() -> None:
     """A hundredth of the first epoch's loss, about 10: ever lower losses below 0.1 say nothing."""
 
-    def loss(optimizer: Optimizer, _: int) -> float:
+    def loss(optimizer: OptimizerConfig, _: int) -> float:
         return 9.0 if optimizer.lr < 1e-3 else 0.02 / optimizer.lr**0.5
 
     both, lrs = optimizers("sgd", "adam"), [1e-4, 1e-2, 1e-1, 1.0]

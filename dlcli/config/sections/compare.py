@@ -4,24 +4,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_serializer, model_validator
 
-from dlcli.config.optimizers import Optimizer
 from dlcli.errors import suggest
+from dlcli.optimizers import PRESETS, USUAL_PRESETS, AnyOptimizer
 from dlcli.section import PositiveFloat, Section
 
-# What the lecture calls by names of their own; every optimizer's type is such a name too.
-PRESETS: dict[str, dict[str, Any]] = {
-    "sgd": {"type": "sgd"},
-    "momentum": {"type": "sgd", "momentum": 0.9},
-    "nesterov": {"type": "sgd", "momentum": 0.9, "nesterov": True},
-    "adam": {"type": "adam"},
-    "adamw": {"type": "adamw"},
-    "rmsprop": {"type": "rmsprop"},
-    "adagrad": {"type": "adagrad"},
-    "adadelta": {"type": "adadelta"},
-    "nadam": {"type": "nadam"},
-    "radam": {"type": "radam"},
-    "adamax": {"type": "adamax"},
-}
 MAX_TUNING_SEEDS = 100
 
 
@@ -37,7 +23,7 @@ class Candidate(Section):
         description="letters, digits, '-', '_', '+', '.' and blanks, beginning with a letter or "
         "digit; default: the type",
     )
-    optimizer: Optimizer = Field(description="settings")
+    optimizer: AnyOptimizer = Field(description="settings")
 
     @model_validator(mode="before")
     @classmethod
@@ -61,8 +47,8 @@ class CompareConfig(Section):
 
     optimizers: Annotated[tuple[Candidate, ...], Field(min_length=2, strict=False)] | None = Field(
         None,
-        description="optimizers to compare, each a name, or settings with a `name`; default: sgd, "
-        "momentum, nesterov, adam, rmsprop, adagrad, adadelta, and adamw if there is weight decay",
+        description="optimizers to compare, each a name, or settings with a `name`; default: "
+        f"{', '.join(USUAL_PRESETS)}, without duplicates (adamw is adam without weight decay)",
     )
     lrs: Annotated[tuple[PositiveFloat, ...], Field(min_length=1, strict=False)] | None = Field(
         None,

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 from dlcli.config import Config
 from dlcli.config.layers import Dropout
-from dlcli.config.optimizers import Constant, Cosine, OneCycle, ReduceOnPlateau
 from dlcli.explaining.learning.finding import Change
-from dlcli.explaining.learning.regularisation import free_layers, heavy_decay, restrictions, walk
+from dlcli.explaining.learning.regularisation import free_layers, restrictions, walk
 
 _PATIENCE = 20
 _DROPOUT = 0.3
@@ -36,10 +35,10 @@ def regularise(config: Config | None) -> Iterator[Change]:
     )
     if smaller:
         yield Change("make the network smaller", smaller)
-    decay = config.optimizer.weight_decay
-    is_decoupled = config.optimizer.type == "adamw"
-    heavier = max(0.1 if is_decoupled else 0.001, 10 * decay)
-    if heavier < heavy_decay(config):
+    optimizer = config.optimizer
+    least = 0.1 if optimizer.has_decoupled_weight_decay else 0.001
+    heavier = max(least, 10 * optimizer.weight_decay)
+    if heavier < optimizer.heavy_weight_decay:
         yield Change("increase weight decay", (f"optimizer.weight_decay={heavier:g}",))
     dropouts = [(path, layer) for path, layer in walk(config) if isinstance(layer, Dropout)]
     if not dropouts:
@@ -57,13 +56,9 @@ def scale_learning_rate(config: Config | None, factor: float) -> Change:
     text = f"{verb} the learning rate (`dlcli find-lr` suggests one)"
     if config is None:
         return Change(text)
-    settings = [f"optimizer.lr={config.optimizer.lr * factor:.2g}"]
-    match config.schedule:
-        case Cosine(eta_min=least) if least:
-            settings.append(f"schedule.eta_min={least * factor:.2g}")
-        case ReduceOnPlateau(min_lr=least) if least:
-            settings.append(f"schedule.min_lr={least * factor:.2g}")
-    return Change(text, tuple(settings))
+    rates = {"optimizer.lr": config.optimizer.lr}
+    rates |= {f"schedule.{key}": rate for key, rate in config.schedule.rates().items()}
+    return Change(text, tuple(f"{key}={rate * factor:.2g}" for key, rate in rates.items()))
 
 
 def clip(config: Config | None) -> Iterator[Change]:
@@ -85,7 +80,7 @@ def train_longer(config: Config | None, num_epochs: int) -> Change:
     if config is None:
         return Change("train for more epochs")
     text = "train for more epochs"
-    if isinstance(config.schedule, Cosine | OneCycle):
+    if config.schedule.spreads_over_epochs:
         text += f", from the start: the schedule {config.schedule.type} spans all of them"
     else:
         text += "; --resume continues this run"
@@ -97,7 +92,7 @@ def reduce_noise(config: Config | None, num_rows: int | None) -> Iterator[Change
     if config is None:
         yield Change("use larger batches, or a learning rate that decays")
         return
-    if isinstance(config.schedule, Constant):
+    if config.schedule.is_constant:
         yield Change("decay the learning rate to 0", ("schedule.type=cosine",))
     yield from larger_batches(config, num_rows)
     yield scale_learning_rate(config, 0.3)

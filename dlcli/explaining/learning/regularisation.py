@@ -8,12 +8,8 @@ from dlcli.config.layers import Conv1d, Conv2d, Dense, Dropout, Layer, Reshape, 
 from dlcli.explaining.learning.finding import Change
 
 _HEAVY_DROPOUT, _LIGHT_DROPOUT = 0.7, 0.2
-_HEAVY_DECAY = {"adamw": 1.0}  # decoupled from the gradient
-_HEAVY_DECAY_OF_OTHERS = 0.05
 _NARROW = 3  # units
 _HIDDEN_UNITS = 32  # of a hidden layer that is suggested
-_HIGH_RATE = {"sgd": 1.0, "adagrad": 1.0, "adadelta": 100.0}
-_HIGH_RATE_OF_OTHERS = 0.1
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ def restrictions(config: Config | None) -> list[Restriction]:
 
 def _find_restrictions(config: Config) -> Iterator[Restriction]:
     decay = config.optimizer.weight_decay
-    if decay >= heavy_decay(config):
+    if decay >= config.optimizer.heavy_weight_decay:
         change = Change("reduce weight decay", ("optimizer.weight_decay=0.0",))
         yield Restriction(f"a weight decay of {decay:g}", change)
     heavy = [
@@ -71,15 +67,7 @@ def starts_small(config: Config) -> bool:
 
 def has_high_rate(config: Config | None) -> bool:
     """Return whether a learning rate is far above the usual range of its optimizer."""
-    if config is None:
-        return False
-    high = _HIGH_RATE.get(config.optimizer.type, _HIGH_RATE_OF_OTHERS)
-    return config.optimizer.lr >= high
-
-
-def heavy_decay(config: Config) -> float:
-    """Return the weight decay above which a network can hardly learn."""
-    return _HEAVY_DECAY.get(config.optimizer.type, _HEAVY_DECAY_OF_OTHERS)
+    return config is not None and config.optimizer.lr >= config.optimizer.high_lr
 
 
 def walk(config: Config) -> Iterator[tuple[str, Layer]]:

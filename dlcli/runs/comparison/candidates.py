@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlcli.config import Config
-from dlcli.config.optimizers import Optimizer
-from dlcli.config.sections.compare import PRESETS, Candidate, unknown_optimizer
+from dlcli.config.sections.compare import Candidate, unknown_optimizer
 from dlcli.errors import ConfigError
-
-_USUAL = ("sgd", "momentum", "nesterov", "adam", "rmsprop", "adagrad", "adadelta")
+from dlcli.optimizers import PRESETS, USUAL_PRESETS
+from dlcli.optimizers.base import OptimizerConfig
 
 
 @dataclass(frozen=True)
 class Candidates:
     """Optimizers by name, and what was decided about them."""
 
-    optimizers: dict[str, Optimizer]
+    optimizers: dict[str, OptimizerConfig]
     notes: tuple[str, ...]
 
     def as_configured(self) -> tuple[Candidate, ...]:
@@ -35,12 +34,12 @@ def choose_candidates(config: Config, names: Sequence[str] | None = None) -> Can
     named = {candidate.name: candidate for candidate in config.compare.optimizers or ()}
     if names is None:
         names = list(named) or _usual(config, named, notes)
-    chosen: dict[str, Optimizer] = {}
+    chosen: dict[str, OptimizerConfig] = {}
     for name in names:
         if name not in named and name not in PRESETS:
             raise ConfigError(f"--optimizers: {unknown_optimizer(name, [*named, *PRESETS])}")
-        optimizer = (named[name] if name in named else Candidate.model_validate(name)).optimizer
-        if name not in named or "weight_decay" not in optimizer.model_fields_set:
+        optimizer = named[name].optimizer if name in named else _preset(name, decay)
+        if name in named and "weight_decay" not in optimizer.model_fields_set:
             optimizer = optimizer.model_copy(update={"weight_decay": decay})
         chosen[name] = optimizer
     if len(chosen) < 2:
@@ -62,13 +61,20 @@ def choose_candidates(config: Config, names: Sequence[str] | None = None) -> Can
 
 def _usual(config: Config, named: dict[str, Candidate], notes: list[str]) -> list[str]:
     """Name the usual optimizers, and add the config's own where it is none of them."""
-    names = list(_USUAL)
-    if config.optimizer.weight_decay:
-        names.insert(names.index("adam") + 1, "adamw")
-    else:
-        notes.append("adamw is left out: without weight decay it is adam (optimizer.weight_decay)")
+    names, decay = list[str](), config.optimizer.weight_decay
+    simplest: dict[OptimizerConfig, str] = {}
+    for name in USUAL_PRESETS:
+        rule = _preset(name, decay).simplified()
+        if rule in simplest:
+            notes.append(
+                f"{name} is left out: with weight decay {decay:g} it is the same as "
+                f"{simplest[rule]} (optimizer.weight_decay)"
+            )
+        else:
+            simplest[rule] = name
+            names.append(name)
     configured = _rule(config.optimizer)
-    known = [_rule(Candidate.model_validate(name).optimizer) for name in PRESETS]
+    known = [_rule(_preset(name, 0.0)) for name in PRESETS]
     if configured not in known:
         named["configured"] = Candidate(name="configured", optimizer=config.optimizer)
         names.append("configured")
@@ -78,17 +84,19 @@ def _usual(config: Config, named: dict[str, Candidate], notes: list[str]) -> lis
     return names
 
 
-def _rule(optimizer: Optimizer) -> Optimizer:
+def _preset(name: str, weight_decay: float) -> OptimizerConfig:
+    optimizer = Candidate.model_validate(name).optimizer
+    return optimizer.model_copy(update={"weight_decay": weight_decay})
+
+
+def _rule(optimizer: OptimizerConfig) -> OptimizerConfig:
     """Return an optimizer without what a comparison sets alike."""
     return optimizer.model_copy(update={"lr": 1.0, "weight_decay": 0.0})
 
 
-def _twins(chosen: dict[str, Optimizer]) -> list[str]:
+def _twins(chosen: dict[str, OptimizerConfig]) -> list[str]:
     """Say which optimizers are the same."""
-    settings = {name: optimizer.model_dump() for name, optimizer in chosen.items()}
-    for values in settings.values():
-        if values["type"] == "adamw" and not values["weight_decay"]:
-            values["type"] = "adam"
+    settings = {name: optimizer.simplified() for name, optimizer in chosen.items()}
     names = list(settings)
     return [
         f"{second} is the same as {first}: the two can't be told apart"

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from dlcli import __version__
-from dlcli.config.optimizers import Optimizer
 from dlcli.errors import CheckpointError
+from dlcli.optimizers import AnyOptimizer
 from dlcli.runs.folder.lines_file import LinesFile
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.section import Section
@@ -26,7 +26,7 @@ class _Header(Section):
 class _OptimizerAndSeed(Section):
     """What identified a run before there were trials."""
 
-    optimizer: Optimizer  # with its learning rate
+    optimizer: AnyOptimizer  # with its learning rate
     seed: Annotated[int, Field(ge=0)]
 
 

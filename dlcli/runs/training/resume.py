@@ -11,7 +11,6 @@ import torch
 
 from dlcli import __version__
 from dlcli.config import Config
-from dlcli.config.optimizers import Cosine, OneCycle
 from dlcli.errors import CheckpointError, ConfigError, DataError
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
@@ -172,7 +171,7 @@ def _why_incompatible(key: str, was: Config, now: Config, epochs_done: int) -> s
         # A run of a version that could not stream.
         return "" if now.data.streaming else None
     if key == "training.epochs":
-        if isinstance(now.schedule, Cosine | OneCycle):
+        if now.schedule.spreads_over_epochs:
             return f"; schedule {now.schedule.type} depends on the number of epochs"
         if now.training.epochs < epochs_done:
             return f"; {epochs_done} are done already"

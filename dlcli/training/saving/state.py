@@ -9,13 +9,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from dlcli.schedules.base import ScheduleState
 from dlcli.section import NonNegativeFloat, NonNegativeInt, PositiveInt, Section
 from dlcli.training.device import ScalerState
 from dlcli.training.divergence import StepFigures
 from dlcli.training.early_stopping import EarlyStoppingState
 from dlcli.training.epoch import EpochSoFar
 from dlcli.training.loop import Best, Trainer, refuse_not_finite
-from dlcli.training.schedules import Plateau
 
 Tensors = dict[str, Tensor]
 
@@ -40,7 +40,7 @@ class NonTensorState(Section):
     seconds: NonNegativeFloat  # spent in it
     last: LastStep | None
     standing: EarlyStoppingState  # of early stopping
-    plateau: Plateau  # of the schedule
+    plateau: ScheduleState
     scaler: ScalerState | None  # of fp16's gradients
     best_epoch: PositiveInt | None
 
@@ -78,7 +78,7 @@ def capture(trainer: Trainer) -> TrainingState:
         seconds=epoch.seconds,
         last=None if last is None else _to_last_step(last),
         standing=replace(trainer.watch.standing),
-        plateau=replace(trainer.schedule.plateau),
+        plateau=trainer.schedule.state,
         scaler=trainer.scaler.capture(),
         best_epoch=None if trainer.best is None else trainer.best.epoch,
     )
@@ -112,7 +112,7 @@ def restore_state(trainer: Trainer, state: TrainingState) -> None:
         started=time.perf_counter() - numbers.seconds,
     )
     trainer.watch.standing = replace(numbers.standing)
-    trainer.schedule.plateau = replace(numbers.plateau)
+    trainer.schedule.state = numbers.plateau
     if trainer.scaler.enabled and numbers.scaler is not None:
         trainer.scaler.put_back(numbers.scaler)
     _set_random_states(state.random, trainer.placement.device)

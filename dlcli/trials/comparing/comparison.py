@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from dlcli.config.optimizers import Optimizer
+from dlcli.optimizers.base import OptimizerConfig
 from dlcli.targets.task import Task
 from dlcli.trials.comparing.learning_rate_grid import Choice, choose
 from dlcli.trials.comparing.verdict import Interval, Verdict, judge, mean_interval
@@ -21,7 +21,7 @@ class OptimizerResult:
     """The results of one optimizer."""
 
     name: str
-    optimizer: Optimizer  # with the rate that was chosen; as it was given where none could be
+    optimizer: OptimizerConfig  # with the rate that was chosen; as it was given where none could be
     grid: Grid
     runs: tuple[TrialResult, ...]  # with the chosen rate, seed by seed; none where none was chosen
     target: float | None  # the validation loss that defines time-to-target
@@ -172,7 +172,7 @@ def sum_up(
     name: str,
     task: Task,
     *,
-    optimizers: Mapping[str, Optimizer],
+    optimizers: Mapping[str, OptimizerConfig],
     grids: Mapping[str, Grid],
     runs: Mapping[str, Sequence[TrialResult]],
     target: float | None,

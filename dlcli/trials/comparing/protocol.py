@@ -7,8 +7,8 @@ to the same trials again.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dlcli.config.optimizers import Optimizer
 from dlcli.config.sections.compare import MAX_TUNING_SEEDS, CompareConfig
+from dlcli.optimizers.base import OptimizerConfig
 from dlcli.targets.task import Task
 from dlcli.trials.comparing.comparison import Comparison, best_losses, solved_loss, sum_up
 from dlcli.trials.comparing.learning_rate_grid import (
@@ -32,11 +32,11 @@ class ComparisonProtocol(Rule[Comparison]):
     name: str  # the config's
     seed: int  # the config's
     task: Task
-    optimizers: Mapping[str, Optimizer]
+    optimizers: Mapping[str, OptimizerConfig]
     settings: CompareConfig
     steps_per_epoch: int
     results: Results
-    _trials: dict[tuple[Optimizer, int], Trial] = field(default_factory=dict)  # made so far
+    _trials: dict[tuple[OptimizerConfig, int], Trial] = field(default_factory=dict)  # made so far
 
     def __post_init__(self) -> None:
         lrs = self.settings.lrs
@@ -100,7 +100,7 @@ class ComparisonProtocol(Rule[Comparison]):
             if self.trial(with_rate(optimizer, lr), trial.seed) == trial
         ]
 
-    def trial(self, optimizer: Optimizer, seed: int) -> Trial:
+    def trial(self, optimizer: OptimizerConfig, seed: int) -> Trial:
         """Return the trial of an optimizer, with its rate, on a seed."""
         key = (optimizer, seed)
         if key not in self._trials:
@@ -140,7 +140,7 @@ class ComparisonProtocol(Rule[Comparison]):
         edges = edges_to_move(self.choices.values())
         return edges if len(edges) <= self.most_growths else []
 
-    def _chosen(self) -> dict[str, Optimizer]:
+    def _chosen(self) -> dict[str, OptimizerConfig]:
         chosen = dict(self.optimizers)
         for name, choice in self.choices.items():
             if choice is not None:
@@ -159,7 +159,7 @@ class ComparisonProtocol(Rule[Comparison]):
         }
 
     def _found(
-        self, optimizer: Optimizer, seeds: Sequence[int], *, is_evaluated: bool
+        self, optimizer: OptimizerConfig, seeds: Sequence[int], *, is_evaluated: bool
     ) -> list[TrialResult]:
         found = [
             self.results.find(self.trial(optimizer, seed), is_evaluated=is_evaluated)
@@ -168,11 +168,11 @@ class ComparisonProtocol(Rule[Comparison]):
         return [result for result in found if result is not None]
 
 
-def with_rate(optimizer: Optimizer, lr: float) -> Optimizer:
+def with_rate(optimizer: OptimizerConfig, lr: float) -> OptimizerConfig:
     """Return an optimizer with another learning rate."""
     return optimizer.model_copy(update={"lr": lr})
 
 
-def optimizer_trial(optimizer: Optimizer, seed: int) -> Trial:
+def optimizer_trial(optimizer: OptimizerConfig, seed: int) -> Trial:
     """Return the trial of an optimizer, with its rate, on a seed."""
     return Trial(changes={"optimizer": optimizer.model_dump(mode="json")}, seed=seed)

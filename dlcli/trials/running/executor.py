@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from dlcli.config.optimizers import Optimizer as OptimizerConfig
+from dlcli.optimizers.base import OptimizerConfig
 from dlcli.trials.evaluation import TrialEvaluator
 from dlcli.trials.results import Figures, FinishedTrial, HeldOutPart, Results, TrialResult
 from dlcli.trials.rule import Stage

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from dlcli.config.optimizers import Optimizer as OptimizerConfig
+from dlcli.optimizers.base import OptimizerConfig
 from dlcli.training.device import Placement
 from dlcli.training.engines.op_trace import OpTrace
 from dlcli.training.objective import Objective, build_objective

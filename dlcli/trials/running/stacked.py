@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.config.optimizers import Constant, Exponential, ReduceOnPlateau, StepSchedule
 from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
 from dlcli.training.metrics import score, to_answers
@@ -21,8 +20,6 @@ from dlcli.trials.trial import Trial
 
 _BLOCK_NUMBERS = 2**21  # of all runs' outputs of a layer, when evaluating
 _WORTH_CUTTING = 1 / 8  # of the runs: once so many are over, they are taken out of the stack
-
-_WITHIN_EPOCHS_THE_SAME = (Constant, StepSchedule, Exponential, ReduceOnPlateau)
 
 
 @dataclass
@@ -143,12 +140,12 @@ class _StackedTraining:
         config, schedules = self.setup.schedule, [run.schedule for run in self.runs]
         count = self.steps_per_epoch
         warmup = config.warmup_epochs * self.steps_per_epoch
-        if isinstance(config, _WITHIN_EPOCHS_THE_SAME) and before >= warmup:
+        if config.is_constant_within_epoch and before >= warmup:
             count = 1
         table = np.empty((count, len(schedules)), np.float32)
         known: dict[tuple[float, float], np.ndarray] = {}
         for index, schedule in enumerate(schedules):
-            key = (schedule.base_lr, schedule.plateau.factor)
+            key = (schedule.base_lr, schedule.state.factor)
             if key not in known:
                 known[key] = np.array([schedule.lr(before + step) for step in range(count)])
             table[:, index] = known[key]

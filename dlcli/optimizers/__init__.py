@@ -1,0 +1,48 @@
+"""The optimizers: a class for each, with its settings and its update rule."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+from pydantic import Field
+
+from dlcli.optimizers.adadelta import Adadelta
+from dlcli.optimizers.adagrad import Adagrad
+from dlcli.optimizers.adam import Adam, AdamW
+from dlcli.optimizers.adamax import Adamax
+from dlcli.optimizers.base import OptimizerConfig
+from dlcli.optimizers.nadam import NAdam
+from dlcli.optimizers.radam import RAdam
+from dlcli.optimizers.rmsprop import RmsProp
+from dlcli.optimizers.sgd import Sgd
+from dlcli.section import type_of
+
+OPTIMIZERS: tuple[type[OptimizerConfig], ...] = (
+    Sgd,
+    Adam,
+    AdamW,
+    RmsProp,
+    Adagrad,
+    Adadelta,
+    NAdam,
+    RAdam,
+    Adamax,
+)
+
+if TYPE_CHECKING:
+    AnyOptimizer = OptimizerConfig
+else:
+    AnyOptimizer = Annotated[Union[OPTIMIZERS], Field(discriminator="type")]  # noqa: UP007 - of a tuple
+
+DEFAULT_OPTIMIZER = Adam(type="adam")
+
+# Names for optimizers with some of their settings; every optimizer's type is such a name too.
+PRESETS: dict[str, dict[str, Any]] = {
+    name: {"type": type_of(optimizer), **settings}
+    for optimizer in OPTIMIZERS
+    for name, settings in {type_of(optimizer): {}, **optimizer.presets}.items()
+}
+USUAL_PRESETS = tuple(
+    name
+    for optimizer in OPTIMIZERS
+    if optimizer.is_usual
+    for name in (type_of(optimizer), *optimizer.presets)
+)

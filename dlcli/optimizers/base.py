@@ -1,0 +1,63 @@
+"""What every optimizer says about itself: its settings and its update rule."""
+
+from abc import abstractmethod
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from dlcli.optimizers.update_state import UpdateState
+from dlcli.section import Fraction, Section
+
+LearningRate = Annotated[float, Field(gt=0, description="learning rate")]
+WeightDecay = Annotated[float, Field(ge=0, description="weight decay coefficient")]
+Betas = Annotated[
+    tuple[Fraction, Fraction],
+    Field(strict=False, description="decay rates of the means of the gradient and of its square"),
+]
+Epsilon = Annotated[
+    float, Field(gt=0, description="added to the denominator for numerical stability")
+]
+Momentum = Annotated[Fraction, Field(description="momentum factor")]
+
+
+class OptimizerConfig(Section):
+    """An optimizer: a section of the config with torch.optim's names, defaults and update rule."""
+
+    type: str
+    lr: LearningRate
+    weight_decay: WeightDecay = 0.0
+
+    has_decoupled_weight_decay: ClassVar[bool] = False  # apart from the gradient
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}  # settings that have a name of their own
+    is_usual: ClassVar[bool] = False  # compared, with its presets, unless others are named
+
+    @property
+    @abstractmethod
+    def high_lr(self) -> float:
+        """The learning rate from which on it is unusually high."""
+
+    @abstractmethod
+    def initial_state(self) -> dict[str, float]:
+        """Return torch.optim's key and the initial value of each number kept per parameter."""
+
+    @abstractmethod
+    def update(self, run: UpdateState) -> None:
+        """Change the parameters by their gradient, and the state with them."""
+
+    def initial_scalars(self) -> dict[str, float]:
+        """Return torch.optim's key and the initial value of each number kept for all parameters."""
+        return {}
+
+    @property
+    def numbers_per_parameter(self) -> int:
+        """How many numbers are kept for each parameter."""
+        return len(self.initial_state())
+
+    @property
+    def heavy_weight_decay(self) -> float:
+        """The weight decay from which on a network can hardly learn."""
+        return 1.0 if self.has_decoupled_weight_decay else 0.05
+
+    def simplified(self) -> "OptimizerConfig":
+        """Return the simplest optimizer that takes the same steps."""
+        return self

@@ -1,0 +1,66 @@
+"""What an update rule reads and changes in one step, for one run or for many stacked runs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ParameterViews:
+    """Views of one run's flat tensors, one for each parameter, as fused kernels take them."""
+
+    values: "list[Tensor]"
+    gradients: "list[Tensor]"
+    state: "dict[str, list[Tensor]]"
+
+
+@dataclass(eq=False)
+class UpdateState:
+    """All parameters as one tensor, their gradient, and what the optimizer keeps about them.
+
+    Tensors of one run are [numbers], those of many stacked runs [runs, numbers].
+    """
+
+    values: "Tensor"
+    gradient: "Tensor"
+    state: "dict[str, Tensor]"  # by torch.optim's keys: shaped like `values`, or scalars
+    lr: "float | Tensor"  # of many runs: [runs, 1]
+    num_steps: int  # the step under way included
+    views: ParameterViews | None  # None: many runs, whose learning rates fused kernels can't take
+
+    def decayed_gradient(self, weight_decay: float) -> "Tensor":
+        """Return the gradient of the loss with an L2 penalty."""
+        if not weight_decay:
+            return self.gradient
+        return self.gradient.add(self.values, alpha=weight_decay)
+
+    def add(self, change: "Tensor", factor: "float | Tensor") -> None:
+        """Add factor × change to the parameters."""
+        if isinstance(factor, float):
+            self.values.add_(change, alpha=factor)
+        else:
+            self.values.addcmul_(change, factor)
+
+    def add_quotient(
+        self, numerator: "Tensor", denominator: "Tensor", factor: "float | Tensor"
+    ) -> None:
+        """Add factor × numerator / denominator to the parameters."""
+        if isinstance(factor, float):
+            self.values.addcdiv_(numerator, denominator, value=factor)
+        else:
+            self.values.addcmul_(numerator / denominator, factor)
+
+    def adam_moments(
+        self, gradient: "Tensor", betas: tuple[float, float]
+    ) -> "tuple[Tensor, Tensor, float, float]":
+        """Update Adam's running means of the gradient and of its square.
+
+        Returns both, `exp_avg` and `exp_avg_sq`, and the divisors that correct their bias.
+        """
+        beta1, beta2 = betas
+        exp_avg = self.state["exp_avg"].lerp_(gradient, 1 - beta1)
+        exp_avg_sq = self.state["exp_avg_sq"].mul_(beta2)
+        exp_avg_sq.addcmul_(gradient, gradient, value=1 - beta2)
+        return exp_avg, exp_avg_sq, 1 - beta1**self.num_steps, 1 - beta2**self.num_steps

@@ -1,0 +1,29 @@
+"""The learning-rate schedules: a class for each, with its settings and its rates."""
+
+from typing import TYPE_CHECKING, Annotated, Union
+
+from pydantic import Field
+
+from dlcli.schedules.base import ScheduleConfig
+from dlcli.schedules.constant import Constant
+from dlcli.schedules.cosine import Cosine
+from dlcli.schedules.exponential import Exponential
+from dlcli.schedules.one_cycle import OneCycle
+from dlcli.schedules.reduce_on_plateau import ReduceOnPlateau
+from dlcli.schedules.step import StepSchedule
+
+SCHEDULES: tuple[type[ScheduleConfig], ...] = (
+    Constant,
+    StepSchedule,
+    Exponential,
+    Cosine,
+    OneCycle,
+    ReduceOnPlateau,
+)
+
+if TYPE_CHECKING:
+    AnySchedule = ScheduleConfig
+else:
+    AnySchedule = Annotated[Union[SCHEDULES], Field(discriminator="type")]  # noqa: UP007 - of a tuple
+
+DEFAULT_SCHEDULE = Constant(type="constant")

@@ -1,0 +1,74 @@
+"""What every schedule says about itself: its settings and its learning rates."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from pydantic import Field
+
+from dlcli.section import NonNegativeFloat, NonNegativeInt, Section
+
+
+@dataclass(frozen=True)
+class ScheduleState:
+    """What a schedule remembers of the validation losses so far. Checkpoints hold these names."""
+
+    factor: NonNegativeFloat = 1.0  # that the learning rate has been reduced by
+    best: float | None = None  # the lowest loss; None before the first
+    num_bad_epochs: NonNegativeInt = 0  # without improvement
+    cooldown_left: NonNegativeInt = 0
+
+
+class Position(NamedTuple):
+    """Where a run is; steps and epochs are counted from 0 at the end of the warm-up."""
+
+    base_lr: float
+    step: int
+    num_steps: int  # from the warm-up to the end of the run
+    epoch: int
+    state: ScheduleState
+
+
+class ScheduleConfig(Section):
+    """A schedule: a section of the config with torch.optim.lr_scheduler's names and rates."""
+
+    type: str
+    warmup_epochs: NonNegativeFloat = Field(
+        0.0, description="warm-up length in epochs (may be fractional)"
+    )
+
+    needs_validation: ClassVar[bool] = False
+    is_constant: ClassVar[bool] = False  # the warm-up aside
+
+    @property
+    @abstractmethod
+    def spreads_over_epochs(self) -> bool:
+        """Whether all rates change with the run's number of epochs."""
+
+    @property
+    @abstractmethod
+    def is_constant_within_epoch(self) -> bool:
+        """Whether all steps of an epoch have one rate, the warm-up aside."""
+
+    @abstractmethod
+    def lr(self, at: Position) -> float:
+        """Return the learning rate of a step after the warm-up."""
+
+    def observe(self, state: ScheduleState, loss: float) -> ScheduleState:  # noqa: ARG002
+        """Return the state after an epoch with this validation loss."""
+        return state
+
+    def unused_settings(self, lr: float, num_epochs: int) -> Iterator[tuple[str, str]]:  # noqa: ARG002
+        """Yield each setting that does nothing in such a run, and why."""
+        yield from ()
+
+    def rates(self) -> dict[str, float]:
+        """Return its settings that are learning rates themselves, by name; those of 0 left out."""
+        return {}
+
+
+def half_cosine(start: float, end: float, share: float) -> float:
+    """Go from start to end along half a cosine."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,54 @@
+"""Settings of every optimizer to test: defaults, presets, switches, weight decay, some more."""
+
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+
+from dlcli.optimizers import OPTIMIZERS, PRESETS, AnyOptimizer
+from dlcli.optimizers.base import OptimizerConfig
+from dlcli.section import type_of
+from tests.families import samples_of
+
+_MORE: dict[str, list[dict[str, Any]]] = {
+    "sgd": [{"momentum": 0.9, "dampening": 0.1}],
+    "adam": [{"betas": (0.8, 0.99), "amsgrad": True, "weight_decay": 0.2}],
+    "adamw": [{"weight_decay": 0.0}],
+    "adagrad": [{"lr_decay": 0.1, "initial_accumulator_value": 0.1}],
+    "rmsprop": [{"momentum": 0.5}, {"momentum": 0.5, "centered": True}],
+}
+SAMPLES = PRESETS | samples_of(
+    OPTIMIZERS,
+    {
+        type_of(member): [
+            {"weight_decay": 0.1},
+            *({**settings, "weight_decay": 0.1} for settings in member.presets.values()),
+            *_MORE.get(type_of(member), []),
+        ]
+        for member in OPTIMIZERS
+    },
+)
+_FUSED = {"sgd", "adam", "adamw"}  # whose fused kernels dlcli uses
+# torch.optim's classes by the names that they have here.
+TORCH_OPTIMIZERS: dict[str, Any] = {
+    name.lower(): value
+    for name, value in vars(torch.optim).items()
+    if isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
+}
+
+
+def read(settings: dict[str, Any]) -> OptimizerConfig:
+    config: OptimizerConfig = TypeAdapter(AnyOptimizer).validate_python(settings)
+    return config
+
+
+def reference_of(settings: dict[str, Any], network: torch.nn.Module) -> torch.optim.Optimizer:
+    """Return torch.optim's optimizer of these settings, for a network's parameters."""
+    options = {key: value for key, value in settings.items() if key != "type"}
+    defaults: dict[str, Any] = {"lr": read(settings).lr}
+    if settings["type"] in _FUSED:
+        defaults["fused"] = True
+    reference: torch.optim.Optimizer = TORCH_OPTIMIZERS[settings["type"]](
+        network.parameters(), **{**defaults, **options}
+    )
+    return reference

@@ -1,0 +1,226 @@
+"""What holds for every optimizer: its steps, its state, and what it says about itself."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from dlcli.config import LoadedConfig
+from dlcli.errors import ConfigError
+from dlcli.network.builder import build_network
+from dlcli.network.costs import training_bytes
+from dlcli.optimizers import OPTIMIZERS, PRESETS, USUAL_PRESETS
+from dlcli.optimizers.base import OptimizerConfig
+from dlcli.section import type_of
+from dlcli.training.flat import FlatParameters
+from dlcli.training.optimizers import ManyRuns, Optimizer
+from tests.families import check_is_described
+from tests.network.test_network import DENSE, plan
+from tests.optimizers.samples import SAMPLES, TORCH_OPTIMIZERS, read, reference_of
+
+NUM_STEPS = 8
+EVERY_SAMPLE = pytest.mark.parametrize("settings", SAMPLES.values(), ids=list(SAMPLES))
+EVERY_MEMBER = pytest.mark.parametrize("member", OPTIMIZERS, ids=type_of)
+
+
+def make_network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 2))
+
+
+def make_gradients(network: nn.Module, num_steps: int = NUM_STEPS) -> list[list[torch.Tensor]]:
+    """Draw the gradients of some steps, a tensor for each parameter; some are zero."""
+    generator = torch.Generator().manual_seed(1)
+    return [
+        [
+            torch.randn(parameter.shape, generator=generator).relu_() * 10.0 ** (1 - step)
+            for parameter in network.parameters()
+        ]
+        for step in range(num_steps)
+    ]
+
+
+def take_steps(optimizer: Optimizer[FlatParameters], steps: list[list[torch.Tensor]]) -> None:
+    for gradients in steps:
+        torch._foreach_copy_(optimizer.parameters.gradients, gradients)
+        optimizer.step()
+
+
+def weights_of(network: nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
+WITH_REFERENCE = {
+    name: settings for name, settings in SAMPLES.items() if settings["type"] in TORCH_OPTIMIZERS
+}
+
+
+@pytest.mark.parametrize("settings", WITH_REFERENCE.values(), ids=list(WITH_REFERENCE))
+def test_its_steps_and_its_state_are_torchs_to_the_bit(settings: dict[str, Any]) -> None:
+    network, theirs = make_network(), make_network()
+    steps = make_gradients(network)
+    optimizer = Optimizer(read(settings), FlatParameters(network))
+    reference = reference_of(settings, theirs)
+    for gradients in steps:
+        take_steps(optimizer, [gradients])
+        for parameter, gradient in zip(theirs.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        reference.step()
+        assert torch.equal(weights_of(network), weights_of(theirs))
+    for index, parameter in enumerate(theirs.parameters()):
+        state = reference.state[parameter]
+        assert {key for key, value in state.items() if value is not None} | {"step"} == {
+            *optimizer.state
+        }
+        for key, value in state.items():
+            if value is not None:
+                own = optimizer.state[key]
+                own = optimizer.parameters.split(own)[index] if own.dim() else own
+                assert torch.equal(value, own), key
+
+
+def test_its_defaults_are_torchs() -> None:
+    for member in OPTIMIZERS:
+        if reference := TORCH_OPTIMIZERS.get(type_of(member)):
+            theirs = reference([nn.Parameter(torch.zeros(1))])
+            ours = read({"type": type_of(member)}).model_dump(exclude={"type"})
+            assert {key: theirs.defaults[key] for key in ours} == ours
+
+
+@EVERY_SAMPLE
+def test_stacked_runs_are_what_each_is_by_itself(settings: dict[str, Any]) -> None:
+    config, lrs = read(settings), (1.0, 0.3, 0.01)
+    networks = [make_network() for _ in lrs]
+    steps = [
+        [[gradient * (1 + run) for gradient in gradients] for gradients in make_gradients(network)]
+        for run, network in enumerate(networks)
+    ]
+    start = torch.stack([weights_of(network) for network in networks])
+    many = Optimizer(config, ManyRuns(start, torch.empty_like(start)))
+    many.lr = torch.tensor([[factor * config.lr] for factor in lrs])
+    for step in range(NUM_STEPS):
+        for run in range(len(lrs)):
+            gradient = torch.cat([part.flatten() for part in steps[run][step]])
+            many.gradient[run].copy_(gradient)
+        many.step()
+    for run, (network, factor) in enumerate(zip(networks, lrs, strict=True)):
+        single = Optimizer(config, FlatParameters(network))
+        single.lr = factor * config.lr
+        take_steps(single, steps[run])
+        assert torch.allclose(many.values[run], weights_of(network), rtol=1e-4, atol=1e-6)
+
+
+@EVERY_SAMPLE
+def test_it_goes_on_from_its_state_to_the_same_bits(settings: dict[str, Any]) -> None:
+    straight, first, second = make_network(), make_network(), make_network()
+    steps = make_gradients(straight)
+    take_steps(Optimizer(read(settings), FlatParameters(straight)), steps)
+    before = Optimizer(read(settings), FlatParameters(first))
+    take_steps(before, steps[:3])
+    second.load_state_dict(first.state_dict())
+    after = Optimizer(read(settings), FlatParameters(second))
+    assert after.state.keys() == before.state.keys()
+    for key, value in before.state.items():
+        after.state[key].copy_(value)
+    after.num_steps = int(before.state["step"])
+    take_steps(after, steps[3:])
+    assert torch.equal(weights_of(second), weights_of(straight))
+
+
+@EVERY_SAMPLE
+def test_its_memory_is_what_its_state_holds(settings: dict[str, Any]) -> None:
+    config, planned = read(settings), plan((12,), DENSE)
+    flat = FlatParameters(build_network(planned, seed=0))
+    tensors = [value for value in Optimizer(config, flat).state.values() if value.dim()]
+    kept = sum(part.numel() for tensor in tensors for part in flat.split(tensor))
+    assert training_bytes(planned, config) == 4 * (2 * planned.num_parameters + kept)
+
+
+@EVERY_SAMPLE
+def test_it_minimises_a_quadratic(settings: dict[str, Any]) -> None:
+    network = make_network()
+    optimizer = Optimizer(read(settings), FlatParameters(network))
+    before = weights_of(network).norm()
+    for _ in range(50):  # of ½‖weights‖², whose gradient they are
+        optimizer.gradient.copy_(optimizer.values)
+        optimizer.step()
+    assert weights_of(network).norm() < before
+
+
+@EVERY_MEMBER
+def test_decoupled_weight_decay_leaves_the_state_alone(member: type[OptimizerConfig]) -> None:
+    preset = {"type": type_of(member), **next(iter(member.presets.values()), {})}
+    config = read({**preset, "weight_decay": 0.1})
+    network = make_network()
+    optimizer = Optimizer(config, FlatParameters(network))
+    fresh = {key: value.clone() for key, value in optimizer.state.items() if value.dim()}
+    before = weights_of(network).norm()
+    for _ in range(3):
+        optimizer.step()  # the gradient is zero
+    assert weights_of(network).norm() < before
+    changed = [key for key, value in fresh.items() if not torch.equal(optimizer.state[key], value)]
+    assert bool(changed) != config.has_decoupled_weight_decay
+    assert config.heavy_weight_decay > 0
+
+
+@EVERY_MEMBER
+def test_its_default_rate_and_weight_decay_are_not_unusual(member: type[OptimizerConfig]) -> None:
+    config = read({"type": type_of(member)})
+    assert config.lr < config.high_lr
+    assert config.weight_decay < config.heavy_weight_decay
+
+
+@EVERY_SAMPLE
+def test_what_it_simplifies_to_takes_the_same_steps(settings: dict[str, Any]) -> None:
+    config = read(settings)
+    simple = config.simplified()
+    assert simple.simplified() == simple
+    first, second = make_network(), make_network()
+    steps = make_gradients(first)
+    take_steps(Optimizer(config, FlatParameters(first)), steps)
+    take_steps(Optimizer(simple, FlatParameters(second)), steps)
+    assert torch.equal(weights_of(first), weights_of(second))
+    assert simple.lr == config.lr
+
+
+def test_presets_have_names_of_their_own_and_every_type_is_one() -> None:
+    assert len(PRESETS) == sum(1 + len(member.presets) for member in OPTIMIZERS)
+    assert [PRESETS[type_of(member)] for member in OPTIMIZERS] == [
+        {"type": type_of(member)} for member in OPTIMIZERS
+    ]
+    assert {*USUAL_PRESETS} <= {*PRESETS}
+
+
+@EVERY_MEMBER
+def test_the_schema_and_the_reference_page_describe_it(member: type[OptimizerConfig]) -> None:
+    check_is_described(member, "optimizer")
+
+
+@EVERY_MEMBER
+def test_a_wrong_setting_is_told(
+    member: type[OptimizerConfig], load: Callable[..., LoadedConfig]
+) -> None:
+    wrong = {"type": type_of(member), "lr": 0.0, "weight_decay": -1.0, "learning_rate": 1.0}
+    with pytest.raises(ConfigError) as caught:
+        load("table.csv", "y", optimizer=wrong)
+    assert [(problem.path, problem.message) for problem in caught.value.problems] == [
+        ("optimizer.lr", "must be above 0, not 0.0"),
+        ("optimizer.weight_decay", "must be at least 0, not -1.0"),
+        ("optimizer.learning_rate", "unknown key; did you mean 'lr'?"),
+    ]
+
+
+def test_an_unknown_type_is_answered_with_all_types(load: Callable[..., LoadedConfig]) -> None:
+    known = ", ".join(map(type_of, OPTIMIZERS))
+    with pytest.raises(ConfigError, match=f"unknown type 'newton'; known: {known}"):
+        load("table.csv", "y", optimizer="newton")
+
+
+def test_optimizers_and_schedules_are_read_without_torch() -> None:
+    script = "import sys, dlcli.config, dlcli.optimizers, dlcli.schedules; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert b"torch" not in done.stdout.split()
