@@ -15,7 +15,7 @@ from dlcli.tables.table import Table
 
 Scale = Literal["standard", "minmax", "none"]
 InputField = Literal["numbers", "codes"]
-Axis = Literal["number", "datetime", "category"]
+Axis = Literal["number", "time", "category"]
 
 _FILLED = "missing, although training had none; filled with the training median"
 

@@ -19,7 +19,7 @@ CYCLE_SECONDS: dict[Cycle, float] = {"year": 365.2425 * 86400, "week": 7 * 86400
 class DatetimeColumn(OrderedColumn):
     """Standardised seconds, and a sine and cosine for each cycle that varies."""
 
-    axis: ClassVar[Axis] = "datetime"
+    axis: ClassVar[Axis] = "time"
     is_scalar: ClassVar[bool] = False
     fills_with_median: ClassVar[bool] = True
     expected: ClassVar[str] = "a date such as 2024-01-31 or 2024-01-31T12:00:00"

@@ -46,7 +46,7 @@ class Dataset:
 
 
 def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Dataset:
-    """Read, split, fit and encode; what `read_dataset` does, without a word on the way."""
+    """Read, split, fit and encode; what `read_dataset` does, its progress dropped."""
     return drain(read_dataset(loaded, found))
 
 

@@ -105,11 +105,11 @@ def _fit_columns(
     """Return what is fitted to the training rows, what became of each column, and notes."""
     config = loaded.config.data
     notes = []
-    about_target = train.columns[config.target]
-    target = fit_target_to_facts(about_target, task, config)
+    target_statistics = train.columns[config.target]
+    target = fit_target_to_facts(target_statistics, task, config)
     if isinstance(target, ClassTarget):
-        assert about_target.labels is not None, "the target's labels are gathered"
-        written = set(to_labels(about_target.labels.cells))
+        assert target_statistics.labels is not None, "the target's labels are gathered"
+        written = set(to_labels(target_statistics.labels.cells))
         if other := sorted(written - set(target.classes)):
             notes.append(
                 f"classes are written {', '.join(target.classes[:5])} in results, where the data "
@@ -119,17 +119,17 @@ def _fit_columns(
     reports = []
     constant = []
     for name in feature_names(config, train.header.frame.columns):
-        facts = train.columns[name]
-        column, report = _fit_feature(loaded, facts)
+        statistics = train.columns[name]
+        column, report = _fit_feature(loaded, statistics)
         reports.append(report)
         if column is not None:
             used.append(column)
-            if column.is_constant(facts):
+            if column.is_constant(statistics):
                 constant.append(name)
     if not used:
         reasons = [f"'{report.name}': {report.reason}" for report in reports]
         raise DataError(
-            f"{about_target.source}: no column to learn from: "
+            f"{target_statistics.source}: no column to learn from: "
             + ("; ".join(reasons) or f"there is only the target '{config.target}'")
         )
     _check_shape(loaded, used)
@@ -147,22 +147,22 @@ def _fit_columns(
 
 
 def _fit_feature(
-    loaded: LoadedConfig, facts: ColumnStatistics
+    loaded: LoadedConfig, statistics: ColumnStatistics
 ) -> tuple[Column | None, ColumnReport]:
-    config, name = loaded.config.data, facts.name
-    given, num_missing = config.kinds.get(name), facts.missing.count
+    config, name = loaded.config.data, statistics.name
+    given, num_missing = config.kinds.get(name), statistics.missing.count
     if given is not None:
         kind, reason = kind_named(given), "data.kinds says so"
-    elif has_encoding(facts.dtype):
-        refuse_mixed(facts)
-        inference = infer_from(facts)
+    elif has_encoding(statistics.dtype):
+        refuse_mixed(statistics)
+        inference = infer_from(statistics)
         if inference.kind is None:
             return _left_out(loaded, name, inference.reason, num_missing)
         kind, reason = inference.kind, inference.reason
     else:
-        return _left_out(loaded, name, f"its type, {facts.dtype}, has no encoding", 0)
-    kind.refuse_other(facts)
-    column = kind.fit(facts, config)
+        return _left_out(loaded, name, f"its type, {statistics.dtype}, has no encoding", 0)
+    kind.refuse_other(statistics)
+    column = kind.fit(statistics, config)
     encoding = column.encoding_in_short(config)
     return column, ColumnReport(name, column.kind, reason, num_missing, encoding)
 

@@ -1,4 +1,4 @@
-"""Whether a table has room in memory."""
+"""Whether a table fits in memory."""
 
 import os
 from collections.abc import Iterable

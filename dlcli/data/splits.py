@@ -1,4 +1,4 @@
-"""Which rows train, which watch, which judge."""
+"""The training, validation and test rows."""
 
 from dataclasses import dataclass
 
@@ -50,7 +50,7 @@ def split_by_shares(
 
 
 def draw_split(first: int, num_rows: int, *, validation: float, test: float, seed: int) -> Split:
-    """Draw a part for each of the rows from `first` on, by itself: for rows that are streamed.
+    """Draw a part for each of the rows from `first` on, independently: for streamed rows.
 
     Which part a row falls into is a function of the seed and the row's index in the file.
     """
@@ -63,7 +63,7 @@ def draw_split(first: int, num_rows: int, *, validation: float, test: float, see
 def draw_rows(first: int, num_rows: int, *, seed: int) -> np.ndarray:
     """Return a number from 0 to 1 for each of the rows from `first` on, float64 [rows].
 
-    Each is a function of the seed and the row's index alone, whatever rows are asked for with it.
+    Each is a function of the seed and the row's index alone, whichever rows are read with it.
     """
     generator = np.random.PCG64(seed)
     generator.advance(first)
@@ -71,13 +71,13 @@ def draw_rows(first: int, num_rows: int, *, seed: int) -> np.ndarray:
 
 
 def split_by_column(table: Table, column: str) -> Split:
-    """Read the parts from a column; DataError where it says something else."""
+    """Read the parts from a column; DataError where a cell names none."""
     cells = to_labels(read_cells(table, column, table.missing_values or ()))
     unknown = (~cells.is_in(PARTS)).fill_null(True).arg_true()
     if len(unknown):
         raise DataError(
-            f"{table.place(unknown[0])}: the split column '{column}' says "
-            f"{cells[int(unknown[0])]!r}; it must say train, validation or test"
+            f"{table.place(unknown[0])}: the split column '{column}' has "
+            f"{cells[int(unknown[0])]!r} where train, validation or test is expected"
         )
     return Split(*((cells == part).arg_true().to_numpy().astype(np.int64) for part in PARTS))
 

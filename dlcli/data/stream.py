@@ -37,7 +37,7 @@ class Reading:
 
 
 def drain(reading: Generator[object, None, Result]) -> Result:
-    """Return what reading leads to, without a word on the way."""
+    """Return what reading leads to; what it yields on the way is dropped."""
     while True:
         try:
             next(reading)

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from dlcli.config import LoadedConfig, load_config
-from dlcli.data.dataset import load_dataset
+from dlcli.data.dataset import load_dataset, load_tables
+from dlcli.data.splits import PARTS
 from dlcli.errors import ConfigError, DataError
 from tests.conftest import ROOT, Command, WriteConfig
 
@@ -148,7 +149,7 @@ GOOD = ["a,b,y", *[f"{n},{'uvw'[n % 3]},{n % 2}" for n in range(20)]]
         (GOOD, {"kinds": {"q": "numeric"}}, ConfigError, "data.kinds.q: {t} has no column 'q'"),
         (GOOD, {"kinds": {"y": "numeric"}}, ConfigError, "set data.task instead"),
         (GOOD, {"split": {"column": "q"}}, ConfigError, "data.split.column: {t} has no column 'q'"),
-        (GOOD, {"split": {"column": "b"}}, DataError, "line 2: the split column 'b' says 'u'"),
+        (GOOD, {"split": {"column": "b"}}, DataError, "line 2: the split column 'b' has 'u'"),
         (GOOD, {"shape": [1, 2, 2]}, ConfigError, "takes numeric features only; 'b' is not"),
         (
             GOOD,
@@ -236,6 +237,32 @@ def test_a_label_that_looks_like_a_number_is_the_same_label_in_another_file(
     dataset = load_dataset(load(train, "y", data={"validation_path": "watch.csv"}))
     assert [report.kind for report in dataset.columns] == ["categorical"]
     assert dataset.parts["validation"].inputs["numbers"].tolist() == [[1, 0, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_parts_come_in_their_order_whichever_file_they_are_from(
+    streaming: bool, load: Load, table: WriteTable
+) -> None:
+    path = table("x,y", *[f"{row},{row % 2}" for row in range(40)])
+    table("x,y", *[f"{row},{row % 2}" for row in range(50, 60)], name="watch.csv")
+    data = {"validation_path": "watch.csv", "split": {"test": 0.25}, "streaming": streaming}
+    loaded = load(path, "y", data=data)
+    dataset, tables = load_dataset(loaded), load_tables(loaded, 5)
+    assert (*dataset.num_rows,) == (*tables,) == PARTS
+    assert (*dataset.parts,) == (() if streaming else PARTS)
+    assert {len(rows) for rows in tables.values()} == {5}
+    assert tables["validation"].numbers[0] == 2
+    assert tables["validation"].numbers[-1] == (6 if streaming else 11)
+
+
+def test_numbers_are_the_same_where_the_config_names_the_kinds(load: Load, penguins: Path) -> None:
+    inferred = load_dataset(load(penguins, "species"))
+    kinds = {report.name: report.kind for report in inferred.columns}
+    named = load_dataset(load(penguins, "species", data={"kinds": kinds}))
+    assert named.fitted == inferred.fitted
+    for name, part in inferred.parts.items():
+        for field, values in part.inputs.items():
+            assert named.parts[name].inputs[field].tobytes() == values.tobytes()
 
 
 def test_a_number_can_stand_for_a_missing_value(load: Load, table: WriteTable) -> None:

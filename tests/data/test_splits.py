@@ -62,5 +62,5 @@ def test_a_column_names_the_parts() -> None:
 
 def test_a_column_that_says_something_else_is_refused() -> None:
     frame = pl.DataFrame({"fold": ["test", "dev"]})
-    with pytest.raises(DataError, match=r"f\.csv, line 3: the split column 'fold' says 'dev'"):
+    with pytest.raises(DataError, match=r"f\.csv, line 3: the split column 'fold' has 'dev'"):
         split_by_column(Table(frame, "f.csv", np.arange(2, 4), "line"), "fold")

@@ -119,7 +119,7 @@ def test_truths_and_dates_are_what_they_are() -> None:
     assert set(flag.grid) == {"true", "false"}
     means = dict(zip(flag.grid, flag.mean[:, 0], strict=True))
     assert means["true"] - means["false"] == pytest.approx(7)
-    assert day.axis == "datetime"
+    assert day.axis == "time"
     first, last = (np.datetime64(round(float(day.grid[index] or 0)), "s") for index in (0, -1))
     assert days[0] <= first < last <= days[-1]
     _, column = model.fitted.columns

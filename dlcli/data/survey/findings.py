@@ -82,7 +82,7 @@ def column_findings(
                 f"'{name}' alone predicts {what}: if it is known only once '{target.name}' is, it "
                 "is target leakage; take it out of data.features"
             )
-    times = [name for name, kind in kinds.items() if kind.axis == "datetime"]
+    times = [name for name, kind in kinds.items() if kind.axis == "time"]
     if times:
         yield (
             f"'{times[0]}' is a time, and test rows are drawn from all times: to evaluate on the "

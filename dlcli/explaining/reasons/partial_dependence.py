@@ -33,7 +33,7 @@ class ColumnDependence:
     """The predictions with a column set to one value after the other, in all rows."""
 
     name: str  # of the column
-    axis: Axis  # of its values; those of "datetime" are seconds since 1970 UTC
+    axis: Axis  # of its values; those of "time" are seconds since 1970 UTC
     grid: tuple[float, ...] | tuple[str | None, ...]  # the values; None: missing
     mean: np.ndarray  # [grid, curves]
     low: np.ndarray  # [grid, curves], the 10 % quantile over rows

@@ -80,15 +80,15 @@ def _draw(
         _draw_categories(axes, column, curve)
     else:
         _draw_line(axes, column, curve, max_lines=6 if is_narrow else 10)
-        num_ticks = 3 if is_narrow else 4 if column.axis == "datetime" else 6
+        num_ticks = 3 if is_narrow else 4 if column.axis == "time" else 6
         axes.xaxis.set_major_locator(MaxNLocator(num_ticks))
-        if column.axis == "datetime":
+        if column.axis == "time":
             axes.xaxis.set_major_formatter(
                 FuncFormatter(lambda value, _: _datetime_text(value, column))
             )
             for label in axes.get_xticklabels():
                 label.set(**_SLANTED)
-        if is_narrow or column.axis == "datetime":
+        if is_narrow or column.axis == "time":
             axes.tick_params(axis="x", labelsize="small")
         if is_last:
             _draw_rug(axes, column)
@@ -184,7 +184,7 @@ def _describe_column(column: ColumnDependence, curves: Sequence[str]) -> str:
         return text + (f"; {num_hidden} rarer categories are not shown." if num_hidden else ".")
     ends = [float(column.grid[0] or 0), float(column.grid[-1] or 0)]
     first, last = (
-        _datetime_text(end, column) if column.axis == "datetime" else figure(end) for end in ends
+        _datetime_text(end, column) if column.axis == "time" else figure(end) for end in ends
     )
     return (
         f"{named(column.name)}: {curve}{figure(mean[0])} at {first}, {figure(mean[-1])} at {last}."
