@@ -22,7 +22,7 @@ def test_a_paired_t_test_by_hand() -> None:
     assert verdict.winner is None
 
 
-def test_the_mean_interval_of_one_number_is_endless() -> None:
+def test_the_mean_interval_of_one_number_is_infinite() -> None:
     assert mean_interval([3.0]) == Interval(3.0, -np.inf, np.inf)
 
 
