@@ -59,8 +59,8 @@ class EpochSoFar:
             if not math.isfinite(loss) or overflow:
                 what = "the loss"
                 if math.isfinite(loss):
-                    endless = next(i for i, size in enumerate(norm) if not math.isfinite(size))
-                    what = f"the gradient of {layer_of(names[endless])}"
+                    bad = next(i for i, size in enumerate(norm) if not math.isfinite(size))
+                    what = f"the gradient of {layer_of(names[bad])}"
                 what += " is not finite"
                 raise diverged(what, self.number, taken.step, taken.lr, self.last, names)
             self.summed_loss += loss * taken.num_rows

@@ -7,7 +7,7 @@ import numpy as np
 
 from dlcli.data.fields import Arrays
 
-MAX_CODES = 100  # of an embedded column that get a weight of their own
+MAX_CODES = 100  # of an embedded column that get their own weight
 _MAX_NUMBERS = 20_000_000  # features of the rows that a linear model is fitted to
 _MAX_COMPONENTS = 1_000  # of a ridge regression
 _MAX_STEPS = 400  # of a logistic regression, over all penalties
@@ -20,7 +20,7 @@ _PENALTIES = (1.0, 0.1, 0.01, 0.001, 0.0001)  # added to the mean log loss, stro
 
 @dataclass(frozen=True)
 class OneHot:
-    """Which numbers of a field are codes, and which codes have a weight of their own."""
+    """Which numbers of a field are codes, and which codes have their own weight."""
 
     field: str
     slot: int
@@ -47,7 +47,7 @@ class LinearModel:
 
 
 def choose_codes(inputs: Arrays) -> tuple[OneHot, ...]:
-    """Choose the most frequent codes in each slot of an integer field for weights of their own."""
+    """Choose the most frequent codes in each slot of an integer field for their own weights."""
     found = []
     for name, array in inputs.items():
         if np.issubdtype(array.dtype, np.integer):
@@ -61,7 +61,7 @@ def choose_codes(inputs: Arrays) -> tuple[OneHot, ...]:
 def expand(inputs: Arrays, one_hots: tuple[OneHot, ...]) -> np.ndarray:
     """Return encoded rows as numbers, float64 [rows, numbers]: codes as columns of 0 and 1."""
     numbers = [array for array in inputs.values() if np.issubdtype(array.dtype, np.floating)]
-    blocks = [inputs[own.field][:, own.slot, None] == own.codes for own in one_hots]
+    blocks = [inputs[hot.field][:, hot.slot, None] == hot.codes for hot in one_hots]
     return np.concatenate([*numbers, *blocks], axis=1, dtype=np.float64)
 
 
@@ -69,7 +69,7 @@ def _width(inputs: Arrays, one_hots: tuple[OneHot, ...]) -> int:
     """Return how many numbers `expand` makes of a row."""
     arrays = inputs.values()
     widths = [array.shape[1] for array in arrays if np.issubdtype(array.dtype, np.floating)]
-    return sum([*widths, *(len(own.codes) for own in one_hots)])
+    return sum([*widths, *(len(hot.codes) for hot in one_hots)])
 
 
 def _num_rows(inputs: Arrays) -> int:

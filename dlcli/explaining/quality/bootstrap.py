@@ -169,25 +169,25 @@ def _mean_of_known(values: np.ndarray) -> np.ndarray:
 class _Ranking:
     """The positions of a class's rows among the others, sorted by score, as sums over rows."""
 
-    own: _Sum  # the class's rows, by score
+    members: _Sum  # the class's rows, by score
     others: _Sum  # below the first of those scores, at it, between the first two, at the second …
 
     def area(self, counts: np.ndarray) -> np.ndarray:
         """Return the area under the ROC curve for each column of counts."""
-        own, others = self.own(counts), self.others(counts)
+        members, others = self.members(counts), self.others(counts)
         below = np.cumsum(others, axis=0)[:-1:2]
-        won = (own * (below + others[1::2] / 2)).sum(axis=0)
-        area: np.ndarray = won / (own.sum(axis=0) * others.sum(axis=0))
+        won = (members * (below + others[1::2] / 2)).sum(axis=0)
+        area: np.ndarray = won / (members.sum(axis=0) * others.sum(axis=0))
         return area
 
 
-def _rank(scores: np.ndarray, is_own: np.ndarray) -> _Ranking:
-    levels = np.unique(scores[is_own])
+def _rank(scores: np.ndarray, is_member: np.ndarray) -> _Ranking:
+    levels = np.unique(scores[is_member])
     if not len(levels):
         levels = np.zeros(1)
     place = np.searchsorted(levels, scores)
     is_at = levels[np.minimum(place, len(levels) - 1)] == scores
     return _Ranking(
-        _summing(np.where(is_own, place, -1), len(levels)),
-        _summing(np.where(is_own, -1, 2 * place + is_at), 2 * len(levels) + 1),
+        _summing(np.where(is_member, place, -1), len(levels)),
+        _summing(np.where(is_member, -1, 2 * place + is_at), 2 * len(levels) + 1),
     )

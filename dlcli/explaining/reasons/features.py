@@ -17,7 +17,7 @@ def encode_cells(fitted: FittedData, column: Column, cells: pl.Series) -> np.nda
     """Encode other cells than a table's, [cells, width], for the slots of their column."""
     frame = cells.alias(column.name).to_frame()
     table = Table(frame, "", np.arange(len(cells)), "row", fitted.missing_values)
-    field = next(own for own in fitted.input_fields if own.name == column.field)
+    field = next(known for known in fitted.input_fields if known.name == column.field)
     return column.encode(table, fitted.missing_values)[0].astype(field.dtype)
 
 

@@ -73,7 +73,7 @@ def measure_partial_dependence(
     by_name = {column.name: column for column in model.fitted.columns}
     chosen = _choose_curves(model)
     found = [_of_column(model, sample, every, by_name[name], slots[name], chosen) for name in names]
-    if not any(own is not None for own in found):
+    if not any(one is not None for one in found):
         return Unavailable("no column has two different values among the rows")
     target = model.target
     classes = target.classes if isinstance(target, ClassTarget) else ()

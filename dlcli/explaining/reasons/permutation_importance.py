@@ -96,12 +96,12 @@ def measure_importance(model: ExplainedModel) -> PermutationImportance | Unavail
         ]
         chosen = np.sort(chosen)
     names = [columns[index].name for index in chosen]
-    own, increases, shuffle_plan = _measure(model, sample, [slots[index] for index in chosen])
+    used, increases, shuffle_plan = _measure(model, sample, [slots[index] for index in chosen])
     found = _in_order(names, increases)
     by_name = {column.name: column for column in columns}
     top = [by_name[importance.name] for importance in found[:_MAX_COMPARED]]
     return PermutationImportance(
-        sample=own,
+        sample=used,
         loss=increases.loss,
         columns=found,
         num_columns=len(columns),
@@ -134,7 +134,7 @@ def _of_array(
         Slots(slots[0].field, tuple(features[:, y : y + down, x : x + patch].ravel().tolist()))
         for y, x in corners
     ]
-    own, increases, shuffle_plan = _measure(model, sample, groups)
+    used, increases, shuffle_plan = _measure(model, sample, groups)
     pixels, clear = np.empty((height, width)), np.empty((height, width), bool)
     for (y, x), mean, reach in zip(corners, increases.mean, increases.reach, strict=True):
         pixels[y : y + down, x : x + patch] = mean if math.isfinite(mean) else np.nan
@@ -146,7 +146,7 @@ def _of_array(
         for group, (y, x) in zip(groups, corners, strict=True)
     ]
     return PermutationImportance(
-        sample=own,
+        sample=used,
         loss=increases.loss,
         columns=_in_order(names, increases),
         num_columns=len(groups),

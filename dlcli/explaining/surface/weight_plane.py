@@ -89,8 +89,8 @@ def _outputs(
     """Return [weights, rows, num_outputs], for all weights at once where vmap supports it."""
     network = model.network.eval()
 
-    def forward(own: dict[str, Tensor]) -> Tensor:
-        return functional_call(network, (own, buffers), (inputs,))  # type: ignore[no-any-return]
+    def forward(weights: dict[str, Tensor]) -> Tensor:
+        return functional_call(network, (weights, buffers), (inputs,))  # type: ignore[no-any-return]
 
     num_weights = len(next(iter(parameters.values())))
     if num_weights > 1:

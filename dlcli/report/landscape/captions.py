@@ -61,7 +61,7 @@ def _landscape(grid: LossGrid) -> Iterator[str]:
     else:
         x, y, loss = lower
         yield f"The lowest grid point, {loss_text(loss)}, is at ({x:.2g}, {y:.2g}) (cross)."
-    yield from _oddities(grid)
+    yield from _unusual(grid)
 
 
 def _path(found: PathPlane) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _path(found: PathPlane) -> Iterator[str]:
         "The snapshots themselves lie off the plane: at the start the loss is "
         f"{loss_or_none(path.losses[0])}, while the plane shows {loss_or_none(path.shown[0])}."
     )
-    yield from _oddities(grid)
+    yield from _unusual(grid)
 
 
 def _paths(found: PathPlane) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _paths(found: PathPlane) -> Iterator[str]:
         yield f"In the plane, batch norm uses the running statistics of {_short(found.center)}."
     for name, reason in found.left_out.items():
         yield f"{_short(name)} is left out: {reason}."
-    yield from _oddities(grid)
+    yield from _unusual(grid)
 
 
 def _grid(grid: LossGrid) -> str:
@@ -127,7 +127,7 @@ def _on_ring(grid: LossGrid) -> tuple[float, float]:
     return (float(ring.min()), float(ring.max())) if len(ring) else (np.nan, np.nan)
 
 
-def _oddities(grid: LossGrid) -> Iterator[str]:
+def _unusual(grid: LossGrid) -> Iterator[str]:
     num_not_finite = int(np.isnan(grid.losses).sum())
     if num_not_finite:
         num_points = f"{num_not_finite:,} of {grid.losses.size:,} points"

@@ -95,12 +95,12 @@ def compare(
     repair = "try smaller layers or a smaller training.batch_size"
     with memory_explained(placement.device, what, repair), ExitStack() as stack:
         resolver = build_resolver(prepared, placement)
-        asked_to_stop = stack.enter_context(stop_signals())
+        stop_signal = stack.enter_context(stop_signals())
         folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
         notes = _take_up(folder, prepared) if resume else ()
         write_config(folder, config, prepared.folder)
         finished = FinishedTrials(folder, prepared.dataset.checksums)
-        work = _Work(comparable, placement, resolver, folder, finished, asked_to_stop)
+        work = _Work(comparable, placement, resolver, folder, finished, stop_signal)
         yield from work.do(notes)
 
 
@@ -132,7 +132,7 @@ class _Work:
     resolver: TrialResolver
     folder: RunFolder
     finished: FinishedTrials
-    asked_to_stop: Callable[[], SignalName | None]
+    stop_signal: Callable[[], SignalName | None]
 
     def __post_init__(self) -> None:
         prepared = self.comparable.prepared
@@ -162,7 +162,7 @@ class _Work:
             if missing:
                 self.folder.comparison.unlink(missing_ok=True)  # of the trials up to here
                 yield from self._execute(stage)
-            if signal := self.asked_to_stop():
+            if signal := self.stop_signal():
                 self.finished.sync()
                 yield ComparisonStopped(signal, len(self.finished), self.folder)
                 return
@@ -180,7 +180,7 @@ class _Work:
         with closing(self.executor.execute(stage)) as events:
             for event in events:
                 yield event
-                if self.asked_to_stop():
+                if self.stop_signal():
                     return
 
     def _start(self, missing: Sequence[Trial], notes: tuple[str, ...]) -> ComparisonStarted:

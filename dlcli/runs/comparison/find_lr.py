@@ -92,7 +92,7 @@ def find_lr(
         ExitStack() as stack,
     ):
         executor = Executor(build_resolver(prepared, placement))
-        asked_to_stop = stack.enter_context(stop_signals())
+        stop_signal = stack.enter_context(stop_signals())
         folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=False))
         yield RangeTestStarted(prepared, placement, lowest, highest, wanted.num_steps, seeds)
         rule = RangeTest(seeds, lrs)
@@ -101,7 +101,7 @@ def find_lr(
                 assert isinstance(event, StepLosses), "a stage with given rates has no other events"
                 goes_on = rule.observe(event.losses)
                 yield RangeTestStep(len(rule.losses))
-                if signal := asked_to_stop():
+                if signal := stop_signal():
                     yield RangeTestStopped(signal)
                     return
                 if not goes_on:

@@ -182,13 +182,13 @@ def _call(operation: _Operation, targets: dict[int, Tensor]) -> Callable[[], obj
 def _writing_variant(overload: Any) -> tuple[Any, list[str]]:  # noqa: ANN401
     """Return the overload that writes into tensors given, and their names; None without one."""
     packet = overload.overloadpacket
-    own = [(item.name, str(item.type)) for item in overload._schema.arguments]
+    expected = [(item.name, str(item.type)) for item in overload._schema.arguments]
     for name in packet.overloads():
         candidate = getattr(packet, name)
         arguments = candidate._schema.arguments
         inputs = [(item.name, str(item.type)) for item in arguments if not item.is_out]
         outputs = [item.name for item in arguments if item.is_out]
-        if outputs and inputs == own[: len(inputs)]:
+        if outputs and inputs == expected[: len(inputs)]:
             return candidate, outputs
     return None, []
 

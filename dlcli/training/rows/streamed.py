@@ -62,8 +62,8 @@ class StreamedRows:
         def begin(index: int) -> Future[Rows] | None:
             if index == len(windows):
                 return None
-            own_seed = derive_seed(seed, "window", epoch, index)
-            order = shuffled(_num_rows(windows[index]), own_seed).numpy()
+            window_seed = derive_seed(seed, "window", epoch, index)
+            order = shuffled(_num_rows(windows[index]), window_seed).numpy()
             return thread.submit(self._shuffled, windows[index], order)
 
         with ThreadPoolExecutor(1, "dlcli-reader") as thread:
