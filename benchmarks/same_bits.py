@@ -10,13 +10,10 @@ finds those of the commit there the next time.
 """
 
 import argparse
-import io
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,8 @@ from typing import Any
 import safetensors.numpy
 import yaml
 
-ROOT = Path(__file__).parent.parent
+from benchmarks.commits import ROOT, check_out, dlcli_of
+
 # Settings that the shipped configs don't cover.
 VARIANTS: dict[str, list[tuple[str, ...]]] = {
     "penguins": [
@@ -59,13 +57,8 @@ def run_config(code: Path, config: Path, settings: tuple[str, ...], folder: Path
         ["predict", str(run), str(data), "-o", str(folder / "predictions.csv")],
     )
     for command in commands:
-        subprocess.run(
-            [sys.executable, "-m", "dlcli", *command],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(code)},
-            check=True,
-            capture_output=True,
-        )
+        line, environment = dlcli_of(code, *command)
+        subprocess.run(line, cwd=folder, env=environment, check=True, capture_output=True)
 
 
 def differences(first: Path, second: Path) -> list[str]:
@@ -97,18 +90,6 @@ def _summary(folder: Path) -> dict[str, Any]:
     return {key: value for key, value in summary.items() if key not in _TIMES}
 
 
-def _check_out(commit: str, folder: Path) -> str:
-    """Put a commit's files into a folder; return its full name."""
-    git = ["git", "-C", str(ROOT)]
-    name = subprocess.run(
-        [*git, "rev-parse", commit], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    archive = subprocess.run([*git, "archive", name], check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
-    return name
-
-
 def main() -> int:
     """Train both, compare, and say what differs."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -124,7 +105,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         code, kept = Path(temporary) / "code", arguments.keep or Path(temporary) / "runs"
         code.mkdir()
-        commit = _check_out(arguments.commit, code)
+        commit = check_out(arguments.commit, code)
         for name in arguments.configs or shipped:
             for settings in ((), *VARIANTS.get(name, [])):
                 title = " ".join((name, *settings))
