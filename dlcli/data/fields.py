@@ -1,7 +1,7 @@
 """Examples as named fields: arrays of any type and shape, inputs and targets alike."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,17 +67,16 @@ class Examples:
             {name: lengths[rows] for name, lengths in self.lengths.items()},
         )
 
-    def row_bytes(self) -> list[bytes]:
-        """Return all of each row as bytes: those of equal rows are equal."""
-        columns: list[Sequence[bytes]] = []
+    def row_bytes(self) -> Iterator[bytes]:
+        """Yield all of each row as bytes: those of equal rows are equal."""
+        columns: list[Iterable[np.ndarray]] = list(self.lengths.values())
         for name, array in {**self.inputs, **self.targets}.items():
             if name in self.lengths:
-                ends = np.cumsum(self.lengths[name])
-                columns.append([part.tobytes() for part in np.split(array, ends[:-1])])
-                columns.append([length.tobytes() for length in self.lengths[name]])
+                columns.append(np.split(array, np.cumsum(self.lengths[name]))[:-1])
             else:
-                columns.append([row.tobytes() for row in array])
-        return [b"".join(parts) for parts in zip(*columns, strict=True)]
+                columns.append(array)
+        for values in zip(*columns, strict=True):
+            yield b"".join(value.tobytes() for value in values)
 
 
 def concatenate(blocks: Sequence[Examples]) -> Examples:
