@@ -7,9 +7,11 @@ from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
-from dlcli.data.target import class_labels, infer_task_from, missing_target
 from dlcli.errors import DataError, Problem, suggest
 from dlcli.tables.table import Table
+from dlcli.targets.base import missing_target
+from dlcli.targets.class_target import class_labels
+from dlcli.targets.family import infer_task_from
 from dlcli.targets.task import Task
 
 

@@ -24,10 +24,10 @@ from dlcli.data.stream import (
     missing_cells,
     read_tables,
 )
-from dlcli.data.target import present
 from dlcli.errors import ConfigError, Problem
 from dlcli.tables.reading import checksum, read_table
 from dlcli.tables.table import Table
+from dlcli.targets.base import present
 from dlcli.targets.task import Task
 
 

@@ -14,17 +14,17 @@ from dlcli.columns.family import FittedColumn
 from dlcli.config.sections.data import Separator, Shape
 from dlcli.data.fields import Examples, Field, Slots
 from dlcli.data.signature import NUMBERS, Signature
-from dlcli.data.target import ClassTarget, FittedTarget, encode_target
 from dlcli.errors import DataError
 from dlcli.section import Section
 from dlcli.tables.table import Table
+from dlcli.targets.family import AnyTarget
 
 
 class FittedData(Section):
     """How a table becomes the network's input, and the network's output an answer."""
 
     columns: Annotated[tuple[FittedColumn, ...], Described(strict=False, min_length=1)]
-    target: FittedTarget
+    target: AnyTarget
     shape: Shape | None
     missing_values: Annotated[tuple[str, ...], Described(strict=False)]
     separator: Separator
@@ -89,7 +89,7 @@ class FittedData(Section):
 
     def encode_targets(self, rows: Table) -> dict[str, np.ndarray]:
         """Return the target fields, [rows, *shape]; DataError as it must."""
-        values = encode_target(self.target, rows, self.missing_values)
+        values = self.target.encode(rows, self.missing_values)
         with np.errstate(over="ignore"):  # infinite where a number is too large for float32
             values = values.astype(self.target.dtype, copy=False)
         refused = np.flatnonzero(~np.isfinite(values))
@@ -114,5 +114,5 @@ class FittedData(Section):
             num_dense=sum(column.num_slots for column in self.columns if column.field == "numbers"),
             embeddings=tuple(embedding for embedding in embeddings if embedding is not None),
             shape=self.shape,
-            num_classes=len(self.target.classes) if isinstance(self.target, ClassTarget) else None,
+            num_classes=len(self.target.class_names) or None,
         )

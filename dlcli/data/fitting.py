@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlcli.columns.base import Column, UnseenCells
-from dlcli.columns.cells import has_encoding, to_labels
+from dlcli.columns.cells import has_encoding
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.family import ColumnKind, infer_from, kind_named
 from dlcli.columns.numeric import refuse_mixed
@@ -21,8 +21,9 @@ from dlcli.data.part_statistics import (
     gather_statistics,
 )
 from dlcli.data.stream import Reading, RowSource, Stream
-from dlcli.data.target import ClassTarget, fit_target_to_facts, metrics_of, refuse_unfit
 from dlcli.errors import DataError
+from dlcli.metrics import metrics_for
+from dlcli.targets.family import fit_target
 from dlcli.targets.task import Task
 
 
@@ -96,7 +97,7 @@ def check_part(fitted: FittedData, part: PartStatistics) -> Iterator[UnseenCells
         unseen = column.find_unseen(statistics)
         if unseen is not None:
             yield unseen
-    refuse_unfit(fitted.target, part.columns[fitted.target.name])
+    fitted.target.refuse_unfit(part.columns[fitted.target.name])
 
 
 def _fit_columns(
@@ -104,17 +105,10 @@ def _fit_columns(
 ) -> tuple[FittedData, tuple[ColumnReport, ...], list[str]]:
     """Return what is fitted to the training rows, what became of each column, and notes."""
     config = loaded.config.data
-    notes = []
     target_statistics = train.columns[config.target]
-    target = fit_target_to_facts(target_statistics, task, config)
-    if isinstance(target, ClassTarget):
-        assert target_statistics.labels is not None, "the target's labels are gathered"
-        written = set(to_labels(target_statistics.labels.cells))
-        if other := sorted(written - set(target.classes)):
-            notes.append(
-                f"classes are written {', '.join(target.classes[:5])} in results, where the data "
-                f"has {', '.join(map(str, other[:5]))} too"
-            )
+    is_scaled = config.target_scale == "standard"
+    target = fit_target(target_statistics, task, is_scaled=is_scaled)
+    notes = list(target.notes(target_statistics))
     used: list[Column] = []
     reports = []
     constant = []
@@ -207,8 +201,9 @@ def _approximations(config: DataConfig, fitted: FittedData, train: PartStatistic
             "each row is assigned to a part independently, so classes have their shares only on "
             "average (data.split, data.streaming)"
         )
-    if "roc_auc" in metrics_of(fitted.target):
-        yield ("roc_auc treats scores with the same first three digits as equal (data.streaming)")
+    for metric in metrics_for(fitted.target.task):
+        if metric.streaming_note is not None:
+            yield f"{metric.streaming_note} (data.streaming)"
     has_medians = any(column.fills_with_median for column in fitted.columns)
     if train.num_rows > SAMPLE_ROWS and has_medians:
         yield (

@@ -16,9 +16,10 @@ from dlcli.columns.family import column_statistics, kind_named
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import FileStatistics, choose_task, refuse_missing_target
 from dlcli.data.splits import PARTS, draw_split, split_by_column, split_by_shares
-from dlcli.data.target import class_labels, present
 from dlcli.tables.reading import read_blocks, read_table
 from dlcli.tables.table import Table
+from dlcli.targets.base import present
+from dlcli.targets.class_target import class_labels
 from dlcli.targets.task import Task
 
 Result = TypeVar("Result")

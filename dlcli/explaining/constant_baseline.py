@@ -3,11 +3,11 @@
 import numpy as np
 from torch import Tensor
 
-from dlcli.data.target import FittedTarget
+from dlcli.targets.base import Target
 from dlcli.training.objective import Objective
 
 
-def constant_baseline_loss(objective: Objective, target: FittedTarget, targets: Tensor) -> float:
+def constant_baseline_loss(objective: Objective, target: Target, targets: Tensor) -> float:
     """Return the lowest mean loss that constant outputs have on the training rows.
 
     It is in the target's own units, as the losses of a run's epochs are, with the objective's class

@@ -7,13 +7,12 @@ import numpy as np
 from torch import Tensor, nn
 
 from dlcli.data.fitted import FittedData
-from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.losses import Loss
 from dlcli.network.plan import Plan
 from dlcli.tables.table import Table
+from dlcli.targets.base import Target
 from dlcli.training.device import Placement
-from dlcli.training.evaluation import compute_outputs
-from dlcli.training.metrics import to_answers
+from dlcli.training.evaluation import compute_outputs, to_predictions
 from dlcli.training.objective import Objective, build_objective
 from dlcli.training.rows.batches import Rows, Tensors
 
@@ -42,7 +41,7 @@ class ExplainedModel:
     seed: int  # of the run
 
     @property
-    def target(self) -> ClassTarget | NumberTarget:
+    def target(self) -> Target:
         """The target that is predicted."""
         return self.fitted.target
 
@@ -68,12 +67,8 @@ class ExplainedModel:
     def predict(self, inputs: Tensors) -> np.ndarray:
         """Return probabilities [rows, classes] or numbers in the target's units [rows], float64."""
         outputs = compute_outputs(self.network, inputs, self.placement)
-        return to_answers(outputs, self.loss, self.target)
+        return to_predictions(outputs, self.loss, self.target)
 
     def truth(self, rows: Rows) -> np.ndarray:
         """Return class indices, int64, or numbers in the target's units, float64, [rows]."""
-        targets = self.targets(rows).cpu().numpy()
-        if isinstance(self.target, ClassTarget):
-            return targets
-        numbers: np.ndarray = targets.astype(np.float64) * self.target.scale + self.target.center
-        return numbers
+        return self.target.truth(self.targets(rows).cpu().numpy())

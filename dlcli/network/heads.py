@@ -3,13 +3,13 @@
 from dlcli.config import LoadedConfig
 from dlcli.config.layers import ActivationLayer, Dense, Layer
 from dlcli.data.signature import Signature
-from dlcli.data.target import FittedTarget
 from dlcli.errors import suggest
 from dlcli.losses import Loss, default_loss, losses_for
+from dlcli.targets.base import Target
 from dlcli.targets.task import Task
 
 
-def choose_loss(loaded: LoadedConfig, task: Task, target: FittedTarget) -> Loss:
+def choose_loss(loaded: LoadedConfig, task: Task, target: Target) -> Loss:
     """Return the config's loss, or the task's own; ConfigError where it doesn't fit the target."""
     loss = loaded.config.loss
     if loss is None:
@@ -30,7 +30,7 @@ def choose_loss(loaded: LoadedConfig, task: Task, target: FittedTarget) -> Loss:
     return loss
 
 
-def fits(loss: Loss, target: FittedTarget) -> bool:
+def fits(loss: Loss, target: Target) -> bool:
     """Say whether a loss is one for a target."""
     return target.task in loss.tasks()
 

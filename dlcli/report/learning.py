@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dlcli.explaining.learning.finding import Diagnosis, Finding
 from dlcli.explaining.learning.history import History
+from dlcli.metrics import label_of
 from dlcli.report.page import PageSection
 from dlcli.report.picture import COLORS, INK, Picture, draw, scale_logarithmically
 from dlcli.training.loop import StopReason
@@ -127,9 +128,7 @@ def _headline(history: History) -> Picture | None:
     values = None if name is None else history.metric(name)
     if name is None or values is None:
         return None
-    label = {"r2": "R²", "rmse": "RMSE", "mae": "mean absolute error"}.get(
-        name, name.replace("_", " ")
-    )
+    label = label_of(name)
 
     def fill(figure: Figure) -> None:
         axes = figure.add_subplot()

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.quality.bootstrap import Estimate
 from dlcli.explaining.reasons.boundary import Equation, InputPlane
 from dlcli.explaining.reasons.sampling import SampledRows
 from dlcli.report.picture import shortened
+from dlcli.targets.base import Target
 
 NAME = 24  # characters of a name, in a label
 _LONG_NAME = 60  # in a sentence
@@ -30,9 +30,9 @@ def describe_rows(sample: SampledRows) -> str:
     return f"{len(sample):,} of the {sample.num_held:,} {rows_of(sample.part)} (sampled at random)"
 
 
-def prediction_name(target: ClassTarget | NumberTarget, curve: str) -> str:
+def prediction_name(target: Target, curve: str) -> str:
     """Name what is predicted: the probability of a class, or the target."""
-    if isinstance(target, NumberTarget):
+    if not target.class_names:
         return f"predicted {shortened(target.name, NAME)}"
     return f"probability of {shortened(target.name, NAME)} = {shortened(curve, NAME)}"
 

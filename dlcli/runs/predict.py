@@ -10,7 +10,6 @@ from torch import nn
 
 from dlcli.columns.base import UnseenCells
 from dlcli.data.fitted import FittedData
-from dlcli.data.target import ClassTarget, FittedTarget
 from dlcli.errors import ConfigError, DataError, DivergedError
 from dlcli.losses import Loss
 from dlcli.network.builder import build_network
@@ -21,7 +20,7 @@ from dlcli.tables.reading import read_blocks
 from dlcli.tables.table import Table
 from dlcli.tables.writing import write_blocks
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
-from dlcli.training.evaluation import compute_answers
+from dlcli.training.evaluation import compute_predictions
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,16 @@ class Predictor:
     def predict(self, rows: Table) -> tuple[pl.DataFrame, list[UnseenCells]]:
         """Return the rows with the prediction's columns; DataError for rows that don't fit."""
         inputs, unseen = self.fitted.encode_inputs(rows)
-        answers = compute_answers(
+        predictions = compute_predictions(
             self.network, inputs, self.placement, self.loss, self.fitted.target
         )
-        is_finite = np.isfinite(answers).all(axis=tuple(range(1, answers.ndim)))
+        is_finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
         if not is_finite.all():
             raise DivergedError(
                 f"{rows.place(int(is_finite.argmin()))}: the network's prediction is not finite: "
                 "its weights are too large, or the row is far from the training rows"
             )
-        added = _columns(answers, self.fitted.target)
+        added = self.fitted.target.prediction_columns(predictions)
         taken = [column.name for column in added if column.name in rows.frame.columns]
         if taken:
             raise DataError(
@@ -109,21 +108,3 @@ def predict(predictor: Predictor, data: Path, out: Path) -> PredictionSummary:
 
     write_blocks(predicted(), out, separator=predictor.fitted.separator)
     return summary
-
-
-def _columns(answers: np.ndarray, target: FittedTarget) -> list[pl.Series]:
-    if not isinstance(target, ClassTarget):
-        return [pl.Series("prediction", answers)]
-    labels = pl.Series("prediction", target.classes, dtype=pl.String)
-    if target.label_type == "integer":
-        numbers = labels.cast(pl.Int64, strict=False)
-        labels = labels if numbers.null_count() else numbers  # text where they are too long
-    if target.label_type == "boolean":
-        labels = labels == "true"
-    return [
-        labels.gather(answers.argmax(axis=1)).alias("prediction"),
-        *(
-            pl.Series(f"probability_{name}", answers[:, index])
-            for index, name in enumerate(target.classes)
-        ),
-    ]

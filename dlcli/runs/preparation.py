@@ -12,9 +12,9 @@ from dlcli.config.layers import BatchNorm, Layer, Residual
 from dlcli.data.dataset import Dataset, read_dataset
 from dlcli.data.signature import Signature
 from dlcli.data.stream import Reading, drain
-from dlcli.data.target import figures_of
 from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.losses import Loss
+from dlcli.metrics import figure_names
 from dlcli.network.heads import choose_loss, num_outputs, refuse_double_activation
 from dlcli.network.plan import Plan, plan_network
 from dlcli.network.shapes import ShapeError
@@ -136,7 +136,7 @@ def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Probl
         if schedule.needs_validation:
             yield loaded.problem(("schedule",), f"{schedule.type} {missing}")
     if training.early_stopping is not None:
-        metric, known = training.early_stopping.metric, figures_of(dataset.fitted.target)
+        metric, known = training.early_stopping.metric, figure_names(dataset.fitted.target.task)
         if metric not in known:
             yield loaded.problem(
                 ("training", "early_stopping", "metric"),

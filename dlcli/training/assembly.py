@@ -3,13 +3,13 @@
 import torch
 
 from dlcli.config.sections.training import TrainingConfig
-from dlcli.data.target import FittedTarget
 from dlcli.losses import Loss
 from dlcli.network.builder import build_network
 from dlcli.network.plan import Plan
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.schedules.base import ScheduleConfig
 from dlcli.seeds import derive_seed
+from dlcli.targets.base import Target
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.early_stopping import Watch
 from dlcli.training.engines.choice import choose_engine
@@ -27,7 +27,7 @@ def assemble(
     optimizer: OptimizerConfig,
     schedule: ScheduleConfig,
     settings: TrainingConfig,
-    target: FittedTarget,
+    target: Target,
     placement: Placement,
     seed: int,
     num_rows: int,

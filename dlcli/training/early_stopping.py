@@ -3,10 +3,9 @@
 import math
 from dataclasses import dataclass, field
 
-from dlcli.config.sections.training import EarlyStopping, Metric
+from dlcli.config.sections.training import EarlyStopping
+from dlcli.metrics import MetricName, is_higher_better
 from dlcli.section import NonNegativeInt
-
-_SMALLER_IS_BETTER = ("loss", "rmse", "mae")
 
 
 @dataclass
@@ -28,7 +27,7 @@ class Watch:
     that it last started with.
     """
 
-    metric: Metric = "loss"
+    metric: MetricName = "loss"
     patience: int | None = None  # None: never stops
     min_delta: float = 0.0
     standing: EarlyStoppingState = field(default_factory=EarlyStoppingState)
@@ -63,5 +62,5 @@ class Watch:
     def _is_better(self, figure: float | None, than: float | None, by: float) -> bool:
         if figure is None or than is None:
             return figure is not None
-        gain = than - figure if self.metric in _SMALLER_IS_BETTER else figure - than
+        gain = figure - than if is_higher_better(self.metric) else than - figure
         return gain > by

@@ -1,23 +1,25 @@
 """A network's outputs and figures on rows that it does not learn from."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlcli.config.sections.training import Metric
 from dlcli.data.fields import Arrays
-from dlcli.data.target import ClassTarget, FittedTarget, metrics_of
 from dlcli.errors import DivergedError
 from dlcli.losses import Loss
+from dlcli.metrics import metrics_for
+from dlcli.metrics.accumulator import MetricAccumulator
+from dlcli.metrics.confusion import ConfusionCounts
+from dlcli.metrics.rows import ScoredRows
+from dlcli.targets.base import Target
 from dlcli.training.device import Placement
-from dlcli.training.metrics import confusion_matrix, score, to_answers
 from dlcli.training.objective import Objective
 from dlcli.training.rows.batches import Rows, Tensors, split_tensors, to_tensors
-from dlcli.training.summing import MetricAccumulator
 
 _BLOCK_ROWS = 8192
 _BLOCK_NUMBERS = 2**22  # of the input: what wide rows become inside of a network is wider still
@@ -45,12 +47,17 @@ def _at_least_one_row(inputs: Tensors) -> Tensors:
     return {name: tensor.new_zeros(1, *tensor.shape[1:]) for name, tensor in inputs.items()}
 
 
-def compute_answers(
-    network: nn.Module, inputs: Arrays, placement: Placement, loss: Loss, target: FittedTarget
+def to_predictions(outputs: Tensor, loss: Loss, target: Target) -> np.ndarray:
+    """Return probabilities [rows, classes] or numbers in the target's units [rows], float64."""
+    return target.to_target_units(loss.predictions(outputs))
+
+
+def compute_predictions(
+    network: nn.Module, inputs: Arrays, placement: Placement, loss: Loss, target: Target
 ) -> np.ndarray:
     """Return probabilities [rows, classes] or numbers in the target's units [rows], float64."""
     tensors = to_tensors(inputs, placement.device)
-    return to_answers(compute_outputs(network, tensors, placement), loss, target)
+    return to_predictions(compute_outputs(network, tensors, placement), loss, target)
 
 
 def evaluate(
@@ -58,53 +65,40 @@ def evaluate(
     objective: Objective,
     rows: Rows | Iterable[Rows],
     *,
-    target: FittedTarget,
+    target: Target,
     placement: Placement,
-    names: Iterable[Metric] | None = None,
+    names: Collection[str] | None = None,
 ) -> dict[str, Any]:
-    """Return the loss and the named figures, in the target's own units.
+    """Return the loss and the named metrics, in the target's own units.
 
-    Without names: every figure that the target has and, for classes, the confusion matrix, its
-    rows the true classes and its columns the predicted ones. Of blocks of rows, figures are summed
-    up, so that memory doesn't grow with them: they are the same but for rounding, and roc_auc for
-    what is said in `training/summing.py`. Raises DivergedError where outputs or loss are not
-    finite.
+    Without names: every metric that the target has and, for classes, the confusion matrix, its
+    rows the true classes and its columns the predicted ones. Rows can come in blocks; memory does
+    not grow with them then, and roc_auc is that of binned scores. Raises DivergedError where
+    outputs or loss are not finite.
     """
-    chosen = tuple(metrics_of(target) if names is None else names)
-    has_matrix = names is None and isinstance(target, ClassTarget)
-    if not isinstance(rows, Rows):
-        return _sum_up(network, objective, rows, target, placement, chosen, has_matrix=has_matrix)
-    outputs, loss = _outputs_and_loss(network, objective, rows, target, placement)
-    answers = to_answers(outputs, objective.loss, target)
-    truth = rows.targets[target.field].cpu().numpy()
-    figures: dict[str, Any] = {"loss": loss * objective.unit}
-    figures |= score(answers, truth, target, chosen)
-    if has_matrix:
-        figures["confusion_matrix"] = confusion_matrix(answers, truth)
-    return figures
-
-
-def _sum_up(
-    network: nn.Module,
-    objective: Objective,
-    blocks: Iterable[Rows],
-    target: FittedTarget,
-    placement: Placement,
-    names: tuple[Metric, ...],
-    *,
-    has_matrix: bool,
-) -> dict[str, Any]:
-    sums = MetricAccumulator(objective.loss, target, names, has_matrix=has_matrix)
+    metrics = [one for one in metrics_for(target.task) if names is None or one.name in names]
+    blocks = [rows] if isinstance(rows, Rows) else rows
+    accumulator = MetricAccumulator(metrics, is_streamed=blocks is rows)
+    confusion: ConfusionCounts | None = None
+    if names is None and target.class_names:
+        confusion = ConfusionCounts(len(target.class_names))
     num_rows, summed_loss = 0, 0.0
     for block in blocks:
         outputs, loss = _outputs_and_loss(network, objective, block, target, placement)
-        sums.add(outputs, block.targets[target.field].cpu().numpy())
+        scored = ScoredRows(
+            to_predictions(outputs, objective.loss, target),
+            target.truth(block.targets[target.field].cpu().numpy()),
+            partial(objective.loss.log_odds, outputs),
+        )
+        accumulator.add(scored)
+        if confusion is not None:
+            confusion.add(scored)
         num_rows += len(block)
         summed_loss += loss * len(block)
     figures: dict[str, Any] = {"loss": summed_loss / num_rows * objective.unit}
-    figures |= sums.figures()
-    if has_matrix:
-        figures["confusion_matrix"] = sums.confusion_matrix()
+    figures |= accumulator.figures()
+    if confusion is not None:
+        figures["confusion_matrix"] = confusion.matrix.tolist()
     return figures
 
 
@@ -112,7 +106,7 @@ def _outputs_and_loss(
     network: nn.Module,
     objective: Objective,
     rows: Rows,
-    target: FittedTarget,
+    target: Target,
     placement: Placement,
 ) -> tuple[Tensor, float]:
     """Return outputs [rows, num_outputs], on the CPU, and the mean loss, both finite."""

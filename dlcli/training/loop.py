@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.config.sections.training import TrainingConfig
-from dlcli.data.target import FittedTarget, metrics_of
 from dlcli.errors import DivergedError
+from dlcli.metrics import metrics_for
+from dlcli.targets.base import Target
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.divergence import diverged, layer_of
 from dlcli.training.early_stopping import Watch
@@ -73,7 +74,7 @@ class Trainer:
     objective: Objective
     optimizer: Optimizer[FlatParameters]
     schedule: Schedule
-    target: FittedTarget
+    target: Target
     placement: Placement
     settings: TrainingConfig
     seed: int
@@ -206,7 +207,7 @@ def refuse_not_finite(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
 
 def _validate(trainer: Trainer, rows: Rows | StreamedRows) -> dict[str, Any]:
     """Return the validation loss, the headline figure and the watched one."""
-    names = dict.fromkeys([metrics_of(trainer.target)[0], trainer.watch.metric])
+    names = dict.fromkeys([metrics_for(trainer.target.task)[0].name, trainer.watch.metric])
     names.pop("loss", None)
     try:
         return evaluate(

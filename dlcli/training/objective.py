@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlcli.data.target import FittedTarget
 from dlcli.losses import Loss
+from dlcli.targets.base import Target
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Objective:
         return self.loss.each(outputs, targets, self.class_weights)
 
 
-def build_objective(loss: Loss, target: FittedTarget, device: torch.device) -> Objective:
+def build_objective(loss: Loss, target: Target, device: torch.device) -> Objective:
     """Build for a target; class weights come to its device."""
     weights = loss.class_weights_of(target.class_names, target.class_counts)
     tensor = None if weights is None else torch.tensor(weights, device=device)

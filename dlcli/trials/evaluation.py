@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from dlcli.data.target import metrics_of
 from dlcli.errors import DivergedError
+from dlcli.metrics import metrics_for
 from dlcli.network.builder import build_network
 from dlcli.training.evaluation import evaluate
 from dlcli.training.objective import build_objective
@@ -44,7 +44,7 @@ class TrialEvaluator:
                     rows,
                     target=setup.target,
                     placement=setup.placement,
-                    names=metrics_of(setup.target),
+                    names=[metric.name for metric in metrics_for(setup.target.task)],
                 )
             except DivergedError:
                 continue

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from dlcli.config import Config, LoadedConfig
 from dlcli.config.loading import change_config
 from dlcli.config.sections.training import TrainingConfig
-from dlcli.data.target import FittedTarget
 from dlcli.losses import Loss
 from dlcli.network.plan import Plan
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.schedules.base import ScheduleConfig
+from dlcli.targets.base import Target
 from dlcli.training.assembly import assemble
 from dlcli.training.device import Placement
 from dlcli.training.loop import Trainer
@@ -26,7 +26,7 @@ class SharedSetup:
     loss: Loss
     schedule: ScheduleConfig
     settings: TrainingConfig
-    target: FittedTarget
+    target: Target
     placement: Placement
     train: Rows
     validation: Rows | None

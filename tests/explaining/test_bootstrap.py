@@ -1,18 +1,23 @@
 """Resampled figures against the figures of rows that are really repeated."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
-from dlcli.data.target import CLASS_METRICS, NUMBER_METRICS, ClassTarget, NumberTarget
 from dlcli.explaining.quality.bootstrap import Estimate, Predictions, bootstrap, estimate, resample
-from dlcli.training.metrics import score
+from dlcli.metrics import Metric, metrics_for
+from dlcli.metrics.accumulator import compute_metrics
+from dlcli.metrics.rows import ScoredRows
 
-NUMBER = NumberTarget(name="y", center=0.0, scale=1.0)
+NUMBER_METRICS = metrics_for("regression")
+CLASS_METRICS = metrics_for("multiclass")
+NAMES = [metric.name for metric in CLASS_METRICS]
 
 
-def class_target(num_classes: int) -> ClassTarget:
-    names = tuple(f"c{index}" for index in range(num_classes))
-    return ClassTarget(name="y", classes=names, counts=(1,) * num_classes, label_type="text")
+def score(answers: np.ndarray, truth: np.ndarray, metrics: Sequence[Metric]) -> dict[str, Any]:
+    return compute_metrics(metrics, ScoredRows(answers, truth))
 
 
 def made_classes(num_rows: int, num_classes: int, seed: int) -> tuple[Predictions, np.ndarray]:
@@ -38,9 +43,9 @@ def test_class_figures_are_those_of_the_repeated_rows(num_classes: int) -> None:
     assert (counts.sum(axis=0) == 40).all()
     for index in range(30):
         rows = repeated(counts[:, index])
-        wanted = score(own.values[rows], truth[rows], class_target(num_classes), CLASS_METRICS)
+        wanted = score(own.values[rows], truth[rows], CLASS_METRICS)
         assert found["loss"][index] == pytest.approx(own.losses[rows].mean())
-        for name in CLASS_METRICS:
+        for name in NAMES:
             assert found[name][index] == pytest.approx(wanted[name]), name
 
 
@@ -53,8 +58,8 @@ def test_number_figures_are_those_of_the_repeated_rows() -> None:
     counts = np.concatenate(list(resample(30, 3, 20)), axis=1)
     for index in range(20):
         rows = repeated(counts[:, index])
-        wanted = score(predictions[rows], truth[rows], NUMBER, NUMBER_METRICS)
-        for name in NUMBER_METRICS:
+        wanted = score(predictions[rows], truth[rows], NUMBER_METRICS)
+        for name in (metric.name for metric in NUMBER_METRICS):
             assert found[name][index] == pytest.approx(wanted[name]), name
 
 
@@ -74,7 +79,7 @@ def test_a_resample_without_a_class_counts_the_classes_that_it_has() -> None:
         areas = []
         for label in present:
             pair = np.stack([1 - own.values[rows, label], own.values[rows, label]], axis=1)
-            told = score(pair, (truth[rows] == label).astype(int), class_target(2), ["roc_auc"])
+            told = score(pair, (truth[rows] == label).astype(int), CLASS_METRICS)
             areas.append(told["roc_auc"] or 0.0)
         assert found["roc_auc"][index] == pytest.approx(np.mean(areas))
 
@@ -122,7 +127,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
         truth = random.normal(size=100)
         predictions = truth + random.normal(size=100)
         own = Predictions(predictions, (predictions - truth) ** 2)
-        (found,) = bootstrap([own], truth, ["mae"], seed=trial, num_resamples=300)
+        (found,) = bootstrap([own], truth, NUMBER_METRICS, seed=trial, num_resamples=300)
         for place, (name, value) in enumerate([("loss", 1.0), ("mae", np.sqrt(2 / np.pi))]):
             told = estimate(0.0, found[name])
             assert told.low is not None

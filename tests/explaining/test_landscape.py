@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from dlcli.config import LoadedConfig
 from dlcli.data.dataset import load_tables
-from dlcli.data.target import NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.explaining.surface.landscape import (
     LossGrid,
@@ -27,6 +26,7 @@ from dlcli.explaining.surface.path import Snapshots
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.runs.preparation import prepare
 from dlcli.runs.training.train import build_trainer
+from dlcli.targets.number_target import NumberTarget
 from dlcli.training.device import choose_placement
 from dlcli.training.engines.threads import Threads
 from dlcli.training.evaluation import evaluate

@@ -9,7 +9,6 @@ import torch
 
 from dlcli.columns.datetime import DatetimeColumn
 from dlcli.columns.numeric import NumericColumn
-from dlcli.data.target import NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.partial_dependence import (
     ColumnDependence,
@@ -18,6 +17,7 @@ from dlcli.explaining.reasons.partial_dependence import (
 )
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.tables.table import Table
+from dlcli.targets.number_target import NumberTarget
 from dlcli.training.rows.batches import to_tensors
 from tests.explaining.made import Columns, Layers, dense, make_model
 

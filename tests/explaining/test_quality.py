@@ -190,7 +190,7 @@ def test_class_weights_and_smoothing_are_in_every_loss() -> None:
     loss = CrossEntropy(type="cross_entropy", class_weights="balanced", label_smoothing=0.1)
     quality = assess_quality(replace(model, loss=loss))
     truth = model.truth(model.parts["test"].encoded)
-    counts = np.array(model.target.counts)  # type: ignore[union-attr]
+    counts = np.array(model.target.class_counts)
     weights = counts.sum() / (2 * counts)
     smoothed = 0.9 * np.eye(2)[truth] + 0.05
 

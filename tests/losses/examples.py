@@ -4,14 +4,16 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dlcli.data.target import ClassTarget, FittedTarget, NumberTarget
 from dlcli.losses import LOSSES, AnyLoss, Loss
+from dlcli.targets.base import Target
+from dlcli.targets.class_target import ClassTarget
+from dlcli.targets.number_target import NumberTarget
 from dlcli.targets.task import Task
 
 CLASSES = ClassTarget(name="y", classes=("a", "b", "c"), counts=(1, 2, 5), label_type="text")
 PAIR = ClassTarget(name="y", classes=("a", "b"), counts=(2, 6), label_type="text")
 NUMBER = NumberTarget(name="y", center=3.0, scale=4.0)
-TARGETS: dict[Task, FittedTarget] = {"binary": PAIR, "multiclass": CLASSES, "regression": NUMBER}
+TARGETS: dict[Task, Target] = {"binary": PAIR, "multiclass": CLASSES, "regression": NUMBER}
 
 # Values for the settings that losses have; a setting that is not here fails a test.
 SETTINGS: dict[str, list[Any]] = {
@@ -30,10 +32,10 @@ def _specs(loss: type[Loss]) -> list[dict[str, Any]]:
     return specs
 
 
-EVERY_LOSS: list[tuple[dict[str, Any], FittedTarget]] = [
+EVERY_LOSS: list[tuple[dict[str, Any], Target]] = [
     (spec, TARGETS[loss.tasks()[0]]) for loss in LOSSES for spec in _specs(loss)
 ]
-EVERY_LOSS_AND_TASK: list[tuple[dict[str, Any], FittedTarget]] = [
+EVERY_LOSS_AND_TASK: list[tuple[dict[str, Any], Target]] = [
     (spec, TARGETS[task]) for loss in LOSSES for task in loss.tasks() for spec in _specs(loss)
 ]
 

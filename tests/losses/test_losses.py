@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from dlcli.config.reference import reference_page
 from dlcli.config.schema import json_schema
-from dlcli.data.target import FittedTarget
 from dlcli.explaining.constant_baseline import constant_baseline_loss
 from dlcli.losses import LOSSES, Loss, default_loss, losses_for
+from dlcli.targets.base import Target
 from dlcli.targets.task import Task
 from dlcli.training.objective import Objective, build_objective
 from tests.losses.examples import (
@@ -27,11 +27,11 @@ from tests.losses.examples import (
 CPU = torch.device("cpu")
 
 
-def objective_of(spec: dict[str, Any], target: FittedTarget) -> Objective:
+def objective_of(spec: dict[str, Any], target: Target) -> Objective:
     return build_objective(loss_of(spec), target, CPU)
 
 
-def batch(target: FittedTarget, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(target: Target, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     num_classes = len(target.class_names)
     width = loss.num_outputs(num_classes or None)
@@ -41,7 +41,7 @@ def batch(target: FittedTarget, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]
     return outputs, torch.randn(7, generator=generator, dtype=torch.float64)
 
 
-def training_rows(target: FittedTarget) -> torch.Tensor:
+def training_rows(target: Target) -> torch.Tensor:
     """Return encoded targets as often as the target counts them."""
     if not target.class_names:
         return torch.tensor([-1.0, -0.5, -0.5, 0.0, 0.1, 0.2, 4.0, 9.0], dtype=torch.float64)
@@ -50,9 +50,7 @@ def training_rows(target: FittedTarget) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("spec", "target"), EVERY_LOSS_AND_TASK)
-def test_gradients_are_those_of_finite_differences(
-    spec: dict[str, Any], target: FittedTarget
-) -> None:
+def test_gradients_are_those_of_finite_differences(spec: dict[str, Any], target: Target) -> None:
     objective = objective_of(spec, target)
     outputs, targets = batch(target, objective.loss)
     for function in (objective, objective.each):
@@ -63,7 +61,7 @@ def test_gradients_are_those_of_finite_differences(
 
 @pytest.mark.parametrize(("spec", "target"), EVERY_LOSS_AND_TASK)
 def test_the_loss_is_a_mean_over_examples_however_they_are_batched(
-    spec: dict[str, Any], target: FittedTarget
+    spec: dict[str, Any], target: Target
 ) -> None:
     objective = objective_of(spec, target)
     outputs, targets = batch(target, objective.loss)
@@ -73,9 +71,7 @@ def test_the_loss_is_a_mean_over_examples_however_they_are_batched(
 
 
 @pytest.mark.parametrize(("spec", "target"), EVERY_LOSS_AND_TASK)
-def test_no_constant_is_better_than_the_best_constant(
-    spec: dict[str, Any], target: FittedTarget
-) -> None:
+def test_no_constant_is_better_than_the_best_constant(spec: dict[str, Any], target: Target) -> None:
     objective, rows = objective_of(spec, target), training_rows(target)
     found = constant_baseline_loss(objective, target, rows)
     width = objective.loss.num_outputs(len(target.class_names) or None)
@@ -97,7 +93,7 @@ def test_no_constant_is_better_than_the_best_constant(
 
 
 @pytest.mark.parametrize(("spec", "target"), EVERY_LOSS_AND_TASK)
-def test_counts_stand_for_repeated_targets(spec: dict[str, Any], target: FittedTarget) -> None:
+def test_counts_stand_for_repeated_targets(spec: dict[str, Any], target: Target) -> None:
     loss = loss_of(spec)
     rows = training_rows(target).numpy()
     values, counts = np.unique(rows, return_counts=True)
@@ -105,9 +101,7 @@ def test_counts_stand_for_repeated_targets(spec: dict[str, Any], target: FittedT
 
 
 @pytest.mark.parametrize(("spec", "target"), EVERY_LOSS_AND_TASK)
-def test_predictions_logits_and_log_odds_say_the_same(
-    spec: dict[str, Any], target: FittedTarget
-) -> None:
+def test_predictions_logits_and_log_odds_say_the_same(spec: dict[str, Any], target: Target) -> None:
     loss = loss_of(spec)
     outputs, _ = batch(target, loss)
     predictions = loss.predictions(outputs)
@@ -157,7 +151,7 @@ def test_each_loss_is_in_the_schema_and_on_the_reference_page(loss: type[Loss]) 
 
 
 @pytest.mark.parametrize(("spec", "target"), EVERY_LOSS)
-def test_losses_have_words(spec: dict[str, Any], target: FittedTarget) -> None:
+def test_losses_have_words(spec: dict[str, Any], target: Target) -> None:
     loss = loss_of(spec)
     assert loss.title
     assert loss.best_constant_text

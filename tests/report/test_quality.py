@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlcli.data.target import ClassTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.quality.quality import ClassQuality, NumberQuality, Quality, assess_quality
 from dlcli.losses.classification import CrossEntropy
@@ -233,8 +232,7 @@ def test_signs_that_the_font_lacks_are_no_trouble() -> None:
     columns["kind"] = [f"漢字🎉{kind}" for kind in columns["kind"]]
     quality = assess_quality(made(columns, "kind"))
     assert isinstance(quality.details, ClassQuality)
-    assert isinstance(quality.target, ClassTarget)
-    picture = confusion_picture(quality.details.confusion, quality.target.classes)
+    picture = confusion_picture(quality.details.confusion, quality.target.class_names)
     assert "漢字🎉k0" in picture.svg
 
 

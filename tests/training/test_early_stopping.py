@@ -2,11 +2,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from dlcli.config.sections.training import EarlyStopping, Metric
+from dlcli.config.sections.training import EarlyStopping
+from dlcli.metrics import MetricName
 from dlcli.training.early_stopping import Watch
 
 
-def watch(values: Sequence[float | None], metric: Metric = "loss", **options: float) -> Watch:
+def watch(values: Sequence[float | None], metric: MetricName = "loss", **options: float) -> Watch:
     """Observe values until patience is used up."""
     followed = Watch.of(EarlyStopping.model_validate({"metric": metric, **options}))
     for epoch, value in enumerate(values, start=1):
@@ -27,13 +28,13 @@ def test_a_better_figure_starts_the_waiting_anew() -> None:
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "r2"])
-def test_larger_is_better_for_scores(metric: Metric) -> None:
+def test_larger_is_better_for_scores(metric: MetricName) -> None:
     followed = watch([0.5, 0.7, 0.6], metric, patience=5)
     assert (followed.standing.best_epoch, followed.standing.best) == (2, 0.7)
 
 
 @pytest.mark.parametrize("metric", ["loss", "rmse", "mae"])
-def test_smaller_is_better_for_errors(metric: Metric) -> None:
+def test_smaller_is_better_for_errors(metric: MetricName) -> None:
     assert watch([0.5, 0.7, 0.4], metric, patience=5).standing.best_epoch == 3
 
 

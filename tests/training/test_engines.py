@@ -8,10 +8,10 @@ import torch
 
 from dlcli.config.layers import Activation
 from dlcli.config.sections.training import TrainingConfig
-from dlcli.data.target import FittedTarget
 from dlcli.network.builder import build_network
 from dlcli.network.plan import Plan
 from dlcli.optimizers.adam import Adam
+from dlcli.targets.base import Target
 from dlcli.training.device import GradientScaler, Placement, choose_placement, configure_torch
 from dlcli.training.engines.choice import choose_engine
 from dlcli.training.engines.threads import MAX_THREADS, Threads, choose_threads
@@ -33,7 +33,7 @@ SIZES = [(8,), (8,), (5,), (3, 3, 2), (8,), (5,), (3, 3, 2)]  # of the batches o
 def take_steps(
     planned: Plan,
     loss: dict[str, Any],
-    target: FittedTarget,
+    target: Target,
     placement: Placement,
     *,
     is_captured: bool,
@@ -64,7 +64,7 @@ def take_steps(
     return state, figures
 
 
-def made_rows(planned: Plan, target: FittedTarget, size: int) -> Rows:
+def made_rows(planned: Plan, target: Target, size: int) -> Rows:
     """Return random numbers, codes and targets; no training row has code 0, an unseen category."""
     signature, inputs = planned.signature, {}
     if signature.num_dense:
@@ -75,14 +75,14 @@ def made_rows(planned: Plan, target: FittedTarget, size: int) -> Rows:
     return Rows(inputs, {"target": targets(target, size)}, size)
 
 
-def targets(target: FittedTarget, size: int) -> torch.Tensor:
+def targets(target: Target, size: int) -> torch.Tensor:
     return torch.arange(size) % 2 if target.class_names else torch.randn(size)
 
 
 def check_alike(
     planned: Plan,
     loss: dict[str, Any],
-    target: FittedTarget = PAIR,
+    target: Target = PAIR,
     placement: Placement = CPU,
 ) -> None:
     one_by_one = take_steps(planned, loss, target, placement, is_captured=False)
@@ -107,7 +107,7 @@ def test_every_activation(activation: str) -> None:
 
 @pytest.mark.parametrize(("loss", "target"), EVERY_LOSS)
 def test_every_loss(
-    loss: dict[str, Any], target: FittedTarget, capfd: pytest.CaptureFixture[str]
+    loss: dict[str, Any], target: Target, capfd: pytest.CaptureFixture[str]
 ) -> None:
     dense = {"type": "dense", "units": 6, "activation": "tanh"}
     check_alike(plan((5,), dense, DENSE), loss, target)

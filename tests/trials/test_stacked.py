@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 
 from dlcli.config import load_config
 from dlcli.config.sections.training import TrainingConfig
-from dlcli.data.target import FittedTarget
 from dlcli.errors import OutOfMemoryError
 from dlcli.network.plan import Plan
 from dlcli.optimizers import AnyOptimizer
@@ -20,6 +19,7 @@ from dlcli.optimizers.base import OptimizerConfig
 from dlcli.runs.comparison.setup import build_setup
 from dlcli.runs.preparation import prepare
 from dlcli.schedules.constant import Constant
+from dlcli.targets.base import Target
 from dlcli.training.rows.batches import Rows
 from dlcli.trials.comparing.protocol import optimizer_trial
 from dlcli.trials.results import FinishedTrial
@@ -53,7 +53,7 @@ def trials(
     ]
 
 
-def made_setup(planned: Plan, loss: dict[str, Any], target: FittedTarget) -> SharedSetup:
+def made_setup(planned: Plan, loss: dict[str, Any], target: Target) -> SharedSetup:
     rows = made_rows(planned, target, 8)
     return SharedSetup(
         plan=planned,
@@ -81,7 +81,7 @@ def check_steps(
     planned: Plan,
     optimizers: Sequence[dict[str, Any]],
     loss: dict[str, Any] | None = None,
-    target: FittedTarget = PAIR,
+    target: Target = PAIR,
 ) -> None:
     """Take the same steps in a stack and by itself: single, short and accumulated batches."""
     setup = made_setup(planned, loss or {"type": "cross_entropy"}, target)
@@ -139,7 +139,7 @@ def test_every_layer(shape: tuple[int, ...], spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("loss", "target"), EVERY_LOSS)
-def test_every_loss(loss: dict[str, Any], target: FittedTarget) -> None:
+def test_every_loss(loss: dict[str, Any], target: Target) -> None:
     check_steps(plan((5,), HIDDEN, DENSE), [{"type": "sgd"}], loss, target)
 
 

@@ -78,7 +78,6 @@ def _show_text(console: "Console", record: "Record") -> None:
     target = record.fitted.target if record.fitted is not None else None
     matrix = (figures["test"] or figures["validation"] or {}).get("confusion_matrix")
     if matrix is not None and target is not None:
-        assert target.kind == "classes", "only classes have a confusion matrix"
-        show_confusion(console, matrix, target.classes)
+        show_confusion(console, matrix, target.class_names)
     for note in history.notes:
         console.print(note, markup=False, soft_wrap=True)

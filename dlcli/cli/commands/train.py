@@ -174,8 +174,7 @@ def _show_end(
     matrix = (summary["test"] or {}).get("confusion_matrix")
     if matrix is not None:
         target = started.prepared.dataset.fitted.target
-        assert target.kind == "classes"
-        show_confusion(console, matrix, target.classes)
+        show_confusion(console, matrix, target.class_names)
     if smoke:
         is_complete = summary["stop_reason"] not in EXIT_CODES
         console.print(f"{'every stage ran' if is_complete else 'stopped'}; nothing was left behind")

@@ -4,13 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from dlcli.metrics import MetricName
 from dlcli.section import NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 EngineName = Literal["auto", "eager", "captured"]
-Metric = Literal[
-    "loss", "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "rmse", "mae", "r2"
-]
 
 
 class EarlyStopping(Section):
@@ -20,7 +18,7 @@ class EarlyStopping(Section):
     min_delta: NonNegativeFloat = Field(
         0.0, description="smallest change that counts as improvement"
     )
-    metric: Metric = Field("loss", description="validation metric to monitor")
+    metric: MetricName = Field("loss", description="validation metric to monitor")
 
 
 class TrainingConfig(Section):

@@ -12,10 +12,12 @@ from dlcli.columns.family import ColumnKind, infer_kind, kind_named
 from dlcli.config.sections.data import MISSING_VALUES
 from dlcli.data.survey.findings import class_findings, column_findings, row_findings, why_useless
 from dlcli.data.survey.grids import find_grid, resembles_image
-from dlcli.data.target import class_labels, infer_task, present, refuse_mixed_target
 from dlcli.errors import ConfigError, DataError, suggest
 from dlcli.tables.reading import STANDARD_INPUT, read_table
 from dlcli.tables.table import Table
+from dlcli.targets.base import present
+from dlcli.targets.class_target import class_labels
+from dlcli.targets.family import infer_task, refuse_mixed_target
 from dlcli.targets.task import Task
 
 _SEPARATORS = ",;\t|"

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, FiniteFloat, PositiveInt, ValidationError
 
 from dlcli.config import Config, load_config
-from dlcli.config.sections.training import Metric
 from dlcli.errors import ConfigError, StorageError
 from dlcli.training.early_stopping import Watch
 from dlcli.training.loop import StopReason
@@ -78,12 +77,12 @@ class History:
         return np.array([epoch.lr for epoch in self.epochs], np.float64)
 
     @property
-    def headline(self) -> Metric | None:
+    def headline(self) -> str | None:
         """The most important validation metric besides the loss."""
         for epoch in self.epochs:
             for name in epoch.validation or {}:
                 if name != "loss":
-                    return cast("Metric", name)
+                    return name
         return None
 
     def metric(self, name: str) -> np.ndarray | None:

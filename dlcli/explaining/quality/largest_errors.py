@@ -6,7 +6,6 @@ import numpy as np
 
 from dlcli.data.fitted import FittedData
 from dlcli.data.signature import NUMBERS
-from dlcli.data.target import ClassTarget
 from dlcli.explaining.explained_model import ExplainedRows
 from dlcli.explaining.quality.bootstrap import Predictions
 from dlcli.training.rows.batches import Rows
@@ -56,9 +55,9 @@ def find_largest_errors(
     for index, row in enumerate(worst.tolist()):
         given, cells = predictions.values[row], _cells(frame.row(index), fitted)
         position, loss = f"{table.unit} {table.numbers[index]}", float(predictions.losses[row])
-        if isinstance(target, ClassTarget):
+        if target.class_names:
             true, predicted = int(truth[row]), int(given.argmax())
-            names = target.classes[true], target.classes[predicted]
+            names = target.class_names[true], target.class_names[predicted]
             probabilities = float(given[predicted]), float(given[true])
             found.append(ErrorRow(position, *names, *probabilities, loss, cells))
         else:

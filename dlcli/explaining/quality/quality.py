@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from dlcli.data.fields import Arrays
-from dlcli.data.target import ClassTarget, NumberTarget, metrics_of
 from dlcli.errors import DivergedError
 from dlcli.explaining.constant_baseline import class_weights_of
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
@@ -24,13 +23,15 @@ from dlcli.explaining.quality.calibration import (
 from dlcli.explaining.quality.curves import ClassCurves, Trend, class_curves, running_median
 from dlcli.explaining.quality.largest_errors import LargestErrors, find_largest_errors
 from dlcli.losses import Loss
+from dlcli.metrics import is_higher_better, metrics_for
+from dlcli.metrics.accumulator import compute_metrics
+from dlcli.metrics.confusion import ConfusionCounts
+from dlcli.metrics.rows import ScoredRows
 from dlcli.seeds import derive_seed
-from dlcli.training.evaluation import compute_outputs
-from dlcli.training.metrics import confusion_matrix, score, to_answers
+from dlcli.targets.base import Target
+from dlcli.training.evaluation import compute_outputs, to_predictions
 from dlcli.training.objective import build_objective
 from dlcli.training.rows.batches import Rows
-
-_LOWER_IS_BETTER = ("loss", "rmse", "mae")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Quality:
     num_rows: int
     num_train: int  # training rows, as far as they are known
     loss: Loss
-    target: ClassTarget | NumberTarget
+    target: Target
     metrics: tuple[MetricComparison, ...]  # the headline first, the loss last
     linear: LinearModel
     details: ClassQuality | NumberQuality
@@ -102,15 +103,13 @@ def assess_quality(model: ExplainedModel) -> Quality:
     return Quality(
         part=part,
         num_rows=len(rows),
-        num_train=sum(model.target.counts)
-        if isinstance(model.target, ClassTarget)
-        else len(model.parts["train"]),
+        num_train=sum(model.target.class_counts) or len(model.parts["train"]),
         loss=model.loss,
         target=model.target,
         metrics=_compare_metrics(model, rows, [network, linear_predictions, constant]),
         linear=linear,
         details=_class_quality(model, part, outputs, truth)
-        if isinstance(model.target, ClassTarget)
+        if model.target.class_names
         else _number_quality(network.values, truth),
         errors=find_largest_errors(rows, network, truth, model.fitted),
     )
@@ -130,27 +129,25 @@ def _predictions(model: ExplainedModel, rows: ExplainedRows, outputs: Tensor) ->
     # Not on the network's device: some devices have no float64.
     objective = build_objective(model.loss, model.target, torch.device("cpu"))
     losses = objective.each(outputs, targets).double() * model.loss_unit
-    return Predictions(to_answers(outputs, model.loss, model.target), losses.numpy())
+    return Predictions(to_predictions(outputs, model.loss, model.target), losses.numpy())
 
 
 def _compare_metrics(
     model: ExplainedModel, rows: ExplainedRows, predictors: list[Predictions]
 ) -> tuple[MetricComparison, ...]:
-    names = metrics_of(model.target)
-    truth = model.truth(rows.encoded)
-    encoded = model.targets(rows.encoded).cpu().numpy()
+    metrics, truth = metrics_for(model.target.task), model.truth(rows.encoded)
     seed = derive_seed(model.seed, "quality", "bootstrap")
-    resampled = bootstrap(predictors, truth, names, seed)
+    resampled = bootstrap(predictors, truth, metrics, seed)
     values = [
         {
-            **score(predictor.values, encoded, model.target, names),
+            **compute_metrics(metrics, ScoredRows(predictor.values, truth)),
             "loss": float(predictor.losses.mean()),
         }
         for predictor in predictors
     ]
     found = []
-    for name in (*names, "loss"):
-        sign = -1 if name in _LOWER_IS_BETTER else 1
+    for name in (*(metric.name for metric in metrics), "loss"):
+        sign = 1 if is_higher_better(name) else -1
         estimates = [
             estimate(value[name], samples[name])
             for value, samples in zip(values, resampled, strict=True)
@@ -212,7 +209,7 @@ def _linear_outputs(model: ExplainedModel, linear: LinearModel, rows: ExplainedR
 def _class_quality(
     model: ExplainedModel, part: str, outputs: Tensor, truth: np.ndarray
 ) -> ClassQuality:
-    predictions = to_answers(outputs, model.loss, model.target)
+    predictions = to_predictions(outputs, model.loss, model.target)
     curves, areas = class_curves(predictions, truth)
     validation = model.parts.get("validation")
     temperature_scaling = None
@@ -223,8 +220,10 @@ def _class_quality(
             (model.loss.class_logits(outputs), truth),
             is_on_same_rows=part == "validation",
         )
+    confusion = ConfusionCounts(len(model.target.class_names))
+    confusion.add(ScoredRows(predictions, truth))
     return ClassQuality(
-        confusion=np.array(confusion_matrix(predictions, truth)),
+        confusion=confusion.matrix,
         areas=areas,
         curves=curves,
         reliability=measure_reliability(predictions, truth),

@@ -9,7 +9,6 @@ from torch import nn
 from dlcli.columns.base import OrderedColumn
 from dlcli.config.layers import Dense, Dropout
 from dlcli.data.fitted import FittedData
-from dlcli.data.target import NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.sampling import sample_rows, take, work_per_row
 from dlcli.explaining.unavailable import Unavailable
@@ -149,10 +148,8 @@ def find_equation(model: ExplainedModel) -> Equation | None:
         center, scale = column.center_and_scale
         slopes.append(float(row[all_slots[column.name].indices[0]]) / scale)
         constant -= slopes[-1] * center
-    target = model.target
-    if isinstance(target, NumberTarget):
-        slopes = [slope * target.scale for slope in slopes]
-        constant = constant * target.scale + target.center
+    slopes = [slope * model.target.unit for slope in slopes]
+    constant = float(model.target.to_target_units(np.array(constant)))
     return Equation(constant, slopes[0], slopes[1])
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.boundary import Boundary, compute_boundary
 from dlcli.explaining.reasons.filters import Filters, find_filters
@@ -21,6 +20,7 @@ from dlcli.explaining.reasons.sampling import sample_rows
 from dlcli.explaining.reasons.units import HiddenUnits, UnitMaps, map_units, measure_units
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.losses import Loss
+from dlcli.targets.base import Target
 from dlcli.training.engines.threads import Threads
 
 
@@ -28,7 +28,7 @@ from dlcli.training.engines.threads import Threads
 class Explanation:
     """Each result, or the reason why it is unavailable."""
 
-    target: ClassTarget | NumberTarget
+    target: Target
     loss: Loss
     importance: PermutationImportance | Unavailable
     dependence: PartialDependence | Unavailable  # on the most important columns

@@ -9,7 +9,6 @@ import torch
 
 from dlcli.columns.base import Axis, Column, OrderedColumn
 from dlcli.data.fields import Slots
-from dlcli.data.target import ClassTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.features import (
     array_shape,
@@ -76,7 +75,7 @@ def measure_partial_dependence(
     if not any(one is not None for one in found):
         return Unavailable("no column has two different values among the rows")
     target = model.target
-    classes = target.classes if isinstance(target, ClassTarget) else ()
+    classes = target.class_names
     return PartialDependence(
         sample=sample,
         curves=tuple(classes[k] for k in chosen) if classes else (target.name,),
@@ -91,11 +90,11 @@ def measure_partial_dependence(
 def _choose_curves(model: ExplainedModel) -> list[int]:
     """Return the classes to show: the positive one of two, or the most frequent ones."""
     target = model.target
-    if not isinstance(target, ClassTarget):
+    if not target.class_names:
         return []
-    if len(target.classes) == 2:
+    if len(target.class_names) == 2:
         return [1]
-    frequent = np.argsort(-np.array(target.counts), kind="stable")
+    frequent = np.argsort(-np.array(target.class_counts), kind="stable")
     return sorted(frequent[:MAX_CURVES].tolist())
 
 

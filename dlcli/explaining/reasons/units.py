@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from dlcli.columns.base import OrderedColumn
-from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import (
     LayerPosition,
@@ -148,17 +147,17 @@ def _influences(
         gradient = gradients(index) - common
         influence += (away * gradient).abs().mean(dim=0) / num_outputs
         slopes.append(gradient.mean(dim=0))
-    unit = model.target.scale if isinstance(model.target, NumberTarget) else 1.0
+    unit = model.target.unit
     return activations.numpy(), influence.numpy() * unit, torch.stack(slopes).numpy()
 
 
 def _favours(model: ExplainedModel, slopes: np.ndarray) -> str:
     """Return what a higher activation makes more likely; slopes [outputs]."""
     target = model.target
-    if not isinstance(target, ClassTarget):
+    if not target.class_names:
         return "higher" if slopes[0] > 0 else "lower"
     best = int(slopes[0] > 0) if len(slopes) == 1 else int(slopes.argmax())
-    return target.classes[best]
+    return target.class_names[best]
 
 
 def _indicators(model: ExplainedModel, sample: SampledRows) -> tuple[list[str], np.ndarray]:

@@ -10,12 +10,12 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.reasons.boundary import Boundary, InputPlane, Points
 from dlcli.explaining.reasons.explanation import Explanation
 from dlcli.report.page import PageSection
 from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
 from dlcli.report.text import NAME, equation_of, figure, named, prediction_name, rows_of
+from dlcli.targets.base import Target
 
 _MAX_COLORED = 6  # classes; all others share a colour
 _MARKERS = "osD^vPX"
@@ -30,10 +30,10 @@ def boundary_section(found: Boundary, explanation: Explanation) -> PageSection:
     target, equation = explanation.target, found.equation
     if equation is not None:
         text = equation_of(equation, found.plane)
-        if isinstance(target, NumberTarget):
+        if not target.class_names:
             sentences.append(f"The network is a single neuron: {named(target.name)} = {text}.")
         else:
-            second, first = named(target.classes[1]), named(target.classes[0])
+            second, first = named(target.class_names[1]), named(target.class_names[0])
             sentences.append(
                 f"The network is a single neuron, so its decision boundary is a line: {text} = 0, "
                 f"in the data's units. Where the sum is positive it predicts {second}, where it is "
@@ -45,15 +45,15 @@ def boundary_section(found: Boundary, explanation: Explanation) -> PageSection:
     return PageSection(picture.title, tuple(sentences), pictures=(picture,))
 
 
-def boundary_picture(found: Boundary, target: ClassTarget | NumberTarget) -> Picture:
+def boundary_picture(found: Boundary, target: Target) -> Picture:
     """Draw the predictions over the plane, with rows on top."""
     plane = found.plane
 
     def fill(drawing: Figure) -> None:
         axes = drawing.add_subplot()
-        if isinstance(target, NumberTarget):
+        if not target.class_names:
             _draw_number(drawing, axes, found, target)
-        elif len(target.classes) == 2:
+        elif len(target.class_names) == 2:
             _draw_two(axes, found, target)
         else:
             _draw_several(axes, found, target)
@@ -63,7 +63,7 @@ def boundary_picture(found: Boundary, target: ClassTarget | NumberTarget) -> Pic
         axes.set_xlabel(shortened(plane.names[0], 50))
         axes.set_ylabel(shortened(plane.names[1], 36))
 
-    is_number = isinstance(target, NumberTarget)
+    is_number = not target.class_names
     title = "Predictions over the input plane" if is_number else "Decision boundary"
     return draw("boundary", title, _caption(found, target), fill, size=(7.5, 5.0))
 
@@ -79,7 +79,7 @@ def image_options(plane: InputPlane) -> dict[str, Any]:
     }
 
 
-def _draw_two(axes: Axes, found: Boundary, target: ClassTarget) -> None:
+def _draw_two(axes: Axes, found: Boundary, target: Target) -> None:
     plane, second = found.plane, found.predictions[:, :, 1]
     ends = [to_rgba(COLORS[0], _MAX_OPACITY), to_rgba(COLORS[0], 0.0)]
     ends += [to_rgba(COLORS[1], 0.0), to_rgba(COLORS[1], _MAX_OPACITY)]
@@ -100,7 +100,7 @@ def _draw_two(axes: Axes, found: Boundary, target: ClassTarget) -> None:
     _draw_classes(axes, found.points, target, [0, 1], handles)
 
 
-def _draw_several(axes: Axes, found: Boundary, target: ClassTarget) -> None:
+def _draw_several(axes: Axes, found: Boundary, target: Target) -> None:
     plane, best = found.plane, found.predictions.argmax(axis=2)
     colored = _colored(best, target)
     alphas = 0.1 + (_MAX_OPACITY - 0.1) * found.predictions.max(axis=2)
@@ -122,7 +122,7 @@ def _draw_several(axes: Axes, found: Boundary, target: ClassTarget) -> None:
     _draw_classes(axes, found.points, target, colored, [])
 
 
-def _draw_number(drawing: Figure, axes: Axes, found: Boundary, target: NumberTarget) -> None:
+def _draw_number(drawing: Figure, axes: Axes, found: Boundary, target: Target) -> None:
     truth = np.concatenate([points.truth for points in found.points])
     low, high = np.quantile(found.predictions, [0.01, 0.99])
     norm = Normalize(min(low, truth.min(initial=low)), max(high, truth.max(initial=high)))
@@ -156,7 +156,7 @@ def _draw_number(drawing: Figure, axes: Axes, found: Boundary, target: NumberTar
 def _draw_classes(
     axes: Axes,
     parts: Sequence[Points],
-    target: ClassTarget,
+    target: Target,
     colored: Sequence[int],
     handles: list[Line2D],
 ) -> None:
@@ -175,12 +175,12 @@ def _draw_classes(
                 markeredgewidth=0.8,
                 alpha=0.8 if is_train else 1.0,
             )
-    names = [target.classes[index] for index in colored]
+    names = [target.class_names[index] for index in colored]
     samples = [
         _legend_entry(_marker(index, colored), _color(index, colored), _LARGE, shortened(name, 18))
         for index, name in zip(colored, names, strict=True)
     ]
-    if len(target.classes) > len(colored):
+    if len(target.class_names) > len(colored):
         samples.append(_legend_entry(_MARKERS[-1], COLORS[6], _LARGE, "other classes"))
     for points in parts:
         is_train = points.part == "train"
@@ -204,10 +204,10 @@ def _legend_entry(
     )
 
 
-def _colored(best: np.ndarray, target: ClassTarget) -> list[int]:
+def _colored(best: np.ndarray, target: Target) -> list[int]:
     """Return the classes that have a colour to themselves: those with the largest regions."""
-    areas = np.bincount(best.ravel(), minlength=len(target.classes))
-    order = np.lexsort((-np.array(target.counts), -areas))
+    areas = np.bincount(best.ravel(), minlength=len(target.class_names))
+    order = np.lexsort((-np.array(target.class_counts), -areas))
     return sorted(order[:_MAX_COLORED].tolist())
 
 
@@ -219,20 +219,21 @@ def _marker(index: int, colored: Sequence[int]) -> str:
     return _MARKERS[colored.index(index)] if index in colored else _MARKERS[-1]
 
 
-def _caption(found: Boundary, target: ClassTarget | NumberTarget) -> str:
+def _caption(found: Boundary, target: Target) -> str:
     x, y = (shortened(name, NAME) for name in found.plane.names)
-    if isinstance(target, NumberTarget):
+    if not target.class_names:
         text = (
             f"The {prediction_name(target, '')} for each {x} and {y}: from "
             f"{figure(float(found.predictions.min()))} to {figure(float(found.predictions.max()))}."
         )
         if found.equation is not None:
             text += f" Equation: {equation_of(found.equation, found.plane)}."
-    elif len(target.classes) == 2:
+    elif len(target.class_names) == 2:
         share = float((found.predictions[:, :, 1] > 0.5).mean())
-        second = shortened(target.classes[1], NAME)
+        name = target.class_names[1]
+        second = shortened(name, NAME)
         text = (
-            f"The {prediction_name(target, target.classes[1])} for each {x} and {y}; on the solid "
+            f"The {prediction_name(target, name)} for each {x} and {y}; on the solid "
             f"line both classes are equally likely. {second} is predicted in {share:.0%} of the "
             "plane."
         )
@@ -244,7 +245,7 @@ def _caption(found: Boundary, target: ClassTarget | NumberTarget) -> str:
         )
         largest = np.argsort(-shares, kind="stable")[:_MAX_COLORED]
         listed = [
-            f"{shortened(target.classes[index], NAME)} {shares[index]:.0%}"
+            f"{shortened(target.class_names[index], NAME)} {shares[index]:.0%}"
             for index in largest.tolist()
             if shares[index] > 0
         ]

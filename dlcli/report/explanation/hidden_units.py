@@ -5,7 +5,6 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlcli.data.target import ClassTarget
 from dlcli.explaining.reasons.explanation import Explanation
 from dlcli.explaining.reasons.units import HiddenUnits, UnitMaps
 from dlcli.report.explanation.boundary import SHADES, image_options
@@ -31,7 +30,7 @@ def units_section(
             f"{found.num_constant:,} of them {'is' if is_one else 'are'} constant over these rows."
         )
     target = explanation.target
-    is_class = isinstance(target, ClassTarget)
+    is_class = bool(target.class_names)
     name = shortened(target.name, 24)
     rows = tuple(
         (

@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.reasons.explanation import Explanation
 from dlcli.explaining.reasons.partial_dependence import ColumnDependence, PartialDependence
 from dlcli.report.page import PageSection
 from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
 from dlcli.report.text import describe_rows, figure, named, prediction_name
+from dlcli.targets.base import Target
 
 _LOW = 0.4  # probabilities that are all below it have a scale of their own
 _MAX_TICKS = 80  # rows that a rug shows
@@ -37,7 +37,7 @@ def dependence_section(found: PartialDependence, explanation: Explanation) -> Pa
     return PageSection("Partial dependence", tuple(sentences), pictures=(picture,))
 
 
-def dependence_picture(found: PartialDependence, target: ClassTarget | NumberTarget) -> Picture:
+def dependence_picture(found: PartialDependence, target: Target) -> Picture:
     """Draw a panel for each column; of several classes, a row of panels for each class."""
     is_single = len(found.curves) == 1
     across = min(2, len(found.columns)) if is_single else len(found.columns)
@@ -151,7 +151,7 @@ def _label_height(column: ColumnDependence) -> float:
     return 0.9 if len(column.grid) > _MAX_SLANTED and column.axis == "category" else 0.4
 
 
-def _caption(found: PartialDependence, target: ClassTarget | NumberTarget) -> str:
+def _caption(found: PartialDependence, target: Target) -> str:
     prediction = (
         prediction_name(target, found.curves[0])
         if len(found.curves) == 1

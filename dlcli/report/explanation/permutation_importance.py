@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlcli.data.target import ClassTarget, NumberTarget
 from dlcli.explaining.reasons.explanation import Explanation
 from dlcli.explaining.reasons.permutation_importance import (
     MAX_SHUFFLES,
@@ -18,6 +17,7 @@ from dlcli.losses import Loss
 from dlcli.report.page import PageSection
 from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
 from dlcli.report.text import NAME, describe_rows, figure, named
+from dlcli.targets.base import Target
 
 _MAX_NAMED = 5
 _FEW_COLUMNS = 20  # of which hardly one is above 0 by chance
@@ -91,9 +91,7 @@ def _times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
-def importance_picture(
-    found: PermutationImportance, loss: Loss, target: ClassTarget | NumberTarget
-) -> Picture:
+def importance_picture(found: PermutationImportance, loss: Loss, target: Target) -> Picture:
     """Draw the increase in loss for each column, the largest first."""
     shown = found.columns[:_MAX_BARS]
 
@@ -125,7 +123,7 @@ def importance_picture(
 
 
 def pixels_picture(
-    found: PermutationImportance, loss: Loss, target: ClassTarget | NumberTarget, *, is_image: bool
+    found: PermutationImportance, loss: Loss, target: Target, *, is_image: bool
 ) -> Picture:
     """Draw the increase in loss for each pixel of an image, or point of a signal."""
     pixels, clear = found.pixels, found.clear
@@ -168,9 +166,7 @@ def pixels_picture(
     )
 
 
-def _about(
-    found: PermutationImportance, loss: Loss, target: ClassTarget | NumberTarget, what: str
-) -> str:
+def _about(found: PermutationImportance, loss: Loss, target: Target, what: str) -> str:
     unit = loss.unit_name(shortened(target.name, NAME))
     return (
         f"Increase in the {loss.title} on {describe_rows(found.sample)} (without shuffling: "

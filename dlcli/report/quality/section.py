@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import assert_never
 
-from dlcli.data.target import ClassTarget
 from dlcli.explaining.quality.baselines import MAX_CODES
 from dlcli.explaining.quality.bootstrap import NUM_RESAMPLES, Estimate
 from dlcli.explaining.quality.quality import ClassQuality, MetricComparison, NumberQuality, Quality
@@ -25,8 +24,7 @@ def quality_sections(quality: Quality) -> list[PageSection]:
     details, target = quality.details, quality.target
     match details:
         case ClassQuality():
-            assert isinstance(target, ClassTarget), "as its details are"
-            sections.append(per_class_section(details, target.classes))
+            sections.append(per_class_section(details, target.class_names))
             sections.append(calibration_section(quality, details))
         case NumberQuality():
             sections.append(residuals_section(details, target.name))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dlcli.data.target import figures_of
 from dlcli.errors import AssertionFailed, ConfigError, suggest
+from dlcli.metrics import figure_names
 from dlcli.runs.preparation import Prepared
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -50,7 +50,11 @@ def check_assertion_name(assertion: Assertion, prepared: Prepared) -> None:
     dataset = prepared.dataset
     parts = [name for name in ("validation", "test") if name in dataset.num_rows]
     known = [
-        *(f"{part}.{metric}" for part in parts for metric in figures_of(dataset.fitted.target)),
+        *(
+            f"{part}.{metric}"
+            for part in parts
+            for metric in figure_names(dataset.fitted.target.task)
+        ),
         *("best_epoch", "epochs", "seconds", "parameters"),
         *(f"rows.{part}" for part in dataset.num_rows),
     ]

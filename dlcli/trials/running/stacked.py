@@ -8,9 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlcli.metrics import metrics_for
+from dlcli.metrics.accumulator import compute_metrics
+from dlcli.metrics.rows import ScoredRows
 from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
-from dlcli.training.metrics import score, to_answers
+from dlcli.training.evaluation import to_predictions
 from dlcli.training.schedules import Schedule
 from dlcli.trials.results import End, FinishedTrial, Point
 from dlcli.trials.running.stack import Stack
@@ -155,7 +158,7 @@ class _StackedTraining:
         """Return each run's validation loss, None where it is not finite, and watched figure."""
         rows, network = self.setup.validation, self.stack.network
         assert rows is not None, "there are validation rows"
-        target = self.setup.target.field
+        target, loss = self.setup.target, self.setup.loss
         inputs = [tensor.shape[1:] for tensor in rows.inputs.values()]
         shapes = [*inputs, *(layer.output_shape for layer in network.plan.layers)]
         widest = max(int(np.prod(shape)) for shape in shapes)
@@ -166,8 +169,8 @@ class _StackedTraining:
         for part in rows.split(size):
             with self.setup.placement.autocast():
                 block = network.outputs(part.inputs).float()  # [runs, rows, num_outputs]
-            truth = part.targets[target].expand(len(network), -1).flatten()
-            each = self.stack.objective.each(block.flatten(0, 1), truth)
+            encoded = part.targets[target.field].expand(len(network), -1).flatten()
+            each = self.stack.objective.each(block.flatten(0, 1), encoded)
             total += each.view(len(network), -1).sum(1, dtype=torch.float64)
             if metric != "loss":
                 outputs.append(block)
@@ -175,12 +178,13 @@ class _StackedTraining:
         losses = [mean if np.isfinite(mean) else None for mean in means]
         if metric == "loss":
             return losses, None
-        truth_of_all = rows.targets[target].cpu().numpy()
+        metrics = [one for one in metrics_for(target.task) if one.name == metric]
+        truth = target.truth(rows.targets[target.field].cpu().numpy())
         figures = []
         for index, one in enumerate(torch.cat(outputs, dim=1)):
-            answers = to_answers(one, self.setup.loss, self.setup.target)
-            scored = score(answers, truth_of_all, self.setup.target, [metric])
-            figures.append(scored[metric] if losses[index] is not None else None)
+            scored = ScoredRows(to_predictions(one, loss, target), truth)
+            value = compute_metrics(metrics, scored)[metric]
+            figures.append(value if losses[index] is not None else None)
         return losses, figures
 
 

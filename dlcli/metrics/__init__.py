@@ -1,0 +1,56 @@
+"""Metrics: how good predictions are, a class for each."""
+
+from typing import TYPE_CHECKING, Literal
+
+from dlcli.metrics.base import Metric
+from dlcli.metrics.classification import Accuracy, BalancedAccuracy, MacroF1
+from dlcli.metrics.regression import R2, MeanAbsoluteErrorMetric, RootMeanSquaredError
+from dlcli.metrics.roc_auc import RocAuc
+from dlcli.targets.task import Task
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "MetricName",
+    "figure_names",
+    "is_higher_better",
+    "label_of",
+    "metrics_for",
+]
+
+# A task's headline metric is its first one.
+METRICS: tuple[Metric, ...] = (
+    Accuracy(),
+    BalancedAccuracy(),
+    MacroF1(),
+    RocAuc(),
+    RootMeanSquaredError(),
+    MeanAbsoluteErrorMetric(),
+    R2(),
+)
+
+# The names that a config may watch: the loss, or a metric.
+if TYPE_CHECKING:
+    MetricName = str
+else:
+    MetricName = Literal[("loss", *(metric.name for metric in METRICS))]
+
+
+def metrics_for(task: Task) -> tuple[Metric, ...]:
+    """Return a task's metrics, its headline first."""
+    return tuple(metric for metric in METRICS if task in metric.tasks)
+
+
+def figure_names(task: Task) -> tuple[str, ...]:
+    """Return the names of all the numbers that say how good predictions are, the loss first."""
+    return ("loss", *(metric.name for metric in metrics_for(task)))
+
+
+def is_higher_better(name: str) -> bool:
+    """Say in which direction a figure gets better; a lower loss is better."""
+    return any(metric.is_higher_better for metric in METRICS if metric.name == name)
+
+
+def label_of(name: str) -> str:
+    """Return a figure's name on pages."""
+    return next((metric.label for metric in METRICS if metric.name == name), name)

@@ -1,0 +1,106 @@
+"""Metrics of predicted classes."""
+
+from typing import TYPE_CHECKING, Self, final
+
+from dlcli.metrics.base import Metric, Sums
+from dlcli.targets.task import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dlcli.metrics.rows import ScoredRows
+
+
+class ClassCounts(Sums):
+    """Rows by true class, by predicted class, and by class where both agree: [classes, …]."""
+
+    def __init__(self) -> None:
+        self.actual: np.ndarray | int = 0
+        self.predicted: np.ndarray | int = 0
+        self.right: np.ndarray | int = 0
+
+    def add(self, rows: "ScoredRows", weights: "np.ndarray | None" = None) -> None:
+        self.actual = self.actual + rows.by_truth.sum(weights)
+        self.predicted = self.predicted + rows.by_predicted.sum(weights)
+        self.right = self.right + rows.by_right.sum(weights)
+
+    def __iadd__(self, other: Self) -> Self:
+        self.actual = self.actual + other.actual
+        self.predicted = self.predicted + other.predicted
+        self.right = self.right + other.right
+        return self
+
+
+class _ClassMetric(Metric):
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return ("binary", "multiclass")
+
+    @property
+    def is_higher_better(self) -> bool:
+        return True
+
+    def new_sums(self, *, is_streamed: bool) -> Sums:
+        del is_streamed
+        return ClassCounts()
+
+
+@final
+class Accuracy(_ClassMetric):
+    """The share of rows whose class is predicted."""
+
+    @property
+    def name(self) -> str:
+        return "accuracy"
+
+    @property
+    def label(self) -> str:
+        return "accuracy"
+
+    def values(self, sums: ClassCounts) -> "np.ndarray":
+        import numpy as np
+
+        return np.asarray(np.sum(sums.right, axis=0) / np.sum(sums.actual, axis=0))
+
+
+@final
+class BalancedAccuracy(_ClassMetric):
+    """The mean recall of the classes that rows have."""
+
+    @property
+    def name(self) -> str:
+        return "balanced_accuracy"
+
+    @property
+    def label(self) -> str:
+        return "balanced accuracy"
+
+    def values(self, sums: ClassCounts) -> "np.ndarray":
+        return mean_of_defined(sums.right, sums.actual)
+
+
+@final
+class MacroF1(_ClassMetric):
+    """The mean F1 of the classes that rows have or are predicted."""
+
+    @property
+    def name(self) -> str:
+        return "macro_f1"
+
+    @property
+    def label(self) -> str:
+        return "macro F1"
+
+    def values(self, sums: ClassCounts) -> "np.ndarray":
+        return mean_of_defined(2 * sums.right, sums.actual + sums.predicted)
+
+
+def mean_of_defined(above: "np.ndarray | int", below: "np.ndarray | int") -> "np.ndarray":
+    """Return the mean over classes of quotients [classes, …], of those that are not over 0."""
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        quotients = np.divide(above, below)
+        known = np.isfinite(quotients)
+        mean: np.ndarray = np.where(known, quotients, 0.0).sum(axis=0) / known.sum(axis=0)
+    return mean

@@ -1,0 +1,117 @@
+"""Predictions and truth of some rows, grouped once for sums with many weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+class Grouping:
+    """Rows by group: sums of weights within each; rows of group -1 count nowhere."""
+
+    def __init__(self, groups: np.ndarray, num_groups: int) -> None:
+        """Take each row's group, int64 [rows]."""
+        self.groups, self.num_groups = groups, num_groups
+
+    def sum(self, weights: np.ndarray | None) -> np.ndarray:
+        """Return the sums of weights [rows, …] by group, [groups, …]; counts without weights."""
+        if weights is None or weights.ndim == 1:
+            is_in = self.groups >= 0
+            chosen = None if weights is None else weights[is_in]
+            return np.bincount(self.groups[is_in], chosen, self.num_groups)
+        return np.asarray(self._matrix @ weights)
+
+    @cached_property
+    def _matrix(self) -> "object":
+        from scipy import sparse
+
+        rows = np.flatnonzero(self.groups >= 0)
+        entries = (np.ones(len(rows)), (self.groups[rows], rows))
+        return sparse.csr_matrix(entries, (self.num_groups, len(self.groups)))
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Probabilities [rows, classes] or numbers [rows], and the truth in the same terms, [rows]."""
+
+    predictions: np.ndarray
+    truth: np.ndarray
+    log_odds: Callable[[], np.ndarray] | None = None  # see `Loss.log_odds`; where rows stream
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The predicted classes, int64 [rows]."""
+        classes: np.ndarray = self.predictions.argmax(axis=1)
+        return classes
+
+    @cached_property
+    def by_truth(self) -> Grouping:
+        """Rows by their true class."""
+        return Grouping(self.truth, self.predictions.shape[1])
+
+    @cached_property
+    def by_predicted(self) -> Grouping:
+        """Rows by their predicted class."""
+        return Grouping(self.predicted, self.predictions.shape[1])
+
+    @cached_property
+    def by_right(self) -> Grouping:
+        """Rows whose prediction is right, by their class."""
+        is_right = self.predicted == self.truth
+        return Grouping(np.where(is_right, self.truth, -1), self.predictions.shape[1])
+
+    @cached_property
+    def scored_classes(self) -> list[int]:
+        """The classes that have a ROC curve: the second of two, or each against the rest."""
+        num_classes = self.predictions.shape[1]
+        return [1] if num_classes == 2 else list(range(num_classes))
+
+    @cached_property
+    def rankings(self) -> list["Ranking"]:
+        """Where rows of each scored class stand among the others."""
+        return [
+            Ranking.of(self.predictions[:, index], self.truth == index)
+            for index in self.scored_classes
+        ]
+
+    @cached_property
+    def errors(self) -> np.ndarray:
+        """Predicted less true numbers, [rows]."""
+        errors: np.ndarray = self.predictions - self.truth
+        return errors
+
+    @cached_property
+    def squared_errors(self) -> np.ndarray:
+        """Their squares, [rows]."""
+        squares: np.ndarray = self.errors**2
+        return squares
+
+    @cached_property
+    def centered(self) -> np.ndarray:
+        """The true numbers less their mean, [rows]."""
+        centered: np.ndarray = self.truth - self.truth.mean()
+        return centered
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Rows of a class by score, and the others by where they stand between those scores."""
+
+    levels: np.ndarray  # the distinct scores of the class's rows, ascending
+    positives: Grouping  # by level
+    negatives: Grouping  # below the first level, at it, between the first two, at the second …
+
+    @classmethod
+    def of(cls, scores: np.ndarray, is_positive: np.ndarray) -> "Ranking":
+        """Rank rows by their scores, [rows] both."""
+        levels = np.unique(scores[is_positive])
+        if not len(levels):
+            levels = np.zeros(1)
+        place = np.searchsorted(levels, scores)
+        is_at = levels[np.minimum(place, len(levels) - 1)] == scores
+        return cls(
+            levels,
+            Grouping(np.where(is_positive, place, -1), len(levels)),
+            Grouping(np.where(is_positive, -1, 2 * place + is_at), 2 * len(levels) + 1),
+        )

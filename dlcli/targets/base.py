@@ -1,0 +1,124 @@
+"""What every fitted target answers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+import polars as pl
+
+from dlcli.columns.cells import read_cells
+from dlcli.columns.column_statistics import ColumnStatistics
+from dlcli.errors import DataError
+from dlcli.section import Section
+from dlcli.tables.table import Table
+from dlcli.targets.task import Task
+
+
+class Target(Section, ABC):
+    """What is fitted to the target column on the training rows; plain data in the checkpoint.
+
+    Encoded targets are what the network learns from, [rows]. Predictions are probabilities [rows,
+    classes] or numbers [rows].
+    """
+
+    kind: str
+    name: str
+
+    @classmethod
+    @abstractmethod
+    def tasks(cls) -> tuple[Task, ...]:
+        """Return the tasks that it can be the target of."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, statistics: ColumnStatistics, task: Task, *, is_scaled: bool) -> Self:
+        """Fit to the training rows' statistics; DataError where they can't be learned from.
+
+        `is_scaled`: numbers get mean 0 and standard deviation 1 inside the network.
+        """
+
+    @property
+    @abstractmethod
+    def task(self) -> Task:
+        """The task that it is the target of."""
+
+    @property
+    @abstractmethod
+    def class_names(self) -> tuple[str, ...]:
+        """The classes; none for numbers."""
+
+    @property
+    @abstractmethod
+    def class_counts(self) -> tuple[int, ...]:
+        """The training rows of each class; none for numbers."""
+
+    @property
+    @abstractmethod
+    def unit(self) -> float:
+        """What 1 inside the network is in the target's own units."""
+
+    @property
+    def field(self) -> str:
+        """The field that it is encoded to."""
+        return "target"
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype:
+        """The type of encoded targets."""
+
+    @abstractmethod
+    def encode(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
+        """Return encoded targets, [rows]; numbers in float64.
+
+        Raises DataError for a missing value and for one that does not fit the training rows.
+        """
+
+    @abstractmethod
+    def refuse_unfit(self, statistics: ColumnStatistics) -> None:
+        """Raise DataError where `encode` would, for the rows that the statistics are of."""
+
+    @abstractmethod
+    def truth(self, encoded: np.ndarray) -> np.ndarray:
+        """Return class indices, int64, or numbers in the target's own units, float64, [rows]."""
+
+    @abstractmethod
+    def to_target_units(self, predictions: np.ndarray) -> np.ndarray:
+        """Return a loss's predictions with numbers in the target's own units."""
+
+    @abstractmethod
+    def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
+        """Return the columns that `predict` writes, the first one named `prediction`."""
+
+    @abstractmethod
+    def training_values(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the training rows' encoded targets, [values], and how often each occurs.
+
+        `encoded` are those of the training rows at hand. Classes are known of all training rows.
+        """
+
+    def notes(self, statistics: ColumnStatistics) -> Iterator[str]:
+        """Yield what is different in results from the training rows' cells."""
+        del statistics
+        yield from ()
+
+
+def refuse_missing(rows: Table, name: str, missing_values: tuple[str, ...]) -> None:
+    """Raise DataError where a target value is missing."""
+    gaps = read_cells(rows, name, missing_values).is_null().arg_true()
+    if len(gaps):
+        raise missing_target(name, rows.place(gaps[0]), len(gaps), len(rows))
+
+
+def missing_target(name: str, place: str, num_missing: int, num_rows: int) -> DataError:
+    """Return the error for a target that is missing, first at a place."""
+    return DataError(
+        f"{place}: the target '{name}' is missing here and in {num_missing} of {num_rows} rows in "
+        "all; set data.drop_missing_target: true to leave them out"
+    )
+
+
+def present(rows: Table, name: str, missing_values: tuple[str, ...]) -> np.ndarray:
+    """Return the rows whose target is not missing, as indices."""
+    return read_cells(rows, name, missing_values).is_not_null().arg_true().to_numpy()

@@ -1,0 +1,182 @@
+"""Classes as a target: binary and multiclass classification."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self, final
+
+import numpy as np
+import polars as pl
+from pydantic import Field, model_validator
+
+from dlcli.columns.cells import parse_booleans, parse_integers, read_cells, to_labels
+from dlcli.columns.column_statistics import CellCount, ColumnStatistics
+from dlcli.columns.labels import MAX_LABELS
+from dlcli.errors import DataError
+from dlcli.tables.table import Table
+from dlcli.targets.base import Target, refuse_missing
+from dlcli.targets.task import Task
+
+
+@final
+class ClassTarget(Target):
+    """Classes in sorted order: numbers by size, text by its characters."""
+
+    kind: Literal["classes"] = "classes"
+    classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)]
+    counts: Annotated[tuple[int, ...], Field(strict=False)]  # of each class's training rows
+    label_type: Literal["text", "integer", "boolean"]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not len(set(self.classes)) == len(self.classes) == len(self.counts):
+            raise ValueError("its classes are not one of each, with their counts")
+        return self
+
+    @classmethod
+    def tasks(cls) -> tuple[Task, ...]:
+        return ("binary", "multiclass")
+
+    @classmethod
+    def fit(cls, statistics: ColumnStatistics, task: Task, *, is_scaled: bool) -> Self:
+        del is_scaled
+        about = f"{statistics.source}: the target '{statistics.name}'"
+        assert statistics.labels is not None, "the target's labels are gathered"
+        if statistics.labels.are_too_many:
+            raise DataError(
+                f"{about} has more than {MAX_LABELS:,} classes, too many to learn; where it is a "
+                "number, set data.task: regression"
+            )
+        label_type = _label_type(statistics.labels.cells)
+        labels = _labels(statistics.labels.cells, label_type)
+        classes = _sorted(labels.unique().to_list())
+        if len(classes) == 1:
+            raise DataError(
+                f"{about} has one class, {classes[0]!r}, in the training rows; at least two are "
+                "needed"
+            )
+        if task == "binary" and len(classes) > 2:
+            raise DataError(
+                f"{about} has {len(classes)} classes ({', '.join(classes[:5])}, …), and data.task "
+                "is binary; set it to multiclass"
+            )
+        if len(classes) == statistics.num_rows:
+            raise DataError(
+                f"{about} has a different class in every training row; there is nothing to learn"
+            )
+        counts = dict.fromkeys(classes, 0)
+        for label, count in zip(labels, statistics.labels.counts, strict=True):
+            counts[label] += int(count)
+        return cls(
+            name=statistics.name,
+            classes=tuple(classes),
+            counts=tuple(counts.values()),
+            label_type=label_type,
+        )
+
+    @property
+    def task(self) -> Task:
+        return "binary" if len(self.classes) == 2 else "multiclass"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.classes
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        return self.counts
+
+    @property
+    def unit(self) -> float:
+        return 1.0
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.int64)
+
+    def encode(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
+        refuse_missing(rows, self.name, missing_values)
+        labels = _labels(read_cells(rows, self.name, missing_values), self.label_type)
+        index = {label: number for number, label in enumerate(self.classes)}
+        codes = labels.replace_strict(index, default=-1, return_dtype=pl.Int64).to_numpy()
+        unseen = np.flatnonzero(codes < 0)
+        if len(unseen):
+            first = int(unseen[0])
+            raise self._unseen_class(labels[first], rows.place(first))
+        return codes
+
+    def refuse_unfit(self, statistics: ColumnStatistics) -> None:
+        assert statistics.labels is not None, "the target's labels are gathered"
+        if statistics.labels.are_too_many:
+            return  # one of them is unseen: encoding finds the first
+        labels = _labels(statistics.labels.cells, self.label_type)
+        known = set(self.classes)
+        for label, number in zip(labels, statistics.labels.numbers, strict=True):
+            if label not in known:
+                raise self._unseen_class(label, statistics.place(CellCount(1, int(number))))
+
+    def truth(self, encoded: np.ndarray) -> np.ndarray:
+        return encoded
+
+    def to_target_units(self, predictions: np.ndarray) -> np.ndarray:
+        return predictions
+
+    def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
+        labels = pl.Series("prediction", self.classes, dtype=pl.String)
+        if self.label_type == "integer":
+            numbers = labels.cast(pl.Int64, strict=False)
+            labels = labels if numbers.null_count() else numbers  # text where they are too long
+        if self.label_type == "boolean":
+            labels = labels == "true"
+        return [
+            labels.gather(predictions.argmax(axis=1)).alias("prediction"),
+            *(
+                pl.Series(f"probability_{name}", predictions[:, index])
+                for index, name in enumerate(self.classes)
+            ),
+        ]
+
+    def training_values(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        del encoded  # all were counted
+        return np.arange(len(self.classes)), np.array(self.counts)
+
+    def notes(self, statistics: ColumnStatistics) -> Iterator[str]:
+        assert statistics.labels is not None, "the target's labels are gathered"
+        written = set(to_labels(statistics.labels.cells))
+        if other := sorted(written - set(self.classes)):
+            yield (
+                f"classes are written {', '.join(self.classes[:5])} in results, where the data "
+                f"has {', '.join(map(str, other[:5]))} too"
+            )
+
+    def _unseen_class(self, label: str, place: str) -> DataError:
+        return DataError(
+            f"{place}: the class {label!r} of '{self.name}' is not among the training rows' "
+            f"classes: {', '.join(self.classes[:10])}"
+        )
+
+
+def class_labels(cells: pl.Series) -> pl.Series:
+    """Return each row's class as text, one class written in one way: 1 and 1.0, True and true."""
+    return _labels(cells, _label_type(cells))
+
+
+def _label_type(cells: pl.Series) -> Literal["text", "integer", "boolean"]:
+    if parse_booleans(cells).null_count() == cells.null_count():
+        return "boolean"
+    return "integer" if parse_integers(cells).null_count() == cells.null_count() else "text"
+
+
+def _labels(cells: pl.Series, label_type: str) -> pl.Series:
+    if label_type == "boolean":
+        known = parse_booleans(cells)
+        return to_labels(known).zip_with(known.is_not_null(), to_labels(cells))
+    if label_type == "integer":
+        integers = parse_integers(cells)
+        return integers.zip_with(integers.is_not_null(), to_labels(cells))
+    return to_labels(cells)
+
+
+def _sorted(labels: list[str]) -> list[str]:
+    try:
+        return sorted(labels, key=lambda label: (float(label), label))
+    except ValueError:
+        return sorted(labels)

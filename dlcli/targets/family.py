@@ -1,0 +1,61 @@
+"""The targets, which task a column's cells call for, and the target fitted to them."""
+
+from typing import Annotated, get_args
+
+import polars as pl
+from pydantic import Field
+
+from dlcli.columns.cells import parse_numbers
+from dlcli.columns.column_statistics import ColumnStatistics
+from dlcli.columns.family import column_statistics, statistics_of_cells
+from dlcli.columns.labels import MAX_LABELS
+from dlcli.columns.numeric import are_numbers, refuse_mixed
+from dlcli.tables.table import Table
+from dlcli.targets.class_target import ClassTarget
+from dlcli.targets.number_target import NumberTarget
+from dlcli.targets.task import Task
+
+_Member = ClassTarget | NumberTarget
+
+TARGETS: tuple[type[_Member], ...] = get_args(_Member)
+AnyTarget = Annotated[_Member, Field(discriminator="kind")]
+
+_MAX_NUMBERED_CLASSES = 20
+_MIN_ROWS = 3  # for each of them, on average
+
+
+def fit_target(statistics: ColumnStatistics, task: Task, *, is_scaled: bool) -> _Member:
+    """Fit to the training rows' statistics; DataError where they can't be learned from."""
+    member = next(target for target in TARGETS if task in target.tasks())
+    return member.fit(statistics, task, is_scaled=is_scaled)
+
+
+def infer_task(cells: pl.Series) -> tuple[Task, str]:
+    """Infer the task from the target's cells, with the reason."""
+    return infer_task_from(statistics_of_cells(cells, wants_labels=True))
+
+
+def infer_task_from(statistics: ColumnStatistics) -> tuple[Task, str]:
+    """Infer the task from the target's statistics, with the reason."""
+    known, labels = statistics.num_known, statistics.labels
+    assert labels is not None, "the target's labels are gathered"
+    many = labels.are_too_many
+    distinct = f"more than {MAX_LABELS:,}" if many else str(len(labels.cells))
+    if known and are_numbers(statistics):
+        numbers = None if many else parse_numbers(labels.cells)
+        if numbers is None or len(numbers) > _MAX_NUMBERED_CLASSES:
+            return "regression", f"{distinct} different numbers"
+        if not (numbers == numbers.floor()).all():
+            return "regression", f"{distinct} different numbers"
+        if len(numbers) > 2 and known < _MIN_ROWS * len(numbers):
+            return "regression", f"{distinct} different numbers in {known} rows"
+        reason = f"whole numbers with {distinct} different values"
+    else:
+        reason = f"{distinct} different labels"
+    is_binary = not many and len(labels.cells) <= 2
+    return ("binary" if is_binary else "multiclass"), reason
+
+
+def refuse_mixed_target(table: Table, name: str, missing_values: tuple[str, ...]) -> None:
+    """Raise DataError where a target is mostly numbers: neither classes nor a regression."""
+    refuse_mixed(column_statistics(table, name, missing_values), is_target=True)

@@ -1,0 +1,163 @@
+"""Each target: fitted, encoded, and back in its own units."""
+
+from typing import Any, get_args
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dlcli.columns.family import column_statistics
+from dlcli.errors import DataError
+from dlcli.tables.table import Table
+from dlcli.targets.base import Target
+from dlcli.targets.family import TARGETS, fit_target, infer_task
+from dlcli.targets.task import Task
+
+
+def table(*cells: object) -> Table:
+    frame = pl.DataFrame({"y": pl.Series(cells)})
+    return Table(frame, "f.csv", np.arange(2, 2 + len(cells)), "line")
+
+
+def fit(task: Task, rows: Table, *, is_scaled: bool = True) -> Any:
+    statistics = column_statistics(rows, "y", (), wants_labels=True)
+    return fit_target(statistics, task, is_scaled=is_scaled)
+
+
+@pytest.mark.parametrize(
+    ("cells", "task"),
+    [
+        (["a", "b", "a"], "binary"),
+        (["a", "b", "c"], "multiclass"),
+        (["0", "1", "1"], "binary"),
+        (["1", "2", "3"] * 3, "multiclass"),
+        (["1", "2", "3"], "regression"),
+        ([True, False], "binary"),
+        (["1.5", "2"], "regression"),
+        ([0.5, 1.0, 1.5], "regression"),
+        ([str(number) for number in range(21)], "regression"),
+        ([str(number) for number in range(20)] * 3, "multiclass"),
+    ],
+)
+def test_the_task_is_told_from_the_target(cells: list[object], task: str) -> None:
+    assert infer_task(pl.Series("y", cells))[0] == task
+
+
+def test_classes_are_sorted_numbers_by_size() -> None:
+    target = fit("multiclass", table("10", "9", "2", "9"))
+    assert target.classes == ("2", "9", "10")
+    assert target.counts == (1, 2, 1)
+
+
+def test_a_class_is_the_same_in_either_file_format() -> None:
+    target = fit("binary", table("1", "0", "1"))
+    assert target.encode(table(1.0, 0.0), ()).tolist() == [1, 0]
+    target = fit("binary", table(True, False, True))
+    assert target.encode(table("True", "false"), ()).tolist() == [1, 0]
+
+
+def test_a_number_is_standardised_and_comes_back() -> None:
+    rows = table("10", "20", "60")
+    target = fit("regression", rows)
+    values = target.encode(rows, ())
+    assert values.mean() == pytest.approx(0)
+    assert values.std() == pytest.approx(1)
+    assert values * target.scale + target.center == pytest.approx([10, 20, 60])
+
+
+def test_a_number_can_be_left_as_it_is() -> None:
+    rows = table("10", "20", "60")
+    target = fit("regression", rows, is_scaled=False)
+    assert target.encode(rows, ()).tolist() == [10, 20, 60]
+
+
+@pytest.mark.parametrize(
+    ("task", "cells", "message"),
+    [
+        ("binary", ["a", "a"], "the target 'y' has one class, 'a'"),
+        ("binary", ["a", "b", "c", "c"], "has 3 classes .* and data.task is binary"),
+        ("multiclass", ["a", "b", "c"], "a different class in every training row"),
+        ("regression", ["5", "5"], "the target 'y' is 5 in every training row"),
+        ("regression", ["5", "x"], "f.csv, line 3: column 'y' has 'x' where a number"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(task: Task, cells: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        fit(task, table(*cells))
+
+
+def test_a_class_that_training_lacks_is_refused_with_its_line() -> None:
+    target = fit("binary", table("a", "b", "a"))
+    with pytest.raises(DataError, match=r"f\.csv, line 3: the class 'c' of 'y' is not among"):
+        target.encode(table("a", "c"), ())
+
+
+CELLS: dict[Task, list[object]] = {
+    "binary": ["no", "yes", "no", "yes"],
+    "multiclass": ["3", "1", "2", "1"],
+    "regression": [1.5, 2.5, -4.0, 8.0],
+}
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_each_task_has_one_target_that_says_so(task: Task) -> None:
+    target = fit(task, table(*CELLS[task]))
+    assert [type(target)] == [member for member in TARGETS if task in member.tasks()]
+    assert target.task == task
+    assert len(target.class_names) == len(target.class_counts)
+    assert bool(target.class_names) == (task != "regression")
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_encoded_targets_come_back_in_their_own_units(task: Task) -> None:
+    rows = table(*CELLS[task])
+    target = fit(task, rows)
+    encoded = target.encode(rows, ()).astype(target.dtype)
+    truth = target.truth(encoded)
+    if task == "regression":
+        assert truth == pytest.approx(np.array(CELLS[task]), rel=1e-6)
+        assert target.to_target_units(np.array([1.0])) == pytest.approx(
+            target.to_target_units(np.array([0.0])) + target.unit
+        )
+    else:
+        assert [target.class_names[index] for index in truth] == CELLS[task]
+        assert target.unit == 1.0
+        assert [target.class_counts[index] for index in np.unique(truth)] == list(
+            np.bincount(encoded)
+        )
+    values, counts = target.training_values(encoded)
+    assert np.sort(np.repeat(values, 1 if counts is None else counts)) == pytest.approx(
+        np.sort(encoded)
+    )
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_predictions_are_written_in_the_words_of_the_data(task: Task) -> None:
+    target = fit(task, table(*CELLS[task]))
+    if task == "regression":
+        (column,) = target.prediction_columns(np.array([0.5, 2.0]))
+        assert column.to_list() == [0.5, 2.0]
+        return
+    num_classes = len(target.class_names)
+    columns = target.prediction_columns(np.eye(num_classes))
+    assert [column.name for column in columns] == [
+        "prediction", *(f"probability_{name}" for name in target.class_names)
+    ]  # fmt: skip
+    assert [str(cell) for cell in columns[0]] == list(target.class_names)
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_a_fitted_target_survives_the_checkpoint(task: Task) -> None:
+    target: Target = fit(task, table(*CELLS[task]))
+    assert type(target).model_validate_json(target.model_dump_json()) == target
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_other_rows_are_refused_by_their_statistics_as_by_their_cells(task: Task) -> None:
+    target, other = fit(task, table(*CELLS[task])), table("no", "what")
+    with pytest.raises(DataError) as by_cells:
+        target.encode(other, ())
+    statistics = column_statistics(other, "y", (), wants_labels=True)
+    with pytest.raises(DataError) as by_statistics:
+        target.refuse_unfit(statistics)
+    assert str(by_cells.value) == str(by_statistics.value)
