@@ -42,11 +42,11 @@ def show_comparison_start(console: Console, started: "ComparisonStarted") -> Non
         f"[bold]cost[/] {cost.num_runs:,} runs{done}; at most {cost.max_steps:,} steps, about "
         f"{_duration(cost.seconds)}",
     )
-    if cost.most_growths:
+    if cost.max_growths:
         console.print(
-            f"  plus up to {cost.most_growths} more rates per optimizer if a best rate is at an "
-            f"edge of its grid: {cost.num_runs_a_growth} runs, about "
-            f"{_duration(cost.seconds_a_growth)} each (compare.most_lrs)",
+            f"  plus up to {cost.max_growths} more rates per optimizer if a best rate is at an "
+            f"edge of its grid: {cost.num_runs_per_growth} runs, about "
+            f"{_duration(cost.seconds_per_growth)} each (compare.most_lrs)",
         )
 
 

@@ -19,7 +19,7 @@ from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
 from dlcli.trials.comparing.profiles import LARGEST_RATIO, Profile, share_within
 
 _WIDE = 20.0  # the ratio of losses from which on a logarithmic scale shows more
-_PANELS_A_ROW = 4
+_PANELS_PER_ROW = 4
 _SHOWN, _MARGIN = 0.9, 1.5  # of the losses of all rates, and above them
 
 
@@ -59,7 +59,7 @@ def curves(comparison: Comparison, unit: Literal["epochs", "seconds"]) -> Pictur
 def rates(comparison: Comparison) -> Picture:
     """Draw each optimizer's loss against its learning rates, the others' behind it."""
     results = comparison.results
-    columns = min(_PANELS_A_ROW, len(results))
+    columns = min(_PANELS_PER_ROW, len(results))
     rows = -(-len(results) // columns)
 
     def fill(figure: Figure) -> None:

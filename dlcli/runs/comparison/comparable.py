@@ -1,4 +1,4 @@
-"""A loaded config → a comparison that can start, or what stands against it; no torch is needed."""
+"""A loaded config → a comparison that can start, or its problems; without torch."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace

@@ -35,19 +35,19 @@ from dlcli.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Cost:
-    """What is to be done, as far as that is known before."""
+    """The work ahead, as far as it is known before the first stage."""
 
     num_runs: int
     max_steps: int  # of all runs; early stopping takes fewer
     seconds: float  # about, for so many steps
-    most_growths: int  # of the grids, where best rates lie on their edges
-    num_runs_a_growth: int
-    seconds_a_growth: float
+    max_growths: int  # of the grids, where best rates lie on their edges
+    num_runs_per_growth: int
+    seconds_per_growth: float
 
 
 @dataclass(frozen=True)
 class ComparisonStarted:
-    """Everything fits; the runs begin, or go on."""
+    """All checks passed; the runs start, or continue."""
 
     comparable: Comparable
     placement: Placement
@@ -60,7 +60,7 @@ class ComparisonStarted:
 
 @dataclass(frozen=True)
 class ComparisonFinished:
-    """All is done; the folder has all but the pictures."""
+    """All runs are finished; the folder holds everything but the pictures."""
 
     comparison: Comparison
     paths: PathPlane | Unavailable  # of the optimizers, from the same initial weights
@@ -84,7 +84,7 @@ def compare(
 ) -> Generator[Event, None, None]:
     """Compare, yielding events; the last is `ComparisonFinished` or `ComparisonStopped`.
 
-    With `resume`, runs that are finished in `run_dir` are not done again. Raises DlcliErrors;
+    With `resume`, finished runs in `run_dir` are not repeated. Raises DlcliErrors;
     DivergedError where no optimizer comes through.
     """
     prepared = comparable.prepared
@@ -97,15 +97,15 @@ def compare(
         resolver = build_resolver(prepared, placement)
         stop_signal = stack.enter_context(stop_signals())
         folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
-        notes = _take_up(folder, prepared) if resume else ()
+        notes = _check_resumable(folder, prepared) if resume else ()
         write_config(folder, config, prepared.folder)
         finished = FinishedTrials(folder, prepared.dataset.checksums)
-        work = _Work(comparable, placement, resolver, folder, finished, stop_signal)
-        yield from work.do(notes)
+        run = _ComparisonRun(comparable, placement, resolver, folder, finished, stop_signal)
+        yield from run.do(notes)
 
 
-def _take_up(folder: RunFolder, prepared: Prepared) -> tuple[str, ...]:
-    """Refuse to go on with a comparison on other data or of another config; say what changed."""
+def _check_resumable(folder: RunFolder, prepared: Prepared) -> tuple[str, ...]:
+    """Refuse to resume a comparison of other data or another config; return what changed."""
     if not folder.config.exists():
         return ()
     if not folder.runs.exists():
@@ -117,15 +117,15 @@ def _take_up(folder: RunFolder, prepared: Prepared) -> tuple[str, ...]:
     checksums = FinishedTrials(folder, prepared.dataset.checksums).checksums
 
     def why_harmful(key: str) -> str | None:
-        # Optimizers that differ are other runs, which are done beside the finished ones.
+        # Other optimizers are other trials, which are added to the finished ones.
         return None if key.startswith("optimizer.") else ""
 
     return tuple(compare_with_saved(folder, was, checksums, prepared, why_harmful))
 
 
 @dataclass
-class _Work:
-    """A comparison under way."""
+class _ComparisonRun:
+    """A comparison that is being executed."""
 
     comparable: Comparable
     placement: Placement
@@ -184,7 +184,7 @@ class _Work:
                     return
 
     def _start(self, missing: Sequence[Trial], notes: tuple[str, ...]) -> ComparisonStarted:
-        """Measure what a step takes, and work out what all of it will."""
+        """Measure the time of a step, and estimate the cost of all of them."""
         optimizers, seeds = self.comparable.candidates.optimizers, self.protocol.seeds
         one_of_each = [
             self.protocol.trial(optimizer, self.config.seed) for optimizer in optimizers.values()
@@ -199,9 +199,9 @@ class _Work:
             num_runs=num_runs,
             max_steps=num_runs * max_steps,
             seconds=num_runs * seconds,
-            most_growths=self.protocol.most_growths,
-            num_runs_a_growth=growth,
-            seconds_a_growth=growth * seconds,
+            max_growths=self.protocol.max_growths,
+            num_runs_per_growth=growth,
+            seconds_per_growth=growth * seconds,
         )
         return ComparisonStarted(
             self.comparable,

@@ -1,4 +1,4 @@
-"""What a comparison leaves in its folder beside its finished runs."""
+"""The files that a comparison leaves in its folder besides its finished runs."""
 
 import json
 import re

@@ -37,7 +37,7 @@ class Range:
 
 @dataclass(frozen=True)
 class RangeTestStarted:
-    """Everything fits; the test begins."""
+    """All checks passed; the test starts."""
 
     prepared: Prepared
     placement: Placement
@@ -65,7 +65,7 @@ class RangeTestFinished:
 
 @dataclass(frozen=True)
 class RangeTestStopped:
-    """A signal came; nothing is kept."""
+    """A signal stopped it; nothing is kept."""
 
     signal: SignalName
 

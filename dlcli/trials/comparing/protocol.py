@@ -56,7 +56,7 @@ class ComparisonProtocol(Rule[Comparison]):
         return self._seeds(1 + MAX_TUNING_SEEDS, self.settings.seeds)
 
     def stages(self) -> Iterator[Stage]:
-        """Yield what is to be done, a stage at a time; the next is asked for when it is done."""
+        """Yield the tuning stage, stages for grids that grow, and the judging stage."""
         yield self._tuning("choosing rates")
         while edges := self._edges():
             for edge in edges:
@@ -130,15 +130,15 @@ class ComparisonProtocol(Rule[Comparison]):
         return Stage("judging", tuple(dict.fromkeys(trials)), is_evaluated=True)
 
     @property
-    def most_growths(self) -> int:
-        """How many rates more each grid may come to have."""
+    def max_growths(self) -> int:
+        """How many more rates each grid may get."""
         num_rates = len(next(iter(self.grids.values())))
         return max(0, self.settings.most_lrs - num_rates) if num_rates > 1 else 0
 
     def _edges(self) -> list[int]:
-        """Return where the grids have to grow; nowhere once they are as large as may be."""
+        """Return where the grids have to grow; nowhere once they have reached their limit."""
         edges = edges_to_move(self.choices.values())
-        return edges if len(edges) <= self.most_growths else []
+        return edges if len(edges) <= self.max_growths else []
 
     def _chosen(self) -> dict[str, OptimizerConfig]:
         chosen = dict(self.optimizers)

@@ -15,8 +15,8 @@ from dlcli.trials.setup import ResolvedTrial, SharedSetup
 
 _NUM_TRIED = 12  # trials of the stack that is measured
 _MAX_BYTES = 2**29  # of a stack: more of them, one after the other, cost nothing
-_TENSORS_A_NUMBER = 4  # that a recorded step keeps of each number of the layers' outputs
-_TENSORS_A_PARAMETER = 8  # values, gradient, optimizer's state, the best so far, copies on the way
+_TENSORS_PER_NUMBER = 4  # that a recorded step keeps of each number of the layers' outputs
+_TENSORS_PER_PARAMETER = 8  # values, gradient, optimizer state, the best so far, temporary copies
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _max_stacked(setup: SharedSetup) -> int:
     rows *= setup.settings.accumulate_batches
     outputs = sum(activation_bytes(layer, rows) for layer in setup.plan.layers)
     parameters = 4 * setup.plan.num_parameters
-    return _MAX_BYTES // (_TENSORS_A_NUMBER * outputs + _TENSORS_A_PARAMETER * parameters)
+    return _MAX_BYTES // (_TENSORS_PER_NUMBER * outputs + _TENSORS_PER_PARAMETER * parameters)
 
 
 def _stacked_seconds(trials: Sequence[ResolvedTrial]) -> float:
