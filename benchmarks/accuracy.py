@@ -1,4 +1,4 @@
-"""The test figures of the shipped configs over five seeds, as a table.
+"""The test metrics of the shipped configs over five seeds, as a table.
 
     python -m benchmarks.accuracy [CONFIG ...]   # prints the table
     python -m benchmarks.accuracy --write        # and writes docs/measurements/accuracy.md
@@ -35,15 +35,15 @@ ASKED = {
 
 HEADER = """# Accuracy of the shipped configs
 
-Made by `python -m benchmarks.accuracy --write`: five runs of each config with seeds 0 to 4. A seed
-draws the split too, so every run is judged on test rows of its own, which are looked at once, with
-the best weights. No setting was chosen by these figures.
+Made by `python -m benchmarks.accuracy --write`: five runs of each config with seeds 0 to 4. The
+seed also sets the split, so every run has other test rows. They are used once, with the best
+weights. No setting was chosen by these metrics.
 
 """
 
 
 def measure(name: str, figure: str) -> list[float]:
-    """Return a config's test figure for each seed."""
+    """Return a config's test metric for each seed."""
     values = []
     for seed in SEEDS:
         loaded = load_config(ROOT / "configs" / f"{name}.yaml", [f"seed={seed}"])
@@ -55,7 +55,7 @@ def measure(name: str, figure: str) -> list[float]:
 
 
 def main() -> int:
-    """Measure, print, and say whether every median is what is asked for."""
+    """Measure, print, and return whether every median is as required."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(ASKED))
     parser.add_argument("--write", action="store_true", help="write docs/measurements/accuracy.md")

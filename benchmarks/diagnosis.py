@@ -1,4 +1,4 @@
-"""How often the diagnosis of a run is right, on runs that are made to be what they are.
+"""Accuracy of the diagnosis, on runs that are built to have a known condition.
 
     python -m benchmarks.diagnosis                  # trains, diagnoses and prints the page
     python -m benchmarks.diagnosis --write          # and writes docs/measurements/diagnosis.md
@@ -48,14 +48,14 @@ TARGETS = {
     "moons": "color",
 }
 MADE_BY: dict[Kind, str] = {
-    "overfitting": "few or noisy rows, far more parameters than rows, nothing that holds the "
-    "network back, and many epochs",
-    "underfitting": "a linear network on what no linear function tells, dropout of 0.95, or heavy "
-    "weight decay",
-    "lr_too_high": "about 100 times the rates that the fine runs have",
-    "lr_too_low": "about a hundredth of them",
-    "fine": "usual rates, networks and rows enough for the task, and early stopping or a rate that "
-    "falls to 0",
+    "overfitting": "few or noisy rows, far more parameters than rows, no regularisation, and many "
+    "epochs",
+    "underfitting": "a linear network on a nonlinear problem, dropout of 0.95, or strong weight "
+    "decay",
+    "lr_too_high": "about 100 times the rates of the runs without problems",
+    "lr_too_low": "about a hundredth of those rates",
+    "fine": "usual rates, a large enough network, enough rows, and early stopping or a rate that "
+    "decreases to 0",
 }
 
 
@@ -73,17 +73,17 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)  # activation, early_stopping, sections
 
     def __str__(self) -> str:
-        own = {name: value for name, value in self.optimizer.items() if value}
-        rule = ", ".join(f"{name} {value:g}" for name, value in own.items() if name != "type")
+        result = {name: value for name, value in self.optimizer.items() if value}
+        rule = ", ".join(f"{name} {value:g}" for name, value in result.items() if name != "type")
         hidden = "-".join(map(str, self.units)) or "no"
         parts = [
             f"{self.data}, {self.rows:,} rows" if self.rows else self.data,
             f"{hidden} hidden units" + f", dropout {self.dropout:g}" * bool(self.dropout),
-            f"{own['type']}, {rule}",
+            f"{result['type']}, {rule}",
             f"batches of {self.batch_size}, {self.epochs} epochs",
             *(value for value in self.settings.values() if isinstance(value, str)),
             *(f"{name.replace('_', ' ')}" for name in self.settings if name == "early_stopping"),
-            *(own["type"] for name, own in self.settings.items() if name == "schedule"),
+            *(result["type"] for name, result in self.settings.items() if name == "schedule"),
         ]
         return "; ".join(parts)
 
@@ -349,8 +349,8 @@ def run(config: Path, folder: Path, overrides: Sequence[str] = ()) -> tuple[Hist
             pass
     except DivergedError:
         pass  # its epochs are there
-    own = RunFolder(folder)
-    history = read_history(metrics=own.metrics, summary=own.summary, config=own.config)
+    result = RunFolder(folder)
+    history = read_history(metrics=result.metrics, summary=result.summary, config=result.config)
     dataset = prepared.dataset
     target = dataset.fitted.target
     objective = build_objective(prepared.loss, target, torch.device("cpu"))
@@ -365,7 +365,7 @@ def judge(kind: Kind, case: Case, folder: Path, seed: int, *, is_advised: bool) 
     folder.mkdir()
     history, diagnosis = run(write_config(case, folder, seed), folder / "before")
     after = None
-    settings = [own for change in diagnosis.findings[0].changes for own in change.settings]
+    settings = [result for change in diagnosis.findings[0].changes for result in change.settings]
     if settings and is_advised:
         cured, _ = run(folder / "before" / "config.yaml", folder / "after", settings)
         after = lowest(cured)
@@ -384,8 +384,8 @@ def judge_all(
     """Make all runs, with a seed each, telling how it went."""
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as name:
-        for kind, own in cases.items():
-            for case in own:
+        for kind, result in cases.items():
+            for case in result:
                 number = len(results)
                 folder = Path(name) / str(number)
                 seed = first_seed + number
@@ -396,14 +396,14 @@ def judge_all(
 
 
 TITLES = """\
-| | made to be | how | said to be | | lowest validation loss | as advised |
+| | condition | how | diagnosis | | lowest validation loss | as advised |
 |---|---|---|---|---|---|---|"""
 
 
 def row(number: int, result: Result) -> str:
     """Return a table's row."""
     after = "–" if result.after is None else f"{result.after:.4g}"
-    found = ", ".join(words(own.kind) for own in result.diagnosis.findings)
+    found = ", ".join(words(result.kind) for result in result.diagnosis.findings)
     mark = "" if result.is_right else "**wrong**"
     cells = [str(number), words(result.kind), str(result.case), found, mark]
     return f"| {' | '.join([*cells, f'{result.before:.4g}', after])} |"
@@ -411,30 +411,26 @@ def row(number: int, result: Result) -> str:
 
 def words(kind: Kind) -> str:
     """Return a kind as the page names it."""
-    return (
-        kind.replace("overfitting", "over-fitting")
-        .replace("underfitting", "under-fitting")
-        .replace("_", " ")
-    )
+    return kind.replace("lr_", "learning rate ").replace("_", " ")
 
 
 def describe(results: Sequence[Result], more: Sequence[Result]) -> list[str]:
     """Return the page."""
-    right = sum(own.is_right for own in results)
-    advised = [own for own in results if own.after is not None]
-    better = sum(own.after < own.before for own in advised if own.after is not None)
+    right = sum(result.is_right for result in results)
+    advised = [result for result in results if result.after is not None]
+    better = sum(result.after < result.before for result in advised if result.after is not None)
     num_development = sum(map(len, DEVELOPMENT.values()))
     return [
-        "# How often the diagnosis of a run is right",
+        "# Accuracy of the diagnosis",
         "",
         "Made by `python -m benchmarks.diagnosis --write`.",
         "",
         *wrapped(
-            f"{len(results)} runs, four of each kind, made to be what they are; what a run is, is "
-            "set by how it is made, before its curves are looked at. They differ in data (made and "
-            "shipped), task, optimizer, size of network and batch. What counts is the first "
-            f"finding: **{right} of {len(results)} are right**; asked: {ASKED}. Made anew with "
-            f"other seeds, {sum(own.is_right for own in more)} of {len(more)} are."
+            f"{len(results)} runs, four of each kind, each built to have a known condition, before "
+            "its curves are seen. They differ in data (synthetic and shipped), task, optimizer, "
+            "network size and batch size. The first finding counts: "
+            f"**{right} of {len(results)} are right**; required: {ASKED}. With other seeds, "
+            f"{sum(result.is_right for result in more)} of {len(more)} are."
         ),
         "",
         *(
@@ -444,66 +440,67 @@ def describe(results: Sequence[Result], more: Sequence[Result]) -> list[str]:
         ),
         "",
         TITLES,
-        *(row(number, own) for number, own in enumerate(results, 1)),
+        *(row(number, result) for number, result in enumerate(results, 1)),
         "",
         *wrapped(
-            "The last two columns: the lowest validation loss of the run, and that of the same run "
-            "with every setting that the first finding advises, all at once. It is lower in "
-            f"{better} of {len(advised)}. Early stopping by itself never lowers it: the best "
-            "epoch's weights are kept anyway."
+            "The last two columns: the lowest validation loss of the run, and of the same run with "
+            "all settings that the first finding suggests. It is lower in "
+            f"{better} of {len(advised)}. Early stopping by itself never lowers it, because the "
+            "best epoch's weights are kept anyway."
         ),
         "",
-        "## What was said",
+        "## The findings",
         "",
         *(
             line
-            for number, own in enumerate(results, 1)
-            for line in wrapped(f"{number}. {said(own.diagnosis)}", indent="    ")
+            for number, result in enumerate(results, 1)
+            for line in wrapped(f"{number}. {said(result.diagnosis)}", indent="    ")
         ),
         "",
-        *describe_wrong([own for own in more if not own.is_right]),
+        *describe_wrong([result for result in more if not result.is_right]),
         "",
-        "## How the rules came about",
+        "## How the rules were chosen",
         "",
         *wrapped(
-            "The rules, and where each begins, were chosen on other runs: the "
+            "The rules and their thresholds were chosen on other runs: the "
             f"{num_development} of `--development`, three more seeds of most of them, learning "
             "rates from far too low to far too high on nine of their problems, and one run of each "
-            "shipped config. The data of the runs above are other ones, but for digits and "
-            "diabetes: of these, the rules had seen the shipped configs' three runs. Not every "
-            "run of `--development` comes out as it was made: one with a hundred times the usual "
-            "rate may learn all the same, and one with batches of a single row be quiet. Some that "
-            "were made to be short or noisy, and were not, were replaced."
+            "shipped config. The runs above use other data, except digits and diabetes: of these, "
+            "the rules had seen the three runs of shipped configs. Not every run of "
+            "`--development` has its intended condition: one with a hundred times the usual rate "
+            "may still learn, and one with batches of a single row may not be noisy. Some runs "
+            "intended to be short or noisy that were not were replaced."
         ),
         "",
         *wrapped(
-            "The 20 above were looked at once, when all rules stood; all were right, and no rule "
-            "was changed after that. The other seeds came after it."
+            "The 20 runs above were diagnosed once, with the final rules; all were right, and no "
+            "rule was changed afterwards. The other seeds were run later."
         ),
         "",
         *wrapped(
-            "All these runs are small, far from the borders between the kinds: between a network "
-            "that is too small and columns that say no more, or between a rate that is low and a "
-            "run that is short, no curve tells."
+            "All these runs are small and clear cases. Curves can't distinguish a network that is "
+            "too small from features without more information, or a low learning rate from a "
+            "short run."
         ),
     ]
 
 
 def describe_wrong(wrong: Sequence[Result]) -> list[str]:
-    """Return what the page says of runs with other seeds that were not told as they were made."""
-    diverged = sum("diverged" in own.diagnosis.text for own in wrong)
+    """Return the page's lines on runs with other seeds whose diagnosis is wrong."""
+    diverged = sum("diverged" in result.diagnosis.text for result in wrong)
     return [
         *wrapped(
-            f"With {len(MORE_SEEDS)} other seeds each, {len(wrong)} were not said to be what they "
-            f"were made to be. Of these, {diverged} diverged, and so became what they were not "
-            "made to be:"
+            f"With {len(MORE_SEEDS)} other seeds each, {len(wrong)} diagnoses differ from the "
+            f"intended condition. Of these runs, {diverged} diverged, so that their condition is "
+            "another one:"
         ),
         "",
         *(
             line
-            for own in wrong
+            for result in wrong
             for line in wrapped(
-                f"- {own.case}, made to be {words(own.kind)}: {said(own.diagnosis)}", indent="  "
+                f"- {result.case}, intended {words(result.kind)}: {said(result.diagnosis)}",
+                indent="  ",
             )
         ),
     ]
@@ -511,7 +508,7 @@ def describe_wrong(wrong: Sequence[Result]) -> list[str]:
 
 def said(diagnosis: Diagnosis) -> str:
     """Return a diagnosis in a paragraph."""
-    return " ".join(f"{own.text} {own.evidence}" for own in diagnosis.findings)
+    return " ".join(f"{result.text} {result.evidence}" for result in diagnosis.findings)
 
 
 def wrapped(text: str, indent: str = "") -> list[str]:
@@ -533,10 +530,10 @@ def main() -> int:
     print(TITLES)
     if arguments.development:
         results = judge_all(DEVELOPMENT, 100)
-        print(f"{sum(own.is_right for own in results)} of {len(results)} as they were made")
+        print(f"{sum(result.is_right for result in results)} of {len(results)} as they were made")
         return 0
     results = judge_all(JUDGED, 1)
-    more = [own for seed in MORE_SEEDS for own in judge_all(JUDGED, seed, is_advised=False)]
+    more = [result for seed in MORE_SEEDS for result in judge_all(JUDGED, seed, is_advised=False)]
     lines = [
         *describe(results, more),
         "",
@@ -547,8 +544,8 @@ def main() -> int:
         (ROOT / "docs" / "measurements" / "diagnosis.md").write_text(
             "\n".join(lines) + "\n", encoding="utf-8"
         )
-    right = sum(own.is_right for own in results)
-    print(f"with other seeds, {sum(own.is_right for own in more)} of {len(more)} right")
+    right = sum(result.is_right for result in results)
+    print(f"with other seeds, {sum(result.is_right for result in more)} of {len(more)} right")
     print(f"{right} of {len(results)} right, asked: {ASKED}")
     return int(right < ASKED)
 

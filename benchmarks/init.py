@@ -51,29 +51,28 @@ SHIPPED = {
 }
 CLASSES = ("breast_cancer", "digits", "iris", "wine")
 
-HEADER = """# How well `dlcli init` chooses
+HEADER = """# Accuracy of the configs that `dlcli init` writes
 
-Made by `python -m benchmarks.init --write`: means over seeds {first} to {last}. A seed draws the
-split too, so each run is judged on test rows of its own. The rules of `init` were chosen by runs
-with other seeds.
+Made by `python -m benchmarks.init --write`: means over seeds {first} to {last}. The seed also
+sets the split, so every run has other test rows. The rules of `init` were chosen on other seeds.
 """
 
 SHIPPED_HEADER = """
-## Against the configs written by hand
+## Compared with configs written by hand
 
-On the same test rows; digits against the better of its two configs. Asked: at most one point less.
+On the same test rows; for digits, the better of its two configs. Required: at most one point less.
 
-| data | test figure | `init` | by hand | points |
+| data | test metric | `init` | by hand | points |
 |---|---|---|---|---|"""
 
 SKLEARN_HEADER = """
-## Against scikit-learn
+## Compared with scikit-learn
 
 On each data set in scikit-learn's package: its MLP with early stopping, and its logistic or ridge
-regression, with their own defaults, on standardised numbers and the same test rows. Asked: at most
+regression, with their defaults, on standardised numbers and the same test rows. Required: at most
 1.05 times the better one.
 
-| data | test figure | `init` | MLP | linear | ratio |
+| data | test metric | `init` | MLP | linear | ratio |
 |---|---|---|---|---|---|"""
 
 

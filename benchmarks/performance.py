@@ -216,18 +216,18 @@ def page(
 ) -> tuple[list[str], bool]:
     """Return the page's lines, and whether every figure is met."""
     lines = [
-        "# How fast dlcli trains",
+        "# Training speed",
         "",
         "Made by `python -m benchmarks.performance --write`, with the programs of",
         "[benchmarks/](../../benchmarks/README.md): each goes from the same CSV to a saved model,",
-        "five epochs with a look at the validation rows after each. *A step* is an epoch's time,",
-        "its validation pass included, over its steps (the median over epochs, the first left out:",
-        "there the libraries compile); *dlcli takes* is the ratio, below 1 where dlcli is faster.",
+        "five epochs, each with a pass over the validation rows. *A step* is an epoch's time,",
+        "validation included, divided by its steps (the median over epochs without the first,",
+        "in which libraries compile); *dlcli takes* is the ratio, below 1 if dlcli is faster.",
         f"Medians of {num_rounds} rounds, the programs in turn, ratios within a round.",
         "",
-        "## What was asked",
+        "## Requirements",
         "",
-        "| work load | figure | dlcli against | asked | reached | |",
+        "| workload | measure | dlcli compared with | required | reached | |",
         "|---|---|---|---|---|---|",
     ]
     are_met = True

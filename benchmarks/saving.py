@@ -114,14 +114,14 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/measurements/saving.md")
     arguments = parser.parse_args()
     lines = [
-        "# What saving costs",
+        "# The cost of saving",
         "",
-        "Made by `python -m benchmarks.saving --write`, with checkpoints as often as they are by",
-        "default: how much longer the steps took beside which a save was under way than the same",
-        "steps of other epochs, and the whole of the last save, as a share of the time without.",
-        f"The median of {NUM_RUNS} runs, and their range; the bound is 3.5 %.",
+        "Made by `python -m benchmarks.saving --write`, with the default intervals between saves:",
+        "by how much steps during a save took longer than the same steps of other epochs, and the",
+        "whole of the last save, as a share of the time without saving.",
+        f"The median of {NUM_RUNS} runs, and their range; at most 3.5 % is required.",
         "",
-        "| run | time | saves | size of one | costs |",
+        "| run | time | saves | size of one | cost |",
         "|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)

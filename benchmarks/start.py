@@ -32,11 +32,12 @@ ASKED: dict[str, tuple[str, Callable[[float, float], bool]]] = {
     VALIDATE: ("≤ 1.5 times", lambda _, ratio: ratio <= 1.5),
     MISTAKES: ("< 0.5 s", lambda seconds, _: seconds < 0.5),
 }
-HEADER = """# How fast dlcli answers
+HEADER = """# Start-up time
 
-Made by `python -m benchmarks.start --write`: medians of programs that were started in turn, side by
-side. The imports are `python -c "import typer, rich, pydantic, yaml, polars"`, which no command can
-do without that reads a config and a table; `import torch` shows what is not waited for.
+Made by `python -m benchmarks.start --write`: response time of commands that don't train, as
+medians of programs started in turn. The imports are `python -c "import typer, rich, pydantic, yaml,
+polars"`, which every command that reads a config and a table needs; `import torch` is what these
+commands avoid.
 """
 
 

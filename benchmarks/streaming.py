@@ -123,7 +123,7 @@ def peak_bytes(folder: Path, data: Path, *, streaming: bool) -> int:
 
 @contextmanager
 def opened(folder: Path, data: Path, case: Case, *, streaming: bool) -> Iterator["Epochs"]:
-    """Open a run of endless epochs, on the threads that `train` would take."""
+    """Open a run without a last epoch, with the threads that `train` would use."""
     path = write_config(folder, data, case, streaming=streaming)
     prepared = prepare(load_config(path, ["training.epochs=1000000", "data.split={}"]))
     placement = choose_placement("cpu", "auto")
@@ -180,13 +180,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/measurements/streaming.md")
     arguments = parser.parse_args()
     lines = [
-        "# What streaming costs, and saves",
+        "# The cost of streaming",
         "",
-        "Made by `python -m benchmarks.streaming --write`, on made Parquet files of",
-        f"{NUM_COLUMNS} columns of float32 numbers. Memory: the most that a whole `dlcli train` of",
-        f"one epoch held, of a network of {SMALL.units[0]} hidden units.",
+        "Made by `python -m benchmarks.streaming --write`, on synthetic Parquet files with",
+        f"{NUM_COLUMNS} columns of float32 numbers. Memory: the peak of a whole `dlcli train` over",
+        f"one epoch, of a network with {SMALL.units[0]} hidden units.",
         "",
-        "| rows | held | streamed |",
+        "| rows | in memory | streamed |",
         "|---|---|---|",
     ]
     print("\n".join(lines), flush=True)
@@ -202,13 +202,13 @@ def main() -> None:
             f"| {NUM_ROWS:,} | {held / 2**20:,.0f} MiB | {peaks[0] / 2**20:,.0f} MiB |",
             f"| {NUM_ROWS * TIMES:,} | | {peaks[1] / 2**20:,.0f} MiB |",
             "",
-            f"{TIMES} times the rows take {peaks[1] / peaks[0]:.2f} times the memory; the bound is "
-            "1.1.",
+            f"{TIMES} times the rows take {peaks[1] / peaks[0]:.2f} times the memory; at most "
+            "1.1 is required.",
             "",
-            f"Throughput of training, the median of {NUM_ROUNDS} epochs each, which take turns, on",
-            "the threads that `train` would take; the bound is 0.7.",
+            f"Training throughput, the median of {NUM_ROUNDS} epochs each, taken in turn, with the",
+            "threads that `train` would use; a ratio of at least 0.7 is required.",
             "",
-            "| hidden units | rows a batch | rows | threads | held | streamed | streamed / held |",
+            "| hidden units | rows per batch | rows | threads | in memory | streamed | ratio |",
             "|---|---|---|---|---|---|---|",
         ]
         print("\n".join(lines[-10:]), flush=True)
