@@ -14,6 +14,7 @@ from dlcli.tables.table import Table
 
 _MOSTLY = 0.8
 _MAX_DIGITS = 8  # of a number that a page shows as it is
+_MAX_WHOLE = 1e15  # of a float that is shown as a whole number
 _IDENTIFIER = re.compile(
     r"(.*[^A-Za-z])?(id|idx|index|key|no|nr|number|uuid|guid|row)", re.IGNORECASE
 )
@@ -116,7 +117,9 @@ class NumericColumn(OrderedColumn):
         return statistics.numbers_of(self.kind).is_constant
 
     def cell_text(self, cell: object) -> str | None:
-        """Return a cell's text, a long fraction rounded."""
+        """Return a cell's text: a whole number without a fraction, a long fraction rounded."""
+        if isinstance(cell, float) and cell.is_integer() and abs(cell) < _MAX_WHOLE:
+            return f"{cell:.0f}"
         text = super().cell_text(cell)
         is_long = text is not None and "." in text and len(text) > _MAX_DIGITS
         return f"{float(text):.6g}" if text is not None and is_long else text

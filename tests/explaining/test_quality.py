@@ -223,6 +223,13 @@ def test_the_planted_largest_errors_are_on_top_with_their_rows() -> None:
     assert errors.source.endswith("made.csv")
 
 
+def test_whole_numbers_are_shown_without_a_fraction() -> None:
+    columns = slope() | {"age": np.arange(300)}
+    errors = assess_quality(make_model(columns, "y", LAYERS)).errors
+    ages = [row.cells[errors.columns.index("age")] for row in errors.rows]
+    assert [f"line {int(age or 0) + 2}" for age in ages] == [row.position for row in errors.rows]
+
+
 def test_numbers_are_shown_in_the_targets_units() -> None:
     columns = slope() | {"part": ["train", "test"] * 150}
     columns["y"][7] = 1000.0
