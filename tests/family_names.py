@@ -23,12 +23,14 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
     # types of JSON and of labels
     ("columns", "boolean"): (
         "config/reference.py",
-        "data/target.py",
         "targets/",
-        "runs/predict.py",
     ),
     # the metric of that name
     ("losses", "mae"): ("",),
+    # the loss of that name
+    ("metrics", "mae"): ("losses/",),
+    # JSON's type, a sort of cells, and the axes of pictures
+    ("targets", "number"): ("columns/", "config/", "data/", "explaining/", "report/"),
     # torch.optim's key of the number of steps
     ("schedules", "step"): ("training/optimizers.py",),
 }

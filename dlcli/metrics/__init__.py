@@ -9,6 +9,7 @@ from dlcli.metrics.roc_auc import RocAuc
 from dlcli.targets.task import Task
 
 __all__ = [
+    "ALL_METRICS",
     "METRICS",
     "Metric",
     "MetricName",
@@ -19,26 +20,27 @@ __all__ = [
 ]
 
 # A task's headline metric is its first one.
-METRICS: tuple[Metric, ...] = (
-    Accuracy(),
-    BalancedAccuracy(),
-    MacroF1(),
-    RocAuc(),
-    RootMeanSquaredError(),
-    MeanAbsoluteErrorMetric(),
-    R2(),
+METRICS: tuple[type[Metric], ...] = (
+    Accuracy,
+    BalancedAccuracy,
+    MacroF1,
+    RocAuc,
+    RootMeanSquaredError,
+    MeanAbsoluteErrorMetric,
+    R2,
 )
+ALL_METRICS: tuple[Metric, ...] = tuple(member() for member in METRICS)
 
 # The names that a config may watch: the loss, or a metric.
 if TYPE_CHECKING:
     MetricName = str
 else:
-    MetricName = Literal[("loss", *(metric.name for metric in METRICS))]
+    MetricName = Literal[("loss", *(metric.name for metric in ALL_METRICS))]
 
 
 def metrics_for(task: Task) -> tuple[Metric, ...]:
     """Return a task's metrics, its headline first."""
-    return tuple(metric for metric in METRICS if task in metric.tasks)
+    return tuple(metric for metric in ALL_METRICS if task in metric.tasks)
 
 
 def figure_names(task: Task) -> tuple[str, ...]:
@@ -48,9 +50,9 @@ def figure_names(task: Task) -> tuple[str, ...]:
 
 def is_higher_better(name: str) -> bool:
     """Say in which direction a figure gets better; a lower loss is better."""
-    return any(metric.is_higher_better for metric in METRICS if metric.name == name)
+    return any(metric.is_higher_better for metric in ALL_METRICS if metric.name == name)
 
 
 def label_of(name: str) -> str:
     """Return a figure's name on pages."""
-    return next((metric.label for metric in METRICS if metric.name == name), name)
+    return next((metric.label for metric in ALL_METRICS if metric.name == name), name)

@@ -32,13 +32,8 @@ class ClassCounts(Sums):
 
 
 class _ClassMetric(Metric):
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        return ("binary", "multiclass")
-
-    @property
-    def is_higher_better(self) -> bool:
-        return True
+    tasks: tuple[Task, ...] = ("binary", "multiclass")
+    is_higher_better = True
 
     def new_sums(self, *, is_streamed: bool) -> Sums:
         del is_streamed
@@ -49,13 +44,8 @@ class _ClassMetric(Metric):
 class Accuracy(_ClassMetric):
     """The share of rows whose class is predicted."""
 
-    @property
-    def name(self) -> str:
-        return "accuracy"
-
-    @property
-    def label(self) -> str:
-        return "accuracy"
+    name = "accuracy"
+    label = "accuracy"
 
     def values(self, sums: ClassCounts) -> "np.ndarray":
         import numpy as np
@@ -67,13 +57,8 @@ class Accuracy(_ClassMetric):
 class BalancedAccuracy(_ClassMetric):
     """The mean recall of the classes that rows have."""
 
-    @property
-    def name(self) -> str:
-        return "balanced_accuracy"
-
-    @property
-    def label(self) -> str:
-        return "balanced accuracy"
+    name = "balanced_accuracy"
+    label = "balanced accuracy"
 
     def values(self, sums: ClassCounts) -> "np.ndarray":
         return mean_of_defined(sums.right, sums.actual)
@@ -83,13 +68,8 @@ class BalancedAccuracy(_ClassMetric):
 class MacroF1(_ClassMetric):
     """The mean F1 of the classes that rows have or are predicted."""
 
-    @property
-    def name(self) -> str:
-        return "macro_f1"
-
-    @property
-    def label(self) -> str:
-        return "macro F1"
+    name = "macro_f1"
+    label = "macro F1"
 
     def values(self, sums: ClassCounts) -> "np.ndarray":
         return mean_of_defined(2 * sums.right, sums.actual + sums.predicted)

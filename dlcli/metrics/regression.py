@@ -73,9 +73,7 @@ class ErrorSums(Sums):
 
 
 class _NumberMetric(Metric):
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        return ("regression",)
+    tasks: tuple[Task, ...] = ("regression",)
 
     def new_sums(self, *, is_streamed: bool) -> Sums:
         del is_streamed
@@ -86,17 +84,9 @@ class _NumberMetric(Metric):
 class RootMeanSquaredError(_NumberMetric):
     """The root of the mean squared error, in the target's units."""
 
-    @property
-    def name(self) -> str:
-        return "rmse"
-
-    @property
-    def label(self) -> str:
-        return "RMSE"
-
-    @property
-    def is_higher_better(self) -> bool:
-        return False
+    name = "rmse"
+    label = "RMSE"
+    is_higher_better = False
 
     def values(self, sums: ErrorSums) -> "np.ndarray":
         import numpy as np
@@ -108,17 +98,9 @@ class RootMeanSquaredError(_NumberMetric):
 class MeanAbsoluteErrorMetric(_NumberMetric):
     """The mean absolute error, in the target's units."""
 
-    @property
-    def name(self) -> str:
-        return "mae"
-
-    @property
-    def label(self) -> str:
-        return "mean absolute error"
-
-    @property
-    def is_higher_better(self) -> bool:
-        return False
+    name = "mae"
+    label = "mean absolute error"
+    is_higher_better = False
 
     def values(self, sums: ErrorSums) -> "np.ndarray":
         import numpy as np
@@ -130,17 +112,9 @@ class MeanAbsoluteErrorMetric(_NumberMetric):
 class R2(_NumberMetric):
     """The share of the truth's variance that is explained."""
 
-    @property
-    def name(self) -> str:
-        return "r2"
-
-    @property
-    def label(self) -> str:
-        return "R²"
-
-    @property
-    def is_higher_better(self) -> bool:
-        return True
+    name = "r2"
+    label = "R²"
+    is_higher_better = True
 
     def values(self, sums: ErrorSums) -> "np.ndarray":
         import numpy as np

@@ -123,25 +123,11 @@ class RocAuc(Metric):
     of each against the rest; of a resample, over those that it has.
     """
 
-    @property
-    def name(self) -> str:
-        return "roc_auc"
-
-    @property
-    def label(self) -> str:
-        return "ROC AUC"
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        return ("binary", "multiclass")
-
-    @property
-    def is_higher_better(self) -> bool:
-        return True
-
-    @property
-    def streaming_note(self) -> str | None:
-        return "roc_auc treats scores with the same first three digits as equal"
+    name = "roc_auc"
+    label = "ROC AUC"
+    tasks: tuple[Task, ...] = ("binary", "multiclass")
+    is_higher_better = True
+    streaming_note = "roc_auc treats scores with the same first three digits as equal"
 
     def new_sums(self, *, is_streamed: bool) -> Sums:
         return BinnedScores() if is_streamed else ExactScores()

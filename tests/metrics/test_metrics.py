@@ -13,7 +13,7 @@ from sklearn import metrics as sklearn_metrics
 
 from dlcli.config.reference import reference_page
 from dlcli.config.schema import json_schema
-from dlcli.metrics import METRICS, Metric, figure_names, is_higher_better, label_of, metrics_for
+from dlcli.metrics import ALL_METRICS, Metric, figure_names, is_higher_better, label_of, metrics_for
 from dlcli.metrics.accumulator import MetricAccumulator, compute_metrics
 from dlcli.metrics.confusion import ConfusionCounts
 from dlcli.metrics.rows import ScoredRows
@@ -23,7 +23,7 @@ Score = Callable[[np.ndarray, np.ndarray], float | None]
 
 EVERY_METRIC = [
     (metric, num_classes)
-    for metric in METRICS
+    for metric in ALL_METRICS
     for num_classes in ((2, 4) if "multiclass" in metric.tasks else (0,))
 ]
 
@@ -155,7 +155,7 @@ def test_the_config_may_watch_the_loss_and_every_metric_of_a_task(task: Task) ->
     assert names == ("loss", *(metric.name for metric in metrics_for(task)))
     schema = json_schema()["$defs"]["EarlyStopping"]["properties"]["metric"]
     assert set(names) <= set(schema["enum"])
-    assert schema["enum"] == ["loss", *(metric.name for metric in METRICS)]
+    assert schema["enum"] == ["loss", *(metric.name for metric in ALL_METRICS)]
     assert all(f"`{name}`" in reference_page() for name in names)
 
 
@@ -210,7 +210,7 @@ def test_confusion_counts_are_scikit_learns_however_rows_come(num_classes: int) 
 
 
 def test_exact_ranks_among_different_scores_are_not_added() -> None:
-    metric = next(metric for metric in METRICS if metric.name == "roc_auc")
+    metric = next(metric for metric in ALL_METRICS if metric.name == "roc_auc")
     totals = []
     for seed in (1, 2):
         total = MetricAccumulator([metric])

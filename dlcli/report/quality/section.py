@@ -60,7 +60,7 @@ def _verdict(quality: Quality) -> Iterator[str]:
         f"it is {_standing(loss.over_linear)} ({metric_text(loss.network.value)} against "
         f"{metric_text(loss.linear.value)})."
     )
-    if headline.name == "accuracy" and headline.network.value == 1.0:
+    if quality.target.class_names and headline.network.value == 1.0:
         rate = 1 - _RARELY ** (1 / quality.num_rows)
         yield (
             "Without a single error the intervals are too narrow: if "
