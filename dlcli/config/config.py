@@ -17,7 +17,7 @@ from dlcli.section import Section
 SHORT_SECTIONS = ("loss", "optimizer", "schedule")  # `loss: mse` is short for {type: mse}
 
 
-Tracker = Literal["tensorboard", "mlflow"]
+TrackerName = Literal["tensorboard", "mlflow"]
 
 
 class Config(Section):
@@ -52,7 +52,7 @@ class Config(Section):
         True,
         description="make a report at the end, and record what it needs during training",
     )
-    trackers: Annotated[tuple[Tracker, ...], Field(strict=False)] = Field(
+    trackers: Annotated[tuple[TrackerName, ...], Field(strict=False)] = Field(
         (), description="experiment trackers to log metrics to"
     )
     compare: CompareConfig = Field(

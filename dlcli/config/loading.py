@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -12,7 +12,7 @@ from dlcli.config.problems import explain
 from dlcli.config.text.bases import read_with_bases
 from dlcli.config.text.environment import expand_environment
 from dlcli.config.text.overrides import apply_override, set_value
-from dlcli.config.text.parsing import Document, Path, Plain
+from dlcli.config.text.parsing import Document, KeyPath, Plain
 from dlcli.config.text.writing import dump_yaml
 from dlcli.errors import ConfigError, Problem
 
@@ -29,17 +29,17 @@ class LoadedConfig:
     """
 
     config: Config
-    folder: FilePath
+    folder: Path
     document: Document
     notes: tuple[str, ...] = ()  # values taken from environment variables
     problems: tuple[Problem, ...] = ()
     doubtful: frozenset[str] = frozenset()
 
-    def problem(self, path: Path, message: str) -> Problem:
+    def problem(self, path: KeyPath, message: str) -> Problem:
         """Return a problem with a value of this config."""
         return self.document.problem(path, message)
 
-    def error(self, path: Path, message: str) -> ConfigError:
+    def error(self, path: KeyPath, message: str) -> ConfigError:
         """Return the error for a value of this config that doesn't fit."""
         return ConfigError(self.problem(path, message))
 
@@ -48,7 +48,7 @@ class LoadedConfig:
         return _in_order(self.document, problems)
 
 
-def load_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
+def load_config(file: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     """Read and check a config; ConfigError with every problem, in the order of the file."""
     loaded = open_config(file, overrides)
     if loaded.problems:
@@ -57,7 +57,7 @@ def load_config(file: FilePath, overrides: Sequence[str] = ()) -> LoadedConfig:
 
 
 def open_config(
-    file: FilePath, overrides: Sequence[str] = (), options: Mapping[str, str] | None = None
+    file: Path, overrides: Sequence[str] = (), options: Mapping[str, str] | None = None
 ) -> LoadedConfig:
     """Read a config and collect its problems, so that it can be checked further.
 

@@ -9,7 +9,7 @@ from typing import Annotated, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dlcli.config.text.parsing import Path, Plain
+from dlcli.config.text.parsing import KeyPath, Plain
 from dlcli.errors import suggest
 from dlcli.section import type_of
 
@@ -25,9 +25,9 @@ _OTHER_NAMES = {
 _BOUNDS = ("ge", "gt", "le", "lt")
 
 
-def explain(error: ValidationError, data: Plain, model: type[BaseModel]) -> dict[Path, str]:
+def explain(error: ValidationError, data: Plain, model: type[BaseModel]) -> dict[KeyPath, str]:
     """Return one message for each path of the data that pydantic rejected, in its order."""
-    messages: dict[Path, list[str]] = defaultdict(list)
+    messages: dict[KeyPath, list[str]] = defaultdict(list)
     for detail in error.errors(include_url=False):
         if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
             continue  # not short: some of its items were rejected, each with its message
@@ -38,7 +38,7 @@ def explain(error: ValidationError, data: Plain, model: type[BaseModel]) -> dict
     return {path: _join(found) for path, found in messages.items()}
 
 
-def _path_in(data: Plain, location: tuple[str | int, ...], *, missing: bool) -> Path:
+def _path_in(data: Plain, location: tuple[str | int, ...], *, missing: bool) -> KeyPath:
     """Drop what pydantic adds to a location: the names of a union's members."""
     path: list[str | int] = []
     for step in location:

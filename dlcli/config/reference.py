@@ -5,7 +5,7 @@ from typing import Any
 
 from dlcli.config.schema import json_schema
 
-Json = dict[str, Any]
+JsonObject = dict[str, Any]
 
 _HEADER = """# The config, key by key
 
@@ -46,7 +46,9 @@ def reference_page() -> str:
     return "\n".join(lines)
 
 
-def _section(title: str, definition: Json, definitions: Json, level: str = "##") -> Iterator[str]:
+def _section(
+    title: str, definition: JsonObject, definitions: JsonObject, level: str = "##"
+) -> Iterator[str]:
     yield f"{level} {title}\n"
     yield definition["description"] + "\n"
     rows = {key: about for key, about in definition["properties"].items() if key != "type"}
@@ -63,7 +65,7 @@ def _section(title: str, definition: Json, definitions: Json, level: str = "##")
     yield ""
 
 
-def _default(about: Json) -> str:
+def _default(about: JsonObject) -> str:
     value = about.get("default")
     if isinstance(value, dict) and value.get("type"):
         return f"`{value['type']}`"
@@ -76,7 +78,7 @@ def _default(about: Json) -> str:
     return "`\\t`" if value == "\t" else f"`{value}`"
 
 
-def _value(about: Json, definitions: Json) -> str:
+def _value(about: JsonObject, definitions: JsonObject) -> str:
     """Say in words what a value may be."""
     if "$ref" in about:
         return "a mapping"
@@ -108,7 +110,7 @@ def _value(about: Json, definitions: Json) -> str:
             return "numbers"
 
 
-def _bounds(about: Json) -> str:
+def _bounds(about: JsonObject) -> str:
     words = {
         "minimum": "≥",
         "exclusiveMinimum": ">",
@@ -123,7 +125,7 @@ def _shown(item: str) -> str:
     return {"\t": "\\t", "|": "\\|"}.get(item, item)
 
 
-def _references(about: Json) -> list[str]:
+def _references(about: JsonObject) -> list[str]:
     """Return the definitions that a value may be, in their order."""
     if "$ref" in about:
         return [about["$ref"].rpartition("/")[2]]

@@ -8,8 +8,7 @@ from typing import Any
 
 from dlcli.config import Config, LoadedConfig
 from dlcli.config.sections.data import MISSING_VALUES
-from dlcli.config.text.parsing import Document
-from dlcli.config.text.parsing import Path as Key
+from dlcli.config.text.parsing import Document, KeyPath
 from dlcli.config.text.writing import dump_commented
 from dlcli.data.dataset import Dataset, load_dataset
 from dlcli.data.survey.findings import repeated_rows
@@ -102,8 +101,8 @@ def _training_section(recipe: Recipe) -> dict[str, Any]:
     return section
 
 
-def _comments(seen: Survey, recipe: Recipe, why_shares: str) -> dict[Key, str]:
-    comments: dict[Key, str] = {
+def _comments(seen: Survey, recipe: Recipe, why_shares: str) -> dict[KeyPath, str]:
+    comments: dict[KeyPath, str] = {
         ("data", "task"): f"The target has {seen.task_reason}.",
         ("data", "split"): why_shares,
         ("model", "layers"): recipe.why_layers,

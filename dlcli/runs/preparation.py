@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.config import Config, LoadedConfig
-from dlcli.config.config import Tracker
+from dlcli.config.config import TrackerName
 from dlcli.config.layers import BatchNorm, Layer, Residual
 from dlcli.data.dataset import Dataset, read_dataset
 from dlcli.data.signature import Signature
@@ -20,7 +20,7 @@ from dlcli.network.plan import Plan, plan_network
 from dlcli.network.shapes import ShapeError
 from dlcli.runs.unused_settings import unused_settings
 
-_TRACKER_PACKAGES: dict[Tracker, str] = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
+_TRACKER_PACKAGES: dict[TrackerName, str] = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dlcli.columns import family
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
-from dlcli.config.text.parsing import Path
+from dlcli.config.text.parsing import KeyPath
 from dlcli.data.dataset import Dataset
 from dlcli.errors import Problem
 
@@ -33,7 +33,7 @@ def _unused_data(config: DataConfig, dataset: Dataset) -> Iterator[tuple[str, st
         yield "separator", "a Parquet file has none"
 
 
-def _unused_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[Path, str]]:
+def _unused_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[KeyPath, str]]:
     config, training = loaded.config, loaded.config.training
     for key, reason in config.schedule.unused_settings(config.optimizer.lr, training.epochs):
         yield ("schedule", key), reason

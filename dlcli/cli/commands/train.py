@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from dlcli.data.stream import Reading
     from dlcli.runs.training.train import (
-        Event,
         StoppedBeforeTraining,
+        TrainingEvent,
         TrainingFinished,
         TrainingStarted,
     )
@@ -102,7 +102,9 @@ def train_command(
         check_assertion(assertion, summary)
 
 
-def _follow(console: "Console", events: "Iterator[Event]", *, smoke: bool) -> "TrainingFinished":
+def _follow(
+    console: "Console", events: "Iterator[TrainingEvent]", *, smoke: bool
+) -> "TrainingFinished":
     from dlcli.cli.screens.progress import follow_reading, open_progress
     from dlcli.cli.screens.tables import show_resumed, show_start
     from dlcli.runs.training.train import StoppedBeforeTraining, TrainingFinished
@@ -136,7 +138,7 @@ def _follow(console: "Console", events: "Iterator[Event]", *, smoke: bool) -> "T
 
 
 def _until_started(
-    events: "Iterator[Event]",
+    events: "Iterator[TrainingEvent]",
 ) -> "Generator[Reading, None, TrainingStarted | StoppedBeforeTraining]":
     """Yield how far files are read; return whether training then starts or was stopped."""
     from dlcli.data.stream import Reading

@@ -5,18 +5,18 @@ does a mapping whose `type` differs from the base's. Paths in a base are relativ
 """
 
 import os
-from pathlib import Path as FilePath
+from pathlib import Path
 
 from dlcli.config.config import expand_names
 from dlcli.config.text.environment import expand_environment
-from dlcli.config.text.parsing import Document, Path, Plain, parse_yaml, refusal
+from dlcli.config.text.parsing import Document, KeyPath, Plain, parse_yaml, refusal
 from dlcli.errors import Place
 
-_PATHS: tuple[Path, ...] = (("data", "path"), ("data", "validation_path"), ("data", "test_path"))
+_PATHS: tuple[KeyPath, ...] = (("data", "path"), ("data", "validation_path"), ("data", "test_path"))
 
 
 def read_with_bases(
-    file: FilePath, children: tuple[FilePath, ...] = ()
+    file: Path, children: tuple[Path, ...] = ()
 ) -> tuple[Document, tuple[str, ...]]:
     """Read a config merged with its bases, and notes on environment variables used in `base`.
 
@@ -50,7 +50,7 @@ def read_with_bases(
     return _merged(base, Document(extension, places)), (*notes, *more_notes)
 
 
-def _read_text(file: FilePath) -> str:
+def _read_text(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8")
     except OSError as error:
@@ -59,7 +59,7 @@ def _read_text(file: FilePath) -> str:
         raise refusal(Place(str(file)), f"not UTF-8 text, from byte {error.start} on") from None
 
 
-def _moved(document: Document, source: FilePath, destination: FilePath) -> Document:
+def _moved(document: Document, source: Path, destination: Path) -> Document:
     """Return the same config with its data paths relative to another folder."""
     data = document.data
     section = data.get("data") if isinstance(data, dict) else None
@@ -68,7 +68,7 @@ def _moved(document: Document, source: FilePath, destination: FilePath) -> Docum
     moved: dict[str, Plain] = {}
     for _, key in _PATHS:
         path = section.get(str(key))
-        if isinstance(path, str) and not FilePath(path).is_absolute():
+        if isinstance(path, str) and not Path(path).is_absolute():
             moved[str(key)] = os.path.relpath(source.resolve() / path, destination.resolve())
     return Document({**data, "data": {**section, **moved}}, document.places)
 
@@ -79,7 +79,7 @@ def _merged(base: Document, extension: Document) -> Document:
     return Document(data, {**places, **extension.places})
 
 
-def _merge(base: Plain, extension: Plain, path: Path) -> tuple[Plain, set[Path]]:
+def _merge(base: Plain, extension: Plain, path: KeyPath) -> tuple[Plain, set[KeyPath]]:
     """Return the merged data, and the paths of the base that were replaced."""
     if (
         not isinstance(base, dict)
@@ -88,7 +88,7 @@ def _merge(base: Plain, extension: Plain, path: Path) -> tuple[Plain, set[Path]]
     ):
         return extension, {path}
     merged: dict[str, Plain] = dict(base)
-    replaced: set[Path] = set()
+    replaced: set[KeyPath] = set()
     for key, value in extension.items():
         if key in base:
             merged[key], inside = _merge(base[key], value, (*path, key))
@@ -98,5 +98,5 @@ def _merge(base: Plain, extension: Plain, path: Path) -> tuple[Plain, set[Path]]
     return merged, replaced
 
 
-def _is_kept(path: Path, replaced: set[Path]) -> bool:
+def _is_kept(path: KeyPath, replaced: set[KeyPath]) -> bool:
     return not any(path[: len(prefix)] == prefix for prefix in replaced)

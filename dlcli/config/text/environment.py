@@ -3,7 +3,7 @@
 import os
 import re
 
-from dlcli.config.text.parsing import Document, Path, Plain, format_path
+from dlcli.config.text.parsing import Document, KeyPath, Plain, format_path
 from dlcli.errors import ConfigError, Problem
 
 _BEGUN, _ESCAPED = "${env:", "$${env:"
@@ -26,7 +26,7 @@ def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
     notes: list[str] = []
     problems: list[Problem] = []
 
-    def fill(text: str, path: Path) -> str:
+    def fill(text: str, path: KeyPath) -> str:
         def value(match: re.Match[str]) -> str:
             groups: tuple[str | None, ...] = match.groups()
             escaped, name, default = groups
@@ -49,7 +49,7 @@ def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
             notes.append(f"{format_path(path)}: {filled!r}, from {text}")
         return filled
 
-    def walk(data: Plain, path: Path) -> Plain:
+    def walk(data: Plain, path: KeyPath) -> Plain:
         match data:
             case str():
                 return fill(data, path)

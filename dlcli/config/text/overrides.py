@@ -2,7 +2,7 @@
 
 import re
 
-from dlcli.config.text.parsing import Document, Path, Plain, parse_value, refusal
+from dlcli.config.text.parsing import Document, KeyPath, Plain, parse_value, refusal
 from dlcli.errors import Place
 
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
@@ -26,14 +26,14 @@ def set_value(document: Document, key: str, value: Plain, source: str) -> Docume
 
     `source` is where messages say that the value stands. ConfigError where the key leads nowhere.
     """
-    path: Path = tuple(name or int(index) for name, index in _STEP.findall(key))
+    path: KeyPath = tuple(name or int(index) for name, index in _STEP.findall(key))
     data = _with_value(document.data, path, value, source)
     kept = {at: place for at, place in document.places.items() if at[: len(path)] != path}
     made = {path[:end]: Place(source) for end in range(1, len(path)) if path[:end] not in kept}
     return Document(data, {**kept, **made, path: Place(source)})
 
 
-def _with_value(data: Plain, path: Path, value: Plain, source: str) -> Plain:
+def _with_value(data: Plain, path: KeyPath, value: Plain, source: str) -> Plain:
     """Return a copy of `data` with `value` at `path`; mappings on the way are made."""
     if not path:
         return value

@@ -15,7 +15,7 @@ import yaml
 
 from dlcli.errors import ConfigError, Place, Problem
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
 MAX_CHARACTERS = 250_000
@@ -36,20 +36,20 @@ class Document:
     """Plain data, and the place of each of its values."""
 
     data: Plain
-    places: dict[Path, Place]
+    places: dict[KeyPath, Place]
 
-    def place_of(self, path: Path) -> Place:
+    def place_of(self, path: KeyPath) -> Place:
         """Return the place of a value, or of the nearest value around it that has one."""
         while path not in self.places:
             path = path[:-1]
         return self.places[path]
 
-    def problem(self, path: Path, message: str) -> Problem:
+    def problem(self, path: KeyPath, message: str) -> Problem:
         """Return a problem with a value."""
         return Problem(self.place_of(path), format_path(path), message)
 
 
-def format_path(path: Path) -> str:
+def format_path(path: KeyPath) -> str:
     """Write a path as `--set` reads it: `model.layers[0].units`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".")
@@ -123,9 +123,9 @@ class _Reader:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self.places: dict[Path, Place] = {}
+        self.places: dict[KeyPath, Place] = {}
 
-    def read(self, node: yaml.Node, path: Path) -> Plain:
+    def read(self, node: yaml.Node, path: KeyPath) -> Plain:
         place = self._place(node)
         if len(path) > MAX_DEPTH:
             raise refusal(place, _TOO_DEEP)
@@ -142,7 +142,7 @@ class _Reader:
             case _:
                 raise refusal(place, f"tags such as {node.tag} are not allowed")
 
-    def _items(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Plain]]:
+    def _items(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, Plain]]:
         first: dict[str, Place] = {}
         for key_node, value_node in node.value:
             place = self._place(key_node)

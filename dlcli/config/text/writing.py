@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from dlcli.config.text.environment import escape_references
-from dlcli.config.text.parsing import Path, reads_as_text
+from dlcli.config.text.parsing import KeyPath, reads_as_text
 
 _WIDTH = 100
 
@@ -18,7 +18,7 @@ def dump_yaml(data: Any) -> str:  # noqa: ANN401 - whatever YAML holds
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
-def dump_commented(data: Mapping[str, Any], comments: Mapping[Path, str]) -> str:
+def dump_commented(data: Mapping[str, Any], comments: Mapping[KeyPath, str]) -> str:
     """Write a mapping with a comment above each path that has one.
 
     A mapping or list with a comment inside is written in block style, any other on one line.
@@ -41,17 +41,19 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-def _mapping(data: Mapping[str, Any], path: Path, comments: Mapping[Path, str]) -> Iterator[str]:
+def _mapping(
+    data: Mapping[str, Any], path: KeyPath, comments: Mapping[KeyPath, str]
+) -> Iterator[str]:
     for key, value in data.items():
         yield from _entry(f"{_flow(key)}:", value, (*path, key), comments)
 
 
-def _list(items: list[Any], path: Path, comments: Mapping[Path, str]) -> Iterator[str]:
+def _list(items: list[Any], path: KeyPath, comments: Mapping[KeyPath, str]) -> Iterator[str]:
     for index, item in enumerate(items):
         yield from _entry("-", item, (*path, index), comments)
 
 
-def _entry(start: str, value: Any, path: Path, comments: Mapping[Path, str]) -> Iterator[str]:  # noqa: ANN401
+def _entry(start: str, value: Any, path: KeyPath, comments: Mapping[KeyPath, str]) -> Iterator[str]:  # noqa: ANN401
     """Yield a key or a dash with its value, indented as deep as its path is long."""
     indent = "  " * (len(path) - 1)
     if path in comments:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, assert_never
 
-from dlcli.config.config import Tracker as TrackerName
+from dlcli.config.config import TrackerName
 from dlcli.errors import StorageError
 from dlcli.runs.folder.run_folder import RunFolder
 

@@ -67,14 +67,14 @@ class StoppedBeforeTraining:
     signal: SignalName
 
 
-Event = (
+TrainingEvent = (
     Reading | StoppedBeforeTraining | TrainingStarted | Progress | EpochResult | TrainingFinished
 )
 
 
 def train(
     prepared: Prepared, *, run_dir: Path | None = None, smoke: bool = False, resume: bool = False
-) -> Iterator[Event]:
+) -> Iterator[TrainingEvent]:
     """Train, yielding events; the last is `TrainingFinished` or `StoppedBeforeTraining`.
 
     Streamed rows are encoded first, with `Reading` events.
@@ -108,12 +108,12 @@ def train(
             if signal := stop_signal():
                 yield StoppedBeforeTraining(signal)
                 return
-        run = _Run(prepared, threads, trainer, rows, folder, resumed, is_kept=not smoke)
+        run = _TrainingRun(prepared, threads, trainer, rows, folder, resumed, is_kept=not smoke)
         yield from _run(run, stop_signal)
 
 
 @dataclass(frozen=True)
-class _Run:
+class _TrainingRun:
     """The state of one call of `train`."""
 
     prepared: Prepared
@@ -132,7 +132,9 @@ class _Run:
         return before + time.perf_counter() - self.started
 
 
-def _run(run: _Run, stop_signal: Callable[[], SignalName | None]) -> Iterator[Event]:
+def _run(
+    run: _TrainingRun, stop_signal: Callable[[], SignalName | None]
+) -> Iterator[TrainingEvent]:
     prepared, trainer, folder = run.prepared, run.trainer, run.folder
     write_config(
         folder, prepared.config, prepared.folder
@@ -173,7 +175,7 @@ def _run(run: _Run, stop_signal: Callable[[], SignalName | None]) -> Iterator[Ev
 
 
 def _train(
-    run: _Run, saver: Saver, metrics: LinesFile, trackers: Trackers
+    run: _TrainingRun, saver: Saver, metrics: LinesFile, trackers: Trackers
 ) -> Generator[Progress | EpochResult, None, None]:
     """Train, log and record each epoch, and save when due."""
     trainer, rows = run.trainer, run.rows
@@ -204,7 +206,7 @@ def _load(prepared: Prepared) -> str:
     return f"{prepared.plan.num_parameters:,} parameters and training.batch_size: {size}"
 
 
-def _capture(run: _Run, metrics: LinesFile) -> Captured:
+def _capture(run: _TrainingRun, metrics: LinesFile) -> Captured:
     """Return the current checkpoint, from which the run can resume, and the best one."""
     state = capture(run.trainer)
     numbers, dataset = state.numbers, run.prepared.dataset
@@ -225,14 +227,14 @@ def _capture(run: _Run, metrics: LinesFile) -> Captured:
     return last, best if numbers.best_epoch else None
 
 
-def _save_end(run: _Run, saver: Saver, metrics: LinesFile) -> None:
+def _save_end(run: _TrainingRun, saver: Saver, metrics: LinesFile) -> None:
     """Save and wait; before the first epoch is done, the current weights count as the best."""
     last, best = _capture(run, metrics)
     saver.save(lambda: (last, best or replace(last, epoch=0, state=None, run=None)))
     saver.wait()
 
 
-def _explain_divergence(run: _Run, saver: Saver, error: DivergedError) -> DivergedError:
+def _explain_divergence(run: _TrainingRun, saver: Saver, error: DivergedError) -> DivergedError:
     """Save the best weights so far, and add to the error what is kept."""
     saver.wait()
     folder, dataset, best = run.folder, run.prepared.dataset, run.trainer.best
@@ -267,7 +269,7 @@ def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
     )
 
 
-def _finish(run: _Run, reason: StopReason) -> dict[str, Any]:
+def _finish(run: _TrainingRun, reason: StopReason) -> dict[str, Any]:
     """Write the summary, with metrics of the best weights as read from their file.
 
     The test rows are used only here, and only if training has come to its end.
