@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.workloads import WORKLOADS, write_workload
 from dlcli.config import load_config
-from dlcli.network.modules import Dropout
+from dlcli.layers.modules import RandomMask
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.training.train import build_trainer
 from dlcli.training.device import choose_placement, configure_torch
@@ -64,7 +64,7 @@ class Numbers(nn.Module):
 def with_torchs_dropout(network: nn.Module) -> nn.Module:
     """Put in the dropout that torch.compile knows how to fuse."""
     for name, module in network.named_children():
-        if isinstance(module, Dropout):
+        if isinstance(module, RandomMask):
             network.set_submodule(name, nn.Dropout(module.rate))
     return network
 

@@ -25,6 +25,8 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
         "config/reference.py",
         "targets/",
     ),
+    # the setting of other layers, as a key
+    ("layers", "activation"): ("runs/recipe.py",),
     # the metric of that name
     ("losses", "mae"): ("",),
     # the loss of that name

@@ -6,7 +6,7 @@ import pytest
 
 from tests.family_names import deciding_strings, families, imported_names, naming_files
 
-FAMILIES = ("columns", "losses", "metrics", "optimizers", "schedules", "targets")
+FAMILIES = ("columns", "layers", "losses", "metrics", "optimizers", "schedules", "targets")
 NAMING_FILES = naming_files()
 
 
@@ -19,7 +19,7 @@ def test_a_member_is_named_by_its_familys_tuple_alone(family: str) -> None:
 
 
 def _tuple_file(family: str) -> str:
-    return "family.py" if family in ("columns", "targets") else "__init__.py"
+    return "family.py" if family in ("columns", "layers", "targets") else "__init__.py"
 
 
 def test_a_name_is_found_however_a_file_decides_by_it() -> None:

@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from dlcli.config.layers import ModelConfig
 from dlcli.config.sections.checkpoint import CheckpointConfig
 from dlcli.config.sections.compare import CompareConfig
 from dlcli.config.sections.data import DataConfig
+from dlcli.config.sections.model import ModelConfig
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.losses import AnyLoss
 from dlcli.optimizers import DEFAULT_OPTIMIZER, AnyOptimizer

@@ -1,13 +1,11 @@
 """Activation functions and their derivatives, as numbers."""
 
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import torch
 
-from dlcli.config.layers import Activation
-from dlcli.network.builder import build_activation
+from dlcli.layers.activations import ACTIVATIONS, ActivationName
 
 _MAX_INPUT = 5.0  # on either side of 0
 _NUM_POINTS = 501
@@ -17,7 +15,7 @@ _NUM_POINTS = 501
 class ActivationCurve:
     """A function and its derivative at some inputs."""
 
-    name: Activation
+    name: ActivationName
     inputs: np.ndarray  # [points]
     values: np.ndarray  # [points]
     slopes: np.ndarray  # its derivative, [points]
@@ -25,17 +23,16 @@ class ActivationCurve:
 
 def activation_curves() -> list[ActivationCurve]:
     """Return each activation function; softmax is that of one logit next to a logit of 0."""
-    names: tuple[Activation, ...] = get_args(Activation)
-    return [_curve(name) for name in names]
+    return [_curve(name) for name in ACTIVATIONS]
 
 
-def _curve(name: Activation) -> ActivationCurve:
+def _curve(name: ActivationName) -> ActivationCurve:
     inputs = torch.linspace(
         -_MAX_INPUT, _MAX_INPUT, _NUM_POINTS, dtype=torch.float64, requires_grad=True
     )
     # Two features per row, for softmax; elementwise functions ignore the second one.
     rows = torch.stack([inputs, torch.zeros_like(inputs)], dim=1)
-    values = build_activation(name)(rows)[:, 0]
+    values = ACTIVATIONS[name].build()(rows)[:, 0]
     [slopes] = torch.autograd.grad(values.sum(), inputs)
     return ActivationCurve(
         name, inputs.detach().numpy(), values.detach().numpy(), slopes.detach().numpy()

@@ -8,6 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from dlcli.layers.activations import ACTIVATIONS
+from dlcli.layers.base import Layer, output_name
 from dlcli.section import NonNegativeInt, PositiveInt, Section
 from dlcli.training.device import Placement
 from dlcli.training.loop import Trainer
@@ -20,14 +22,6 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _MAX_NUMBERS = 100_000  # of a layer, for quantiles
 _MAX_LISTED = 20  # units of a layer
 _SATURATED = 0.95  # share of rows for which a saturated unit is at an end of its range
-_ENDS = {"sigmoid": (0.03, 0.97), "tanh": (-0.97, 0.97)}  # beyond them, gradients vanish
-_NOT_LAYERS = (
-    "flatten",
-    "reshape",
-    "dropout",
-    "shape",
-    "columns",
-)  # which have no activations to record
 
 _Floats = Annotated[tuple[float, ...], Field(strict=False)]
 _Indices = Annotated[tuple[int, ...], Field(strict=False)]
@@ -79,21 +73,26 @@ def collect_statistics(
     """
     return EpochStatistics(
         epoch=epoch,
-        layers=tuple(collect_layer_statistics(trainer.network, probe, trainer.placement)),
+        layers=tuple(_layers(trainer, probe)),
         parameters=tuple(_parameters(trainer, before)),
     )
 
 
-def collect_layer_statistics(
-    network: nn.Module, probe: Rows, placement: Placement
-) -> list[LayerStatistics]:
+def _layers(trainer: Trainer, probe: Rows) -> list[LayerStatistics]:
     """Look at each layer's activations on some rows, in evaluation mode."""
-    outputs = _activations(network, probe.inputs, placement)
-    return [_layer(name, values) for name, values in outputs.items()]
+    layers = {
+        output_name(index, layer.config): layer.config
+        for index, layer in enumerate(trainer.plan.layers)
+        if not layer.config.traits.passes_input_on
+    }
+    outputs = _outputs(trainer.network, list(layers), probe.inputs, trainer.placement)
+    return [_layer(name, layers[name], values) for name, values in outputs.items()]
 
 
-def _activations(network: nn.Module, inputs: Tensors, placement: Placement) -> dict[str, Tensor]:
-    """Return each layer's output after its non-linearity, by name."""
+def _outputs(
+    network: nn.Module, modules: Sequence[str], inputs: Tensors, placement: Placement
+) -> dict[str, Tensor]:
+    """Return the outputs of modules, by name."""
     seen: dict[str, Tensor] = {}
 
     def take(name: str) -> object:
@@ -103,9 +102,8 @@ def _activations(network: nn.Module, inputs: Tensors, placement: Placement) -> d
         return hook
 
     handles = [
-        module.register_forward_hook(take(name))  # type: ignore[arg-type]
-        for name, module in network.named_children()
-        if not name.split("_", 1)[-1].startswith(_NOT_LAYERS)
+        network.get_submodule(name).register_forward_hook(take(name))  # type: ignore[arg-type]
+        for name in modules
     ]
     was_training = network.training
     try:
@@ -116,19 +114,14 @@ def _activations(network: nn.Module, inputs: Tensors, placement: Placement) -> d
         network.train(was_training)
         for handle in handles:
             handle.remove()
-    # A layer with an activation function is two modules; the second has the longer name.
-    names = list(seen)
-    return {
-        name: seen[name]
-        for name, after in zip(names, [*names[1:], ""], strict=True)
-        if not after.startswith(f"{name}_")
-    }
+    return seen
 
 
-def _layer(name: str, values: Tensor) -> LayerStatistics:
+def _layer(name: str, layer: Layer, values: Tensor) -> LayerStatistics:
     by_unit = values.transpose(0, 1).flatten(1) if values.dim() > 1 else values[None]
     dead = (by_unit == by_unit[:, :1]).all(1)
-    ends = _ENDS.get(name.rpartition("_")[2])
+    activation = layer.applied_activation
+    ends = None if activation is None else ACTIVATIONS[activation].saturates_beyond
     saturated = torch.zeros_like(dead)
     if ends is not None:
         outside = (by_unit < ends[0]) | (by_unit > ends[1])

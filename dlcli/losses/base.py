@@ -94,11 +94,6 @@ class Loss(Section, ABC):
         """The activation that it applies to the outputs itself."""
         return None
 
-    def repeats(self, activation: str | None) -> bool:
-        """Say whether a last layer's activation does what the loss does itself."""
-        del activation
-        return False
-
     @abstractmethod
     def predictions(self, outputs: "Tensor") -> "np.ndarray":
         """Return probabilities [rows, classes], or numbers in the network's units [rows], float64.

@@ -62,9 +62,6 @@ class _ClassLoss(Loss):
     @abstractmethod
     def activation(self) -> str: ...
 
-    def repeats(self, activation: str | None) -> bool:
-        return activation in ("sigmoid", "softmax", "log_sigmoid")
-
     def best_constant(
         self,
         values: "np.ndarray",

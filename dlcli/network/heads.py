@@ -1,9 +1,9 @@
 """Where the network meets the loss: which loss fits the task, and how many outputs it needs."""
 
 from dlcli.config import LoadedConfig
-from dlcli.config.layers import ActivationLayer, Dense, Layer
 from dlcli.data.signature import Signature
 from dlcli.errors import suggest
+from dlcli.layers.activations import ACTIVATIONS
 from dlcli.losses import Loss, default_loss, losses_for
 from dlcli.targets.base import Target
 from dlcli.targets.task import Task
@@ -43,10 +43,12 @@ def num_outputs(loss: Loss, signature: Signature) -> int:
 def refuse_double_activation(loaded: LoadedConfig, loss: Loss) -> None:
     """Raise ConfigError where the last layer does what the loss does itself."""
     layers = loaded.config.model.layers
-    last: Layer = layers[-1]
-    if isinstance(last, Dense | ActivationLayer) and loss.repeats(last.activation):
+    activation = layers[-1].applied_activation
+    if loss.activation is None or activation is None:
+        return
+    if ACTIVATIONS[activation].gives_probabilities:
         raise loaded.error(
             ("model", "layers", len(layers) - 1, "activation"),
             f"{loss.type} takes logits and applies the {loss.activation} itself; leave "
-            f"{last.activation} out (predictions are probabilities all the same)",
+            f"{activation} out (predictions are probabilities all the same)",
         )

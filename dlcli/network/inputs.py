@@ -8,6 +8,10 @@ from torch import Tensor, nn
 
 from dlcli.data.signature import CODES, NUMBERS, Signature
 
+# Why the step of a network with embedded columns can't be stacked or recorded; None: it can.
+STACKING_OBSTACLE: str | None = None
+RECORDING_OBSTACLE: str | None = None
+
 
 class InputStage(nn.Module):
     """Dense numbers, and behind them a learned vector for each embedded column's code.

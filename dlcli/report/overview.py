@@ -8,7 +8,8 @@ from typing import Any
 
 from dlcli.config import Config, dump_config
 from dlcli.data.fitted import FittedData
-from dlcli.network.plan import Plan, PlannedLayer, shape_text, title_of
+from dlcli.layers.base import PlannedLayer
+from dlcli.network.plan import Plan, shape_text, title_of
 from dlcli.report.page import PageSection
 from dlcli.report.picture import shortened
 from dlcli.report.table import TextTable

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from dlcli.config import Config, LoadedConfig
 from dlcli.config.config import TrackerName
-from dlcli.config.layers import BatchNorm, Layer, Residual
 from dlcli.data.dataset import Dataset, read_dataset
 from dlcli.data.signature import Signature
 from dlcli.data.stream import Reading, drain
 from dlcli.errors import ConfigError, DataError, Problem
+from dlcli.layers.base import walk_layers
+from dlcli.layers.shapes import ShapeError
 from dlcli.losses import Loss
 from dlcli.metrics import figure_names
 from dlcli.network.heads import choose_loss, num_outputs, refuse_double_activation
 from dlcli.network.plan import Plan, plan_network
-from dlcli.network.shapes import ShapeError
 from dlcli.runs.unused_settings import unused_settings
 
 _TRACKER_PACKAGES: dict[TrackerName, str] = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
@@ -153,7 +153,7 @@ def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Probl
     if "schedule" not in loaded.doubtful and schedule.warmup_epochs:
         yield from _warmup_problems(loaded, dataset.num_rows["train"])
     if "model" not in loaded.doubtful:
-        yield from _single_row_problems(loaded, dataset.num_rows["train"])
+        yield from _small_batch_problems(loaded, dataset.num_rows["train"])
 
 
 def _warmup_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
@@ -183,25 +183,19 @@ def _missing_trackers(loaded: LoadedConfig) -> Iterator[Problem]:
             )
 
 
-def _single_row_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
-    """Batch norm can't take the variance of one row."""
-    size = loaded.config.training.batch_size
-    size = num_rows if size == "full" else size
-    if size > 1 and num_rows % size != 1:
-        return
-    for index, layer in enumerate(loaded.config.model.layers):
-        if _has_batch_norm(layer):
+def _small_batch_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
+    """Yield the layers that need more rows than the smallest batch of an epoch has."""
+    size = loaded.config.training.rows_per_batch(num_rows)
+    smallest = num_rows % size or size
+    for path, layer in walk_layers(loaded.config.model.layers, ("model", "layers")):
+        mixing = layer.traits.row_mixing
+        if mixing is not None and smallest < mixing.min_rows:
             yield loaded.problem(
-                ("model", "layers", index),
-                f"batch_norm needs two rows a batch; {num_rows} training rows in batches of {size} "
-                "leave a batch of one: choose another training.batch_size, or layer_norm",
+                path,
+                f"{layer.type} needs at least {mixing.min_rows} rows per batch; {num_rows} "
+                f"training rows in batches of {size} leave a batch of {smallest}: choose another "
+                f"training.batch_size, or {mixing.alternative}",
             )
-
-
-def _has_batch_norm(layer: Layer) -> bool:
-    if isinstance(layer, Residual):
-        return any(map(_has_batch_norm, layer.layers))
-    return isinstance(layer, BatchNorm)
 
 
 def _resolve(config: Config, dataset: Dataset, loss: Loss, plan: Plan) -> Config:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlcli.config.layers import Activation
 from dlcli.data.survey.survey import Survey
+from dlcli.layers.activations import ActivationName
 
 _TINY = 50  # training rows of a regression
 _SMALL = 1_000  # rows
@@ -166,7 +166,7 @@ def _convolution(channels: int) -> Layers:
 
 
 def _dense_layers(
-    units: Sequence[int], *, dropout: float, activation: Activation = "relu"
+    units: Sequence[int], *, dropout: float, activation: ActivationName = "relu"
 ) -> Layers:
     hidden: Layers = []
     for number in units:

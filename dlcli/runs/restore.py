@@ -7,11 +7,11 @@ from torch import nn
 
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError
+from dlcli.layers.shapes import ShapeError
 from dlcli.losses import Loss
 from dlcli.network.builder import build_network
 from dlcli.network.heads import fits, num_outputs
 from dlcli.network.plan import plan_network
-from dlcli.network.shapes import ShapeError
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.training.saving.checkpoint import Checkpoint, load_checkpoint, load_weights
 

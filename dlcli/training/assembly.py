@@ -37,6 +37,7 @@ def assemble(
     torch.manual_seed(derive_seed(seed, "dropout"))
     steps_per_epoch = settings.steps_per_epoch(num_rows)
     return Trainer(
+        plan=plan,
         network=network,
         objective=build_objective(loss, target, placement.device),
         optimizer=Optimizer(optimizer, FlatParameters(network)),

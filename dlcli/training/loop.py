@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.errors import DivergedError
 from dlcli.metrics import metrics_for
+from dlcli.network.plan import Plan
 from dlcli.targets.base import Target
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.divergence import diverged, layer_of
@@ -70,6 +71,7 @@ class Trainer:
     captures all of that, and restores it.
     """
 
+    plan: Plan
     network: nn.Module
     objective: Objective
     optimizer: Optimizer[FlatParameters]

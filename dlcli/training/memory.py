@@ -5,8 +5,6 @@ import os
 
 import torch
 
-from dlcli.network.costs import activation_bytes
-from dlcli.network.plan import Plan
 from dlcli.training.device import is_out_of_memory
 from dlcli.training.loop import Trainer
 from dlcli.training.rows.batches import RowSource
@@ -14,11 +12,11 @@ from dlcli.training.rows.batches import RowSource
 _COPIES = 3  # of its activations that a step needs room for: with gradients, and what comes between
 
 
-def suggest_batch_size(trainer: Trainer, train: RowSource, plan: Plan) -> str:
+def suggest_batch_size(trainer: Trainer, train: RowSource) -> str:
     """Say which batch size fits, by taking a step with it; the trainer is of no use afterwards."""
     settings = trainer.settings
     size = settings.rows_per_batch(len(train))
-    fitting = _find_batch_size(trainer, train, plan, below=size)
+    fitting = _find_batch_size(trainer, train, below=size)
     if fitting is None:
         return "not even a batch of one row fits: try smaller layers"
     accumulate = math.ceil(size * settings.accumulate_batches / fitting)
@@ -28,12 +26,15 @@ def suggest_batch_size(trainer: Trainer, train: RowSource, plan: Plan) -> str:
     )
 
 
-def _find_batch_size(trainer: Trainer, train: RowSource, plan: Plan, *, below: int) -> int | None:
+def _find_batch_size(trainer: Trainer, train: RowSource, *, below: int) -> int | None:
     """Try the powers of two, largest first."""
     room = _room(trainer.placement.device)
-    bytes_a_row = _COPIES * sum(activation_bytes(layer, 1) for layer in plan.layers)
+    plan = trainer.plan
+    bytes_a_row = _COPIES * plan.activation_bytes(1)
     for exponent in range((below - 1).bit_length() - 1, -1, -1):
         size = 1 << exponent
+        if size < plan.min_rows:
+            return None
         if size * bytes_a_row > room:
             continue
         trainer.stepper.recordings.clear()
@@ -42,8 +43,6 @@ def _find_batch_size(trainer: Trainer, train: RowSource, plan: Plan, *, below: i
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        except ValueError:  # batch norm wants two rows
-            return None
         else:
             return size
     return None

@@ -23,4 +23,4 @@ def test_the_batch_is_the_one_that_training_takes(dlcli: Command) -> None:
 def test_a_config_that_does_not_fit_is_refused(dlcli: Command) -> None:
     outcome = dlcli("describe", CONFIGS / "moons.yaml", "--set", "model.layers[2].units=5")
     assert outcome.code == 2
-    assert "the network gives [5] and the target wants [1]" in outcome.err
+    assert "the network's output has the shape [5], the target needs [1]" in outcome.err

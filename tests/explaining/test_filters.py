@@ -81,7 +81,7 @@ def test_a_dense_layer_on_images_has_filters_too() -> None:
     hidden = dense(weight.reshape(2, 64).tolist(), [0.0, 0.0], activation="relu")
     model, line = with_a_cross([{"type": "flatten"}, hidden, {"type": "dense"}])
     found = looked_at(model)
-    assert found.kind == "dense"
+    assert found.are_units
     assert found.weights[1, 0] == pytest.approx(weight[1])
     assert found.strongest[1].numbers[0] == line
     assert found.strongest[1].boxes[0] == (0, 0, 8, 8)
@@ -100,7 +100,7 @@ def test_filters_over_signals_are_lines_without_images() -> None:
     found = looked_at(
         make_model({**columns, "y": signals[:, 0].tolist()}, "y", layers, shape=[2, 12])
     )
-    assert (found.kind, found.weights.shape) == ("conv1d", (3, 2, 5))
+    assert (found.are_units, found.weights.shape) == (False, (3, 2, 5))
     assert found.strongest == ()
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from dlcli.config.reference import reference_page
 from dlcli.config.schema import json_schema
 from dlcli.explaining.constant_baseline import constant_baseline_loss
+from dlcli.layers.activations import ACTIVATIONS
 from dlcli.losses import LOSSES, Loss, default_loss, losses_for
 from dlcli.targets.base import Target
 from dlcli.targets.task import Task
@@ -165,11 +166,9 @@ def test_losses_have_words(spec: dict[str, Any], target: Target) -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_an_activation_is_refused_where_the_loss_applies_it(loss: type[Loss]) -> None:
-    made = loss_of({"type": loss.type_name()})
-    assert not made.repeats(None)
-    assert not made.repeats("relu")
-    assert made.repeats(made.activation) == (made.activation is not None)
+def test_what_a_loss_applies_itself_gives_probabilities(loss: type[Loss]) -> None:
+    activation = loss_of({"type": loss.type_name()}).activation
+    assert activation is None or ACTIVATIONS[activation].gives_probabilities
 
 
 def test_losses_have_the_values_of_their_formulas() -> None:

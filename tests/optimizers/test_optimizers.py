@@ -12,14 +12,13 @@ from torch import nn
 from dlcli.config import LoadedConfig
 from dlcli.errors import ConfigError
 from dlcli.network.builder import build_network
-from dlcli.network.costs import training_bytes
 from dlcli.optimizers import OPTIMIZERS, PRESETS, USUAL_PRESETS
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.section import type_of
 from dlcli.training.flat import FlatParameters
 from dlcli.training.optimizers import ManyRuns, Optimizer
 from tests.families import check_is_described
-from tests.network.test_network import DENSE, plan
+from tests.layers.samples import DENSE, plan
 from tests.optimizers.samples import SAMPLES, TORCH_OPTIMIZERS, read, reference_of
 
 NUM_STEPS = 8
@@ -137,7 +136,8 @@ def test_its_memory_is_what_its_state_holds(settings: dict[str, Any]) -> None:
     flat = FlatParameters(build_network(planned, seed=0))
     tensors = [value for value in Optimizer(config, flat).state.values() if value.dim()]
     kept = sum(part.numel() for tensor in tensors for part in flat.split(tensor))
-    assert training_bytes(planned, config) == 4 * (2 * planned.num_parameters + kept)
+    training_bytes = planned.training_bytes(config.numbers_per_parameter)
+    assert training_bytes == 4 * (2 * planned.num_parameters + kept)
 
 
 @EVERY_SAMPLE

@@ -1,13 +1,13 @@
 """Captured steps against the same steps taken one by one: the same bits, whatever is in them."""
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
 
-from dlcli.config.layers import Activation
 from dlcli.config.sections.training import TrainingConfig
+from dlcli.layers.activations import ACTIVATIONS
 from dlcli.network.builder import build_network
 from dlcli.network.plan import Plan
 from dlcli.optimizers.adam import Adam
@@ -21,8 +21,8 @@ from dlcli.training.optimizers import Optimizer
 from dlcli.training.rows.batches import Rows
 from dlcli.training.step import Stepper
 from tests.conftest import ROOT, Command
+from tests.layers.samples import DENSE, EVERY_LAYER, name, plan, plan_embedded
 from tests.losses.examples import EVERY_LOSS, PAIR, loss_of
-from tests.network.test_network import DENSE, EVERY_LAYER, name, plan, plan_embedded
 from tests.reliability.comparing import differences
 from tests.reliability.configs import OPTIMIZERS, write_config
 
@@ -98,7 +98,7 @@ def test_every_layer(shape: tuple[int, ...], spec: dict[str, Any]) -> None:
     check_alike(planned, {"type": "cross_entropy"})
 
 
-@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation(activation: str) -> None:
     dense = {"type": "dense", "units": 6, "activation": activation}
     planned = plan((5,), dense, {"type": "dropout", "rate": 0.3}, dense, DENSE)

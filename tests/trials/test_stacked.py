@@ -31,8 +31,8 @@ from dlcli.trials.running.stacked import run_stacked
 from dlcli.trials.running.workers import Job, execute
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 from tests.conftest import ROOT
+from tests.layers.samples import DENSE, EVERY_LAYER, name, plan, plan_embedded
 from tests.losses.examples import EVERY_LOSS, PAIR, loss_of
-from tests.network.test_network import DENSE, EVERY_LAYER, name, plan, plan_embedded
 from tests.optimizers.samples import SAMPLES
 from tests.training.test_engines import CPU, SIZES, made_rows
 

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from dlcli.cli.output import unwritable
-from dlcli.network.plan import PlannedLayer, shape_text, title_of
+from dlcli.layers.base import PlannedLayer
+from dlcli.network.plan import shape_text, title_of
 
 if TYPE_CHECKING:
     from dlcli.runs.preparation import Prepared
@@ -114,8 +115,6 @@ def show_confusion(console: Console, matrix: list[list[int]], classes: tuple[str
 
 def show_costs(console: Console, prepared: "Prepared") -> None:
     """Show the parameters, operations and memory of each layer."""
-    from dlcli.network.costs import activation_bytes, multiply_adds, training_bytes
-
     plan, settings = prepared.plan, prepared.config.training
     num_rows = prepared.dataset.num_rows["train"]
     batch_size = settings.rows_per_batch(num_rows)
@@ -125,9 +124,8 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
     table.add_row("input", shape_text(plan.signature.input_shape))
     for index, layer in enumerate(plan.layers):
         _add_costs(table, str(index), layer, batch_size)
-    total = sum(map(multiply_adds, plan.layers))
-    memory = sum(activation_bytes(layer, batch_size) for layer in plan.layers)
-    figures = (f"{plan.num_parameters:,}", f"{total:,}", format_bytes(memory))
+    memory = format_bytes(plan.activation_bytes(batch_size))
+    figures = (f"{plan.num_parameters:,}", f"{plan.multiply_adds:,}", memory)
     table.add_row("total", "", *figures, style="bold")
     console.print(table)
     if plan.num_embedding_parameters:
@@ -139,7 +137,7 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
     optimizer = prepared.config.optimizer
     console.print(
         f"  weights, gradients and {optimizer.type}'s state: "
-        f"{format_bytes(training_bytes(plan, optimizer))}"
+        f"{format_bytes(plan.training_bytes(optimizer.numbers_per_parameter))}"
     )
 
 
@@ -183,14 +181,12 @@ def _add_layer(table: Table, number: str, layer: PlannedLayer) -> None:
 
 
 def _add_costs(table: Table, number: str, layer: PlannedLayer, batch_size: int) -> None:
-    from dlcli.network.costs import activation_bytes, multiply_adds
-
     table.add_row(
         title_of(layer, number),
         shape_text(layer.output_shape),
         f"{layer.num_parameters:,}",
-        f"{multiply_adds(layer):,}",
-        format_bytes(activation_bytes(layer, batch_size)),
+        f"{layer.multiply_adds:,}",
+        format_bytes(layer.activation_bytes(batch_size)),
     )
     for index, inner in enumerate(layer.inner):
         _add_costs(table, f"  {number}.{index}", inner, batch_size)

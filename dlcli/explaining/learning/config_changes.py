@@ -6,9 +6,8 @@ Each takes the run's config, None where it is unknown, and leaves out what the c
 from collections.abc import Iterator
 
 from dlcli.config import Config
-from dlcli.config.layers import Dropout
 from dlcli.explaining.learning.finding import Change
-from dlcli.explaining.learning.regularisation import free_layers, restrictions, walk
+from dlcli.explaining.learning.regularisation import dropped_shares, free_widths, restrictions
 
 _PATIENCE = 20
 _DROPOUT = 0.3
@@ -29,9 +28,9 @@ def regularise(config: Config | None) -> Iterator[Change]:
         yield Change("use fewer units, dropout or weight decay")
         return
     smaller = tuple(
-        f"{path}.units={max(_MIN_UNITS, units // _SHRINK_FACTOR)}"
-        for path, units in free_layers(config)
-        if units > _MIN_UNITS
+        f"{width.key}={max(_MIN_UNITS, width.value // _SHRINK_FACTOR)}"
+        for width in free_widths(config)
+        if width.value > _MIN_UNITS
     )
     if smaller:
         yield Change("make the network smaller", smaller)
@@ -40,12 +39,12 @@ def regularise(config: Config | None) -> Iterator[Change]:
     heavier = max(least, 10 * optimizer.weight_decay)
     if heavier < optimizer.heavy_weight_decay:
         yield Change("increase weight decay", (f"optimizer.weight_decay={heavier:g}",))
-    dropouts = [(path, layer) for path, layer in walk(config) if isinstance(layer, Dropout)]
-    if not dropouts:
+    shares = dropped_shares(config)
+    if not shares:
         yield Change(
             f"add {{type: dropout, rate: {_DROPOUT}}} after each hidden layer, if there is one"
         )
-    light = tuple(f"{path}.rate=0.5" for path, layer in dropouts if layer.rate <= _DROPOUT)
+    light = tuple(f"{share.key}=0.5" for share in shares if share.value <= _DROPOUT)
     if light:
         yield Change("increase the dropout rate", light)
 
@@ -112,6 +111,6 @@ def increase_capacity(config: Config | None) -> Iterator[Change]:
         return
     lifted = [restriction.change for restriction in restrictions(config)]
     yield from lifted
-    wider = tuple(f"{path}.units={2 * units}" for path, units in free_layers(config))
+    wider = tuple(f"{width.key}={2 * width.value}" for width in free_widths(config))
     if wider and not lifted:
         yield Change("make the network wider", wider)

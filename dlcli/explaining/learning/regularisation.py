@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dlcli.config import Config
-from dlcli.config.layers import Conv1d, Conv2d, Dense, Dropout, Layer, Reshape, Residual
+from dlcli.config.text.parsing import format_path
 from dlcli.explaining.learning.finding import Change
+from dlcli.layers.base import Layer, Setting, walk_layers
+from dlcli.layers.weights import WeightedLayer
 
 _HEAVY_DROPOUT, _LIGHT_DROPOUT = 0.7, 0.2
 _NARROW = 3  # units
@@ -30,26 +32,21 @@ def _find_restrictions(config: Config) -> Iterator[Restriction]:
     if decay >= config.optimizer.heavy_weight_decay:
         change = Change("reduce weight decay", ("optimizer.weight_decay=0.0",))
         yield Restriction(f"a weight decay of {decay:g}", change)
-    heavy = [
-        (path, layer.rate)
-        for path, layer in walk(config)
-        if isinstance(layer, Dropout) and layer.rate >= _HEAVY_DROPOUT
-    ]
+    heavy = [share for share in dropped_shares(config) if share.value >= _HEAVY_DROPOUT]
     if heavy:
-        settings = tuple(f"{path}.rate={_LIGHT_DROPOUT}" for path, _ in heavy)
-        highest = max(rate for _, rate in heavy)
+        settings = tuple(f"{share.key}={_LIGHT_DROPOUT}" for share in heavy)
+        highest = max(share.value for share in heavy)
         yield Restriction(f"dropout of {highest:g}", Change("reduce the dropout rate", settings))
-    hidden = _hidden(config)
-    narrow = [(path, units) for path, units in free_layers(config) if units <= _NARROW]
-    if not hidden:
+    narrow = [width for width in free_widths(config) if width.value <= _NARROW]
+    if not _hidden(config):
         text = f"add a hidden layer, for example of {_HIDDEN_UNITS} units"
         layers = f"[{{type: dense, units: {_HIDDEN_UNITS}, activation: relu}}, {{type: dense}}]"
         has_one_layer = len(config.model.layers) == 1
         change = Change(text, (f"model.layers={layers}",) if has_one_layer else ())
         yield Restriction("no hidden layer", change)
     elif narrow:
-        settings = tuple(f"{path}.units={_HIDDEN_UNITS}" for path, _ in narrow)
-        fewest = min(units for _, units in narrow)
+        settings = tuple(f"{width.key}={_HIDDEN_UNITS}" for width in narrow)
+        fewest = min(width.value for width in narrow)
         yield Restriction(
             f"a layer of {fewest} unit{'s' * (fewest > 1)}",
             Change("make the network wider", settings),
@@ -61,7 +58,7 @@ def starts_small(config: Config) -> bool:
     return (
         config.data.scale != "none"
         and config.data.target_scale != "none"
-        and all(layer.init == "default" and layer.initial is None for _, layer in _weighted(config))
+        and all(layer.has_default_start for _, layer in _walk(config))
     )
 
 
@@ -70,39 +67,33 @@ def has_high_rate(config: Config | None) -> bool:
     return config is not None and config.optimizer.lr >= config.optimizer.high_lr
 
 
-def walk(config: Config) -> Iterator[tuple[str, Layer]]:
-    """Yield every layer with its key in the config."""
-
-    def inner(layers: tuple[Layer, ...], key: str) -> Iterator[tuple[str, Layer]]:
-        for index, layer in enumerate(layers):
-            yield f"{key}[{index}]", layer
-            if isinstance(layer, Residual):
-                yield from inner(layer.layers, f"{key}[{index}].layers")
-
-    yield from inner(config.model.layers, "model.layers")
-
-
-def _weighted(config: Config) -> list[tuple[str, Dense | Conv1d | Conv2d]]:
-    """Return the layers with weights."""
+def dropped_shares(config: Config) -> list[Setting[float]]:
+    """Return the share that each dropout drops, each with its key in the config."""
+    shares = ((path, layer.dropped_share) for path, layer in _walk(config))
     return [
-        (path, layer) for path, layer in walk(config) if isinstance(layer, Dense | Conv1d | Conv2d)
+        Setting(f"{path}.{share.key}", share.value) for path, share in shares if share is not None
     ]
 
 
-def _hidden(config: Config) -> list[tuple[str, Dense | Conv1d | Conv2d]]:
-    """Return the layers with weights, without the last."""
-    return _weighted(config)[:-1]
+def free_widths(config: Config) -> list[Setting[int]]:
+    """Return the widths of hidden layers that can be changed by themselves, by key in the config.
 
-
-def free_layers(config: Config) -> list[tuple[str, int]]:
-    """Return the hidden dense layers whose units can be changed alone, with their units."""
-    if any(
-        isinstance(layer, Reshape) or getattr(layer, "initial", None) is not None
-        for _, layer in walk(config)
-    ):
+    There are none where another layer takes inputs of one size only.
+    """
+    if any(layer.fixes_input_size for _, layer in _walk(config)):
         return []
+    widths = ((path, layer.width) for path, layer in _hidden(config))
     return [
-        (path, layer.units)
-        for path, layer in _hidden(config)
-        if isinstance(layer, Dense) and layer.units is not None
+        Setting(f"{path}.{width.key}", width.value) for path, width in widths if width is not None
     ]
+
+
+def _hidden(config: Config) -> list[tuple[str, WeightedLayer]]:
+    """Return the layers with weights, without the last."""
+    return [(path, layer) for path, layer in _walk(config) if isinstance(layer, WeightedLayer)][:-1]
+
+
+def _walk(config: Config) -> Iterator[tuple[str, Layer]]:
+    """Yield every layer with its key in the config."""
+    for path, layer in walk_layers(config.model.layers, ("model", "layers")):
+        yield format_path(path), layer

@@ -7,18 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dlcli.config.layers import (
-    ActivationLayer,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Dense,
-    Dropout,
-    LayerNorm,
-    Residual,
-)
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.network.plan import Plan, PlannedLayer
+from dlcli.layers.base import PlannedLayer, module_name, output_name
+from dlcli.layers.weights import WeightedLayer
+from dlcli.network.plan import Plan
 from dlcli.training.rows.batches import Tensors, split_tensors
 
 _BLOCK_NUMBERS = 2**22  # of a layer's output, at once
@@ -35,55 +27,49 @@ class LayerPosition:
 
 
 def hidden_layers(plan: Plan) -> list[LayerPosition]:
-    """Return the dense layers before the output layer, from the input on."""
-    positions = [
+    """Return the layers of units, which see all of their input, before the output layer."""
+    with_weights = [
+        module_name(index, layer.config)
+        for index, layer in enumerate(plan.layers)
+        if isinstance(layer.config, WeightedLayer) or layer.inner
+    ]
+    return [
         position
         for position in _positions(plan.layers, "")
-        if isinstance(position.planned.config, Dense)
+        if len(position.planned.output_shape) == 1 and position.name not in with_weights[-1:]
     ]
-    weighted = [
-        index
-        for index, layer in enumerate(plan.layers)
-        if isinstance(layer.config, Dense | Conv1d | Conv2d | Residual)
-    ]
-    output_layer = f"{weighted[-1]}_dense" if weighted else ""
-    return [position for position in positions if position.name != output_layer]
 
 
 def first_weighted(plan: Plan) -> LayerPosition | None:
-    """Return the first dense or convolutional layer if the raw input reaches it."""
-    for position in _positions(plan.layers, ""):
-        if isinstance(position.planned.config, Dense | Conv1d | Conv2d):
-            return position if "." not in position.name else None
-    return None
+    """Return the first layer with weights; None where it is inside another layer."""
+    position = next(_positions(plan.layers, ""), None)
+    return None if position is None or "." in position.name else position
 
 
 def _positions(layers: Sequence[PlannedLayer], prefix: str) -> Iterator[LayerPosition]:
     for index, layer in enumerate(layers):
-        name = f"{prefix}{index}_{layer.config.type}"
-        if isinstance(layer.config, Residual):
-            yield from _positions(layer.inner, f"{name}.layers.")
-        elif isinstance(layer.config, Dense | Conv1d | Conv2d):
-            if layer.config.activation is not None:
-                activation: str | None = layer.config.activation
-                yield LayerPosition(name, layer, f"{name}_{activation}", activation)
-            else:
-                yield LayerPosition(name, layer, *_what_follows(layers, index, prefix))
+        name = prefix + module_name(index, layer.config)
+        yield from _positions(layer.inner, f"{name}.layers.")
+        if isinstance(layer.config, WeightedLayer):
+            output = _output_of(layers, index)
+            activation = layers[output].config.applied_activation
+            module = prefix + output_name(output, layers[output].config)
+            yield LayerPosition(name, layer, module, activation)
 
 
-def _what_follows(
-    layers: Sequence[PlannedLayer], index: int, prefix: str
-) -> tuple[str, str | None]:
-    """Return the module whose output is a layer's activation, and its activation function."""
+def _output_of(layers: Sequence[PlannedLayer], index: int) -> int:
+    """Return the layer whose output is a layer's activation: itself, or an activation layer.
+
+    Only layers that keep the shape and each number's position may come between the two.
+    """
+    if layers[index].config.applied_activation is not None:
+        return index
     for later, layer in enumerate(layers[index + 1 :], start=index + 1):
-        match layer.config:
-            case ActivationLayer():
-                return f"{prefix}{later}_activation", layer.config.activation
-            case BatchNorm() | LayerNorm() | Dropout():
-                continue
-            case _:
-                break
-    return f"{prefix}{index}_{layers[index].config.type}", None
+        if not layer.config.traits.keeps_positions or layer.input_shape != layer.output_shape:
+            break
+        if layer.config.applied_activation is not None:
+            return later
+    return index
 
 
 @contextmanager

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from torch import nn
 
 from dlcli.columns.base import OrderedColumn
-from dlcli.config.layers import Dense, Dropout
 from dlcli.data.fitted import FittedData
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.sampling import sample_rows, take, work_per_row
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.layers.base import walk_modules
+from dlcli.layers.weights import WeightedLayer
 from dlcli.seeds import derive_seed
 from dlcli.tables.table import Table
 from dlcli.training.rows.batches import Tensors, to_tensors
@@ -125,17 +125,24 @@ def find_equation(model: ExplainedModel) -> Equation | None:
     Two outputs with a softmax are a single neuron, too: their difference.
     """
     columns = model.fitted.columns
-    layers = [layer.config for layer in model.plan.layers if not isinstance(layer.config, Dropout)]
+    layers = [
+        (name, layer.config)
+        for name, layer in walk_modules(model.plan.layers)
+        if not layer.config.traits.passes_input_on
+    ]
     if len(columns) != 2 or len(layers) != 1:
         return None
-    (layer,) = layers
-    if not isinstance(layer, Dense) or layer.activation is not None:
+    ((name, layer),) = layers
+    if not isinstance(layer, WeightedLayer) or layer.applied_activation is not None:
         return None
-    linear = next(module for module in model.network.modules() if isinstance(module, nn.Linear))
-    weight = linear.weight.detach().double().cpu().numpy()
-    bias = np.zeros(len(weight)) if linear.bias is None else linear.bias.detach().double().cpu()
-    if len(weight) > 2:
+    numbers = {
+        key: parameter.detach().double().cpu().numpy()
+        for key, parameter in model.network.get_submodule(name).named_parameters()
+    }
+    weight = numbers["weight"]
+    if weight.ndim > 2 or len(weight) > 2:
         return None
+    bias = numbers.get("bias", np.zeros(len(weight)))
     row, constant = (
         (weight[0], float(bias[0]))
         if len(weight) == 1

@@ -7,24 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.config.layers import (
-    ActivationLayer,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Dense,
-    Dropout,
-    Flatten,
-    LayerNorm,
-    Reshape,
-)
 from dlcli.data.signature import NUMBERS
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import LayerPosition, capture_activations, first_weighted
 from dlcli.explaining.reasons.features import array_shape, plain_numbers
 from dlcli.explaining.reasons.sampling import SampledRows, sample_rows, take, work_per_row
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.network.shapes import sizes
+from dlcli.layers.weights import WeightedLayer
 
 MAX_FILTERS = 32
 MAX_WITH_IMAGES = 8  # filters
@@ -51,7 +40,7 @@ class Filters:
     """The first layer's weights, and the images that activate its filters most."""
 
     layer: str  # the module whose output is its activation: 0_conv2d, 2_activation
-    kind: str  # "conv2d", "conv1d" or "dense"
+    are_units: bool  # each sees all of a row; filters of a convolution see a window of it
     activation: str | None
     weights: np.ndarray  # [filters, channels, height, width] or [filters, channels, length]
     num_filters: int
@@ -72,9 +61,9 @@ def find_filters(model: ExplainedModel) -> Filters | Unavailable:
     shape = _image_shape(model, position)
     if shape is None:
         return Unavailable("rows are neither images nor signals")
-    config = position.planned.config
     weight = model.network.get_parameter(f"{position.name}.weight").detach().float().cpu().numpy()
-    if isinstance(config, Dense):
+    are_units = len(position.planned.output_shape) == 1
+    if are_units:
         weight = weight.reshape(len(weight), *shape)
     sample: SampledRows | None = None
     strongest: tuple[StrongestImages, ...] = ()
@@ -82,7 +71,7 @@ def find_filters(model: ExplainedModel) -> Filters | Unavailable:
         sample, strongest = _find_strongest_images(model, position, shape, len(weight))
     return Filters(
         layer=position.module,
-        kind=config.type,
+        are_units=are_units,
         activation=position.activation,
         weights=weight[:MAX_FILTERS],
         num_filters=len(weight),
@@ -97,14 +86,13 @@ def _reaches_untouched(model: ExplainedModel, position: LayerPosition) -> bool:
     if model.plan.signature.embeddings:
         return False
     index = model.plan.layers.index(position.planned)
-    keeping = (ActivationLayer, BatchNorm, Dropout, Flatten, LayerNorm, Reshape)
-    return all(isinstance(layer.config, keeping) for layer in model.plan.layers[:index])
+    return all(layer.config.traits.keeps_positions for layer in model.plan.layers[:index])
 
 
 def _image_shape(model: ExplainedModel, position: LayerPosition) -> tuple[int, ...] | None:
     """Return the shape of what the layer sees, [channels, …]; None: it is no image or signal."""
     shape = position.planned.input_shape
-    if isinstance(position.planned.config, Conv1d | Conv2d):
+    if len(shape) > 1:
         return shape
     image = array_shape(model)
     return image if image and len(image) == 3 and math.prod(image) == shape[0] else None
@@ -166,20 +154,10 @@ def _images(
 
 def _box(position: LayerPosition, where: int, shape: tuple[int, ...]) -> Box:
     """Return the receptive field of one position of a filter's output."""
-    config = position.planned.config
-    if not isinstance(config, Conv2d):
+    layer, across = position.planned.config, position.planned.output_shape[2:]
+    assert isinstance(layer, WeightedLayer), "it has a weight"
+    field = layer.receptive_field(divmod(where, across[0])) if across else None
+    if field is None:
         return (0, 0, shape[1], shape[2])
-    across = position.planned.output_shape[2]
-    stride, reach = sizes(config.stride, 2), sizes(config.dilation, 2)
-    spans = [
-        step * (size - 1) + 1
-        for step, size in zip(reach, sizes(config.kernel_size, 2), strict=True)
-    ]
-    if config.padding == "same":
-        padding = tuple(
-            (span - 1) // 2 for span in spans
-        )  # as in torch: an odd rest goes to the end
-    else:
-        padding = (0, 0) if config.padding == "valid" else sizes(config.padding, 2)
-    y, x = divmod(where, across)
-    return (y * stride[0] - padding[0], x * stride[1] - padding[1], spans[0], spans[1])
+    (top, height), (left, width) = field
+    return (top, left, height, width)

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
-from dlcli.network.costs import multiply_adds
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
 
@@ -49,4 +48,4 @@ def work_per_row(plan: Plan) -> int:
     """Return the work of a row's forward pass, in multiply-adds."""
     layers = plan.layers
     numbers = plan.signature.num_inputs + sum(math.prod(layer.output_shape) for layer in layers)
-    return sum(map(multiply_adds, layers)) + _ACTIVATION * numbers
+    return plan.multiply_adds + _ACTIVATION * numbers

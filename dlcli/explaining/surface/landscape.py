@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.surface.weight_plane import WeightPlane, losses_on
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.network.costs import FLOAT_BYTES, activation_bytes, multiply_adds
+from dlcli.layers.base import walk_modules
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
 from dlcli.training.rows.batches import Rows
@@ -44,8 +44,7 @@ def choose_detail(
 
     The same for every plane of a run, so that the losses are of the same rows.
     """
-    row = sum(map(multiply_adds, plan.layers)) / _PRODUCTS
-    row += sum(activation_bytes(layer, 1) for layer in plan.layers) / FLOAT_BYTES / _OUTPUTS
+    row = plan.multiply_adds / _PRODUCTS + plan.num_kept / _OUTPUTS
     evaluation = plan.num_parameters / _WEIGHTS + 1 / _EVALUATIONS
     most = min(num_rows, MAX_ROWS)
     for size, fewest in _STEPS:
@@ -84,7 +83,7 @@ def loss_landscape(
     detail = choose_detail(model.plan, len(rows), seconds=seconds)
     if isinstance(detail, Unavailable):
         return detail
-    first, second = random_directions(model.network, model.seed)
+    first, second = random_directions(model.network, model.plan, model.seed)
     num_moved = sum(int(direction.count_nonzero()) for direction in first.values())
     if num_moved < 2:
         return Unavailable(
@@ -121,8 +120,8 @@ def compute_grid(
         num_known_rows=len(rows),
         num_parameters=model.plan.num_parameters,
         keeps_statistics=any(
-            isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
-            for module in model.network.modules()
+            layer.config.traits.row_mixing is not None
+            for _, layer in walk_modules(model.plan.layers)
         ),
     )
 
@@ -136,24 +135,25 @@ def choose_rows(rows: Rows, num_rows: int, seed: int) -> Rows:
     return rows.take(torch.tensor(drawn, device=rows.device))
 
 
-def random_directions(network: nn.Module, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def random_directions(
+    network: nn.Module, plan: Plan, seed: int
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return two directions, by parameter: each filter as long as the network's own.
 
     A filter is the weights of one output: of one unit, one channel, one code. Biases and the
     parameters of norms have no filters: their directions are 0.
     """
     random = np.random.default_rng(derive_seed(seed, "landscape", "directions"))
-    norms = {
-        id(parameter)
-        for module in network.modules()
-        if isinstance(module, nn.LayerNorm)  # for images, its parameters have several dimensions
-        for parameter in module.parameters(recurse=False)
-    }
+    without_filters = tuple(
+        f"{name}."
+        for name, layer in walk_modules(plan.layers)
+        if not layer.config.traits.has_filters
+    )
 
     def draw() -> dict[str, Tensor]:
         return {
             name: torch.zeros_like(weight, requires_grad=False)
-            if weight.ndim < 2 or id(weight) in norms
+            if weight.ndim < 2 or name.startswith(without_filters)
             else _like_filters(weight.detach(), random)
             for name, weight in network.named_parameters()
         }

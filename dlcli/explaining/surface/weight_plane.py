@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.network.costs import FLOAT_BYTES, activation_bytes
+from dlcli.network.obstacles import stacking_obstacle
 from dlcli.training.engines.threads import Threads
 from dlcli.training.rows.batches import Rows, Tensors
 
@@ -93,11 +93,8 @@ def _outputs(
         return functional_call(network, (weights, buffers), (inputs,))  # type: ignore[no-any-return]
 
     num_weights = len(next(iter(parameters.values())))
-    if num_weights > 1:
-        try:
-            return vmap(forward)(parameters)
-        except RuntimeError:
-            pass  # vmap doesn't support an operation
+    if num_weights > 1 and stacking_obstacle(model.plan) is None:
+        return vmap(forward)(parameters)
     singles = [
         {name: stack[index] for name, stack in parameters.items()} for index in range(num_weights)
     ]
@@ -106,8 +103,7 @@ def _outputs(
 
 def _num_at_once(model: ExplainedModel, num_rows: int) -> int:
     plan = model.plan
-    outputs = sum(activation_bytes(layer, num_rows) for layer in plan.layers) // FLOAT_BYTES
-    return max(1, _NUMBERS_AT_ONCE // (outputs + plan.num_parameters + 1))
+    return max(1, _NUMBERS_AT_ONCE // (num_rows * plan.num_kept + plan.num_parameters + 1))
 
 
 def _to_target_units(losses: Tensor, model: ExplainedModel) -> np.ndarray:

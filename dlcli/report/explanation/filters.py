@@ -119,7 +119,7 @@ def strongest_images_picture(found: Filters) -> Picture:
                 left = x + place * (1 + _GAP)
                 pixels = np.mean(image, axis=0)
                 _show(axes, pixels, left, y, colors="cividis", span=(low, high))
-                if found.kind != "dense":
+                if not found.are_units:
                     _mark(axes, box, image.shape[1:], left, y)
         _frame(axes, width, down * step - _TITLE)
 
@@ -139,7 +139,7 @@ def _strongest_caption(found: Filters) -> str:
     text = (
         f"For each of the first {len(found.strongest)} {what}s, the images with the highest "
         f"activation among {describe_rows(found.sample)}, from left to right"
-        + ("." if found.kind == "dense" else "; a frame marks where the activation is highest.")
+        + ("." if found.are_units else "; a frame marks where the activation is highest.")
     )
     listed = [_describe_strongest(entry, found.unit) for entry in found.strongest if entry.numbers]
     if listed:
@@ -156,7 +156,7 @@ def _describe_strongest(entry: StrongestImages, unit: str) -> str:
 
 
 def _noun(found: Filters) -> str:
-    return "unit" if found.kind == "dense" else "filter"
+    return "unit" if found.are_units else "filter"
 
 
 def _reach(found: Filters) -> float:

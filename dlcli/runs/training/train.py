@@ -184,7 +184,7 @@ def _train(
     explained = memory_explained(
         trainer.placement.device,
         _load(run.prepared),
-        lambda: suggest_batch_size(trainer, rows["train"], run.prepared.plan),
+        lambda: suggest_batch_size(trainer, rows["train"]),
     )
     with explained, closing(fit(trainer, rows["train"], rows.get("validation"))) as events:
         for event in events:

@@ -7,7 +7,7 @@ import torch
 
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.errors import ConfigError
-from dlcli.network.costs import activation_bytes
+from dlcli.network.obstacles import recording_obstacle
 from dlcli.network.plan import Plan
 from dlcli.training.device import Placement
 
@@ -30,7 +30,7 @@ def choose_engine(
     wanted = settings.engine
     if wanted == "eager":
         return Engine("eager", "training.engine says so")
-    obstacle = _obstacle(placement)
+    obstacle = _obstacle(placement) or recording_obstacle(plan)
     if wanted == "captured":
         if obstacle is not None:
             raise ConfigError(f"training.engine: captured can't be: {obstacle}; use auto or eager")
@@ -40,7 +40,7 @@ def choose_engine(
     if placement.device.type == "cuda":
         return Engine("eager", "CUDA graphs are taken where training.engine: captured says so")
     rows = min(settings.rows_per_batch(num_rows) * settings.accumulate_batches, num_rows)
-    num_bytes = _TENSORS_A_NUMBER * sum(activation_bytes(layer, rows) for layer in plan.layers)
+    num_bytes = _TENSORS_A_NUMBER * plan.activation_bytes(rows)
     if num_bytes > _MAX_BYTES:
         return Engine("eager", f"a recorded step would keep {num_bytes / 2**30:.1f} GiB")
     return Engine("captured", "the same operations with less overhead")

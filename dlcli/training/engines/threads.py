@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 
 from dlcli.config.sections.training import TrainingConfig
-from dlcli.network.costs import multiply_adds
 from dlcli.network.plan import Plan
 
 MAX_THREADS = torch.get_num_threads()  # a core each, or what the environment says (OMP_NUM_THREADS)
@@ -38,7 +37,7 @@ def choose_threads(settings: TrainingConfig, plan: Plan, num_rows: int) -> Threa
     """Choose by the config's word, for so many training rows."""
     if settings.threads != "auto":
         return Threads(settings.threads, "training.threads says so")
-    work = settings.rows_per_batch(num_rows) * sum(map(multiply_adds, plan.layers))
+    work = settings.rows_per_batch(num_rows) * plan.multiply_adds
     worth = max(1, -(-work // _WORTH_A_THREAD))
     if worth < MAX_THREADS:
         return Threads(worth, f"a batch of {work:,} multiplications has no work for more")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dlcli.network.costs import activation_bytes
+from dlcli.network.obstacles import stacking_obstacle
 from dlcli.training.engines.threads import MAX_THREADS, Threads
 from dlcli.trials.running.stack import Stack, in_groups
 from dlcli.trials.running.step_time import full_step, measure, single_step
@@ -90,6 +90,9 @@ def obstacle_to_stacking(setup: SharedSetup) -> str | None:
         return f"stacking is not available on {setup.placement.device.type}"
     if setup.placement.dtype == torch.float16:
         return "fp16 decides at each step whether to take it"
+    obstacle = stacking_obstacle(setup.plan)
+    if obstacle is not None:
+        return obstacle
     if _max_stacked(setup) < 2:
         return "memory has no room for two"
     return None
@@ -98,7 +101,7 @@ def obstacle_to_stacking(setup: SharedSetup) -> str | None:
 def _max_stacked(setup: SharedSetup) -> int:
     rows = min(setup.settings.rows_per_batch(len(setup.train)), len(setup.train))
     rows *= setup.settings.accumulate_batches
-    outputs = sum(activation_bytes(layer, rows) for layer in setup.plan.layers)
+    outputs = setup.plan.activation_bytes(rows)
     parameters = 4 * setup.plan.num_parameters
     return _MAX_BYTES // (_TENSORS_PER_NUMBER * outputs + _TENSORS_PER_PARAMETER * parameters)
 

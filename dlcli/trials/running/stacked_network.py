@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from dlcli.network import modules
+from dlcli.layers.modules import RandomMask
 from dlcli.network.builder import build_network
 from dlcli.network.inputs import empty_inputs
 from dlcli.network.plan import Plan
@@ -23,15 +23,15 @@ from dlcli.training.rows.batches import Tensors
 _ALIGNMENT = 16  # numbers: each parameter begins where memory is read fast
 
 
-class _MaskedDropout(nn.Module):
-    """Dropout whose mask is given, and which notes how large one has to be."""
+class _GivenMask(nn.Module):
+    """A random mask that is given, not drawn; it notes how large one has to be."""
 
     mask: Tensor
     shape: torch.Size  # of what it was last given, without the rows
 
-    def __init__(self, dropout: modules.Dropout) -> None:
+    def __init__(self, drawn: RandomMask) -> None:
         super().__init__()
-        self.dropout = dropout
+        self.drawn = drawn
         self.register_buffer("mask", torch.empty(0))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class StackedNetwork:
             name: buffer.expand(len(seeds), *buffer.shape).clone()
             for name, buffer in self._network.named_buffers()
         }
-        self._dropouts = _replace_dropouts(self._network)
+        self._masks = _replace_masks(self._network)
         self._generators = [
             torch.Generator().manual_seed(derive_seed(seed, "dropout")) for seed in self.distinct
         ]
@@ -94,7 +94,7 @@ class StackedNetwork:
         return Draws(
             [
                 torch.empty(len(self.distinct), -(-num_rows * module.shape.numel() // 4)).long()
-                for _, module in self._dropouts
+                for _, module in self._masks
             ]
         )
 
@@ -102,12 +102,12 @@ class StackedNetwork:
         """Return each run's outputs, [runs, batch, num_outputs], of [seeds, batch, *shape]."""
         num_rows = next(iter(inputs.values())).shape[1]
         masks = {
-            f"{name}.mask": module.dropout.mask_from(
+            f"{name}.mask": module.drawn.mask_from(
                 words.view(torch.int16)[:, : num_rows * module.shape.numel()].view(
                     len(self.distinct), num_rows, *module.shape
                 )
             )[self.seed_of_run]
-            for (name, module), words in zip(self._dropouts, draws.words, strict=True)
+            for (name, module), words in zip(self._masks, draws.words, strict=True)
         }
         self._network.train()
         forward = vmap(self._forward, in_dims=(0, 0, 0))
@@ -177,12 +177,12 @@ def _row(network: nn.Module, layouts: dict[str, tuple[int, torch.Size]]) -> Tens
     return row
 
 
-def _replace_dropouts(network: nn.Module) -> list[tuple[str, _MaskedDropout]]:
-    """Put in dropouts that are given their masks; return them by name, in the forward order."""
+def _replace_masks(network: nn.Module) -> list[tuple[str, _GivenMask]]:
+    """Put in masks that are given; return them by name, in the forward order."""
     replaced = []
     for name, module in list(network.named_modules()):
-        if isinstance(module, modules.Dropout) and module.drops_something:
-            masked = _MaskedDropout(module)
-            network.set_submodule(name, masked)
-            replaced.append((name, masked))
+        if isinstance(module, RandomMask) and module.drops_something:
+            given = _GivenMask(module)
+            network.set_submodule(name, given)
+            replaced.append((name, given))
     return replaced

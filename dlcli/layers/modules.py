@@ -1,14 +1,15 @@
-"""The few modules that PyTorch doesn't have."""
+"""The few modules that PyTorch lacks."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
-class Dropout(nn.Module):
-    """nn.Dropout, with cheaper random numbers on the CPU: 16 bits of them for each number.
+class RandomMask(nn.Module):
+    """Sets numbers to zero at random while training, and scales the others up.
 
-    The rate is therefore a multiple of 1/65536; what is kept is scaled by exactly that.
+    Like nn.Dropout, with cheaper random numbers on the CPU: 16 bits of them for each number. The
+    rate is therefore a multiple of 1/65536; what is kept is scaled by exactly that.
     """
 
     def __init__(self, rate: float) -> None:
@@ -32,14 +33,14 @@ class Dropout(nn.Module):
         return x * self.mask_from(words.view(torch.int16)[: x.numel()].view(x.shape), x.dtype)
 
     def mask_from(self, bits: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Return the factors of numbers, 0 or what makes up for the zeros, from int16 bits."""
+        """Return each number's factor, 0 or what makes up for the zeros, from int16 bits."""
         # Numbers at once, and the scale as a tensor: both are faster than what is usual.
         mask = torch.ge(bits, self._num_dropped - 2**15, out=torch.empty(bits.shape, dtype=dtype))
         return mask.mul_(self._scale)
 
 
-class Residual(nn.Module):
-    """x + layers(x), x through `projection` where the shapes differ."""
+class SkipConnection(nn.Module):
+    """layers(x) + projection(x)."""
 
     def __init__(self, layers: nn.Module, projection: nn.Module) -> None:
         super().__init__()
@@ -47,13 +48,13 @@ class Residual(nn.Module):
         self.projection = projection
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add the two ways."""
+        """Add both paths."""
         return self.layers(x) + self.projection(x)  # type: ignore[no-any-return]
 
 
-class GlobalAvgPool(nn.Module):
-    """`[batch, channels, …]` to `[batch, channels]`, by the mean."""
+class ChannelMeans(nn.Module):
+    """`[batch, channels, …]` to `[batch, channels]`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take the mean over all places."""
+        """Take the mean over all positions."""
         return x.flatten(2).mean(2)

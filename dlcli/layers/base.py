@@ -1,0 +1,187 @@
+"""What every layer answers, and layers one after another.
+
+A layer type is one final class: its section of the config, with the answer to every question that
+the program has about it. The rest of the program asks and names no type.
+"""
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
+
+from dlcli.layers.activations import ACTIVATIONS, ActivationName
+from dlcli.layers.shapes import Shape, ShapeError
+from dlcli.section import Section
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FLOAT_BYTES = 4  # float32
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class RowMixing:
+    """In training, a row's output depends on the other rows of its batch."""
+
+    min_rows: int  # that a training batch needs
+    alternative: str  # the layer type to use for smaller batches
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What holds for a layer type whatever its settings; no defaults, so that each type says it."""
+
+    keeps_positions: bool  # each number of the output, in row-major order, stands for the input's
+    passes_input_on: bool  # nothing is computed: the input in another shape, or parts of it dropped
+    has_filters: bool  # parameters of two axes or more hold a filter for each output
+    row_mixing: RowMixing | None  # None: each row is computed by itself
+    stacking_obstacle: str | None  # why torch.func.vmap can't compute it for several networks
+    recording_obstacle: str | None  # why its operations can't be recorded and replayed
+
+
+class Setting(NamedTuple, Generic[_Value]):
+    """A key of a layer's section, and its value."""
+
+    key: str
+    value: _Value
+
+
+@dataclass(frozen=True)
+class PlannedLayer:
+    """A layer with nothing left open, its input known; shapes are without the batch."""
+
+    config: "Layer"
+    input_shape: Shape
+    output_shape: Shape
+    num_parameters: int
+    multiply_adds: int  # of a row: multiplications by weights, each with its addition
+    num_kept: int  # numbers of a row that are kept for the backward pass
+    inner: tuple["PlannedLayer", ...] = ()  # of a layer that is made of layers
+
+    def activation_bytes(self, batch_size: int) -> int:
+        """Return the memory of a batch's activations, kept for the backward pass."""
+        return self.num_kept * batch_size * FLOAT_BYTES
+
+
+class Layer(Section, ABC):
+    """A layer's section of the config."""
+
+    if TYPE_CHECKING:
+        type: str  # each type's own literal
+
+    @property
+    @abstractmethod
+    def traits(self) -> Traits:
+        """What holds for its type."""
+
+    @abstractmethod
+    def plan(self, shape: Shape) -> PlannedLayer:
+        """Say what the layer makes of an input shape, and what it costs.
+
+        Raises ShapeError where it can't take the shape, saying what it expects.
+        """
+
+    @abstractmethod
+    def build(self, planned: PlannedLayer) -> "nn.Module":
+        """Build the module, as planned, on the CPU in float32, drawing weights from torch's state.
+
+        `activation_after` is a module of its own that follows this one.
+        """
+
+    @property
+    def inner_layers(self) -> tuple["Layer", ...]:
+        """The layers that it is made of, under the key `layers`; its module calls them so too."""
+        return ()
+
+    @property
+    def activation_after(self) -> ActivationName | None:
+        """The activation function that is applied to its result, as a module of its own."""
+        return None
+
+    @property
+    def applied_activation(self) -> ActivationName | None:
+        """The activation function that its output comes from."""
+        return self.activation_after
+
+    @property
+    def has_default_start(self) -> bool:
+        """Whether its weights begin as PyTorch's layers do."""
+        return True
+
+    @property
+    def fixes_input_size(self) -> bool:
+        """Whether it takes inputs of one size only, so that layers before can't be resized."""
+        return False
+
+    @property
+    def dropped_share(self) -> Setting[float] | None:
+        """The share of numbers that are set to zero in training; None: it is no such layer."""
+        return None
+
+    @property
+    def width(self) -> Setting[int] | None:
+        """The number of units, where it is a setting that nothing but what follows depends on."""
+        return None
+
+    def with_outputs(self, num_outputs: int) -> Self | None:  # noqa: ARG002 - for those that can
+        """Return the layer with so many outputs, unless it says how many; None: it can't be open.
+
+        The last layer that returns one takes its outputs from the target.
+        """
+        return None
+
+
+def plan_layers(layers: Sequence[Layer], shape: Shape) -> tuple[PlannedLayer, ...]:
+    """Plan layers one after another; ShapeError with the path to the layer that doesn't fit."""
+    planned = []
+    for index, layer in enumerate(layers):
+        try:
+            planned.append(layer.plan(shape))
+        except ShapeError as error:
+            raise ShapeError(str(error), (index, *error.path)) from None
+        shape = planned[-1].output_shape
+    return tuple(planned)
+
+
+def build_layers(layers: Sequence[PlannedLayer]) -> OrderedDict[str, "nn.Module"]:
+    """Build layers one after another: modules by name, `0_dense`, `0_dense_relu`, `1_flatten`."""
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
+    for index, layer in enumerate(layers):
+        modules[module_name(index, layer.config)] = layer.config.build(layer)
+        activation = layer.config.activation_after
+        if activation is not None:
+            modules[output_name(index, layer.config)] = ACTIVATIONS[activation].build()
+    return modules
+
+
+def module_name(index: int, layer: Layer) -> str:
+    """Return the name of a layer's module, by its place among its neighbours: `0_dense`."""
+    return f"{index}_{layer.type}"
+
+
+def output_name(index: int, layer: Layer) -> str:
+    """Return the name of the module whose output is the layer's: `0_dense_relu`."""
+    name = module_name(index, layer)
+    return name if layer.activation_after is None else f"{name}_{layer.activation_after}"
+
+
+def walk_layers(
+    layers: Sequence[Layer], path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], Layer]]:
+    """Yield every layer with its path, each before those that it is made of."""
+    for index, layer in enumerate(layers):
+        yield (*path, index), layer
+        yield from walk_layers(layer.inner_layers, (*path, index, "layers"))
+
+
+def walk_modules(
+    layers: Sequence[PlannedLayer], prefix: str = ""
+) -> Iterator[tuple[str, PlannedLayer]]:
+    """Yield every layer with its module's full name, each before those that it is made of."""
+    for index, layer in enumerate(layers):
+        name = prefix + module_name(index, layer.config)
+        yield name, layer
+        yield from walk_modules(layer.inner, f"{name}.layers.")

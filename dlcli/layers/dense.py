@@ -1,0 +1,67 @@
+"""Dense layers."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
+
+from pydantic import Field
+
+from dlcli.layers.base import Setting, Traits
+from dlcli.layers.shapes import Shape, ShapeError, require_axes
+from dlcli.layers.weights import WeightedLayer
+from dlcli.section import Size
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@final
+class Dense(WeightedLayer):
+    """Fully connected layer: x·Wᵀ + b."""
+
+    type: Literal["dense"]
+    units: Size | None = Field(
+        None, description="number of outputs; the last dense layer takes it from the target"
+    )
+
+    traits: ClassVar[Traits] = Traits(
+        keeps_positions=False,
+        passes_input_on=False,
+        has_filters=True,
+        row_mixing=None,
+        stacking_obstacle=None,
+        recording_obstacle=None,
+    )
+
+    @property
+    def width(self) -> Setting[int] | None:
+        """The number of units, where the config says it."""
+        return None if self.units is None else Setting("units", self.units)
+
+    def with_outputs(self, num_outputs: int) -> Self:
+        """Return it with so many units, unless it says how many."""
+        return self if self.units is not None else self.model_copy(update={"units": num_outputs})
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return `[units]`."""
+        num_units = self._num_units()
+        require_axes(shape, 1, "; put {type: flatten} before it" if len(shape) > 1 else "")
+        return (num_units,)
+
+    def weight_shape(self, shape: Shape) -> Shape:
+        """Return `[units, features]`."""
+        return (self._num_units(), shape[0])
+
+    def receptive_field(self, position: Shape) -> None:
+        """Every unit sees all features."""
+
+    def build_linear(self, shape: Shape) -> "nn.Linear":
+        """Build nn.Linear."""
+        from torch import nn
+
+        return nn.Linear(shape[0], self._num_units(), bias=self.bias)
+
+    def _num_units(self) -> int:
+        if self.units is None:
+            raise ShapeError(
+                "`units` is missing; only the last dense layer takes it from the target"
+            )
+        return self.units

@@ -1,0 +1,37 @@
+"""The family of layers: its members, and the config's section for any of them."""
+
+from typing import Annotated, get_args
+
+from pydantic import Field
+
+from dlcli.layers.activation import ActivationLayer
+from dlcli.layers.base import Layer
+from dlcli.layers.convolution import Conv1d, Conv2d
+from dlcli.layers.dense import Dense
+from dlcli.layers.dropout import Dropout
+from dlcli.layers.normalisation import BatchNorm, LayerNorm
+from dlcli.layers.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
+from dlcli.layers.reshaping import Flatten, Reshape
+from dlcli.layers.residual import Residual
+
+AnyLayer = Annotated[
+    Dense
+    | ActivationLayer
+    | Dropout
+    | Flatten
+    | Reshape
+    | Conv1d
+    | Conv2d
+    | MaxPool1d
+    | MaxPool2d
+    | AvgPool1d
+    | AvgPool2d
+    | GlobalAvgPool
+    | BatchNorm
+    | LayerNorm
+    | Residual,
+    Field(discriminator="type"),
+]
+LAYERS: tuple[type[Layer], ...] = get_args(get_args(AnyLayer)[0])
+
+Residual.model_rebuild(_types_namespace={"AnyLayer": AnyLayer})

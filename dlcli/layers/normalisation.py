@@ -1,0 +1,81 @@
+"""Normalisation: batch norm and layer norm."""
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal, final
+
+from pydantic import Field
+
+from dlcli.layers.base import Layer, PlannedLayer, RowMixing, Traits
+from dlcli.layers.shapes import Shape
+from dlcli.section import PositiveFloat
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@final
+class BatchNorm(Layer):
+    """Normalises each feature or channel over the batch, then applies a learned scale and shift."""
+
+    type: Literal["batch_norm"]
+    momentum: float = Field(
+        0.1, gt=0, le=1, description="newest batch's weight in the running statistics"
+    )
+    eps: PositiveFloat = Field(1e-5, description="added to the variance")
+
+    traits: ClassVar[Traits] = Traits(
+        keeps_positions=True,
+        passes_input_on=False,
+        has_filters=False,
+        row_mixing=RowMixing(min_rows=2, alternative="layer_norm"),
+        stacking_obstacle=None,
+        recording_obstacle=None,
+    )
+
+    def plan(self, shape: Shape) -> PlannedLayer:
+        """Take any shape, and give it back; a scale and a shift for each channel."""
+        return PlannedLayer(
+            self,
+            shape,
+            shape,
+            num_parameters=2 * shape[0],
+            multiply_adds=0,
+            num_kept=math.prod(shape),
+        )
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":
+        """Build nn.BatchNorm1d, or nn.BatchNorm2d for images."""
+        from torch import nn
+
+        norm = nn.BatchNorm2d if len(planned.input_shape) == 3 else nn.BatchNorm1d
+        return norm(planned.input_shape[0], eps=self.eps, momentum=self.momentum)
+
+
+@final
+class LayerNorm(Layer):
+    """Normalises each row over all its numbers, then applies a learned scale and shift."""
+
+    type: Literal["layer_norm"]
+    eps: PositiveFloat = Field(1e-5, description="added to the variance")
+
+    traits: ClassVar[Traits] = Traits(
+        keeps_positions=True,
+        passes_input_on=False,
+        has_filters=False,  # of images, its numbers have several axes all the same
+        row_mixing=None,
+        stacking_obstacle=None,
+        recording_obstacle=None,
+    )
+
+    def plan(self, shape: Shape) -> PlannedLayer:
+        """Take any shape, and give it back; a scale and a shift for each number."""
+        size = math.prod(shape)
+        return PlannedLayer(
+            self, shape, shape, num_parameters=2 * size, multiply_adds=0, num_kept=size
+        )
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":
+        """Build nn.LayerNorm."""
+        from torch import nn
+
+        return nn.LayerNorm(planned.input_shape, eps=self.eps)

@@ -1,0 +1,148 @@
+"""Pooling: what stands for several positions of a channel."""
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal, final
+
+from pydantic import Field
+
+from dlcli.layers.base import Layer, PlannedLayer, Traits
+from dlcli.layers.shapes import (
+    AXES,
+    Pad,
+    Pad2d,
+    Shape,
+    ShapeError,
+    Size2d,
+    num_windows,
+    per_axis,
+    require_axes,
+)
+from dlcli.section import Size
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_TRAITS = Traits(
+    keeps_positions=False,
+    passes_input_on=False,
+    has_filters=False,
+    row_mixing=None,
+    stacking_obstacle=None,
+    recording_obstacle=None,
+)
+
+
+class _Pool(Layer):
+    """A number for each window over `[channels, …]`."""
+
+    if TYPE_CHECKING:  # fields of each kind
+        kernel_size: int | tuple[int, int]
+        stride: int | tuple[int, int] | None
+        padding: int | tuple[int, int]
+
+    num_axes: ClassVar[int]  # without the channels
+    traits: ClassVar[Traits] = _TRAITS
+
+    def plan(self, shape: Shape) -> PlannedLayer:
+        """Slide the window over each axis but the channels."""
+        require_axes(shape, self.num_axes + 1)
+        window, padding = per_axis(self.kernel_size, self.num_axes), self.padding
+        paddings = per_axis(padding, self.num_axes)
+        if any(2 * before > size for before, size in zip(paddings, window, strict=True)):
+            raise ShapeError(f"padding {padding} is more than half the window {list(window)}")
+        stride = window if self.stride is None else per_axis(self.stride, self.num_axes)
+        after = (shape[0], *num_windows(shape, window, stride, paddings))
+        return PlannedLayer(
+            self, shape, after, num_parameters=0, multiply_adds=0, num_kept=math.prod(after)
+        )
+
+
+class _Pool1d(_Pool):
+    kernel_size: Size = Field(description="length of the window")
+    stride: Size | None = Field(None, description="default: the window's length")
+    padding: Pad = Field(0, description="added at both ends; at most half the window")
+
+    num_axes: ClassVar[int] = 1
+
+
+class _Pool2d(_Pool):
+    kernel_size: Size2d = Field(description="the window: one number, or [height, width]")
+    stride: Size2d | None = Field(None, description="default: the window's size")
+    padding: Pad2d = Field(0, description="added on every side; at most half the window")
+
+    num_axes: ClassVar[int] = 2
+
+
+@final
+class MaxPool1d(_Pool1d):
+    """Maximum of each window."""
+
+    type: Literal["max_pool1d"]
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":  # noqa: ARG002 - any shape
+        """Build nn.MaxPool1d."""
+        from torch import nn
+
+        return nn.MaxPool1d(self.kernel_size, self.stride, self.padding)
+
+
+@final
+class AvgPool1d(_Pool1d):
+    """Mean of each window."""
+
+    type: Literal["avg_pool1d"]
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":  # noqa: ARG002 - any shape
+        """Build nn.AvgPool1d."""
+        from torch import nn
+
+        return nn.AvgPool1d(self.kernel_size, self.stride or self.kernel_size, self.padding)
+
+
+@final
+class MaxPool2d(_Pool2d):
+    """Maximum of each window."""
+
+    type: Literal["max_pool2d"]
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":  # noqa: ARG002 - any shape
+        """Build nn.MaxPool2d."""
+        from torch import nn
+
+        return nn.MaxPool2d(self.kernel_size, self.stride, self.padding)
+
+
+@final
+class AvgPool2d(_Pool2d):
+    """Mean of each window."""
+
+    type: Literal["avg_pool2d"]
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":  # noqa: ARG002 - any shape
+        """Build nn.AvgPool2d."""
+        from torch import nn
+
+        return nn.AvgPool2d(self.kernel_size, self.stride, self.padding)
+
+
+@final
+class GlobalAvgPool(Layer):
+    """Mean of each channel: `[channels, …]` to `[channels]`."""
+
+    type: Literal["global_avg_pool"]
+
+    traits: ClassVar[Traits] = _TRAITS
+
+    def plan(self, shape: Shape) -> PlannedLayer:
+        """Take channels with at least one axis more."""
+        if len(shape) < 2:
+            raise ShapeError(f"expects {AXES[2]} or {AXES[3]}, got {list(shape)}")
+        return PlannedLayer(
+            self, shape, shape[:1], num_parameters=0, multiply_adds=0, num_kept=shape[0]
+        )
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":  # noqa: ARG002 - any shape
+        """Build the mean over all axes after the channels."""
+        from dlcli.layers.modules import ChannelMeans
+
+        return ChannelMeans()

@@ -1,0 +1,102 @@
+"""Residual blocks."""
+
+import math
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
+
+from pydantic import Field
+
+from dlcli.layers.activations import ActivationName
+from dlcli.layers.base import Layer, PlannedLayer, Traits, build_layers, plan_layers
+from dlcli.layers.shapes import Shape, ShapeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    AnyLayer = Layer  # at run time the family's union, which dlcli/layers/family.py fills in
+
+
+@final
+class Residual(Layer):
+    """x + layers(x); where the shapes differ, x goes through a linear projection."""
+
+    type: Literal["residual"]
+    layers: Annotated[tuple["AnyLayer", ...], Field(strict=False, min_length=1)] = Field(
+        description="layers of the block"
+    )
+    activation: ActivationName | None = Field(
+        None, description="activation function applied to the sum"
+    )
+
+    traits: ClassVar[Traits] = Traits(
+        keeps_positions=False,
+        passes_input_on=False,
+        has_filters=True,  # its projection's
+        row_mixing=None,  # but for what its layers do
+        stacking_obstacle=None,
+        recording_obstacle=None,
+    )
+
+    @property
+    def inner_layers(self) -> tuple[Layer, ...]:
+        """The layers of the block."""
+        return self.layers
+
+    @property
+    def activation_after(self) -> ActivationName | None:
+        """The activation function that is applied to the sum."""
+        return self.activation
+
+    def plan(self, shape: Shape) -> PlannedLayer:
+        """Plan its layers, and a projection where they change the shape."""
+        try:
+            inner = plan_layers(self.layers, shape)
+        except ShapeError as error:
+            raise ShapeError(str(error), ("layers", *error.path)) from None
+        after = inner[-1].output_shape
+        num_weights = 0 if after == shape else shape[0] * after[0]
+        num_biases = 0 if after == shape else after[0]
+        if num_weights:
+            _projection_strides(shape, after)
+        return PlannedLayer(
+            self,
+            shape,
+            after,
+            num_parameters=sum(layer.num_parameters for layer in inner) + num_weights + num_biases,
+            multiply_adds=sum(layer.multiply_adds for layer in inner)
+            + num_weights * math.prod(after[1:]),
+            num_kept=sum(layer.num_kept for layer in inner) + math.prod(after),
+            inner=inner,
+        )
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":
+        """Build its layers, then the projection."""
+        from torch import nn
+
+        from dlcli.layers.modules import SkipConnection
+
+        body = nn.Sequential(build_layers(planned.inner))
+        return SkipConnection(body, _projection(planned.input_shape, planned.output_shape))
+
+
+def _projection(before: Shape, after: Shape) -> "nn.Module":
+    from torch import nn
+
+    if before == after:
+        return nn.Identity()
+    if len(before) == 1:
+        return nn.Linear(before[0], after[0])
+    strides = _projection_strides(before, after)
+    if len(before) == 2:
+        return nn.Conv1d(before[0], after[0], 1, stride=strides[0])
+    return nn.Conv2d(before[0], after[0], 1, stride=(strides[0], strides[1]))
+
+
+def _projection_strides(before: Shape, after: Shape) -> tuple[int, ...]:
+    """Return the strides with which a 1×1 convolution takes one shape to the other."""
+    strides = tuple(math.ceil(old / new) for old, new in zip(before[1:], after[1:], strict=False))
+    reached = [(old - 1) // stride + 1 for old, stride in zip(before[1:], strides, strict=False)]
+    if len(before) != len(after) or reached != list(after[1:]):
+        raise ShapeError(
+            f"no projection takes its input {list(before)} to its layers' output {list(after)}"
+        )
+    return strides

@@ -1,0 +1,52 @@
+"""Shapes of layers' inputs and outputs, by arithmetic alone. They leave out the batch."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from dlcli.section import Size
+
+Shape = tuple[int, ...]
+
+# Settings of what slides over an image: one number for both axes, or [height, width].
+Size2d = Size | Annotated[tuple[Size, Size], Field(strict=False)]
+Pad = Annotated[int, Field(ge=0, le=1_000_000)]
+Pad2d = Pad | Annotated[tuple[Pad, Pad], Field(strict=False)]
+
+AXES = {1: "[features]", 2: "[channels, length]", 3: "[channels, height, width]"}
+
+
+class ShapeError(Exception):
+    """A layer can't take the shape that reaches it. `path` leads to it inside of nested layers."""
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def require_axes(shape: Shape, num_axes: int, hint: str = "") -> None:
+    """Raise ShapeError, ending in the hint, unless the shape has so many axes."""
+    if len(shape) != num_axes:
+        raise ShapeError(f"expects {AXES[num_axes]}, got {list(shape)}{hint}")
+
+
+def per_axis(value: int | tuple[int, int], num_axes: int) -> tuple[int, ...]:
+    """Return one number per axis: the same for all where a single one is given."""
+    return value if isinstance(value, tuple) else (value,) * num_axes
+
+
+def num_windows(
+    shape: Shape, windows: Sequence[int], strides: Sequence[int], paddings: Sequence[int]
+) -> Shape:
+    """Return how often a window fits along each axis of `[channels, …]`; ShapeError: not once."""
+    counts = tuple(
+        (size + 2 * padding - window) // stride + 1
+        for size, window, stride, padding in zip(shape[1:], windows, strides, paddings, strict=True)
+    )
+    if min(counts) < 1:
+        raise ShapeError(
+            f"got {list(shape)}, smaller than its window {list(windows)}; use a smaller "
+            "kernel_size, more padding, or less pooling before it"
+        )
+    return counts

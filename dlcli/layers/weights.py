@@ -1,0 +1,197 @@
+"""Layers with a weight matrix or filters: what they share, and how their weights begin."""
+
+import math
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, assert_never
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from dlcli.layers.activations import ActivationName
+from dlcli.layers.base import Layer, PlannedLayer
+from dlcli.layers.shapes import Shape, ShapeError
+from dlcli.section import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Initialisation = Literal[
+    "default", "kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal",
+    "orthogonal", "truncated_normal", "zeros",
+]  # fmt: skip
+
+_MAX_FLOAT32 = 3.4e38
+
+Numbers = tuple[Any, ...]  # floats, nested to any depth and rectangular
+
+
+def _shape_of(numbers: Numbers | float) -> Shape:
+    """Return the shape of nested numbers; ValueError where they are not rectangular."""
+    if isinstance(numbers, bool) or not isinstance(numbers, int | float | tuple | list):
+        raise ValueError(f"must hold numbers only, not {numbers!r}")
+    if isinstance(numbers, int | float):
+        if not abs(numbers) <= _MAX_FLOAT32:  # as NaN isn't
+            raise ValueError(f"{numbers!s:.20} is too large for float32")
+        return ()
+    shapes = {_shape_of(item) for item in numbers}
+    if len(shapes) > 1:
+        raise ValueError("its rows differ in length")
+    return (len(numbers), *(shapes.pop() if shapes else ()))
+
+
+def _to_numbers(value: object) -> object:
+    """Turn lists into tuples of floats, so that a config stays frozen."""
+    if isinstance(value, list | tuple):
+        return tuple(_to_numbers(item) for item in value)
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _check_numbers(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"must be a list of numbers, not {value!r}")
+    _shape_of(tuple(value))
+    return _to_numbers(value)
+
+
+NestedNumbers = Annotated[Numbers, BeforeValidator(_check_numbers)]
+
+
+class InitialValues(Section):
+    """Weights to start from, in PyTorch's shapes."""
+
+    weight: NestedNumbers | None = Field(
+        None, description="for dense: one row per unit, one number per feature"
+    )
+    bias: NestedNumbers | None = Field(None, description="one number per unit or channel")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.weight is None and self.bias is None:
+            raise ValueError("give `weight`, `bias` or both")
+        return self
+
+
+class WeightedLayer(Layer):
+    """A linear map with a weight and a bias, and an activation function after it."""
+
+    activation: ActivationName | None = Field(
+        None, description="activation function applied to the layer's output"
+    )
+    bias: bool = Field(True, description="add a learned bias to each unit or channel")
+    init: Initialisation = Field(
+        "default", description="how the weights are drawn; `default` is PyTorch's"
+    )
+    initial: InitialValues | None = Field(None, description="weights to start from, as numbers")
+
+    @model_validator(mode="after")
+    def _check_initial(self) -> Self:
+        if self.initial is not None:
+            if self.initial.bias is not None and not self.bias:
+                raise ValueError("`initial.bias` has no effect where `bias` is false")
+            if self.initial.weight is not None and self.init != "default":
+                raise ValueError("`init` has no effect where `initial.weight` is given")
+        return self
+
+    @abstractmethod
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape of its output, units or channels first; ShapeError where none is."""
+
+    @abstractmethod
+    def weight_shape(self, shape: Shape) -> Shape:
+        """Return the shape of its weight, as PyTorch has it, units or channels first."""
+
+    @abstractmethod
+    def receptive_field(self, position: Shape) -> tuple[tuple[int, int], ...] | None:
+        """Return what the output at a position sees of the input: start and length by axis.
+
+        Positions leave out the channels; a field may reach beyond the input. None: sees all of it.
+        """
+
+    @abstractmethod
+    def build_linear(self, shape: Shape) -> "nn.Linear | nn.Conv1d | nn.Conv2d":
+        """Build the module for an input shape, as PyTorch initialises it."""
+
+    def plan(self, shape: Shape) -> PlannedLayer:
+        """Count a weight for each use: at every position of the output."""
+        after, weight = self.output_shape(shape), self.weight_shape(shape)
+        self._check_initial_shapes(weight)
+        num_weights = math.prod(weight)
+        return PlannedLayer(
+            self,
+            shape,
+            after,
+            num_parameters=num_weights + (after[0] if self.bias else 0),
+            multiply_adds=num_weights * math.prod(after[1:]),
+            num_kept=math.prod(after),
+        )
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":
+        """Build it, and set its weights as the config says.
+
+        Draws by name set the bias to zero, as is usual with them; PyTorch's default draws it.
+        """
+        import torch
+
+        module = self.build_linear(planned.input_shape)
+        with torch.no_grad():
+            if self.init != "default":
+                _draw(module.weight, self.init)
+                if module.bias is not None:
+                    module.bias.zero_()
+            if self.initial is not None and self.initial.weight is not None:
+                module.weight.copy_(torch.tensor(self.initial.weight))
+            if self.initial is not None and self.initial.bias is not None:
+                assert module.bias is not None, "the config forbids it"
+                module.bias.copy_(torch.tensor(self.initial.bias))
+        return module
+
+    @property
+    def activation_after(self) -> ActivationName | None:
+        """The activation function that is applied to its result, as a module of its own."""
+        return self.activation
+
+    @property
+    def has_default_start(self) -> bool:
+        """Whether its weights begin as PyTorch's layers do."""
+        return self.init == "default" and self.initial is None
+
+    @property
+    def fixes_input_size(self) -> bool:
+        """Whether it takes inputs of one size only: that of the weights given."""
+        return self.initial is not None
+
+    def _check_initial_shapes(self, weight_shape: Shape) -> None:
+        if self.initial is None:
+            return
+        for name, numbers, expected in (
+            ("weight", self.initial.weight, weight_shape),
+            ("bias", self.initial.bias, weight_shape[:1]),
+        ):
+            if numbers is not None and _shape_of(numbers) != expected:
+                raise ShapeError(
+                    f"has the shape {list(_shape_of(numbers))}; the layer expects {list(expected)}",
+                    ("initial", name),
+                )
+
+
+def _draw(weight: "Tensor", name: Initialisation) -> None:
+    from torch import nn
+
+    match name:
+        case "default":
+            pass
+        case "kaiming_uniform":
+            nn.init.kaiming_uniform_(weight, nonlinearity="relu")
+        case "kaiming_normal":
+            nn.init.kaiming_normal_(weight, nonlinearity="relu")
+        case "xavier_uniform":
+            nn.init.xavier_uniform_(weight)
+        case "xavier_normal":
+            nn.init.xavier_normal_(weight)
+        case "orthogonal":
+            nn.init.orthogonal_(weight)
+        case "truncated_normal":
+            nn.init.trunc_normal_(weight, std=0.02)
+        case "zeros":
+            nn.init.zeros_(weight)
+        case _:
+            assert_never(name)

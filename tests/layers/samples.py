@@ -1,0 +1,97 @@
+"""A sample of each layer, and of each of its variants, with the shape of its input."""
+
+import math
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from dlcli.columns.base import Embedding
+from dlcli.data.signature import Signature
+from dlcli.layers.base import Layer
+from dlcli.layers.family import AnyLayer
+from dlcli.network.plan import Plan, plan_network
+
+DENSE = {"type": "dense"}
+
+_READER: TypeAdapter[Layer] = TypeAdapter(AnyLayer)
+
+
+def layers(*specs: dict[str, Any]) -> tuple[Layer, ...]:
+    return tuple(_READER.validate_python(spec) for spec in specs)
+
+
+def plan(shape: tuple[int, ...], *specs: dict[str, Any], outputs: int = 2) -> Plan:
+    size = math.prod(shape)
+    signature = Signature(size, (), shape if len(shape) > 1 else None, outputs)
+    return plan_network(layers(*specs), signature, num_outputs=outputs)
+
+
+def plan_embedded(num_dense: int, *specs: dict[str, Any]) -> Plan:
+    """Plan for numbers, if any, and two embedded columns."""
+    embeddings = (Embedding("city", 6, 3), Embedding("shop", 4, 2))
+    signature = Signature(num_dense, embeddings, None, 2)
+    return plan_network(layers(*specs), signature, num_outputs=2)
+
+
+FLAT, LONG, IMAGE = (12,), (3, 16), (2, 5, 6)
+
+EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
+    (FLAT, {"type": "dense", "units": 5, "activation": "relu"}),
+    (FLAT, {"type": "dense", "units": 5, "bias": False}),
+    (FLAT, {"type": "activation", "activation": "softmax"}),
+    (FLAT, {"type": "dropout", "rate": 0.3}),
+    (FLAT, {"type": "batch_norm"}),
+    (FLAT, {"type": "layer_norm"}),
+    (FLAT, {"type": "reshape", "shape": [3, 4]}),
+    (FLAT, {"type": "residual", "layers": [{"type": "dense", "units": 12}]}),
+    (FLAT, {"type": "residual", "layers": [{"type": "dense", "units": 7}], "activation": "relu"}),
+    (LONG, {"type": "conv1d", "out_channels": 4, "kernel_size": 3}),
+    (
+        LONG,
+        {
+            "type": "conv1d",
+            "out_channels": 6,
+            "kernel_size": 3,
+            "stride": 2,
+            "padding": 2,
+            "dilation": 3,
+            "groups": 3,
+        },
+    ),
+    (LONG, {"type": "conv1d", "out_channels": 4, "kernel_size": 5, "padding": "same"}),
+    (LONG, {"type": "max_pool1d", "kernel_size": 3}),
+    (LONG, {"type": "avg_pool1d", "kernel_size": 3, "stride": 2, "padding": 1}),
+    (LONG, {"type": "global_avg_pool"}),
+    (LONG, {"type": "batch_norm"}),
+    (LONG, {"type": "layer_norm"}),
+    (LONG, {"type": "flatten"}),
+    (LONG, {"type": "reshape", "shape": [4, 12]}),
+    (LONG, {"type": "reshape", "shape": [48]}),
+    (
+        LONG,
+        {"type": "residual", "layers": [{"type": "conv1d", "out_channels": 5, "kernel_size": 2,
+                                         "stride": 2}]},
+    ),
+    (IMAGE, {"type": "conv2d", "out_channels": 4, "kernel_size": 3, "padding": "valid"}),
+    (
+        IMAGE,
+        {"type": "conv2d", "out_channels": 4, "kernel_size": [3, 2], "stride": [2, 1],
+         "padding": [0, 1], "groups": 2},
+    ),
+    (IMAGE, {"type": "conv2d", "out_channels": 4, "kernel_size": 3, "padding": "same"}),
+    (IMAGE, {"type": "max_pool2d", "kernel_size": 2}),
+    (IMAGE, {"type": "avg_pool2d", "kernel_size": [3, 2], "stride": 2, "padding": [1, 0]}),
+    (IMAGE, {"type": "global_avg_pool"}),
+    (IMAGE, {"type": "batch_norm"}),
+    (IMAGE, {"type": "layer_norm"}),
+    (IMAGE, {"type": "activation", "activation": "softmax"}),
+    (
+        IMAGE,
+        {"type": "residual", "layers": [{"type": "conv2d", "out_channels": 3, "kernel_size": 3,
+                                         "stride": [2, 3], "padding": 1}]},
+    ),
+]  # fmt: skip
+
+
+def name(case: object) -> str:
+    return str(case["type"]) if isinstance(case, dict) else str(case)

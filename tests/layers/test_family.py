@@ -1,0 +1,199 @@
+"""What each layer says of itself, against the module that it builds."""
+
+import math
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from dlcli.config.reference import reference_page
+from dlcli.config.schema import json_schema
+from dlcli.layers.activations import ACTIVATIONS
+from dlcli.layers.base import PlannedLayer, output_name, walk_layers, walk_modules
+from dlcli.layers.family import LAYERS
+from dlcli.layers.weights import WeightedLayer
+from dlcli.network.builder import build_network
+from tests.layers.samples import DENSE, EVERY_LAYER, layers, name, plan
+
+every_layer = pytest.mark.parametrize(("shape", "spec"), EVERY_LAYER, ids=name)
+
+
+def build(shape: tuple[int, ...], spec: dict[str, Any]) -> tuple[PlannedLayer, nn.Module, Tensor]:
+    """Return a layer, its module without the activation after it, and rows for it."""
+    planned = plan(shape, spec, {"type": "flatten"}, DENSE)
+    network = build_network(planned, seed=0)
+    rows = torch.randn(4, *shape, generator=torch.Generator().manual_seed(1))
+    return planned.layers[0], network.get_submodule(f"0_{spec['type']}"), rows
+
+
+def test_there_is_a_sample_of_every_layer() -> None:
+    assert {type(layers(spec)[0]) for _, spec in EVERY_LAYER} == set(LAYERS)
+
+
+def test_every_layer_is_in_the_schema_and_on_the_reference_page() -> None:
+    schema, page = json_schema(), reference_page()
+    for layer in LAYERS:
+        about = schema["$defs"][layer.__name__]
+        assert about["description"] == layer.__doc__
+        assert f"### `{about['properties']['type']['const']}`\n\n{layer.__doc__}" in page
+
+
+def test_no_layer_needs_torch_before_it_is_built() -> None:
+    code = "import dlcli.layers.family, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@every_layer
+def test_planned_shapes_and_parameters_are_those_of_the_module(
+    shape: tuple[int, ...], spec: dict[str, Any]
+) -> None:
+    planned, module, rows = build(shape, spec)
+    assert tuple(module(rows).shape[1:]) == planned.output_shape
+    assert sum(p.numel() for p in module.parameters()) == planned.num_parameters
+    assert planned.activation_bytes(10) == 40 * planned.num_kept
+    if isinstance(planned.config, WeightedLayer):
+        assert module.get_parameter("weight").shape == planned.config.weight_shape(shape)
+
+
+@every_layer
+def test_multiply_adds_are_half_of_torchs_operations(
+    shape: tuple[int, ...], spec: dict[str, Any]
+) -> None:
+    planned, module, rows = build(shape, spec)
+    with FlopCounterMode(display=False) as counter:
+        module(rows)
+    assert 2 * planned.multiply_adds * len(rows) == counter.get_total_flops()
+
+
+@every_layer
+def test_gradients_agree_with_finite_differences(
+    shape: tuple[int, ...], spec: dict[str, Any]
+) -> None:
+    network = build_network(plan(shape, spec, {"type": "flatten"}, DENSE), seed=1).double()
+    names = [parameter for parameter, _ in network.named_parameters()]
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(3, math.prod(shape), generator=generator, dtype=torch.float64)
+
+    def output(x: Tensor, *values: Tensor) -> Tensor:
+        torch.manual_seed(3)  # the same units dropped each time
+        parameters = dict(zip(names, values, strict=True))
+        result: Tensor = torch.func.functional_call(network, parameters, ({"numbers": x},))
+        return result
+
+    values = [parameter.detach().requires_grad_() for parameter in network.parameters()]
+    assert torch.autograd.gradcheck(output, (x.requires_grad_(), *values))
+
+
+@every_layer
+def test_rows_are_mixed_where_the_layer_says_so(
+    shape: tuple[int, ...], spec: dict[str, Any]
+) -> None:
+    planned, module, rows = build(shape, spec)
+    outputs = []
+    for others in (1.0, 2.0):
+        torch.manual_seed(0)
+        outputs.append(module.train()(torch.cat([rows[:1], others * rows[1:]]))[0])
+    mixing = planned.config.traits.row_mixing
+    assert torch.equal(*outputs) == (mixing is None)
+    module(rows[: 1 if mixing is None else mixing.min_rows])
+    if mixing is not None and len(shape) == 1:
+        with pytest.raises(ValueError, match="more than 1 value per channel"):
+            module(rows[: mixing.min_rows - 1])
+
+
+@every_layer
+def test_only_what_passes_its_input_on_gives_the_same_numbers(
+    shape: tuple[int, ...], spec: dict[str, Any]
+) -> None:
+    planned, module, rows = build(shape, spec)
+    traits, after = planned.config.traits, module.eval()(rows)
+    assert torch.equal(after.flatten(), rows.flatten()) == traits.passes_input_on
+    if traits.keeps_positions:
+        assert math.prod(planned.output_shape) == math.prod(shape)
+    has_filters = any(parameter.ndim > 1 for parameter in module.parameters())
+    assert has_filters or planned.inner or not traits.has_filters
+
+
+@every_layer
+def test_an_output_sees_nothing_beyond_its_receptive_field(
+    shape: tuple[int, ...], spec: dict[str, Any]
+) -> None:
+    planned, module, rows = build(shape, spec)
+    if not isinstance(planned.config, WeightedLayer):
+        return
+    positions = planned.output_shape[1:]
+    for position in ((0,) * len(positions), tuple(size - 1 for size in positions)):
+        x = rows.clone().requires_grad_()
+        module(x)[(0, 0, *position)].backward()
+        assert x.grad is not None
+        seen = x.grad[0].nonzero()[:, 1:] if positions else x.grad[0].nonzero()
+        field = planned.config.receptive_field(position)
+        assert (field is None) == (not positions)
+        sizes = shape[1:] if positions else shape
+        for axis, (start, length) in enumerate(field or ((0, shape[0]),)):
+            assert seen[:, axis].min() >= max(start, 0)
+            assert seen[:, axis].max() < min(start + length, sizes[axis])
+
+
+@every_layer
+def test_settings_that_advice_changes_are_keys_of_the_layer(
+    shape: tuple[int, ...], spec: dict[str, Any]
+) -> None:
+    [layer] = layers(spec)
+    for setting in (layer.width, layer.dropped_share):
+        if setting is not None:
+            assert getattr(layer, setting.key) == setting.value
+    if layer.width is not None:
+        wider = layers({**spec, layer.width.key: layer.width.value + 1})[0]
+        assert wider.plan(shape).output_shape[0] == layer.plan(shape).output_shape[0] + 1
+
+
+@every_layer
+def test_modules_have_the_names_that_are_told(shape: tuple[int, ...], spec: dict[str, Any]) -> None:
+    planned = plan(shape, spec, {"type": "flatten"}, DENSE)
+    network = build_network(planned, seed=0)
+    configs = [layer.config for layer in planned.layers]
+    walked = [layer.config for _, layer in walk_modules(planned.layers)]
+    assert walked == [layer for _, layer in walk_layers(configs)]
+    for module, _ in walk_modules(planned.layers):
+        network.get_submodule(module)
+    ends = [output_name(index, layer) for index, layer in enumerate(configs)]
+    children = [child for child, _ in network.named_children() if child not in ("columns", "shape")]
+    assert [child for child in children if child in ends] == ends
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_has_the_right_gradient(activation: str) -> None:
+    network = build_network(
+        plan((4,), {"type": "dense", "units": 6, "activation": activation}, DENSE), seed=0
+    ).double()
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: network({"numbers": x}), (x.requires_grad_(),))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_where_an_activation_saturates_and_what_it_gives(activation: str) -> None:
+    function = ACTIVATIONS[activation]
+    x = torch.linspace(-8, 8, 1001, dtype=torch.float64, requires_grad=True)
+    values = function.build()(torch.stack([x, torch.zeros_like(x)], dim=1))[:, 0]
+    [slopes] = torch.autograd.grad(values.sum(), x)
+    if function.saturates_beyond is not None:
+        low, high = function.saturates_beyond
+        outside = (values < low) | (values > high)
+        assert outside.any()
+        assert slopes[outside].max() < 0.12 * slopes.max()
+    if function.gives_probabilities:
+        given = values.exp() if values.min() < 0 else values
+        assert ((given > 0) & (given < 1)).all()
+
+
+def test_a_network_takes_as_much_memory_as_its_layers_keep() -> None:
+    inner = [{"type": "dense", "units": 7}, {"type": "dense", "units": 12}]
+    planned = plan((12,), {"type": "residual", "layers": inner}, DENSE)
+    assert plan((3, 4), {"type": "flatten"}, DENSE).layers[0].activation_bytes(10) == 0
+    assert planned.layers[0].activation_bytes(10) == (7 + 12 + 12) * 10 * 4
+    assert planned.activation_bytes(10) == (7 + 12 + 12 + 2) * 10 * 4
