@@ -1,4 +1,4 @@
-"""The loss of the constant baseline, which looks at no feature."""
+"""The loss of the constant baseline, which ignores all features."""
 
 import numpy as np
 from torch import Tensor
@@ -10,7 +10,7 @@ from dlcli.training.objective import Objective
 def constant_baseline_loss(objective: Objective, target: Target, targets: Tensor) -> float:
     """Return the lowest mean loss that constant outputs have on the training rows.
 
-    It is in the target's own units, as the losses of a run's epochs are, with the objective's class
+    It is in the target's units, as the losses of a run's epochs are, with the objective's class
     weights and label smoothing. `targets` are encoded, [rows].
     """
     values, counts = target.training_values(targets.cpu().numpy())

@@ -79,7 +79,7 @@ def collect_statistics(
 
 
 def _layers(trainer: Trainer, probe: Rows) -> list[LayerStatistics]:
-    """Look at each layer's activations on some rows, in evaluation mode."""
+    """Return statistics of each layer's activations on some rows, in evaluation mode."""
     layers = {
         output_name(index, layer.config): layer.config
         for index, layer in enumerate(trainer.plan.layers)

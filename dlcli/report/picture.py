@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from dlcli.files import atomic_file
 
-INK = "#26282b"  # of text and axes; in a page, the page's own
+INK = "#26282b"  # of text and axes; in a page, the colour of its text
 # Okabe and Ito (2008): safe for colour-blind readers. Their yellow is left out, which is too light
 # for a line; further lines differ by their dashes.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")

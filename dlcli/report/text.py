@@ -42,7 +42,7 @@ def named(name: str) -> str:
     return shortened(name, _LONG_NAME)
 
 
-def figure(value: float) -> str:
+def value_text(value: float) -> str:
     """Write a number with three significant digits, in scientific notation if large or small."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
@@ -82,7 +82,7 @@ def one_label(name: str, max_length: int) -> str:
     return text if len(text) <= max_length else f"{text[: max_length - end - 1]}…{text[-end:]}"
 
 
-def number(value: float, digits: int = 3) -> str:
+def number_text(value: float, digits: int = 3) -> str:
     """Return a number with so many significant digits, written out where that is not too long."""
     text = f"{value:.{digits}g}"
     return f"{float(text):.0f}" if "e" in text and 1 <= abs(value) < _MAX_WRITTEN_OUT else text
@@ -90,7 +90,7 @@ def number(value: float, digits: int = 3) -> str:
 
 def metric_text(value: float | None, digits: int = 4) -> str:
     """Return a metric as a table shows it; "–" where it has no value."""
-    return "–" if value is None or not np.isfinite(value) else number(value, digits)
+    return "–" if value is None or not np.isfinite(value) else number_text(value, digits)
 
 
 def interval_text(estimate: Estimate, digits: int = 4) -> str:

@@ -19,7 +19,7 @@ from dlcli.report.quality.largest_errors import gallery
 from dlcli.report.quality.per_class import confusion_picture
 from dlcli.report.quality.residuals import residual_picture
 from dlcli.report.quality.section import quality_sections
-from dlcli.report.text import labels, number
+from dlcli.report.text import labels, number_text
 from tests.explaining.made import dense, make_model
 
 HOSTILE = "<script>alert(1)</script> $x^2$ {{ 7 }}"
@@ -330,6 +330,6 @@ def test_labels_are_told_apart_and_can_be_seen() -> None:
 
 
 def test_numbers_are_written_out_while_they_are_short() -> None:
-    assert [number(value) for value in (0.12345, -180.4, 13100, 1e12, 2e-7)] == [
+    assert [number_text(value) for value in (0.12345, -180.4, 13100, 1e12, 2e-7)] == [
         *("0.123", "-180", "13100", "1e+12", "2e-07")
     ]

@@ -22,7 +22,7 @@ class _Loss(BaseModel):
 
 
 class Epoch(BaseModel):
-    """A line of metrics.jsonl. Losses are in the target's own units."""
+    """A line of metrics.jsonl. Losses are in the target's units."""
 
     epoch: PositiveInt
     train: _Loss
@@ -44,7 +44,7 @@ _Read = TypeVar("_Read", bound=BaseModel)
 
 @dataclass(frozen=True)
 class History:
-    """A run's epochs, and how it ended. Losses are in the target's own units."""
+    """A run's epochs, and how it ended. Losses are in the target's units."""
 
     epochs: tuple[Epoch, ...]  # in order, without those whose line can't be read
     config: Config | None  # None: it can't be read

@@ -168,11 +168,11 @@ def _choose_penalty(
     """Return the best penalty, and the vector fitted with it on four fifths of the rows."""
     order = random.permutation(len(problem.targets))
     fitted, kept = np.split(order, [len(order) - len(order) // 5])
-    most, rest = problem.take(np.sort(fitted)), problem.take(np.sort(kept))
-    vector = most.start()
+    larger, rest = problem.take(np.sort(fitted)), problem.take(np.sort(kept))
+    vector = larger.start()
     best, least = (_PENALTIES[0], vector), math.inf
     for penalty in _PENALTIES:
-        vector, _ = most.fit(vector, penalty, num_steps, tolerance=_ROUGH)
+        vector, _ = larger.fit(vector, penalty, num_steps, tolerance=_ROUGH)
         loss = rest.loss(vector, 0.0)[0]
         if loss >= least:
             break

@@ -99,8 +99,8 @@ def find_plane(model: ExplainedModel) -> InputPlane | Unavailable:
         num_columns = len(model.fitted.columns)
         found = {1: "there is 1", 2: "not both are"}.get(num_columns, f"there are {num_columns}")
         return Unavailable(f"it needs two numeric columns, but {found}")
-    most = int((_MAX_WORK / work_per_row(model.plan)) ** 0.5)
-    side = min(_SIDE, max(_MIN_SIDE, most))
+    max_side = int((_MAX_WORK / work_per_row(model.plan)) ** 0.5)
+    side = min(_SIDE, max(_MIN_SIDE, max_side))
     axes = []
     for column in columns:
         values = [
@@ -182,12 +182,12 @@ def _axis(values: np.ndarray, side: int) -> np.ndarray:
     return np.linspace(low - margin, high + margin, side)
 
 
-def _points(model: ExplainedModel, plane: InputPlane, part: str, most: int) -> Points:
+def _points(model: ExplainedModel, plane: InputPlane, part: str, max_rows: int) -> Points:
     rows = model.parts[part]
     num_rows = len(rows)
-    if num_rows > most:
+    if num_rows > max_rows:
         generator = np.random.default_rng(derive_seed(model.seed, "points", part))
-        rows = take(rows, generator.choice(num_rows, most, replace=False))
+        rows = take(rows, generator.choice(num_rows, max_rows, replace=False))
     x, y = (
         column.numbers(rows.table, model.fitted.missing_values)
         for column in _columns_of_numbers(model.fitted)

@@ -65,8 +65,8 @@ def measure_partial_dependence(
     if array_shape(model) is not None:
         return Unavailable("single pixels or points say little")
     work = MAX_COLUMNS * _MAX_GRID_POINTS * work_per_row(model.plan)
-    most = min(_MAX_ROWS, max(_MIN_ROWS, int(_MAX_WORK / work)))
-    sample = sample_rows(model, "dependence", most)
+    max_rows = min(_MAX_ROWS, max(_MIN_ROWS, int(_MAX_WORK / work)))
+    sample = sample_rows(model, "dependence", max_rows)
     every = sample_rows(model, "dependence")
     slots = model.fitted.slots()
     by_name = {column.name: column for column in model.fitted.columns}

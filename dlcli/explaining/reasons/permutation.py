@@ -128,7 +128,7 @@ def _repeated(times: int, tensor: Tensor) -> Tensor:
 
 
 def _losses(model: ExplainedModel, inputs: Tensors, targets: Tensor) -> np.ndarray:
-    """Return each row's loss in its own units, float64 [rows]."""
+    """Return each row's loss in the target's units, float64 [rows]."""
     outputs = compute_outputs(model.network, inputs, model.placement)
     losses = model.objective.each(outputs.to(targets.device), targets)
     return losses.double().cpu().numpy() * model.loss_unit

@@ -81,7 +81,7 @@ def measure_importance(model: ExplainedModel) -> PermutationImportance | Unavail
     """
     sample = sample_rows(model, "importance")
     if len(sample) < 2:
-        return Unavailable("a single row has no other to be shuffled with")
+        return Unavailable("a single row can't be shuffled")
     by_column = model.fitted.slots()
     slots = [by_column[column.name] for column in model.fitted.columns]
     shape = array_shape(model)
@@ -89,10 +89,10 @@ def measure_importance(model: ExplainedModel) -> PermutationImportance | Unavail
         return _of_array(model, sample, slots, shape)
     columns = model.fitted.columns
     chosen = np.arange(len(columns))
-    most = _most_groups(model, sample)
-    if len(columns) > most:
+    max_groups = _max_groups(model, sample)
+    if len(columns) > max_groups:
         chosen = np.argsort(-estimate_increase(model, sample.rows.encoded, slots), kind="stable")[
-            :most
+            :max_groups
         ]
         chosen = np.sort(chosen)
     names = [columns[index].name for index in chosen]
@@ -124,11 +124,11 @@ def _of_array(
         features = features[None]  # as an image of one channel, its rows the signal's channels
     _, height, width = features.shape
     is_image = len(shape) == 3
-    most = _most_groups(model, sample)
+    max_groups = _max_groups(model, sample)
     for patch in range(1, max(height, width) + 1):
         down = patch if is_image else 1
         corners = [(y, x) for y in range(0, height, down) for x in range(0, width, patch)]
-        if len(corners) <= most:
+        if len(corners) <= max_groups:
             break
     groups = [
         Slots(slots[0].field, tuple(features[:, y : y + down, x : x + patch].ravel().tolist()))
@@ -160,7 +160,7 @@ def _of_array(
     )
 
 
-def _most_groups(model: ExplainedModel, sample: SampledRows) -> int:
+def _max_groups(model: ExplainedModel, sample: SampledRows) -> int:
     """Return how many groups of features there is time for, with the fewest rows and shuffles."""
     passes = min(_MIN_ROWS, len(sample)) * _MIN_SHUFFLES
     return max(1, int(_MAX_WORK / (passes * work_per_row(model.plan) + _WORK_PER_COLUMN)))

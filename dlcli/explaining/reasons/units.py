@@ -129,8 +129,8 @@ def map_units(model: ExplainedModel) -> UnitMaps | Unavailable:
 
 
 def _sample(model: ExplainedModel) -> SampledRows:
-    most = max(_MIN_ROWS, int(_MAX_WORK / work_per_row(model.plan)))
-    return sample_rows(model, "units", min(_MAX_ROWS, most))
+    max_rows = max(_MIN_ROWS, int(_MAX_WORK / work_per_row(model.plan)))
+    return sample_rows(model, "units", min(_MAX_ROWS, max_rows))
 
 
 def _influences(

@@ -46,11 +46,11 @@ def choose_detail(
     """
     row = plan.multiply_adds / _PRODUCTS + plan.num_kept / _OUTPUTS
     evaluation = plan.num_parameters / _WEIGHTS + 1 / _EVALUATIONS
-    most = min(num_rows, MAX_ROWS)
+    max_rows = min(num_rows, MAX_ROWS)
     for size, fewest in _STEPS:
         affordable = int((seconds / (size**2 + _OTHERS) - evaluation) / row)
-        if affordable >= min(fewest, most):
-            return GridDetail(size, min(affordable, most))
+        if affordable >= min(fewest, max_rows):
+            return GridDetail(size, min(affordable, max_rows))
     return Unavailable(
         f"computing the loss at {_STEPS[-1][0]} × {_STEPS[-1][0]} points would take far more than "
         f"{seconds:g} seconds"
@@ -138,7 +138,7 @@ def choose_rows(rows: Rows, num_rows: int, seed: int) -> Rows:
 def random_directions(
     network: nn.Module, plan: Plan, seed: int
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return two directions, by parameter: each filter as long as the network's own.
+    """Return two directions, by parameter: each filter as long as that of the network.
 
     A filter is the weights of one output: of one unit, one channel, one code. Biases and the
     parameters of norms have no filters: their directions are 0.

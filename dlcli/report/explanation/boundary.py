@@ -14,7 +14,7 @@ from dlcli.explaining.reasons.boundary import Boundary, InputPlane, Points
 from dlcli.explaining.reasons.explanation import Explanation
 from dlcli.report.page import PageSection
 from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
-from dlcli.report.text import NAME, equation_of, figure, named, prediction_name, rows_of
+from dlcli.report.text import NAME, equation_of, named, prediction_name, rows_of, value_text
 from dlcli.targets.base import Target
 
 _MAX_COLORED = 6  # classes; all others share a colour
@@ -222,9 +222,10 @@ def _marker(index: int, colored: Sequence[int]) -> str:
 def _caption(found: Boundary, target: Target) -> str:
     x, y = (shortened(name, NAME) for name in found.plane.names)
     if not target.class_names:
+        low, high = float(found.predictions.min()), float(found.predictions.max())
         text = (
-            f"The {prediction_name(target, '')} for each {x} and {y}: from "
-            f"{figure(float(found.predictions.min()))} to {figure(float(found.predictions.max()))}."
+            f"The {prediction_name(target, '')} for each {x} and {y}: from {value_text(low)} to "
+            f"{value_text(high)}."
         )
         if found.equation is not None:
             text += f" Equation: {equation_of(found.equation, found.plane)}."

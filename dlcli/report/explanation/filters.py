@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from dlcli.explaining.reasons.filters import Box, Filters, StrongestImages
 from dlcli.report.page import PageSection
 from dlcli.report.picture import DASHES, INK, Picture, draw, line_style
-from dlcli.report.text import describe_rows, figure
+from dlcli.report.text import describe_rows, value_text
 
 _TILES_A_ROW = 8
 _MAX_CHANNELS = 4
@@ -72,8 +72,8 @@ def filters_picture(found: Filters) -> Picture:
 
     text = (
         f"Weights of {len(weights)} of {found.num_filters:,} {_noun(found)}s of the first layer, "
-        f"numbered from 0; they range from {figure(float(weights.min()))} to "
-        f"{figure(float(weights.max()))}."
+        f"numbered from 0; they range from {value_text(float(weights.min()))} to "
+        f"{value_text(float(weights.max()))}."
     )
     channels = found.weights.shape[1]
     if channels > 1:
@@ -152,7 +152,7 @@ def _strongest_caption(found: Filters) -> str:
 
 
 def _describe_strongest(entry: StrongestImages, unit: str) -> str:
-    return f"{entry.filter}: {unit} {entry.numbers[0]} ({figure(entry.activations[0])})"
+    return f"{entry.filter}: {unit} {entry.numbers[0]} ({value_text(entry.activations[0])})"
 
 
 def _noun(found: Filters) -> str:

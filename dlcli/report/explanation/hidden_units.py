@@ -11,7 +11,7 @@ from dlcli.report.explanation.boundary import SHADES, image_options
 from dlcli.report.page import PageSection
 from dlcli.report.picture import Picture, draw, shortened
 from dlcli.report.table import TextTable
-from dlcli.report.text import describe_rows, figure, named
+from dlcli.report.text import describe_rows, named, value_text
 
 _UNITS_A_ROW = 4
 
@@ -35,7 +35,7 @@ def units_section(
     rows = tuple(
         (
             str(unit.number),
-            figure(unit.influence),
+            value_text(unit.influence),
             shortened(unit.favours, 24) if is_class else f"{unit.favours} {name}",
             ", ".join(f"{shortened(feature, 32)} {value:+.2f}" for feature, value in unit.features)
             or "no single column",
@@ -93,7 +93,7 @@ def maps_picture(found: UnitMaps) -> Picture:
         drawing.supylabel(shortened(found.plane.names[1], 36), fontsize="medium")
 
     strongest = ", ".join(
-        f"unit {number} {figure(influence)}"
+        f"unit {number} {value_text(influence)}"
         for number, influence in zip(found.numbers[:3], found.influences[:3], strict=True)
     )
     text = (

@@ -12,10 +12,10 @@ from dlcli.explaining.reasons.explanation import Explanation
 from dlcli.explaining.reasons.partial_dependence import ColumnDependence, PartialDependence
 from dlcli.report.page import PageSection
 from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
-from dlcli.report.text import describe_rows, figure, named, prediction_name
+from dlcli.report.text import describe_rows, named, prediction_name, value_text
 from dlcli.targets.base import Target
 
-_LOW = 0.4  # probabilities that are all below it have a scale of their own
+_LOW = 0.4  # probabilities that are all below it are drawn on a scale that fits them
 _MAX_TICKS = 80  # rows that a rug shows
 _MAX_SLANTED = 5  # categories with slanted names; names of more are vertical
 _SLANTED: dict[str, Any] = {"rotation": 35.0, "ha": "right", "rotation_mode": "anchor"}
@@ -176,16 +176,17 @@ def _describe_column(column: ColumnDependence, curves: Sequence[str]) -> str:
     if column.axis == "category":
         low, high = int(mean.argmin()), int(mean.argmax())
         text = (
-            f"{named(column.name)}: {curve}from {figure(mean[low])} "
-            f"({named(_category(column.grid[low]))}) to {figure(mean[high])} "
+            f"{named(column.name)}: {curve}from {value_text(mean[low])} "
+            f"({named(_category(column.grid[low]))}) to {value_text(mean[high])} "
             f"({named(_category(column.grid[high]))})"
         )
         num_hidden = column.num_left_out
         return text + (f"; {num_hidden} rarer categories are not shown." if num_hidden else ".")
     ends = [float(column.grid[0] or 0), float(column.grid[-1] or 0)]
     first, last = (
-        _datetime_text(end, column) if column.axis == "time" else figure(end) for end in ends
+        _datetime_text(end, column) if column.axis == "time" else value_text(end) for end in ends
     )
     return (
-        f"{named(column.name)}: {curve}{figure(mean[0])} at {first}, {figure(mean[-1])} at {last}."
+        f"{named(column.name)}: {curve}{value_text(mean[0])} at {first}, {value_text(mean[-1])} at "
+        f"{last}."
     )

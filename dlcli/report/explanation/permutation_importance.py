@@ -16,7 +16,7 @@ from dlcli.explaining.reasons.permutation_importance import (
 from dlcli.losses import Loss
 from dlcli.report.page import PageSection
 from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
-from dlcli.report.text import NAME, describe_rows, figure, named
+from dlcli.report.text import NAME, describe_rows, named, value_text
 from dlcli.targets.base import Target
 
 _MAX_NAMED = 5
@@ -170,15 +170,15 @@ def _about(found: PermutationImportance, loss: Loss, target: Target, what: str) 
     unit = loss.unit_name(shortened(target.name, NAME))
     return (
         f"Increase in the {loss.title} on {describe_rows(found.sample)} (without shuffling: "
-        f"{figure(found.loss)}) when {what} is shuffled across them, in {unit}, "
+        f"{value_text(found.loss)}) when {what} is shuffled across them, in {unit}, "
         "with 95 % intervals."
     )
 
 
 def _list_largest(columns: Sequence[ColumnImportance]) -> str:
     listed = [
-        f"{named(column.name)} {figure(column.increase)} ({figure(column.low)} to "
-        f"{figure(column.high)})"
+        f"{named(column.name)} {value_text(column.increase)} ({value_text(column.low)} to "
+        f"{value_text(column.high)})"
         for column in columns[:_MAX_IN_CAPTION]
     ]
     return f"The largest: {', '.join(listed)}." if listed else ""

@@ -1,1 +1,1 @@
-"""Pictures of their own: `dlcli plot`, `dlcli find-lr`."""
+"""Pictures outside of pages: `dlcli plot`, `dlcli find-lr`."""

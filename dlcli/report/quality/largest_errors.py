@@ -7,7 +7,7 @@ from dlcli.explaining.quality.largest_errors import ErrorRow, LargestErrors
 from dlcli.report.page import PageSection
 from dlcli.report.picture import Picture, draw
 from dlcli.report.table import TextTable
-from dlcli.report.text import cell_text, labels, metric_text, number, one_label
+from dlcli.report.text import cell_text, labels, metric_text, number_text, one_label
 
 _MAX_VECTORS = 1_000  # pixels drawn one by one; more become an image
 _MAX_NAME_LENGTH, _MAX_CELL_LENGTH = 24, 20
@@ -56,7 +56,11 @@ def _prediction(row: ErrorRow) -> tuple[str, ...]:
         names = (cell_text(row.truth), cell_text(str(row.prediction)))
         return (*names, metric_text(row.probability, 3), metric_text(row.true_probability, 3))
     prediction = float(row.prediction)
-    return (number(row.truth, 6), number(prediction, 6), metric_text(row.truth - prediction, 3))
+    return (
+        number_text(row.truth, 6),
+        number_text(prediction, 6),
+        metric_text(row.truth - prediction, 3),
+    )
 
 
 def gallery(errors: LargestErrors) -> Picture | None:

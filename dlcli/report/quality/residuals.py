@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from dlcli.explaining.quality.quality import NumberQuality
 from dlcli.report.page import PageSection
 from dlcli.report.picture import COLORS, INK, Picture, draw
-from dlcli.report.text import number, one_label
+from dlcli.report.text import number_text, one_label
 
 _MAX_VECTORS = 1_000  # points drawn one by one; more become an image
 _FEW_ROWS = 200  # of fewer rows, all residuals are shown
@@ -29,8 +29,8 @@ def describe_bias(details: NumberQuality) -> str:
     mean, deviation = float(residuals.mean()), float(residuals.std())
     reach = 1.96 * deviation / len(residuals) ** 0.5
     way = "above" if mean >= 0 else "below"
-    text = f"On average, true values are {number(abs(mean))} {way} the predictions"
-    margin = f"(95 % margin: ±{number(reach, 2)})"
+    text = f"On average, true values are {number_text(abs(mean))} {way} the predictions"
+    margin = f"(95 % margin: ±{number_text(reach, 2)})"
     if abs(mean) > reach:
         return f"{text}, more than chance explains {margin}."
     return f"{text}, which may be due to chance {margin}."
@@ -53,9 +53,9 @@ def prediction_picture(quality: NumberQuality, target: str) -> Picture:
 
     text = (
         f"Predicted against true {one_label(target, 60)}; the dashed line marks perfect "
-        f"predictions. True: {number(truth.min(), 4)} to {number(truth.max(), 4)}; predicted: "
-        f"{number(predictions.min(), 4)} to {number(predictions.max(), 4)}. The median absolute "
-        f"error is {number(median_error)}."
+        f"predictions. True: {number_text(truth.min(), 4)} to {number_text(truth.max(), 4)}; "
+        f"predicted: {number_text(predictions.min(), 4)} to {number_text(predictions.max(), 4)}. "
+        f"The median absolute error is {number_text(median_error)}."
     )
     return draw("predicted-against-true", "Predicted against true", text, fill, size=(7.5, 5.2))
 
@@ -92,7 +92,7 @@ def residual_picture(quality: NumberQuality) -> Picture:
 
     shares = [0.025, 0.25, 0.5, 0.75, 0.975]
     lowest, lower, middle, upper, highest = (
-        number(value) for value in np.quantile(residuals, shares)
+        number_text(value) for value in np.quantile(residuals, shares)
     )
     text = (
         "Left: residuals (true − predicted) against predictions. "
