@@ -23,6 +23,9 @@ PHRASES = {
     r"how the weights follow the gradient": "the update rule",
     r"asked rows": "sampled rows",
     r"is no loss for": "doesn't fit",
+    r"network's answers?": "the network's predictions",
+    r"must answer with": "outputs",
+    r"what every [\w ]+ answers": "the interface of all …",
     r"to be looked at": "check",
     r"gives? the answer away": "target leakage",
 }
@@ -37,6 +40,7 @@ NAMES = {
     "answer": "prediction",
     "asked": "sampled, requested",
     "told": "logged, reported",
+    "telling": "reporting",
     "rises": "importance",
     "oddities": "unseen",
 }

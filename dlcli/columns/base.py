@@ -1,4 +1,4 @@
-"""What every kind of column answers."""
+"""The interface of all kinds of columns."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

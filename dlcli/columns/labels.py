@@ -7,7 +7,7 @@ import polars as pl
 
 from dlcli.tables.table import for_polars
 
-MAX_LABELS = 100_000  # in a column: what is told apart is held in memory
+MAX_LABELS = 100_000  # in a column: distinct labels are kept in memory
 
 
 @dataclass(frozen=True)

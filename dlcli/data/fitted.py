@@ -21,7 +21,7 @@ from dlcli.targets.family import AnyTarget
 
 
 class FittedData(Section):
-    """How a table becomes the network's input, and the network's output an answer."""
+    """How a table is encoded as a network's input, and its output decoded as predictions."""
 
     columns: Annotated[tuple[FittedColumn, ...], Described(strict=False, min_length=1)]
     target: AnyTarget
@@ -108,7 +108,7 @@ class FittedData(Section):
         return slots
 
     def signature(self) -> Signature:
-        """Return what a network for this data is given and must answer with."""
+        """Return the inputs and outputs of a network for this data."""
         embeddings = (column.embedding for column in self.columns)
         return Signature(
             num_dense=sum(column.num_slots for column in self.columns if column.field == "numbers"),

@@ -1,4 +1,4 @@
-"""What a network is given and must answer with, by the data."""
+"""The inputs and outputs of a network for given data."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What every loss answers."""
+"""The interface of all losses."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence

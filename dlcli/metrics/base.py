@@ -1,4 +1,4 @@
-"""What every metric answers, and what it is computed from."""
+"""The interface of all metrics, and the sums that they are computed from."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self

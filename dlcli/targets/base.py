@@ -1,4 +1,4 @@
-"""What every fitted target answers."""
+"""The interface of all fitted targets."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

@@ -113,5 +113,5 @@ def _outputs_and_loss(
     outputs = compute_outputs(network, rows.inputs, placement)
     loss = objective(outputs.to(placement.device), rows.targets[target.field]).item()
     if not (outputs.isfinite().all() and math.isfinite(loss)):
-        raise DivergedError("the network's answers are not finite numbers")
+        raise DivergedError("the network's predictions are not finite")
     return outputs, loss

@@ -31,7 +31,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - not checked yet
 
 
 class Trial(Section):
-    """A training run, told from all others by its key."""
+    """A training run, identified by its key."""
 
     # By the key that `--set` would name, as `optimizer.lr`; where one key lies within another's
     # value, the longer one comes after it.

@@ -363,7 +363,7 @@ class TestDivergence:
         overrides = ["--set", "optimizer.lr=1.0e+37", "--set", "training.batch_size=full"]
         outcome = dlcli("train", CONFIGS / "final_grade.yaml", *overrides)
         assert outcome.code == 5
-        assert "on the validation rows, the network's answers are not finite" in outcome.err
+        assert "on the validation rows, the network's predictions are not finite" in outcome.err
         assert not list(Path().rglob("*.safetensors"))
 
     @pytest.mark.parametrize(

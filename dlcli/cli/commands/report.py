@@ -50,11 +50,11 @@ def make_report(console: "Console", record: "Record") -> None:
 def _follow(console: "Console", record: "Record") -> "ReportData":
     from dlcli.runs.report_data import collect_report_data
 
-    telling = collect_report_data(record)
+    stages = collect_report_data(record)
     with console.status("report") as status:
         while True:
             try:
-                status.update(f"report: {next(telling)}")
+                status.update(f"report: {next(stages)}")
             except StopIteration as end:
                 report: ReportData = end.value
                 return report

@@ -30,8 +30,8 @@ def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = F
         if as_json:
             emit(json.dumps({"valid": False, "problems": _as_data(error)}))
         raise
-    said = [*_columns(prepared.dataset), *prepared.notes]
-    text = "\n".join([*(f"  {line}" for line in said), f"{config} can be trained"])
+    inferred = [*_columns(prepared.dataset), *prepared.notes]
+    text = "\n".join([*(f"  {line}" for line in inferred), f"{config} can be trained"])
     if as_json:
         emit(json.dumps({"valid": True, "problems": []}))
         typer.echo(text, err=True)

@@ -64,10 +64,10 @@ def parse_yaml(text: str, source: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(source, mark.line + 1, mark.column + 1) if mark else Place(source)
-        said = error.problem or ""
-        if not said or said.startswith("but "):  # the second half of a sentence
-            said = f"{error.context} {said}".strip()
-        raise refusal(place, f"not YAML: {said}") from None
+        reason = error.problem or ""
+        if not reason or reason.startswith("but "):  # the second half of a sentence
+            reason = f"{error.context} {reason}".strip()
+        raise refusal(place, f"not YAML: {reason}") from None
     except yaml.YAMLError as error:
         raise refusal(Place(source), f"not YAML: {error}") from None
     if node is None:

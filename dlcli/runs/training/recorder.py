@@ -39,7 +39,7 @@ class Recorder:
         self._probe = rows.head(PROBE_ROWS)
         done = trainer.epoch.number - 1
         # The lines themselves: parsed numbers may be written with other digits.
-        self._looks = [line for look, line in _read_lines(folder) if look.epoch <= done]
+        self._lines = [line for statistics, line in _read_lines(folder) if statistics.epoch <= done]
         self._snapshots = [item for item in read_snapshots(folder) if item[0] <= done]
         size = trainer.optimizer.parameters.values.nbytes
         self._max_snapshots = _MAX_BYTES // size if size <= _MAX_BYTES // 8 else 0
@@ -51,10 +51,10 @@ class Recorder:
     def observe(self, event: Progress | EpochResult) -> None:
         """Record an event if it is due; StorageError if it can't be written."""
         if isinstance(event, EpochResult) and is_recorded(event.epoch):
-            look = collect_statistics(self._trainer, self._probe, event.epoch, self._before)
-            self._looks.append(look.model_dump_json())
+            statistics = collect_statistics(self._trainer, self._probe, event.epoch, self._before)
+            self._lines.append(statistics.model_dump_json())
             with atomic_file(self._folder.inside, is_durable=False) as file:
-                file.write("".join(f"{line}\n" for line in self._looks).encode())
+                file.write("".join(f"{line}\n" for line in self._lines).encode())
             self._keep_snapshot(event.epoch)
         self._remember()
 
@@ -62,9 +62,9 @@ class Recorder:
         """Keep the weights before the last step of an epoch that is recorded."""
         epoch = self._trainer.epoch
         if epoch.num_steps == self._trainer.schedule.steps_per_epoch - 1:
-            is_wanted = is_recorded(epoch.number)
+            is_due = is_recorded(epoch.number)
             values = self._trainer.optimizer.parameters.values
-            self._before = values.clone() if is_wanted else None
+            self._before = values.clone() if is_due else None
 
     def _keep_snapshot(self, epoch: int) -> None:
         if not self._max_snapshots:
@@ -83,7 +83,7 @@ class Recorder:
 
 def read_statistics(folder: RunFolder) -> list[EpochStatistics]:
     """Return the statistics that can be read, in the order of epochs."""
-    return [look for look, _ in _read_lines(folder)]
+    return [statistics for statistics, _ in _read_lines(folder)]
 
 
 def _read_lines(folder: RunFolder) -> list[tuple[EpochStatistics, str]]:
