@@ -11,7 +11,7 @@ from dlcli.errors import DataError, Problem, suggest
 from dlcli.tables.table import Table
 from dlcli.targets.base import missing_target
 from dlcli.targets.class_target import class_labels
-from dlcli.targets.family import infer_task_from
+from dlcli.targets.family import infer_task
 from dlcli.targets.task import Task
 
 
@@ -90,7 +90,7 @@ def choose_task(target: ColumnStatistics, config: DataConfig) -> tuple[Task, lis
     task, notes = config.task, list[str]()
     if task is None:
         refuse_mixed(target, is_target=True)
-        task, reason = infer_task_from(target)
+        task, reason = infer_task(target)
         notes.append(f"task: {task}, as '{config.target}' has {reason} (data.task)")
     if config.split.column is None and task != "regression":
         _refuse_single_rows(target)

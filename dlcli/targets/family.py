@@ -2,15 +2,12 @@
 
 from typing import Annotated, get_args
 
-import polars as pl
 from pydantic import Field
 
 from dlcli.columns.cells import parse_numbers
 from dlcli.columns.column_statistics import ColumnStatistics
-from dlcli.columns.family import column_statistics, statistics_of_cells
 from dlcli.columns.labels import MAX_LABELS
-from dlcli.columns.numeric import are_numbers, refuse_mixed
-from dlcli.tables.table import Table
+from dlcli.columns.numeric import are_numbers
 from dlcli.targets.class_target import ClassTarget
 from dlcli.targets.number_target import NumberTarget
 from dlcli.targets.task import Task
@@ -30,12 +27,7 @@ def fit_target(statistics: ColumnStatistics, task: Task, *, is_scaled: bool) -> 
     return member.fit(statistics, task, is_scaled=is_scaled)
 
 
-def infer_task(cells: pl.Series) -> tuple[Task, str]:
-    """Infer the task from the target's cells, with the reason."""
-    return infer_task_from(statistics_of_cells(cells, wants_labels=True))
-
-
-def infer_task_from(statistics: ColumnStatistics) -> tuple[Task, str]:
+def infer_task(statistics: ColumnStatistics) -> tuple[Task, str]:
     """Infer the task from the target's statistics, with the reason."""
     known, labels = statistics.num_known, statistics.labels
     assert labels is not None, "the target's labels are gathered"
@@ -54,8 +46,3 @@ def infer_task_from(statistics: ColumnStatistics) -> tuple[Task, str]:
         reason = f"{distinct} different labels"
     is_binary = not many and len(labels.cells) <= 2
     return ("binary" if is_binary else "multiclass"), reason
-
-
-def refuse_mixed_target(table: Table, name: str, missing_values: tuple[str, ...]) -> None:
-    """Raise DataError where a target is mostly numbers: neither classes nor a regression."""
-    refuse_mixed(column_statistics(table, name, missing_values), is_target=True)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dlcli.columns.family import column_statistics
+from dlcli.columns.family import column_statistics, statistics_of_cells
 from dlcli.errors import DataError
 from dlcli.tables.table import Table
 from dlcli.targets.base import Target
@@ -40,7 +40,8 @@ def fit(task: Task, rows: Table, *, is_scaled: bool = True) -> Any:
     ],
 )
 def test_the_task_is_told_from_the_target(cells: list[object], task: str) -> None:
-    assert infer_task(pl.Series("y", cells))[0] == task
+    statistics = statistics_of_cells(pl.Series("y", cells), wants_labels=True)
+    assert infer_task(statistics)[0] == task
 
 
 def test_classes_are_sorted_numbers_by_size() -> None:

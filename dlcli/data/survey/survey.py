@@ -8,7 +8,8 @@ import polars as pl
 
 from dlcli.columns.base import Column
 from dlcli.columns.cells import has_encoding, parse_numbers, read_cells
-from dlcli.columns.family import ColumnKind, infer_kind, kind_named
+from dlcli.columns.family import ColumnKind, column_statistics, infer_kind, kind_named
+from dlcli.columns.numeric import refuse_mixed
 from dlcli.config.sections.data import MISSING_VALUES
 from dlcli.data.survey.findings import class_findings, column_findings, row_findings, why_useless
 from dlcli.data.survey.grids import find_grid, resembles_image
@@ -17,7 +18,7 @@ from dlcli.tables.reading import STANDARD_INPUT, read_table
 from dlcli.tables.table import Table
 from dlcli.targets.base import present
 from dlcli.targets.class_target import class_labels
-from dlcli.targets.family import infer_task, refuse_mixed_target
+from dlcli.targets.family import infer_task
 from dlcli.targets.task import Task
 
 _SEPARATORS = ",;\t|"
@@ -61,9 +62,10 @@ def survey(path: Path, target: str) -> Survey:
     if not len(kept):
         raise DataError(f"{path}: the target '{target}' is missing in every row")
     rows = table.take(kept)
-    refuse_mixed_target(rows, target, missing_values)
     targets = read_cells(rows, target, missing_values)
-    task, reason = infer_task(targets)
+    statistics = column_statistics(rows, target, missing_values, wants_labels=True)
+    refuse_mixed(statistics, is_target=True)
+    task, reason = infer_task(statistics)
     columns = {
         name: read_cells(rows, name, missing_values)
         for name in rows.frame.columns
