@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class _NumberLoss(Loss):
+class NumberLoss(Loss):
     """A function of one number's error."""
 
     @classmethod
@@ -63,7 +63,7 @@ class _NumberLoss(Loss):
 
 
 @final
-class MeanSquaredError(_NumberLoss):
+class MeanSquaredError(NumberLoss):
     """Mean squared error: large errors weigh most."""
 
     type: Literal["mse"]
@@ -90,7 +90,7 @@ class MeanSquaredError(_NumberLoss):
 
 
 @final
-class MeanAbsoluteError(_NumberLoss):
+class MeanAbsoluteError(NumberLoss):
     """Mean absolute error: outliers weigh less than with mse."""
 
     type: Literal["mae"]
@@ -121,7 +121,7 @@ class MeanAbsoluteError(_NumberLoss):
 
 
 @final
-class Huber(_NumberLoss):
+class Huber(NumberLoss):
     """Huber loss: squared for errors up to delta, linear beyond."""
 
     type: Literal["huber"]
