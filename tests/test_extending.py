@@ -16,6 +16,7 @@ BLOCK = re.compile(r"^```(python|diff)\n# (\S+)\n(.*?)^```", re.MULTILINE | re.D
 TESTS = {
     "An optimizer": ("tests/optimizers", "lion"),
     "A loss": ("tests/losses", "spec"),
+    "A metric": ("tests/metrics", "metric"),
     "A command": ("tests/cli/test_help.py", "presets"),
 }
 SECTIONS = {
@@ -84,3 +85,4 @@ def test_the_new_parts_are_named_by_their_families_alone(copy: Path) -> None:
     )
     assert "optimizers lion: optimizers/__init__.py\n" in done.stdout, done.stderr
     assert "losses log_cosh: losses/__init__.py\n" in done.stdout
+    assert "metrics cohens_kappa: metrics/__init__.py\n" in done.stdout

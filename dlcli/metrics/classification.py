@@ -31,7 +31,9 @@ class ClassCounts(Sums):
         return self
 
 
-class _ClassMetric(Metric):
+class ClassMetric(Metric):
+    """A metric of predicted classes."""
+
     tasks: tuple[Task, ...] = ("binary", "multiclass")
     is_higher_better = True
 
@@ -41,7 +43,7 @@ class _ClassMetric(Metric):
 
 
 @final
-class Accuracy(_ClassMetric):
+class Accuracy(ClassMetric):
     """The share of rows whose class is predicted."""
 
     name = "accuracy"
@@ -54,7 +56,7 @@ class Accuracy(_ClassMetric):
 
 
 @final
-class BalancedAccuracy(_ClassMetric):
+class BalancedAccuracy(ClassMetric):
     """The mean recall of the classes that rows have."""
 
     name = "balanced_accuracy"
@@ -65,7 +67,7 @@ class BalancedAccuracy(_ClassMetric):
 
 
 @final
-class MacroF1(_ClassMetric):
+class MacroF1(ClassMetric):
     """The mean F1 of the classes that rows have or are predicted."""
 
     name = "macro_f1"

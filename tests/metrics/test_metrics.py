@@ -57,7 +57,8 @@ EXPECTED: dict[str, Score] = {
 def expected(name: str, truth: np.ndarray, answers: np.ndarray) -> float | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of classes that are not among the rows
-        return EXPECTED[name](truth, answers)
+        value = EXPECTED[name](truth, answers)
+    return None if value is None or math.isnan(value) else value
 
 
 def log_odds(answers: np.ndarray) -> np.ndarray:
