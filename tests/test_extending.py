@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 BLOCK = re.compile(r"^```(python|diff)\n# (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # The tests that a section's part must pass, each with a word that selects those about it.
 TESTS = {
+    "A layer": ("tests/layers", "rms_norm"),
     "An optimizer": ("tests/optimizers", "lion"),
     "A loss": ("tests/losses", "spec"),
     "A metric": ("tests/metrics", "metric"),
@@ -85,4 +86,5 @@ def test_the_new_parts_are_named_by_their_families_alone(copy: Path) -> None:
     )
     assert "optimizers lion: optimizers/__init__.py\n" in done.stdout, done.stderr
     assert "losses log_cosh: losses/__init__.py\n" in done.stdout
+    assert "layers rms_norm: layers/family.py\n" in done.stdout
     assert "metrics cohens_kappa: metrics/__init__.py\n" in done.stdout
