@@ -17,6 +17,7 @@ TESTS = {
     "A layer": ("tests/layers", "rms_norm"),
     "An optimizer": ("tests/optimizers", "lion"),
     "A loss": ("tests/losses", "spec"),
+    "A kind of column": ("tests/columns/test_family.py", "percentage"),
     "A metric": ("tests/metrics", "metric"),
     "A command": ("tests/cli/test_help.py", "presets"),
 }
@@ -86,5 +87,6 @@ def test_the_new_parts_are_named_by_their_families_alone(copy: Path) -> None:
     )
     assert "optimizers lion: optimizers/__init__.py\n" in done.stdout, done.stderr
     assert "losses log_cosh: losses/__init__.py\n" in done.stdout
+    assert "columns percentage: columns/family.py\n" in done.stdout
     assert "layers rms_norm: layers/family.py\n" in done.stdout
     assert "metrics cohens_kappa: metrics/__init__.py\n" in done.stdout
