@@ -1,4 +1,4 @@
-"""What every layer answers, and layers one after another.
+"""The interface of all layers, and layers one after another.
 
 A layer type is one final class: its section of the config, with the answer to every question that
 the program has about it. The rest of the program asks and names no type.
