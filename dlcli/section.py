@@ -21,6 +21,10 @@ def type_of(section: type[BaseModel]) -> Any:  # noqa: ANN401 - whatever the lit
     return get_args(field.annotation)[0]
 
 
+# A section's default: its own defaults, which are checked together with what it stands in. Taking
+# `ItsConfig()` instead would build its schema as it is imported, and once more within that.
+ALL_DEFAULTS: Any = {}
+
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]

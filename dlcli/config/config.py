@@ -12,7 +12,7 @@ from dlcli.config.sections.training import TrainingConfig
 from dlcli.losses import AnyLoss
 from dlcli.optimizers import DEFAULT_OPTIMIZER, AnyOptimizer
 from dlcli.schedules import DEFAULT_SCHEDULE, AnySchedule
-from dlcli.section import Section
+from dlcli.section import ALL_DEFAULTS, Section
 
 SHORT_SECTIONS = ("loss", "optimizer", "schedule")  # `loss: mse` is short for {type: mse}
 
@@ -40,13 +40,19 @@ class Config(Section):
     loss: AnyLoss | None = Field(
         None, description="loss to minimise, by name or as a mapping; default: by the task"
     )
-    optimizer: AnyOptimizer = Field(DEFAULT_OPTIMIZER, description="update rule for the weights")
-    schedule: AnySchedule = Field(DEFAULT_SCHEDULE, description="learning-rate schedule")
+    optimizer: AnyOptimizer = Field(
+        DEFAULT_OPTIMIZER, validate_default=True, description="update rule for the weights"
+    )
+    schedule: AnySchedule = Field(
+        DEFAULT_SCHEDULE, validate_default=True, description="learning-rate schedule"
+    )
     training: TrainingConfig = Field(
-        TrainingConfig(), description="length, batches, device and speed of training"
+        ALL_DEFAULTS,
+        validate_default=True,
+        description="length, batches, device and speed of training",
     )
     checkpoint: CheckpointConfig = Field(
-        CheckpointConfig(), description="how often checkpoints are saved"
+        ALL_DEFAULTS, validate_default=True, description="how often checkpoints are saved"
     )
     report: bool = Field(
         True,
@@ -56,7 +62,7 @@ class Config(Section):
         (), description="experiment trackers to log metrics to"
     )
     compare: CompareConfig = Field(
-        CompareConfig(), description="settings of `dlcli compare-optimizers`"
+        ALL_DEFAULTS, validate_default=True, description="settings of `dlcli compare-optimizers`"
     )
 
     @model_validator(mode="before")

@@ -51,16 +51,16 @@ def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Da
 
 
 def read_dataset(
-    loaded: LoadedConfig, found: list[Problem] | None = None, *, most_blocks: int | None = None
+    loaded: LoadedConfig, found: list[Problem] | None = None, *, max_blocks: int | None = None
 ) -> Generator[Reading, None, Dataset]:
     """Read, split, fit and encode, or leave the rows to be streamed.
 
     Raises ConfigError where the config and the data don't fit, DataError where the data can't be
     used, StorageError where it can't be read. With `found`, names of columns that aren't there are
-    added to it and left out, so that the rest can be checked. With `most_blocks`, of a streamed
+    added to it and left out, so that the rest can be checked. With `max_blocks`, of a streamed
     file only so many blocks are read, and nothing is said of the rest.
     """
-    loaded, source, reason = _open(loaded, found, most_blocks)
+    loaded, source, reason = _open(loaded, found, max_blocks)
     parts: dict[str, Examples] = {}
     notes = []
     if isinstance(source, Stream):
@@ -83,17 +83,15 @@ def read_dataset(
         num_rows=fit.num_rows,
         columns=fit.columns,
         notes=tuple(notes),
-        checksums={
-            key: checksum(file) for key, file in source.files.items() if most_blocks is None
-        },
+        checksums={key: checksum(file) for key, file in source.files.items() if max_blocks is None},
         stream=source if isinstance(source, Stream) else None,
     )
 
 
-def load_tables(loaded: LoadedConfig, most_rows: int) -> dict[str, Table]:
+def load_tables(loaded: LoadedConfig, max_rows: int) -> dict[str, Table]:
     """Return the rows of each part that has some as they stand in the files.
 
-    Of a part with more than `most_rows`, so many: evenly taken from all where rows are held, the
+    Of a part with more than `max_rows`, so many: evenly taken from all where rows are held, the
     first ones where they are streamed. Raises what `load_dataset` does.
     """
     _, source, _ = _open(loaded, None, None)
@@ -102,7 +100,7 @@ def load_tables(loaded: LoadedConfig, most_rows: int) -> dict[str, Table]:
         lacking: dict[str, int] = {}
         for block in source.blocks(key):
             for part, rows in block.tables():
-                most = lacking.setdefault(part, most_rows)
+                most = lacking.setdefault(part, max_rows)
                 chosen = np.arange(len(rows))[:most]
                 if source.is_held:
                     chosen = np.unique(np.linspace(0, len(rows) - 1, most).astype(np.int64))
@@ -128,7 +126,7 @@ def open_stream(loaded: LoadedConfig) -> Stream:
 
 
 def _open(
-    loaded: LoadedConfig, found: list[Problem] | None, most_blocks: int | None
+    loaded: LoadedConfig, found: list[Problem] | None, max_blocks: int | None
 ) -> tuple[LoadedConfig, RowSource, str | None]:
     """Return the config with names of columns that are there, its rows, and why they are streamed.
 
@@ -137,7 +135,7 @@ def _open(
     config, files = loaded.config.data, _files(loaded)
     reason = exceeds_memory(files.values(), config) if config.streaming == "auto" else None
     if config.streaming is True or reason is not None:
-        stream = replace(open_stream(loaded), most_blocks=most_blocks)
+        stream = replace(open_stream(loaded), max_blocks=max_blocks)
         loaded = _with_known_names(loaded, stream.header("path"), found)
         return loaded, replace(stream, config=loaded.config.data), reason
     tables = read_tables(config, files)

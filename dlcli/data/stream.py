@@ -90,7 +90,7 @@ class Stream(RowSource):
 
     is_held: ClassVar[bool] = False
 
-    most_blocks: int | None = None  # of each file; None: all
+    max_blocks: int | None = None  # of each file; None: all
 
     def header(self, key: str) -> Table:
         """Return a file's columns, without rows."""
@@ -101,7 +101,7 @@ class Stream(RowSource):
         """Yield a file's rows in order; DataError where they can't be used."""
         config, first = self.config, 0
         blocks = read_blocks(self.files[key], separator=config.separator)
-        for rows in islice(blocks, self.most_blocks):
+        for rows in islice(blocks, self.max_blocks):
             # As text: whether a column is numbers throughout, no block knows.
             table = clean(rows, config.missing_values, as_text=rows.frame.columns)
             parts = self._split(key, table, first)

@@ -1,4 +1,6 @@
-"""The interface of all layers, and layers one after another.
+"""The interface of all layers, their shapes, and layers one after another.
+
+Shapes are by arithmetic alone, and leave out the batch.
 
 A layer type is one final class: its section of the config, with the answer to every question that
 the program has about it. The rest of the program asks and names no type.
@@ -8,18 +10,63 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, NamedTuple, Self, TypeVar
+
+from pydantic import Field
 
 from dlcli.layers.activations import ACTIVATIONS, ActivationName
-from dlcli.layers.shapes import Shape, ShapeError
-from dlcli.section import Section
+from dlcli.section import Section, Size
 
 if TYPE_CHECKING:
     from torch import nn
 
 FLOAT_BYTES = 4  # float32
 
+Shape = tuple[int, ...]
+
+# Settings of what slides over an image: one number for both axes, or [height, width].
+Size2d = Size | Annotated[tuple[Size, Size], Field(strict=False)]
+Pad = Annotated[int, Field(ge=0, le=1_000_000)]
+Pad2d = Pad | Annotated[tuple[Pad, Pad], Field(strict=False)]
+
+AXES = {1: "[features]", 2: "[channels, length]", 3: "[channels, height, width]"}
+
 _Value = TypeVar("_Value")
+
+
+class ShapeError(Exception):
+    """A layer can't take the shape that reaches it. `path` leads to it inside of nested layers."""
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def require_axes(shape: Shape, num_axes: int, hint: str = "") -> None:
+    """Raise ShapeError, ending in the hint, unless the shape has so many axes."""
+    if len(shape) != num_axes:
+        raise ShapeError(f"expects {AXES[num_axes]}, got {list(shape)}{hint}")
+
+
+def per_axis(value: int | tuple[int, int], num_axes: int) -> tuple[int, ...]:
+    """Return one number per axis: the same for all where a single one is given."""
+    return value if isinstance(value, tuple) else (value,) * num_axes
+
+
+def num_windows(
+    shape: Shape, windows: Sequence[int], strides: Sequence[int], paddings: Sequence[int]
+) -> Shape:
+    """Return how often a window fits along each axis of `[channels, …]`; ShapeError: not once."""
+    counts = tuple(
+        (size + 2 * padding - window) // stride + 1
+        for size, window, stride, padding in zip(shape[1:], windows, strides, paddings, strict=True)
+    )
+    if min(counts) < 1:
+        raise ShapeError(
+            f"got {list(shape)}, smaller than its window {list(windows)}; use a smaller "
+            "kernel_size, more padding, or less pooling before it"
+        )
+    return counts
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import Traits
-from dlcli.layers.shapes import (
+from dlcli.layers.base import (
     Pad,
     Pad2d,
     Shape,
     ShapeError,
     Size2d,
+    Traits,
     num_windows,
     per_axis,
     require_axes,

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field
 
-from dlcli.layers.base import Setting, Traits
-from dlcli.layers.shapes import Shape, ShapeError, require_axes
+from dlcli.layers.base import Setting, Shape, ShapeError, Traits, require_axes
 from dlcli.layers.weights import WeightedLayer
 from dlcli.section import Size
 

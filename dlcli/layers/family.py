@@ -4,11 +4,11 @@ from typing import Annotated, get_args
 
 from pydantic import Field
 
-from dlcli.layers.activation import ActivationLayer
+from dlcli.layers import residual
 from dlcli.layers.base import Layer
 from dlcli.layers.convolution import Conv1d, Conv2d
 from dlcli.layers.dense import Dense
-from dlcli.layers.dropout import Dropout
+from dlcli.layers.elementwise import ActivationLayer, Dropout
 from dlcli.layers.normalisation import BatchNorm, LayerNorm
 from dlcli.layers.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
 from dlcli.layers.reshaping import Flatten, Reshape
@@ -34,4 +34,5 @@ AnyLayer = Annotated[
 ]
 LAYERS: tuple[type[Layer], ...] = get_args(get_args(AnyLayer)[0])
 
-Residual.model_rebuild(_types_namespace={"AnyLayer": AnyLayer})
+# What the layers of a residual block may be, looked up there once its schema is built.
+vars(residual)["AnyLayer"] = AnyLayer

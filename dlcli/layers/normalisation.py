@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import Layer, PlannedLayer, RowMixing, Traits
-from dlcli.layers.shapes import Shape
+from dlcli.layers.base import Layer, PlannedLayer, RowMixing, Shape, Traits
 from dlcli.section import PositiveFloat
 
 if TYPE_CHECKING:

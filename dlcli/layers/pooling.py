@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import Layer, PlannedLayer, Traits
-from dlcli.layers.shapes import (
+from dlcli.layers.base import (
     AXES,
+    Layer,
     Pad,
     Pad2d,
+    PlannedLayer,
     Shape,
     ShapeError,
     Size2d,
+    Traits,
     num_windows,
     per_axis,
     require_axes,

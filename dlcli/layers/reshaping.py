@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import Layer, PlannedLayer, Traits
-from dlcli.layers.shapes import Shape, ShapeError
+from dlcli.layers.base import Layer, PlannedLayer, Shape, ShapeError, Traits
 from dlcli.section import Size
 
 if TYPE_CHECKING:

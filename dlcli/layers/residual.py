@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 from pydantic import Field
 
 from dlcli.layers.activations import ActivationName
-from dlcli.layers.base import Layer, PlannedLayer, Traits, build_layers, plan_layers
-from dlcli.layers.shapes import Shape, ShapeError
+from dlcli.layers.base import (
+    Layer,
+    PlannedLayer,
+    Shape,
+    ShapeError,
+    Traits,
+    build_layers,
+    plan_layers,
+)
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, assert_never
 from pydantic import BeforeValidator, Field, model_validator
 
 from dlcli.layers.activations import ActivationName
-from dlcli.layers.base import Layer, PlannedLayer
-from dlcli.layers.shapes import Shape, ShapeError
+from dlcli.layers.base import Layer, PlannedLayer, Shape, ShapeError
 from dlcli.section import Section
 
 if TYPE_CHECKING:

@@ -4,8 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlcli.data.signature import Signature
-from dlcli.layers.base import FLOAT_BYTES, Layer, PlannedLayer, plan_layers, walk_modules
-from dlcli.layers.shapes import Shape, ShapeError
+from dlcli.layers.base import (
+    FLOAT_BYTES,
+    Layer,
+    PlannedLayer,
+    Shape,
+    ShapeError,
+    plan_layers,
+    walk_modules,
+)
 
 
 @dataclass(frozen=True)

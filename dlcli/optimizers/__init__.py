@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 else:
     AnyOptimizer = Annotated[Union[OPTIMIZERS], Field(discriminator="type")]  # noqa: UP007 - of a tuple
 
-DEFAULT_OPTIMIZER = Adam(type="adam")
+DEFAULT_OPTIMIZER: Any = {"type": type_of(Adam)}  # as a config would say it
 
 # Names for optimizers with some of their settings; every optimizer's type is such a name too.
 PRESETS: dict[str, dict[str, Any]] = {

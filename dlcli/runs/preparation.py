@@ -12,8 +12,7 @@ from dlcli.data.dataset import Dataset, read_dataset
 from dlcli.data.signature import Signature
 from dlcli.data.stream import Reading, drain
 from dlcli.errors import ConfigError, DataError, Problem
-from dlcli.layers.base import walk_layers
-from dlcli.layers.shapes import ShapeError
+from dlcli.layers.base import ShapeError, walk_layers
 from dlcli.losses import Loss
 from dlcli.metrics import figure_names
 from dlcli.network.heads import choose_loss, num_outputs, refuse_double_activation
@@ -100,7 +99,7 @@ def _read_dataset(
 ) -> Generator[Reading, None, Dataset]:
     """Read the data; raise its problems together with those found before."""
     try:
-        return (yield from read_dataset(loaded, found, most_blocks=max_blocks))
+        return (yield from read_dataset(loaded, found, max_blocks=max_blocks))
     except ConfigError as error:
         raise ConfigError(*loaded.in_order({*found, *error.problems})) from None
     except DataError as error:

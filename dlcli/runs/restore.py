@@ -7,7 +7,7 @@ from torch import nn
 
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError
-from dlcli.layers.shapes import ShapeError
+from dlcli.layers.base import ShapeError
 from dlcli.losses import Loss
 from dlcli.network.builder import build_network
 from dlcli.network.heads import fits, num_outputs

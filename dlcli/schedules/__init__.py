@@ -1,6 +1,6 @@
 """The learning-rate schedules: a class for each, with its settings and its rates."""
 
-from typing import TYPE_CHECKING, Annotated, Union
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from dlcli.schedules.exponential import Exponential
 from dlcli.schedules.one_cycle import OneCycle
 from dlcli.schedules.reduce_on_plateau import ReduceOnPlateau
 from dlcli.schedules.step import StepSchedule
+from dlcli.section import type_of
 
 SCHEDULES: tuple[type[ScheduleConfig], ...] = (
     Constant,
@@ -26,4 +27,4 @@ if TYPE_CHECKING:
 else:
     AnySchedule = Annotated[Union[SCHEDULES], Field(discriminator="type")]  # noqa: UP007 - of a tuple
 
-DEFAULT_SCHEDULE = Constant(type="constant")
+DEFAULT_SCHEDULE: Any = {"type": type_of(Constant)}  # as a config would say it

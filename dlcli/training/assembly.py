@@ -13,10 +13,9 @@ from dlcli.targets.base import Target
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.early_stopping import Watch
 from dlcli.training.engines.choice import choose_engine
-from dlcli.training.flat import FlatParameters
 from dlcli.training.loop import Trainer
 from dlcli.training.objective import build_objective
-from dlcli.training.optimizers import Optimizer
+from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.schedules import Schedule
 
 

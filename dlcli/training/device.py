@@ -11,8 +11,7 @@ import torch
 from dlcli.config.sections.training import Precision
 from dlcli.errors import ConfigError, OutOfMemoryError
 from dlcli.section import NonNegativeInt, PositiveFloat
-from dlcli.training.flat import FlatParameters
-from dlcli.training.optimizers import Optimizer
+from dlcli.training.optimizers import FlatParameters, Optimizer
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,9 @@ from dlcli.training.early_stopping import Watch
 from dlcli.training.engines.choice import Engine
 from dlcli.training.epoch import CHECK_STEPS, EpochSoFar, PendingStep
 from dlcli.training.evaluation import evaluate
-from dlcli.training.flat import FlatParameters
 from dlcli.training.objective import Objective
-from dlcli.training.optimizers import Optimizer
-from dlcli.training.rows.batches import Rows, RowSource, epoch_steps
+from dlcli.training.optimizers import FlatParameters, Optimizer
+from dlcli.training.rows.batches import BatchSource, Rows, epoch_steps
 from dlcli.training.rows.streamed import StreamedRows, in_order
 from dlcli.training.schedules import Schedule
 from dlcli.training.step import Stepper
@@ -117,7 +116,7 @@ class Trainer:
 
 
 def fit(
-    trainer: Trainer, train: RowSource, validation: Rows | StreamedRows | None
+    trainer: Trainer, train: BatchSource, validation: Rows | StreamedRows | None
 ) -> Generator[Progress | EpochResult, None, None]:
     """Train from where the trainer stands, yielding after each step and at the end of each epoch.
 
@@ -135,7 +134,7 @@ def fit(
         yield _end_epoch(trainer, len(train), validation)
 
 
-def _take_steps(trainer: Trainer, train: RowSource) -> Iterator[Progress]:
+def _take_steps(trainer: Trainer, train: BatchSource) -> Iterator[Progress]:
     """Take the steps that are left of the epoch."""
     epoch, settings = trainer.epoch, trainer.settings
     if not epoch.num_steps:

@@ -7,12 +7,12 @@ import torch
 
 from dlcli.training.device import is_out_of_memory
 from dlcli.training.loop import Trainer
-from dlcli.training.rows.batches import RowSource
+from dlcli.training.rows.batches import BatchSource
 
 _COPIES = 3  # of its activations that a step needs room for: with gradients, and what comes between
 
 
-def suggest_batch_size(trainer: Trainer, train: RowSource) -> str:
+def suggest_batch_size(trainer: Trainer, train: BatchSource) -> str:
     """Say which batch size fits, by taking a step with it; the trainer is of no use afterwards."""
     settings = trainer.settings
     size = settings.rows_per_batch(len(train))
@@ -26,7 +26,7 @@ def suggest_batch_size(trainer: Trainer, train: RowSource) -> str:
     )
 
 
-def _find_batch_size(trainer: Trainer, train: RowSource, *, below: int) -> int | None:
+def _find_batch_size(trainer: Trainer, train: BatchSource, *, below: int) -> int | None:
     """Try the powers of two, largest first."""
     room = _room(trainer.placement.device)
     plan = trainer.plan

@@ -9,14 +9,13 @@ from torch import Tensor, nn
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.engines.cuda_graph import CudaGraph
 from dlcli.training.engines.op_trace import OpTrace
-from dlcli.training.flat import FlatParameters
 from dlcli.training.objective import Objective
-from dlcli.training.optimizers import Optimizer
+from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.rows.batches import Rows
 
 
 @dataclass
-class _Recording:
+class _StepRecording:
     """A step's gradient, recorded for batches of some sizes."""
 
     copies: tuple[Rows, ...]  # what it reads
@@ -36,7 +35,9 @@ class Stepper:
     scaler: GradientScaler
     clip_norm: float | None
     is_captured: bool
-    recordings: dict[tuple[int, ...], _Recording] = field(default_factory=dict)  # by rows a batch
+    recordings: dict[tuple[int, ...], _StepRecording] = field(
+        default_factory=dict
+    )  # by rows a batch
 
     def take_step(self, batches: tuple[Rows, ...]) -> Tensor:
         """Take one step on the mean loss over all rows of the batches together.
@@ -55,7 +56,7 @@ class Stepper:
         if sizes not in self.recordings:
             copies = tuple(batch.each(torch.clone) for batch in batches)
             steps = self._record(lambda: self._compute(copies))
-            self.recordings[sizes] = _Recording(copies, batches, steps)
+            self.recordings[sizes] = _StepRecording(copies, batches, steps)
             return steps.result.clone()
         recording = self.recordings[sizes]
         for copy, before, batch in zip(recording.copies, recording.batches, batches, strict=True):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dlcli.layers.shapes import ShapeError
+from dlcli.layers.base import ShapeError
 from tests.layers.samples import DENSE, FLAT, LONG, plan
 
 

@@ -15,8 +15,7 @@ from dlcli.network.builder import build_network
 from dlcli.optimizers import OPTIMIZERS, PRESETS, USUAL_PRESETS
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.section import type_of
-from dlcli.training.flat import FlatParameters
-from dlcli.training.optimizers import ManyRuns, Optimizer
+from dlcli.training.optimizers import FlatParameters, ManyRuns, Optimizer
 from tests.families import check_is_described
 from tests.layers.samples import DENSE, plan
 from tests.optimizers.samples import SAMPLES, TORCH_OPTIMIZERS, read, reference_of

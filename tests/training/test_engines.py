@@ -15,9 +15,8 @@ from dlcli.targets.base import Target
 from dlcli.training.device import GradientScaler, Placement, choose_placement, configure_torch
 from dlcli.training.engines.choice import choose_engine
 from dlcli.training.engines.threads import MAX_THREADS, Threads, choose_threads
-from dlcli.training.flat import FlatParameters
 from dlcli.training.objective import build_objective
-from dlcli.training.optimizers import Optimizer
+from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.rows.batches import Rows
 from dlcli.training.step import Stepper
 from tests.conftest import ROOT, Command

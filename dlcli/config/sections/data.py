@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from dlcli.columns.base import Scale
 from dlcli.columns.family import ColumnKind
-from dlcli.section import Fraction, PositiveInt, Section, Size
+from dlcli.section import ALL_DEFAULTS, Fraction, PositiveInt, Section, Size
 from dlcli.targets.task import Task
 
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
@@ -97,7 +97,9 @@ class DataConfig(Section):
         description="shape that the numeric features are arranged in, in column order: [channels, "
         "length] or [channels, height, width]",
     )
-    split: SplitConfig = Field(SplitConfig(), description="the validation and test rows")
+    split: SplitConfig = Field(
+        ALL_DEFAULTS, validate_default=True, description="the validation and test rows"
+    )
     validation_path: str | None = Field(
         None, description="file with the validation rows, relative to the config's folder"
     )

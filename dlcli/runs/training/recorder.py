@@ -22,7 +22,7 @@ from dlcli.explaining.training_statistics import (
 from dlcli.files import atomic_file
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.training.loop import EpochResult, Progress, Trainer
-from dlcli.training.rows.batches import RowSource
+from dlcli.training.rows.batches import BatchSource
 
 _MAX_BYTES = 32 * 2**20  # of all snapshots; none are kept if one is larger than an eighth
 
@@ -32,7 +32,7 @@ Snapshot = tuple[int, Mapping[str, Tensor]]  # epochs done, and parameters by na
 class Recorder:
     """Records one run."""
 
-    def __init__(self, folder: RunFolder, trainer: Trainer, rows: RowSource) -> None:
+    def __init__(self, folder: RunFolder, trainer: Trainer, rows: BatchSource) -> None:
         """Continue the recording of the finished epochs in the folder."""
         self._folder = folder
         self._trainer = trainer

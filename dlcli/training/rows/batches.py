@@ -89,7 +89,7 @@ class Rows:
     def windows(
         self, *, seed: int, epoch: int, multiple: int, start: int
     ) -> Generator["Rows", None, None]:
-        """Yield the rows in an epoch's order, see `RowSource`."""
+        """Yield the rows in an epoch's order, see `BatchSource`."""
         order = epoch_order(len(self), seed=seed, epoch=epoch).to(self.device)
         rows_in_window = _WINDOW_BYTES // self.input_bytes
         size = max(1, rows_in_window // multiple) * multiple
@@ -98,7 +98,7 @@ class Rows:
             yield self.take(chosen).cut(max(0, start - first), len(chosen))
 
 
-class RowSource(Protocol):
+class BatchSource(Protocol):
     """Encoded rows, wherever they lie."""
 
     def __len__(self) -> int: ...
@@ -177,7 +177,7 @@ def shuffled(num_rows: int, seed: int) -> Tensor:
 
 
 def epoch_steps(
-    rows: RowSource,
+    rows: BatchSource,
     *,
     batch_size: int | Literal["full"],
     accumulate: int,

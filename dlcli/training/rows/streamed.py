@@ -50,7 +50,7 @@ class StreamedRows:
         multiple: int,  # noqa: ARG002 - windows end where chunks do
         start: int,
     ) -> Generator[Rows, None, None]:
-        """Yield the rows in an epoch's order, see `RowSource`; the next window is being read."""
+        """Yield the rows in an epoch's order, see `BatchSource`; the next window is being read."""
         chunks = _chunk_order(len(self), self._rows_in(_CHUNK_BYTES), seed=seed, epoch=epoch)
         windows = [
             chunks[first : first + _WINDOW_CHUNKS]

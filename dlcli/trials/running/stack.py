@@ -30,7 +30,7 @@ class _Group:
 
 
 @dataclass
-class _Recording:
+class _StackRecording:
     copies: tuple[Rows, ...]  # of batches: what the trace reads
     draws: list[Draws]
     trace: OpTrace
@@ -47,7 +47,9 @@ class Stack:
     placement: Placement
     clip_norm: float | None
     groups: list[_Group] = field(default_factory=list)
-    recordings: dict[tuple[int, ...], _Recording] = field(default_factory=dict)  # by rows a batch
+    recordings: dict[tuple[int, ...], _StackRecording] = field(
+        default_factory=dict
+    )  # by rows a batch
 
     @classmethod
     def of(cls, trials: Sequence[ResolvedTrial]) -> "Stack":
@@ -115,7 +117,9 @@ class Stack:
             draws = [self.network.room_for_draws(size) for size in sizes]
             for draw in draws:
                 self.network.draw(draw)
-            recording = _Recording(copies, draws, OpTrace(lambda: self._compute(copies, draws)))
+            recording = _StackRecording(
+                copies, draws, OpTrace(lambda: self._compute(copies, draws))
+            )
             self.recordings[sizes] = recording
             return recording.trace.result.clone()
         for copy, batch in zip(recording.copies, batches, strict=True):
