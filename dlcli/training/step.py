@@ -35,9 +35,8 @@ class Stepper:
     scaler: GradientScaler
     clip_norm: float | None
     is_captured: bool
-    recordings: dict[tuple[int, ...], _StepRecording] = field(
-        default_factory=dict
-    )  # by rows a batch
+    # By the rows of each batch.
+    recordings: dict[tuple[int, ...], _StepRecording] = field(default_factory=dict)
 
     def take_step(self, batches: tuple[Rows, ...]) -> Tensor:
         """Take one step on the mean loss over all rows of the batches together.

@@ -47,9 +47,8 @@ class Stack:
     placement: Placement
     clip_norm: float | None
     groups: list[_Group] = field(default_factory=list)
-    recordings: dict[tuple[int, ...], _StackRecording] = field(
-        default_factory=dict
-    )  # by rows a batch
+    # By the rows of each batch.
+    recordings: dict[tuple[int, ...], _StackRecording] = field(default_factory=dict)
 
     @classmethod
     def of(cls, trials: Sequence[ResolvedTrial]) -> "Stack":
@@ -117,9 +116,8 @@ class Stack:
             draws = [self.network.room_for_draws(size) for size in sizes]
             for draw in draws:
                 self.network.draw(draw)
-            recording = _StackRecording(
-                copies, draws, OpTrace(lambda: self._compute(copies, draws))
-            )
+            trace = OpTrace(lambda: self._compute(copies, draws))
+            recording = _StackRecording(copies, draws, trace)
             self.recordings[sizes] = recording
             return recording.trace.result.clone()
         for copy, batch in zip(recording.copies, batches, strict=True):
