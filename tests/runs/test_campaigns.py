@@ -1,6 +1,8 @@
 """Short forms of the campaigns in docs/measurements/campaigns.md."""
 
+from tests.conftest import ROOT
 from tests.reliability.apart import run_apart
+from tests.reliability.bites import MUTATIONS
 
 
 def test_killed_runs_lose_nothing_and_come_to_the_same_bits() -> None:
@@ -9,3 +11,12 @@ def test_killed_runs_lose_nothing_and_come_to_the_same_bits() -> None:
 
 def test_stopped_runs_leave_nothing_half_done_and_come_to_the_same_bits() -> None:
     assert run_apart("signals", 15).startswith("15 signals")
+
+
+def test_every_line_that_the_bites_take_out_is_there() -> None:
+    gone = [
+        (file, line)
+        for file, line, *_ in MUTATIONS
+        if line not in (ROOT / "dlcli" / file).read_text("utf-8")
+    ]
+    assert gone == []
