@@ -1,1 +1,1 @@
-"""Losses, optimizers, schedules, metrics, the step, the loop, checkpoints."""
+"""The step, the loop around it, what it is made of, and checkpoints."""
