@@ -13,7 +13,7 @@ def main() -> None:
     """Run the command line and exit with its exit code."""
     fill_closed_streams()
     listen()
-    gc.set_threshold(100_000, 20, 20)  # imports make many objects, hardly any of them garbage
+    gc.set_threshold(200_000, 20, 20)  # imports make many objects, hardly any of them garbage
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for plugins takes time
     from dlcli.cli.app import run
 

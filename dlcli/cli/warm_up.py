@@ -16,10 +16,12 @@ def shorten_spinning() -> None:
 
     GNU OpenMP reads the setting when torch is loaded. By default threads spin for about a
     millisecond, which makes a step on two threads a hundred times slower beside another busy
-    program.
+    program. OpenBLAS reads its own when numpy is loaded: 2 to that power of clock ticks, which by
+    default is the whole time that a short command takes.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "10")
 
 
 @contextmanager

@@ -38,19 +38,23 @@ def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str], cod
 
 @pytest.mark.parametrize(
     ("given", "spins"),
-    [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+    [
+        ({}, "2000 10"),
+        ({"GOMP_SPINCOUNT": "7", "OPENBLAS_THREAD_TIMEOUT": "26"}, "7 26"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "None 10"),
+    ],
 )
 def test_waiting_threads_rest_unless_told_otherwise(given: dict[str, str], spins: str) -> None:
     code = (
         "import os; from dlcli.cli.app import run; run(['--version']); "
-        "print(os.environ.get('GOMP_SPINCOUNT'))"
+        "print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OPENBLAS_THREAD_TIMEOUT'))"
     )
-    known = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    known = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OPENBLAS_THREAD_TIMEOUT")
     plain = {key: value for key, value in os.environ.items() if key not in known}
     out = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=plain | given
     ).stdout
-    assert out.split()[-1] == spins
+    assert out.splitlines()[-1] == spins
 
 
 def test_training_imports_nothing_heavy_but_torch() -> None:

@@ -6,12 +6,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from dlcli.data.stream import Reading
     from dlcli.training import loop
 
@@ -39,7 +39,7 @@ class LiveBar:
 
     def __init__(
         self,
-        progress: Progress,
+        progress: "Progress",
         figures: Text,
         *,
         num_epochs: int,
@@ -92,6 +92,9 @@ def open_progress(
     if not console.is_terminal:
         yield EpochLines(console, num_epochs)
         return
+    from rich.live import Live
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.fields[epoch]}"),
         BarColumn(bar_width=20),
