@@ -183,16 +183,18 @@ def _missing_trackers(loaded: LoadedConfig) -> Iterator[Problem]:
 
 
 def _small_batch_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
-    """Yield the layers that need more rows than the smallest batch of an epoch has."""
-    size = loaded.config.training.rows_per_batch(num_rows)
-    smallest = num_rows % size or size
+    """Yield the layers that need more rows than the smallest batch, or part of one, has."""
+    training = loaded.config.training
+    size = training.rows_per_batch(num_rows)
+    smallest = max(1, (num_rows % size or size) // training.shards)
+    part = "batch" if training.shards == 1 else f"part, of training.shards: {training.shards},"
     for path, layer in walk_layers(loaded.config.model.layers, ("model", "layers")):
         mixing = layer.traits.row_mixing
         if mixing is not None and smallest < mixing.min_rows:
             yield loaded.problem(
                 path,
                 f"{layer.type} needs at least {mixing.min_rows} rows per batch; {num_rows} "
-                f"training rows in batches of {size} leave a batch of {smallest}: choose another "
+                f"training rows in batches of {size} leave a {part} of {smallest}: choose another "
                 f"training.batch_size, or {mixing.alternative}",
             )
 

@@ -16,6 +16,8 @@ from dlcli.training.engines.choice import choose_engine
 from dlcli.training.loop import Trainer
 from dlcli.training.objective import build_objective
 from dlcli.training.optimizers import FlatParameters, Optimizer
+from dlcli.training.processes.group import ALONE, Group
+from dlcli.training.processes.shards import ShardedStep
 from dlcli.training.schedules import Schedule
 
 
@@ -30,16 +32,24 @@ def assemble(
     placement: Placement,
     seed: int,
     num_rows: int,
+    group: Group = ALONE,
 ) -> Trainer:
-    """Build a run on so many training rows, its network on its device, its draws from the seed."""
+    """Build a run on so many training rows, its network on its device, its draws from the seed.
+
+    A group of processes shares it, each with some of the shards of every batch.
+    """
     network = build_network(plan, seed=seed).to(placement.device)
     torch.manual_seed(derive_seed(seed, "dropout"))
     steps_per_epoch = settings.steps_per_epoch(num_rows)
+    flat = FlatParameters(network)
+    sharded = None
+    if settings.shards > 1:
+        sharded = ShardedStep(settings.shards, group, network, flat, seed=seed)
     return Trainer(
         plan=plan,
         network=network,
         objective=build_objective(loss, target, placement.device),
-        optimizer=Optimizer(optimizer, FlatParameters(network)),
+        optimizer=Optimizer(optimizer, flat),
         schedule=Schedule(schedule, optimizer.lr, steps_per_epoch, settings.epochs),
         target=target,
         placement=placement,
@@ -48,4 +58,6 @@ def assemble(
         scaler=GradientScaler(placement),
         watch=Watch.of(settings.early_stopping),
         engine=choose_engine(settings, placement, plan, num_rows),
+        group=group,
+        sharded=sharded,
     )

@@ -29,15 +29,29 @@ class Placement:
         return torch.autocast(self.device.type, self.dtype if enabled else None, enabled)
 
 
-def choose_placement(device: str, precision: Precision) -> Placement:
-    """Choose by the config's words; ConfigError where this machine doesn't have what they name."""
+def choose_placement(device: str, precision: Precision, local_rank: int | None = None) -> Placement:
+    """Choose by the config's words; ConfigError where this machine doesn't have what they name.
+
+    Of several processes on this machine, each has a rank among them, and a GPU of its own.
+    """
     kind, _, index = device.partition(":")
+    if local_rank is not None and index:
+        raise ConfigError(
+            f"training.device: {device} is one GPU, and each process needs its own; use cuda"
+        )
     has_cuda = torch.cuda.is_available()
     if kind == "auto":
         kind = "cuda" if has_cuda else "cpu"
         reason = "a CUDA GPU is here" if has_cuda else "PyTorch sees no CUDA GPU"
     else:
         reason = "training.device says so"
+    if kind == "cuda" and local_rank is not None:
+        index = str(local_rank)
+        if local_rank >= torch.cuda.device_count():
+            raise ConfigError(
+                f"process {local_rank} of this machine has no GPU: PyTorch sees "
+                f"{torch.cuda.device_count()}; use as many processes, or training.device: cpu"
+            )
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"training.device: {device} is not here: PyTorch sees {torch.cuda.device_count()} CUDA "

@@ -19,20 +19,35 @@ from dlcli.metrics.rows import ScoredRows
 from dlcli.targets.base import Target
 from dlcli.training.device import Placement
 from dlcli.training.objective import Objective
+from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.rows.batches import Rows, Tensors, split_tensors, to_tensors
 
 _BLOCK_ROWS = 8192
 _BLOCK_NUMBERS = 2**22  # of the input: what wide rows become inside of a network is wider still
 
 
-def compute_outputs(network: nn.Module, inputs: Tensors, placement: Placement) -> Tensor:
-    """Return the network's outputs in evaluation mode, float32 [rows, num_outputs], on the CPU."""
+def compute_outputs(
+    network: nn.Module, inputs: Tensors, placement: Placement, group: Group = ALONE
+) -> Tensor:
+    """Return the network's outputs in evaluation mode, float32 [rows, num_outputs], on the CPU.
+
+    The processes of a group share the blocks of rows that pass the network together.
+    """
     network.eval()
     with torch.inference_mode(), placement.autocast():
         num_rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, _numbers_per_row(inputs))))
-        blocks = split_tensors(_at_least_one_row(inputs), num_rows)
-        outputs = torch.cat([network(block).float().cpu() for block in blocks])
-        return outputs[: len(next(iter(inputs.values())))]
+        blocks = [*split_tensors(_at_least_one_row(inputs), num_rows)]
+        shares = group.shares(len(blocks))
+        mine = [network(blocks[index]).float().cpu() for index in shares[group.rank]]
+        if not mine:  # of the right shape, without rows
+            mine = [network(next(split_tensors(blocks[0], 1))).float().cpu()[:0]]
+        sizes = [sum(_num_rows(blocks[index]) for index in share) for share in shares]
+        outputs = group.gather(torch.cat(mine), sizes)
+        return outputs[: _num_rows(inputs)]
+
+
+def _num_rows(inputs: Tensors) -> int:
+    return len(next(iter(inputs.values())))
 
 
 def _numbers_per_row(inputs: Tensors) -> int:
@@ -68,13 +83,14 @@ def evaluate(
     target: Target,
     placement: Placement,
     names: Collection[str] | None = None,
+    group: Group = ALONE,
 ) -> dict[str, Any]:
     """Return the loss and the named metrics, in the target's own units.
 
     Without names: every metric that the target has and, for classes, the confusion matrix, its
     rows the true classes and its columns the predicted ones. Rows can come in blocks; memory does
     not grow with them then, and roc_auc is that of binned scores. Raises DivergedError where
-    outputs or loss are not finite.
+    outputs or loss are not finite. The processes of a group share the work; all get the figures.
     """
     metrics = [one for one in metrics_for(target.task) if names is None or one.name in names]
     blocks = [rows] if isinstance(rows, Rows) else rows
@@ -84,7 +100,7 @@ def evaluate(
         confusion = ConfusionCounts(len(target.class_names))
     num_rows, summed_loss = 0, 0.0
     for block in blocks:
-        outputs, loss = _outputs_and_loss(network, objective, block, target, placement)
+        outputs, loss = _outputs_and_loss(network, objective, block, target, placement, group)
         scored = ScoredRows(
             to_predictions(outputs, objective.loss, target),
             target.truth(block.targets[target.field].cpu().numpy()),
@@ -108,9 +124,10 @@ def _outputs_and_loss(
     rows: Rows,
     target: Target,
     placement: Placement,
+    group: Group,
 ) -> tuple[Tensor, float]:
     """Return outputs [rows, num_outputs], on the CPU, and the mean loss, both finite."""
-    outputs = compute_outputs(network, rows.inputs, placement)
+    outputs = compute_outputs(network, rows.inputs, placement, group)
     loss = objective(outputs.to(placement.device), rows.targets[target.field]).item()
     if not (outputs.isfinite().all() and math.isfinite(loss)):
         raise DivergedError("the network's predictions are not finite")

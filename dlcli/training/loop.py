@@ -22,6 +22,8 @@ from dlcli.training.epoch import CHECK_STEPS, EpochSoFar, PendingStep
 from dlcli.training.evaluation import evaluate
 from dlcli.training.objective import Objective
 from dlcli.training.optimizers import FlatParameters, Optimizer
+from dlcli.training.processes.group import ALONE, Group
+from dlcli.training.processes.shards import ShardedStep
 from dlcli.training.rows.batches import BatchSource, Rows, epoch_steps
 from dlcli.training.rows.streamed import StreamedRows, in_order
 from dlcli.training.schedules import Schedule
@@ -82,6 +84,8 @@ class Trainer:
     scaler: GradientScaler
     watch: Watch
     engine: Engine
+    group: Group = ALONE
+    sharded: ShardedStep | None = None  # None: batches are not cut
     epoch: EpochSoFar = field(default_factory=EpochSoFar)  # under way
     best: Best | None = None
 
@@ -95,6 +99,7 @@ class Trainer:
             self.scaler,
             self.settings.gradient_clip_norm,
             is_captured=self.engine.name == "captured",
+            sharded=self.sharded,
         )
 
     @property
@@ -152,7 +157,7 @@ def _take_steps(trainer: Trainer, train: BatchSource) -> Iterator[Progress]:
         for batches in steps:
             lr = trainer.schedule.lr(trainer.num_steps)
             trainer.optimizer.lr = lr
-            figures = trainer.stepper.take_step(batches)
+            figures = trainer.stepper.take_step(batches, trainer.num_steps)
             epoch.add(PendingStep(trainer.num_steps + 1, lr, sum(map(len, batches)), figures))
             if len(epoch.unread) == CHECK_STEPS:
                 epoch.read(trainer.parameter_names, trainer.scaler)
@@ -218,6 +223,7 @@ def _validate(trainer: Trainer, rows: Rows | StreamedRows) -> dict[str, Any]:
             target=trainer.target,
             placement=trainer.placement,
             names=names,
+            group=trainer.group,
         )
     except DivergedError as error:
         raise _diverged(trainer, f"on the validation rows, {error}") from None

@@ -19,7 +19,7 @@ from dlcli.optimizers.base import OptimizerConfig
 from dlcli.optimizers.update_state import ParameterViews, UpdateState
 
 # Numbers: where PyTorch puts tensors of their own too, so that products are as fast.
-_ALIGNMENT = 16
+ALIGNMENT = 16
 
 
 class FlatParameters:
@@ -36,7 +36,7 @@ class FlatParameters:
         self._layouts = [(parameter.shape, parameter.stride()) for parameter in self.parameters]
         ends = [0]
         for parameter in self.parameters:
-            ends.append(ends[-1] + -(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT)
+            ends.append(ends[-1] + -(-parameter.numel() // ALIGNMENT) * ALIGNMENT)
         self._starts = ends[:-1]
         self.values = self.parameters[0].detach().new_zeros(ends[-1])
         self.views = self.split(self.values)
@@ -50,7 +50,7 @@ class FlatParameters:
     def split(self, flat: Tensor) -> list[Tensor]:
         """Return views of a flat tensor, each with a parameter's shape and memory format."""
         return [
-            flat.as_strided(shape, stride, start)
+            flat.as_strided(shape, stride, flat.storage_offset() + start)
             for start, (shape, stride) in zip(self._starts, self._layouts, strict=True)
         ]
 

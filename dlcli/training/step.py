@@ -1,7 +1,8 @@
 """One step of the optimizer: forward, loss, backward, step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +12,13 @@ from dlcli.training.engines.cuda_graph import CudaGraph
 from dlcli.training.engines.op_trace import OpTrace
 from dlcli.training.objective import Objective
 from dlcli.training.optimizers import FlatParameters, Optimizer
+from dlcli.training.processes.shards import ShardedStep
 from dlcli.training.rows.batches import Rows
 
 
 @dataclass
-class _StepRecording:
-    """A step's gradient, recorded for batches of some sizes."""
+class _Recording:
+    """What is computed of batches of some sizes, recorded."""
 
     copies: tuple[Rows, ...]  # what it reads
     batches: tuple[Rows, ...]  # that were copied last
@@ -35,29 +37,58 @@ class Stepper:
     scaler: GradientScaler
     clip_norm: float | None
     is_captured: bool
-    # By the rows of each batch.
-    recordings: dict[tuple[int, ...], _StepRecording] = field(default_factory=dict)
+    sharded: ShardedStep | None = None  # None: batches are not cut
+    recordings: dict[Hashable, _Recording] = field(default_factory=dict)
 
-    def take_step(self, batches: tuple[Rows, ...]) -> Tensor:
-        """Take one step on the mean loss over all rows of the batches together.
+    def take_step(self, batches: tuple[Rows, ...], number: int = 0) -> Tensor:
+        """Take one step, `number` of the run, on the mean loss over all rows of the batches.
 
         Returns the loss and the norm of each parameter's gradient before clipping, [1 +
         parameters], on the device: reading them is what makes the CPU wait, so that is left to the
         caller.
         """
-        figures = self._replay(batches) if self.is_captured else self._compute(batches)
+        if self.sharded is None:
+            figures = self._computed(batches, self._whole_gradient)
+        else:
+            figures = self._sharded_gradient(self.sharded, batches, number)
         self.scaler.step(self.optimizer)
         return figures
 
-    def _replay(self, batches: tuple[Rows, ...]) -> Tensor:
-        """Compute the gradient from a recording, made with the first batches of these sizes."""
-        sizes = tuple(map(len, batches))
-        if sizes not in self.recordings:
+    def _whole_gradient(self, batches: tuple[Rows, ...]) -> Tensor:
+        """Leave the gradient with the parameters; return what `take_step` does."""
+        gradients = self.optimizer.parameters.gradients
+        return self._finish(self._add_up(batches, sum(map(len, batches)), gradients))
+
+    def _sharded_gradient(
+        self, sharded: ShardedStep, batches: tuple[Rows, ...], number: int
+    ) -> Tensor:
+        """Do the same shard by shard, here those of this process, and sum over all of them."""
+        num_rows = sum(map(len, batches))
+        for shard in sharded.begin(number):
+            if parts := shard.parts_of(batches):
+                add_up = partial(self._add_up, num_rows=num_rows, gradients=shard.gradients)
+                loss = self._computed(parts, add_up, shard.index, num_rows)
+                shard.take_note(loss, share=sum(map(len, parts)) / num_rows)
+            else:  # a batch of fewer rows than shards
+                shard.sums.zero_()
+        return self._finish(sharded.sum_up(num_batches=len(batches)))
+
+    def _computed(
+        self,
+        batches: tuple[Rows, ...],
+        function: Callable[[tuple[Rows, ...]], Tensor],
+        *key: Hashable,
+    ) -> Tensor:
+        """Call a function, or replay it from a recording of its first call with these sizes."""
+        if not self.is_captured:
+            return function(batches)
+        key = (*key, *map(len, batches))
+        if key not in self.recordings:
             copies = tuple(batch.each(torch.clone) for batch in batches)
-            steps = self._record(lambda: self._compute(copies))
-            self.recordings[sizes] = _StepRecording(copies, batches, steps)
+            steps = self._record(lambda: function(copies))
+            self.recordings[key] = _Recording(copies, batches, steps)
             return steps.result.clone()
-        recording = self.recordings[sizes]
+        recording = self.recordings[key]
         for copy, before, batch in zip(recording.copies, recording.batches, batches, strict=True):
             if batch is not before:  # all rows are one batch, every time
                 copy.copy_from(batch)
@@ -68,27 +99,30 @@ class Stepper:
         device = self.placement.device
         return CudaGraph(function, device) if device.type == "cuda" else OpTrace(function)
 
-    def _compute(self, batches: tuple[Rows, ...]) -> Tensor:
-        """Leave the gradient with the parameters; return what `take_step` does."""
-        flat = self.optimizer.parameters
-        num_rows = sum(map(len, batches))
+    def _add_up(self, batches: tuple[Rows, ...], num_rows: int, gradients: list[Tensor]) -> Tensor:
+        """Leave the batches' share of the gradient; return that of the mean loss over all rows."""
         losses: list[Tensor] = []
         for batch in batches:
             with self.placement.autocast():
                 outputs = self.network(batch.inputs)  # [batch, num_outputs]
             loss = self.objective(outputs.float(), batch.targets[self.target])
-            if len(batches) > 1:
+            if len(batch) < num_rows:
                 # A batch's mean counts by its share of the rows: a short one weighs no row more.
                 loss = loss * (len(batch) / num_rows)
-            gradients = torch.autograd.grad(self.scaler.scaled(loss), flat.parameters)
+            parameters = self.optimizer.parameters.parameters
+            found = torch.autograd.grad(self.scaler.scaled(loss), parameters)
             if not losses:
-                torch._foreach_copy_(flat.gradients, gradients)
+                torch._foreach_copy_(gradients, found)
             else:
-                torch._foreach_add_(flat.gradients, gradients)
+                torch._foreach_add_(gradients, found)
             losses.append(loss.detach())
+        return torch.stack(losses).sum() if len(losses) > 1 else losses[0]
+
+    def _finish(self, loss: Tensor) -> Tensor:
+        """Clip the gradient; return what `take_step` does."""
+        flat = self.optimizer.parameters
         self.scaler.unscale(self.optimizer)
-        total = torch.stack(losses).sum() if len(losses) > 1 else losses[0]
-        figures = torch.stack([total, *torch._foreach_norm(flat.gradients)])
+        figures = torch.stack([loss, *torch._foreach_norm(flat.gradients)])
         if self.clip_norm is not None:
             # The factor of torch.nn.utils.clip_grads_with_norm_.
             factor = self.clip_norm / (torch.linalg.vector_norm(figures[1:]) + 1e-6)

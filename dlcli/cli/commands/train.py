@@ -2,7 +2,9 @@
 
 import json
 import os
-import shlex
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,17 +16,14 @@ from dlcli.cli.warm_up import torch_imported_meanwhile
 from dlcli.runs.training.signals import EXIT_CODES
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-
-    from rich.console import Console
-
-    from dlcli.data.stream import Reading
+    from dlcli.config import LoadedConfig
+    from dlcli.runs.preparation import Prepared
+    from dlcli.runs.training.assertions import Assertion
     from dlcli.runs.training.train import (
-        StoppedBeforeTraining,
-        TrainingEvent,
         TrainingFinished,
-        TrainingStarted,
     )
+    from dlcli.training.processes.group import Group
+    from dlcli.training.processes.rank import Rank
 
 
 def train_command(
@@ -53,140 +52,188 @@ def train_command(
             help="Exit with code 8 unless this holds: 'test.accuracy >= 0.9'. Repeatable.",
         ),
     ] = None,
+    processes: Annotated[
+        int,
+        typer.Option("--processes", min=1, help="Processes on this machine that share each batch."),
+    ] = 1,
+    restarts: Annotated[
+        int,
+        typer.Option(
+            "--restarts", min=0, help="Resume so many times by itself when a process is lost."
+        ),
+    ] = 0,
 ) -> None:
     """Train a network and evaluate it on unseen rows."""
-    from dlcli.cli.screens.progress import follow_reading
-    from dlcli.cli.screens.tables import open_console
-    from dlcli.config import open_config
     from dlcli.errors import ConfigError
-    from dlcli.runs.folder.run_folder import with_streaming_of_run
-    from dlcli.runs.preparation import preparing
-    from dlcli.runs.training.assertions import (
-        check_assertion,
-        check_assertion_name,
-        parse_assertion,
-    )
-    from dlcli.runs.training.smoke import SMOKE_BLOCKS
+    from dlcli.runs.training.assertions import parse_assertion
+    from dlcli.training.processes.rank import rank_in
 
     if resume and (run_dir is None or smoke):
         raise ConfigError(
             "--resume: resumes the run of a folder; "
             + ("--smoke leaves none" if smoke else "name it: --run-dir runs/NAME/001")
         )
-    assertions = [parse_assertion(text) for text in asserted or []]
-    console = open_console(to_stderr=as_json, may_vanish=True)
-    loaded = open_config(config, overrides)
-    if resume and run_dir is not None:
-        loaded = with_streaming_of_run(loaded, run_dir)
-    max_blocks = SMOKE_BLOCKS if smoke else None
-    with torch_imported_meanwhile(loaded.folder / loaded.config.data.path):
-        prepared = follow_reading(console, preparing(loaded, max_blocks=max_blocks))
-    for assertion in assertions:
-        check_assertion_name(assertion, prepared)
-    # Imported here, because they import torch: a bad config is reported before that.
-    from dlcli.cli.commands.report import make_report
-    from dlcli.runs.report_data import read_record
-    from dlcli.runs.training.train import train
+    assertions = tuple(map(parse_assertion, asserted or []))
+    request = _Request(config, tuple(overrides or ()), run_dir, resume, smoke, as_json, assertions)
+    rank = rank_in(os.environ)
+    if rank is not None:
+        _train_as(rank, request)
+    elif processes == 1 and not restarts:
+        _conclude(request, _train(request))
+    else:
+        raise typer.Exit(_start(request, processes, restarts))
 
-    events = train(prepared, run_dir=run_dir, smoke=smoke, resume=resume)
-    finished = _follow(console, events, smoke=smoke)
-    summary = finished.summary
-    if prepared.config.report and not smoke and summary["stop_reason"] not in EXIT_CODES:
+
+@dataclass(frozen=True)
+class _Request:
+    """What the command line asks for."""
+
+    config: Path
+    overrides: tuple[str, ...]
+    run_dir: Path | None
+    resume: bool
+    smoke: bool
+    as_json: bool
+    assertions: tuple["Assertion", ...]
+
+    @property
+    def resumed(self) -> Path | None:
+        """The folder of the run to resume."""
+        return self.run_dir if self.resume else None
+
+
+def _open(request: _Request, num_processes: int) -> "LoadedConfig":
+    """Read the config; what it leaves open is as in the run that is resumed."""
+    from dlcli.config import open_config
+    from dlcli.runs.folder.run_folder import with_shards, with_streaming_of_run
+
+    loaded = open_config(request.config, list(request.overrides))
+    if request.resumed is not None:
+        loaded = with_streaming_of_run(loaded, request.resumed)
+    return with_shards(loaded, num_processes, request.resumed)
+
+
+def _train(request: _Request, group: "Group | None" = None) -> "TrainingFinished":
+    """Train, by itself or as one of a group of processes; only the first of these prints."""
+    from dlcli.cli.screens.progress import follow_reading
+    from dlcli.cli.screens.tables import open_console
+    from dlcli.cli.screens.training import follow_training
+    from dlcli.runs.preparation import preparing
+    from dlcli.runs.training.assertions import check_assertion_name
+    from dlcli.runs.training.smoke import SMOKE_BLOCKS
+
+    is_first = group is None or group.is_first
+    console = open_console(to_stderr=request.as_json, may_vanish=True, is_silent=not is_first)
+
+    def prepare() -> "Prepared":
+        loaded = _open(request, 1 if group is None else group.num_processes)
+        max_blocks = SMOKE_BLOCKS if request.smoke else None
+        with torch_imported_meanwhile(loaded.folder / loaded.config.data.path):
+            prepared = follow_reading(console, preparing(loaded, max_blocks=max_blocks))
+        for assertion in request.assertions:
+            check_assertion_name(assertion, prepared)
+        return prepared
+
+    if group is None:
+        prepared = prepare()
+    else:
+        from dlcli.runs.training.agreement import prepare_alike
+
+        prepared = prepare_alike(group, prepare)
+    # Imported here, because it imports torch: a bad config is reported before that.
+    from dlcli.runs.training.train import train
+    from dlcli.training.processes.group import ALONE
+
+    events = train(
+        prepared,
+        run_dir=request.run_dir,
+        smoke=request.smoke,
+        resume=request.resume,
+        group=group or ALONE,
+    )
+    return follow_training(console, events, smoke=request.smoke)
+
+
+def _conclude(request: _Request, finished: "TrainingFinished") -> None:
+    """Make the page, print what is requested, and exit with the code for how training ended."""
+    from dlcli.cli.commands.report import make_report
+    from dlcli.cli.screens.tables import open_console
+    from dlcli.runs.report_data import read_record
+    from dlcli.runs.training.assertions import check_assertion
+
+    summary, stop_reason = finished.summary, finished.stop_reason
+    if finished.makes_report and stop_reason not in EXIT_CODES:
+        console = open_console(to_stderr=request.as_json, may_vanish=True)
         make_report(console, read_record(finished.folder.path))
-    if as_json:
-        where = None if smoke else str(finished.folder.path)
+    if request.as_json:
+        where = None if request.smoke else str(finished.folder.path)
         emit(json.dumps({**summary, "run_dir": where}, allow_nan=False))
-    if summary["stop_reason"] in EXIT_CODES:
-        raise typer.Exit(EXIT_CODES[summary["stop_reason"]])
-    for assertion in assertions:
+    if stop_reason in EXIT_CODES:
+        raise typer.Exit(EXIT_CODES[stop_reason])
+    for assertion in request.assertions:
         check_assertion(assertion, summary)
 
 
-def _follow(
-    console: "Console", events: "Iterator[TrainingEvent]", *, smoke: bool
-) -> "TrainingFinished":
-    from dlcli.cli.screens.progress import follow_reading, open_progress
-    from dlcli.cli.screens.tables import show_resumed, show_start
-    from dlcli.runs.training.train import StoppedBeforeTraining, TrainingFinished
-    from dlcli.training.loop import EpochResult, Progress
+def _train_as(rank: "Rank", request: _Request) -> None:
+    """Train as one of several processes, of which the first one prints and writes."""
+    from dlcli.errors import ConfigError, DivergedError, DlcliError
+    from dlcli.training.processes.group import FailedElsewhere
+    from dlcli.training.processes.joining import joined
+    from dlcli.training.processes.several import ExchangeBrokenError
 
-    started = follow_reading(console, _until_started(events))
-    if isinstance(started, StoppedBeforeTraining):
-        console.print(f"stopped by {started.signal.upper()} before training started")
-        raise typer.Exit(EXIT_CODES[started.signal])
-    show_start(console, started)
-    if started.resumed is not None:
-        show_resumed(console, started.resumed)
-    with open_progress(
-        console,
-        num_epochs=started.prepared.config.training.epochs,
-        rows_per_epoch=started.prepared.dataset.num_rows["train"],
-        first_epoch=started.resumed.epoch if started.resumed else 1,
-    ) as display:
-        for event in events:
-            match event:
-                case Progress():
-                    display.show_progress(event)
-                case EpochResult():
-                    display.show_epoch(event)
-                case TrainingFinished():
-                    finished = event
-                case _:
-                    raise AssertionError("a run starts once")
-    _show_end(console, started, finished, smoke=smoke)
-    return finished
+    if rank.attempt:
+        if request.run_dir is None:
+            raise ConfigError("started again by its agent: name the run's folder with --run-dir")
+        request = replace(request, resume=True)
+    with joined(rank) as (group, heartbeat):
+        try:
+            finished = _train(request, group)
+        except FailedElsewhere as failed:
+            raise typer.Exit(failed.exit_code) from None
+        except ExchangeBrokenError:
+            raise typer.Exit(heartbeat.find_failure().exit_code) from None
+        except DlcliError as error:
+            was_first = heartbeat.report(error.exit_code, str(error))
+            # All diverge at the same step, and the first process tells of it.
+            if group.is_first or (was_first and not isinstance(error, DivergedError)):
+                raise
+            raise typer.Exit(error.exit_code) from None
+    if group.is_first:
+        _conclude(request, finished)
+    elif finished.stop_reason in EXIT_CODES:
+        raise typer.Exit(EXIT_CODES[finished.stop_reason])
 
 
-def _until_started(
-    events: "Iterator[TrainingEvent]",
-) -> "Generator[Reading, None, TrainingStarted | StoppedBeforeTraining]":
-    """Yield how far files are read; return whether training then starts or was stopped."""
-    from dlcli.data.stream import Reading
-    from dlcli.runs.training.train import StoppedBeforeTraining, TrainingStarted
+def _start(request: _Request, num_processes: int, restarts: int) -> int:
+    """Start processes that train, again while they get lost; return the exit code."""
+    from dlcli.runs.folder.run_folder import RunFolder, make_run_folder, resume_command
+    from dlcli.training.processes.launch import launch
 
-    for event in events:
-        if isinstance(event, Reading):
-            yield event
-        else:
-            assert isinstance(event, TrainingStarted | StoppedBeforeTraining)
-            return event
-    raise AssertionError("a run starts")
-
-
-def _show_end(
-    console: "Console", started: "TrainingStarted", finished: "TrainingFinished", *, smoke: bool
-) -> None:
-    from dlcli.cli.screens.tables import show_confusion, show_figures
-    from dlcli.runs.folder.run_folder import resume_command
-
-    summary, folder = finished.summary, str(finished.folder.path)
-    reasons = {
-        "epochs": "all epochs done",
-        "early_stopping": "stopped early (no validation improvement)",
-        "sigint": "stopped by SIGINT",
-        "sigterm": "stopped by SIGTERM",
-    }
-    console.print(
-        f"{reasons[summary['stop_reason']]} after epoch {summary['epochs']}; best epoch: "
-        f"{summary['best_epoch']}; {summary['seconds']:.1f} s"
-    )
-    parts = {name: summary[name] for name in ("validation", "test")}
-    if any(parts.values()):
-        show_figures(console, parts)
-    matrix = (summary["test"] or {}).get("confusion_matrix")
-    if matrix is not None:
-        target = started.prepared.dataset.fitted.target
-        show_confusion(console, matrix, target.class_names)
-    if smoke:
-        is_complete = summary["stop_reason"] not in EXIT_CODES
-        console.print(f"{'every stage ran' if is_complete else 'stopped'}; nothing was left behind")
-        return
-    for note in finished.notes:
-        console.print(note, markup=False, soft_wrap=True)
-    data = shlex.quote(os.path.normpath(finished.data))
-    console.print(f"run: {folder}", markup=False, soft_wrap=True)
-    if summary["stop_reason"] in EXIT_CODES:
-        command = resume_command(finished.folder)
-        console.print(f"resume: {command}", markup=False, soft_wrap=True)
-    command = f"dlcli predict {shlex.quote(folder)} {data} -o predictions.csv"
-    console.print(f"next: {command}", markup=False, soft_wrap=True)
+    name = _open(request, num_processes).config.name
+    folder = None
+    if not request.smoke:
+        folder = RunFolder(request.run_dir) if request.run_dir else make_run_folder(None, name)
+    command = [sys.executable, "-m", "dlcli", "train", str(request.config)]
+    command += [item for override in request.overrides for item in ("--set", override)]
+    command += ["--smoke"] * request.smoke + ["--json"] * request.as_json
+    for assertion in request.assertions:
+        command += ["--assert", str(assertion)]
+    if folder is not None:
+        command += ["--run-dir", str(folder.path)]
+    is_resumed = request.resume
+    while True:
+        ended = launch([*command, *["--resume"] * is_resumed], num_processes)
+        if ended.signal_name is not None:
+            message = f"process {ended.rank} was ended by {ended.signal_name}"
+            typer.echo(f"dlcli: {message}: by hand, or as memory was full", err=True)
+        if not ended.is_lost or not restarts or folder is None:
+            break
+        restarts -= 1
+        is_resumed = True
+        typer.echo(f"dlcli: starting again, {restarts} restarts left", err=True)
+    if folder is not None:
+        if ended.is_lost and folder.holds_work:
+            typer.echo(f"resume: {resume_command(folder)} --processes {num_processes}", err=True)
+        with suppress(OSError):  # it holds something
+            folder.path.rmdir()
+    return ended.exit_code

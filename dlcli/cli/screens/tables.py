@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dlcli.cli.output import unwritable
-from dlcli.layers.base import PlannedLayer
+from dlcli.layers.base import PlannedLayer, walk_modules
 from dlcli.network.plan import shape_text, title_of
 
 if TYPE_CHECKING:
@@ -51,12 +52,14 @@ class _Screen:
         return getattr(self._stream, name)
 
 
-def open_console(*, to_stderr: bool, may_vanish: bool = False) -> Console:
+def open_console(*, to_stderr: bool, may_vanish: bool = False, is_silent: bool = False) -> Console:
     """Open a rich console; without a terminal, lines are up to 200 characters.
 
     Standard error, and a stream that `may_vanish`, can be closed without ending the command.
     """
     screen = _Screen(sys.stderr if to_stderr else sys.stdout, may_vanish=may_vanish or to_stderr)
+    if is_silent:
+        return Console(file=StringIO(), quiet=True)
     console = Console(file=cast("TextIO", screen), highlight=False)
     if not console.is_terminal:
         console = Console(file=cast("TextIO", screen), highlight=False, width=200)
@@ -81,7 +84,21 @@ def show_start(console: Console, started: "TrainingStarted") -> None:
         "(training.device, training.precision)"
     )
     console.print(f"[bold]engine[/] {engine.name}: {escape(engine.reason)} (training.engine)")
+    if prepared.config.training.shards > 1:
+        _show_shards(console, started)
     console.print(f"[bold]threads[/] {threads.number}: {escape(threads.reason)} (training.threads)")
+
+
+def _show_shards(console: Console, started: "TrainingStarted") -> None:
+    """Show how batches are cut, and which layers look at the rows of each part by themselves."""
+    shards = started.prepared.config.training.shards
+    number = started.num_processes
+    processes = "one process" if number == 1 else f"{number} processes"
+    text = f"parts of each batch, shared by {processes} (training.shards)"
+    layers = (layer.config for _, layer in walk_modules(started.prepared.plan.layers))
+    if mixing := sorted({layer.type for layer in layers if layer.traits.row_mixing}):
+        text += f"; {', '.join(mixing)} takes the statistics of each part by itself"
+    console.print(f"[bold]shards[/] {shards} {text}")
 
 
 def show_resumed(console: Console, resumed: "Resumed") -> None:

@@ -37,6 +37,11 @@ class TrainingConfig(Section):
     accumulate_batches: PositiveInt = Field(
         1, description="batches whose gradients are accumulated for one optimizer step"
     )
+    shards: PositiveInt = Field(
+        1,
+        description="parts that each batch is cut into, for any number of processes that divides "
+        "it; the results are the same for all of these numbers, to the bit",
+    )
     engine: EngineName = Field(
         "auto",
         description="how steps are computed: by PyTorch modules (eager), or by replaying the "
@@ -60,6 +65,10 @@ class TrainingConfig(Section):
     def rows_per_batch(self, num_rows: int) -> int:
         """Return the rows of the largest batch, of `num_rows` training rows."""
         return num_rows if self.batch_size == "full" else min(self.batch_size, num_rows)
+
+    def rows_per_shard(self, num_rows: int) -> int:
+        """Return the rows of the largest part of a batch, of `num_rows` training rows."""
+        return -(-self.rows_per_batch(num_rows) // self.shards)
 
     def batches_per_epoch(self, num_rows: int) -> int:
         """Return how many batches `num_rows` training rows make, a short last one included."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from dlcli.config import Config, LoadedConfig, dump_config, load_config
 from dlcli.config.sections.data import DataConfig
-from dlcli.errors import CheckpointError, StorageError
+from dlcli.errors import CheckpointError, ConfigError, StorageError
 from dlcli.files import atomic_file
 
 RUNS = Path("runs")
@@ -159,6 +159,28 @@ def with_streaming_of_run(loaded: LoadedConfig, run: Path) -> LoadedConfig:
     is_streamed = load_config(config).config.data.streaming is True
     data = data.model_copy(update={"streaming": is_streamed})
     return replace(loaded, config=loaded.config.model_copy(update={"data": data}))
+
+
+def with_shards(loaded: LoadedConfig, num_processes: int, run: Path | None) -> LoadedConfig:
+    """Return the config with shards for so many processes, where it does not say how many.
+
+    A resumed run, whose folder is given, has the shards that it had. Raises ConfigError where they
+    can't be shared out among the processes.
+    """
+    training = loaded.config.training
+    shards = training.shards
+    if "shards" not in training.model_fields_set:
+        shards = num_processes
+        if run is not None and (config := RunFolder(run).config).is_file():
+            shards = load_config(config).config.training.shards
+    if shards % num_processes:
+        fitting = [str(number) for number in range(1, shards + 1) if shards % number == 0]
+        raise ConfigError(
+            f"{num_processes} processes can't share training.shards: {shards} evenly; take "
+            f"{', '.join(fitting)} processes, or set training.shards to a multiple"
+        )
+    training = training.model_copy(update={"shards": shards})
+    return replace(loaded, config=loaded.config.model_copy(update={"training": training}))
 
 
 def find_checkpoint(run: Path) -> Path:

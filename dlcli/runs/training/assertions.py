@@ -30,6 +30,9 @@ class Assertion:
     sign: str
     number: float
 
+    def __str__(self) -> str:
+        return f"{self.figure} {self.sign} {self.number!r}"
+
 
 def parse_assertion(text: str) -> Assertion:
     """Read an --assert; ConfigError if it is not of the form NAME OPERATOR NUMBER."""

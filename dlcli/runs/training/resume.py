@@ -130,7 +130,7 @@ def compare_with_saved(
     """
     now = prepared.config
     config, data = [], []
-    for key, (before, after) in _differences(
+    for key, (before, after) in differences(
         was.model_dump(mode="json"), now.model_dump(mode="json")
     ):
         if key in _DATA_PATHS:
@@ -203,16 +203,16 @@ def _surroundings_notes(before: dict[str, str], after: dict[str, str]) -> Iterat
         yield f"the same bits are no longer promised: {'; '.join(changed)}"
 
 
-def _differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:  # noqa: ANN401
+def differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:  # noqa: ANN401
     """Yield the keys of plain data whose values differ, with both."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys([*before, *after]):
             inner = f"{key}.{name}" if key else name
             pair = before.get(name), after.get(name)
-            yield from _differences(*pair, inner)
+            yield from differences(*pair, inner)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, pair in enumerate(zip(before, after, strict=True)):
-            yield from _differences(*pair, f"{key}[{index}]")
+            yield from differences(*pair, f"{key}[{index}]")
     elif isinstance(before, list) and isinstance(after, list):
         yield key, (f"{len(before)} of them", f"{len(after)} of them")
     elif before != after:

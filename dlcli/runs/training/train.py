@@ -22,7 +22,7 @@ from dlcli.runs.training.encode_to_disk import AllRows, encode_to_disk
 from dlcli.runs.training.recorder import Recorder
 from dlcli.runs.training.resume import Resumed, restore_trainer, surroundings
 from dlcli.runs.training.saver import Captured, Saver
-from dlcli.runs.training.signals import SignalName, stop_signals
+from dlcli.runs.training.signals import EXIT_CODES, SignalName, stop_signals
 from dlcli.runs.training.smoke import shorten
 from dlcli.runs.training.trackers import Trackers, open_trackers
 from dlcli.training.assembly import assemble
@@ -32,10 +32,13 @@ from dlcli.training.engines.threads import Threads, choose_threads
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, Progress, StopReason, Trainer, fit
 from dlcli.training.memory import suggest_batch_size
+from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.rows.batches import to_rows
 from dlcli.training.rows.streamed import in_order
 from dlcli.training.saving.checkpoint import Checkpoint, RunSoFar, load_checkpoint, load_weights
-from dlcli.training.saving.state import capture, to_cpu
+from dlcli.training.saving.state import TrainingState, capture, copy_into, restore_state, to_cpu
+
+_SMALLER_BATCH = "try a smaller training.batch_size, or more processes"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class TrainingStarted:
     placement: Placement
     engine: Engine
     threads: Threads
+    num_processes: int  # that share each batch
     folder: RunFolder
     resumed: Resumed | None
 
@@ -57,7 +61,14 @@ class TrainingFinished:
     summary: dict[str, Any]
     folder: RunFolder
     data: Path  # the training data
+    makes_report: bool  # whether the config asks for one, of a run that is kept
     notes: tuple[str, ...] = ()  # on trackers that failed
+
+    @property
+    def stop_reason(self) -> StopReason:
+        """Why training ended."""
+        reason: StopReason = self.summary["stop_reason"]
+        return reason
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,12 @@ TrainingEvent = (
 
 
 def train(
-    prepared: Prepared, *, run_dir: Path | None = None, smoke: bool = False, resume: bool = False
+    prepared: Prepared,
+    *,
+    run_dir: Path | None = None,
+    smoke: bool = False,
+    resume: bool = False,
+    group: Group = ALONE,
 ) -> Iterator[TrainingEvent]:
     """Train, yielding events; the last is `TrainingFinished` or `StoppedBeforeTraining`.
 
@@ -82,34 +98,69 @@ def train(
     With `smoke`, every stage runs on a few batches in a temporary folder, which is removed after
     the last event. With `resume`, the run in `run_dir` resumes from its last checkpoint, or starts
     if there is none. Raises DlcliErrors. A run folder is kept only if something was saved.
+
+    Of a group of processes, each calls this: the first one writes the run folder and yields all of
+    that, the others only that they have started and finished.
     """
     if smoke:
         prepared = shorten(prepared)
     config = prepared.config
-    placement = choose_placement(config.training.device, config.training.precision)
+    placement = choose_placement(
+        config.training.device, config.training.precision, group.local_rank
+    )
     configure_torch(placement)
     threads = choose_threads(config.training, prepared.plan, prepared.dataset.num_rows["train"])
     torch.set_num_threads(threads.number)
     what = f"{prepared.plan.num_parameters:,} parameters and their rows"
     with memory_explained(placement.device, what, "try smaller layers"):
-        trainer = build_trainer(prepared, placement)
+        trainer = build_trainer(prepared, placement, group)
         parts = prepared.dataset.parts
         rows: AllRows = {name: to_rows(part, placement.device) for name, part in parts.items()}
     with ExitStack() as stack:
         stop_signal = stack.enter_context(stop_signals())
-        if smoke:
-            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcli-smoke-"))
-            folder = RunFolder(Path(temporary))
-        else:
+
+        def begin() -> tuple[RunFolder, Resumed | None, TrainingState | None]:
+            if smoke or not group.is_first:
+                temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcli-"))
+                return RunFolder(Path(temporary)), None, None
             folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
-        resumed = restore_trainer(folder, prepared, trainer) if resume else None
+            resumed = restore_trainer(folder, prepared, trainer) if resume else None
+            return folder, resumed, capture(trainer) if resumed else None
+
+        begun = group.together(begin)
+        folder, resumed, _ = begun[group.rank]
+        state = begun[0][2]
+        if state is not None and not group.is_first:
+            restore_state(trainer, state)
         for reading in encode_to_disk(prepared.dataset, folder.path, placement.device, rows, stack):
             yield reading
             if signal := stop_signal():
                 yield StoppedBeforeTraining(signal)
                 return
         run = _TrainingRun(prepared, threads, trainer, rows, folder, resumed, is_kept=not smoke)
-        yield from _run(run, stop_signal)
+        stop = _agreed(trainer, stop_signal)
+        yield from _run(run, stop) if group.is_first else _follow(run, stop)
+
+
+def _agreed(
+    trainer: Trainer, received: Callable[[], SignalName | None]
+) -> Callable[[], SignalName | None]:
+    """Return a function that returns the signal to stop for, the same in all processes."""
+    sharded = trainer.sharded
+    if trainer.group.num_processes == 1 or sharded is None:
+        return received
+    names = list(EXIT_CODES)
+
+    def vote() -> int | None:
+        name = received()
+        return None if name is None else names.index(name)
+
+    def agreed() -> SignalName | None:
+        index = sharded.agreed_vote()
+        return None if index is None else names[index]
+
+    sharded.vote = vote
+    return agreed
 
 
 @dataclass(frozen=True)
@@ -142,9 +193,7 @@ def _run(
     metrics = LinesFile(folder.metrics, run.resumed.run.metrics_bytes if run.resumed else 0)
     if trainer.stop_reason is None:
         folder.summary.unlink(missing_ok=True)  # of the shorter run
-    yield TrainingStarted(
-        prepared, trainer.placement, trainer.engine, run.threads, folder, run.resumed
-    )
+    yield _started(run)
     saver = Saver(folder, metrics, prepared.config.checkpoint)
     names = prepared.config.trackers if run.is_kept else ()
     opening = open_trackers(names, folder, prepared.config.name, trainer.epoch.number)
@@ -171,7 +220,41 @@ def _run(
         trackers.is_finished = reason == trainer.stop_reason
         trackers.log(metrics_in({"test": summary["test"]}), summary["epochs"])
     data = prepared.folder / prepared.config.data.path
-    yield TrainingFinished(summary, folder, data, tuple(trackers.lost))
+    yield TrainingFinished(
+        summary, folder, data, run.is_kept and prepared.config.report, tuple(trackers.lost)
+    )
+
+
+def _started(run: _TrainingRun) -> TrainingStarted:
+    trainer = run.trainer
+    return TrainingStarted(
+        run.prepared,
+        trainer.placement,
+        trainer.engine,
+        run.threads,
+        trainer.group.num_processes,
+        run.folder,
+        run.resumed,
+    )
+
+
+def _follow(run: _TrainingRun, stop: Callable[[], SignalName | None]) -> Iterator[TrainingEvent]:
+    """Do the share of a process that is not the first one: all but writing."""
+    trainer, rows = run.trainer, run.rows
+    yield _started(run)
+    explained = memory_explained(trainer.placement.device, _load(run.prepared), _SMALLER_BATCH)
+    with explained, closing(fit(trainer, rows["train"], rows.get("validation"))) as events:
+        for event in events:
+            yield event
+            if stop():
+                break
+    reason = trainer.stop_reason or stop()
+    assert reason is not None, "training ends only for a reason"
+    best = trainer.best
+    if best is not None:
+        copy_into(trainer.network.state_dict(), best.weights)
+    summary = _summary(run, reason, best_epoch=best.epoch if best else 0)
+    yield TrainingFinished(summary, run.folder, Path(), makes_report=False)
 
 
 def _train(
@@ -184,7 +267,7 @@ def _train(
     explained = memory_explained(
         trainer.placement.device,
         _load(run.prepared),
-        lambda: suggest_batch_size(trainer, rows["train"]),
+        _SMALLER_BATCH if trainer.sharded else lambda: suggest_batch_size(trainer, rows["train"]),
     )
     with explained, closing(fit(trainer, rows["train"], rows.get("validation"))) as events:
         for event in events:
@@ -253,8 +336,8 @@ def _explain_divergence(run: _TrainingRun, saver: Saver, error: DivergedError) -
     return DivergedError(f"{error}{left}") if run.is_kept else error
 
 
-def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
-    """Build the trainer of a prepared run."""
+def build_trainer(prepared: Prepared, placement: Placement, group: Group = ALONE) -> Trainer:
+    """Build the trainer of a prepared run, which the processes of a group share."""
     config, dataset = prepared.config, prepared.dataset
     return assemble(
         prepared.plan,
@@ -266,17 +349,43 @@ def build_trainer(prepared: Prepared, placement: Placement) -> Trainer:
         placement=placement,
         seed=config.seed,
         num_rows=dataset.num_rows["train"],
+        group=group,
     )
 
 
 def _finish(run: _TrainingRun, reason: StopReason) -> dict[str, Any]:
-    """Write the summary, with metrics of the best weights as read from their file.
+    """Write the summary, with metrics of the best weights as read from their file."""
+    checkpoint = load_checkpoint(run.folder.best)
+    load_weights(run.trainer.network, checkpoint, run.folder.best)
+    summary = _summary(run, reason, best_epoch=checkpoint.epoch)
+    write_summary(run.folder, summary)
+    return summary
+
+
+def _summary(run: _TrainingRun, reason: StopReason, *, best_epoch: int) -> dict[str, Any]:
+    """Return the summary of a run whose network has the best weights."""
+    prepared, trainer = run.prepared, run.trainer
+    return {
+        "name": prepared.config.name,
+        "task": prepared.dataset.task,
+        **_evaluate(run, reason),
+        "best_epoch": best_epoch,
+        "epochs": trainer.epoch.number - 1,
+        "stop_reason": reason,
+        "seconds": run.seconds,
+        "rows": {name: len(part) for name, part in run.rows.items()},
+        "parameters": prepared.plan.num_parameters,
+        "device": str(trainer.placement.device),
+        "versions": {"dlcli": __version__, "torch": torch.__version__},
+    }
+
+
+def _evaluate(run: _TrainingRun, reason: StopReason) -> dict[str, dict[str, Any] | None]:
+    """Return the figures of the network on the parts that it didn't learn from.
 
     The test rows are used only here, and only if training has come to its end.
     """
-    prepared, trainer = run.prepared, run.trainer
-    checkpoint = load_checkpoint(run.folder.best)
-    load_weights(trainer.network, checkpoint, run.folder.best)
+    trainer = run.trainer
     figures: dict[str, dict[str, Any] | None] = {"validation": None, "test": None}
     is_complete = reason in ("epochs", "early_stopping")
     for name in ("validation", "test") if is_complete else ("validation",):
@@ -287,19 +396,6 @@ def _finish(run: _TrainingRun, reason: StopReason) -> dict[str, Any]:
                 in_order(run.rows[name]),
                 target=trainer.target,
                 placement=trainer.placement,
+                group=trainer.group if reason != "diverged" else ALONE,
             )
-    summary = {
-        "name": prepared.config.name,
-        "task": prepared.dataset.task,
-        **figures,
-        "best_epoch": checkpoint.epoch,
-        "epochs": trainer.epoch.number - 1,
-        "stop_reason": reason,
-        "seconds": run.seconds,
-        "rows": {name: len(part) for name, part in run.rows.items()},
-        "parameters": prepared.plan.num_parameters,
-        "device": str(trainer.placement.device),
-        "versions": {"dlcli": __version__, "torch": torch.__version__},
-    }
-    write_summary(run.folder, summary)
-    return summary
+    return figures

@@ -39,7 +39,7 @@ def choose_engine(
         return Engine("eager", obstacle)
     if placement.device.type == "cuda":
         return Engine("eager", "CUDA graphs are taken where training.engine: captured says so")
-    rows = min(settings.rows_per_batch(num_rows) * settings.accumulate_batches, num_rows)
+    rows = min(settings.rows_per_shard(num_rows) * settings.accumulate_batches, num_rows)
     num_bytes = _TENSORS_A_NUMBER * plan.activation_bytes(rows)
     if num_bytes > _MAX_BYTES:
         return Engine("eager", f"a recorded step would keep {num_bytes / 2**30:.1f} GiB")

@@ -37,8 +37,13 @@ def choose_threads(settings: TrainingConfig, plan: Plan, num_rows: int) -> Threa
     """Choose by the config's word, for so many training rows."""
     if settings.threads != "auto":
         return Threads(settings.threads, "training.threads says so")
-    work = settings.rows_per_batch(num_rows) * plan.multiply_adds
+    what = "a batch" if settings.shards == 1 else "a part of a batch"
+    work = settings.rows_per_shard(num_rows) * plan.multiply_adds
     worth = max(1, -(-work // _WORTH_A_THREAD))
-    if worth < MAX_THREADS:
-        return Threads(worth, f"a batch of {work:,} multiplications has no work for more")
+    # As many processes as there are shards, so that all numbers of them have as many threads.
+    most = max(1, MAX_THREADS // settings.shards)
+    if worth < most:
+        return Threads(worth, f"{what} of {work:,} multiplications has no work for more")
+    if settings.shards > 1:
+        return Threads(most, f"a share for each of {settings.shards} processes")
     return Threads(MAX_THREADS, "all that there are")

@@ -1,0 +1,113 @@
+"""What `dlcli train` shows: the start, each epoch, the end."""
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+import typer
+
+from dlcli.runs.training.signals import EXIT_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from rich.console import Console
+
+    from dlcli.data.stream import Reading
+    from dlcli.runs.training.train import (
+        StoppedBeforeTraining,
+        TrainingEvent,
+        TrainingFinished,
+        TrainingStarted,
+    )
+
+
+def follow_training(
+    console: "Console", events: "Iterator[TrainingEvent]", *, smoke: bool
+) -> "TrainingFinished":
+    """Show a run as it goes on, until its end; typer.Exit where it is stopped before it starts."""
+    from dlcli.cli.screens.progress import follow_reading, open_progress
+    from dlcli.cli.screens.tables import show_resumed, show_start
+    from dlcli.runs.training.train import StoppedBeforeTraining, TrainingFinished
+    from dlcli.training.loop import EpochResult, Progress
+
+    started = follow_reading(console, _until_started(events))
+    if isinstance(started, StoppedBeforeTraining):
+        console.print(f"stopped by {started.signal.upper()} before training started")
+        raise typer.Exit(EXIT_CODES[started.signal])
+    show_start(console, started)
+    if started.resumed is not None:
+        show_resumed(console, started.resumed)
+    with open_progress(
+        console,
+        num_epochs=started.prepared.config.training.epochs,
+        rows_per_epoch=started.prepared.dataset.num_rows["train"],
+        first_epoch=started.resumed.epoch if started.resumed else 1,
+    ) as display:
+        for event in events:
+            match event:
+                case Progress():
+                    display.show_progress(event)
+                case EpochResult():
+                    display.show_epoch(event)
+                case TrainingFinished():
+                    finished = event
+                case _:
+                    raise AssertionError("a run starts once")
+    _show_end(console, started, finished, smoke=smoke)
+    return finished
+
+
+def _until_started(
+    events: "Iterator[TrainingEvent]",
+) -> "Generator[Reading, None, TrainingStarted | StoppedBeforeTraining]":
+    """Yield how far files are read; return whether training then starts or was stopped."""
+    from dlcli.data.stream import Reading
+    from dlcli.runs.training.train import StoppedBeforeTraining, TrainingStarted
+
+    for event in events:
+        if isinstance(event, Reading):
+            yield event
+        else:
+            assert isinstance(event, TrainingStarted | StoppedBeforeTraining)
+            return event
+    raise AssertionError("a run starts")
+
+
+def _show_end(
+    console: "Console", started: "TrainingStarted", finished: "TrainingFinished", *, smoke: bool
+) -> None:
+    from dlcli.cli.screens.tables import show_confusion, show_figures
+    from dlcli.runs.folder.run_folder import resume_command
+
+    summary, folder = finished.summary, str(finished.folder.path)
+    reasons = {
+        "epochs": "all epochs done",
+        "early_stopping": "stopped early (no validation improvement)",
+        "sigint": "stopped by SIGINT",
+        "sigterm": "stopped by SIGTERM",
+    }
+    console.print(
+        f"{reasons[summary['stop_reason']]} after epoch {summary['epochs']}; best epoch: "
+        f"{summary['best_epoch']}; {summary['seconds']:.1f} s"
+    )
+    parts = {name: summary[name] for name in ("validation", "test")}
+    if any(parts.values()):
+        show_figures(console, parts)
+    matrix = (summary["test"] or {}).get("confusion_matrix")
+    if matrix is not None:
+        target = started.prepared.dataset.fitted.target
+        show_confusion(console, matrix, target.class_names)
+    if smoke:
+        is_complete = summary["stop_reason"] not in EXIT_CODES
+        console.print(f"{'every stage ran' if is_complete else 'stopped'}; nothing was left behind")
+        return
+    for note in finished.notes:
+        console.print(note, markup=False, soft_wrap=True)
+    data = shlex.quote(os.path.normpath(finished.data))
+    console.print(f"run: {folder}", markup=False, soft_wrap=True)
+    if summary["stop_reason"] in EXIT_CODES:
+        command = resume_command(finished.folder)
+        console.print(f"resume: {command}", markup=False, soft_wrap=True)
+    command = f"dlcli predict {shlex.quote(folder)} {data} -o predictions.csv"
+    console.print(f"next: {command}", markup=False, soft_wrap=True)

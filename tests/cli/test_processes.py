@@ -1,0 +1,180 @@
+"""One network on several processes: the same files as one process leaves, and how they end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.reliability.comparing import differences
+from tests.training.test_shards import free_port
+
+SECONDS = 15  # in which all processes end, once one has
+DIGITS = ["configs/digits.yaml", "--set", "report=false", "--set", "training.threads=1"]
+
+
+def train(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dlcli", "train", *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=seconds)
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def processes_of(folder: Path) -> dict[int, int]:
+    """Return the processes that train in a folder, by rank."""
+    found = {}
+    for path in Path("/proc").iterdir():
+        if path.name.isdecimal():
+            try:
+                command = (path / "cmdline").read_bytes().split(b"\0")
+                environment = dict(
+                    item.partition(b"=")[::2]
+                    for item in (path / "environ").read_bytes().split(b"\0")
+                )
+            except OSError:  # it has just ended
+                continue
+            if str(folder).encode() in command and b"RANK" in environment:
+                found[int(environment[b"RANK"])] = int(path.name)
+    return found
+
+
+@contextmanager
+def training(folder: Path, *more: object) -> Iterator[tuple[subprocess.Popen[str], dict[int, int]]]:
+    """Train for long on two processes; provide the launcher, and the others by rank."""
+    settings = ["--set", "training.epochs=5000", "--set", "checkpoint.every_steps=5"]
+    settings += ["--set", "schedule={type: constant}"]
+    process = train(*DIGITS, *settings, "--processes", 2, "--run-dir", folder, *more)
+    try:
+        while not (folder / "previous.safetensors").exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        yield process, processes_of(folder)
+    finally:
+        for pid in processes_of(folder).values():
+            os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
+def test_two_processes_leave_what_one_leaves(tmp_path: Path) -> None:
+    # With convolutions, batch normalisation, dropout, and a short last batch.
+    settings = ["--set", "training.epochs=2", "--set", "training.shards=2", "--json"]
+    settings += ["--set", "data.streaming=true", "--set", "training.batch_size=50"]
+    results = [
+        finish(
+            train(*DIGITS, *settings, "--processes", number, "--run-dir", tmp_path / str(number))
+        )
+        for number in (1, 2)
+    ]
+    assert [code for code, _, _ in results] == [0, 0]
+    summaries = [json.loads(out) for _, out, _ in results]
+    for summary in summaries:
+        del summary["seconds"], summary["run_dir"]
+    assert summaries[0] == summaries[1]
+    assert differences(tmp_path / "1", tmp_path / "2") == []
+    assert "shards 2 parts of each batch, shared by 2 processes" in results[1][2]
+    assert results[1][2].count("epoch 1/2") == 1, "only the first process prints"
+
+
+def test_shards_that_processes_cannot_share_evenly_are_refused(tmp_path: Path) -> None:
+    settings = ["--set", "training.shards=4", "--processes", 3, "--run-dir", tmp_path / "run"]
+    code, _, err = finish(train(*DIGITS, *settings))
+    assert code == 2
+    assert "3 processes can't share training.shards: 4 evenly; take 1, 2, 4 processes" in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.campaign)]
+)
+def test_the_others_end_where_one_is_gone_and_the_run_resumes_on_one(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    folder = tmp_path / "run"
+    with training(folder) as (process, ranks):
+        assert ranks.keys() == {0, 1}
+        os.kill(ranks[1], number)
+        code, _, err = finish(process, SECONDS)
+        assert code == 128 + signal.SIGKILL
+        assert "process 1 was ended by SIGKILL" in err
+        assert f"resume: dlcli train {folder}/config.yaml --run-dir {folder} --resume" in err
+        assert processes_of(folder) == {}
+    epochs = len((folder / "metrics.jsonl").read_text().splitlines()) + 1
+    short = ["--set", f"training.epochs={epochs}", "--set", "schedule={type: constant}"]
+    assert finish(train(*DIGITS, *short, "--run-dir", folder, "--resume"))[0] == 0
+    whole = tmp_path / "whole"
+    assert finish(train(*DIGITS, *short, "--set", "training.shards=2", "--run-dir", whole))[0] == 0
+    assert differences(whole, folder) == []
+
+
+@pytest.mark.parametrize(
+    "rank", [1, *(pytest.param(rank, marks=pytest.mark.campaign) for rank in (0, None))]
+)
+def test_a_signal_to_any_process_stops_all_and_the_work_is_saved(
+    tmp_path: Path, rank: int | None
+) -> None:
+    folder = tmp_path / "run"
+    with training(folder) as (process, ranks):
+        os.kill(process.pid if rank is None else ranks[rank], signal.SIGTERM)
+        code, out, err = finish(process, SECONDS)
+        assert code == 128 + signal.SIGTERM
+        assert "stopped by SIGTERM" in out + err
+        assert processes_of(folder) == {}
+    assert json.loads((folder / "summary.json").read_text())["stop_reason"] == "sigterm"
+
+
+def test_processes_with_different_configs_are_refused(tmp_path: Path) -> None:
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    started = [
+        train(
+            *DIGITS,
+            *("--set", f"optimizer.lr=0.0{rank + 1}", "--run-dir", tmp_path / "run"),
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            **common,
+        )
+        for rank in (0, 1)
+    ]
+    (first, _, err), (second, _, silent) = map(finish, started)
+    assert (first, second) == (2, 2)
+    assert (
+        "the processes differ in config.optimizer.lr: 0.01 in process 0, 0.02 in process 1" in err
+    )
+    assert silent == ""
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.campaign
+def test_a_lost_process_is_started_again(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with training(folder, "--restarts", 1) as (process, ranks):
+        os.kill(ranks[1], signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while processes_of(folder).keys() != {0, 1} or set(ranks.values()) & {
+            *processes_of(folder).values()
+        }:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(3)  # they have joined, and train
+        os.kill(process.pid, signal.SIGTERM)
+        code, out, err = finish(process, 60)
+    assert code == 128 + signal.SIGTERM
+    assert "resumed in epoch" in out + err

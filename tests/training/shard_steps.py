@@ -1,0 +1,113 @@
+"""Steps whose batches are cut into shards, of every layer and optimizer, by one of some processes.
+
+    python -m tests.training.shard_steps RANK PROCESSES PORT
+
+The first process prints, as JSON, a hash of everything that training has left for each case.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+
+from dlcli.config.sections.training import TrainingConfig
+from dlcli.network.plan import Plan
+from dlcli.schedules.constant import Constant
+from dlcli.targets.base import Target
+from dlcli.training.assembly import assemble
+from dlcli.training.device import choose_placement
+from dlcli.training.evaluation import evaluate
+from dlcli.training.processes.group import ALONE, Group
+from dlcli.training.processes.joining import joined
+from dlcli.training.processes.rank import Rank
+from tests.layers.samples import DENSE, EVERY_LAYER, name, plan
+from tests.losses.examples import PAIR, loss_of
+from tests.optimizers.samples import SAMPLES, read
+from tests.training.test_engines import made_rows
+
+SHARDS = 4
+SIZES = [
+    (8,),
+    (9, 8),
+    (3,),
+    (8, 8, 2),
+    (13,),
+]  # of the batches of each step: one leaves a shard out
+CPU = choose_placement("cpu", "fp32")
+ADAM = {"type": "adam", "lr": 0.01}
+MIXED = plan(
+    (12,),
+    {"type": "dense", "units": 8, "activation": "relu"},
+    {"type": "dropout", "rate": 0.3},
+    {"type": "layer_norm"},
+    DENSE,
+)
+
+
+def cases() -> Iterator[tuple[str, Plan, dict[str, Any], dict[str, Any]]]:
+    """Yield a name, a network, an optimizer, and settings of training."""
+    for index, (shape, spec) in enumerate(EVERY_LAYER):
+        planned = plan(shape, spec, {"type": "flatten"}, {"type": "dropout", "rate": 0.2}, DENSE)
+        for engine in ("eager", "captured"):
+            yield f"{engine} {index} {name(spec)}", planned, ADAM, {"engine": engine}
+    for settings, optimizer in SAMPLES.items():
+        yield f"optimizer {settings}", MIXED, optimizer, {"gradient_clip_norm": 0.5}
+
+
+def digest(group: Group, planned: Plan, optimizer: dict[str, Any], more: dict[str, Any]) -> str:
+    """Return a hash of weights, optimizer state and figures after some steps."""
+    sizes = [size for size in SIZES if planned.min_rows == 1 or min(size) >= SHARDS * 2]
+    target: Target = PAIR
+    trainer = assemble(
+        planned,
+        loss=loss_of({"type": "cross_entropy"}),
+        optimizer=read(optimizer),
+        schedule=Constant(type="constant"),
+        settings=TrainingConfig.model_validate({"shards": SHARDS, **more}),
+        target=target,
+        placement=CPU,
+        seed=1,
+        num_rows=64,
+        group=group,
+    )
+    torch.manual_seed(2)
+    steps = [tuple(made_rows(planned, target, size) for size in step) for step in sizes]
+    held_out = made_rows(planned, target, 21)
+    figures = []
+    trainer.network.train()
+    for number, batches in enumerate(steps):
+        figures.append(trainer.stepper.take_step(batches, number))
+    validation = evaluate(
+        trainer.network,
+        trainer.objective,
+        held_out,
+        target=target,
+        placement=CPU,
+        group=group,
+    )
+    state = [*trainer.network.state_dict().values(), *trainer.optimizer.state.values(), *figures]
+    content = b"".join(tensor.detach().numpy().tobytes() for tensor in state)
+    return hashlib.sha256(content + json.dumps(validation).encode()).hexdigest()
+
+
+def main() -> None:
+    """Take the steps, alone or with others."""
+    number, num_processes, port = map(int, sys.argv[1:])
+    torch.set_num_threads(1)
+    rank = Rank(number, num_processes, number, "127.0.0.1", port, has_agent=False, attempt=0)
+    alone = nullcontext((ALONE, None))
+    with alone if num_processes == 1 else joined(rank) as (group, _):
+        found = {
+            case: digest(group, planned, optimizer, settings)
+            for case, planned, optimizer, settings in cases()
+        }
+    if number == 0:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
