@@ -18,21 +18,23 @@ from tests.conftest import ROOT
 
 PRODUCT = ROOT / "dlcli"
 _TAGS = ("type", "kind", "name")  # what a member is called by in a config or on the screen
-# Where the word for a member means something else, by the beginnings of paths; "" is everywhere.
+# Where the word for a member means something else, by the beginnings of paths.
 _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
     # types of JSON and of labels
-    ("columns", "boolean"): (
-        "config/reference.py",
-        "targets/",
-    ),
+    ("columns", "boolean"): ("config/reference.py", "targets/class_target.py"),
     # the setting of other layers, as a key
     ("layers", "activation"): ("runs/recipe.py",),
-    # the metric of that name
-    ("losses", "mae"): ("",),
     # the loss of that name
-    ("metrics", "mae"): ("losses/",),
+    ("metrics", "mae"): ("losses/regression.py",),
     # JSON's type, a sort of cells, and the axes of pictures
-    ("targets", "number"): ("columns/", "config/", "data/", "explaining/", "report/"),
+    ("targets", "number"): (
+        "columns/base.py",
+        "columns/labels.py",
+        "config/reference.py",
+        "data/survey/survey.py",
+        "explaining/reasons/boundary.py",
+        "report/explanation/partial_dependence.py",
+    ),
     # torch.optim's key of the number of steps
     ("schedules", "step"): ("training/optimizers.py",),
 }

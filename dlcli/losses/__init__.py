@@ -7,6 +7,7 @@ from pydantic import Field
 from dlcli.losses.base import Loss
 from dlcli.losses.classification import BinaryCrossEntropy, CrossEntropy
 from dlcli.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
+from dlcli.section import type_of
 from dlcli.targets.task import Task
 
 __all__ = ["LOSSES", "AnyLoss", "Loss", "default_loss", "losses_for"]
@@ -26,4 +27,4 @@ def losses_for(task: Task) -> tuple[type[Loss], ...]:
 def default_loss(task: Task) -> Loss:
     """Return a task's default loss."""
     loss = losses_for(task)[0]
-    return loss.model_validate({"type": loss.type_name()})
+    return loss.model_validate({"type": type_of(loss)})

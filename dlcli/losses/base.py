@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from dlcli.section import Section
 from dlcli.targets.task import Task
@@ -22,12 +22,6 @@ class Loss(Section, ABC):
     """
 
     type: str
-
-    @classmethod
-    def type_name(cls) -> str:
-        """Return the value of `type` that selects this loss."""
-        name: str = get_args(cls.model_fields["type"].annotation)[0]
-        return name
 
     @classmethod
     @abstractmethod

@@ -5,6 +5,7 @@ from dlcli.data.signature import Signature
 from dlcli.errors import suggest
 from dlcli.layers.activations import ACTIVATIONS
 from dlcli.losses import Loss, default_loss, losses_for
+from dlcli.section import type_of
 from dlcli.targets.base import Target
 from dlcli.targets.task import Task
 
@@ -15,7 +16,7 @@ def choose_loss(loaded: LoadedConfig, task: Task, target: Target) -> Loss:
     if loss is None:
         return default_loss(task)
     if task not in loss.tasks():
-        names = " or ".join(fitting.type_name() for fitting in losses_for(task))
+        names = " or ".join(type_of(fitting) for fitting in losses_for(task))
         raise loaded.error(
             ("loss",),
             f"{loss.type} doesn't fit a {task} target; use {names}, or set data.task: "

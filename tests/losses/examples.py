@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from dlcli.losses import LOSSES, AnyLoss, Loss
+from dlcli.section import type_of
 from dlcli.targets.base import Target
 from dlcli.targets.class_target import ClassTarget
 from dlcli.targets.number_target import NumberTarget
@@ -24,7 +25,7 @@ SETTINGS: dict[str, list[Any]] = {
 
 
 def _specs(loss: type[Loss]) -> list[dict[str, Any]]:
-    plain = {"type": loss.type_name()}
+    plain = {"type": type_of(loss)}
     settings = [key for key in loss.model_fields if key != "type"]
     specs = [plain, *({**plain, key: value} for key in settings for value in SETTINGS[key])]
     if len(settings) > 1:

@@ -13,6 +13,7 @@ from dlcli.config.schema import json_schema
 from dlcli.explaining.constant_baseline import constant_baseline_loss
 from dlcli.layers.activations import ACTIVATIONS
 from dlcli.losses import LOSSES, Loss, default_loss, losses_for
+from dlcli.section import type_of
 from dlcli.targets.base import Target
 from dlcli.targets.task import Task
 from dlcli.training.objective import Objective, build_objective
@@ -127,7 +128,7 @@ def test_predictions_logits_and_log_odds_say_the_same(spec: dict[str, Any], targ
 
 @pytest.mark.parametrize("task", get_args(Task))
 def test_each_task_has_a_default_loss(task: Task) -> None:
-    assert default_loss(task).type == losses_for(task)[0].type_name()
+    assert default_loss(task).type == type_of(losses_for(task)[0])
     assert losses_for(task)
 
 
@@ -144,9 +145,9 @@ def test_the_default_losses_are_those_of_the_reference() -> None:
 def test_each_loss_is_in_the_schema_and_on_the_reference_page(loss: type[Loss]) -> None:
     definitions = json_schema()["$defs"]
     about = definitions[loss.__name__]
-    assert about["properties"]["type"]["const"] == loss.type_name()
+    assert about["properties"]["type"]["const"] == type_of(loss)
     page = reference_page()
-    assert f"### `{loss.type_name()}`\n\n{about['description']}" in page
+    assert f"### `{type_of(loss)}`\n\n{about['description']}" in page
     for key in loss.model_fields:
         assert key == "type" or about["properties"][key]["description"] in page
 
@@ -167,7 +168,7 @@ def test_losses_have_words(spec: dict[str, Any], target: Target) -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_what_a_loss_applies_itself_gives_probabilities(loss: type[Loss]) -> None:
-    activation = loss_of({"type": loss.type_name()}).activation
+    activation = loss_of({"type": type_of(loss)}).activation
     assert activation is None or ACTIVATIONS[activation].gives_probabilities
 
 

@@ -17,10 +17,8 @@ from dlcli.network.builder import build_network
 from dlcli.network.inputs import empty_inputs
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
-from dlcli.training.optimizers import ManyRuns
+from dlcli.training.optimizers import ALIGNMENT, ManyRuns
 from dlcli.training.rows.batches import Tensors
-
-_ALIGNMENT = 16  # numbers: each parameter begins where memory is read fast
 
 
 class _GivenMask(nn.Module):
@@ -164,13 +162,13 @@ def _layouts(network: nn.Module) -> dict[str, tuple[int, torch.Size]]:
     layouts, start = {}, 0
     for name, parameter in network.named_parameters():
         layouts[name] = (start, parameter.shape)
-        start += -(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT
+        start += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
     return layouts
 
 
 def _row(network: nn.Module, layouts: dict[str, tuple[int, torch.Size]]) -> Tensor:
     start, shape = list(layouts.values())[-1]
-    row = torch.zeros(-(-(start + shape.numel()) // _ALIGNMENT) * _ALIGNMENT)
+    row = torch.zeros(-(-(start + shape.numel()) // ALIGNMENT) * ALIGNMENT)
     for name, parameter in network.named_parameters():
         start, shape = layouts[name]
         row[start : start + shape.numel()] = parameter.detach().flatten()
