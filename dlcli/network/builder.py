@@ -19,7 +19,7 @@ def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
     layer's module is named by its place in the config and its type: `0_dense`, `0_dense_relu`.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "weights"))
+        torch.default_generator.manual_seed(derive_seed(seed, "weights"))  # the CPU's alone
         named: OrderedDict[str, nn.Module] = OrderedDict()
         signature = plan.signature
         named["columns"] = InputStage(signature)

@@ -21,6 +21,12 @@ def recording_obstacle(plan: Plan) -> str | None:
     return _first_obstacle(plan, lambda traits: traits.recording_obstacle, "recorded")
 
 
+def has_dropout(plan: Plan) -> bool:
+    """Say whether a network sets numbers to zero at random while training."""
+    layers = walk_layers([planned.config for planned in plan.layers])
+    return any(layer.dropped_share and layer.dropped_share.value > 0 for _, layer in layers)
+
+
 def _first_obstacle(plan: Plan, obstacle: Callable[[Traits], str | None], verb: str) -> str | None:
     for _, layer in walk_layers([planned.config for planned in plan.layers]):
         reason = obstacle(layer.traits)

@@ -79,6 +79,8 @@ def configure_torch(placement: Placement) -> None:
     # Repeatable sums, for the same weights from the same seed; cuBLAS reads this at its start.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    # That would fill all new memory too, a kernel each; nothing here reads what nothing wrote.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # Otherwise PyTorch takes tf32 for convolutions, and not for other products.
     products = "tf32" if placement.has_tf32 else "ieee"
     torch.backends.cuda.matmul.fp32_precision = products

@@ -3,6 +3,8 @@
 import multiprocessing
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
@@ -11,8 +13,9 @@ import torch
 from pydantic import TypeAdapter
 
 from dlcli.config import load_config
-from dlcli.config.sections.training import TrainingConfig
+from dlcli.config.sections.training import EngineName, TrainingConfig
 from dlcli.errors import OutOfMemoryError
+from dlcli.network.obstacles import has_dropout
 from dlcli.network.plan import Plan
 from dlcli.optimizers import AnyOptimizer
 from dlcli.optimizers.base import OptimizerConfig
@@ -20,14 +23,16 @@ from dlcli.runs.comparison.setup import build_setup
 from dlcli.runs.preparation import prepare
 from dlcli.schedules.constant import Constant
 from dlcli.targets.base import Target
+from dlcli.training.device import Placement, choose_placement, configure_torch
 from dlcli.training.rows.batches import Rows
 from dlcli.trials.comparing.protocol import optimizer_trial
 from dlcli.trials.results import FinishedTrial
 from dlcli.trials.running import workers
-from dlcli.trials.running.execution import plan_execution
+from dlcli.trials.running.execution import obstacle_to_stacking, plan_execution
 from dlcli.trials.running.sequential import run_sequentially
 from dlcli.trials.running.stack import Stack
 from dlcli.trials.running.stacked import run_stacked
+from dlcli.trials.running.stacked_rows import stacked_steps
 from dlcli.trials.running.workers import Job, execute
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 from tests.conftest import ROOT
@@ -53,19 +58,29 @@ def trials(
     ]
 
 
-def made_setup(planned: Plan, loss: dict[str, Any], target: Target) -> SharedSetup:
-    rows = made_rows(planned, target, 8)
+def made_setup(
+    planned: Plan,
+    loss: dict[str, Any],
+    target: Target = PAIR,
+    placement: Placement = CPU,
+    engine: EngineName = "auto",
+) -> SharedSetup:
+    rows = on(placement, made_rows(planned, target, 8))
     return SharedSetup(
         plan=planned,
         loss=loss_of(loss),
         schedule=Constant(type="constant"),
-        settings=TrainingConfig(gradient_clip_norm=0.5),
+        settings=TrainingConfig(gradient_clip_norm=0.5, engine=engine),
         target=target,
-        placement=CPU,
+        placement=placement,
         train=rows,
         validation=rows,
         test=None,
     )
+
+
+def on(placement: Placement, rows: Rows) -> Rows:
+    return rows.each(lambda tensor: tensor.to(placement.device))
 
 
 def stacked(rows: Sequence[Rows]) -> Rows:
@@ -82,19 +97,23 @@ def check_steps(
     optimizers: Sequence[dict[str, Any]],
     loss: dict[str, Any] | None = None,
     target: Target = PAIR,
+    placement: Placement = CPU,
+    engine: EngineName = "auto",
 ) -> None:
     """Take the same steps in a stack and by itself: single, short and accumulated batches."""
-    setup = made_setup(planned, loss or {"type": "cross_entropy"}, target)
+    loss = loss or {"type": "cross_entropy"}
+    setup = made_setup(planned, loss, target, placement, engine)
     stack = Stack.of(trials(setup, optimizers)[::-1])
     torch.manual_seed(0)
     figures, data = [], []
     for index, sizes in enumerate(SIZES):
         batches = tuple(
-            stacked([made_rows(planned, target, size) for _ in stack.seeds]) for size in sizes
+            on(placement, stacked([made_rows(planned, target, size) for _ in stack.seeds]))
+            for size in sizes
         )
         data.append(batches)
         lrs = torch.tensor([trial.optimizer.lr * 0.9**index for trial in stack.trials])
-        figures.append(stack.take_step(batches, lrs))
+        figures.append(stack.take_step(batches, lrs.to(placement.device)))
     for run, trial in enumerate(stack.trials):
         trainer = assemble_trial(trial)
         trainer.network.train()
@@ -143,8 +162,68 @@ def test_every_loss(loss: dict[str, Any], target: Target) -> None:
     check_steps(plan((5,), HIDDEN, DENSE), [{"type": "sgd"}], loss, target)
 
 
-def read_setup(config: str, *settings: str) -> SharedSetup:
-    return build_setup(prepare(load_config(ROOT / "configs" / config, list(settings))), CPU)
+ELSEWHERE = torch.device("meta")  # where nothing is computed: what reads or mixes there, fails
+
+
+class _NoAutocast(Placement):
+    def autocast(self) -> Any:
+        return nullcontext()
+
+
+def test_a_step_on_a_device_uses_nothing_that_is_not_there() -> None:
+    placement = _NoAutocast(ELSEWHERE, torch.float32, "for this test")
+    planned = plan((5,), HIDDEN, {"type": "batch_norm"}, DENSE)
+    setup = made_setup(planned, {"type": "cross_entropy"}, placement=placement)
+    stack = Stack.of(trials(setup, [*SAMPLES.values()]))
+    stack.is_captured = False
+    for kept in (len(stack.trials), 7):
+        stack.keep([*range(kept)])
+        for batches in stacked_steps(setup, stack.seeds, 1):
+            figures = stack.take_step(batches, torch.zeros(kept, device=ELSEWHERE))
+            assert (figures.device, figures.shape) == (ELSEWHERE, (kept, 2))
+
+
+@pytest.mark.parametrize(("dropout", "said"), [(0.0, None), (0.3, "on cuda, stacked runs would")])
+def test_dropout_keeps_runs_on_cuda_from_being_stacked(dropout: float, said: str | None) -> None:
+    cuda = Placement(torch.device("cuda"), torch.float32, "for this test")
+    planned = plan((5,), HIDDEN, {"type": "dropout", "rate": dropout}, DENSE)
+    setup = made_setup(planned, {"type": "cross_entropy"})
+    assert obstacle_to_stacking(setup) is None
+    obstacle = obstacle_to_stacking(replace(setup, placement=cuda))
+    assert obstacle is said is None or str(obstacle).startswith(str(said))
+
+
+def cuda_placement() -> Placement:
+    placement = choose_placement("cuda", "fp32")
+    configure_torch(placement)
+    return placement
+
+
+ON_CUDA: list[EngineName] = ["eager", "captured"]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("engine", ON_CUDA)
+def test_all_optimizers_at_once_on_cuda(engine: EngineName) -> None:
+    planned = plan((5,), HIDDEN, HIDDEN, DENSE)
+    check_steps(planned, [*SAMPLES.values()], placement=cuda_placement(), engine=engine)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("engine", ON_CUDA)
+@pytest.mark.parametrize(("shape", "spec"), EVERY_LAYER, ids=name)
+def test_every_layer_on_cuda(
+    shape: tuple[int, ...], spec: dict[str, Any], engine: EngineName
+) -> None:
+    planned = plan(shape, spec, {"type": "flatten"}, DENSE)
+    if has_dropout(planned):
+        pytest.skip("not stacked on CUDA")
+    optimizers = [{"type": "sgd"}, {"type": "adam"}]
+    check_steps(planned, optimizers, placement=cuda_placement(), engine=engine)
+
+
+def read_setup(config: str, *settings: str, placement: Placement = CPU) -> SharedSetup:
+    return build_setup(prepare(load_config(ROOT / "configs" / config, list(settings))), placement)
 
 
 def check_trials(resolved: Sequence[ResolvedTrial]) -> dict[str, int]:
@@ -196,6 +275,23 @@ def test_each_run_stops_early_by_itself() -> None:
     ends = check_trials(trials(setup, RULES, (0.05, 0.005, 0.0005)))
     assert ends["early_stopping"] >= 3
     assert ends["epochs"] >= 3
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("engine", ON_CUDA)
+def test_whole_runs_on_cuda(engine: EngineName) -> None:
+    setup = read_setup(
+        "penguins.yaml",
+        "training.epochs=8",
+        "training.early_stopping={patience: 3, metric: accuracy}",
+        "training.accumulate_batches=2",
+        "model.layers=[{type: dense, units: 8, activation: tanh}, {type: dense}]",
+        f"training.engine={engine}",
+        placement=cuda_placement(),
+    )
+    resolved = trials(setup, RULES)
+    assert sum(check_trials(resolved).values()) == len(resolved)
+    assert plan_execution(resolved, 2).num_processes == 1
 
 
 def test_each_run_has_a_plateau_of_its_own() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class CudaGraph:
-    """What a `Tape` is on the CPU, with the same conditions: `result` is what `replay` writes into.
+    """What an `OpTrace` is on the CPU, with the same conditions: `replay` writes into `result`.
 
     Random numbers go on where the ones before ended, as those of kernels launched one by one do.
     """

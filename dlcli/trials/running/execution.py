@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dlcli.network.obstacles import stacking_obstacle
+from dlcli.network.obstacles import has_dropout, stacking_obstacle
 from dlcli.training.engines.threads import MAX_THREADS, Threads
 from dlcli.trials.running.stack import Stack, in_groups
 from dlcli.trials.running.step_time import full_step, measure, single_step
@@ -43,7 +43,9 @@ def plan_execution(
     trials: Sequence[ResolvedTrial], num_processes: int | None = None
 ) -> ExecutionPlan:
     """Cut trials into jobs; of each setup, measure a step of its trials stacked and one by one."""
-    processes = min(num_processes or MAX_THREADS, len(trials))
+    on_cpu = all(trial.setup.placement.device.type == "cpu" for trial in trials)
+    # Processes that share a GPU wait for each other.
+    processes = min(num_processes or MAX_THREADS, len(trials)) if on_cpu else 1
     on = "one process" if processes == 1 else f"{processes} processes"
     groups: dict[SharedSetup, list[ResolvedTrial]] = {}
     for trial in trials:
@@ -66,7 +68,7 @@ def plan_execution(
 def _plan(trials: Sequence[ResolvedTrial], processes: int, on: str) -> _SetupPlan:
     setup = trials[0].setup
     with Threads(1, "as a process has").used():
-        [single] = measure([single_step(trials[0])])
+        [single] = measure([single_step(trials[0])], setup.placement.device)
         obstacle = obstacle_to_stacking(setup)
         stacked = math.inf if obstacle else _stacked_seconds(trials)
     if stacked >= single:
@@ -86,8 +88,11 @@ def _plan(trials: Sequence[ResolvedTrial], processes: int, on: str) -> _SetupPla
 
 def obstacle_to_stacking(setup: SharedSetup) -> str | None:
     """Say why trials of a setup can't be stacked; None: they can."""
-    if setup.placement.device.type != "cpu":
-        return f"stacking is not available on {setup.placement.device.type}"
+    device = setup.placement.device.type
+    if device not in ("cpu", "cuda"):
+        return f"stacking is not available on {device}"
+    if device == "cuda" and has_dropout(setup.plan):
+        return "on cuda, stacked runs would drop other units than single ones"
     if setup.placement.dtype == torch.float16:
         return "fp16 decides at each step whether to take it"
     obstacle = stacking_obstacle(setup.plan)
@@ -117,6 +122,7 @@ def _stacked_seconds(trials: Sequence[ResolvedTrial]) -> float:
         batch.each(lambda tensor: tensor.expand(num_seeds, *tensor.shape))
         for batch in full_step(setup)
     )
-    lrs = torch.zeros(len(chosen))
-    [seconds] = measure([lambda: stack.take_step(batches, lrs)])
+    device = setup.placement.device
+    lrs = torch.zeros(len(chosen), device=device)
+    [seconds] = measure([lambda: stack.take_step(batches, lrs)], device)
     return seconds / len(chosen)

@@ -36,11 +36,13 @@ def take_steps(
 def _stacked(trials: Sequence[ResolvedTrial], lrs: Sequence[float]) -> Iterator[Tensor]:
     """Yield losses, [trials]."""
     stack = Stack.of(trials)
-    order = torch.tensor([stack.trials.index(trial) for trial in trials])
+    device = trials[0].setup.placement.device
+    order = torch.tensor([stack.trials.index(trial) for trial in trials], device=device)
     epochs = (stacked_steps(trials[0].setup, stack.seeds, epoch) for epoch in count(1))
     steps = (step for epoch in epochs for step in epoch)
     for lr, batches in zip(lrs, steps, strict=False):
-        yield stack.take_step(batches, torch.full((len(trials),), lr))[order, 0]
+        lr_of_each = torch.full((len(trials),), lr, device=device)
+        yield stack.take_step(batches, lr_of_each)[order, 0]
 
 
 def _sequentially(trials: Sequence[ResolvedTrial], lrs: Sequence[float]) -> Iterator[Tensor]:

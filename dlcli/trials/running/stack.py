@@ -4,7 +4,7 @@ They share a setup and differ in optimizer, learning rate and seed. Each is what
 itself, within rounding: its own weights, rows, dropout, clipping and update.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.training.device import Placement
+from dlcli.training.engines.cuda_graph import CudaGraph
 from dlcli.training.engines.op_trace import OpTrace
 from dlcli.training.objective import Objective, build_objective
 from dlcli.training.optimizers import ManyRuns, Optimizer
@@ -31,9 +32,9 @@ class _Group:
 
 @dataclass
 class _StackRecording:
-    copies: tuple[Rows, ...]  # of batches: what the trace reads
+    copies: tuple[Rows, ...]  # of batches: what it reads
     draws: list[Draws]
-    trace: OpTrace
+    steps: OpTrace | CudaGraph
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Stack:
     target: str  # the field that the loss is given
     placement: Placement
     clip_norm: float | None
+    is_captured: bool
     groups: list[_Group] = field(default_factory=list)
     # By the rows of each batch.
     recordings: dict[tuple[int, ...], _StackRecording] = field(default_factory=dict)
@@ -55,11 +57,14 @@ class Stack:
         """Build the network and optimizer of every trial; they share a setup."""
         ordered, setup = in_groups(trials), trials[0].setup
         placement = setup.placement
-        network = StackedNetwork(setup.plan, [trial.seed for trial in ordered])
+        seeds = [trial.seed for trial in ordered]
+        network = StackedNetwork(setup.plan, seeds, placement.device)
         objective = build_objective(setup.loss, setup.target, placement.device)
         clip_norm = setup.settings.gradient_clip_norm
         target = setup.target.field
-        stack = cls(ordered, network, objective, target, placement, clip_norm)
+        # As for single runs: on the CPU without being asked for, on CUDA where the config says so.
+        is_captured = placement.device.type != "cuda" or setup.settings.engine == "captured"
+        stack = cls(ordered, network, objective, target, placement, clip_norm, is_captured)
         stack.groups = [
             _Group(Optimizer(ordered[start].optimizer, stack._rows(start, stop)), start, stop)
             for start, stop in _stretches(ordered)
@@ -75,10 +80,10 @@ class Stack:
         """Take one step of every run, on the mean loss over all rows of the batches.
 
         Batches hold each seed's own rows, [seeds, batch, *shape] of each field; `lrs` [runs] are
-        the learning rates. Returns each run's loss and the norm of its gradient before clipping,
-        [runs, 2].
+        the learning rates; all are on the device. Returns each run's loss and the norm of its
+        gradient before clipping, [runs, 2].
         """
-        figures = self._replay(batches)
+        figures = self._replay(batches) if self.is_captured else self._compute_now(batches)
         for group in self.groups:
             group.optimizer.lr = lrs[group.start : group.stop, None]
             group.optimizer.step()
@@ -87,7 +92,7 @@ class Stack:
     def keep(self, runs: list[int]) -> None:
         """Go on with some of the runs, in their order."""
         before, self.trials = self.groups, [self.trials[run] for run in runs]
-        self.network.keep(torch.tensor(runs))
+        self.network.keep(torch.tensor(runs, device=self.placement.device))
         self.recordings.clear()
         self.groups = []
         for group in before:
@@ -108,30 +113,40 @@ class Stack:
         all_runs = self.network.parameters
         return ManyRuns(all_runs.values[start:stop], all_runs.gradient[start:stop])
 
+    def _compute_now(self, batches: tuple[Rows, ...]) -> Tensor:
+        return self._compute(batches, self._drawn(batches))
+
+    def _drawn(self, batches: tuple[Rows, ...]) -> list[Draws]:
+        draws = [self.network.room_for_draws(len(batch)) for batch in batches]
+        for draw in draws:
+            self.network.draw(draw)
+        return draws
+
     def _replay(self, batches: tuple[Rows, ...]) -> Tensor:
         sizes = tuple(map(len, batches))
         recording = self.recordings.get(sizes)
         if recording is None:
             copies = tuple(batch.each(torch.clone) for batch in batches)
-            draws = [self.network.room_for_draws(size) for size in sizes]
-            for draw in draws:
-                self.network.draw(draw)
-            trace = OpTrace(lambda: self._compute(copies, draws))
-            recording = _StackRecording(copies, draws, trace)
-            self.recordings[sizes] = recording
-            return recording.trace.result.clone()
+            draws = self._drawn(batches)
+            steps = self._record(lambda: self._compute(copies, draws))
+            self.recordings[sizes] = _StackRecording(copies, draws, steps)
+            return steps.result.clone()
         for copy, batch in zip(recording.copies, batches, strict=True):
             copy.copy_from(batch)
         for draw in recording.draws:
             self.network.draw(draw)
-        return recording.trace.replay().clone()
+        return recording.steps.replay().clone()
+
+    def _record(self, function: Callable[[], Tensor]) -> OpTrace | CudaGraph:
+        device = self.placement.device
+        return CudaGraph(function, device) if device.type == "cuda" else OpTrace(function)
 
     def _compute(self, batches: tuple[Rows, ...], draws: list[Draws]) -> Tensor:
         """Leave the gradient with the parameters; return what `take_step` does."""
         network, gradient = self.network, self.network.parameters.gradient
         views = network.split(gradient)
         num_rows = sum(map(len, batches))
-        total = torch.zeros(len(network))
+        total = gradient.new_zeros(len(network))
         for index, (batch, draw) in enumerate(zip(batches, draws, strict=True)):
             with self.placement.autocast():
                 outputs = network.train_outputs(batch.inputs, draw)

@@ -14,6 +14,7 @@ from dlcli.metrics.rows import ScoredRows
 from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
 from dlcli.training.evaluation import to_predictions
+from dlcli.training.saving.state import to_cpu
 from dlcli.training.schedules import Schedule
 from dlcli.trials.results import End, FinishedTrial, Point
 from dlcli.trials.running.stack import Stack
@@ -122,8 +123,9 @@ class _StackedTraining:
         run.is_over = True
         weights = {}
         if run.best_epoch:
-            best = self.stack.network.state_dict(index, self.best_values, self.best_buffers)
-            weights = {name: tensor.clone() for name, tensor in best.items()}
+            weights = to_cpu(
+                self.stack.network.state_dict(index, self.best_values, self.best_buffers)
+            )
         return FinishedTrial(run.trial, tuple(run.curve), end, steps, run.best_epoch, weights)
 
     def _cut(self) -> None:
@@ -152,7 +154,7 @@ class _StackedTraining:
             if key not in known:
                 known[key] = np.array([schedule.lr(before + step) for step in range(count)])
             table[:, index] = known[key]
-        return torch.from_numpy(table)
+        return torch.from_numpy(table).to(self.setup.placement.device)
 
     def _validate(self) -> tuple[list[Any], list[float | None] | None]:
         """Return each run's validation loss, None where it is not finite, and watched figure."""
@@ -163,7 +165,7 @@ class _StackedTraining:
         shapes = [*inputs, *(layer.output_shape for layer in network.plan.layers)]
         widest = max(int(np.prod(shape)) for shape in shapes)
         size = max(1, _BLOCK_NUMBERS // (len(network) * widest))
-        total = torch.zeros(len(network), dtype=torch.float64)
+        total = network.parameters.values.new_zeros(len(network), dtype=torch.float64)
         outputs = []
         metric = self.runs[0].watch.metric
         for part in rows.split(size):
@@ -181,7 +183,7 @@ class _StackedTraining:
         metrics = [one for one in metrics_for(target.task) if one.name == metric]
         truth = target.truth(rows.targets[target.field].cpu().numpy())
         figures = []
-        for index, one in enumerate(torch.cat(outputs, dim=1)):
+        for index, one in enumerate(torch.cat(outputs, dim=1).cpu()):
             scored = ScoredRows(to_predictions(one, loss, target), truth)
             value = compute_metrics(metrics, scored)[metric]
             figures.append(value if losses[index] is not None else None)
@@ -208,7 +210,8 @@ class _EpochSums:
         """Add up what was noted, and see where it is not finite."""
         if not self._unread:
             return
-        figures = torch.stack([step for step, _ in self._unread]).double()  # [steps, runs, 2]
+        # The one wait for the device. [steps, runs, 2]
+        figures = torch.stack([step for step, _ in self._unread]).cpu().double()
         counts = torch.tensor([count for _, count in self._unread], dtype=torch.float64)
         self._losses += (figures[:, :, 0] * counts[:, None]).sum(0)
         is_bad = ~figures.isfinite().all(2)

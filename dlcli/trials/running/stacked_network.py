@@ -48,19 +48,20 @@ class Draws:
 class StackedNetwork:
     """Networks built from a plan and some seeds."""
 
-    def __init__(self, plan: Plan, seeds: Sequence[int]) -> None:
-        """Build a network for each run, its weights drawn from its seed."""
+    def __init__(self, plan: Plan, seeds: Sequence[int], device: torch.device) -> None:
+        """Build a network for each run, its weights drawn from its seed, and put it on a device."""
         self.plan = plan
         self.distinct = sorted(set(seeds))
-        self.seed_of_run = torch.tensor([self.distinct.index(seed) for seed in seeds])
+        seed_of_run = torch.tensor([self.distinct.index(seed) for seed in seeds])
+        self.seed_of_run = seed_of_run.to(device)
         networks = [build_network(plan, seed=seed) for seed in self.distinct]
         self._network = networks[0]
         self._layouts = _layouts(self._network)
         rows = torch.stack([_row(network, self._layouts) for network in networks])
-        values = rows[self.seed_of_run]
+        values = rows[seed_of_run].to(device)
         self.parameters = ManyRuns(values, torch.zeros_like(values))
         self.buffers = {
-            name: buffer.expand(len(seeds), *buffer.shape).clone()
+            name: buffer.expand(len(seeds), *buffer.shape).to(device, copy=True)
             for name, buffer in self._network.named_buffers()
         }
         self._masks = _replace_masks(self._network)

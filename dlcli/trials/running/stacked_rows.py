@@ -22,6 +22,7 @@ def stacked_steps(
         yield (rows.each(lambda tensor: tensor.expand(len(seeds), *tensor.shape)),)
         return
     orders = torch.stack([epoch_order(len(rows), seed=seed, epoch=epoch) for seed in seeds])
+    orders = orders.to(rows.device)
     step: list[Rows] = []
     for window in _windows(rows, orders, size):
         for batch in window.split(size, dim=1):

@@ -15,11 +15,12 @@ _NUM_STEPS = 7
 _MAX_SECONDS = 3.0  # of rounds over all that is measured, once each has been done three times
 
 
-def measure(steps: Sequence[Callable[[], object]]) -> list[float]:
+def measure(steps: Sequence[Callable[[], object]], device: torch.device) -> list[float]:
     """Return the median seconds of each step; they take turns, so that all see the same machine."""
     for step in steps:
         for _ in range(_WARM_UP):
             step()
+    _wait_for(device)
     seconds: list[list[float]] = [[] for _ in steps]
     started = time.perf_counter()
     for number in range(_NUM_STEPS):
@@ -28,6 +29,7 @@ def measure(steps: Sequence[Callable[[], object]]) -> list[float]:
         for durations, step in zip(seconds, steps, strict=True):
             begun = time.perf_counter()
             step()
+            _wait_for(device)
             durations.append(time.perf_counter() - begun)
     return [statistics.median(durations) for durations in seconds]
 
@@ -39,7 +41,12 @@ def measure_step_times(trials: Sequence[ResolvedTrial]) -> list[float]:
     """
     setup = trials[0].setup
     with choose_threads(setup.settings, setup.plan, len(setup.train)).used():
-        return measure([single_step(trial) for trial in trials])
+        return measure([single_step(trial) for trial in trials], setup.placement.device)
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":  # it is given work, and does it later
+        torch.cuda.synchronize(device)
 
 
 def single_step(trial: ResolvedTrial) -> Callable[[], object]:
