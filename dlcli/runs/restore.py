@@ -12,7 +12,12 @@ from dlcli.losses import Loss
 from dlcli.network.builder import build_network
 from dlcli.network.heads import fits, num_outputs
 from dlcli.network.plan import plan_network
-from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
+from dlcli.training.device import (
+    Placement,
+    choose_placement_anew,
+    configure_torch,
+    memory_explained,
+)
 from dlcli.training.saving.checkpoint import Checkpoint, load_checkpoint, load_weights
 
 
@@ -49,7 +54,7 @@ def restore(path: Path) -> Restored:
             f"{path}: its weights don't fit its config: "
             f"{num_weights:,} numbers for {plan.num_parameters:,} parameters"
         )
-    placement = choose_placement("auto", config.training.precision)
+    placement = choose_placement_anew(config.training.precision)
     configure_torch(placement)
     what = f"the {plan.num_parameters:,} parameters of {path}"
     with memory_explained(placement.device, what, "a machine with more of it can take them"):

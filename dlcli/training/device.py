@@ -72,6 +72,16 @@ def choose_placement(device: str, precision: Precision, local_rank: int | None =
     return Placement(torch_device, dtype, reason, has_tf32=precision == "tf32")
 
 
+def choose_placement_anew(precision: Precision) -> Placement:
+    """Choose for a trained network, wherever that was: a GPU if one is here.
+
+    Its precision stays, but for tf32 without a GPU: fp32, of which tf32 is an approximation.
+    """
+    return choose_placement(
+        "auto", "fp32" if precision == "tf32" and not torch.cuda.is_available() else precision
+    )
+
+
 def configure_torch(placement: Placement) -> None:
     """Set what torch has one of in a process, once for all that is computed there."""
     if placement.device.type != "cuda":

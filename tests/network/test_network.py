@@ -1,5 +1,6 @@
 """Networks built from plans: their inputs, their seeds."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -88,3 +89,11 @@ def test_the_seed_alone_draws_the_weights_and_leaves_torch_alone() -> None:
     again, other = (build_network(planned, seed=seed).state_dict() for seed in (1, 2))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["0_dense.weight"], other["0_dense.weight"])
+
+
+@pytest.mark.gpu
+def test_building_a_network_draws_nothing_from_the_gpu() -> None:
+    torch.cuda.manual_seed(5)
+    before = torch.cuda.get_rng_state()
+    build_network(plan((4,), DENSE), seed=1)
+    assert torch.equal(torch.cuda.get_rng_state(), before)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from dlcli.config.sections.training import TrainingConfig
+from dlcli.config.sections.training import Precision, TrainingConfig
 from dlcli.layers.activations import ACTIVATIONS
 from dlcli.network.builder import build_network
 from dlcli.network.plan import Plan
@@ -165,6 +165,26 @@ def test_every_layer_in_a_cuda_graph(shape: tuple[int, ...], spec: dict[str, Any
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["bf16", "tf32"])
+def test_other_precisions_in_a_cuda_graph(precision: Precision) -> None:
+    dense = {"type": "dense", "units": 6, "activation": "tanh"}
+    planned = plan((5,), dense, {"type": "dropout", "rate": 0.3}, dense, DENSE)
+    placement = choose_placement("cuda", precision)
+    configure_torch(placement)
+    check_alike(planned, {"type": "cross_entropy"}, placement=placement)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("num_dense", [0, 3])
+def test_several_fields_in_a_cuda_graph(num_dense: int) -> None:
+    dense = {"type": "dense", "units": 6, "activation": "tanh"}
+    placement = choose_placement("cuda", "fp32")
+    configure_torch(placement)
+    planned = plan_embedded(num_dense, dense, {"type": "dropout", "rate": 0.3}, DENSE)
+    check_alike(planned, {"type": "cross_entropy"}, placement=placement)
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_whole_runs_by_cuda_graphs(optimizer: str, dlcli: Command) -> None:
     config = write_config(Path("c.yaml"), optimizer, "one_cycle", training={"device": "cuda"})
@@ -185,8 +205,9 @@ def test_fp32_on_a_gpu_is_fp32_unless_tf32_is_asked_for() -> None:
     x = torch.randn(64, 64, device="cuda") + 1
     exact = (x.double() @ x.double()).float()
     errors = {}
-    for precision in ("fp32", "tf32"):
-        choose_placement("cuda", precision)
+    precisions: tuple[Precision, ...] = ("tf32", "fp32")  # the default is set again at the end
+    for precision in precisions:
+        configure_torch(choose_placement("cuda", precision))
         errors[precision] = (x @ x - exact).abs().max().item()
     assert errors["fp32"] < 1e-3 < errors["tf32"]
 

@@ -83,6 +83,15 @@ def test_on_cuda_too(optimizer: str) -> None:
     assert resume_at_every_step(read_config(optimizer, "cosine", device="cuda")) == 2 * (4 + 1)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("engine", "precision"), [("captured", "fp32"), ("captured", "bf16"), ("eager", "fp16")]
+)
+def test_on_cuda_in_every_way(engine: str, precision: str) -> None:
+    prepared = read_config("adam", "cosine", device="cuda", engine=engine, precision=precision)
+    assert resume_at_every_step(prepared) == 2 * (4 + 1)
+
+
 def test_every_step_changes_what_the_tests_above_compare() -> None:
     prepared = read_config("adam", "cosine")
     trainer, rows, _ = begin(prepared)
