@@ -18,7 +18,8 @@ import torch
 
 from dlcli.config import load_config
 from dlcli.runs.preparation import prepare
-from dlcli.runs.training.train import TrainingFinished, train
+from dlcli.runs.training.events import TrainingFinished
+from dlcli.runs.training.train import train
 
 ROOT = Path(__file__).parent.parent
 SEEDS = range(5)

@@ -17,7 +17,7 @@ from benchmarks.workloads import WORKLOADS, write_workload
 from dlcli.config import load_config
 from dlcli.layers.modules import RandomMask
 from dlcli.runs.preparation import Prepared, prepare
-from dlcli.runs.training.train import build_trainer
+from dlcli.runs.training.run import build_trainer
 from dlcli.training.device import choose_placement, configure_torch
 from dlcli.training.engines.threads import choose_threads
 from dlcli.training.rows.batches import Tensors, to_rows

@@ -37,7 +37,8 @@ from dlcli.config import load_config
 from dlcli.data.fields import Examples, concatenate
 from dlcli.runs.init import draft_config
 from dlcli.runs.preparation import Prepared, prepare
-from dlcli.runs.training.train import TrainingFinished, train
+from dlcli.runs.training.events import TrainingFinished
+from dlcli.runs.training.train import train
 
 ROOT = Path(__file__).parent.parent
 # The data set, its target, and the configs that were written for it by hand.

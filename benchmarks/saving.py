@@ -22,8 +22,9 @@ import torch
 from dlcli.config import load_config
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
+from dlcli.runs.training.events import TrainingStarted
 from dlcli.runs.training.saver import Saver
-from dlcli.runs.training.train import TrainingStarted, train
+from dlcli.runs.training.train import train
 from dlcli.training.loop import EpochResult, Progress
 
 ROOT = Path(__file__).parent.parent

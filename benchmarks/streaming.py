@@ -25,8 +25,7 @@ import yaml
 
 from dlcli.config import load_config
 from dlcli.runs.preparation import prepare
-from dlcli.runs.training.encode_to_disk import AllRows, encode_to_disk
-from dlcli.runs.training.train import build_trainer
+from dlcli.runs.training.run import AllRows, build_trainer, encode_to_disk
 from dlcli.training.device import choose_placement
 from dlcli.training.engines.threads import choose_threads
 from dlcli.training.loop import EpochResult, fit

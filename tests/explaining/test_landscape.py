@@ -25,7 +25,7 @@ from dlcli.explaining.surface.landscape import (
 from dlcli.explaining.surface.path import Snapshots
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.runs.preparation import prepare
-from dlcli.runs.training.train import build_trainer
+from dlcli.runs.training.run import build_trainer
 from dlcli.targets.number_target import NumberTarget
 from dlcli.training.device import choose_placement
 from dlcli.training.engines.threads import Threads

@@ -40,7 +40,8 @@ from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.restore import restore
 from dlcli.runs.training.resume import restore_trainer
-from dlcli.runs.training.train import build_trainer, train
+from dlcli.runs.training.run import build_trainer
+from dlcli.runs.training.train import train
 from dlcli.training.device import choose_placement
 from dlcli.training.saving.checkpoint import _DIGEST, _NO_DIGEST
 

@@ -26,8 +26,10 @@ from dlcli.config import load_config
 from dlcli.data import disk_cache, memory_estimate
 from dlcli.data.stream import Reading
 from dlcli.runs.preparation import prepare
-from dlcli.runs.training import encode_to_disk, smoke
+from dlcli.runs.training import run as run_under_way
+from dlcli.runs.training import smoke
 from dlcli.runs.training import train as runs
+from dlcli.runs.training.events import StoppedBeforeTraining
 from dlcli.tables import reading
 from dlcli.training.loop import Progress
 from tests.conftest import ROOT, UNMEASURED, Command
@@ -125,7 +127,7 @@ class TestTraining:
             return real(*arguments)
 
         real = disk_cache.open_row_caches
-        monkeypatch.setattr(encode_to_disk, "open_row_caches", opened)
+        monkeypatch.setattr(run_under_way, "open_row_caches", opened)
         write()
         outcome = dlcli("train", "c.yaml", "--run-dir", "r", *STREAMED, "--set", "data.path=p.csv")
         assert outcome.code == 3
@@ -288,9 +290,7 @@ def test_a_signal_while_rows_are_encoded_ends_the_run_and_nothing_stays(number: 
         if len(events) == 1:
             assert isinstance(event, Reading)
             os.kill(os.getpid(), number)
-    assert events[1:] == [
-        runs.StoppedBeforeTraining("sigint" if number == signal.SIGINT else "sigterm")
-    ]
+    assert events[1:] == [StoppedBeforeTraining("sigint" if number == signal.SIGINT else "sigterm")]
     assert not Path("r").exists()
 
 

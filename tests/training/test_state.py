@@ -10,7 +10,7 @@ import torch
 from dlcli.config import load_config
 from dlcli.errors import DivergedError
 from dlcli.runs.preparation import Prepared, prepare
-from dlcli.runs.training.train import build_trainer
+from dlcli.runs.training.run import build_trainer
 from dlcli.training.device import Placement, choose_placement, configure_torch
 from dlcli.training.loop import EpochResult, Progress, Trainer, fit
 from dlcli.training.rows.batches import Rows, to_rows

@@ -12,7 +12,7 @@ from dlcli.config import LoadedConfig
 from dlcli.network.builder import build_network
 from dlcli.optimizers import PRESETS
 from dlcli.runs.preparation import Prepared, prepare
-from dlcli.runs.training.train import build_trainer
+from dlcli.runs.training.run import build_trainer
 from dlcli.training.device import choose_placement, configure_torch
 from dlcli.training.loop import EpochResult, fit
 from dlcli.training.rows.batches import epoch_order, to_rows

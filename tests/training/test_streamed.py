@@ -18,8 +18,7 @@ from dlcli.data.fields import Examples, Field
 from dlcli.errors import StorageError
 from dlcli.network.builder import build_network
 from dlcli.runs.preparation import Prepared, prepare
-from dlcli.runs.training.encode_to_disk import encode_to_disk
-from dlcli.runs.training.train import build_trainer
+from dlcli.runs.training.run import build_trainer, encode_to_disk
 from dlcli.training.device import choose_placement
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, Progress, Trainer, fit

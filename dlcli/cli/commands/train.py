@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dlcli.config import LoadedConfig
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.training.assertions import Assertion
-    from dlcli.runs.training.train import (
+    from dlcli.runs.training.events import (
         TrainingFinished,
     )
     from dlcli.training.processes.group import Group

@@ -17,8 +17,8 @@ from dlcli.network.plan import shape_text, title_of
 
 if TYPE_CHECKING:
     from dlcli.runs.preparation import Prepared
+    from dlcli.runs.training.events import TrainingStarted
     from dlcli.runs.training.resume import Resumed
-    from dlcli.runs.training.train import TrainingStarted
 
 _MAX_LISTED = 12  # columns that are listed one by one
 _MAX_CLASSES = 12  # of a confusion matrix that fits on a screen

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dlcli.data.stream import Reading
-    from dlcli.runs.training.train import (
+    from dlcli.runs.training.events import (
         StoppedBeforeTraining,
         TrainingEvent,
         TrainingFinished,
@@ -28,7 +28,7 @@ def follow_training(
     """Show a run as it goes on, until its end; typer.Exit where it is stopped before it starts."""
     from dlcli.cli.screens.progress import follow_reading, open_progress
     from dlcli.cli.screens.tables import show_resumed, show_start
-    from dlcli.runs.training.train import StoppedBeforeTraining, TrainingFinished
+    from dlcli.runs.training.events import StoppedBeforeTraining, TrainingFinished
     from dlcli.training.loop import EpochResult, Progress
 
     started = follow_reading(console, _until_started(events))
@@ -63,7 +63,7 @@ def _until_started(
 ) -> "Generator[Reading, None, TrainingStarted | StoppedBeforeTraining]":
     """Yield how far files are read; return whether training then starts or was stopped."""
     from dlcli.data.stream import Reading
-    from dlcli.runs.training.train import StoppedBeforeTraining, TrainingStarted
+    from dlcli.runs.training.events import StoppedBeforeTraining, TrainingStarted
 
     for event in events:
         if isinstance(event, Reading):

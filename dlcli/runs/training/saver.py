@@ -64,7 +64,7 @@ class Saver:
 
     def close(self) -> None:
         """Start no more saves, and wait for the pending one."""
-        self._thread.shutdown(cancel_futures=True)
+        self._thread.shutdown()
 
     def _write(self, last: Checkpoint, best: Checkpoint | None) -> float:
         """Write last, which contains best, first; return the seconds since the capture."""

@@ -1,86 +1,37 @@
 """`dlcli train`: a config → a run folder with the best weights and their metrics."""
 
 import tempfile
-import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dlcli import __version__
-from dlcli.data.stream import Reading
 from dlcli.errors import DivergedError, StorageError
 from dlcli.runs.folder.epoch_line import epoch_line, metrics_in
 from dlcli.runs.folder.lines_file import LinesFile
 from dlcli.runs.folder.lock import hold_run_folder
 from dlcli.runs.folder.run_folder import RunFolder, resume_command, write_config, write_summary
 from dlcli.runs.preparation import Prepared
-from dlcli.runs.training.encode_to_disk import AllRows, encode_to_disk
+from dlcli.runs.training.events import StoppedBeforeTraining, TrainingEvent, TrainingFinished
+from dlcli.runs.training.follower import SMALLER_BATCH, agreed_signal, follow
 from dlcli.runs.training.recorder import Recorder
 from dlcli.runs.training.resume import Resumed, restore_trainer, surroundings
+from dlcli.runs.training.run import AllRows, TrainingRun, build_trainer, encode_to_disk, summarise
 from dlcli.runs.training.saver import Captured, Saver
-from dlcli.runs.training.signals import EXIT_CODES, SignalName, stop_signals
+from dlcli.runs.training.signals import SignalName, stop_signals
 from dlcli.runs.training.smoke import shorten
 from dlcli.runs.training.trackers import Trackers, open_trackers
-from dlcli.training.assembly import assemble
-from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
-from dlcli.training.engines.choice import Engine
-from dlcli.training.engines.threads import Threads, choose_threads
-from dlcli.training.evaluation import evaluate
-from dlcli.training.loop import EpochResult, Progress, StopReason, Trainer, fit
+from dlcli.training.device import choose_placement, configure_torch, memory_explained
+from dlcli.training.engines.threads import choose_threads
+from dlcli.training.loop import EpochResult, Progress, StopReason, fit
 from dlcli.training.memory import suggest_batch_size
 from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.rows.batches import to_rows
-from dlcli.training.rows.streamed import in_order
 from dlcli.training.saving.checkpoint import Checkpoint, RunSoFar, load_checkpoint, load_weights
-from dlcli.training.saving.state import TrainingState, capture, copy_into, restore_state, to_cpu
-
-_SMALLER_BATCH = "try a smaller training.batch_size, or more processes"
-
-
-@dataclass(frozen=True)
-class TrainingStarted:
-    """Training starts or resumes."""
-
-    prepared: Prepared
-    placement: Placement
-    engine: Engine
-    threads: Threads
-    num_processes: int  # that share each batch
-    folder: RunFolder
-    resumed: Resumed | None
-
-
-@dataclass(frozen=True)
-class TrainingFinished:
-    """Training is over; the run folder is complete."""
-
-    summary: dict[str, Any]
-    folder: RunFolder
-    data: Path  # the training data
-    makes_report: bool  # whether the config asks for one, of a run that is kept
-    notes: tuple[str, ...] = ()  # on trackers that failed
-
-    @property
-    def stop_reason(self) -> StopReason:
-        """Why training ended."""
-        reason: StopReason = self.summary["stop_reason"]
-        return reason
-
-
-@dataclass(frozen=True)
-class StoppedBeforeTraining:
-    """A signal came before training started: there is nothing to save."""
-
-    signal: SignalName
-
-
-TrainingEvent = (
-    Reading | StoppedBeforeTraining | TrainingStarted | Progress | EpochResult | TrainingFinished
-)
+from dlcli.training.saving.state import TrainingState, capture, restore_state, to_cpu
 
 
 def train(
@@ -119,73 +70,34 @@ def train(
     with ExitStack() as stack:
         stop_signal = stack.enter_context(stop_signals())
 
-        def begin() -> tuple[RunFolder, Resumed | None, TrainingState | None]:
-            if smoke or not group.is_first:
-                temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcli-"))
-                return RunFolder(Path(temporary)), None, None
-            folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
+        def begin() -> tuple[RunFolder, Resumed | None, TrainingState | None] | None:
+            if not group.is_first:
+                return None
+            if smoke:
+                temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcli-smoke-"))
+                folder = RunFolder(Path(temporary))
+            else:
+                folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
             resumed = restore_trainer(folder, prepared, trainer) if resume else None
-            return folder, resumed, capture(trainer) if resumed else None
+            return folder, resumed, capture(trainer) if resumed and group is not ALONE else None
 
-        begun = group.together(begin)
-        folder, resumed, _ = begun[group.rank]
-        state = begun[0][2]
+        begun = group.together(begin)[0]
+        assert begun is not None, "the first process has a folder"
+        folder, resumed, state = begun
         if state is not None and not group.is_first:
             restore_state(trainer, state)
-        for reading in encode_to_disk(prepared.dataset, folder.path, placement.device, rows, stack):
+        cache = folder.path if folder.path.is_dir() else Path(tempfile.gettempdir())
+        for reading in encode_to_disk(prepared.dataset, cache, placement.device, rows, stack):
             yield reading
             if signal := stop_signal():
                 yield StoppedBeforeTraining(signal)
                 return
-        run = _TrainingRun(prepared, threads, trainer, rows, folder, resumed, is_kept=not smoke)
-        stop = _agreed(trainer, stop_signal)
-        yield from _run(run, stop) if group.is_first else _follow(run, stop)
+        run = TrainingRun(prepared, threads, trainer, rows, folder, resumed, is_kept=not smoke)
+        stop = agreed_signal(trainer, stop_signal)
+        yield from _run(run, stop) if group.is_first else follow(run, stop)
 
 
-def _agreed(
-    trainer: Trainer, received: Callable[[], SignalName | None]
-) -> Callable[[], SignalName | None]:
-    """Return a function that returns the signal to stop for, the same in all processes."""
-    sharded = trainer.sharded
-    if trainer.group.num_processes == 1 or sharded is None:
-        return received
-    names = list(EXIT_CODES)
-
-    def vote() -> int | None:
-        name = received()
-        return None if name is None else names.index(name)
-
-    def agreed() -> SignalName | None:
-        index = sharded.agreed_vote()
-        return None if index is None else names[index]
-
-    sharded.vote = vote
-    return agreed
-
-
-@dataclass(frozen=True)
-class _TrainingRun:
-    """The state of one call of `train`."""
-
-    prepared: Prepared
-    threads: Threads
-    trainer: Trainer
-    rows: AllRows
-    folder: RunFolder
-    resumed: Resumed | None
-    is_kept: bool  # whether the folder is kept after the end
-    started: float = field(default_factory=time.perf_counter)
-
-    @property
-    def seconds(self) -> float:
-        """The duration of the run, without interruptions."""
-        before = self.resumed.run.seconds if self.resumed else 0.0
-        return before + time.perf_counter() - self.started
-
-
-def _run(
-    run: _TrainingRun, stop_signal: Callable[[], SignalName | None]
-) -> Iterator[TrainingEvent]:
+def _run(run: TrainingRun, stop_signal: Callable[[], SignalName | None]) -> Iterator[TrainingEvent]:
     prepared, trainer, folder = run.prepared, run.trainer, run.folder
     write_config(
         folder, prepared.config, prepared.folder
@@ -193,7 +105,7 @@ def _run(
     metrics = LinesFile(folder.metrics, run.resumed.run.metrics_bytes if run.resumed else 0)
     if trainer.stop_reason is None:
         folder.summary.unlink(missing_ok=True)  # of the shorter run
-    yield _started(run)
+    yield run.started_event()
     saver = Saver(folder, metrics, prepared.config.checkpoint)
     names = prepared.config.trackers if run.is_kept else ()
     opening = open_trackers(names, folder, prepared.config.name, trainer.epoch.number)
@@ -225,40 +137,8 @@ def _run(
     )
 
 
-def _started(run: _TrainingRun) -> TrainingStarted:
-    trainer = run.trainer
-    return TrainingStarted(
-        run.prepared,
-        trainer.placement,
-        trainer.engine,
-        run.threads,
-        trainer.group.num_processes,
-        run.folder,
-        run.resumed,
-    )
-
-
-def _follow(run: _TrainingRun, stop: Callable[[], SignalName | None]) -> Iterator[TrainingEvent]:
-    """Do the share of a process that is not the first one: all but writing."""
-    trainer, rows = run.trainer, run.rows
-    yield _started(run)
-    explained = memory_explained(trainer.placement.device, _load(run.prepared), _SMALLER_BATCH)
-    with explained, closing(fit(trainer, rows["train"], rows.get("validation"))) as events:
-        for event in events:
-            yield event
-            if stop():
-                break
-    reason = trainer.stop_reason or stop()
-    assert reason is not None, "training ends only for a reason"
-    best = trainer.best
-    if best is not None:
-        copy_into(trainer.network.state_dict(), best.weights)
-    summary = _summary(run, reason, best_epoch=best.epoch if best else 0)
-    yield TrainingFinished(summary, run.folder, Path(), makes_report=False)
-
-
 def _train(
-    run: _TrainingRun, saver: Saver, metrics: LinesFile, trackers: Trackers
+    run: TrainingRun, saver: Saver, metrics: LinesFile, trackers: Trackers
 ) -> Generator[Progress | EpochResult, None, None]:
     """Train, log and record each epoch, and save when due."""
     trainer, rows = run.trainer, run.rows
@@ -266,8 +146,8 @@ def _train(
     recorder = Recorder(run.folder, trainer, rows["train"]) if is_recorded else None
     explained = memory_explained(
         trainer.placement.device,
-        _load(run.prepared),
-        _SMALLER_BATCH if trainer.sharded else lambda: suggest_batch_size(trainer, rows["train"]),
+        run.load,
+        SMALLER_BATCH if trainer.sharded else lambda: suggest_batch_size(trainer, rows["train"]),
     )
     with explained, closing(fit(trainer, rows["train"], rows.get("validation"))) as events:
         for event in events:
@@ -283,13 +163,7 @@ def _train(
             yield event
 
 
-def _load(prepared: Prepared) -> str:
-    """Return what the device's memory has to hold, for messages."""
-    size = prepared.config.training.batch_size
-    return f"{prepared.plan.num_parameters:,} parameters and training.batch_size: {size}"
-
-
-def _capture(run: _TrainingRun, metrics: LinesFile) -> Captured:
+def _capture(run: TrainingRun, metrics: LinesFile) -> Captured:
     """Return the current checkpoint, from which the run can resume, and the best one."""
     state = capture(run.trainer)
     numbers, dataset = state.numbers, run.prepared.dataset
@@ -310,14 +184,14 @@ def _capture(run: _TrainingRun, metrics: LinesFile) -> Captured:
     return last, best if numbers.best_epoch else None
 
 
-def _save_end(run: _TrainingRun, saver: Saver, metrics: LinesFile) -> None:
+def _save_end(run: TrainingRun, saver: Saver, metrics: LinesFile) -> None:
     """Save and wait; before the first epoch is done, the current weights count as the best."""
     last, best = _capture(run, metrics)
     saver.save(lambda: (last, best or replace(last, epoch=0, state=None, run=None)))
     saver.wait()
 
 
-def _explain_divergence(run: _TrainingRun, saver: Saver, error: DivergedError) -> DivergedError:
+def _explain_divergence(run: TrainingRun, saver: Saver, error: DivergedError) -> DivergedError:
     """Save the best weights so far, and add to the error what is kept."""
     saver.wait()
     folder, dataset, best = run.folder, run.prepared.dataset, run.trainer.best
@@ -336,66 +210,10 @@ def _explain_divergence(run: _TrainingRun, saver: Saver, error: DivergedError) -
     return DivergedError(f"{error}{left}") if run.is_kept else error
 
 
-def build_trainer(prepared: Prepared, placement: Placement, group: Group = ALONE) -> Trainer:
-    """Build the trainer of a prepared run, which the processes of a group share."""
-    config, dataset = prepared.config, prepared.dataset
-    return assemble(
-        prepared.plan,
-        loss=prepared.loss,
-        optimizer=config.optimizer,
-        schedule=config.schedule,
-        settings=config.training,
-        target=dataset.fitted.target,
-        placement=placement,
-        seed=config.seed,
-        num_rows=dataset.num_rows["train"],
-        group=group,
-    )
-
-
-def _finish(run: _TrainingRun, reason: StopReason) -> dict[str, Any]:
+def _finish(run: TrainingRun, reason: StopReason) -> dict[str, Any]:
     """Write the summary, with metrics of the best weights as read from their file."""
     checkpoint = load_checkpoint(run.folder.best)
     load_weights(run.trainer.network, checkpoint, run.folder.best)
-    summary = _summary(run, reason, best_epoch=checkpoint.epoch)
+    summary = summarise(run, reason, best_epoch=checkpoint.epoch)
     write_summary(run.folder, summary)
     return summary
-
-
-def _summary(run: _TrainingRun, reason: StopReason, *, best_epoch: int) -> dict[str, Any]:
-    """Return the summary of a run whose network has the best weights."""
-    prepared, trainer = run.prepared, run.trainer
-    return {
-        "name": prepared.config.name,
-        "task": prepared.dataset.task,
-        **_evaluate(run, reason),
-        "best_epoch": best_epoch,
-        "epochs": trainer.epoch.number - 1,
-        "stop_reason": reason,
-        "seconds": run.seconds,
-        "rows": {name: len(part) for name, part in run.rows.items()},
-        "parameters": prepared.plan.num_parameters,
-        "device": str(trainer.placement.device),
-        "versions": {"dlcli": __version__, "torch": torch.__version__},
-    }
-
-
-def _evaluate(run: _TrainingRun, reason: StopReason) -> dict[str, dict[str, Any] | None]:
-    """Return the figures of the network on the parts that it didn't learn from.
-
-    The test rows are used only here, and only if training has come to its end.
-    """
-    trainer = run.trainer
-    figures: dict[str, dict[str, Any] | None] = {"validation": None, "test": None}
-    is_complete = reason in ("epochs", "early_stopping")
-    for name in ("validation", "test") if is_complete else ("validation",):
-        if name in run.rows:
-            figures[name] = evaluate(
-                trainer.network,
-                trainer.objective,
-                in_order(run.rows[name]),
-                target=trainer.target,
-                placement=trainer.placement,
-                group=trainer.group if reason != "diverged" else ALONE,
-            )
-    return figures

@@ -1,0 +1,57 @@
+"""What `train` yields."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.data.stream import Reading
+from dlcli.runs.folder.run_folder import RunFolder
+from dlcli.runs.preparation import Prepared
+from dlcli.runs.training.resume import Resumed
+from dlcli.runs.training.signals import SignalName
+from dlcli.training.device import Placement
+from dlcli.training.engines.choice import Engine
+from dlcli.training.engines.threads import Threads
+from dlcli.training.loop import EpochResult, Progress, StopReason
+
+
+@dataclass(frozen=True)
+class TrainingStarted:
+    """Training starts or resumes."""
+
+    prepared: Prepared
+    placement: Placement
+    engine: Engine
+    threads: Threads
+    num_processes: int  # that share each batch
+    folder: RunFolder
+    resumed: Resumed | None
+
+
+@dataclass(frozen=True)
+class TrainingFinished:
+    """Training is over; the run folder is complete."""
+
+    summary: dict[str, Any]
+    folder: RunFolder
+    data: Path  # the training data
+    makes_report: bool  # whether the config asks for one, of a run that is kept
+    notes: tuple[str, ...] = ()  # on trackers that failed
+
+    @property
+    def stop_reason(self) -> StopReason:
+        """Why training ended."""
+        reason: StopReason = self.summary["stop_reason"]
+        return reason
+
+
+@dataclass(frozen=True)
+class StoppedBeforeTraining:
+    """A signal came before training started: there is nothing to save."""
+
+    signal: SignalName
+
+
+TrainingEvent = (
+    Reading | StoppedBeforeTraining | TrainingStarted | Progress | EpochResult | TrainingFinished
+)

@@ -1,0 +1,140 @@
+"""A run under way: what it is made of, and how it ends."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlcli import __version__
+from dlcli.data.dataset import Dataset
+from dlcli.data.disk_cache import open_row_caches
+from dlcli.data.encoding import fill_row_caches
+from dlcli.data.stream import Reading
+from dlcli.runs.folder.run_folder import RunFolder
+from dlcli.runs.preparation import Prepared
+from dlcli.runs.training.events import TrainingStarted
+from dlcli.runs.training.resume import Resumed
+from dlcli.training.assembly import assemble
+from dlcli.training.device import Placement
+from dlcli.training.engines.threads import Threads
+from dlcli.training.evaluation import evaluate
+from dlcli.training.loop import StopReason, Trainer
+from dlcli.training.processes.group import ALONE, Group
+from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.streamed import StreamedRows, in_order
+
+AllRows = dict[str, Rows | StreamedRows]  # by part: on the device, or read from disk
+
+
+def build_trainer(prepared: Prepared, placement: Placement, group: Group = ALONE) -> Trainer:
+    """Build the trainer of a prepared run, which the processes of a group share."""
+    config, dataset = prepared.config, prepared.dataset
+    return assemble(
+        prepared.plan,
+        loss=prepared.loss,
+        optimizer=config.optimizer,
+        schedule=config.schedule,
+        settings=config.training,
+        target=dataset.fitted.target,
+        placement=placement,
+        seed=config.seed,
+        num_rows=dataset.num_rows["train"],
+        group=group,
+    )
+
+
+def encode_to_disk(
+    dataset: Dataset, folder: Path, device: torch.device, rows: AllRows, stack: ExitStack
+) -> Iterator[Reading]:
+    """Encode a dataset's streamed rows into unnamed files, which are closed with the stack.
+
+    Adds them to `rows` by part; does nothing if the dataset is in memory. Raises DataError if a row
+    can't be encoded, StorageError if the disk is full.
+    """
+    if dataset.stream is None:
+        return
+    caches = stack.enter_context(open_row_caches(folder, dataset.fitted, dataset.num_rows))
+    yield from fill_row_caches(dataset.fitted, dataset.stream, caches, dataset.num_rows)
+    rows |= {name: StreamedRows(cache, device) for name, cache in caches.items()}
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """The state of one call of `train`."""
+
+    prepared: Prepared
+    threads: Threads
+    trainer: Trainer
+    rows: AllRows
+    folder: RunFolder
+    resumed: Resumed | None
+    is_kept: bool  # whether the folder is kept after the end
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """The duration of the run, without interruptions."""
+        before = self.resumed.run.seconds if self.resumed else 0.0
+        return before + time.perf_counter() - self.started
+
+    @property
+    def load(self) -> str:
+        """What the device's memory has to hold, for messages."""
+        size = self.prepared.config.training.batch_size
+        return f"{self.prepared.plan.num_parameters:,} parameters and training.batch_size: {size}"
+
+    def started_event(self) -> TrainingStarted:
+        """Return what to tell as it begins."""
+        trainer = self.trainer
+        return TrainingStarted(
+            self.prepared,
+            trainer.placement,
+            trainer.engine,
+            self.threads,
+            trainer.group.num_processes,
+            self.folder,
+            self.resumed,
+        )
+
+
+def summarise(run: TrainingRun, reason: StopReason, *, best_epoch: int) -> dict[str, Any]:
+    """Return the summary of a run whose network has the best weights."""
+    prepared, trainer = run.prepared, run.trainer
+    return {
+        "name": prepared.config.name,
+        "task": prepared.dataset.task,
+        **_evaluate(run, reason),
+        "best_epoch": best_epoch,
+        "epochs": trainer.epoch.number - 1,
+        "stop_reason": reason,
+        "seconds": run.seconds,
+        "rows": {name: len(part) for name, part in run.rows.items()},
+        "parameters": prepared.plan.num_parameters,
+        "device": str(trainer.placement.device),
+        "versions": {"dlcli": __version__, "torch": torch.__version__},
+    }
+
+
+def _evaluate(run: TrainingRun, reason: StopReason) -> dict[str, dict[str, Any] | None]:
+    """Return the figures of the network on the parts that it didn't learn from.
+
+    The test rows are used only here, and only if training has come to its end.
+    """
+    trainer = run.trainer
+    figures: dict[str, dict[str, Any] | None] = {"validation": None, "test": None}
+    is_complete = reason in ("epochs", "early_stopping")
+    for name in ("validation", "test") if is_complete else ("validation",):
+        if name in run.rows:
+            figures[name] = evaluate(
+                trainer.network,
+                trainer.objective,
+                in_order(run.rows[name]),
+                target=trainer.target,
+                placement=trainer.placement,
+                group=trainer.group if reason != "diverged" else ALONE,
+            )
+    return figures
