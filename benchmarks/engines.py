@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.workloads import WORKLOADS, write_workload
 from dlcli.config import load_config
+from dlcli.config.sections.training import Precision
 from dlcli.layers.modules import RandomMask
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.training.run import build_trainer
@@ -26,13 +27,15 @@ NUM_ROUNDS = 15
 ROUND_SECONDS = 0.05  # of each engine
 
 
-def prepared_step(prepared: Prepared, engine: str, device: str) -> Callable[[], object]:
+def prepared_step(
+    prepared: Prepared, engine: str, device: str, precision: Precision = "fp32"
+) -> Callable[[], object]:
     """Return what takes one step with an engine, again and again."""
     config = prepared.config.training.model_copy(
         update={"engine": "eager" if engine == "compiled" else engine}
     )
     chosen = prepared.config.model_copy(update={"training": config})
-    placement = choose_placement(device, "fp32")
+    placement = choose_placement(device, precision)
     configure_torch(placement)
     trainer = build_trainer(
         Prepared(**{**vars(prepared), "config": chosen}),

@@ -37,7 +37,7 @@ from dlcli.optimizers.rmsprop import RmsProp
 from dlcli.optimizers.sgd import Sgd
 from dlcli.runs.comparison.setup import build_setup
 from dlcli.runs.preparation import prepare
-from dlcli.training.device import choose_placement
+from dlcli.training.device import Placement, choose_placement
 from dlcli.training.rows.batches import Rows
 from dlcli.trials.comparing.protocol import optimizer_trial
 from dlcli.trials.results import FinishedTrial
@@ -108,10 +108,12 @@ WORK = (
 )
 
 
-def read_setup(config: Path, epochs: int) -> SharedSetup:
+def read_setup(
+    config: Path, epochs: int, placement: Placement, settings: Sequence[str] = ()
+) -> SharedSetup:
     """Return what all trials share."""
-    prepared = prepare(load_config(config, [f"training.epochs={epochs}"]))
-    return build_setup(prepared, choose_placement("cpu", "fp32"))
+    prepared = prepare(load_config(config, [f"training.epochs={epochs}", *settings]))
+    return build_setup(prepared, placement)
 
 
 def trials_of(setup: SharedSetup, seeds: Sequence[int]) -> list[ResolvedTrial]:
@@ -194,7 +196,7 @@ def best_losses(events: Iterable[object]) -> list[float]:
 
 def measure(work: Work, folder: Path) -> tuple[list[str], bool]:
     """Return a work load's lines, and whether its figures are met."""
-    setup = read_setup(work.write(folder), work.epochs)
+    setup = read_setup(work.write(folder), work.epochs, choose_placement("cpu", "fp32"))
     threads = torch.get_num_threads()
     plan = plan_execution(trials_of(setup, SEEDS))
 

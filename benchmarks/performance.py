@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,12 +79,13 @@ ASKED = [
 ]
 
 
-def run_dlcli(config: Path) -> Figures:
-    """Train by the command line, as anyone would."""
+def run_dlcli(config: Path, settings: Sequence[str] = ()) -> Figures:
+    """Train by the command line, as anyone would; settings are those of `--set`."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         command = [sys.executable, "-m", "dlcli", "train", str(config), "--run-dir", str(run)]
-        command += ["--set", "report=false"]  # no other one draws one
+        for setting in ("report=false", *settings):  # no other one draws a report
+            command += ["--set", setting]
         begun = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True)
         whole = time.perf_counter() - begun

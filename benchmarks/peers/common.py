@@ -12,7 +12,8 @@ import polars as pl
 
 def read_spec():
     """Return the work load's description, as an object, and the folder for the saved model."""
-    return SimpleNamespace(**json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2])
+    about = {"device": "cpu", "precision": "fp32"} | json.loads(Path(sys.argv[1]).read_text())
+    return SimpleNamespace(**about), Path(sys.argv[2])
 
 
 def read_table(spec):

@@ -50,7 +50,9 @@ class Net(L.LightningModule):
 
 trainer = L.Trainer(
     max_epochs=spec.epochs,
-    accelerator="cpu",
+    accelerator="cpu" if spec.device == "cpu" else "gpu",
+    devices=1,
+    precision="bf16-mixed" if spec.precision == "bf16" else "32-true",
     logger=False,
     enable_progress_bar=False,
     enable_model_summary=False,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 import yaml
 
 from dlcli.training.saving.checkpoint import load_checkpoint, save_checkpoint
@@ -135,10 +136,15 @@ def test_optimizers_are_compared_and_rates_found(engine: str, dlcli: Command) ->
 @pytest.mark.gpu
 def test_a_full_memory_is_answered_with_a_batch_that_fits(dlcli: Command) -> None:
     random = np.random.default_rng(0)
-    rows = {"x": random.normal(size=500_000), "y": random.integers(0, 2, size=500_000)}
+    rows = {"x": random.normal(size=200_000), "y": random.integers(0, 2, size=200_000)}
     pl.DataFrame(rows).write_csv("t.csv")
     write_config("t.csv", "y", report=False, training={"batch_size": "full", "epochs": 1})
-    layers = [{"type": "dense", "units": 200_000, "activation": "relu"}, {"type": "dense"}]
-    outcome = dlcli("train", "c.yaml", "--set", f"model.layers={json.dumps(layers)}")
+    layers = [{"type": "dense", "units": 20_000, "activation": "relu"}, {"type": "dense"}]
+    total = torch.cuda.get_device_properties("cuda").total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, 2**31 / total))  # others may need it too
+    try:
+        outcome = dlcli("train", "c.yaml", "--set", f"model.layers={json.dumps(layers)}")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
     assert outcome.code == 6
     assert "training.batch_size" in outcome.err
