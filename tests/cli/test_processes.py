@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -139,6 +140,24 @@ def test_a_signal_to_any_process_stops_all_and_the_work_is_saved(
         assert "stopped by SIGTERM" in out + err
         assert processes_of(folder) == {}
     assert json.loads((folder / "summary.json").read_text())["stop_reason"] == "sigterm"
+
+
+def test_describe_estimates_a_step_on_several_processes() -> None:
+    command = [sys.executable, "-m", "dlcli", "describe", "configs/penguins.yaml", "--processes"]
+    done = subprocess.run([*command, "2"], cwd=ROOT, capture_output=True, text=True, check=True)
+    number = r"[\d.e+]+"
+    several = rf"{number} ms on \d \({number} of exchange\)"
+    best = r"[124] process(es)? would be the fastest of these"
+    assert re.search(rf"step about {number} ms on 1, {several}, {several}: {best}", done.stdout)
+    refused = subprocess.run(
+        [*command, "2", "--set", "data.streaming=true"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.count("measured as training starts") == 1
 
 
 def test_processes_with_different_configs_are_refused(tmp_path: Path) -> None:

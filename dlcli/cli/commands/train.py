@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from dlcli.cli.options import ConfigFile, Json, Overrides
 from dlcli.cli.output import emit
+from dlcli.cli.processes import one_of_several, run_several
 from dlcli.cli.warm_up import torch_imported_meanwhile
 from dlcli.runs.training.signals import EXIT_CODES
 
@@ -176,28 +176,14 @@ def _conclude(request: _Request, finished: "TrainingFinished") -> None:
 
 def _train_as(rank: "Rank", request: _Request) -> None:
     """Train as one of several processes, of which the first one prints and writes."""
-    from dlcli.errors import ConfigError, DivergedError, DlcliError
-    from dlcli.training.processes.group import FailedElsewhere
-    from dlcli.training.processes.joining import joined
-    from dlcli.training.processes.several import ExchangeBrokenError
+    from dlcli.errors import ConfigError
 
     if rank.attempt:
         if request.run_dir is None:
             raise ConfigError("started again by its agent: name the run's folder with --run-dir")
         request = replace(request, resume=True)
-    with joined(rank) as (group, heartbeat):
-        try:
-            finished = _train(request, group)
-        except FailedElsewhere as failed:
-            raise typer.Exit(failed.exit_code) from None
-        except ExchangeBrokenError:
-            raise typer.Exit(heartbeat.find_failure().exit_code) from None
-        except DlcliError as error:
-            was_first = heartbeat.report(error.exit_code, str(error))
-            # All diverge at the same step, and the first process tells of it.
-            if group.is_first or (was_first and not isinstance(error, DivergedError)):
-                raise
-            raise typer.Exit(error.exit_code) from None
+    with one_of_several(rank) as group:
+        finished = _train(request, group)
     if group.is_first:
         _conclude(request, finished)
     elif finished.stop_reason in EXIT_CODES:
@@ -207,13 +193,12 @@ def _train_as(rank: "Rank", request: _Request) -> None:
 def _start(request: _Request, num_processes: int, restarts: int) -> int:
     """Start processes that train, again while they get lost; return the exit code."""
     from dlcli.runs.folder.run_folder import RunFolder, make_run_folder, resume_command
-    from dlcli.training.processes.launch import launch
 
     name = _open(request, num_processes).config.name
     folder = None
     if not request.smoke:
         folder = RunFolder(request.run_dir) if request.run_dir else make_run_folder(None, name)
-    command = [sys.executable, "-m", "dlcli", "train", str(request.config)]
+    command = ["train", str(request.config)]
     command += [item for override in request.overrides for item in ("--set", override)]
     command += ["--smoke"] * request.smoke + ["--json"] * request.as_json
     for assertion in request.assertions:
@@ -222,10 +207,7 @@ def _start(request: _Request, num_processes: int, restarts: int) -> int:
         command += ["--run-dir", str(folder.path)]
     is_resumed = request.resume
     while True:
-        ended = launch([*command, *["--resume"] * is_resumed], num_processes)
-        if ended.signal_name is not None:
-            message = f"process {ended.rank} was ended by {ended.signal_name}"
-            typer.echo(f"dlcli: {message}: by hand, or as memory was full", err=True)
+        ended = run_several([*command, *["--resume"] * is_resumed], num_processes)
         if not ended.is_lost or not restarts or folder is None:
             break
         restarts -= 1

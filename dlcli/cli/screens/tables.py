@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.training.events import TrainingStarted
     from dlcli.runs.training.resume import Resumed
+    from dlcli.training.processes.estimate import StepEstimate
 
 _MAX_LISTED = 12  # columns that are listed one by one
 _MAX_CLASSES = 12  # of a confusion matrix that fits on a screen
@@ -99,6 +100,23 @@ def _show_shards(console: Console, started: "TrainingStarted") -> None:
     if mixing := sorted({layer.type for layer in layers if layer.traits.row_mixing}):
         text += f"; {', '.join(mixing)} takes the statistics of each part by itself"
     console.print(f"[bold]shards[/] {shards} {text}")
+    show_estimates(console, started.estimates)
+
+
+def show_estimates(console: Console, estimates: "Sequence[StepEstimate]") -> None:
+    """Show how long a step takes on several numbers of processes, and which number is best."""
+    if not estimates:
+        return
+    each = [
+        f"{one.seconds * 1e3:.2g} ms on {one.num_processes}"
+        + (f" ({one.exchange_seconds * 1e3:.2g} of exchange)" if one.num_processes > 1 else "")
+        for one in estimates
+    ]
+    best = min(estimates, key=lambda one: one.seconds).num_processes
+    process = "process" if best == 1 else "processes"
+    console.print(
+        f"[bold]step[/] about {', '.join(each)}: {best} {process} would be the fastest of these"
+    )
 
 
 def show_resumed(console: Console, resumed: "Resumed") -> None:

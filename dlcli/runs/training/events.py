@@ -13,6 +13,7 @@ from dlcli.training.device import Placement
 from dlcli.training.engines.choice import Engine
 from dlcli.training.engines.threads import Threads
 from dlcli.training.loop import EpochResult, Progress, StopReason
+from dlcli.training.processes.estimate import StepEstimate
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class TrainingStarted:
     engine: Engine
     threads: Threads
     num_processes: int  # that share each batch
+    estimates: tuple[StepEstimate, ...]  # of a step, where there are several
     folder: RunFolder
     resumed: Resumed | None
 

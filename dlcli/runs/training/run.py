@@ -1,9 +1,9 @@
 """A run under way: what it is made of, and how it ends."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,19 @@ from dlcli.data.dataset import Dataset
 from dlcli.data.disk_cache import open_row_caches
 from dlcli.data.encoding import fill_row_caches
 from dlcli.data.stream import Reading
+from dlcli.errors import ConfigError
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.events import TrainingStarted
 from dlcli.runs.training.resume import Resumed
 from dlcli.training.assembly import assemble
-from dlcli.training.device import Placement
-from dlcli.training.engines.threads import Threads
+from dlcli.training.device import Placement, choose_placement, configure_torch
+from dlcli.training.engines.threads import Threads, choose_threads
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import StopReason, Trainer
+from dlcli.training.processes.estimate import StepEstimate, estimate_steps
 from dlcli.training.processes.group import ALONE, Group
-from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.batches import Rows, to_rows
 from dlcli.training.rows.streamed import StreamedRows, in_order
 
 AllRows = dict[str, Rows | StreamedRows]  # by part: on the device, or read from disk
@@ -62,6 +64,58 @@ def encode_to_disk(
     rows |= {name: StreamedRows(cache, device) for name, cache in caches.items()}
 
 
+def place(prepared: Prepared, group: Group) -> Placement:
+    """Choose the device and precision of each process of a group, ConfigError; set torch up."""
+    training = prepared.config.training
+    placements = group.together(
+        lambda: choose_placement(training.device, training.precision, group.local_rank)
+    )
+    configure_torch(placements[group.rank])
+    return placements[group.rank]
+
+
+def estimate(prepared: Prepared, trainer: Trainer, rows: AllRows) -> tuple[StepEstimate, ...]:
+    """Estimate a step on several numbers of processes; each of the trainer's group calls this."""
+    group, settings = trainer.group, trainer.settings
+    if group.num_processes == 1:
+        return ()
+    uncut = settings.model_copy(update={"shards": 1})
+    alone = replace(prepared, config=prepared.config.model_copy(update={"training": uncut}))
+    with torch.random.fork_rng():
+        other = build_trainer(alone, trainer.placement)
+        other.network.train()
+        train = rows["train"]
+
+        def step_of(num_rows: int) -> Callable[[], object]:
+            batches = (train.head(num_rows),) * settings.accumulate_batches
+            return lambda: other.stepper.take_step(batches)
+
+        num_rows = settings.rows_per_batch(len(train))
+        num_bytes = trainer.optimizer.parameters.values.nbytes
+
+        def threads_of(num_processes: int) -> int:
+            cut = settings.model_copy(update={"shards": num_processes})
+            return choose_threads(cut, prepared.plan, len(train)).number
+
+        return tuple(estimate_steps(group, num_rows, num_bytes, step_of, threads_of))
+
+
+def estimate_alone(prepared: Prepared, group: Group) -> tuple[StepEstimate, ...]:
+    """Estimate a step of a run that does not begin, on rows in memory; ConfigError for others."""
+    placement = place(prepared, group)
+
+    def refuse_streamed() -> None:
+        if prepared.dataset.stream is not None:
+            raise ConfigError(
+                "steps on streamed rows are measured as training starts; set data.streaming: "
+                "false, or see what `dlcli train --processes N` shows first"
+            )
+
+    group.together(refuse_streamed)
+    train = to_rows(prepared.dataset.parts["train"], placement.device)
+    return estimate(prepared, build_trainer(prepared, placement, group), {"train": train})
+
+
 @dataclass(frozen=True)
 class TrainingRun:
     """The state of one call of `train`."""
@@ -73,6 +127,7 @@ class TrainingRun:
     folder: RunFolder
     resumed: Resumed | None
     is_kept: bool  # whether the folder is kept after the end
+    estimates: tuple[StepEstimate, ...] = ()  # of a step, for several processes
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -96,6 +151,7 @@ class TrainingRun:
             trainer.engine,
             self.threads,
             trainer.group.num_processes,
+            self.estimates,
             self.folder,
             self.resumed,
         )

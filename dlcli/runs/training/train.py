@@ -19,12 +19,20 @@ from dlcli.runs.training.events import StoppedBeforeTraining, TrainingEvent, Tra
 from dlcli.runs.training.follower import SMALLER_BATCH, agreed_signal, follow
 from dlcli.runs.training.recorder import Recorder
 from dlcli.runs.training.resume import Resumed, restore_trainer, surroundings
-from dlcli.runs.training.run import AllRows, TrainingRun, build_trainer, encode_to_disk, summarise
+from dlcli.runs.training.run import (
+    AllRows,
+    TrainingRun,
+    build_trainer,
+    encode_to_disk,
+    estimate,
+    place,
+    summarise,
+)
 from dlcli.runs.training.saver import Captured, Saver
 from dlcli.runs.training.signals import SignalName, stop_signals
 from dlcli.runs.training.smoke import shorten
 from dlcli.runs.training.trackers import Trackers, open_trackers
-from dlcli.training.device import choose_placement, configure_torch, memory_explained
+from dlcli.training.device import memory_explained
 from dlcli.training.engines.threads import choose_threads
 from dlcli.training.loop import EpochResult, Progress, StopReason, fit
 from dlcli.training.memory import suggest_batch_size
@@ -56,10 +64,7 @@ def train(
     if smoke:
         prepared = shorten(prepared)
     config = prepared.config
-    placement = choose_placement(
-        config.training.device, config.training.precision, group.local_rank
-    )
-    configure_torch(placement)
+    placement = place(prepared, group)
     threads = choose_threads(config.training, prepared.plan, prepared.dataset.num_rows["train"])
     torch.set_num_threads(threads.number)
     what = f"{prepared.plan.num_parameters:,} parameters and their rows"
@@ -92,7 +97,16 @@ def train(
             if signal := stop_signal():
                 yield StoppedBeforeTraining(signal)
                 return
-        run = TrainingRun(prepared, threads, trainer, rows, folder, resumed, is_kept=not smoke)
+        run = TrainingRun(
+            prepared,
+            threads,
+            trainer,
+            rows,
+            folder,
+            resumed,
+            is_kept=not smoke,
+            estimates=estimate(prepared, trainer, rows),
+        )
         stop = agreed_signal(trainer, stop_signal)
         yield from _run(run, stop) if group.is_first else follow(run, stop)
 

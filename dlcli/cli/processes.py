@@ -1,0 +1,51 @@
+"""Commands on several processes: being one of them, and starting all of them."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from dlcli.training.processes.group import Group
+    from dlcli.training.processes.launch import Ended
+    from dlcli.training.processes.rank import Rank
+
+
+@contextmanager
+def one_of_several(rank: "Rank") -> Iterator["Group"]:
+    """Within the block, be one of several processes.
+
+    What all of them fail with, the first one raises, and what one of them fails with, that one. The
+    others exit with the same code.
+    """
+    from dlcli.errors import DivergedError, DlcliError
+    from dlcli.training.processes.group import FailedElsewhere
+    from dlcli.training.processes.joining import joined
+    from dlcli.training.processes.several import ExchangeBrokenError
+
+    with joined(rank) as (group, heartbeat):
+        try:
+            yield group
+        except FailedElsewhere as failed:
+            raise typer.Exit(failed.exit_code) from None
+        except ExchangeBrokenError:
+            raise typer.Exit(heartbeat.find_failure().exit_code) from None
+        except DlcliError as error:
+            was_first = heartbeat.report(error.exit_code, str(error))
+            # All diverge at the same step, and the first process tells of it.
+            if group.is_first or (was_first and not isinstance(error, DivergedError)):
+                raise
+            raise typer.Exit(error.exit_code) from None
+
+
+def run_several(arguments: Sequence[str], num_processes: int) -> "Ended":
+    """Run dlcli with these arguments in so many processes, and tell of one that was ended."""
+    from dlcli.training.processes.launch import launch
+
+    ended = launch([sys.executable, "-m", "dlcli", *arguments], num_processes)
+    if ended.signal_name is not None:
+        message = f"process {ended.rank} was ended by {ended.signal_name}"
+        typer.echo(f"dlcli: {message}: by hand, or as memory was full", err=True)
+    return ended
