@@ -1,8 +1,9 @@
 """A network's outputs and figures on rows that it does not learn from."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -33,17 +34,28 @@ def compute_outputs(
 
     The processes of a group share the blocks of rows that pass the network together.
     """
+    blocks = _blocks(_at_least_one_row(inputs))
+    return _pass_through(network, blocks, placement, group)[: _num_rows(inputs)]
+
+
+def _pass_through(
+    network: nn.Module, blocks: Sequence[Tensors], placement: Placement, group: Group
+) -> Tensor:
+    """Return the outputs for blocks of rows, of which each process of a group computes some."""
     network.eval()
+    shares = group.shares(len(blocks))
     with torch.inference_mode(), placement.autocast():
-        num_rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, _numbers_per_row(inputs))))
-        blocks = [*split_tensors(_at_least_one_row(inputs), num_rows)]
-        shares = group.shares(len(blocks))
         mine = [network(blocks[index]).float().cpu() for index in shares[group.rank]]
         if not mine:  # of the right shape, without rows
             mine = [network(next(split_tensors(blocks[0], 1))).float().cpu()[:0]]
         sizes = [sum(_num_rows(blocks[index]) for index in share) for share in shares]
-        outputs = group.gather(torch.cat(mine), sizes)
-        return outputs[: _num_rows(inputs)]
+        return group.gather(torch.cat(mine), sizes)
+
+
+def _blocks(inputs: Tensors) -> list[Tensors]:
+    """Cut rows into blocks that pass the network together."""
+    num_rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, _numbers_per_row(inputs))))
+    return [*split_tensors(inputs, num_rows)]
 
 
 def _num_rows(inputs: Tensors) -> int:
@@ -57,7 +69,7 @@ def _numbers_per_row(inputs: Tensors) -> int:
 
 def _at_least_one_row(inputs: Tensors) -> Tensors:
     """Return one row of zeros where there are none: some layers take no empty batch."""
-    if len(next(iter(inputs.values()))):
+    if _num_rows(inputs):
         return inputs
     return {name: tensor.new_zeros(1, *tensor.shape[1:]) for name, tensor in inputs.items()}
 
@@ -99,8 +111,8 @@ def evaluate(
     if names is None and target.class_names:
         confusion = ConfusionCounts(len(target.class_names))
     num_rows, summed_loss = 0, 0.0
-    for block in blocks:
-        outputs, loss = _outputs_and_loss(network, objective, block, target, placement, group)
+    for block, outputs in _outputs(network, blocks, placement, group):
+        loss = _finite_loss(objective, outputs.to(placement.device), block.targets[target.field])
         scored = ScoredRows(
             to_predictions(outputs, objective.loss, target),
             target.truth(block.targets[target.field].cpu().numpy()),
@@ -118,17 +130,20 @@ def evaluate(
     return figures
 
 
-def _outputs_and_loss(
-    network: nn.Module,
-    objective: Objective,
-    rows: Rows,
-    target: Target,
-    placement: Placement,
-    group: Group,
-) -> tuple[Tensor, float]:
-    """Return outputs [rows, num_outputs], on the CPU, and the mean loss, both finite."""
-    outputs = compute_outputs(network, rows.inputs, placement, group)
-    loss = objective(outputs.to(placement.device), rows.targets[target.field]).item()
+def _outputs(
+    network: nn.Module, blocks: Iterable[Rows], placement: Placement, group: Group
+) -> Iterator[tuple[Rows, Tensor]]:
+    """Yield each block with its outputs; the processes of a group take as many at once."""
+    left = iter(blocks)
+    while some := [*islice(left, group.num_processes)]:
+        cut = [block for rows in some for block in _blocks(rows.inputs)]
+        outputs = _pass_through(network, cut, placement, group)
+        yield from zip(some, torch.split(outputs, [*map(len, some)]), strict=True)
+
+
+def _finite_loss(objective: Objective, outputs: Tensor, targets: Tensor) -> float:
+    """Return the mean loss; DivergedError where that or an output is not finite."""
+    loss = objective(outputs, targets).item()
     if not (outputs.isfinite().all() and math.isfinite(loss)):
         raise DivergedError("the network's predictions are not finite")
-    return outputs, loss
+    return loss
