@@ -114,6 +114,16 @@ def test_a_run_goes_on_to_the_same_bits(engine: str, dlcli: Command) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("shards", [1, 2])
+def test_captured_steps_are_eager_ones_whatever_the_batch(shards: int, dlcli: Command) -> None:
+    # Batches of 9 rows begin anywhere in memory; those that a graph reads begin where tensors do.
+    write_config(report=False, training={"batch_size": 9, "shards": shards, "epochs": 3})
+    for engine in ("eager", "captured"):
+        trained(dlcli, engine, f"training.engine={engine}")
+    assert differences(Path("eager"), Path("captured")) == []
+
+
+@pytest.mark.gpu
 def test_a_run_goes_on_without_a_gpu(dlcli: Command) -> None:
     write_config(report=False, training={"device": "auto"})
     trained(dlcli, "r", "training.epochs=5")
