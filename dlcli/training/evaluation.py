@@ -21,7 +21,7 @@ from dlcli.targets.base import Target
 from dlcli.training.device import Placement
 from dlcli.training.objective import Objective
 from dlcli.training.processes.group import ALONE, Group
-from dlcli.training.rows.batches import Rows, Tensors, split_tensors, to_tensors
+from dlcli.training.rows.batches import Rows, Tensors, aligned, split_tensors, to_tensors
 
 _BLOCK_ROWS = 8192
 _BLOCK_NUMBERS = 2**22  # of the input: what wide rows become inside of a network is wider still
@@ -55,7 +55,8 @@ def _pass_through(
 def _blocks(inputs: Tensors) -> list[Tensors]:
     """Cut rows into blocks that pass the network together."""
     num_rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, _numbers_per_row(inputs))))
-    return [*split_tensors(inputs, num_rows)]
+    blocks = split_tensors(inputs, num_rows)
+    return [{name: aligned(tensor) for name, tensor in block.items()} for block in blocks]
 
 
 def _num_rows(inputs: Tensors) -> int:

@@ -13,7 +13,7 @@ from dlcli.training.engines.op_trace import OpTrace
 from dlcli.training.objective import Objective
 from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.processes.shards import ShardedStep
-from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.batches import Rows, aligned
 
 
 @dataclass
@@ -81,7 +81,7 @@ class Stepper:
     ) -> Tensor:
         """Call a function, or replay it from a recording of its first call with these sizes."""
         if not self.is_captured:
-            return function(batches)
+            return function(tuple(batch.each(aligned) for batch in batches))
         key = (*key, *map(len, batches))
         if key not in self.recordings:
             copies = tuple(batch.each(torch.clone) for batch in batches)

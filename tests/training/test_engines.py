@@ -134,6 +134,16 @@ def test_whole_runs(optimizer: str, dlcli: Command) -> None:
     assert differences(Path("eager"), Path("captured")) == []
 
 
+@pytest.mark.parametrize("shards", [1, 2])
+def test_batches_that_begin_anywhere_in_memory(shards: int, dlcli: Command) -> None:
+    settings = {"batch_size": 9, "accumulate_batches": 1, "shards": shards, "epochs": 3}
+    config = write_config(Path("c.yaml"), "adam", "constant", training=settings)
+    for engine in ("eager", "captured"):
+        engine_set = ("--set", f"training.engine={engine}")
+        assert dlcli("train", config, *engine_set, "--run-dir", engine).code == 0
+    assert differences(Path("eager"), Path("captured")) == []
+
+
 def test_a_run_goes_on_with_another_engine_to_the_same_bits(dlcli: Command) -> None:
     config = write_config(Path("c.yaml"), "adam", "constant")
     eager = ("--set", "training.engine=eager")

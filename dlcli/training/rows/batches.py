@@ -14,6 +14,7 @@ from dlcli.data.fields import Arrays, Examples, pad
 from dlcli.seeds import derive_seed
 
 _WINDOW_BYTES = 2**20  # gathered at once: what caches hold
+_ALIGNED_BYTES = 64  # at multiples of which PyTorch allocates at least
 
 
 Tensors = Mapping[str, Tensor]  # by field name
@@ -116,6 +117,15 @@ class BatchSource(Protocol):
         and `multiple`, the rows of a batch: a resumed run's batches lie as they would have.
         """
         ...
+
+
+def aligned(tensor: Tensor) -> Tensor:
+    """Return a tensor that begins where tensors of their own do: itself, or a copy.
+
+    Products round in another order where their factors begin elsewhere, as a batch of a few rows
+    cut from many can.
+    """
+    return tensor if tensor.data_ptr() % _ALIGNED_BYTES == 0 else tensor.clone()
 
 
 def split_tensors(tensors: Tensors, size: int, dim: int = 0) -> Iterator[dict[str, Tensor]]:
