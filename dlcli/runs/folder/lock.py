@@ -47,6 +47,22 @@ def hold_run_folder(run_dir: Path | None, name: str, *, resume: bool) -> Iterato
                 folder.path.rmdir()
 
 
+@contextmanager
+def there_meanwhile(folder: Path) -> Iterator[None]:
+    """Have a folder within the block, and leave none that was not there; StorageError."""
+    was_there = folder.is_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot create this folder: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        if not was_there:
+            with suppress(OSError):  # another process needs it
+                folder.rmdir()
+
+
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():

@@ -12,7 +12,7 @@ import torch
 from dlcli.errors import DivergedError, StorageError
 from dlcli.runs.folder.epoch_line import epoch_line, metrics_in
 from dlcli.runs.folder.lines_file import LinesFile
-from dlcli.runs.folder.lock import hold_run_folder
+from dlcli.runs.folder.lock import hold_run_folder, there_meanwhile
 from dlcli.runs.folder.run_folder import RunFolder, resume_command, write_config, write_summary
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.events import StoppedBeforeTraining, TrainingEvent, TrainingFinished
@@ -91,8 +91,8 @@ def train(
         folder, resumed, state = begun
         if state is not None and not group.is_first:
             restore_state(trainer, state)
-        cache = folder.path if folder.path.is_dir() else Path(tempfile.gettempdir())
-        for reading in encode_to_disk(prepared.dataset, cache, placement.device, rows, stack):
+        stack.enter_context(there_meanwhile(folder.path))  # on another machine, it may not be
+        for reading in encode_to_disk(prepared.dataset, folder.path, placement.device, rows, stack):
             yield reading
             if signal := stop_signal():
                 yield StoppedBeforeTraining(signal)
