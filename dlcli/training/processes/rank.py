@@ -1,5 +1,6 @@
 """Which of several processes this one is: what torchrun, srun and `--processes` say of it."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dlcli.errors import ConfigError
 _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _SLURM = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")  # set for tasks of srun alone
 _FIRST_PORT, _NUM_PORTS = 20_000, 20_000  # that a job of Slurm takes one of
+_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,10 @@ def _of_torchrun(environment: Mapping[str, str]) -> Rank | None:
             f"RANK and WORLD_SIZE are set, and {', '.join(missing)} not: start the processes with "
             "torchrun or srun, or one with --processes; for a process by itself, unset them"
         )
-    rank, number, local, port = (
-        _number(environment, name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")
-    )
+    number = _number(environment, "WORLD_SIZE", at_least=1)
+    rank = _number(environment, "RANK", at_most=number - 1)
+    local = _number(environment, "LOCAL_RANK", at_most=number - 1)
+    port = _number(environment, "MASTER_PORT", at_least=1, at_most=_LAST_PORT)
     if number == 1:
         return None
     return Rank(
@@ -69,7 +72,7 @@ def _of_slurm(environment: Mapping[str, str]) -> Rank:
         raise ConfigError("srun names no node: set MASTER_ADDR to the machine of its first task")
     port = (job * 7 + step) % _NUM_PORTS + _FIRST_PORT
     if "MASTER_PORT" in environment:
-        port = _number(environment, "MASTER_PORT")
+        port = _number(environment, "MASTER_PORT", at_least=1, at_most=_LAST_PORT)
     return Rank(rank, number, local, address, port, has_agent=False, attempt=0)
 
 
@@ -83,8 +86,13 @@ def first_host(nodes: str) -> str:
     return "".join(part or "" for part in match.groups()) if match else ""
 
 
-def _number(environment: Mapping[str, str], name: str) -> int:
-    try:
-        return int(environment[name])
-    except ValueError:
-        raise ConfigError(f"{name} is {environment[name]!r}, and no number") from None
+def _number(
+    environment: Mapping[str, str], name: str, at_least: int = 0, at_most: float = math.inf
+) -> int:
+    text = environment[name]
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not at_least <= int(text) <= at_most:
+        limit = f"from {at_least}" + (f" to {at_most}" if at_most < math.inf else " on")
+        raise ConfigError(
+            f"{name} is {text!r}, and not a whole number {limit}: correct or unset it"
+        )
+    return int(text)
