@@ -13,6 +13,14 @@ def test_stopped_runs_leave_nothing_half_done_and_come_to_the_same_bits() -> Non
     assert run_apart("signals", 15).startswith("15 signals")
 
 
+def test_runs_resumed_by_other_numbers_of_processes_come_to_the_same_bits() -> None:
+    assert run_apart("regrouped", 4).startswith("4 kills")
+
+
+def test_all_processes_end_soon_where_one_stands_still_or_has_no_disk() -> None:
+    assert "2 deaths, 0 wrong" in run_apart("deaths", 2)
+
+
 def test_every_line_that_the_bites_take_out_is_there() -> None:
     gone = [
         (file, line)

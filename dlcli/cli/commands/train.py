@@ -76,6 +76,8 @@ def train_command(
     assertions = tuple(map(parse_assertion, asserted or []))
     request = _Request(config, tuple(overrides or ()), run_dir, resume, smoke, as_json, assertions)
     rank = rank_in(os.environ)
+    if rank is not None or processes > 1:  # torch is not imported yet
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # who is gone is said here
     if rank is not None:
         _train_as(rank, request)
     elif processes == 1 and not restarts:

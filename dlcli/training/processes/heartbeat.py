@@ -7,14 +7,15 @@ so there; whoever finds another one gone says it for that one. Then all end.
 
 import json
 import os
-import platform
 import signal
+import socket
 import sys
 import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
@@ -26,6 +27,7 @@ SILENT_SECONDS = 6.0  # without a beat, or without an answer of the store: gone
 _GRACE_SECONDS = 4.0  # for a process to end by itself, once one of them has failed
 _LOST_EXIT_CODE = 7  # no longer reachable: reading failed
 _KILLED_EXIT_CODE = 128 + signal.SIGKILL
+_BROKEN = "the connection to another process broke off"
 LOST_EXIT_CODES = (_LOST_EXIT_CODE, _KILLED_EXIT_CODE)
 
 
@@ -36,6 +38,46 @@ class Failure:
     rank: int  # of the one that failed
     exit_code: int
     message: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a process is."""
+
+    machine: str
+    pid: int
+    identity: str  # of the process: a number may come again, and a name on another machine
+
+    @classmethod
+    def of(cls, pid: int) -> "_Place":
+        identity = ""
+        with suppress(OSError):  # not Linux, or gone
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
+            started = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[19]
+            identity = f"{boot.strip()} {started}"
+        return cls(socket.gethostname(), pid, identity)
+
+    @classmethod
+    def read(cls, text: bytes) -> "_Place":
+        return cls(**json.loads(text))
+
+    def written(self) -> str:
+        return json.dumps(asdict(self))
+
+    def __str__(self) -> str:
+        return f"{self.pid} on {self.machine}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is, or was, on this machine."""
+        here = _Place.of(os.getpid())
+        return (self.machine, self.identity[:36]) == (here.machine, here.identity[:36])
+
+    def kill(self) -> None:
+        """End the process where it is on this machine, and only stands still."""
+        if self.is_here and _Place.of(self.pid) == self:
+            with suppress(OSError):
+                os.kill(self.pid, signal.SIGKILL)
 
 
 class Heartbeat:
@@ -56,12 +98,12 @@ class Heartbeat:
         self._over = threading.Event()
         self._heard = time.monotonic()  # from the store
         self.failure: Failure | None = None
-        here = {"machine": platform.node(), "pid": os.getpid()}
-        self._store.set(f"where/{rank.number}", json.dumps(here))
+        self._holder: bytes | None = None  # where the process is that holds the store
+        self._store.set(f"where/{rank.number}", _Place.of(os.getpid()).written())
         self._store.set(f"beat/{rank.number}", "0")
 
     def start(self) -> None:
-        """Begin, once every process has been here."""
+        """Begin; others that have not come yet are not missed."""
         for function in (self._beat, self._watch_store):
             threading.Thread(target=function, name="dlcli-heartbeat", daemon=True).start()
 
@@ -81,75 +123,92 @@ class Heartbeat:
         self.failure = Failure(**json.loads(kept))
         return kept == text
 
-    def find_failure(self) -> Failure:
-        """Return why an exchange broke off: what somebody says of it, or who is silent."""
+    def find_failure(self, otherwise: str = _BROKEN) -> Failure:
+        """Return why an exchange broke off: what somebody says of it, or who is silent.
+
+        `otherwise` is said where nobody is.
+        """
         until = time.monotonic() + 3 * BEAT_SECONDS
         while self.failure is None and time.monotonic() < until:
             time.sleep(BEAT_SECONDS / 5)
-        if self.failure is None:
-            self._name_the_silent()
+        try:
+            is_known = self.failure is not None or self._found_silent()
+            if not is_known and self.report(_LOST_EXIT_CODE, otherwise):
+                _say(f"{otherwise}: is the network sound?")
+        except RuntimeError:
+            self._lose_store()
         assert self.failure is not None, "it was reported"
         return self.failure
 
     def _beat(self) -> None:
         """Count, and look at the next process."""
-        count, last, heard = 0, b"", time.monotonic()
-        while not self._over.wait(BEAT_SECONDS):
-            try:
-                count += 1
+        count, last, heard = 0, None, time.monotonic()
+        while not self._over.is_set():
+            count += 1
+            with suppress(RuntimeError, MemoryError):  # the other thread watches the store
                 self._store.set(f"beat/{self._rank.number}", str(count))
-                beat = self._store.get(f"beat/{self._next}")
-                has_failed = self._store.check(["failed"])
+                beat = self._read(f"beat/{self._next}")
+                if self._holder is None and self._rank.number and not self._rank.has_agent:
+                    self._holder = self._read("where/0")
+                failed = self._read("failed")
                 self._heard = time.monotonic()
-            except RuntimeError:
-                continue  # the other thread watches that
-            if has_failed and self.failure is None:
-                self.failure = Failure(**json.loads(self._store.get("failed")))
+                if beat != last or beat is None:
+                    last, heard = beat, time.monotonic()
+                elif time.monotonic() - heard > SILENT_SECONDS and not self._over.is_set():
+                    self._give_up(self._next)
+                if failed is not None and self.failure is None:
+                    self.failure = Failure(**json.loads(failed))
             if self.failure is not None:
                 self._end_soon(self.failure)
-            if beat != last:
-                last, heard = beat, time.monotonic()
-            elif time.monotonic() - heard > SILENT_SECONDS and not self._over.is_set():
-                self._give_up(self._next)
+            self._over.wait(BEAT_SECONDS)
+
+    def _read(self, key: str) -> bytes | None:
+        """Return a value of the store, None where nobody has set it yet."""
+        return self._store.get(key) if self._store.check([key]) else None
 
     def _watch_store(self) -> None:
         """End where the store, and so whoever holds it, answers no more."""
         while not self._over.wait(BEAT_SECONDS):
             if time.monotonic() - self._heard > SILENT_SECONDS:
-                where = f"{self._rank.address}, where the processes meet,"
-                message = f"{where} has not answered for {SILENT_SECONDS:.0f} s"
-                _say(f"process {self._rank.number}: {message}: is the network cut?")
-                _end(_LOST_EXIT_CODE)
+                self._lose_store()
+                assert self.failure is not None, "the store is lost"
+                _end(self.failure.exit_code)
 
-    def _name_the_silent(self) -> None:
-        """Report the first process that does not count."""
+    def _lose_store(self) -> None:
+        """Say that the store is gone, and end the process that holds it where it stands still."""
+        where = f"{self._rank.address}:{self._rank.port}, where the processes meet,"
+        message = f"{where} does not answer"
+        holder = None if self._holder is None else _Place.read(self._holder)
+        if holder is not None and holder.is_here:
+            self.failure = Failure(0, _KILLED_EXIT_CODE, message)
+            _say(f"{message}: process 0 ({holder}) is gone: was it killed, or is memory full?")
+            holder.kill()
+        else:
+            self.failure = Failure(0, _LOST_EXIT_CODE, message)
+            _say(f"{message}: is the network cut, or the process that started this one gone?")
+
+    def _found_silent(self) -> bool:
+        """Report the first process that does not count; whether there is one."""
         others = [rank for rank in range(self._rank.num_processes) if rank != self._rank.number]
 
-        def beats() -> dict[int, bytes]:
-            return {rank: self._store.get(f"beat/{rank}") for rank in others}
+        def beats() -> dict[int, bytes | None]:
+            return {rank: self._read(f"beat/{rank}") for rank in others}
 
-        with suppress(RuntimeError):
-            before = beats()
-            time.sleep(3 * BEAT_SECONDS)
-            now = beats()
-            for rank in others:
-                if before[rank] == now[rank]:
-                    self._give_up(rank)
-                    return
-        if self.report(_LOST_EXIT_CODE, "the connection to another process broke off"):
-            _say("the connection to another process broke off: is the network sound?")
+        before = beats()
+        time.sleep(3 * BEAT_SECONDS)
+        now = beats()
+        silent = [rank for rank in others if before[rank] == now[rank] is not None]
+        for rank in silent[:1]:
+            self._give_up(rank)
+        return bool(silent)
 
     def _give_up(self, rank: int) -> None:
         """Report a process that is gone, and end it where it only stands still."""
-        where = json.loads(self._store.get(f"where/{rank}"))
-        is_here = where["machine"] == platform.node()
-        name = f"process {rank} ({where['pid']} on {where['machine']})"
-        message = f"{name} is gone, or has not answered for {SILENT_SECONDS:.0f} s"
-        if self.report(_KILLED_EXIT_CODE if is_here else _LOST_EXIT_CODE, message, rank=rank):
+        place = _Place.read(self._store.get(f"where/{rank}"))
+        message = f"process {rank} ({place}) is gone, or has not answered"
+        if self.report(_KILLED_EXIT_CODE if place.is_here else _LOST_EXIT_CODE, message, rank=rank):
             _say(f"{message}: was it killed, is memory full, or the network cut?")
-        if is_here:
-            with suppress(OSError):
-                os.kill(where["pid"], signal.SIGKILL)
+        place.kill()
 
     def _end_soon(self, failure: Failure) -> None:
         """Wait for this process to end by itself, which a broken exchange makes it do."""
