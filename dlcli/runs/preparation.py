@@ -187,15 +187,17 @@ def _small_batch_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Probl
     training = loaded.config.training
     size = training.rows_per_batch(num_rows)
     smallest = max(1, (num_rows % size or size) // training.shards)
-    part = "batch" if training.shards == 1 else f"part, of training.shards: {training.shards},"
+    cut, part = "", "batch"
+    if training.shards > 1:
+        cut, part = f", each cut into {training.shards} parts (training.shards),", "part"
     for path, layer in walk_layers(loaded.config.model.layers, ("model", "layers")):
         mixing = layer.traits.row_mixing
         if mixing is not None and smallest < mixing.min_rows:
             yield loaded.problem(
                 path,
                 f"{layer.type} needs at least {mixing.min_rows} rows per batch; {num_rows} "
-                f"training rows in batches of {size} leave a {part} of {smallest}: choose another "
-                f"training.batch_size, or {mixing.alternative}",
+                f"training rows in batches of {size}{cut} leave a {part} of {smallest}: choose "
+                f"another training.batch_size, or {mixing.alternative}",
             )
 
 
