@@ -14,6 +14,35 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+def said_once(rank: "Rank | None") -> Iterator[None]:
+    """Within the block, let one process a machine say what is wrong with the command line."""
+    from dlcli.errors import DlcliError
+
+    try:
+        yield
+    except DlcliError as error:
+        if rank is None or rank.local_number == 0:
+            raise
+        raise typer.Exit(error.exit_code) from None
+
+
+def refuse_starting(*, processes: int, restarts: int = 0) -> None:
+    """Raise ConfigError for options that start processes, in one that has been started."""
+    from dlcli.errors import ConfigError
+
+    if processes > 1 or restarts:
+        option, instead = (
+            ("--processes", "--nproc-per-node or --ntasks")
+            if processes > 1
+            else ("--restarts", "torchrun --max-restarts")
+        )
+        raise ConfigError(
+            f"{option}: torchrun or srun has started this process, one of several (RANK or "
+            f"SLURM_PROCID is set); leave it out, and set {instead}"
+        )
+
+
+@contextmanager
 def one_of_several(rank: "Rank") -> Iterator["Group"]:
     """Within the block, be one of several processes.
 

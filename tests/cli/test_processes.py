@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dlcli.cli.app import run
 from tests.conftest import ROOT
 from tests.reliability.comparing import differences
 from tests.training.test_shards import free_port
@@ -95,12 +96,55 @@ def test_two_processes_leave_what_one_leaves(tmp_path: Path) -> None:
     assert results[1][2].count("epoch 1/2") == 1, "only the first process prints"
 
 
-def test_shards_that_processes_cannot_share_evenly_are_refused(tmp_path: Path) -> None:
-    settings = ["--set", "training.shards=4", "--processes", 3, "--run-dir", tmp_path / "run"]
-    code, _, err = finish(train(*DIGITS, *settings))
-    assert code == 2
-    assert "3 processes can't share training.shards: 4 evenly; take 1, 2, 4 processes" in err
-    assert not (tmp_path / "run").exists()
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_shards_that_processes_cannot_share_evenly_are_refused(
+    tmp_path: Path, is_resumed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    settings = ["--set", "training.shards=4", "--processes", "3", "--run-dir", str(folder)]
+    if is_resumed:
+        folder.mkdir()
+        (folder / "config.yaml").write_bytes((ROOT / DIGITS[0]).read_bytes())
+        settings.append("--resume")
+    assert run(["train", str(ROOT / DIGITS[0]), *settings]) == 2
+    # A run that is resumed keeps its shards: to change them is no advice.
+    other = "" if is_resumed else ", or set training.shards to a multiple of the processes"
+    message = f"3 processes can't share training.shards: 4 evenly; take 1 or 2 or 4{other}"
+    assert capsys.readouterr().err == f"dlcli: {message}\n"
+    assert folder.exists() == is_resumed
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["train", DIGITS[0], "--processes", "2"], "--processes: torchrun or srun has started"),
+        (["train", DIGITS[0], "--restarts", "1"], "--restarts: torchrun or srun has started"),
+        (["describe", DIGITS[0], "--processes", "2"], "--processes: torchrun or srun has started"),
+        (["train", DIGITS[0], "--resume"], "--resume: resumes the run of a folder"),
+        (["train", DIGITS[0], "--assert", "accuracy"], "--assert 'accuracy': write a name"),
+    ],
+)
+def test_a_wrong_command_line_is_said_by_one_process_of_a_machine(
+    command: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(ROOT)
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    said = []
+    for rank in "01":
+        for name, value in {**common, "RANK": rank, "LOCAL_RANK": rank}.items():
+            monkeypatch.setenv(name, value)
+        assert run(command) == 2
+        said.append(capsys.readouterr().err)
+    assert message in said[0]
+    assert said[1] == ""
+
+
+def test_restarts_of_a_smoke_run_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", str(ROOT / DIGITS[0]), "--smoke", "--restarts", "1"]) == 2
+    assert "--restarts: resumes the run of a folder; --smoke leaves none" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dlcli.cli.options import ConfigFile, Overrides
-from dlcli.cli.processes import one_of_several, run_several
+from dlcli.cli.processes import one_of_several, refuse_starting, run_several, said_once
 
 
 def describe_command(
@@ -30,6 +30,8 @@ def describe_command(
     console = open_console(to_stderr=False)
     rank = rank_in(os.environ)
     if rank is not None:
+        with said_once(rank):
+            refuse_starting(processes=processes)
         from dlcli.runs.training.agreement import prepare_alike
         from dlcli.runs.training.run import estimate_alone
 

@@ -11,7 +11,7 @@ import typer
 
 from dlcli.cli.options import ConfigFile, Json, Overrides
 from dlcli.cli.output import emit
-from dlcli.cli.processes import one_of_several, run_several
+from dlcli.cli.processes import one_of_several, refuse_starting, run_several, said_once
 from dlcli.cli.warm_up import torch_imported_meanwhile
 from dlcli.runs.training.signals import EXIT_CODES
 
@@ -68,14 +68,19 @@ def train_command(
     from dlcli.runs.training.assertions import parse_assertion
     from dlcli.training.processes.rank import rank_in
 
-    if resume and (run_dir is None or smoke):
-        raise ConfigError(
-            "--resume: resumes the run of a folder; "
-            + ("--smoke leaves none" if smoke else "name it: --run-dir runs/NAME/001")
-        )
-    assertions = tuple(map(parse_assertion, asserted or []))
-    request = _Request(config, tuple(overrides or ()), run_dir, resume, smoke, as_json, assertions)
     rank = rank_in(os.environ)
+    with said_once(rank):
+        if rank is not None:
+            refuse_starting(processes=processes, restarts=restarts)
+        if smoke and restarts:
+            raise ConfigError("--restarts: resumes the run of a folder; --smoke leaves none")
+        if resume and (run_dir is None or smoke):
+            raise ConfigError(
+                "--resume: resumes the run of a folder; "
+                + ("--smoke leaves none" if smoke else "name it: --run-dir runs/NAME/001")
+            )
+        assertions = tuple(map(parse_assertion, asserted or []))
+    request = _Request(config, tuple(overrides or ()), run_dir, resume, smoke, as_json, assertions)
     if rank is not None or processes > 1:  # torch is not imported yet
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # who is gone is said here
     if rank is not None:
@@ -180,9 +185,12 @@ def _train_as(rank: "Rank", request: _Request) -> None:
     """Train as one of several processes, of which the first one prints and writes."""
     from dlcli.errors import ConfigError
 
-    if rank.attempt:
-        if request.run_dir is None:
-            raise ConfigError("started again by its agent: name the run's folder with --run-dir")
+    if rank.attempt and not request.smoke:
+        with said_once(rank):
+            if request.run_dir is None:
+                raise ConfigError(
+                    "started again by its agent: name the run's folder with --run-dir"
+                )
         request = replace(request, resume=True)
     with one_of_several(rank) as group:
         finished = _train(request, group)

@@ -169,15 +169,17 @@ def with_shards(loaded: LoadedConfig, num_processes: int, run: Path | None) -> L
     """
     training = loaded.config.training
     shards = training.shards
+    is_resumed = run is not None and RunFolder(run).config.is_file()
     if "shards" not in training.model_fields_set:
         shards = num_processes
-        if run is not None and (config := RunFolder(run).config).is_file():
-            shards = load_config(config).config.training.shards
+        if run is not None and is_resumed:
+            shards = load_config(RunFolder(run).config).config.training.shards
     if shards % num_processes:
         fitting = [str(number) for number in range(1, shards + 1) if shards % number == 0]
         raise ConfigError(
             f"{num_processes} processes can't share training.shards: {shards} evenly; take "
-            f"{', '.join(fitting)} processes, or set training.shards to a multiple"
+            f"{' or '.join(fitting)}"
+            + ("" if is_resumed else ", or set training.shards to a multiple of the processes")
         )
     training = training.model_copy(update={"shards": shards})
     return replace(loaded, config=loaded.config.model_copy(update={"training": training}))
