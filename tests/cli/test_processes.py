@@ -16,7 +16,6 @@ import pytest
 from dlcli.cli.app import run
 from tests.conftest import ROOT
 from tests.reliability.comparing import differences
-from tests.training.test_shards import free_port
 
 SECONDS = 15  # in which all processes end, once one has
 DIGITS = ["configs/digits.yaml", "--set", "report=false", "--set", "training.threads=1"]
@@ -204,14 +203,20 @@ def test_describe_estimates_a_step_on_several_processes() -> None:
     assert refused.stderr.count("measured as training starts") == 1
 
 
-def test_processes_with_different_configs_are_refused(tmp_path: Path) -> None:
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+def test_processes_of_srun_with_different_configs_are_refused(tmp_path: Path) -> None:
+    # As srun sets them; the port follows from the job's number.
+    common = {
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NODELIST": "localhost,elsewhere",
+        "SLURM_JOB_ID": str(os.getpid()),
+        "SLURM_STEP_ID": "0",
+    }
     started = [
         train(
             *DIGITS,
             *("--set", f"optimizer.lr=0.0{rank + 1}", "--run-dir", tmp_path / "run"),
-            RANK=str(rank),
-            LOCAL_RANK=str(rank),
+            SLURM_PROCID=str(rank),
+            SLURM_LOCALID=str(rank),
             **common,
         )
         for rank in (0, 1)

@@ -32,13 +32,13 @@ SECONDS = 15  # from a death to the end of all
 _KILLED, _LOST = 137, 7
 # What the others may end with. The process that dies ends by its signal, or with the same code.
 _KINDS = {
-    "SIGSTOP": {_KILLED},
+    "link": {_LOST},
     "disk": {7},
+    "SIGSTOP": {_KILLED},
     "SIGKILL": {_KILLED},
     "SIGSEGV": {_KILLED},
     "memory": {1, 6, _LOST, _KILLED},
     "data": {2, 3},
-    "link": {_LOST},
 }
 _SIGNALS = {
     "SIGKILL": signal.SIGKILL,
@@ -68,15 +68,22 @@ class Campaign:
         return [*command, "--resume", "--run-dir", str(run)]
 
     def measure(self) -> None:
-        """Train without a death: alone, to compare with, and on two, to know how long it takes."""
-        straight = forked.start(self.command(self.folder / "straight"), self.folder / "0.txt")
-        assert straight.wait() == 0, straight.screen.read_text("utf-8")
-        started = ranks.start([self.command(self.folder / "two")] * 2, self.folder)
+        """Train without a death: alone, and on two, over the link if there is one."""
+        straight, two = self.folder / "straight", self.folder / "two"
+        alone = forked.start(self.command(straight), self.folder / "0.txt")
+        assert alone.wait() == 0, alone.screen.read_text("utf-8")
+        started = self._start([self.command(two)] * 2, self.link)
         started.wait_until_joined()
         begun = time.monotonic()
         codes = started.end(60)
         assert codes == [0, 0], started.texts()
         self.duration = time.monotonic() - begun
+        assert differences(straight, two) == []
+
+    def _start(self, commands: list[list[str]], link: Link | None) -> ranks.Ranks:
+        if link is None:
+            return ranks.start(commands, self.folder)
+        return ranks.start(commands, self.folder, address=ADDRESSES[0], namespaces=link.paths)
 
     def die(self, number: int, kind: str) -> None:
         """Let a process die, and note how all of them end."""
@@ -87,12 +94,7 @@ class Campaign:
         if kind == "data":
             commands[victim] = self.command(run, self._broken_config())
         on_link = self.link if kind == "link" else None
-        started = ranks.start(
-            commands,
-            self.folder,
-            address=ADDRESSES[0] if on_link else "127.0.0.1",
-            namespaces=on_link.paths if on_link else None,
-        )
+        started = self._start(commands, on_link)
         what = f"{number}: {kind} of {victim} in {num_ranks}"
         if not started.wait_until_joined():
             self.wrong.append(f"{what}: not joined: {started.end(0)} {started.texts()}")

@@ -3,7 +3,8 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +12,28 @@ from pathlib import Path
 ADDRESSES = ("10.77.18.1", "10.77.18.2")
 
 
+# A name of its own, and a file that says where both names are.
+_ENTER = 'hostname "$1" && mount --bind "$2" /etc/hosts && shift 2 && exec "$@"'
+
+
 @dataclass(frozen=True)
 class Link:
     """Two namespaces, by name, and the link between them."""
 
     names: tuple[str, str]
+    hosts: Path  # a file like /etc/hosts
 
     @property
     def paths(self) -> tuple[Path, Path]:
         """The files of the namespaces."""
         first, second = (Path("/run/netns") / name for name in self.names)
         return first, second
+
+    def on(self, machine: int, command: Sequence[str]) -> list[str]:
+        """Return the command that runs a command on one of the machines, 0 or 1."""
+        name = self.names[machine]
+        enter = f"ip netns exec {name} unshare --uts --mount sh -c".split()
+        return [*enter, _ENTER, "sh", name, str(self.hosts), *command]
 
     def cut(self) -> None:
         """Let nothing through any more, as a pulled cable does: nobody is told."""
@@ -54,7 +66,11 @@ def linked() -> Iterator[Link]:
         for name, address in zip(names, ADDRESSES, strict=True):
             _ip("-n", name, "addr", "add", f"{address}/24", "dev", "dlcli")
             _ip("-n", name, "link", "set", "dlcli", "up")
-        yield Link(names)
+        lines = (f"{address} {name}" for name, address in zip(names, ADDRESSES, strict=True))
+        with tempfile.NamedTemporaryFile("w", suffix=".hosts") as hosts:
+            hosts.write("127.0.0.1 localhost\n" + "\n".join(lines) + "\n")
+            hosts.flush()
+            yield Link(names, Path(hosts.name))
     finally:
         for name in names:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)

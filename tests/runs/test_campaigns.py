@@ -17,7 +17,7 @@ def test_runs_resumed_by_other_numbers_of_processes_come_to_the_same_bits() -> N
     assert run_apart("regrouped", 4).startswith("4 kills")
 
 
-def test_all_processes_end_soon_where_one_stands_still_or_has_no_disk() -> None:
+def test_all_processes_end_soon_where_their_link_is_cut_or_one_has_no_disk() -> None:
     assert "2 deaths, 0 wrong" in run_apart("deaths", 2)
 
 
