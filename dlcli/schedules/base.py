@@ -50,7 +50,7 @@ class ScheduleConfig(Section):
     @property
     @abstractmethod
     def is_constant_within_epoch(self) -> bool:
-        """Whether all steps of an epoch have one rate, the warm-up aside."""
+        """Whether all steps of an epoch have one rate; epochs count from the end of the warm-up."""
 
     @abstractmethod
     def lr(self, at: Position) -> float:

@@ -21,13 +21,26 @@ class Schedule:
 
     def lr(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
-        warmup = round(self.config.warmup_epochs * self.steps_per_epoch)
+        warmup = self._num_warmup_steps
         if step < warmup:
             return self.base_lr * (step + 1) / (warmup + 1)
         step -= warmup
         num_steps = self.steps_per_epoch * self.num_epochs - warmup
         epoch = step // self.steps_per_epoch
         return self.config.lr(Position(self.base_lr, step, num_steps, epoch, self.state))
+
+    def epoch_lrs(self, start: int) -> list[float]:
+        """Return the rates of the epoch that begins with a step; a single one if all are alike."""
+        warmup = self._num_warmup_steps
+        # A warm-up that ends within an epoch moves the schedule's epochs by a part of one.
+        is_whole = warmup % self.steps_per_epoch == 0
+        is_constant = self.config.is_constant_within_epoch and is_whole and start >= warmup
+        num_rates = 1 if is_constant else self.steps_per_epoch
+        return [self.lr(start + step) for step in range(num_rates)]
+
+    @property
+    def _num_warmup_steps(self) -> int:
+        return round(self.config.warmup_epochs * self.steps_per_epoch)
 
     def observe(self, loss: float) -> None:
         """Take note of an epoch's validation loss."""

@@ -19,6 +19,8 @@ from tests.schedules.samples import SAMPLES, read
 from tests.trials.test_stacked import check_trials, read_setup, trials
 
 STEPS, EPOCHS, LR = 7, 10, 0.3
+STEP: Settings = {"type": "step", "step_size": 1}
+EXPONENTIAL: Settings = {"type": "exponential", "gamma": 0.5}
 
 
 EVERY_SAMPLE = pytest.mark.parametrize("settings", SAMPLES.values(), ids=list(SAMPLES))
@@ -100,6 +102,18 @@ def test_it_can_warm_up(settings: Settings) -> None:
     rising = [warm.lr(step) for step in range(steps)]
     assert rising == pytest.approx([LR * (step + 1) / (steps + 1) for step in range(steps)])
     assert warm.lr(steps) == pytest.approx(cold.lr(0))
+
+
+@EVERY_SAMPLE
+@pytest.mark.parametrize("warmup_epochs", [0, 0.5, 1, 1.5, 2])
+def test_the_rates_of_an_epoch_are_those_of_its_steps(
+    settings: Settings, warmup_epochs: float
+) -> None:
+    chosen = schedule(**settings, warmup_epochs=warmup_epochs)
+    for start in range(0, STEPS * EPOCHS, STEPS):
+        expected = [chosen.lr(step) for step in range(start, start + STEPS)]
+        found = chosen.epoch_lrs(start)
+        assert (found * STEPS if len(found) == 1 else found) == expected
 
 
 def test_cosine_ends_at_its_minimum_after_a_warm_up() -> None:
@@ -185,6 +199,15 @@ def test_a_wrong_setting_is_told(
     ids=str,
 )
 def test_stacked_runs_follow_it_as_single_ones_do(settings: Settings) -> None:
+    check_stacked_runs_follow(settings)
+
+
+@pytest.mark.parametrize("settings", [STEP, EXPONENTIAL], ids=str)
+def test_stacked_runs_follow_rates_that_change_within_an_epoch(settings: Settings) -> None:
+    check_stacked_runs_follow({**settings, "warmup_epochs": 0.5})
+
+
+def check_stacked_runs_follow(settings: Settings) -> None:
     spec = "{" + ", ".join(f"{key}: {value}" for key, value in settings.items()) + "}"
     changes = (f"schedule={spec}", "training.epochs=4", "optimizer.lr=0.1")
     setup = read_setup("moons.yaml", *changes)

@@ -142,19 +142,15 @@ class _StackedTraining:
 
     def _lrs(self, before: int) -> Tensor:
         """Return the learning rates of an epoch's steps, [steps, runs]; one row if all alike."""
-        config, schedules = self.setup.schedule, [run.schedule for run in self.runs]
-        count = self.steps_per_epoch
-        warmup = config.warmup_epochs * self.steps_per_epoch
-        if config.is_constant_within_epoch and before >= warmup:
-            count = 1
-        table = np.empty((count, len(schedules)), np.float32)
-        known: dict[tuple[float, float], np.ndarray] = {}
-        for index, schedule in enumerate(schedules):
+        known: dict[tuple[float, float], list[float]] = {}
+        columns = []
+        for schedule in (run.schedule for run in self.runs):
             key = (schedule.base_lr, schedule.state.factor)
             if key not in known:
-                known[key] = np.array([schedule.lr(before + step) for step in range(count)])
-            table[:, index] = known[key]
-        return torch.from_numpy(table).to(self.setup.placement.device)
+                known[key] = schedule.epoch_lrs(before)
+            columns.append(known[key])
+        table = np.array(columns, np.float32).T
+        return torch.from_numpy(np.ascontiguousarray(table)).to(self.setup.placement.device)
 
     def _validate(self) -> tuple[list[Any], list[float | None] | None]:
         """Return each run's validation loss, None where it is not finite, and watched figure."""
