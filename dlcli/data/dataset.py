@@ -97,10 +97,10 @@ def load_tables(loaded: LoadedConfig, max_rows: int) -> dict[str, Table]:
     _, source, _ = _open(loaded, None, None)
     found: dict[str, list[Table]] = {}
     for key in source.files:
-        lacking: dict[str, int] = {}
+        lacking = dict.fromkeys(source.possible_parts(key), max_rows)
         for block in source.blocks(key):
             for part, rows in block.tables():
-                most = lacking.setdefault(part, max_rows)
+                most = lacking[part]
                 chosen = np.arange(len(rows))[:most]
                 if source.is_held:
                     chosen = np.unique(np.linspace(0, len(rows) - 1, most).astype(np.int64))

@@ -83,6 +83,15 @@ class RowSource(ABC):
     def blocks(self, key: str) -> Iterator[Block]:
         """Yield a file's rows in order; DataError where they can't be used."""
 
+    def possible_parts(self, key: str) -> tuple[str, ...]:
+        """Return the parts that a file's rows can be in."""
+        if key in FILE_PARTS:
+            return (FILE_PARTS[key],)
+        split = self.config.split
+        if split.column is not None:
+            return PARTS
+        return ("train", *filter(lambda part: getattr(split, part), PARTS[1:]))
+
 
 @dataclass(frozen=True)
 class Stream(RowSource):

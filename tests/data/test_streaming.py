@@ -20,7 +20,7 @@ from dlcli.columns import labels
 from dlcli.columns.categorical import CategoricalColumn
 from dlcli.config import LoadedConfig, load_config
 from dlcli.data import memory_estimate, part_statistics
-from dlcli.data.dataset import Dataset, load_dataset
+from dlcli.data.dataset import Dataset, load_dataset, load_tables
 from dlcli.data.encoding import encode_blocks
 from dlcli.data.fields import Examples, concatenate
 from dlcli.data.splits import PARTS
@@ -280,6 +280,23 @@ def test_more_categories_than_can_be_held_are_left_out(
         assert "too many to tell apart" in str(outcome(load(file, "y", data=said)))
         wanted = load(file, "many", data={"streaming": streaming})
         assert "classes, too many to learn" in str(outcome(wanted))
+
+
+def test_parts_that_begin_late_in_a_file_have_tables(
+    load: Callable[..., LoadedConfig], table: Callable[..., Path]
+) -> None:
+    lines = [f"{row},{row % 2 if row > 40 else ''},{PARTS[row // 100]}" for row in range(300)]
+    loaded = load(
+        table("x,y,part", *lines),
+        "y",
+        data={"split": {"column": "part"}, "drop_missing_target": True},
+    )
+    with blocks_of(100):
+        tables = load_tables(streamed(loaded), 5)
+    assert {part: rows.numbers.tolist() for part, rows in tables.items()} == {
+        part: list(range(first + 2, first + 7))
+        for part, first in zip(PARTS, (41, 100, 200), strict=True)
+    }
 
 
 class TestAuto:
