@@ -143,13 +143,15 @@ def _comments(seen: Survey, recipe: Recipe, why_shares: str) -> dict[KeyPath, st
 def _load(section: dict[str, Any], folder: Path, *, source: str) -> tuple[Dataset, list[str]]:
     """Load the data without features that the training rows can't use, with findings on those.
 
-    Removes them from the section's `features`.
+    Removes them from the section's `features`. Raises ConfigError where anything else is wrong.
     """
     try:
         return load_dataset(_minimal_config(section, folder, source=source)), []
     except ConfigError as error:
-        features = section["features"]
+        features = section.get("features", [])
         paths = {f"data.features[{number}]": name for number, name in enumerate(features)}
+        if not error.problems or any(problem.path not in paths for problem in error.problems):
+            raise
         reasons = {paths[problem.path]: problem.message for problem in error.problems}
     section["features"] = [name for name in features if name not in reasons]
     if not section["features"]:

@@ -65,6 +65,17 @@ def test_an_image_is_told_from_its_columns(dlcli: Command) -> None:
     assert "conv2d" in text
 
 
+def test_a_table_with_a_pixel_missing_anywhere_is_no_image(dlcli: Command, table: Table) -> None:
+    header, *lines = (ROOT / "data/digits.csv").read_text().splitlines()
+    lines = lines * (20_000 // len(lines) + 1)
+    last = lines[-1].split(",")
+    last[header.split(",").index("digit") - 1] = ""
+    table(header, *lines, ",".join(last), name="late.csv")
+    outcome = dlcli("init", "late.csv", "--target", "digit")
+    assert outcome.code == 0, outcome.err
+    assert "shape:" not in outcome.out
+
+
 def test_paths_start_from_the_config(dlcli: Command, table: Table) -> None:
     table("x,y", *numbered(60), name="here.csv")
     Path("deep/er").mkdir(parents=True)

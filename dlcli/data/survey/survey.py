@@ -178,9 +178,13 @@ def _image_grid(columns: dict[str, pl.Series]) -> tuple[int, int] | None:
     grid = find_grid(list(columns))
     if grid is None or not all(_is_number(cells) for cells in columns.values()):
         return None
-    numbers = [parse_numbers(cells).to_numpy()[:_SAMPLE_ROWS] for cells in columns.values()]
-    features = np.column_stack(numbers)
-    return grid if np.isfinite(features).all() and resembles_image(features, grid) else None
+    sampled = []
+    for cells in columns.values():
+        numbers = parse_numbers(cells).to_numpy()
+        if not np.isfinite(numbers).all():  # an array has no place for a missing value
+            return None
+        sampled.append(numbers[:_SAMPLE_ROWS])
+    return grid if resembles_image(np.column_stack(sampled), grid) else None
 
 
 def _is_number(cells: pl.Series) -> bool:
