@@ -111,10 +111,10 @@ class NumericColumn(OrderedColumn):
         return self.center, self.scale
 
     def is_constant(self, statistics: ColumnStatistics) -> bool:
-        """Say whether all rows have one and the same number."""
-        if statistics.missing.count:
-            return False
-        return statistics.numbers_of(self.kind).is_constant
+        """Say whether all rows have one and the same number, or none has one."""
+        if not statistics.num_known:
+            return True
+        return not statistics.missing.count and statistics.numbers_of(self.kind).is_constant
 
     def cell_text(self, cell: object) -> str | None:
         """Return a cell's text: a whole number without a fraction, a long fraction rounded."""

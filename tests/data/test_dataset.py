@@ -265,6 +265,15 @@ def test_numbers_are_the_same_where_the_config_names_the_kinds(load: Load, pengu
             assert named.parts[name].inputs[field].tobytes() == values.tobytes()
 
 
+@pytest.mark.parametrize("kind", ["numeric", "categorical", "boolean", "datetime"])
+def test_a_column_without_any_value_is_said_to_be_of_no_use(
+    kind: str, load: Load, table: WriteTable
+) -> None:
+    path = table("x,gone,y", *[f"{row},,{row % 2}" for row in range(20)])
+    notes = load_dataset(load(path, "y", data={"kinds": {"gone": kind}})).notes
+    assert "the same value in every training row, so of no use: gone" in notes
+
+
 def test_a_number_can_stand_for_a_missing_value(load: Load, table: WriteTable) -> None:
     path = table("x,y", *["1,0", "-999,1", "3,1", "2,0"] * 5)
     dataset = load_dataset(load(path, "y", data={"missing_values": ["-999"]}))

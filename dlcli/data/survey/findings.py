@@ -24,7 +24,8 @@ def why_useless(cells: pl.Series) -> str | None:
         return inference.reason
     if cells.n_unique() == 1:
         return f"it is {cells[0]} in every row"
-    return inference.kind.names_rows(cells) if len(cells) >= _MIN_ROWS else None
+    known = cells.drop_nulls()
+    return inference.kind.names_rows(known) if len(known) >= _MIN_ROWS else None
 
 
 def class_findings(labels: pl.Series, task: Task) -> Iterator[str]:
