@@ -61,9 +61,11 @@ class UnseenCells:
     column: str
     what: str
     count: int
-    first: str  # the place of the first one
+    first: str | None  # the place of the first one; None: too many to tell, `count` or more
 
     def __str__(self) -> str:
+        if self.first is None:
+            return f"column '{self.column}': at least {self.count} {self.what}"
         return f"column '{self.column}': {self.count} {self.what}; first at {self.first}"
 
 

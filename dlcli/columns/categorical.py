@@ -128,13 +128,15 @@ class CategoricalColumn(Column):
         labels = statistics.labels
         assert labels is not None, "they are gathered for such a column"
         unseen = CellCount() if self.has_missing else statistics.missing
-        if not labels.are_too_many:
-            known = set(self.categories)
-            for cell, count, number in zip(
-                to_labels(labels.cells), labels.counts, labels.numbers, strict=True
-            ):
-                if cell not in known:
-                    unseen += CellCount(int(count), int(number), cell)
+        known = set(self.categories)
+        if labels.are_too_many:
+            least = unseen.count + MAX_LABELS + 1 - len(known)
+            return UnseenCells(self.name, _UNSEEN, least, None)
+        for cell, count, number in zip(
+            to_labels(labels.cells), labels.counts, labels.numbers, strict=True
+        ):
+            if cell not in known:
+                unseen += CellCount(int(count), int(number), cell)
         if not unseen.count:
             return None
         return UnseenCells(self.name, _UNSEEN, unseen.count, statistics.place(unseen))

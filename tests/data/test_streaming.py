@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from dlcli.columns import labels
+from dlcli.columns import categorical, labels
 from dlcli.columns.categorical import CategoricalColumn
 from dlcli.config import LoadedConfig, load_config
 from dlcli.data import memory_estimate, part_statistics
@@ -280,6 +280,25 @@ def test_more_categories_than_can_be_held_are_left_out(
         assert "too many to tell apart" in str(outcome(load(file, "y", data=said)))
         wanted = load(file, "many", data={"streaming": streaming})
         assert "classes, too many to learn" in str(outcome(wanted))
+
+
+def test_unseen_values_are_said_to_be_there_where_they_are_too_many_to_count(
+    load: Callable[..., LoadedConfig],
+    table: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (labels, categorical):
+        monkeypatch.setattr(module, "MAX_LABELS", 50)
+    file = table("x,y", *[f"c{row % 40},{row % 2}" for row in range(200)])
+    table("x,y", *[f"c{row},0" for row in range(100)], ",0", name="watch.csv")
+    data = {"validation_path": "watch.csv"}
+    held = load_dataset(load(file, "y", data=data))
+    with blocks_of(100):
+        other = load_dataset(streamed(load(file, "y", data=data)))
+    assert other.fitted == held.fitted
+    what = "values not seen in training"
+    assert any(f"'x': 61 {what}; first at" in note for note in held.notes)
+    assert f"validation rows: column 'x': at least 12 {what}" in other.notes
 
 
 def test_parts_that_begin_late_in_a_file_have_tables(
