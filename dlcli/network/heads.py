@@ -1,7 +1,6 @@
-"""Where the network meets the loss: which loss fits the task, and how many outputs it needs."""
+"""Where the network meets the loss: which one fits the target, whose activation is applied once."""
 
 from dlcli.config import LoadedConfig
-from dlcli.data.signature import Signature
 from dlcli.errors import suggest
 from dlcli.layers.activations import ACTIVATIONS
 from dlcli.losses import Loss, default_loss, losses_for
@@ -29,16 +28,6 @@ def choose_loss(loaded: LoadedConfig, task: Task, target: Target) -> Loss:
             f"{', '.join(target.class_names)}",
         )
     return loss
-
-
-def fits(loss: Loss, target: Target) -> bool:
-    """Say whether a loss is one for a target."""
-    return target.task in loss.tasks()
-
-
-def num_outputs(loss: Loss, signature: Signature) -> int:
-    """Return the numbers that the network must give for each row."""
-    return loss.num_outputs(signature.num_classes)
 
 
 def refuse_double_activation(loaded: LoadedConfig, loss: Loss) -> None:

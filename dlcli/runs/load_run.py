@@ -9,8 +9,6 @@ from dlcli.data.dataset import load_tables
 from dlcli.data.fitted import FittedData
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.network.builder import build_network
-from dlcli.network.heads import num_outputs
-from dlcli.network.plan import plan_network
 from dlcli.runs.evaluate import config_of_run
 from dlcli.runs.folder.run_folder import find_checkpoint
 from dlcli.runs.preparation import Prepared
@@ -29,18 +27,15 @@ def load_model_and_data(run: Path) -> ExplainedModel:
     """
     path = find_checkpoint(run)
     restored = restore(path)
-    config = restored.checkpoint.config
-    signature = restored.fitted.signature()
-    outputs = num_outputs(restored.loss, signature)
     loaded = config_of_run(path, restored)
     return ExplainedModel(
         network=restored.network.eval(),
-        plan=plan_network(config.model.layers, signature, num_outputs=outputs),
+        plan=restored.plan,
         loss=restored.loss,
         fitted=restored.fitted,
         placement=restored.placement,
         parts=_parts(loaded, restored.fitted, restored.placement),
-        seed=config.seed,
+        seed=restored.checkpoint.config.seed,
     )
 
 

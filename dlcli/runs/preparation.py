@@ -15,7 +15,7 @@ from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.layers.base import ShapeError, walk_layers
 from dlcli.losses import Loss
 from dlcli.metrics import figure_names
-from dlcli.network.heads import choose_loss, num_outputs, refuse_double_activation
+from dlcli.network.heads import choose_loss, refuse_double_activation
 from dlcli.network.plan import Plan, plan_network
 from dlcli.runs.unused_settings import unused_settings
 
@@ -64,7 +64,7 @@ def preparing(
             refuse_double_activation(loaded, loss)
         if has_sound_data:
             with _collected(found):
-                plan = _plan(loaded, signature, num_outputs(loss, signature))
+                plan = _plan(loaded, signature, loss)
     found += _training_problems(loaded, dataset)
     found += _missing_trackers(loaded)
     if has_sound_data:
@@ -109,9 +109,10 @@ def _read_dataset(
         raise ConfigError(*loaded.in_order([*found, problem])) from None
 
 
-def _plan(loaded: LoadedConfig, signature: Signature, outputs: int) -> Plan:
+def _plan(loaded: LoadedConfig, signature: Signature, loss: Loss) -> Plan:
+    num_outputs = loss.num_outputs(signature.num_classes)
     try:
-        return plan_network(loaded.config.model.layers, signature, num_outputs=outputs)
+        return plan_network(loaded.config.model.layers, signature, num_outputs=num_outputs)
     except ShapeError as error:
         raise loaded.error(("model", "layers", *error.path), str(error)) from None
 

@@ -10,8 +10,7 @@ from dlcli.errors import CheckpointError
 from dlcli.layers.base import ShapeError
 from dlcli.losses import Loss
 from dlcli.network.builder import build_network
-from dlcli.network.heads import fits, num_outputs
-from dlcli.network.plan import plan_network
+from dlcli.network.plan import Plan, plan_network
 from dlcli.training.device import (
     Placement,
     choose_placement_anew,
@@ -26,6 +25,7 @@ class Restored:
     """A network on its device, with what is needed to predict with it."""
 
     network: nn.Module
+    plan: Plan
     fitted: FittedData
     loss: Loss
     placement: Placement
@@ -39,13 +39,12 @@ def restore(path: Path) -> Restored:
     """
     checkpoint = load_checkpoint(path)
     config, fitted = checkpoint.config, checkpoint.fitted
-    if config.loss is None or not fits(config.loss, fitted.target):
+    if config.loss is None or fitted.target.task not in config.loss.tasks():
         raise CheckpointError(f"{path}: damaged: its config has no loss for its target")
     signature = fitted.signature()
+    num_outputs = config.loss.num_outputs(signature.num_classes)
     try:
-        plan = plan_network(
-            config.model.layers, signature, num_outputs=num_outputs(config.loss, signature)
-        )
+        plan = plan_network(config.model.layers, signature, num_outputs=num_outputs)
     except ShapeError as error:
         raise CheckpointError(f"{path}: damaged: its config is inconsistent: {error}") from None
     num_weights = sum(weight.numel() for weight in checkpoint.weights.values())
@@ -61,4 +60,4 @@ def restore(path: Path) -> Restored:
         network = build_network(plan, seed=config.seed)
         load_weights(network, checkpoint, path)
         network = network.to(placement.device)
-    return Restored(network, fitted, config.loss, placement, checkpoint)
+    return Restored(network, plan, fitted, config.loss, placement, checkpoint)
