@@ -1,5 +1,6 @@
 """A config's `data` → training, validation and test rows, encoded by what training rows show."""
 
+import sys
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,25 +89,24 @@ def read_dataset(
     )
 
 
-def load_tables(loaded: LoadedConfig, max_rows: int) -> dict[str, Table]:
+def load_tables(loaded: LoadedConfig, max_rows: int | None = None) -> dict[str, Table]:
     """Return the rows of each part that has some as they stand in the files.
 
-    Of a part with more than `max_rows`, so many: evenly taken from all where rows are held, the
-    first ones where they are streamed. Raises what `load_dataset` does.
+    Of a part with more than `max_rows` (None: all are returned), so many: evenly taken from all
+    where rows are held, the first ones where they are streamed. Raises what `load_dataset` does.
     """
     _, source, _ = _open(loaded, None, None)
     found: dict[str, list[Table]] = {}
     for key in source.files:
-        lacking = dict.fromkeys(source.possible_parts(key), max_rows)
+        most = sys.maxsize if max_rows is None else max_rows
+        lacking = dict.fromkeys(source.possible_parts(key), most)
         for block in source.blocks(key):
             for part, rows in block.tables():
-                most = lacking[part]
-                chosen = np.arange(len(rows))[:most]
-                if source.is_held:
-                    chosen = np.unique(np.linspace(0, len(rows) - 1, most).astype(np.int64))
-                if most:
-                    found.setdefault(part, []).append(rows.take(chosen))
-                lacking[part] -= len(chosen)
+                num_taken = min(lacking[part], len(rows))
+                lacking[part] -= num_taken
+                if num_taken:
+                    taken = _take(rows, num_taken, evenly=source.is_held)
+                    found.setdefault(part, []).append(taken)
             if not source.is_held and not any(lacking.values()):
                 break
     return {
@@ -118,6 +118,15 @@ def load_tables(loaded: LoadedConfig, max_rows: int) -> dict[str, Table]:
         for name in PARTS
         if (tables := found.get(name))
     }
+
+
+def _take(rows: Table, num_taken: int, *, evenly: bool) -> Table:
+    """Return so many rows, evenly taken from all of them or the first ones."""
+    if num_taken == len(rows):
+        return rows
+    if evenly:
+        return rows.take(np.linspace(0, len(rows) - 1, num_taken).astype(np.int64))
+    return rows.take(np.arange(num_taken))
 
 
 def open_stream(loaded: LoadedConfig) -> Stream:

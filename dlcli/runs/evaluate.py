@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.config import LoadedConfig, load_config
-from dlcli.data.dataset import encode_file, load_dataset, open_stream
+from dlcli.data.dataset import encode_file, load_tables, open_stream
 from dlcli.data.encoding import encode_blocks
 from dlcli.data.fitting import check_stream
 from dlcli.data.memory_estimate import exceeds_memory
@@ -68,8 +68,11 @@ def _held_out_rows(path: Path, restored: Restored) -> dict[str, AnyRows]:
     loaded = config_of_run(path, restored)
     device = restored.placement.device
     if loaded.config.data.streaming is not True:
-        parts = load_dataset(loaded).parts
-        return {name: to_rows(part, device) for name, part in parts.items() if name != "train"}
+        return {
+            name: to_rows(restored.fitted.encode(rows)[0], device)
+            for name, rows in load_tables(loaded).items()
+            if name != "train"
+        }
     stream = open_stream(loaded)
     blocks = {name: _blocks(restored, stream, name) for name in PARTS if name != "train"}
     firsts = {name: next(some, None) for name, some in blocks.items()}
@@ -85,19 +88,25 @@ def _blocks(restored: Restored, stream: Stream, part: str) -> Iterator[Rows]:
 
 
 def config_of_run(path: Path, restored: Restored) -> LoadedConfig:
-    """Return the run's config; DataError if its data has changed since training."""
+    """Return the config that a run was trained with, its data files where config.yaml has them.
+
+    All else is the checkpoint's: edits of the file change no rows. Raises DataError if the data
+    has changed since training.
+    """
     config = RunFolder(path.parent).config
     if not config.is_file():
         raise CheckpointError(f"{path}: there is no {config.name} beside it, which names the data")
-    loaded = load_config(config)
-    data = loaded.config.data
-    for key, expected in restored.checkpoint.checksums.items():
-        file = loaded.folder / str(getattr(data, key))
+    loaded, trained = load_config(config), restored.checkpoint.config
+    checksums = restored.checkpoint.checksums
+    files = {key: getattr(loaded.config.data, key) for key in checksums}
+    for key, expected in checksums.items():
+        file = loaded.folder / str(files[key])
         if checksum(file) != expected:
             raise DataError(
                 f"{file}: changed since the run was trained, so its held-out rows are unknown; "
                 "name a file to evaluate on"
             )
+    data = trained.data.model_copy(update=files)
     if data.streaming == "auto":  # a run of a version that could not stream
         data = data.model_copy(update={"streaming": False})
-    return replace(loaded, config=loaded.config.model_copy(update={"data": data}))
+    return replace(loaded, config=trained.model_copy(update={"data": data}))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 from tests.conftest import ROOT, Command, WriteConfig
 
@@ -119,6 +120,15 @@ def test_evaluate_gives_the_figures_of_the_summary(run: Path, dlcli: Command) ->
     }
     assert dlcli("evaluate", run / "best.safetensors", "--json").json["test"] == summary["test"]
     assert "accuracy" in dlcli("evaluate", run).out
+
+
+def test_evaluate_reads_and_encodes_held_out_rows_as_the_run_did(run: Path, dlcli: Command) -> None:
+    before = dlcli("evaluate", run, "--json").json
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["seed"] += 1
+    config["data"] |= {"scale": "minmax", "missing_values": ["NA", "Biscoe"]}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert dlcli("evaluate", run, "--json").json == before
 
 
 def test_a_number_is_predicted_in_its_own_units(dlcli: Command) -> None:
