@@ -45,12 +45,13 @@ def choose_placement(device: str, precision: Precision, local_rank: int | None =
         reason = "a CUDA GPU is here" if has_cuda else "PyTorch sees no CUDA GPU"
     else:
         reason = "training.device says so"
-    if kind == "cuda" and local_rank is not None:
+    num_gpus = torch.cuda.device_count()
+    if kind == "cuda" and local_rank is not None and num_gpus:
         index = str(local_rank)
-        if local_rank >= torch.cuda.device_count():
+        if local_rank >= num_gpus:
             raise ConfigError(
-                f"process {local_rank} of this machine has no GPU: PyTorch sees "
-                f"{torch.cuda.device_count()}; use as many processes, or training.device: cpu"
+                f"process {local_rank} of this machine has no GPU: PyTorch sees {num_gpus}; start "
+                f"at most {num_gpus} processes on it, or set training.device: cpu"
             )
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise ConfigError(
