@@ -141,6 +141,16 @@ def test_a_wrong_command_line_is_said_by_one_process_of_a_machine(
     assert said[1] == ""
 
 
+def test_a_wrong_config_is_said_once_without_a_restart_and_leaves_the_users_folder(
+    tmp_path: Path,
+) -> None:
+    wrong = ["--set", "data.target=nope", "--restarts", 1, "--run-dir", tmp_path]
+    code, out, err = finish(train(*DIGITS, *wrong, "--processes", 2))
+    assert (code, out) == (2, "")
+    assert err.count("has no column 'nope'") == len(err.splitlines()) == 1
+    assert tmp_path.exists()
+
+
 def test_restarts_of_a_smoke_run_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", str(ROOT / DIGITS[0]), "--smoke", "--restarts", "1"]) == 2
     assert "--restarts: resumes the run of a folder; --smoke leaves none" in capsys.readouterr().err

@@ -205,7 +205,7 @@ def _start(request: _Request, num_processes: int, restarts: int) -> int:
     from dlcli.runs.folder.run_folder import RunFolder, make_run_folder, resume_command
 
     name = _open(request, num_processes).config.name
-    folder = None
+    folder, is_users = None, request.run_dir is not None and request.run_dir.is_dir()
     if not request.smoke:
         folder = RunFolder(request.run_dir) if request.run_dir else make_run_folder(None, name)
     command = ["train", str(request.config)]
@@ -226,6 +226,7 @@ def _start(request: _Request, num_processes: int, restarts: int) -> int:
     if folder is not None:
         if ended.is_lost and folder.holds_work:
             typer.echo(f"resume: {resume_command(folder)} --processes {num_processes}", err=True)
-        with suppress(OSError):  # it holds something
-            folder.path.rmdir()
+        if not is_users:
+            with suppress(OSError):  # it holds something
+                folder.path.rmdir()
     return ended.exit_code

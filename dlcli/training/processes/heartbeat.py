@@ -26,9 +26,8 @@ BEAT_SECONDS = 0.5
 SILENT_SECONDS = 6.0  # without a beat, or without an answer of the store: gone
 _GRACE_SECONDS = 4.0  # for a process to end by itself, once one of them has failed
 _LOST_EXIT_CODE = 7  # no longer reachable: reading failed
-_KILLED_EXIT_CODE = 128 + signal.SIGKILL
+KILLED_EXIT_CODE = 128 + signal.SIGKILL
 _BROKEN = "the connection to another process broke off"
-LOST_EXIT_CODES = (_LOST_EXIT_CODE, _KILLED_EXIT_CODE)
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ class Heartbeat:
         message = f"{where} does not answer"
         holder = None if self._holder is None else _Place.read(self._holder)
         if holder is not None and holder.is_here:
-            self.failure = Failure(0, _KILLED_EXIT_CODE, message)
+            self.failure = Failure(0, KILLED_EXIT_CODE, message)
             _say(f"{message}: process 0 ({holder}) is gone: was it killed, or is memory full?")
             holder.kill()
         else:
@@ -206,7 +205,7 @@ class Heartbeat:
         """Report a process that is gone, and end it where it only stands still."""
         place = _Place.read(self._store.get(f"where/{rank}"))
         message = f"process {rank} ({place}) is gone, or has not answered"
-        if self.report(_KILLED_EXIT_CODE if place.is_here else _LOST_EXIT_CODE, message, rank=rank):
+        if self.report(KILLED_EXIT_CODE if place.is_here else _LOST_EXIT_CODE, message, rank=rank):
             _say(f"{message}: was it killed, is memory full, or the network cut?")
         place.kill()
 

@@ -10,8 +10,9 @@ from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, Sign
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from dlcli.training.processes.heartbeat import LOST_EXIT_CODES
+from dlcli.training.processes.heartbeat import KILLED_EXIT_CODE
 
+_LOGGERS = ("torch.distributed", "torch.distributed.elastic.agent.server.api")  # with own levels
 _SAVE_SECONDS = 600  # for processes to save and end, once a signal has come
 
 
@@ -22,7 +23,7 @@ class Ended:
     exit_code: int  # of the one that failed first; 0
     rank: int = 0  # of that one
     signal_name: str | None = None  # that has ended it from outside
-    is_lost: bool = False  # it was ended from outside, or no longer reached
+    is_lost: bool = False  # it was ended from outside, or stood still
 
 
 def launch(command: Sequence[str], num_processes: int) -> Ended:
@@ -30,7 +31,8 @@ def launch(command: Sequence[str], num_processes: int) -> Ended:
 
     Where one fails, the others are ended. SIGINT and SIGTERM are passed on to all.
     """
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # it tells of what we tell
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # they tell of what dlcli tells
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -52,7 +54,7 @@ def launch(command: Sequence[str], num_processes: int) -> Ended:
         if failure.exitcode < 0:
             name = signal.Signals(-failure.exitcode).name
             return Ended(128 - failure.exitcode, rank, name, is_lost=True)
-        return Ended(failure.exitcode, rank, is_lost=failure.exitcode in LOST_EXIT_CODES)
+        return Ended(failure.exitcode, rank, is_lost=failure.exitcode == KILLED_EXIT_CODE)
     except SignalException as error:
         return Ended(128 + error.sigval)
     return Ended(0)

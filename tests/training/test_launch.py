@@ -1,0 +1,28 @@
+"""Starting several processes on this machine, and how their ends are told."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+from dlcli.training.processes.launch import launch
+
+full_disk = "import sys; sys.exit(7)"
+signalled = '''
+import os, signal, time
+if os.environ["RANK"] == "0":
+    os.kill(os.getppid(), signal.SIGTERM)
+time.sleep(60)
+'''
+for child in (full_disk, signalled):
+    ended = launch([sys.executable, "-c", child], 2)
+    print(ended.exit_code, ended.is_lost)
+"""
+
+
+def test_neither_a_full_disk_nor_a_signal_is_a_lost_process_and_only_dlcli_tells_of_them() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "7 False\n143 False\n"
+    assert done.stderr == ""
