@@ -19,6 +19,15 @@ Overrides = Annotated[
         show_default=False,
     ),
 ]
+OnRay = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS|local",
+        help="Train on a Ray cluster, HOST:PORT, or on a Ray instance that is started on this "
+        "machine and ended; needs dlcli[ray].",
+    ),
+]
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object; everything else goes to standard error."),

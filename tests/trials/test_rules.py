@@ -12,6 +12,7 @@ from dlcli.runs.comparison.setup import build_resolver
 from dlcli.runs.preparation import prepare
 from dlcli.trials.results import TrialResult
 from dlcli.trials.rule import Rule, Stage
+from dlcli.trials.running.backend import LocalProcesses
 from dlcli.trials.running.executor import Executor, StageStarted, TrialFinished
 from dlcli.trials.setup import TrialResolver
 from dlcli.trials.trial import Trial
@@ -64,7 +65,7 @@ def read_resolver(config: str, *settings: str) -> TrialResolver:
 
 
 def run(rule: HalvingSearch, resolver: TrialResolver) -> list[StageStarted]:
-    executor = Executor(resolver, rule.results, num_processes=1)
+    executor = Executor(resolver, rule.results, backend=LocalProcesses(1))
     events = [event for stage in rule.stages() for event in executor.execute(stage)]
     finished = [event for event in events if isinstance(event, TrialFinished)]
     assert {event.result.trial for event in finished} == set(rule.results.results)
@@ -112,7 +113,7 @@ def test_only_trials_that_share_all_but_the_optimizer_are_stacked() -> None:
     assert resolved[0].setup is resolver.base  # its batch size is the config's
     assert len({one.setup for one in resolved}) == 2
     assert len({id(one.setup.train) for one in resolved}) == 1
-    plan = Executor(resolver, num_processes=1).plan(trials)
+    plan = Executor(resolver, backend=LocalProcesses(1)).plan(trials)
     for job in plan.jobs:
         assert len({one.setup for one in job.trials}) == 1
     assert sorted(len(job.trials) for job in plan.jobs if job.is_stacked) == [4, 4]

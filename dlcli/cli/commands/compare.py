@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlcli.cli.options import Json, Overrides
+from dlcli.cli.options import Json, OnRay, Overrides
 from dlcli.cli.output import emit
 from dlcli.errors import ConfigError
 from dlcli.runs.training.signals import EXIT_CODES
@@ -65,6 +65,7 @@ def compare_command(
         bool,
         typer.Option("--resume", help="Resume the comparison in --run-dir."),
     ] = False,
+    ray: OnRay = None,
     as_json: Json = False,
 ) -> None:
     """Compare optimizers on a problem and test the differences."""
@@ -87,21 +88,26 @@ def compare_command(
         for config in configs
     ]
     # Imported here, as they import torch: a bad config is reported at once.
+    from dlcli.cli.screens.cluster import open_ray
     from dlcli.runs.comparison.compare import compare
     from dlcli.runs.comparison.compare_several import compare_several
 
-    if len(comparables) == 1:
-        events: Iterator[AnyEvent] = compare(comparables[0], run_dir=run_dir, resume=resume)
-    else:
-        events = compare_several(comparables, run_dir=run_dir, resume=resume)
-    document = _follow(console, events)
+    configs_of_all = [comparable.prepared.config for comparable in comparables]
+    with open_ray(console, ray, configs_of_all) as backend:
+        if len(comparables) == 1:
+            events: Iterator[AnyEvent] = compare(
+                comparables[0], run_dir=run_dir, resume=resume, backend=backend
+            )
+        else:
+            events = compare_several(comparables, run_dir=run_dir, resume=resume, backend=backend)
+        document = _follow(console, events, ray)
     if as_json:
         emit(json.dumps(document, allow_nan=False))
     if "stop_reason" in document:
         raise typer.Exit(EXIT_CODES[document["stop_reason"]])
 
 
-def _follow(console: "Console", events: "Iterator[AnyEvent]") -> dict[str, Any]:
+def _follow(console: "Console", events: "Iterator[AnyEvent]", ray: str | None) -> dict[str, Any]:
     """Show what happens; return what --json prints."""
     from rich.markup import escape
 
@@ -109,6 +115,7 @@ def _follow(console: "Console", events: "Iterator[AnyEvent]") -> dict[str, Any]:
     from dlcli.cli.screens.comparison_tables import show_comparison_start
     from dlcli.runs.comparison import compare, compare_several
     from dlcli.trials.running import executor
+    from dlcli.trials.running.backend import NodesChanged
     from dlcli.trials.running.workers import StepsTaken
 
     document: dict[str, Any] = {}
@@ -124,6 +131,8 @@ def _follow(console: "Console", events: "Iterator[AnyEvent]") -> dict[str, Any]:
                     display.begin_stage(event)
                 case StepsTaken():
                     display.show_steps(event)
+                case NodesChanged():
+                    display.show_nodes(event)
                 case executor.TrialFinished():
                     display.show_run(event)
                 case compare.ComparisonFinished():
@@ -131,7 +140,7 @@ def _follow(console: "Console", events: "Iterator[AnyEvent]") -> dict[str, Any]:
                     document = _show_end(console, event)
                 case compare.ComparisonStopped():
                     stack.close()
-                    document = _show_stopped(console, event)
+                    document = _show_stopped(console, event, ray)
                 case compare_several.AllFinished():
                     document = _show_all(console, event)
     return document
@@ -150,12 +159,15 @@ def _show_end(console: "Console", finished: "ComparisonFinished") -> dict[str, A
     return {**to_document(comparison), "run_dir": str(folder.path)}
 
 
-def _show_stopped(console: "Console", stopped: "ComparisonStopped") -> dict[str, Any]:
+def _show_stopped(
+    console: "Console", stopped: "ComparisonStopped", ray: str | None
+) -> dict[str, Any]:
     folder = stopped.folder
     console.print(
         f"stopped by {stopped.signal.upper()}; {stopped.num_finished:,} finished runs are kept"
     )
     arguments = [str(folder.config), "--run-dir", str(folder.path), "--resume"]
+    arguments += ["--ray", ray] if ray else []
     console.print(
         f"resume: dlcli compare-optimizers {shlex.join(arguments)}", markup=False, soft_wrap=True
     )

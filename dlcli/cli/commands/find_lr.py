@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlcli.cli.options import ConfigFile, Json, Overrides
+from dlcli.cli.options import ConfigFile, Json, OnRay, Overrides
 from dlcli.cli.output import emit
 from dlcli.runs.training.signals import EXIT_CODES
 
@@ -50,6 +50,7 @@ def find_lr_command(
         Path | None,
         typer.Option("--run-dir", help="Folder for the results; default: the next in runs/NAME/."),
     ] = None,
+    ray: OnRay = None,
     as_json: Json = False,
 ) -> None:
     """Run a learning-rate range test and suggest a rate."""
@@ -63,12 +64,15 @@ def find_lr_command(
     loaded = open_config(config, overrides)
     prepared = follow_reading(console, preparing(loaded))
     refuse_streamed(loaded, prepared)
-    # Imported here, as it imports torch: a bad config is reported at once.
+    # Imported here, as they import torch: a bad config is reported at once.
+    from dlcli.cli.screens.cluster import open_ray
     from dlcli.runs.comparison.find_lr import Range, RangeTestStopped, find_lr
 
-    with closing(
-        find_lr(prepared, Range(lowest, highest, steps, seeds), run_dir=run_dir)
-    ) as events:
+    wanted = Range(lowest, highest, steps, seeds)
+    with (
+        open_ray(console, ray, [prepared.config]) as backend,
+        closing(find_lr(prepared, wanted, run_dir=run_dir, backend=backend)) as events,
+    ):
         end = _follow(console, events)
     if isinstance(end, RangeTestStopped):
         console.print(f"stopped by {end.signal.upper()}; nothing was kept")

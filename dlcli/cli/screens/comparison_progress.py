@@ -12,9 +12,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dlcli.cli.screens.cluster import count_cores, count_nodes
+
 if TYPE_CHECKING:
     from dlcli.trials.comparing.protocol import ComparisonProtocol
     from dlcli.trials.results import TrialResult
+    from dlcli.trials.running.backend import NodesChanged
     from dlcli.trials.running.executor import StageStarted, TrialFinished
     from dlcli.trials.running.workers import StepsTaken
 
@@ -36,6 +39,10 @@ class StageLines:
 
     def show_run(self, over: "TrialFinished") -> None:
         """Print nothing for each run."""
+
+    def show_nodes(self, changed: "NodesChanged") -> None:
+        """Print how many nodes are there now."""
+        show_nodes(self._console, changed)
 
 
 class LiveTable:
@@ -62,10 +69,9 @@ class LiveTable:
             TimeRemainingColumn(),
             auto_refresh=False,
         )
-        self._task = self._bar.add_task(
-            stage.title, total=stage.max_steps, runs=f"0/{stage.num_trials} runs"
-        )
         self._num_runs, self._num_over = stage.num_trials, 0
+        self._num_nodes = stage.num_nodes
+        self._task = self._bar.add_task(stage.title, total=stage.max_steps, runs=self._count_runs())
         self._draw()
 
     def show_steps(self, taken: "StepsTaken") -> None:
@@ -86,9 +92,21 @@ class LiveTable:
             self._bar.update(
                 self._task,
                 total=(task.total or 0) - over.num_steps_saved,
-                runs=f"{self._num_over}/{self._num_runs} runs",
+                runs=self._count_runs(),
             )
         self._draw()
+
+    def show_nodes(self, changed: "NodesChanged") -> None:
+        """Print how many nodes are there now, and count them beside the bar."""
+        show_nodes(self._console, changed)
+        self._num_nodes = changed.num_nodes
+        if self._bar is not None:
+            self._bar.update(self._task, runs=self._count_runs())
+        self._draw()
+
+    def _count_runs(self) -> str:
+        runs = f"{self._num_over}/{self._num_runs} runs"
+        return runs if self._num_nodes is None else f"{runs} on {count_nodes(self._num_nodes)}"
 
     def _draw(self) -> None:
         if time.perf_counter() - self._shown < _REFRESH_SECONDS:
@@ -115,6 +133,18 @@ class LiveTable:
 def show_stage(console: Console, stage: "StageStarted") -> None:
     """Print which runs begin, and how they are executed."""
     console.print(f"[bold]{stage.title}[/]: {stage.num_trials:,} runs, {escape(stage.execution)}")
+
+
+def show_nodes(console: Console, changed: "NodesChanged") -> None:
+    """Print which nodes of a cluster went away or joined."""
+    lost, joined = changed.num_lost, changed.num_joined
+    left = f"{count_nodes(changed.num_nodes)} with {count_cores(changed.num_cores)}"
+    if joined:
+        console.print(f"[bold]ray[/] {count_nodes(joined)} joined: {left}")
+    if lost:
+        again = "what they had not finished is done again; finished runs are kept"
+        more = "" if changed.num_nodes else ", as soon as a node joins"
+        console.print(f"[bold]ray[/] {count_nodes(lost)} lost, {left} left: {again}{more}")
 
 
 @contextmanager

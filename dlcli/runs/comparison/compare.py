@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.config import load_config
+from dlcli.config import Config, load_config
 from dlcli.errors import CheckpointError, DivergedError
 from dlcli.explaining.surface.path import PathPlane
 from dlcli.explaining.unavailable import Unavailable
@@ -16,17 +16,17 @@ from dlcli.runs.comparison.comparable import Comparable
 from dlcli.runs.comparison.comparison_folder import write_comparison
 from dlcli.runs.comparison.finished_trials import FinishedTrials
 from dlcli.runs.comparison.optimizer_paths import trace_paths
-from dlcli.runs.comparison.setup import build_resolver
+from dlcli.runs.comparison.setup import build_resolver, num_processes
 from dlcli.runs.folder.lock import hold_run_folder
 from dlcli.runs.folder.run_folder import RunFolder, write_config
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.resume import compare_with_saved
 from dlcli.runs.training.signals import SignalName, stop_signals
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
-from dlcli.training.engines.threads import MAX_THREADS
 from dlcli.trials.comparing.comparison import Comparison
 from dlcli.trials.comparing.protocol import ComparisonProtocol
 from dlcli.trials.rule import Stage
+from dlcli.trials.running.backend import Backend, LocalProcesses
 from dlcli.trials.running.executor import Event as ExecutorEvent
 from dlcli.trials.running.executor import Executor
 from dlcli.trials.setup import TrialResolver
@@ -80,12 +80,17 @@ Event = ComparisonStarted | ExecutorEvent | ComparisonFinished | ComparisonStopp
 
 
 def compare(
-    comparable: Comparable, *, run_dir: Path | None = None, resume: bool = False
+    comparable: Comparable,
+    *,
+    run_dir: Path | None = None,
+    resume: bool = False,
+    backend: Backend | None = None,
 ) -> Generator[Event, None, None]:
     """Compare, yielding events; the last is `ComparisonFinished` or `ComparisonStopped`.
 
-    With `resume`, finished runs in `run_dir` are not repeated. Raises DlcliErrors;
-    DivergedError where no optimizer comes through.
+    With `resume`, finished runs in `run_dir` are not repeated. Without a `backend`, processes of
+    this machine execute the runs. Raises DlcliErrors; DivergedError where no optimizer comes
+    through.
     """
     prepared = comparable.prepared
     config = prepared.config
@@ -95,13 +100,30 @@ def compare(
     repair = "try smaller layers or a smaller training.batch_size"
     with memory_explained(placement.device, what, repair), ExitStack() as stack:
         resolver = build_resolver(prepared, placement)
+        if backend is None:
+            backend = LocalProcesses(num_processes(config))
+        backend.check(resolver.base)
         stop_signal = stack.enter_context(stop_signals())
         folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
         notes = _check_resumable(folder, prepared) if resume else ()
+        notes += _note_threads(config, backend)
         write_config(folder, config, prepared.folder)
         finished = FinishedTrials(folder, prepared.dataset.checksums)
-        run = _ComparisonRun(comparable, placement, resolver, folder, finished, stop_signal)
+        run = _ComparisonRun(
+            comparable, placement, resolver, backend, folder, finished, stop_signal
+        )
         yield from run.do(notes)
+
+
+def _note_threads(config: Config, backend: Backend) -> tuple[str, ...]:
+    """Say where `training.threads` doesn't decide how many runs train at once."""
+    threads = config.training.threads
+    if threads in ("auto", backend.num_cores):
+        return ()
+    return (
+        f"training.threads: {threads} has no say on a cluster: {backend.num_cores} runs or stacks "
+        "train at once, one on each core",
+    )
 
 
 def _check_resumable(folder: RunFolder, prepared: Prepared) -> tuple[str, ...]:
@@ -130,6 +152,7 @@ class _ComparisonRun:
     comparable: Comparable
     placement: Placement
     resolver: TrialResolver
+    backend: Backend
     folder: RunFolder
     finished: FinishedTrials
     stop_signal: Callable[[], SignalName | None]
@@ -147,9 +170,7 @@ class _ComparisonRun:
             steps_per_epoch=self.setup.steps_per_epoch,
             results=self.finished,
         )
-        threads = self.config.training.threads
-        num_processes = MAX_THREADS if threads == "auto" else threads
-        self.executor = Executor(self.resolver, self.finished, num_processes)
+        self.executor = Executor(self.resolver, self.finished, self.backend)
 
     def do(self, notes: tuple[str, ...]) -> Iterator[Event]:
         """Execute stage after stage, and conclude."""

@@ -15,6 +15,7 @@ from dlcli.runs.comparison.compare import ComparisonFinished, ComparisonStopped,
 from dlcli.runs.folder.run_folder import RunFolder, make_run_folder
 from dlcli.trials.comparing.comparison import Comparison
 from dlcli.trials.comparing.profiles import LARGEST_RATIO, Profile, profile
+from dlcli.trials.running.backend import Backend
 
 _NAME = "comparison"
 
@@ -59,7 +60,11 @@ def refuse_unlike(comparables: Sequence[Comparable]) -> None:
 
 
 def compare_several(
-    comparables: Sequence[Comparable], *, run_dir: Path | None = None, resume: bool = False
+    comparables: Sequence[Comparable],
+    *,
+    run_dir: Path | None = None,
+    resume: bool = False,
+    backend: Backend | None = None,
 ) -> Iterator[AnyEvent]:
     """Compare on one config after the other, each in a folder of its name; then sum up.
 
@@ -77,7 +82,9 @@ def compare_several(
         name = comparable.prepared.config.name
         yield NextProblem(name, number, len(comparables))
         folder = parent.path / name
-        events = compare(comparable, run_dir=folder, resume=resume and folder.exists())
+        events = compare(
+            comparable, run_dir=folder, resume=resume and folder.exists(), backend=backend
+        )
         with closing(events):
             for event in events:
                 yield event

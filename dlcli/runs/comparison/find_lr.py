@@ -20,6 +20,7 @@ from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.signals import SignalName, stop_signals
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.trials.range_test import RangeReading, RangeTest, rising_rates
+from dlcli.trials.running.backend import Backend
 from dlcli.trials.running.executor import Executor, StepLosses
 
 _DECADES_AROUND = 4  # on either side of the optimizer's default rate
@@ -74,11 +75,16 @@ Event = RangeTestStarted | RangeTestStep | RangeTestFinished | RangeTestStopped
 
 
 def find_lr(
-    prepared: Prepared, wanted: Range, *, run_dir: Path | None = None
+    prepared: Prepared,
+    wanted: Range,
+    *,
+    run_dir: Path | None = None,
+    backend: Backend | None = None,
 ) -> Generator[Event, None, None]:
     """Test, yielding events; the last is `RangeTestFinished` or `RangeTestStopped`.
 
-    Raises DlcliErrors; DivergedError where not one step can be taken.
+    Without a `backend`, this process takes the steps. Raises DlcliErrors; DivergedError where not
+    one step can be taken.
     """
     config = prepared.config
     lowest, highest = _ends(prepared, wanted)
@@ -91,16 +97,17 @@ def find_lr(
         memory_explained(placement.device, what, "try fewer --seeds or a smaller batch"),
         ExitStack() as stack,
     ):
-        executor = Executor(build_resolver(prepared, placement))
+        executor = Executor(build_resolver(prepared, placement), backend=backend)
         stop_signal = stack.enter_context(stop_signals())
         folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=False))
         yield RangeTestStarted(prepared, placement, lowest, highest, wanted.num_steps, seeds)
         rule = RangeTest(seeds, lrs)
         for stage in rule.stages():
             for event in stack.enter_context(closing(executor.execute(stage))):
-                assert isinstance(event, StepLosses), "a stage with given rates has no other events"
-                goes_on = rule.observe(event.losses)
-                yield RangeTestStep(len(rule.losses))
+                goes_on = True
+                if isinstance(event, StepLosses):
+                    goes_on = rule.observe(event.losses)
+                    yield RangeTestStep(len(rule.losses))
                 if signal := stop_signal():
                     yield RangeTestStopped(signal)
                     return

@@ -1,11 +1,37 @@
-"""A prepared config → the setup of its trials, and of trials that change it."""
+"""A prepared config → the setup of its trials, of trials that change it, and what executes them."""
 
-from dlcli.config import LoadedConfig
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from dlcli.config import Config, LoadedConfig
 from dlcli.runs.comparison.comparable import refuse_streamed
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.training.device import Placement, choose_placement
+from dlcli.training.engines.threads import MAX_THREADS
 from dlcli.training.rows.batches import Rows, to_rows
+from dlcli.trials.running.backend import Backend
 from dlcli.trials.setup import SharedSetup, TrialResolver
+
+
+def num_processes(config: Config) -> int:
+    """Return how many processes of this machine a config's trials get."""
+    threads = config.training.threads
+    return MAX_THREADS if threads == "auto" else threads
+
+
+@contextmanager
+def open_backend(ray: str | None, configs: Sequence[Config]) -> Iterator[Backend | None]:
+    """Open the Ray cluster at an address, or a `local` one with the cores that configs ask for.
+
+    None: processes of this machine execute trials. Raises ConfigError where a cluster can't be had.
+    """
+    if ray is None:
+        yield None
+        return
+    from dlcli.trials.running.cluster.cluster import open_cluster
+
+    with open_cluster(ray, max(map(num_processes, configs))) as cluster:
+        yield cluster
 
 
 def build_setup(prepared: Prepared, placement: Placement) -> SharedSetup:

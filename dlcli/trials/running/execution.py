@@ -1,7 +1,7 @@
 """How trials are executed, stacked or sequentially: found by measuring, and why so."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from dlcli.network.obstacles import has_dropout, stacking_obstacle
 from dlcli.training.engines.threads import MAX_THREADS, Threads
 from dlcli.trials.running.stack import Stack, in_groups
 from dlcli.trials.running.step_time import full_step, measure, single_step
-from dlcli.trials.running.workers import Job
+from dlcli.trials.running.workers import Job, name_processes
 from dlcli.trials.setup import ResolvedTrial, SharedSetup
 
 _NUM_TRIED = 12  # trials of the stack that is measured
@@ -40,13 +40,18 @@ class _SetupPlan:
 
 
 def plan_execution(
-    trials: Sequence[ResolvedTrial], num_processes: int | None = None
+    trials: Sequence[ResolvedTrial],
+    num_processes: int | None = None,
+    name: Callable[[int], str] = name_processes,
 ) -> ExecutionPlan:
-    """Cut trials into jobs; of each setup, measure a step of its trials stacked and one by one."""
+    """Cut trials into jobs; of each setup, measure a step of its trials stacked and one by one.
+
+    `name` says in words what so many processes are.
+    """
     on_cpu = all(trial.setup.placement.device.type == "cpu" for trial in trials)
     # Processes that share a GPU wait for each other.
     processes = min(num_processes or MAX_THREADS, len(trials)) if on_cpu else 1
-    on = "one process" if processes == 1 else f"{processes} processes"
+    on = name(processes)
     groups: dict[SharedSetup, list[ResolvedTrial]] = {}
     for trial in trials:
         groups.setdefault(trial.setup, []).append(trial)

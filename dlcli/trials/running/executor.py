@@ -5,13 +5,14 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from dlcli.optimizers.base import OptimizerConfig
+from dlcli.training.engines.threads import MAX_THREADS
 from dlcli.trials.evaluation import TrialEvaluator
 from dlcli.trials.results import Figures, FinishedTrial, HeldOutPart, Results, TrialResult
 from dlcli.trials.rule import Stage
+from dlcli.trials.running.backend import Backend, LocalProcesses, NodesChanged
 from dlcli.trials.running.execution import ExecutionPlan, plan_execution
-from dlcli.trials.running.rate_steps import take_steps
 from dlcli.trials.running.step_time import measure_step_times
-from dlcli.trials.running.workers import StepsTaken, execute
+from dlcli.trials.running.workers import StepsTaken
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, TrialResolver
 from dlcli.trials.trial import Trial
 
@@ -24,6 +25,7 @@ class StageStarted:
     num_trials: int
     max_steps: int  # of all of them; early stopping takes fewer
     execution: str  # how they are executed, and why so
+    num_nodes: int | None  # that execute them; None: this machine alone
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class StepLosses:
     losses: tuple[float, ...]  # trial by trial, in the target's units; infinite: diverged
 
 
-Event = StageStarted | StepsTaken | TrialFinished | StepLosses
+Event = StageStarted | StepsTaken | NodesChanged | TrialFinished | StepLosses
 
 
 class Executor:
@@ -51,12 +53,17 @@ class Executor:
         self,
         resolver: TrialResolver,
         results: Results | None = None,
-        num_processes: int | None = None,
+        backend: Backend | None = None,
     ) -> None:
-        """Take what trials are resolved by, and where finished ones are kept; None: nowhere."""
+        """Take what trials are resolved by, where finished ones are kept, and what executes them.
+
+        Without `results` they are kept nowhere; without `backend`, processes of this machine
+        execute them, one a core.
+        """
+        self._backend = backend or LocalProcesses(MAX_THREADS)
+        self._backend.check(resolver.base)
         self._resolver = resolver
         self._results = results
-        self._num_processes = num_processes
         self._seconds_a_step: dict[tuple[SharedSetup, OptimizerConfig], float] = {}
         self._evaluator: TrialEvaluator | None = None
 
@@ -71,7 +78,8 @@ class Executor:
 
     def plan(self, trials: Sequence[Trial]) -> ExecutionPlan:
         """Return how trials would be executed."""
-        return plan_execution([*map(self._resolver.resolve, trials)], self._num_processes)
+        resolved = [*map(self._resolver.resolve, trials)]
+        return plan_execution(resolved, self._backend.num_cores, self._backend.name_cores)
 
     def measure(self, trials: Sequence[Trial]) -> None:
         """Measure what a step of a trial by itself takes, side by side, where it is not known.
@@ -94,8 +102,9 @@ class Executor:
         """
         if stage.lrs is not None:
             trials = [*map(self._resolver.resolve, stage.trials)]
-            for losses in take_steps(trials, stage.lrs):
-                yield StepLosses(losses)
+            with closing(self._backend.take_steps(trials, stage.lrs)) as steps:
+                for losses in steps:
+                    yield StepsTaken(0) if losses is None else StepLosses(losses)
         elif missing := self.missing(stage):
             yield from self._train(stage, missing)
 
@@ -103,10 +112,16 @@ class Executor:
         self.measure(missing)
         plan = self.plan(missing)
         max_steps = {trial: self._resolver.resolve(trial).setup.max_steps for trial in missing}
-        yield StageStarted(stage.title, len(missing), sum(max_steps.values()), plan.reason)
-        with closing(execute(plan.jobs, plan.num_processes)) as events:
+        yield StageStarted(
+            title=stage.title,
+            num_trials=len(missing),
+            max_steps=sum(max_steps.values()),
+            execution=plan.reason,
+            num_nodes=self._backend.num_nodes,
+        )
+        with closing(self._backend.execute(plan.jobs)) as events:
             for event in events:
-                if isinstance(event, StepsTaken):
+                if isinstance(event, StepsTaken | NodesChanged):
                     yield event
                     continue
                 result = self._result(event, is_evaluated=stage.is_evaluated)

@@ -46,19 +46,33 @@ class Job:
 Event = FinishedTrial | StepsTaken
 
 
-def execute_here(job: Job) -> Iterator[Event]:
-    """Do a job in this process, on one thread."""
+def name_processes(number: int) -> str:
+    """Say in words how many processes there are."""
+    return "one process" if number == 1 else f"{number} processes"
+
+
+def execute_here(job: Job, *, steps_a_report: int | None = None) -> Iterator[Event]:
+    """Do a job in this process, on one thread.
+
+    Steps are reported from time to time, or after so many of the job, so that the same job yields
+    the same events when it is done again.
+    """
     torch.set_num_threads(1)
     run = run_stacked if job.is_stacked else run_sequentially
-    num_steps, reported = 0, time.perf_counter()
+    num_steps, unreported, reported = 0, 0, time.perf_counter()
     for event in run(job.trials):
         if isinstance(event, FinishedTrial):
             yield event
             continue
         num_steps += event.num_runs if isinstance(event, StackProgress) else 1
-        if time.perf_counter() - reported > _PROGRESS_SECONDS:
+        unreported += 1
+        if steps_a_report is None:
+            is_due = time.perf_counter() - reported > _PROGRESS_SECONDS
+        else:
+            is_due = unreported == steps_a_report
+        if is_due:
             yield StepsTaken(num_steps)
-            num_steps, reported = 0, time.perf_counter()
+            num_steps, unreported, reported = 0, 0, time.perf_counter()
     yield StepsTaken(num_steps)
 
 
