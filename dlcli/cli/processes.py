@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from dlcli.config import LoadedConfig
     from dlcli.training.processes.group import Group
     from dlcli.training.processes.launch import Ended
     from dlcli.training.processes.rank import Rank
@@ -40,6 +41,14 @@ def refuse_starting(*, processes: int, restarts: int = 0) -> None:
             f"{option}: torchrun or srun has started this process, one of several (RANK or "
             f"SLURM_PROCID is set); leave it out, and set {instead}"
         )
+
+
+def refuse_problems(loaded: "LoadedConfig") -> None:
+    """Raise what is wrong with a config, if anything is, before processes are started for it."""
+    from dlcli.runs.preparation import prepare
+
+    if loaded.problems:
+        prepare(loaded)  # raises them, with those that the data show
 
 
 @contextmanager

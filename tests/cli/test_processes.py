@@ -141,6 +141,16 @@ def test_a_wrong_command_line_is_said_by_one_process_of_a_machine(
     assert said[1] == ""
 
 
+@pytest.mark.parametrize("command", ["train", "describe"])
+def test_an_unknown_key_is_refused_before_processes_are_started(
+    command: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    assert run([command, str(ROOT / DIGITS[0]), "--set", "lr=1", "--processes", "2"]) == 2
+    assert capfd.readouterr().err.startswith("dlcli: --set lr=1: lr: unknown key")
+    assert signal.getsignal(signal.SIGTERM) is handler, "no agent was here"
+
+
 def test_a_wrong_config_is_said_once_without_a_restart_and_leaves_the_users_folder(
     tmp_path: Path,
 ) -> None:

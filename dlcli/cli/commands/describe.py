@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 from dlcli.cli.options import ConfigFile, Overrides
-from dlcli.cli.processes import one_of_several, refuse_starting, run_several, said_once
+from dlcli.cli.processes import (
+    one_of_several,
+    refuse_problems,
+    refuse_starting,
+    run_several,
+    said_once,
+)
 
 
 def describe_command(
@@ -44,6 +50,7 @@ def describe_command(
     elif processes == 1:
         show_costs(console, prepare(open_config(config, overrides)))
     else:
+        refuse_problems(open_config(config, overrides))
         settings = [item for override in overrides or () for item in ("--set", override)]
         ended = run_several(["describe", str(config), *settings], processes)
         raise typer.Exit(ended.exit_code)

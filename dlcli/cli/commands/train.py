@@ -11,7 +11,13 @@ import typer
 
 from dlcli.cli.options import ConfigFile, Json, Overrides
 from dlcli.cli.output import emit
-from dlcli.cli.processes import one_of_several, refuse_starting, run_several, said_once
+from dlcli.cli.processes import (
+    one_of_several,
+    refuse_problems,
+    refuse_starting,
+    run_several,
+    said_once,
+)
 from dlcli.cli.warm_up import torch_imported_meanwhile
 from dlcli.runs.training.signals import EXIT_CODES
 
@@ -204,10 +210,12 @@ def _start(request: _Request, num_processes: int, restarts: int) -> int:
     """Start processes that train, again while they get lost; return the exit code."""
     from dlcli.runs.folder.run_folder import RunFolder, make_run_folder, resume_command
 
-    name = _open(request, num_processes).config.name
-    folder, is_users = None, request.run_dir is not None and request.run_dir.is_dir()
+    loaded = _open(request, num_processes)
+    refuse_problems(loaded)
+    named, folder = request.run_dir, None
+    was_there = named is not None and named.is_dir()
     if not request.smoke:
-        folder = RunFolder(request.run_dir) if request.run_dir else make_run_folder(None, name)
+        folder = RunFolder(named) if named else make_run_folder(None, loaded.config.name)
     command = ["train", str(request.config)]
     command += [item for override in request.overrides for item in ("--set", override)]
     command += ["--smoke"] * request.smoke + ["--json"] * request.as_json
@@ -226,7 +234,7 @@ def _start(request: _Request, num_processes: int, restarts: int) -> int:
     if folder is not None:
         if ended.is_lost and folder.holds_work:
             typer.echo(f"resume: {resume_command(folder)} --processes {num_processes}", err=True)
-        if not is_users:
+        if not was_there:
             with suppress(OSError):  # it holds something
                 folder.path.rmdir()
     return ended.exit_code
