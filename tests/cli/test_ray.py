@@ -23,7 +23,7 @@ from dlcli.config import load_config
 from dlcli.data.stream import drain
 from dlcli.runs.comparison.comparable import preparing_comparison
 from dlcli.runs.comparison.compare import compare
-from dlcli.training.engines.threads import Threads
+from dlcli.training.engines.threads import using_threads
 from dlcli.trials.running import execution
 from dlcli.trials.running.backend import Backend
 from dlcli.trials.running.cluster.cluster import open_cluster
@@ -186,7 +186,7 @@ def compare_once(folder: str, backend: Backend | None, kill_in: int | None = Non
 def test_local_ray_gives_the_same_even_if_processes_die(monkeypatch: pytest.MonkeyPatch) -> None:
     # Beside other programs, what is measured may differ from one comparison to the next.
     monkeypatch.setattr(execution, "_stacked_seconds", lambda _: 1e-9)
-    with Threads(1, "two wait for each other beside other programs").used():
+    with using_threads(1):
         with open_cluster("local", 2) as cluster:
             session = ray_session(os.getpid())
             kept = compare_once("ray", cluster, kill_in=session)

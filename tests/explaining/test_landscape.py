@@ -28,7 +28,7 @@ from dlcli.runs.preparation import prepare
 from dlcli.runs.training.run import build_trainer
 from dlcli.targets.number_target import NumberTarget
 from dlcli.training.device import choose_placement
-from dlcli.training.engines.threads import Threads
+from dlcli.training.engines.threads import using_threads
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, fit
 from dlcli.training.rows.batches import Rows, to_rows
@@ -77,7 +77,7 @@ def learn(loaded: LoadedConfig) -> tuple[ExplainedModel, Snapshots]:
     parts = prepared.dataset.parts
     rows = {name: to_rows(part, placement.device) for name, part in parts.items()}
     start = (0, weights_of(trainer.network))
-    with Threads(1, "several wait for each other").used():
+    with using_threads(1):
         epochs = [
             (event.epoch, weights_of(trainer.network))
             for event in fit(trainer, rows["train"], None)

@@ -16,7 +16,7 @@ from dlcli.explaining.reasons.permutation_importance import (
     measure_importance,
 )
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.training.engines.threads import Threads
+from dlcli.training.engines.threads import using_threads
 from tests.explaining.made import Layers, dense, make_model
 
 RAW: dict[str, Any] = {"scale": "none", "target_scale": "none"}
@@ -175,7 +175,7 @@ def test_five_hundred_columns_take_seconds_by_fewer_shuffles() -> None:
     columns = {f"x{index}": x[:, index].tolist() for index in range(500)}
     network: Layers = [{"type": "dense", "units": 64, "activation": "relu"}, {"type": "dense"}]
     model = make_model({**columns, "y": x[:, 0].tolist()}, "y", network)
-    with Threads(1, "as in explain").used():
+    with using_threads(1):
         started = time.process_time()
         found = measured(model)
     assert time.process_time() - started < 6  # 2 where nothing else runs

@@ -14,7 +14,7 @@ from dlcli.optimizers.adam import Adam
 from dlcli.targets.base import Target
 from dlcli.training.device import GradientScaler, Placement, choose_placement, configure_torch
 from dlcli.training.engines.choice import choose_engine
-from dlcli.training.engines.threads import MAX_THREADS, Threads, choose_threads
+from dlcli.training.engines.threads import MAX_THREADS, Threads, choose_threads, using_threads
 from dlcli.training.objective import build_objective
 from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.rows.batches import Rows
@@ -243,6 +243,13 @@ def test_threads_are_as_many_as_a_batch_has_work_for(batch_size: Any, chosen: Th
     assert choose_threads(settings, planned, num_rows=100_000) == chosen
     wanted = settings.model_copy(update={"threads": 3})
     assert choose_threads(wanted, planned, num_rows=100_000).number == 3
+
+
+def test_threads_are_as_many_as_before_after_a_block_that_uses_others() -> None:
+    before = torch.get_num_threads()
+    with using_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
 
 
 def test_dropout_keeps_the_share_it_should_and_the_mean() -> None:

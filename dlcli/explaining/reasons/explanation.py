@@ -21,7 +21,7 @@ from dlcli.explaining.reasons.units import HiddenUnits, UnitMaps, map_units, mea
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.losses import Loss
 from dlcli.targets.base import Target
-from dlcli.training.engines.threads import Threads
+from dlcli.training.engines.threads import using_threads
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Explanation:
 def explain(model: ExplainedModel) -> Explanation:
     """Ask the network; it is as before afterwards. A function of the model alone."""
     # Many small questions: several threads would wait for each other longer than they work.
-    with Threads(1, "questions are small").used():
+    with using_threads(1):
         sample = sample_rows(model, "why")
         if not np.isfinite(model.predict(sample.rows.encoded.inputs)).all():
             return _unavailable(model, "its predictions are not finite")

@@ -15,22 +15,23 @@ MAX_THREADS = torch.get_num_threads()  # a core each, or what the environment sa
 _WORTH_A_THREAD = 10_000_000
 
 
+@contextmanager
+def using_threads(number: int) -> Iterator[None]:
+    """Let torch take so many threads within the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @dataclass(frozen=True)
 class Threads:
     """A number of threads, with the reason for it."""
 
     number: int
     reason: str
-
-    @contextmanager
-    def used(self) -> Iterator[None]:
-        """Let torch take so many within the block."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.number)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 def choose_threads(settings: TrainingConfig, plan: Plan, num_rows: int) -> Threads:

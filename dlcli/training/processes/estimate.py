@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dlcli.training.engines.threads import Threads
+from dlcli.training.engines.threads import using_threads
 from dlcli.training.processes.group import Group
 
 _NUM_STEPS, _MAX_SECONDS = 15, 0.2
@@ -67,7 +67,7 @@ def estimate_steps(
         compute = 0.0
         if count > 1 or group.is_first:  # one by itself has the machine for itself
             step = step_of(-(-num_rows // count))
-            with Threads(threads, "as many as it would have").used():
+            with using_threads(threads):
                 compute = _median_seconds(step)
         compute = max(group.everyones(compute))
         crowding = _crowding(count * threads) / _crowding(min(count, number) * threads)

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
-from dlcli.trials.running.rate_steps import take_steps, threads_of_steps
+from dlcli.trials.running.rate_steps import num_threads_of_steps, take_steps
 from dlcli.trials.running.workers import Event as JobEvent
 from dlcli.trials.running.workers import Job, execute, name_processes
 from dlcli.trials.setup import ResolvedTrial, SharedSetup
@@ -83,4 +83,4 @@ class LocalProcesses:
         self, trials: Sequence[ResolvedTrial], lrs: Sequence[float]
     ) -> Generator[tuple[float, ...] | None, None, None]:
         """Take steps in this process."""
-        yield from take_steps(trials, lrs, threads_of_steps(trials))
+        yield from take_steps(trials, lrs, num_threads_of_steps(trials))

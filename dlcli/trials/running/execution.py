@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from dlcli.network.obstacles import has_dropout, stacking_obstacle
-from dlcli.training.engines.threads import MAX_THREADS, Threads
+from dlcli.training.engines.threads import MAX_THREADS, using_threads
 from dlcli.trials.running.stack import Stack, in_groups
 from dlcli.trials.running.step_time import full_step, measure, single_step
 from dlcli.trials.running.workers import Job, name_processes
@@ -72,7 +72,7 @@ def plan_execution(
 
 def _plan(trials: Sequence[ResolvedTrial], processes: int, on: str) -> _SetupPlan:
     setup = trials[0].setup
-    with Threads(1, "as a process has").used():
+    with using_threads(1):  # as a process has
         [single] = measure([single_step(trials[0])], setup.placement.device)
         obstacle = obstacle_to_stacking(setup)
         stacked = math.inf if obstacle else _stacked_seconds(trials)

@@ -7,7 +7,7 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from dlcli.training.engines.threads import Threads, choose_threads
+from dlcli.training.engines.threads import choose_threads, using_threads
 from dlcli.training.rows.batches import epoch_steps
 from dlcli.trials.running.execution import obstacle_to_stacking
 from dlcli.trials.running.stack import Stack
@@ -15,14 +15,14 @@ from dlcli.trials.running.stacked_rows import stacked_steps
 from dlcli.trials.setup import ResolvedTrial, assemble_trial
 
 
-def threads_of_steps(trials: Sequence[ResolvedTrial]) -> Threads:
+def num_threads_of_steps(trials: Sequence[ResolvedTrial]) -> int:
     """Return how many threads share a step of trials of one setup."""
     setup = trials[0].setup
-    return choose_threads(setup.settings, setup.plan, len(setup.train))
+    return choose_threads(setup.settings, setup.plan, len(setup.train)).number
 
 
 def take_steps(
-    trials: Sequence[ResolvedTrial], lrs: Sequence[float], threads: Threads
+    trials: Sequence[ResolvedTrial], lrs: Sequence[float], num_threads: int
 ) -> Iterator[tuple[float, ...]]:
     """Yield the training loss of each trial after each step, in the target's units.
 
@@ -32,7 +32,7 @@ def take_steps(
     setup = trials[0].setup
     unit = setup.loss.unit(setup.target.unit)
     take = _sequentially if obstacle_to_stacking(setup) else _stacked
-    with threads.used():
+    with using_threads(num_threads):
         for losses in take(trials, lrs):
             yield tuple(
                 loss * unit if math.isfinite(loss) else math.inf for loss in losses.tolist()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from dlcli.training.engines.threads import choose_threads
+from dlcli.training.engines.threads import choose_threads, using_threads
 from dlcli.training.rows.batches import Rows
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 
@@ -40,7 +40,8 @@ def measure_step_times(trials: Sequence[ResolvedTrial]) -> list[float]:
     Trials share a setup.
     """
     setup = trials[0].setup
-    with choose_threads(setup.settings, setup.plan, len(setup.train)).used():
+    threads = choose_threads(setup.settings, setup.plan, len(setup.train))
+    with using_threads(threads.number):
         return measure([single_step(trial) for trial in trials], setup.placement.device)
 
 

@@ -14,7 +14,7 @@ from dlcli.trials.running.backend import Event, NodesChanged
 from dlcli.trials.running.cluster.driver import serve
 from dlcli.trials.running.cluster.messages import Cancel, Connected, Done, TakeSteps, Train
 from dlcli.trials.running.cluster.tasks import PackedSetup, PackedTrials
-from dlcli.trials.running.rate_steps import threads_of_steps
+from dlcli.trials.running.rate_steps import num_threads_of_steps
 from dlcli.trials.running.workers import IS_FORKED, Job, StepsTaken
 from dlcli.trials.setup import ResolvedTrial, SharedSetup
 
@@ -150,7 +150,7 @@ class RayCluster:
     ) -> Generator[tuple[float, ...] | None, None, None]:
         """Take steps in one task, with as many threads as here."""
         number = self._number(trials[0].setup)
-        num_threads = threads_of_steps(trials).number
+        num_threads = num_threads_of_steps(trials)
         request = TakeSteps(number, PackedTrials.of(trials), tuple(lrs), num_threads)
         with closing(self._events_of(request)) as messages:
             for message in messages:

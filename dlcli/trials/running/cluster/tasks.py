@@ -14,7 +14,6 @@ import torch
 
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.training.device import configure_torch
-from dlcli.training.engines.threads import Threads
 from dlcli.training.rows.batches import Rows
 from dlcli.trials.running.cluster.versions import Versions, make_probe, refuse_other_versions
 from dlcli.trials.running.rate_steps import take_steps
@@ -112,9 +111,8 @@ def take_range_steps(
     _refuse_other_versions(versions)
     setup = packed.unpack()
     configure_torch(setup.placement)
-    threads = Threads(num_threads, "as the process has that asks")
     block: list[tuple[float, ...]] = []
-    for losses in take_steps(trials.unpack(setup), lrs, threads):
+    for losses in take_steps(trials.unpack(setup), lrs, num_threads):
         block.append(losses)
         if len(block) == STEPS_AT_ONCE:
             yield tuple(block)
