@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from dlcli.training.device import Placement
 from dlcli.training.evaluation import compute_outputs, to_predictions
 from dlcli.training.objective import Objective, build_objective
 from dlcli.training.rows.batches import Rows, Tensors
+
+PartName = Literal["test", "validation", "train"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,11 @@ class ExplainedModel:
         return self.loss.unit(self.target.unit)
 
     @property
-    def held_out(self) -> ExplainedRows | None:
-        """The rows to judge the network on: the test rows, or else the validation rows."""
-        return self.parts.get("test") or self.parts.get("validation")
+    def judged_part(self) -> PartName:
+        """The part to judge the network on: test, or else validation, or else train."""
+        if "test" in self.parts:
+            return "test"
+        return "validation" if "validation" in self.parts else "train"
 
     def targets(self, rows: Rows) -> Tensor:
         """Return what the loss compares outputs with, [rows], on the device."""

@@ -82,12 +82,11 @@ def of_classes(quality: Quality) -> ClassQuality:
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
 def test_figures_are_those_of_an_evaluation(loss: str) -> None:
     model = make_model(corners(), "side", LAYERS, loss=loss)
-    assert model.held_out is not None
     quality = assess_quality(model)
     wanted = evaluate(
         model.network,
         model.objective,
-        model.held_out.encoded,
+        model.parts["test"].encoded,
         target=model.target,
         placement=model.placement,
     )
@@ -103,11 +102,10 @@ def test_figures_are_those_of_an_evaluation(loss: str) -> None:
 def test_losses_are_in_the_targets_own_units() -> None:
     for loss in ("mse", "mae", "huber"):
         model = make_model(slope(), "y", LAYERS, loss=loss)
-        assert model.held_out is not None
         wanted = evaluate(
             model.network,
             model.objective,
-            model.held_out.encoded,
+            model.parts["test"].encoded,
             target=model.target,
             placement=model.placement,
         )

@@ -1,7 +1,6 @@
 """How good a network is on held-out rows, beside baselines, and where it errs."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from dlcli.data.fields import Arrays
 from dlcli.errors import DivergedError
 from dlcli.explaining.constant_baseline import class_weights_of
-from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
+from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows, PartName
 from dlcli.explaining.quality.baselines import LinearModel, fit_logistic, fit_ridge
 from dlcli.explaining.quality.bootstrap import Estimate, Predictions, bootstrap, estimate
 from dlcli.explaining.quality.calibration import (
@@ -73,7 +72,7 @@ class NumberQuality:
 class Quality:
     """How good a network is."""
 
-    part: Literal["test", "validation", "train"]
+    part: PartName
     num_rows: int
     num_train: int  # training rows, as far as they are known
     loss: Loss
@@ -90,9 +89,7 @@ def assess_quality(model: ExplainedModel) -> Quality:
     Without held-out rows, training rows are used. Raises DivergedError where the network's
     predictions are not finite.
     """
-    part: Literal["test", "validation", "train"] = "train"
-    if model.held_out is not None:
-        part = "test" if model.parts.get("test") else "validation"
+    part = model.judged_part
     rows = model.parts[part]
     outputs = _outputs(model, rows)
     truth = model.truth(rows.encoded)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
+from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows, PartName
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
 
@@ -17,7 +17,7 @@ _ACTIVATION = 15  # work of one number of a layer's output, in multiplications
 class SampledRows:
     """Held-out rows, or some of them."""
 
-    part: str  # "test", "validation" or "train"
+    part: PartName
     rows: ExplainedRows
     num_held: int  # rows in the part
 
@@ -27,7 +27,7 @@ class SampledRows:
 
 def sample_rows(model: ExplainedModel, purpose: str, max_rows: int | None = None) -> SampledRows:
     """Return the held-out rows, or else training rows; a random sample where they are too many."""
-    part = next(name for name in ("test", "validation", "train") if name in model.parts)
+    part = model.judged_part
     rows = model.parts[part]
     if max_rows is None or len(rows) <= max_rows:
         return SampledRows(part, rows, len(rows))
