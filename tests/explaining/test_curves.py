@@ -15,6 +15,9 @@ from dlcli.explaining.quality.curves import (
     running_median,
     thin,
 )
+from dlcli.metrics.accumulator import compute_metrics
+from dlcli.metrics.roc_auc import RocAuc
+from dlcli.metrics.rows import ScoredRows
 
 
 def made(num_rows: int, seed: int, levels: int) -> tuple[np.ndarray, np.ndarray]:
@@ -72,9 +75,21 @@ def test_a_thin_curve_is_the_same_curve() -> None:
     assert len(thinned.x) < len(curve.x)
 
 
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_areas_are_those_of_the_metric(num_classes: int) -> None:
+    random = np.random.default_rng(5)
+    predictions = random.integers(1, 9, (500, num_classes)) / 10
+    rows = ScoredRows(predictions, random.integers(num_classes, size=500))
+    _, areas = class_curves(rows)
+    wanted = compute_metrics([RocAuc()], rows)["roc_auc"]
+    assert areas.mean() == pytest.approx(wanted, rel=1e-12)
+
+
 def test_two_classes_have_the_curve_of_the_second() -> None:
     scores, truth = made(100, 4, 20)
-    (own,), areas = class_curves(np.stack([1 - scores, scores], axis=1), truth.astype(int))
+    (own,), areas = class_curves(
+        ScoredRows(np.stack([1 - scores, scores], axis=1), truth.astype(int))
+    )
     assert own.index == 1
     assert own.share == truth.mean()
     assert own.roc.area == areas[0] == areas[1] == roc_curve(scores, truth).area
@@ -85,7 +100,7 @@ def test_the_class_that_is_told_worst_comes_first_and_the_mean_last() -> None:
     truth = random.integers(10, size=500)
     noise = np.linspace(0.1, 3.0, 10)
     predictions = (truth[:, None] == np.arange(10)) + random.normal(size=(500, 10)) * noise
-    curves, areas = class_curves(predictions, truth)
+    curves, areas = class_curves(ScoredRows(predictions, truth))
     assert len(curves) == MAX_CURVES + 1
     assert [own.index for own in curves[:2]] == np.argsort(areas)[:2].tolist()
     assert curves[-1].index is None
@@ -95,10 +110,10 @@ def test_the_class_that_is_told_worst_comes_first_and_the_mean_last() -> None:
 
 def test_a_class_that_is_not_there_has_no_curve() -> None:
     predictions = np.random.default_rng(6).dirichlet(np.ones(3), 20)
-    curves, areas = class_curves(predictions, np.arange(20) % 2)
+    curves, areas = class_curves(ScoredRows(predictions, np.arange(20) % 2))
     assert [own.index for own in curves if own.index is not None] in ([0, 1], [1, 0])
     assert np.isnan(areas).tolist() == [False, False, True]
-    curves, areas = class_curves(predictions, np.zeros(20, int))
+    curves, areas = class_curves(ScoredRows(predictions, np.zeros(20, int)))
     assert curves == ()
     assert np.isnan(areas).all()
 

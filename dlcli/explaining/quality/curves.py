@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlcli.metrics.rows import ScoredRows
+
 MAX_CURVES = 7  # of classes
 _STEPS = 201  # of a mean of curves
 _WINDOW = 0.1  # of the rows, in a running quantile
@@ -83,24 +85,22 @@ class ClassCurves:
     share: float  # of the rows: the precision at chance level
 
 
-def class_curves(
-    predictions: np.ndarray, truth: np.ndarray
-) -> tuple[tuple[ClassCurves, ...], np.ndarray]:
+def class_curves(rows: ScoredRows) -> tuple[tuple[ClassCurves, ...], np.ndarray]:
     """Return the thinned curves of the worst classes, and the area of every class.
 
-    `predictions` [rows, classes] probabilities, `truth` [rows] class indices. The lowest area under
-    the ROC curve comes first, and the mean over all classes last; two classes have one curve, of
-    the second one. A class without rows, or with all rows, has no curve and the area NaN.
+    The lowest area under the ROC curve comes first, and the mean over all classes last; two classes
+    have one curve, of the second one. A class without rows, or with all rows, has no curve and the
+    area NaN.
     """
-    num_classes = predictions.shape[1]
+    num_classes = rows.predictions.shape[1]
     areas = np.full(num_classes, np.nan)
     found = []
-    for index in [1] if num_classes == 2 else range(num_classes):
-        is_class = truth == index
+    for index in rows.scored_classes:
+        is_class = rows.truth == index
         if is_class.all() or not is_class.any():
             continue
-        roc = roc_curve(predictions[:, index], is_class)
-        trade = precision_recall_curve(predictions[:, index], is_class)
+        roc = roc_curve(rows.predictions[:, index], is_class)
+        trade = precision_recall_curve(rows.predictions[:, index], is_class)
         found.append(ClassCurves(index, roc, trade, float(is_class.mean())))
         areas[index] = roc.area
     if num_classes == 2:

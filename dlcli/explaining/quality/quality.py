@@ -207,7 +207,8 @@ def _class_quality(
     model: ExplainedModel, part: str, outputs: Tensor, truth: np.ndarray
 ) -> ClassQuality:
     predictions = to_predictions(outputs, model.loss, model.target)
-    curves, areas = class_curves(predictions, truth)
+    scored = ScoredRows(predictions, truth)
+    curves, areas = class_curves(scored)
     validation = model.parts.get("validation")
     temperature_scaling = None
     if validation:
@@ -218,7 +219,7 @@ def _class_quality(
             is_on_same_rows=part == "validation",
         )
     confusion = ConfusionCounts(len(model.target.class_names))
-    confusion.add(ScoredRows(predictions, truth))
+    confusion.add(scored)
     return ClassQuality(
         confusion=confusion.matrix,
         areas=areas,
