@@ -53,7 +53,7 @@ def prepared_step(
         stepper.objective = torch.compile(loss, dynamic=False)  # type: ignore[assignment,arg-type]
     rows = to_rows(prepared.dataset.parts["train"], placement.device)
     size = config.rows_per_batch(len(rows))
-    return lambda: stepper.take_step((rows.head(size),))
+    return lambda: stepper.take_step((rows.head(size),), number=0)
 
 
 class Numbers(nn.Module):

@@ -39,7 +39,7 @@ def _find_batch_size(trainer: Trainer, train: BatchSource, *, below: int) -> int
             continue
         trainer.stepper.recordings.clear()
         try:
-            trainer.stepper.take_step((train.head(size),))
+            trainer.stepper.take_step((train.head(size),), number=0)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

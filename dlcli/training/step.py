@@ -40,9 +40,10 @@ class Stepper:
     sharded: ShardedStep | None = None  # None: batches are not cut
     recordings: dict[Hashable, _Recording] = field(default_factory=dict)
 
-    def take_step(self, batches: tuple[Rows, ...], number: int = 0) -> Tensor:
+    def take_step(self, batches: tuple[Rows, ...], number: int) -> Tensor:
         """Take one step, `number` of the run, on the mean loss over all rows of the batches.
 
+        Where batches are cut, each number has random draws of its own.
         Returns the loss and the norm of each parameter's gradient before clipping, [1 +
         parameters], on the device: reading them is what makes the CPU wait, so that is left to the
         caller.

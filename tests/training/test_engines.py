@@ -52,13 +52,13 @@ def take_steps(
     )
     torch.manual_seed(1)
     figures: list[torch.Tensor] = []
-    for sizes in SIZES:
+    for number, sizes in enumerate(SIZES):
         stepper.optimizer.lr *= 0.9
         batches = tuple(
             made_rows(planned, target, size).each(lambda tensor: tensor.to(placement.device))
             for size in sizes
         )
-        figures.append(stepper.take_step(batches))
+        figures.append(stepper.take_step(batches, number))
     state = torch.cat([value.flatten().float() for value in network.state_dict().values()])
     return state, figures
 

@@ -54,6 +54,17 @@ def test_it_ends_where_nothing_is_learned_any_more(monkeypatch: pytest.MonkeyPat
         assert not losses.isnan().any()
 
 
+def test_cut_batches_have_other_dropout_at_every_step() -> None:
+    resolver = read_resolver(
+        "moons.yaml",
+        "training={batch_size: full, shards: 2}",
+        "model.layers=[{type: dropout, rate: 0.5}, {type: dense}]",
+        "optimizer={type: sgd}",
+    )
+    losses = run(resolver, [1e-12, 1e-12, 1e-12])  # the same rows and weights at every step
+    assert [len(set(of_seed.tolist())) for of_seed in losses.T] == [3, 3, 3]
+
+
 def test_losses_are_in_the_targets_units() -> None:
     resolver = read_resolver("diabetes.yaml", "training.batch_size=full", "optimizer={type: sgd}")
     first = run(resolver, [1e-9, 1e-9])[0]

@@ -121,7 +121,7 @@ def check_steps(
         for index, batches in enumerate(data):
             trainer.optimizer.lr = trial.optimizer.lr * 0.9**index
             single = trainer.stepper.take_step(
-                tuple(batch.each(itemgetter(seed)) for batch in batches)
+                tuple(batch.each(itemgetter(seed)) for batch in batches), number=index
             )
             norm = torch.linalg.vector_norm(single[1:])
             assert are_close(torch.stack([single[0], norm]), figures[index][run])
@@ -191,6 +191,13 @@ def test_dropout_keeps_runs_on_cuda_from_being_stacked(dropout: float, said: str
     assert obstacle_to_stacking(setup) is None
     obstacle = obstacle_to_stacking(replace(setup, placement=cuda))
     assert obstacle is said is None or str(obstacle).startswith(str(said))
+
+
+def test_cut_batches_keep_runs_from_being_stacked() -> None:
+    setup = made_setup(plan((5,), HIDDEN, DROPOUT, DENSE), {"type": "cross_entropy"})
+    cut = setup.settings.model_copy(update={"shards": 2})
+    said = obstacle_to_stacking(replace(setup, settings=cut))
+    assert said == "batches are cut (training.shards)"
 
 
 def cuda_placement() -> Placement:

@@ -88,7 +88,7 @@ def estimate(prepared: Prepared, trainer: Trainer, rows: AllRows) -> tuple[StepE
 
         def step_of(num_rows: int) -> Callable[[], object]:
             batches = (train.head(num_rows),) * settings.accumulate_batches
-            return lambda: other.stepper.take_step(batches)
+            return lambda: other.stepper.take_step(batches, number=0)
 
         num_rows = settings.rows_per_batch(len(train))
         num_bytes = trainer.optimizer.parameters.values.nbytes

@@ -98,6 +98,8 @@ def obstacle_to_stacking(setup: SharedSetup) -> str | None:
         return f"stacking is not available on {device}"
     if device == "cuda" and has_dropout(setup.plan):
         return "on cuda, stacked runs would drop other units than single ones"
+    if setup.settings.shards > 1:
+        return "batches are cut (training.shards)"
     if setup.placement.dtype == torch.float16:
         return "fp16 decides at each step whether to take it"
     obstacle = stacking_obstacle(setup.plan)

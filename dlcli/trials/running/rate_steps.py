@@ -75,12 +75,12 @@ def _losses(trial: ResolvedTrial, lrs: Sequence[float]) -> Iterator[float]:
     )
     steps = (step for epoch in epochs for step in epoch)
     is_over = False
-    for lr, batches in zip(lrs, steps, strict=False):
+    for number, (lr, batches) in enumerate(zip(lrs, steps, strict=False)):
         loss = math.inf
         if not is_over:
             trainer.optimizer.lr = lr
             try:
-                loss = float(trainer.stepper.take_step(batches)[0])
+                loss = float(trainer.stepper.take_step(batches, number)[0])
             except RuntimeError as error:
                 if "without overflow" not in str(error):
                     raise

@@ -56,7 +56,7 @@ def single_step(trial: ResolvedTrial) -> Callable[[], object]:
         trainer = assemble_trial(trial)
     trainer.network.train()
     batches = full_step(trial.setup)
-    return lambda: trainer.stepper.take_step(batches)
+    return lambda: trainer.stepper.take_step(batches, number=0)
 
 
 def full_step(setup: SharedSetup) -> tuple[Rows, ...]:
