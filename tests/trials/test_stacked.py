@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from dlcli.config import load_config
 from dlcli.config.sections.training import EngineName, TrainingConfig
 from dlcli.errors import OutOfMemoryError
+from dlcli.network import inputs
 from dlcli.network.obstacles import has_dropout
 from dlcli.network.plan import Plan
 from dlcli.optimizers import AnyOptimizer
@@ -175,12 +176,29 @@ def test_a_step_on_a_device_uses_nothing_that_is_not_there() -> None:
     planned = plan((5,), HIDDEN, {"type": "batch_norm"}, DENSE)
     setup = made_setup(planned, {"type": "cross_entropy"}, placement=placement)
     stack = Stack.of(trials(setup, [*SAMPLES.values()]))
-    stack.is_captured = False
     for kept in (len(stack.trials), 7):
         stack.keep([*range(kept)])
         for batches in stacked_steps(setup, stack.seeds, 1):
             figures = stack.take_step(batches, torch.zeros(kept, device=ELSEWHERE))
             assert (figures.device, figures.shape) == (ELSEWHERE, (kept, 2))
+
+
+def num_recordings(planned: Plan, engine: EngineName) -> int:
+    """Return how many recordings there are after a step of a stack."""
+    setup = made_setup(planned, {"type": "cross_entropy"}, engine=engine)
+    stack = Stack.of(trials(setup, [{"type": "sgd"}]))
+    [batches] = stacked_steps(setup, stack.seeds, 1)
+    stack.take_step(batches, torch.zeros(len(stack.trials)))
+    return len(stack.recordings)
+
+
+def test_a_stack_is_recorded_where_single_runs_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = plan_embedded(3, HIDDEN, DENSE)
+    assert num_recordings(planned, "auto") == 1
+    assert num_recordings(planned, "captured") == 1
+    assert num_recordings(planned, "eager") == 0
+    monkeypatch.setattr(inputs, "RECORDING_OBSTACLE", "for this test")
+    assert num_recordings(planned, "auto") == 0
 
 
 @pytest.mark.parametrize(("dropout", "said"), [(0.0, None), (0.3, "on cuda, stacked runs would")])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.training.device import Placement
+from dlcli.training.engines.choice import choose_engine
 from dlcli.training.engines.cuda_graph import CudaGraph
 from dlcli.training.engines.op_trace import OpTrace
 from dlcli.training.objective import Objective, build_objective
@@ -62,8 +63,8 @@ class Stack:
         objective = build_objective(setup.loss, setup.target, placement.device)
         clip_norm = setup.settings.gradient_clip_norm
         target = setup.target.field
-        # As for single runs: on the CPU without being asked for, on CUDA where the config says so.
-        is_captured = placement.device.type != "cuda" or setup.settings.engine == "captured"
+        engine = choose_engine(setup.settings, placement, setup.plan, len(setup.train))
+        is_captured = engine.name == "captured"
         stack = cls(ordered, network, objective, target, placement, clip_norm, is_captured)
         stack.groups = [
             _Group(Optimizer(ordered[start].optimizer, stack._rows(start, stop)), start, stop)
