@@ -5,6 +5,7 @@ Nodes are started as users start them, by `ray start`, with token authentication
 
 import importlib.util
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -14,21 +15,27 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from dlcli.config import load_config
 from dlcli.data.stream import drain
+from dlcli.errors import ConfigError
 from dlcli.runs.comparison.comparable import preparing_comparison
 from dlcli.runs.comparison.compare import compare
+from dlcli.runs.comparison.setup import build_setup
+from dlcli.runs.preparation import prepare
 from dlcli.training.engines.threads import using_threads
 from dlcli.trials.running import execution
 from dlcli.trials.running.backend import Backend
-from dlcli.trials.running.cluster.cluster import open_cluster
+from dlcli.trials.running.cluster.cluster import RayCluster, open_cluster
+from dlcli.trials.running.cluster.messages import Connected
 from dlcli.trials.running.executor import TrialFinished
 from tests.conftest import ROOT, UNMEASURED, Command
+from tests.training.test_engines import CPU
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'dlcli[ray]'"
@@ -144,6 +151,16 @@ def test_ray_that_is_not_installed_is_refused_with_what_to_install() -> None:
     )
     assert result.returncode == 2
     assert result.stderr == "dlcli: --ray: Ray is not installed: pip install 'dlcli[ray]'\n"
+
+
+def test_a_network_on_a_gpu_is_refused() -> None:
+    setup = build_setup(prepare(load_config(MOONS, ["training.device=cpu"])), CPU)
+    on_gpu = replace(setup, placement=replace(CPU, device=torch.device("cuda")))
+    here, _ = multiprocessing.Pipe()
+    cluster = RayCluster(here, Connected(num_nodes=1, num_cores=1))
+    cluster.check(setup)
+    with pytest.raises(ConfigError, match="--ray trains on CPUs, and the device here is cuda: add"):
+        cluster.check(on_gpu)
 
 
 @needs_ray
@@ -304,6 +321,21 @@ def test_a_node_that_dies_loses_no_finished_run() -> None:
             assert code == 0, said
         for name in ("find_lr.json", "find_lr.parquet"):
             assert Path("there", name).read_bytes() == Path("here", name).read_bytes()
+
+
+@needs_ray
+@pytest.mark.campaign
+def test_a_cluster_that_goes_away_is_said_and_finished_runs_are_kept() -> None:
+    with start_cluster() as cluster:
+        command = ["compare-optimizers", MOONS, *LONG, "--run-dir", "ray"]
+        program = start(*command, "--ray", cluster.address, env=cluster.env)
+        kept = await_runs("ray", 1, program)
+        cluster.kill_node()
+        code, said = program.wait()
+    assert code == 7, said
+    assert "the Ray cluster is gone" in said
+    assert "Traceback" not in said
+    assert Path("ray/runs.jsonl").read_text("utf-8").splitlines()[1:][: len(kept)] == kept
 
 
 @needs_ray
