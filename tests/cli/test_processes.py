@@ -251,6 +251,17 @@ def test_processes_of_srun_with_different_configs_are_refused(tmp_path: Path) ->
 
 
 @pytest.mark.campaign
+def test_all_processes_end_where_their_launcher_is_killed(tmp_path: Path) -> None:
+    with training(tmp_path / "run") as (process, ranks):
+        assert ranks.keys() == {0, 1}
+        process.kill()
+        deadline = time.monotonic() + SECONDS
+        while processes_of(tmp_path / "run"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+@pytest.mark.campaign
 def test_a_lost_process_is_started_again(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with training(folder, "--restarts", 1) as (process, ranks):
