@@ -13,7 +13,7 @@ from dlcli.network.plan import Plan
 from dlcli.optimizers.adam import Adam
 from dlcli.targets.base import Target
 from dlcli.training.device import GradientScaler, Placement, choose_placement, configure_torch
-from dlcli.training.engines.choice import choose_engine
+from dlcli.training.engines.choice import choose_engine, recorded_bytes
 from dlcli.training.engines.threads import MAX_THREADS, Threads, choose_threads, using_threads
 from dlcli.training.objective import build_objective
 from dlcli.training.optimizers import FlatParameters, Optimizer
@@ -228,6 +228,16 @@ def test_a_recording_too_large_for_its_worth_is_not_made() -> None:
     assert choose_engine(settings, CPU, planned, num_rows=100).name == "captured"
     large = choose_engine(settings, CPU, planned, num_rows=100_000)
     assert (large.name, large.reason) == ("eager", "a recorded step would keep 14.9 GiB")
+
+
+def test_a_recorded_step_keeps_no_more_rows_than_there_are() -> None:
+    planned = plan((5,), {"type": "dense", "units": 10}, DENSE)
+    rows_of = {(32, 1, 1): 32, (32, 2, 1): 64, (32, 9, 1): 100, (32, 1, 3): 11, (32, 1, 2): 16}
+    for (batch_size, accumulated, shards), rows in rows_of.items():
+        settings = TrainingConfig(
+            batch_size=batch_size, accumulate_batches=accumulated, shards=shards
+        )
+        assert recorded_bytes(settings, planned, 100) == 4 * planned.activation_bytes(rows)
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,16 @@ def test_a_stack_is_recorded_where_single_runs_are(monkeypatch: pytest.MonkeyPat
     assert num_recordings(planned, "auto") == 0
 
 
+def test_accumulated_batches_count_no_row_twice_for_memory() -> None:
+    planned = plan((5,), {"type": "dense", "units": 100_000}, DENSE)
+    setup = made_setup(planned, {"type": "cross_entropy"})
+    many = setup.settings.model_copy(update={"accumulate_batches": 1_000})
+    assert obstacle_to_stacking(setup) is None
+    assert obstacle_to_stacking(replace(setup, settings=many)) is None  # of 8 rows
+    wide = plan((5,), {"type": "dense", "units": 1_000_000}, DENSE)
+    assert obstacle_to_stacking(replace(setup, plan=wide)) == "memory has no room for two"
+
+
 @pytest.mark.parametrize(("dropout", "said"), [(0.0, None), (0.3, "on cuda, stacked runs would")])
 def test_dropout_keeps_runs_on_cuda_from_being_stacked(dropout: float, said: str | None) -> None:
     cuda = Placement(torch.device("cuda"), torch.float32, "for this test")

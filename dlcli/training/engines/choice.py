@@ -39,11 +39,16 @@ def choose_engine(
         return Engine("eager", obstacle)
     if placement.device.type == "cuda":
         return Engine("eager", "CUDA graphs are taken where training.engine: captured says so")
-    rows = min(settings.rows_per_shard(num_rows) * settings.accumulate_batches, num_rows)
-    num_bytes = _TENSORS_A_NUMBER * plan.activation_bytes(rows)
+    num_bytes = recorded_bytes(settings, plan, num_rows)
     if num_bytes > _MAX_BYTES:
         return Engine("eager", f"a recorded step would keep {num_bytes / 2**30:.1f} GiB")
     return Engine("captured", "the same operations with less overhead")
+
+
+def recorded_bytes(settings: TrainingConfig, plan: Plan, num_rows: int) -> int:
+    """Return the memory that a recorded step on so many training rows keeps; of a shard, if cut."""
+    rows = min(settings.rows_per_shard(num_rows) * settings.accumulate_batches, num_rows)
+    return _TENSORS_A_NUMBER * plan.activation_bytes(rows)
 
 
 def _obstacle(placement: Placement) -> str | None:

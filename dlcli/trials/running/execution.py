@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from dlcli.network.obstacles import has_dropout, stacking_obstacle
+from dlcli.training.engines.choice import recorded_bytes
 from dlcli.training.engines.threads import MAX_THREADS, using_threads
 from dlcli.trials.running.stack import Stack, in_groups
 from dlcli.trials.running.step_time import full_step, measure, single_step
@@ -15,7 +16,6 @@ from dlcli.trials.setup import ResolvedTrial, SharedSetup
 
 _NUM_TRIED = 12  # trials of the stack that is measured
 _MAX_BYTES = 2**29  # of a stack: more of them, one after the other, cost nothing
-_TENSORS_PER_NUMBER = 4  # that a recorded step keeps of each number of the layers' outputs
 _TENSORS_PER_PARAMETER = 8  # values, gradient, optimizer state, the best so far, temporary copies
 
 
@@ -111,11 +111,9 @@ def obstacle_to_stacking(setup: SharedSetup) -> str | None:
 
 
 def _max_stacked(setup: SharedSetup) -> int:
-    rows = min(setup.settings.rows_per_batch(len(setup.train)), len(setup.train))
-    rows *= setup.settings.accumulate_batches
-    outputs = setup.plan.activation_bytes(rows)
+    step = recorded_bytes(setup.settings, setup.plan, len(setup.train))
     parameters = 4 * setup.plan.num_parameters
-    return _MAX_BYTES // (_TENSORS_PER_NUMBER * outputs + _TENSORS_PER_PARAMETER * parameters)
+    return _MAX_BYTES // (step + _TENSORS_PER_PARAMETER * parameters)
 
 
 def _stacked_seconds(trials: Sequence[ResolvedTrial]) -> float:
