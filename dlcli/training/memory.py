@@ -18,7 +18,7 @@ def suggest_batch_size(trainer: Trainer, train: BatchSource) -> str:
     size = settings.rows_per_batch(len(train))
     fitting = _find_batch_size(trainer, train, below=size)
     if fitting is None:
-        return "not even a batch of one row fits: try smaller layers"
+        return "found no smaller batch that fits: try smaller layers"
     accumulate = math.ceil(size * settings.accumulate_batches / fitting)
     return (
         f"a batch of {fitting} fits: training.batch_size: {fitting}, and with "
@@ -27,15 +27,13 @@ def suggest_batch_size(trainer: Trainer, train: BatchSource) -> str:
 
 
 def _find_batch_size(trainer: Trainer, train: BatchSource, *, below: int) -> int | None:
-    """Try the powers of two, largest first."""
+    """Try the powers of two, largest first, or sizes just below them that suit the layers."""
     room = _room(trainer.placement.device)
     plan = trainer.plan
     bytes_a_row = _COPIES * plan.activation_bytes(1)
     for exponent in range((below - 1).bit_length() - 1, -1, -1):
-        size = 1 << exponent
-        if size < plan.min_rows:
-            return None
-        if size * bytes_a_row > room:
+        size = _suitable_size(1 << exponent, len(train), plan.min_rows)
+        if size is None or size * bytes_a_row > room:
             continue
         trainer.stepper.recordings.clear()
         try:
@@ -46,6 +44,12 @@ def _find_batch_size(trainer: Trainer, train: BatchSource, *, below: int) -> int
         else:
             return size
     return None
+
+
+def _suitable_size(power: int, num_rows: int, min_rows: int) -> int | None:
+    """Return the largest size, above half of a power of two, whose last batch has enough rows."""
+    sizes = range(power, power // 2, -1)
+    return next((size for size in sizes if (num_rows % size or size) >= min_rows), None)
 
 
 def _room(device: torch.device) -> float:
