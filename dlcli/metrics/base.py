@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Sums(ABC):
     """Weighted counts and sums over rows, from which metrics are computed.
 
-    They add up: rows can come at once, block by block, from several processes or as resamples.
+    They add up: rows can come at once, block by block or as resamples.
     Arrays end with the axes that weights have beyond the rows: weights [rows, resamples] give each
     resample its own sums.
     """

@@ -42,6 +42,13 @@ class ExactScores(_Scores):
     def __iadd__(self, other: Self) -> Self:
         import numpy as np
 
+        if not self._levels:
+            self._levels = list(other._levels)
+            self._positives = list(other._positives)
+            self._negatives = list(other._negatives)
+            return self
+        if not other._levels:
+            return self
         for index, levels in enumerate(self._levels):
             if not np.array_equal(levels, other._levels[index]):
                 raise ValueError("ranks among different scores don't add up")

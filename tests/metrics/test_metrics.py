@@ -219,3 +219,17 @@ def test_exact_ranks_among_different_scores_are_not_added() -> None:
         totals.append(total)
     with pytest.raises(ValueError, match="different scores"):
         totals[0] += totals[1]
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize(("metric", "num_classes"), EVERY_METRIC)
+def test_sums_without_rows_change_nothing(
+    metric: Metric, num_classes: int, is_streamed: bool
+) -> None:
+    wanted, first, last = (metric.new_sums(is_streamed=is_streamed) for _ in range(3))
+    for sums in (wanted, last):
+        sums.add(rows_of(*made(num_classes, 40, 1)))
+    first += last
+    first += metric.new_sums(is_streamed=is_streamed)
+    assert metric.value(first) == metric.value(wanted)
+    assert metric.value(first) is not None
