@@ -151,6 +151,19 @@ def test_an_unknown_key_is_refused_before_processes_are_started(
     assert signal.getsignal(signal.SIGTERM) is handler, "no agent was here"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_sigint_before_processes_are_started_leaves_no_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dlcli", "train", str(ROOT / DIGITS[0]), "--processes", "2"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment) as process:
+        while "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == 128 + signal.SIGINT
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_wrong_config_is_said_once_without_a_restart_and_leaves_the_users_folder(
     tmp_path: Path,
 ) -> None:

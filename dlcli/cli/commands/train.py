@@ -1,5 +1,6 @@
 """`dlcli train`."""
 
+import importlib
 import json
 import os
 from contextlib import suppress
@@ -212,6 +213,8 @@ def _start(request: _Request, num_processes: int, restarts: int) -> int:
 
     loaded = _open(request, num_processes)
     refuse_problems(loaded)
+    # It imports torch, which takes seconds, in which SIGINT would leave an empty folder.
+    importlib.import_module("dlcli.training.processes.launch")
     named, folder = request.run_dir, None
     was_there = named is not None and named.is_dir()
     if not request.smoke:
