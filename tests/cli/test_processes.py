@@ -218,6 +218,7 @@ def test_a_signal_to_any_process_stops_all_and_the_work_is_saved(
     assert json.loads((folder / "summary.json").read_text())["stop_reason"] == "sigterm"
 
 
+@pytest.mark.campaign
 def test_describe_estimates_a_step_on_several_processes() -> None:
     command = [sys.executable, "-m", "dlcli", "describe", "configs/penguins.yaml", "--processes"]
     done = subprocess.run([*command, "2"], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -200,6 +200,7 @@ def compare_once(folder: str, backend: Backend | None, kill_in: int | None = Non
 
 
 @needs_ray
+@pytest.mark.campaign
 def test_local_ray_gives_the_same_even_if_processes_die(monkeypatch: pytest.MonkeyPatch) -> None:
     # Beside other programs, what is measured may differ from one comparison to the next.
     monkeypatch.setattr(execution, "_stacked_seconds", lambda _: 1e-9)
@@ -216,6 +217,7 @@ def test_local_ray_gives_the_same_even_if_processes_die(monkeypatch: pytest.Monk
 
 
 @needs_ray
+@pytest.mark.campaign
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_no_process_of_local_ray_outlives_its_program(number: int, code: int) -> None:
     program = start("compare-optimizers", MOONS, *ENDLESS, "--run-dir", "ray", "--ray", "local")

@@ -1,5 +1,7 @@
 """Short forms of the campaigns in docs/measurements/campaigns.md."""
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.reliability.apart import run_apart
 from tests.reliability.bites import MUTATIONS
@@ -17,6 +19,7 @@ def test_runs_resumed_by_other_numbers_of_processes_come_to_the_same_bits() -> N
     assert run_apart("regrouped", 4).startswith("4 kills")
 
 
+@pytest.mark.campaign
 def test_all_processes_end_soon_where_their_link_is_cut_or_one_has_no_disk() -> None:
     assert "2 deaths, 0 wrong" in run_apart("deaths", 2)
 

@@ -43,12 +43,7 @@ def test_every_layer_and_optimizer_gives_the_same_bits_on_one_and_two_processes(
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(take_steps, (1, 2))
     assert one == two
-    engines = [
-        {key: value for key, value in one.items() if key.startswith(engine)}
-        for engine in ("eager", "captured")
-    ]
-    assert [*engines[0].values()] == [*engines[1].values()]
-    assert len(set(one.values())) > len(one) / 3
+    assert len(set(one.values())) > len(one) / 2
 
 
 @pytest.mark.campaign

@@ -89,9 +89,9 @@ def interface_towards(address: str, port: int) -> str | None:
     """
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((address, port))  # sends nothing
-        own = probe.getsockname()[0]
+        address_here = probe.getsockname()[0]
         for _, name in socket.if_nameindex():
-            if _address_of(probe, name) == own:
+            if _address_of(probe, name) == address_here:
                 return name
     return None
 
