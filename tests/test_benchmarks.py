@@ -72,6 +72,7 @@ def test_what_has_no_time_left_is_named(part: ModuleType, tmp_path: Path) -> Non
     assert "left out, as there was no time" in "\n".join(lines).lower()
 
 
+@pytest.mark.campaign
 def test_libraries_learn_the_same_in_bf16(tmp_path: Path) -> None:
     work = rehearsal(tmp_path)
     [workload] = work.workloads()

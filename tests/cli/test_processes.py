@@ -164,6 +164,7 @@ def test_sigint_before_processes_are_started_leaves_no_folder(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.campaign
 def test_a_wrong_config_is_said_once_without_a_restart_and_leaves_the_users_folder(
     tmp_path: Path,
 ) -> None:
