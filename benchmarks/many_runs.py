@@ -145,7 +145,7 @@ def build(setup: SharedSetup) -> nn.Module:
             case "dropout":
                 layers.append(nn.Dropout(getattr(layer.config, "rate", 0.0)))
             case other:
-                raise NotImplementedError(other)
+                raise ValueError(f"no work load here has a layer {other}")
     return nn.Sequential(*layers)
 
 

@@ -23,7 +23,7 @@ class _AdamLike(OptimizerConfig):
     high_lr: ClassVar[float] = 0.1
 
     def initial_state(self) -> dict[str, float]:
-        """Keep the moments, and for amsgrad the largest second one."""
+        """Keep averages of gradient and square; for amsgrad, the largest of the latter."""
         keys = ("exp_avg", "exp_avg_sq", *("max_exp_avg_sq",) * self.amsgrad)
         return dict.fromkeys(keys, 0.0)
 

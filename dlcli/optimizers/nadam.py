@@ -22,7 +22,7 @@ class NAdam(OptimizerConfig):
     high_lr: ClassVar[float] = 0.1
 
     def initial_state(self) -> dict[str, float]:
-        """Keep the moments."""
+        """Keep the averages of the gradient and of its square."""
         return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
 
     def initial_scalars(self) -> dict[str, float]:

@@ -76,11 +76,7 @@ def compare_command(
 
     if resume and run_dir is None:
         raise ConfigError("--resume needs the folder of the comparison to resume: --run-dir DIR")
-    given = {
-        f"--{name} {value}": f"compare.{name}={f'[{value}]' if name == 'lrs' else value}"
-        for name, value in (("lrs", lrs), ("seeds", seeds), ("target", target))
-        if value is not None
-    }
+    given = _settings(lrs=lrs, seeds=seeds, target=target)
     names = None if optimizers is None else [name.strip() for name in optimizers.split(",")]
     console = open_console(to_stderr=as_json, may_vanish=True)
     comparables = [
@@ -105,6 +101,15 @@ def compare_command(
         emit(json.dumps(document, allow_nan=False))
     if "stop_reason" in document:
         raise typer.Exit(EXIT_CODES[document["stop_reason"]])
+
+
+def _settings(**options: str | None) -> dict[str, str]:
+    """Return what given options set in the config's `compare`, by how they were typed."""
+    return {
+        f"--{name} {value}": f"compare.{name}={f'[{value}]' if name == 'lrs' else value}"
+        for name, value in options.items()
+        if value is not None
+    }
 
 
 def _follow(console: "Console", events: "Iterator[AnyEvent]", ray: str | None) -> dict[str, Any]:

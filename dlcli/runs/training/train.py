@@ -58,8 +58,8 @@ def train(
     the last event. With `resume`, the run in `run_dir` resumes from its last checkpoint, or starts
     if there is none. Raises DlcliErrors. A run folder is kept only if something was saved.
 
-    Of a group of processes, each calls this: the first one writes the run folder and yields all of
-    that, the others only that they have started and finished.
+    Of a group of processes, each calls this and yields these events; the first one alone writes the
+    run folder.
     """
     if smoke:
         prepared = shorten(prepared)

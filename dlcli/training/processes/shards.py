@@ -63,7 +63,7 @@ class ShardedStep:
         self._group, self._flat, self._seed = group, flat, seed
         self._num_values = flat.values.numel()
         sizes = [self._num_values, 1, _NUM_VOTES, *(buffer.numel() for buffer in self._running)]
-        # Each shard's begin where products write as fast, and the same bits, as everywhere else.
+        # Each shard's sums begin where products are as fast, and have the same bits, as elsewhere.
         unit = ALIGNMENT * group.num_processes
         size = -(-sum(sizes) // unit) * unit
         mine = group.shares(num_shards)[group.rank]
