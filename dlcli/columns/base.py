@@ -8,7 +8,8 @@ from typing import ClassVar, Literal, Protocol, Self
 import numpy as np
 import polars as pl
 
-from dlcli.columns.cells import read_cells, refuse_unparsed, to_labels, unparsed
+from dlcli.columns.bad_cells import BadCells
+from dlcli.columns.cells import LARGEST, read_cells, refuse_unparsed, to_labels, unparsed
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.section import Section
 from dlcli.tables.table import Table
@@ -127,8 +128,12 @@ class Column(Section, ABC):
     ) -> tuple[np.ndarray, UnseenCells | None]:
         """Return float64 [rows, num_slots], or int32 codes, and the cells unseen in training.
 
-        Raises DataError where a cell is not of this kind.
+        Raises CellError where a cell is not of this kind.
         """
+
+    @abstractmethod
+    def find_bad(self, rows: Table, missing_values: tuple[str, ...]) -> list[BadCells]:
+        """Return the cells for which `encode` raises CellError."""
 
     @abstractmethod
     def find_unseen(self, statistics: ColumnStatistics) -> UnseenCells | None:
@@ -236,12 +241,26 @@ class OrderedColumn(Column):
     def numbers(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
         """Return float64 [rows], NaN where missing: numbers, 0 and 1, or seconds since 1970 UTC.
 
-        Raises DataError where a cell is not of this kind.
+        Raises CellError where a cell is not of this kind.
         """
         cells = read_cells(rows, self.name, missing_values)
         parsed = self.parse(cells)
         refuse_unparsed(rows, cells, parsed, self.expected)
         return self.to_numbers(parsed)
+
+    def find_bad(self, rows: Table, missing_values: tuple[str, ...]) -> list[BadCells]:
+        """Return the cells that are of another kind, or that float32 can't hold, scaled or not."""
+        cells = read_cells(rows, self.name, missing_values)
+        parsed = self.parse(cells)
+        numbers = self.to_numbers(parsed)
+        filled = np.where(np.isnan(numbers), self.fill, numbers)
+        with np.errstate(over="ignore"):  # infinite where a number is too large
+            scaled = np.column_stack(self.scaled(filled)).astype(np.float32)
+        found = {
+            f"not {self.expected}": (cells.is_not_null() & parsed.is_null()).to_numpy(),
+            "too large for float32": (np.abs(filled) > LARGEST) | ~np.isfinite(scaled).all(axis=1),
+        }
+        return [BadCells(self.name, why, bad) for why, bad in found.items() if bad.any()]
 
     def encode(
         self, rows: Table, missing_values: tuple[str, ...]

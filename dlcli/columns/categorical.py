@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from dlcli.columns.bad_cells import BadCells
 from dlcli.columns.base import (
     Axis,
     Column,
@@ -122,6 +123,11 @@ class CategoricalColumn(Column):
         if self.embedding_dim is not None:
             return codes[:, None], unseen
         return (codes[:, None] == np.arange(1, self.num_codes)).astype(np.float64), unseen
+
+    def find_bad(self, rows: Table, missing_values: tuple[str, ...]) -> list[BadCells]:
+        """Return none: any cell can be a category."""
+        del rows, missing_values
+        return []
 
     def find_unseen(self, statistics: ColumnStatistics) -> UnseenCells | None:
         """Return the cells unseen in training that `encode` would find in these rows."""

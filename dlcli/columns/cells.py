@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from dlcli.columns.bad_cells import CellError
 from dlcli.errors import DataError
 from dlcli.tables.table import Table, more_rows
 
@@ -148,7 +149,7 @@ def parse_integers(cells: pl.Series) -> pl.Series:
 def refuse_unparsed(
     table: Table, cells: pl.Series, parsed: pl.Series, expected: str, *, is_target: bool = False
 ) -> None:
-    """Raise DataError where a cell holds something that could not be parsed."""
+    """Raise CellError where a cell holds something that could not be parsed."""
     if parsed.null_count() > cells.null_count():
         bad = (cells.is_not_null() & parsed.is_null()).arg_true()
         raise unparsed(
@@ -163,21 +164,22 @@ def refuse_unparsed(
 
 def unparsed(
     name: str, cell: object, place: str, expected: str, *, count: int, is_target: bool = False
-) -> DataError:
+) -> CellError:
     """Return the error for `count` cells of a column that are not what is expected."""
     repair = "the text in data.missing_values" if isinstance(cell, str) else ""
     other = "another data.task" if is_target else f"data.kinds: {{{name}: categorical}}"
     repair += f" or {other}" if repair else other
-    return DataError(
-        f"{place}: column '{name}' has {cell!r} where {expected} is expected{more_rows(count)}; "
-        f"correct the file, or train with {repair}"
+    return CellError(
+        f"{place}: column '{name}' has {cell!r} where {expected} is expected{more_rows(count)}",
+        f"correct the file, or train with {repair}",
     )
 
 
-def float32_overflow_error(name: str, cell: object, place: str) -> DataError:
+def float32_overflow_error(name: str, cell: object, place: str) -> CellError:
     """Return the error for a number of a column that float32 can't hold."""
-    return DataError(
-        f"{place}: column '{name}' has {cell}, too large for float32; correct it, or remove the row"
+    return CellError(
+        f"{place}: column '{name}' has {cell}, too large for float32",
+        "correct it, or remove the row",
     )
 
 
@@ -186,7 +188,7 @@ def numbers_in(
 ) -> np.ndarray:
     """Return a column as float64 [rows], NaN where missing.
 
-    Raises DataError with the line of a cell that is not a number, or is too large for float32.
+    Raises CellError with the line of a cell that is not a number, or is too large for float32.
     """
     cells = read_cells(table, name, missing_values)
     numbers = parse_numbers(cells)

@@ -93,7 +93,7 @@ class NumericColumn(OrderedColumn):
         )
 
     def numbers(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
-        """Return float64 [rows], NaN where missing; DataError for one too large."""
+        """Return float64 [rows], NaN where missing; CellError for one too large."""
         return numbers_in(rows, self.name, missing_values)
 
     def scaled(self, numbers: np.ndarray) -> list[np.ndarray]:

@@ -2,12 +2,16 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Self
 
 import numpy as np
+import polars as pl
 from pydantic import Field as Described
 from pydantic import model_validator
 
+from dlcli.columns.bad_cells import BadCells, CellError
 from dlcli.columns.base import UnseenCells
 from dlcli.columns.cells import clean
 from dlcli.columns.family import FittedColumn
@@ -62,7 +66,8 @@ class FittedData(Section):
     def encode_inputs(self, rows: Table) -> tuple[dict[str, np.ndarray], list[UnseenCells]]:
         """Return the input fields, [rows, *shape], and cells not seen in training.
 
-        Raises DataError for a column that is not there or a cell that is not of its kind.
+        Raises DataError for a column that is not there, CellError for a cell that is not of its
+        kind.
         """
         rows = self.clean(rows)
         blocks: dict[str, np.ndarray] = {}
@@ -81,11 +86,27 @@ class FittedData(Section):
         if NUMBERS in inputs:
             refused = np.flatnonzero(~np.isfinite(inputs[NUMBERS]).all(axis=1))
             if len(refused):
-                raise DataError(
-                    f"{rows.place(int(refused[0]))}: a number is too large for float32; correct "
-                    "it, or leave its column out of data.features"
+                raise CellError(
+                    f"{rows.place(int(refused[0]))}: a number is too large for float32",
+                    "correct it, or leave its column out of data.features",
                 )
         return inputs, unseen
+
+    def find_bad(self, rows: Table) -> list[BadCells]:
+        """Return the cells for which `encode_inputs` raises CellError."""
+        rows = self.clean(rows)
+        found = (column.find_bad(rows, self.missing_values) for column in self.columns)
+        return [bad for some in found for bad in some]
+
+    def without(self, rows: Table, bad: Iterable[BadCells]) -> Table:
+        """Return rows, cleaned, with null for some cells."""
+        rows = self.clean(rows)
+        frame = rows.frame
+        for cells in bad:
+            assert cells.column is not None, "it was found in a column"
+            column = frame.get_column(cells.column)
+            frame = frame.with_columns(column.set(pl.Series(cells.rows), None))
+        return replace(rows, frame=frame)
 
     def encode_targets(self, rows: Table) -> dict[str, np.ndarray]:
         """Return the target fields, [rows, *shape]; DataError as it must."""

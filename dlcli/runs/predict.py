@@ -1,13 +1,14 @@
 """`dlcli predict`: adds predictions to the rows of a table, block by block."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from torch import nn
 
+from dlcli.columns.bad_cells import BadCells, BadRows, CellError
 from dlcli.columns.base import UnseenCells
 from dlcli.data.fitted import FittedData
 from dlcli.errors import ConfigError, DataError, DivergedError
@@ -22,6 +23,42 @@ from dlcli.tables.writing import write_blocks
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.training.evaluation import compute_predictions
 
+_WAY_ON = (
+    "predict with --bad-rows missing, which treats such cells as missing, or --bad-rows skip, "
+    "which leaves the predictions of their rows empty"
+)
+_NOT_FINITE = "without a finite prediction"
+
+
+@dataclass(frozen=True)
+class BadCount:
+    """How many cells of a column, or rows, can't be used for one reason, and the first of them."""
+
+    column: str | None  # None: the row as a whole
+    reason: str
+    count: int
+    first: str  # its place
+    treatment: str  # what was done about them
+
+    def __str__(self) -> str:
+        column = "" if self.column is None else f"column '{self.column}': "
+        what = "row" if self.column is None else "cell"
+        are = " is" if self.count == 1 else "s are"
+        return (
+            f"{column}{self.count:,} {what}{are} {self.reason}, {self.treatment}; "
+            f"first at {self.first}"
+        )
+
+
+@dataclass(frozen=True)
+class PredictedBlock:
+    """Rows with the prediction's columns, and what was unusual about them."""
+
+    frame: pl.DataFrame
+    unseen: list[UnseenCells]
+    bad: list[BadCount]
+    num_empty: int  # rows without a prediction
+
 
 @dataclass(frozen=True)
 class Predictor:
@@ -32,18 +69,54 @@ class Predictor:
     loss: Loss
     placement: Placement
 
-    def predict(self, rows: Table) -> tuple[pl.DataFrame, list[UnseenCells]]:
+    def predict(self, rows: Table, *, bad_rows: BadRows = "refuse") -> PredictedBlock:
         """Return the rows with the prediction's columns; DataError for rows that don't fit."""
-        inputs, unseen = self.fitted.encode_inputs(rows)
+        inputs, unseen, bad = self._encode(rows, bad_rows)
+        without = [cells.rows for cells in bad] if bad_rows == "skip" else []
+        has_prediction = ~np.any([np.zeros(len(rows), dtype=bool), *without], axis=0)
         predictions = compute_predictions(
             self.network, inputs, self.placement, self.loss, self.fitted.target
         )
         is_finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
         if not is_finite.all():
-            raise DivergedError(
-                f"{rows.place(int(is_finite.argmin()))}: the network's prediction is not finite: "
-                "its weights are too large, or the row is far from the training rows"
-            )
+            not_finite = np.zeros(len(rows), dtype=bool)
+            not_finite[has_prediction] = ~is_finite
+            if bad_rows == "refuse":
+                raise DivergedError(
+                    f"{rows.place(int(not_finite.argmax()))}: the network's prediction is not "
+                    "finite: its weights are too large, or the row is far from the training rows; "
+                    "--bad-rows skip leaves the predictions of such rows empty"
+                )
+            has_prediction &= ~not_finite
+            predictions = predictions[is_finite]
+            bad = [*bad, BadCells(None, _NOT_FINITE, not_finite)]
+        counts = [_count(cells, rows, bad_rows) for cells in bad]
+        frame = self._with_predictions(rows, predictions, has_prediction)
+        return PredictedBlock(frame, unseen, counts, len(rows) - len(predictions))
+
+    def _encode(
+        self, rows: Table, bad_rows: BadRows
+    ) -> tuple[dict[str, np.ndarray], list[UnseenCells], list[BadCells]]:
+        """Return the input fields of the rows, what is unseen, and what can't be encoded.
+
+        `missing` takes cells that can't be encoded as missing; `skip` leaves out their rows.
+        """
+        try:
+            return (*self.fitted.encode_inputs(rows), [])
+        except CellError as error:
+            if bad_rows == "refuse":
+                raise DataError(f"{error.what}; correct the file, or {_WAY_ON}") from None
+        bad = self.fitted.find_bad(rows)
+        if bad_rows == "missing":
+            rows = self.fitted.without(rows, bad)
+        else:
+            rows = rows.take(np.flatnonzero(~np.any([cells.rows for cells in bad], axis=0)))
+        return (*self.fitted.encode_inputs(rows), bad)
+
+    def _with_predictions(
+        self, rows: Table, predictions: np.ndarray, has_prediction: np.ndarray
+    ) -> pl.DataFrame:
+        """Return the rows with the prediction's columns, null where there is no prediction."""
         added = self.fitted.target.prediction_columns(predictions)
         taken = [column.name for column in added if column.name in rows.frame.columns]
         if taken:
@@ -51,25 +124,47 @@ class Predictor:
                 f"{rows.source}: it has a column '{taken[0]}' already; rename it, or predict on "
                 "the file without it"
             )
-        return rows.frame.with_columns(added), unseen
+        if not has_prediction.all():
+            number = pl.Series(has_prediction.cumsum() - 1).set(pl.Series(~has_prediction), None)
+            added = [column.gather(number) for column in added]
+        return rows.frame.with_columns(added)
+
+
+def _count(cells: BadCells, rows: Table, bad_rows: BadRows) -> BadCount:
+    as_missing = bad_rows == "missing" and cells.column is not None
+    return BadCount(
+        cells.column,
+        cells.reason,
+        int(cells.rows.sum()),
+        rows.place(int(cells.rows.argmax())),
+        "treated as missing" if as_missing else "prediction left empty",
+    )
 
 
 @dataclass
 class PredictionSummary:
-    """The number of predicted rows, and the cells that training had not seen, by column."""
+    """The number of rows, and by column the cells that were bad or not seen in training."""
 
     num_rows: int = 0
+    num_empty: int = 0  # rows without a prediction
     unseen: dict[tuple[str, str], UnseenCells] = field(default_factory=dict)
+    bad: dict[tuple[str | None, str], BadCount] = field(default_factory=dict)
 
-    def add(self, num_rows: int, unseen: list[UnseenCells]) -> None:
+    def add(self, block: PredictedBlock) -> None:
         """Add one block."""
-        self.num_rows += num_rows
-        for cells in unseen:
+        self.num_rows += len(block.frame)
+        self.num_empty += block.num_empty
+        for cells in block.unseen:
             before = self.unseen.get((cells.column, cells.what))
             self.unseen[cells.column, cells.what] = (
                 cells
                 if before is None
                 else UnseenCells(cells.column, cells.what, before.count + cells.count, before.first)
+            )
+        for bad in block.bad:
+            known = self.bad.get((bad.column, bad.reason))
+            self.bad[bad.column, bad.reason] = (
+                bad if known is None else replace(known, count=known.count + bad.count)
             )
 
 
@@ -90,11 +185,14 @@ def untrained_predictor(prepared: Prepared) -> Predictor:
     return Predictor(network, prepared.dataset.fitted, prepared.loss, placement)
 
 
-def predict(predictor: Predictor, data: Path, out: Path) -> PredictionSummary:
+def predict(
+    predictor: Predictor, data: Path, out: Path, *, bad_rows: BadRows = "refuse"
+) -> PredictionSummary:
     """Read, predict and write block by block, in constant memory.
 
-    `-` is standard input or output. An output file is written whole or not at all. Raises
-    DataError, StorageError.
+    `bad_rows`: whether cells that can't be encoded are refused, taken as missing, or leave the
+    predictions of their rows empty. `-` is standard input or output. An output file is written
+    whole or not at all. Raises DataError, StorageError.
     """
     summary = PredictionSummary()
     if out.exists() and data.exists() and out.samefile(data):
@@ -102,9 +200,9 @@ def predict(predictor: Predictor, data: Path, out: Path) -> PredictionSummary:
 
     def predicted() -> Iterator[pl.DataFrame]:
         for rows in read_blocks(data, separator=predictor.fitted.separator):
-            frame, unseen = predictor.predict(rows)
-            summary.add(len(rows), unseen)
-            yield frame
+            block = predictor.predict(rows, bad_rows=bad_rows)
+            summary.add(block)
+            yield block.frame
 
     write_blocks(predicted(), out, separator=predictor.fitted.separator)
     return summary

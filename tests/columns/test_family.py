@@ -233,6 +233,17 @@ def test_a_cell_of_another_kind_is_refused_with_its_place(kind: type[Column]) ->
 
 
 @every_kind
+def test_the_cells_that_encoding_refuses_are_found(kind: type[Column]) -> None:
+    wrong, cells = example(kind).wrong or "?", example(kind).text
+    column = fit(kind, table(cells))
+    assert column.find_bad(table(cells), MISSING) == []
+    found = column.find_bad(table([wrong, *cells, wrong]), MISSING)
+    assert [(bad.column, np.flatnonzero(bad.rows).tolist()) for bad in found] == [
+        ("x", [0, len(cells) + 1]) for _ in range(isinstance(column, OrderedColumn))
+    ]
+
+
+@every_kind
 def test_unseen_cells_are_the_same_by_statistics_and_by_encoding(kind: type[Column]) -> None:
     known = [cell for cell in example(kind).text if cell not in MISSING]
     column = fit(kind, table(known))

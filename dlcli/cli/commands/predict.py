@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dlcli.cli.options import Overrides
+from dlcli.columns.bad_cells import BadRows
 from dlcli.errors import ConfigError
 
 
@@ -23,6 +24,14 @@ def predict_command(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="A .csv or .parquet file, or - for CSV on stdout.")
     ] = Path("-"),
+    bad_rows: Annotated[
+        BadRows,
+        typer.Option(
+            "--bad-rows",
+            help="A cell that can't be what its column is: refuse it; take it as missing; or skip "
+            "its row, which is written without a prediction.",
+        ),
+    ] = "refuse",
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Predict with CONFIG's untrained network.")
     ] = False,
@@ -41,9 +50,15 @@ def predict_command(
         predictor = untrained_predictor(prepare(open_config(source, overrides)))
     else:
         predictor = trained_predictor(source)
-    summary = predict(predictor, data, out)
+    summary = predict(predictor, data, out, bad_rows=bad_rows)
     console = open_console(to_stderr=True)
+    for bad in summary.bad.values():
+        console.print(escape(str(bad)), soft_wrap=True)
     for unseen in summary.unseen.values():
         console.print(escape(str(unseen)))
     where = "standard output" if str(out) == "-" else escape(str(out))
-    console.print(f"{summary.num_rows:,} rows predicted, to {where}")
+    num_predicted = summary.num_rows - summary.num_empty
+    rows = f"{summary.num_rows:,} rows predicted"
+    if summary.num_empty:
+        rows = f"{num_predicted:,} of {rows}, the others left empty"
+    console.print(f"{rows}, to {where}", soft_wrap=True)

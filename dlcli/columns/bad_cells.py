@@ -1,0 +1,27 @@
+"""Cells that a fitted column can't encode."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dlcli.errors import DataError
+
+BadRows = Literal["refuse", "missing", "skip"]
+
+
+class CellError(DataError):
+    """A cell that can't be encoded: `what` says which one and why, the message also what to do."""
+
+    def __init__(self, what: str, repair: str) -> None:
+        super().__init__(f"{what}; {repair}")
+        self.what = what
+
+
+@dataclass(frozen=True)
+class BadCells:
+    """The cells of a column, or the rows, that can't be used for one reason."""
+
+    column: str | None  # None: the rows as a whole
+    reason: str  # "not a number"
+    rows: np.ndarray  # bool [rows]
