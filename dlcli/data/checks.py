@@ -1,6 +1,6 @@
 """What a config names in its files and what rows can be learned from, or why not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
@@ -22,6 +22,7 @@ class FileStatistics:
     header: Table
     num_rows: int = 0
     missing_target: CellCount = field(default_factory=CellCount)
+    missing_group: CellCount = field(default_factory=CellCount)  # among the rows with a target
 
 
 def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
@@ -31,7 +32,7 @@ def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
         *((("data", "target"), name) for name in [config.target]),
         *((("data", "features", index), name) for index, name in enumerate(config.features or ())),
         *((("data", "kinds", name), name) for name in config.kinds),
-        *((("data", "split", "column"), name) for name in [config.split.column] if name),
+        *((("data", *role), name) for role, name in config.roles()),
     ]
     known = table.frame.columns
     for path, name in named:
@@ -44,24 +45,56 @@ def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
             yield loaded.problem(path, "the target has no kind; set data.task instead")
         elif name == config.split.column:
             yield loaded.problem(path, f"does nothing: '{name}' is the split column")
-        elif name in known and config.features is not None and name not in config.features:
-            yield loaded.problem(path, f"does nothing: '{name}' is not among data.features")
+        elif name in known and not config.may_be_feature(name):
+            reason = "not among data.features"
+            if config.features is None:
+                reason = f"no feature unless data.features names it ({_role_of(name, config)})"
+            yield loaded.problem(path, f"does nothing: '{name}' is {reason}")
     if config.features is not None and config.split.column in config.features:
         yield loaded.problem(("data", "features"), "the split column is no feature")
 
 
 def without_unknown(config: DataConfig, known: list[str]) -> DataConfig | None:
     """Return the config without the names that are not known; None where it can't do without."""
-    needed = [config.target, *([config.split.column] if config.split.column else [])]
+    needed = [config.target, *(name for role, name in config.roles() if role[0] != "keep")]
+    no_features = (config.target, config.split.column)
     features = config.features
     if features is not None:
-        features = tuple(name for name in features if name in known and name not in needed)
+        features = tuple(name for name in features if name in known and name not in no_features)
     if features == () or not set(needed) <= set(known):
         return None
     kinds = {
-        name: kind for name, kind in config.kinds.items() if name in known and name not in needed
+        name: kind
+        for name, kind in config.kinds.items()
+        if name in known and name not in no_features
     }
-    return config.model_copy(update={"features": features, "kinds": kinds})
+    keep = tuple(name for name in config.keep if name in known)
+    return config.model_copy(update={"features": features, "kinds": kinds, "keep": keep})
+
+
+def role_notes(config: DataConfig, columns: Sequence[str]) -> Iterator[str]:
+    """Say which columns are no features because of their role, where `features` doesn't."""
+    if config.features is None:
+        for role, name in config.roles():
+            if role in (("split", "group"), ("split", "time")) and name in columns:
+                yield f"'{name}' is no feature, as it is data.split.{role[1]} (data.features)"
+
+
+def missing_group_notes(file: FileStatistics, config: DataConfig) -> Iterator[str]:
+    """Say how rows without a group are treated, if there are any."""
+    missing = file.missing_group
+    if missing.count:
+        place = f"{file.header.source}, {file.header.unit} {missing.number}"
+        yield (
+            f"{missing.count} of {file.num_rows} rows have no '{config.split.group}', the first "
+            f"one at {place}: each is treated as a group of its own (data.split.group)"
+        )
+
+
+def _role_of(name: str, config: DataConfig) -> str:
+    """Return the key that gives a column its role."""
+    section, key = next(role for role, column in config.roles() if column == name)
+    return f"data.{section}" if section == "keep" else f"data.{section}.{key}"
 
 
 def refuse_missing_target(file: FileStatistics, config: DataConfig) -> list[str]:
@@ -118,6 +151,11 @@ def refuse_empty(num_rows: Mapping[str, int], source: str, config: DataConfig) -
     }
     for name, count in num_rows.items():
         if wanted[name] and not count:
+            if config.split.group is not None:
+                raise DataError(
+                    f"{source}: too few groups for the split: none of '{config.split.group}' fell "
+                    f"to {name}; change data.split or add rows of other groups"
+                )
             raise DataError(
                 f"{source}: too few rows for the split: {sum(num_rows.values())} in all leave none "
                 f"for {name}; change data.split or add rows"

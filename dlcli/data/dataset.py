@@ -61,7 +61,7 @@ def read_dataset(
     added to it and left out, so that the rest can be checked. With `max_blocks`, of a streamed
     file only so many blocks are read, and nothing is said of the rest.
     """
-    loaded, source, reason = _open(loaded, found, max_blocks)
+    loaded, source, reason = yield from _open(loaded, found, max_blocks)
     parts: dict[str, Examples] = {}
     notes = []
     if isinstance(source, Stream):
@@ -95,7 +95,7 @@ def load_tables(loaded: LoadedConfig, max_rows: int | None = None) -> dict[str, 
     Of a part with more than `max_rows` (None: all are returned), so many: evenly taken from all
     where rows are held, the first ones where they are streamed. Raises what `load_dataset` does.
     """
-    _, source, _ = _open(loaded, None, None)
+    _, source, _ = drain(_open(loaded, None, None))
     found: dict[str, list[Table]] = {}
     for key in source.files:
         most = sys.maxsize if max_rows is None else max_rows
@@ -130,13 +130,17 @@ def _take(rows: Table, num_taken: int, *, evenly: bool) -> Table:
 
 
 def open_stream(loaded: LoadedConfig) -> Stream:
-    """Return the stream of a config's files."""
+    """Return the stream of a config's files; DataError where they can't be split."""
+    return drain(_unsettled(loaded).settle())
+
+
+def _unsettled(loaded: LoadedConfig) -> Stream:
     return Stream(loaded.config.data, _files(loaded), _split_seed(loaded))
 
 
 def _open(
     loaded: LoadedConfig, found: list[Problem] | None, max_blocks: int | None
-) -> tuple[LoadedConfig, RowSource, str | None]:
+) -> Generator[Reading, None, tuple[LoadedConfig, RowSource, str | None]]:
     """Return the config with names of columns that are there, its rows, and why they are streamed.
 
     Raises what `read_dataset` does.
@@ -144,9 +148,10 @@ def _open(
     config, files = loaded.config.data, _files(loaded)
     reason = exceeds_memory(files.values(), config) if config.streaming == "auto" else None
     if config.streaming is True or reason is not None:
-        stream = replace(open_stream(loaded), max_blocks=max_blocks)
+        stream = replace(_unsettled(loaded), max_blocks=max_blocks)
         loaded = _with_known_names(loaded, stream.header("path"), found)
-        return loaded, replace(stream, config=loaded.config.data), reason
+        stream = yield from replace(stream, config=loaded.config.data).settle()
+        return loaded, stream, reason
     tables = read_tables(config, files)
     loaded = _with_known_names(loaded, tables["path"], found)
     return loaded, hold_rows(loaded.config.data, files, tables, _split_seed(loaded)), None

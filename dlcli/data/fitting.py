@@ -12,7 +12,13 @@ from dlcli.columns.family import ColumnKind, infer_from, kind_named
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
-from dlcli.data.checks import choose_task, refuse_empty, refuse_missing_target
+from dlcli.data.checks import (
+    choose_task,
+    missing_group_notes,
+    refuse_empty,
+    refuse_missing_target,
+    role_notes,
+)
 from dlcli.data.fitted import FittedData
 from dlcli.data.part_statistics import (
     SAMPLE_ROWS,
@@ -59,6 +65,10 @@ def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None
     config, parts, notes = loaded.config.data, found.parts, list[str]()
     for file in found.files.values():
         notes += refuse_missing_target(file, config)
+        notes += missing_group_notes(file, config)
+    if source.cuts is not None:
+        notes += source.cuts.notes(str(config.split.time))
+    notes += role_notes(config, found.files["path"].header.frame.columns)
     path = str(source.files["path"])
     task, said = choose_task(found.target_in(path, config.target), config)
     refuse_empty({name: part.num_rows for name, part in parts.items()}, path, config)
@@ -196,7 +206,12 @@ def _check_shape(loaded: LoadedConfig, columns: list[Column]) -> None:
 
 def _approximations(config: DataConfig, fitted: FittedData, train: PartStatistics) -> Iterator[str]:
     """Yield what is not as it would be with all rows in memory."""
-    if config.split.validation or config.split.test:
+    if config.split.group is not None:
+        yield (
+            "each group is assigned to a part independently, so the parts have their shares of "
+            "the rows only on average (data.split.group, data.streaming)"
+        )
+    elif config.split.has_fractions and config.split.time is None:
         yield (
             "each row is assigned to a part independently, so classes have their shares only on "
             "average (data.split, data.streaming)"

@@ -53,7 +53,7 @@ def feature_names(config: DataConfig, columns: Iterable[str]) -> list[str]:
     return [
         name
         for name in config.features or columns
-        if name not in (config.target, config.split.column)
+        if config.may_be_feature(name) and name != config.split.column
     ]
 
 
@@ -101,6 +101,7 @@ def _pass(
         for block in source.blocks(key):
             file.num_rows += block.num_rows
             file.missing_target += block.missing_target
+            file.missing_group += block.missing_group
             for part, rows in block.tables():
                 if not parts[part].num_rows:
                     parts[part].header = header

@@ -1,8 +1,9 @@
 """Rows read from files, each in the same part at every pass: block by block, or held in memory."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -15,7 +16,18 @@ from dlcli.columns.column_statistics import CellCount
 from dlcli.columns.family import column_statistics, kind_named
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import FileStatistics, choose_task, refuse_missing_target
-from dlcli.data.splits import PARTS, draw_split, split_by_column, split_by_shares
+from dlcli.data.splits import (
+    PARTS,
+    TimeCuts,
+    TimeReader,
+    draw_groups,
+    draw_split,
+    split_by_column,
+    split_by_groups,
+    split_by_shares,
+)
+from dlcli.data.splits.groups import group_labels
+from dlcli.errors import DataError
 from dlcli.tables.reading import read_blocks, read_table
 from dlcli.tables.table import Table
 from dlcli.targets.base import present
@@ -56,6 +68,7 @@ class Block:
     first: int  # the index in the file of the first row
     num_rows: int  # of the file that the block stands for, those left out included
     missing_target: CellCount  # among these
+    missing_group: CellCount  # among these, of rows with a target
 
     def tables(self) -> Iterator[tuple[str, Table]]:
         """Yield the rows of each part that has some."""
@@ -74,6 +87,7 @@ class RowSource(ABC):
     config: DataConfig
     files: dict[str, Path]  # by the config key that names it, "path" first
     seed: int  # of the split
+    cuts: TimeCuts | None = field(default=None, kw_only=True)  # of a split by times
 
     @abstractmethod
     def header(self, key: str) -> Table:
@@ -101,6 +115,33 @@ class Stream(RowSource):
 
     max_blocks: int | None = None  # of each file; None: all
 
+    def settle(self) -> Generator[Reading, None, "Stream"]:
+        """Return the stream that knows where its parts begin; a split by times takes a pass.
+
+        Raises DataError where rows have no times, or too few.
+        """
+        split = self.config.split
+        if split.time is None:
+            return self
+        started = time.perf_counter()
+        path, file = self.files["path"], FileStatistics(self.header("path"))
+        reader, unusable = TimeReader(split.time), None
+        for table in self._tables("path"):
+            file.num_rows += len(table)
+            file.missing_target += missing_cells(table, self.config.target)
+            kept = present(table, self.config.target, self.config.missing_values)
+            try:
+                reader.add(table.take(kept))
+            except DataError as error:
+                unusable = unusable or error
+            yield Reading("times", path, file.num_rows, time.perf_counter() - started)
+        yield Reading("times", path, file.num_rows, time.perf_counter() - started, is_over=True)
+        refuse_missing_target(file, self.config)
+        if unusable is not None:
+            raise unusable
+        cuts = reader.cuts(str(path), validation=split.validation, test=split.test)
+        return replace(self, cuts=cuts)
+
     def header(self, key: str) -> Table:
         """Return a file's columns, without rows."""
         block = next(iter(read_blocks(self.files[key], separator=self.config.separator)))
@@ -108,30 +149,47 @@ class Stream(RowSource):
 
     def blocks(self, key: str) -> Iterator[Block]:
         """Yield a file's rows in order; DataError where they can't be used."""
-        config, first = self.config, 0
-        blocks = read_blocks(self.files[key], separator=config.separator)
-        for rows in islice(blocks, self.max_blocks):
-            # As text: whether a column is numbers throughout, no block knows.
-            table = clean(rows, config.missing_values, as_text=rows.frame.columns)
-            parts = self._split(key, table, first)
-            yield Block(table, parts, first, len(table), missing_cells(table, config.target))
+        first = 0
+        for table in self._tables(key):
+            kept = present(table, self.config.target, self.config.missing_values)
+            yield Block(
+                table,
+                self._split(key, table, kept, first),
+                first,
+                len(table),
+                missing_cells(table, self.config.target),
+                missing_groups(table.take(kept), self.config, key),
+            )
             first += len(table)
 
-    def _split(self, key: str, table: Table, first: int) -> dict[str, np.ndarray]:
-        config = self.config
-        kept = present(table, config.target, config.missing_values)
+    def _tables(self, key: str) -> Iterator[Table]:
+        """Yield a file's rows, null for what is missing, and text where that may be numbers."""
+        blocks = read_blocks(self.files[key], separator=self.config.separator)
+        for rows in islice(blocks, self.max_blocks):
+            # As text: whether a column is numbers throughout, no block knows.
+            yield clean(rows, self.config.missing_values, as_text=rows.frame.columns)
+
+    def _split(self, key: str, table: Table, kept: np.ndarray, first: int) -> dict[str, np.ndarray]:
         if key in FILE_PARTS:
             return {FILE_PARTS[key]: kept}
-        if config.split.column is not None:
-            by_column = split_by_column(table.take(kept), config.split.column)
-            return {part: kept[getattr(by_column, part)] for part in PARTS}
-        shares = config.split
-        drawn = draw_split(
-            first, len(table), validation=shares.validation, test=shares.test, seed=self.seed
-        )
-        is_kept = np.zeros(len(table), bool)
-        is_kept[kept] = True
-        return {part: rows[is_kept[rows]] for part in PARTS if len(rows := getattr(drawn, part))}
+        split = self.config.split
+        shares = {"validation": split.validation, "test": split.test}
+        if split.column is not None:
+            found = split_by_column(table.take(kept), split.column)
+        elif split.time is not None:
+            assert self.cuts is not None, "the stream is settled"
+            found = self.cuts.split(TimeReader(split.time, self.cuts.kind).read(table.take(kept)))
+        else:  # of all rows: where a row falls doesn't depend on others' targets
+            if split.group is not None:
+                labels = group_labels(table, split.group)
+                drawn = draw_groups(labels, first, seed=self.seed, **shares)
+            else:
+                drawn = draw_split(first, len(table), seed=self.seed, **shares)
+            is_kept = np.zeros(len(table), bool)
+            is_kept[kept] = True
+            by_part = drawn.by_part().items()
+            return {part: rows[is_kept[rows]] for part, rows in by_part if len(rows)}
+        return {part: kept[rows] for part, rows in found.by_part().items()}
 
 
 @dataclass(frozen=True)
@@ -158,7 +216,7 @@ def read_tables(config: DataConfig, files: Mapping[str, Path]) -> dict[str, Tabl
     Whether text is numbers is looked at once, for all columns together, which is fastest.
     """
     tables: dict[str, Table] = {}
-    as_text = {config.target, *filter(None, [config.split.column])}
+    as_text = {config.target, *filter(None, [config.split.column, config.split.group])}
     as_text |= {name for name, kind in config.kinds.items() if not kind_named(kind).accepts_numbers}
     for key, file in files.items():
         table = read_table(file, separator=config.separator)
@@ -184,32 +242,47 @@ def hold_rows(
     for file in statistics.values():
         refuse_missing_target(file, config)
     held = {}
+    cuts: TimeCuts | None = None
     for key in files:
         file, rows = statistics[key], tables.pop(key)
         if file.missing_target.count:
             rows = rows.take(present(rows, config.target, config.missing_values))
-        held[key] = _blocks(rows, _split(key, rows, config, seed), file)
-    return HeldRows(config, files, seed, headers, held)
+        if key not in FILE_PARTS and config.split.time is not None:
+            cuts = _cuts(rows, config)
+        file.missing_group = missing_groups(rows, config, key)
+        held[key] = _blocks(rows, _split(key, rows, config, seed, cuts), file)
+    return HeldRows(config, files, seed, headers, held, cuts=cuts)
 
 
-def _split(key: str, rows: Table, config: DataConfig, seed: int) -> dict[str, np.ndarray]:
+def _cuts(rows: Table, config: DataConfig) -> TimeCuts:
+    """Return where the parts of held rows begin in time; DataError."""
+    split = config.split
+    reader = TimeReader(str(split.time), max_times=len(rows))
+    reader.add(rows)
+    return reader.cuts(rows.source, validation=split.validation, test=split.test)
+
+
+def _split(
+    key: str, rows: Table, config: DataConfig, seed: int, cuts: TimeCuts | None
+) -> dict[str, np.ndarray]:
     if key in FILE_PARTS:
         return {FILE_PARTS[key]: np.arange(len(rows))}
-    task, has_shares = config.task, config.split.column is None
-    if task is None or (has_shares and task != "regression"):
+    task, split = config.task, config.split
+    if task is None or (split.column is None and split.time is None and task != "regression"):
         whole = column_statistics(rows, config.target, config.missing_values, wants_labels=True)
         task, _ = choose_task(whole, config)
-    if config.split.column is not None:
-        split = split_by_column(rows, config.split.column)
+    shares = {"validation": split.validation, "test": split.test}
+    if split.column is not None:
+        found = split_by_column(rows, split.column)
+    elif cuts is not None:
+        found = cuts.split(TimeReader(str(split.time), cuts.kind).read(rows))
     else:
-        split = split_by_shares(
-            len(rows),
-            validation=config.split.validation,
-            test=config.split.test,
-            seed=seed,
-            strata=_strata(rows, config, task),
-        )
-    return {part: getattr(split, part) for part in PARTS}
+        strata = _strata(rows, config, task)
+        if split.group is not None:
+            found = split_by_groups(rows, split.group, seed=seed, strata=strata, **shares)
+        else:
+            found = split_by_shares(len(rows), seed=seed, strata=strata, **shares)
+    return found.by_part()
 
 
 def _strata(rows: Table, config: DataConfig, task: Task) -> np.ndarray | None:
@@ -222,8 +295,9 @@ def _strata(rows: Table, config: DataConfig, task: Task) -> np.ndarray | None:
 
 def _blocks(rows: Table, parts: dict[str, np.ndarray], file: FileStatistics) -> list[Block]:
     """Return a block for each part that has rows; the first one stands for all of the file."""
-    tables = Block(rows, parts, 0, len(rows), CellCount()).tables()
-    counts = [(file.num_rows, file.missing_target), *[(0, CellCount())] * len(parts)]
+    tables = Block(rows, parts, 0, len(rows), CellCount(), CellCount()).tables()
+    whole = (file.num_rows, file.missing_target, file.missing_group)
+    counts = [whole, *[(0, CellCount(), CellCount())] * len(parts)]
     return [
         Block(table, {part: np.arange(len(table))}, 0, *count)
         for (part, table), count in zip(tables, counts, strict=False)
@@ -234,3 +308,9 @@ def missing_cells(table: Table, name: str) -> CellCount:
     """Return the missing cells of a column of a cleaned table."""
     gaps = table.column(name).is_null().arg_true()
     return CellCount(len(gaps), int(table.numbers[gaps[0]])) if len(gaps) else CellCount()
+
+
+def missing_groups(table: Table, config: DataConfig, key: str) -> CellCount:
+    """Return the missing cells of the column of groups; none where the file isn't split."""
+    group = config.split.group
+    return CellCount() if group is None or key in FILE_PARTS else missing_cells(table, group)

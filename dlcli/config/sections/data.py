@@ -1,46 +1,21 @@
-"""The config section `data`: files, target, features, splits and encoding."""
+"""The config section `data`: files, target, features, roles of columns, encoding."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dlcli.columns.base import Scale
 from dlcli.columns.family import ColumnKind
-from dlcli.section import ALL_DEFAULTS, Fraction, PositiveInt, Section, Size
+from dlcli.config.sections.split import SplitConfig
+from dlcli.section import ALL_DEFAULTS, PositiveInt, Section, Size
 from dlcli.targets.task import Task
 
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
 Separator = Literal[",", ";", "\t", "|"]
+Role = tuple[str, str | int]  # the key below `data`, then the key or the index in it
 Shape = Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length=3)]
-
-
-class SplitConfig(Section):
-    """Validation and test rows. A part that is left out is empty."""
-
-    validation: Fraction = Field(
-        0.0, description="fraction of the rows used for validation during training"
-    )
-    test: Fraction = Field(0.0, description="fraction of the rows used for the final test metrics")
-    seed: int | None = Field(
-        None, ge=0, description="seed of the random split; default: the config's `seed`"
-    )
-    column: str | None = Field(
-        None,
-        description="instead of fractions: a column with the values train, validation and test",
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.column is not None and (self.validation or self.test or self.seed is not None):
-            raise ValueError("give either `column` or fractions (`validation`, `test`, `seed`)")
-        if self.seed is not None and not self.validation + self.test:
-            raise ValueError("`seed` does nothing without fractions (`validation`, `test`)")
-        if self.validation + self.test >= 1:
-            raise ValueError(
-                f"validation {self.validation} and test {self.test} leave no rows for training"
-            )
-        return self
 
 
 class DataConfig(Section):
@@ -52,6 +27,11 @@ class DataConfig(Section):
     target: str = Field(min_length=1, description="the column to predict")
     features: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
         None, description="columns to predict from; default: all other columns that can be used"
+    )
+    keep: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        (),
+        description="columns that are no features but stay in the table, such as names: "
+        "predictions carry them where the table has them, and don't need them",
     )
     kinds: dict[str, ColumnKind] = Field(
         {}, description="kinds of columns, overriding the inferred ones"
@@ -107,15 +87,48 @@ class DataConfig(Section):
         None, description="file with the test rows, relative to the config's folder"
     )
 
+    def roles(self) -> Iterator[tuple[Role, str]]:
+        """Yield each column with a role other than feature or target: where that is said, it."""
+        for key in ("column", "group", "time"):
+            name = getattr(self.split, key)
+            if name is not None:
+                yield ("split", key), name
+        for index, name in enumerate(self.keep):
+            yield ("keep", index), name
+
+    def may_be_feature(self, name: str) -> bool:
+        """Say whether a column can be a feature: it has no role, or `features` names it."""
+        if self.features is not None:
+            return name in self.features
+        return name != self.target and all(name != column for _, column in self.roles())
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.features is not None:
-            if self.target in self.features:
-                raise ValueError(f"the target '{self.target}' is listed in `features`")
-            twice = {name for name in self.features if self.features.count(name) > 1}
+        for role, name in self.roles():
+            if name == self.target and role[0] == "split":
+                raise ValueError(f"the target '{name}' can't be `split.{role[1]}` too")
+        for key in ("features", "keep"):
+            names = getattr(self, key) or ()
+            if self.target in names:
+                raise ValueError(f"the target '{self.target}' is listed in `{key}`")
+            twice = {name for name in names if names.count(name) > 1}
             if twice:
-                raise ValueError(f"`features` has duplicates: {', '.join(sorted(twice))}")
+                raise ValueError(f"`{key}` has duplicates: {', '.join(sorted(twice))}")
+        both = [name for name in self.keep if name in (self.features or ())]
+        if both:
+            raise ValueError(
+                f"'{both[0]}' is listed in `keep`, for columns that are no features, and in "
+                "`features`; take it out of one"
+            )
         for part in ("validation", "test"):
-            if getattr(self, f"{part}_path") and (getattr(self.split, part) or self.split.column):
+            if getattr(self, f"{part}_path") is None:
+                continue
+            if getattr(self.split, part) or self.split.column:
                 raise ValueError(f"the {part} rows come from {part}_path or from `split`, not both")
+            for key in ("group", "time"):
+                if getattr(self.split, key):
+                    raise ValueError(
+                        f"`split.{key}` keeps its promise within one file only: put the rows of "
+                        f"{part}_path into `path`, and give a fraction (`split.{part}`) instead"
+                    )
         return self

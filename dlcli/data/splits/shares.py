@@ -1,24 +1,9 @@
-"""The training, validation and test rows."""
-
-from dataclasses import dataclass
+"""Rows drawn at random."""
 
 import numpy as np
 
-from dlcli.columns.cells import read_cells, to_labels
-from dlcli.errors import DataError
+from dlcli.data.splits.parts import Split
 from dlcli.seeds import derive_seed
-from dlcli.tables.table import Table
-
-PARTS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class Split:
-    """Row indices of each part, in the order of the file, int64."""
-
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
 
 
 def split_by_shares(
@@ -68,18 +53,6 @@ def draw_rows(first: int, num_rows: int, *, seed: int) -> np.ndarray:
     generator = np.random.PCG64(seed)
     generator.advance(first)
     return np.random.Generator(generator).random(num_rows)
-
-
-def split_by_column(table: Table, column: str) -> Split:
-    """Read the parts from a column; DataError where a cell names none."""
-    cells = to_labels(read_cells(table, column, table.missing_values or ()))
-    unknown = (~cells.is_in(PARTS)).fill_null(True).arg_true()
-    if len(unknown):
-        raise DataError(
-            f"{table.place(unknown[0])}: the split column '{column}' has "
-            f"{cells[int(unknown[0])]!r} where train, validation or test is expected"
-        )
-    return Split(*((cells == part).arg_true().to_numpy().astype(np.int64) for part in PARTS))
 
 
 def _allot(sizes: list[int], share: float, kept: list[int] | None = None) -> list[int]:
