@@ -12,6 +12,7 @@ from dlcli.columns.bad_cells import BadCells
 from dlcli.columns.cells import LARGEST, read_cells, refuse_unparsed, to_labels, unparsed
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.section import Section
+from dlcli.tables.names import ColumnName
 from dlcli.tables.table import Table
 
 Scale = Literal["standard", "minmax", "none"]
@@ -83,7 +84,7 @@ class Column(Section, ABC):
     settings: ClassVar[Mapping[str, str]] = {}  # that this kind alone uses: why one may be unused
 
     kind: str
-    name: str
+    name: ColumnName
 
     @classmethod
     def kind_name(cls) -> str:

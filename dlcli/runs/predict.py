@@ -127,7 +127,7 @@ class Predictor:
         if not has_prediction.all():
             number = pl.Series(has_prediction.cumsum() - 1).set(pl.Series(~has_prediction), None)
             added = [column.gather(number) for column in added]
-        return rows.frame.with_columns(added)
+        return rows.with_written_names(rows.frame.with_columns(added))
 
 
 def _count(cells: BadCells, rows: Table, bad_rows: BadRows) -> BadCount:

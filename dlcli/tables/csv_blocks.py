@@ -6,13 +6,15 @@ quotes before it is even (RFC 4180).
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import polars as pl
 
 from dlcli.errors import DataError
-from dlcli.tables.table import Table, more_rows, refuse_patterns
+from dlcli.tables.names import normalise_names
+from dlcli.tables.table import Table, more_rows
 
 MAX_RECORD_BYTES = 64 * 2**20  # a longer one is a quote that is never closed
 
@@ -36,6 +38,7 @@ def read_csv_blocks(
     """
     line = 1  # on which the next record starts
     header: list[str] | None = None
+    written: dict[str, str] = {}
     for block in _whole_records(stream, block_bytes):
         if _count(block, '"') % 2:
             ends = _outside_quotes(block, "\n") + 1
@@ -44,10 +47,11 @@ def read_csv_blocks(
         if header is None:
             end = int(_outside_quotes(block, "\n")[0]) + 1
             first, block = block[:end], block[end:]
-            header = _read_header(first, source, separator)
+            header, written = _read_header(first, source, separator)
             line += _count(first, "\n")
         num_lines = _count(block, "\n")
-        yield _read_records(block, num_lines, header, source, separator, line)
+        table = _read_records(block, num_lines, header, source, separator, line)
+        yield replace(table, written=written)
         line += num_lines
     if header is None:
         raise DataError(f"{source}: the file is empty; its first line must name the columns")
@@ -127,26 +131,26 @@ def _newlines_before(block: bytes, starts: np.ndarray) -> np.ndarray:
     return np.searchsorted(newlines, starts)
 
 
-def _read_header(first: bytes, source: str, separator: str) -> list[str]:
+def _read_header(first: bytes, source: str, separator: str) -> tuple[list[str], dict[str, str]]:
+    """Return the names of the columns, and how the header writes those that differ."""
     cells = pl.read_csv(
         _decoded(first, source, 1), has_header=False, separator=separator, infer_schema=False
     ).row(0)
-    names = [str(cell or "").strip() for cell in cells]
-    for index, name in enumerate(names):
+    place = f"{source}, line 1"
+    as_written = [str(cell or "") for cell in cells]
+    for index, name in enumerate(map(str.strip, as_written)):
         if not name.isprintable():
-            raise DataError(f"{source}, line 1: not a CSV file: starts with {name[:20]!r}")
+            raise DataError(f"{place}: not a CSV file: starts with {name[:20]!r}")
         if not name:
-            raise DataError(f"{source}, line 1: column {index + 1} has no name")
-        if name in names[:index]:
-            raise DataError(f"{source}, line 1: two columns are named '{name}'")
-    refuse_patterns(names, f"{source}, line 1")
+            raise DataError(f"{place}: column {index + 1} has no name")
+    names, written = normalise_names(as_written, place)
     others = [mark for mark in ",;\t|" if mark != separator and mark in names[0]]
     if len(names) == 1 and others:
         raise DataError(
-            f"{source}, line 1: only one column, '{names[0]}'; if its cells are separated by "
+            f"{place}: only one column, '{names[0]}'; if its cells are separated by "
             f"{others[0]!r}, set data.separator: {others[0]!r}"
         )
-    return names
+    return names, written
 
 
 def _refuse_ragged(

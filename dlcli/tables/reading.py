@@ -5,6 +5,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +15,7 @@ import polars as pl
 
 from dlcli.errors import DataError, StorageError
 from dlcli.tables.csv_blocks import read_csv_blocks
-from dlcli.tables.table import Table, refuse_patterns
+from dlcli.tables.table import Table
 
 BLOCK_BYTES = 8 * 2**20
 BLOCK_ROWS = 2**16
@@ -30,7 +31,7 @@ def read_table(path: Path, *, separator: str = ",") -> Table:
     numbers = np.concatenate([block.numbers for block in blocks])
     if not len(frame):
         raise DataError(f"{path}: no rows below the header")
-    return Table(frame, str(path), numbers, blocks[0].unit)
+    return replace(blocks[0], frame=frame, numbers=numbers)
 
 
 def read_blocks(path: Path, *, separator: str = ",") -> Iterator[Table]:
@@ -80,17 +81,16 @@ def _parquet_blocks(file: Path | BinaryIO, source: str) -> Iterator[Table]:
     try:
         scan = pl.scan_parquet(file)
         schema = scan.collect_schema()
-        refuse_patterns(schema.names(), source)
         num_rows = scan.select(pl.len()).collect().item()
         size = max(1, min(BLOCK_ROWS, _BLOCK_CELLS // max(1, len(schema))))
         for start in range(0, num_rows, size):
             frame = scan.slice(start, size).collect()
-            yield Table(frame, source, np.arange(start + 1, start + len(frame) + 1), "row")
+            yield Table.read(frame, source, np.arange(start + 1, start + len(frame) + 1), "row")
     except pl.exceptions.PolarsError as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{source}: not a Parquet file that can be read: {reason}") from None
     if not num_rows:
-        yield Table(pl.DataFrame(schema=schema), source, np.empty(0, np.int64), "row")
+        yield Table.read(pl.DataFrame(schema=schema), source, np.empty(0, np.int64), "row")
 
 
 class _Prefixed:

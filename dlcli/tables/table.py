@@ -1,24 +1,15 @@
 """A table in memory, with the place of each row in the file that it came from."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
 from dlcli.errors import DataError, suggest
+from dlcli.tables.names import normalise_names
 
 _FEW_ROWS = 100_000
-
-
-def refuse_patterns(names: Sequence[str], source: str) -> None:
-    """Raise DataError for a name that polars would take for a pattern of names."""
-    for name in names:
-        if name == "*" or (name.startswith("^") and name.endswith("$")):
-            raise DataError(
-                f"{source}: a column is named {name!r}, which the library that reads tables takes "
-                "for a pattern of names: give it another name"
-            )
 
 
 def for_polars(numbers: np.ndarray) -> np.ndarray | list[int]:
@@ -41,7 +32,8 @@ class Table:
     """Columns by name, and for each row its number in the file, counted from 1.
 
     From a CSV file every column is text, as it stands there, and `unit` is "line" (the header is
-    line 1). From a Parquet file columns have their types, and `unit` is "row".
+    line 1). From a Parquet file columns have their types, and `unit` is "row". Names of columns
+    are trimmed and in the Unicode form NFC; `written` has those that the file writes otherwise.
     """
 
     frame: pl.DataFrame
@@ -49,6 +41,18 @@ class Table:
     numbers: np.ndarray  # [rows] int64
     unit: str
     missing_values: tuple[str, ...] | None = None  # that are null in the frame; None: as it came
+    written: Mapping[str, str] = field(default_factory=dict)  # names as the file has them
+
+    @classmethod
+    def read(cls, frame: pl.DataFrame, source: str, numbers: np.ndarray, unit: str) -> "Table":
+        """Return a table of a frame with the file's own names, which it normalises.
+
+        Raises DataError for names that can't be used.
+        """
+        names, written = normalise_names(frame.columns, source)
+        if written:
+            frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
+        return cls(frame, source, numbers, unit, written=written)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -71,3 +75,7 @@ class Table:
     def take(self, rows: np.ndarray) -> "Table":
         """Return some of the rows, in the order asked for."""
         return replace(self, frame=self.frame[for_polars(rows)], numbers=self.numbers[rows])
+
+    def with_written_names(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return a frame of this table's columns, and others, with the names that the file has."""
+        return frame.rename(self.written) if self.written else frame

@@ -11,6 +11,7 @@ from dlcli.columns.cells import read_cells
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.errors import DataError
 from dlcli.section import Section
+from dlcli.tables.names import ColumnName
 from dlcli.tables.table import Table
 from dlcli.targets.task import Task
 
@@ -23,7 +24,7 @@ class Target(Section, ABC):
     """
 
     kind: str
-    name: str
+    name: ColumnName
 
     @classmethod
     @abstractmethod

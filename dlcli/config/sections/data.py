@@ -9,6 +9,7 @@ from dlcli.columns.base import Scale
 from dlcli.columns.family import ColumnKind
 from dlcli.config.sections.split import SplitConfig
 from dlcli.section import ALL_DEFAULTS, PositiveInt, Section, Size
+from dlcli.tables.names import ColumnName
 from dlcli.targets.task import Task
 
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
@@ -24,16 +25,16 @@ class DataConfig(Section):
     path: str = Field(
         min_length=1, description="a .csv or .parquet file, relative to the config's folder"
     )
-    target: str = Field(min_length=1, description="the column to predict")
-    features: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
+    target: ColumnName = Field(min_length=1, description="the column to predict")
+    features: Annotated[tuple[ColumnName, ...], Field(strict=False, min_length=1)] | None = Field(
         None, description="columns to predict from; default: all other columns that can be used"
     )
-    keep: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+    keep: Annotated[tuple[ColumnName, ...], Field(strict=False)] = Field(
         (),
         description="columns that are no features but stay in the table, such as names: "
         "predictions carry them where the table has them, and don't need them",
     )
-    kinds: dict[str, ColumnKind] = Field(
+    kinds: dict[ColumnName, ColumnKind] = Field(
         {}, description="kinds of columns, overriding the inferred ones"
     )
     task: Task | None = Field(

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from dlcli.section import Fraction, Section
+from dlcli.tables.names import ColumnName
 
 
 class SplitConfig(Section):
@@ -17,17 +18,17 @@ class SplitConfig(Section):
     seed: int | None = Field(
         None, ge=0, description="seed of the random split; default: the config's `seed`"
     )
-    group: str | None = Field(
+    group: ColumnName | None = Field(
         None,
         description="a column whose rows of one value belong together (a patient, a customer): "
         "each group is in one part only. It is no feature unless `features` names it",
     )
-    time: str | None = Field(
+    time: ColumnName | None = Field(
         None,
         description="a column of dates or numbers: the latest rows are the test rows, those before "
         "them the validation rows. It is no feature unless `features` names it",
     )
-    column: str | None = Field(
+    column: ColumnName | None = Field(
         None,
         description="instead of fractions: a column with the values train, validation and test",
     )

@@ -14,6 +14,7 @@ from dlcli.config.sections.data import MISSING_VALUES
 from dlcli.data.survey.findings import class_findings, column_findings, row_findings, why_useless
 from dlcli.data.survey.grids import find_grid, resembles_image
 from dlcli.errors import ConfigError, DataError, suggest
+from dlcli.tables.names import normalise_name
 from dlcli.tables.reading import STANDARD_INPUT, read_table
 from dlcli.tables.table import Table
 from dlcli.targets.base import present
@@ -49,7 +50,7 @@ def survey(path: Path, target: str) -> Survey:
     """Survey a file; ConfigError if it has no such target, DataError if it can't be used."""
     if path == STANDARD_INPUT:
         raise ConfigError("DATA: standard input can't be read again for training; name a file")
-    separator = _separator(path)
+    separator, target = _separator(path), normalise_name(target)
     table = read_table(path, separator=separator)
     if target not in table.frame.columns:
         known = ", ".join(table.frame.columns[:20])
