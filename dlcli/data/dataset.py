@@ -189,7 +189,7 @@ def encode_file(fitted: FittedData, path: Path, config: DataConfig) -> tuple[Exa
 
     Raises DataError where it can't be used.
     """
-    rows = fitted.clean(read_table(path, separator=fitted.separator))
+    rows = fitted.clean(read_table(path, fitted.text_format))
     missing = missing_cells(rows, config.target)
     notes = refuse_missing_target(FileStatistics(rows, len(rows), missing), config)
     if missing.count:

@@ -21,6 +21,7 @@ from dlcli.data.signature import NUMBERS, Signature
 from dlcli.errors import DataError
 from dlcli.section import Section
 from dlcli.tables.table import Table
+from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.family import AnyTarget
 
 
@@ -39,6 +40,11 @@ class FittedData(Section):
         if self.shape is not None and math.prod(self.shape) != width:
             raise ValueError("its shape is not that of its columns")
         return self
+
+    @property
+    def text_format(self) -> TextFormat:
+        """How text files are written."""
+        return TextFormat(separator=self.separator)
 
     @property
     def input_fields(self) -> tuple[Field, ...]:

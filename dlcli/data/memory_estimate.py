@@ -46,7 +46,7 @@ def _table_bytes(file: Path, config: DataConfig, enough: float) -> float:
     size, is_csv = file.stat().st_size, file.suffix.lower() == ".csv"
     if is_csv and size * _MAX_EXPANSION <= enough:
         return 0.0
-    block = next(islice(read_blocks(file, separator=config.separator), 1))
+    block = next(islice(read_blocks(file, config.text_format), 1))
     if not len(block):
         return 0.0
     num_texts = block.frame.dtypes.count(pl.String())

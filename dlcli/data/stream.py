@@ -144,7 +144,7 @@ class Stream(RowSource):
 
     def header(self, key: str) -> Table:
         """Return a file's columns, without rows."""
-        block = next(iter(read_blocks(self.files[key], separator=self.config.separator)))
+        block = next(iter(read_blocks(self.files[key], self.config.text_format)))
         return block.take(np.empty(0, np.int64))
 
     def blocks(self, key: str) -> Iterator[Block]:
@@ -164,7 +164,7 @@ class Stream(RowSource):
 
     def _tables(self, key: str) -> Iterator[Table]:
         """Yield a file's rows, null for what is missing, and text where that may be numbers."""
-        blocks = read_blocks(self.files[key], separator=self.config.separator)
+        blocks = read_blocks(self.files[key], self.config.text_format)
         for rows in islice(blocks, self.max_blocks):
             # As text: whether a column is numbers throughout, no block knows.
             yield clean(rows, self.config.missing_values, as_text=rows.frame.columns)
@@ -219,7 +219,7 @@ def read_tables(config: DataConfig, files: Mapping[str, Path]) -> dict[str, Tabl
     as_text = {config.target, *filter(None, [config.split.column, config.split.group])}
     as_text |= {name for name, kind in config.kinds.items() if not kind_named(kind).accepts_numbers}
     for key, file in files.items():
-        table = read_table(file, separator=config.separator)
+        table = read_table(file, config.text_format)
         tables[key] = clean(table, config.missing_values, as_text=as_text)
         # What the first file doesn't take for numbers must be the same labels in the others.
         schema = tables[key].frame.schema

@@ -199,7 +199,7 @@ def predict(
         raise ConfigError(f"-o {out}: this is the file to predict on; name another")
 
     def predicted() -> Iterator[pl.DataFrame]:
-        for rows in read_blocks(data, separator=predictor.fitted.separator):
+        for rows in read_blocks(data, predictor.fitted.text_format):
             block = predictor.predict(rows, bad_rows=bad_rows)
             summary.add(block)
             yield block.frame

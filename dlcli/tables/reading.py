@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 
 from dlcli.errors import DataError, StorageError
-from dlcli.tables.csv_blocks import read_csv_blocks
 from dlcli.tables.table import Table
+from dlcli.tables.text.csv_blocks import read_csv_blocks
+from dlcli.tables.text.text_format import PLAIN_TEXT, TextFormat
 
 BLOCK_BYTES = 8 * 2**20
 BLOCK_ROWS = 2**16
@@ -24,9 +25,9 @@ STANDARD_INPUT = Path("-")
 _PARQUET_MAGIC = b"PAR1"
 
 
-def read_table(path: Path, *, separator: str = ",") -> Table:
+def read_table(path: Path, form: TextFormat = PLAIN_TEXT) -> Table:
     """Read a whole file. Raises DataError where it can't be used, StorageError where not read."""
-    blocks = list(read_blocks(path, separator=separator))
+    blocks = list(read_blocks(path, form))
     frame = pl.concat([block.frame for block in blocks])
     numbers = np.concatenate([block.numbers for block in blocks])
     if not len(frame):
@@ -34,7 +35,7 @@ def read_table(path: Path, *, separator: str = ",") -> Table:
     return replace(blocks[0], frame=frame, numbers=numbers)
 
 
-def read_blocks(path: Path, *, separator: str = ",") -> Iterator[Table]:
+def read_blocks(path: Path, form: TextFormat = PLAIN_TEXT) -> Iterator[Table]:
     """Yield a file's rows in order, in blocks that bound the memory; `-` is standard input."""
     if path == STANDARD_INPUT:
         head = sys.stdin.buffer.read(len(_PARQUET_MAGIC))
@@ -42,9 +43,7 @@ def read_blocks(path: Path, *, separator: str = ",") -> Iterator[Table]:
             yield from _parquet_blocks(io.BytesIO(head + sys.stdin.buffer.read()), "standard input")
             return
         stream = _Prefixed(head, sys.stdin.buffer)
-        yield from read_csv_blocks(
-            stream, "standard input", separator=separator, block_bytes=BLOCK_BYTES
-        )
+        yield from read_csv_blocks(stream, "standard input", form, block_bytes=BLOCK_BYTES)
         return
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise DataError(f"{path}: neither .csv nor .parquet")
@@ -52,9 +51,7 @@ def read_blocks(path: Path, *, separator: str = ",") -> Iterator[Table]:
         if path.suffix.lower() == ".parquet":
             yield from _parquet_blocks(path, str(path))  # of a file object, it would keep a copy
         else:
-            yield from read_csv_blocks(
-                file, str(path), separator=separator, block_bytes=BLOCK_BYTES
-            )
+            yield from read_csv_blocks(file, str(path), form, block_bytes=BLOCK_BYTES)
 
 
 def checksum(path: Path) -> str:

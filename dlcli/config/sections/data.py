@@ -10,6 +10,7 @@ from dlcli.columns.family import ColumnKind
 from dlcli.config.sections.split import SplitConfig
 from dlcli.section import ALL_DEFAULTS, PositiveInt, Section, Size
 from dlcli.tables.names import ColumnName
+from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.task import Task
 
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
@@ -102,6 +103,11 @@ class DataConfig(Section):
         if self.features is not None:
             return name in self.features
         return name != self.target and all(name != column for _, column in self.roles())
+
+    @property
+    def text_format(self) -> TextFormat:
+        """How text files are written, as far as the config says so."""
+        return TextFormat(separator=self.separator)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -17,6 +17,7 @@ from dlcli.errors import ConfigError, DataError, suggest
 from dlcli.tables.names import normalise_name
 from dlcli.tables.reading import STANDARD_INPUT, read_table
 from dlcli.tables.table import Table
+from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import present
 from dlcli.targets.class_target import class_labels
 from dlcli.targets.family import infer_task
@@ -51,7 +52,7 @@ def survey(path: Path, target: str) -> Survey:
     if path == STANDARD_INPUT:
         raise ConfigError("DATA: standard input can't be read again for training; name a file")
     separator, target = _separator(path), normalise_name(target)
-    table = read_table(path, separator=separator)
+    table = read_table(path, TextFormat(separator=separator))
     if target not in table.frame.columns:
         known = ", ".join(table.frame.columns[:20])
         hint = suggest(target, table.frame.columns) or f"; its columns: {known}"

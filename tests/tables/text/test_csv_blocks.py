@@ -6,13 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.errors import DataError
-from dlcli.tables.csv_blocks import read_csv_blocks
 from dlcli.tables.table import Table
+from dlcli.tables.text.csv_blocks import read_csv_blocks
+from dlcli.tables.text.text_format import TextFormat
 
 
 def blocks(text: bytes, *, block_bytes: int = 2**20, separator: str = ",") -> list[Table]:
     stream = io.BytesIO(text)
-    return list(read_csv_blocks(stream, "f.csv", separator=separator, block_bytes=block_bytes))
+    form = TextFormat(separator=separator)
+    return list(read_csv_blocks(stream, "f.csv", form, block_bytes=block_bytes))
 
 
 def rows(tables: list[Table]) -> list[tuple[str, ...]]:

@@ -15,6 +15,7 @@ import polars as pl
 from dlcli.errors import DataError
 from dlcli.tables.names import normalise_names
 from dlcli.tables.table import Table, more_rows
+from dlcli.tables.text.text_format import TextFormat
 
 MAX_RECORD_BYTES = 64 * 2**20  # a longer one is a quote that is never closed
 
@@ -28,7 +29,7 @@ class ByteStream(Protocol):
 
 
 def read_csv_blocks(
-    stream: ByteStream, source: str, *, separator: str, block_bytes: int
+    stream: ByteStream, source: str, form: TextFormat, *, block_bytes: int
 ) -> Iterator[Table]:
     """Yield a table's rows in order, about `block_bytes` of text at a time, cells as text.
 
@@ -36,6 +37,7 @@ def read_csv_blocks(
     an empty file, a header that can't be used, bytes that aren't UTF-8, a quote that is never
     closed, and a row with more or fewer cells than the header.
     """
+    separator = form.separator
     line = 1  # on which the next record starts
     header: list[str] | None = None
     written: dict[str, str] = {}
