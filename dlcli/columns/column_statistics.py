@@ -81,6 +81,7 @@ class ColumnStatistics:
     others: CellCount  # of no ordered kind
     num_written_otherwise: int  # others that are meant as numbers
     too_large: CellCount  # numbers too large for float32
+    not_positive: CellCount  # numbers without a logarithm, where logarithms are wanted
     sample: np.ndarray  # float64 [sampled rows]: the numbers of cells, NaN elsewhere
     labels: Labels | None  # None: they were not gathered
 
@@ -137,6 +138,7 @@ class ColumnStatistics:
             others=self.others + later.others,
             num_written_otherwise=self.num_written_otherwise + later.num_written_otherwise,
             too_large=self.too_large + later.too_large,
+            not_positive=self.not_positive + later.not_positive,
             labels=labels,
         )
 
@@ -149,12 +151,18 @@ def compute_statistics(
     source: str = "",
     unit: str = "row",
     wants_labels: bool = False,
+    wants_logs: bool = False,
 ) -> ColumnStatistics:
     """Return the statistics of cells that are null where missing, in rows numbered [rows]."""
 
     def count(mask: pl.Series) -> CellCount:
         first = int(mask.arg_max() or 0)
         return CellCount(int(mask.sum()), int(numbers[first]), cells[first])
+
+    def count_rows(rows: np.ndarray) -> CellCount:
+        if not len(rows):
+            return CellCount()
+        return CellCount(len(rows), int(numbers[rows[0]]), cells[int(rows[0])])
 
     found: dict[str, KindStatistics] = {}
     num_known = num_left = len(cells) - cells.null_count()
@@ -171,7 +179,6 @@ def compute_statistics(
             found[kind.kind_name()] = _of_kind(kind, count(is_parsed), of_kind)
             others &= ~is_parsed
             num_left -= num_parsed
-    too_large = np.flatnonzero(np.abs(values) > LARGEST)
     is_text, is_one_kind = cells.dtype == pl.String, not num_left and len(found) == 1
     return ColumnStatistics(
         name=cells.name,
@@ -183,9 +190,8 @@ def compute_statistics(
         kinds=found,
         others=count(others) if num_left else CellCount(),
         num_written_otherwise=_num_written_otherwise(cells, others) if num_left and is_text else 0,
-        too_large=CellCount(len(too_large), int(numbers[too_large[0]]), cells[int(too_large[0])])
-        if len(too_large)
-        else CellCount(),
+        too_large=count_rows(np.flatnonzero(np.abs(values) > LARGEST)),
+        not_positive=count_rows(np.flatnonzero(values <= 0)) if wants_logs else CellCount(),
         sample=values,
         labels=Labels.of(cells, numbers)
         if wants_labels or not num_known or (is_text and not is_one_kind)

@@ -15,7 +15,7 @@ from dlcli.columns.categorical import CategoricalColumn
 from dlcli.columns.cells import has_encoding, read_cells
 from dlcli.columns.column_statistics import ColumnStatistics, compute_statistics
 from dlcli.columns.datetime import DatetimeColumn
-from dlcli.columns.numeric import NumericColumn, is_mixed
+from dlcli.columns.numeric import NumbersWithLogs, NumericColumn, is_mixed
 from dlcli.tables.table import Table
 
 KINDS: tuple[type[Column], ...] = (
@@ -33,6 +33,7 @@ else:
     FittedColumn = Annotated[reduce(or_, KINDS), Field(discriminator="kind")]
 
 _ORDERED = [kind for kind in KINDS if issubclass(kind, OrderedColumn)]
+_ORDERED_WITH_LOGS = [NumbersWithLogs if kind is NumericColumn else kind for kind in _ORDERED]
 
 
 def kind_named(name: ColumnKind) -> type[Column]:
@@ -47,6 +48,7 @@ def column_statistics(
     *,
     kind: ColumnKind | None = None,
     wants_labels: bool = False,
+    wants_logs: bool = False,
 ) -> ColumnStatistics:
     """Return a column's statistics, all rows its sample; DataError where there is no such column.
 
@@ -61,10 +63,11 @@ def column_statistics(
     return compute_statistics(
         cells,
         table.numbers,
-        _ORDERED,
+        _ORDERED_WITH_LOGS if wants_logs else _ORDERED,
         source=table.source,
         unit=table.unit,
         wants_labels=wants_labels,
+        wants_logs=wants_logs,
     )
 
 

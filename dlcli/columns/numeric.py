@@ -136,6 +136,20 @@ class NumericColumn(OrderedColumn):
         return f"(x {sign} {abs(self.center):.4g}) / {self.scale:.4g}"
 
 
+class NumbersWithLogs:
+    """The cells of numbers, with statistics of the logarithms of those above 0."""
+
+    kind_name = NumericColumn.kind_name
+    parse = NumericColumn.parse
+    to_numbers = NumericColumn.to_numbers
+
+    @classmethod
+    def derive(cls, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the logarithms."""
+        positive = np.where(numbers > 0, numbers, np.nan)
+        return {"log": np.log(positive)}
+
+
 def is_mixed(statistics: ColumnStatistics) -> bool:
     """Say whether text is mostly numbers: what the rest means, only its owner can settle."""
     numbers, known = statistics.cells_of(NumericColumn.kind_name()).count, statistics.num_known
@@ -152,6 +166,11 @@ def are_numbers(statistics: ColumnStatistics) -> bool:
 def number_statistics(statistics: ColumnStatistics) -> RunningStatistics:
     """Return the statistics of the cells that are numbers."""
     return statistics.numbers_of(NumericColumn.kind_name())
+
+
+def log_statistics(statistics: ColumnStatistics) -> RunningStatistics:
+    """Return the statistics of the logarithms of numbers, which are above 0."""
+    return statistics.derived_of(NumericColumn.kind_name())["log"]
 
 
 def refuse_other(statistics: ColumnStatistics, *, is_target: bool = False) -> None:

@@ -116,8 +116,7 @@ def _fit_columns(
     """Return what is fitted to the training rows, what became of each column, and notes."""
     config = loaded.config.data
     target_statistics = train.columns[config.target]
-    is_scaled = config.target_scale == "standard"
-    target = fit_target(target_statistics, task, is_scaled=is_scaled)
+    target = fit_target(target_statistics, task, scale=config.target_scale)
     notes = list(target.notes(target_statistics))
     used: list[Column] = []
     reports = []

@@ -142,6 +142,7 @@ def _add(
             config.missing_values,
             kind=config.kinds.get(name),
             wants_labels=wants_labels or name == config.target,
+            wants_logs=name == config.target and config.target_scale == "log",
         )
         before = part.columns.get(name)
         if before is not None:

@@ -128,7 +128,7 @@ class Huber(NumberLoss):
     delta: PositiveFloat = Field(
         1.0,
         description="largest error that is squared, in the network's units: standard deviations of "
-        "the target with `target_scale: standard`",
+        "the target with `target_scale: standard`, of its logarithm with `log`",
     )
 
     @property

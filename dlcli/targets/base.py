@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,8 @@ from dlcli.section import Section
 from dlcli.tables.names import ColumnName
 from dlcli.tables.table import Table
 from dlcli.targets.task import Task
+
+TargetScale = Literal["standard", "log", "none"]
 
 
 class Target(Section, ABC):
@@ -33,10 +35,11 @@ class Target(Section, ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, statistics: ColumnStatistics, task: Task, *, is_scaled: bool) -> Self:
+    def fit(cls, statistics: ColumnStatistics, task: Task, *, scale: TargetScale) -> Self:
         """Fit to the training rows' statistics; DataError where they can't be learned from.
 
-        `is_scaled`: numbers get mean 0 and standard deviation 1 inside the network.
+        `scale`: numbers, or their logarithms, get mean 0 and standard deviation 1 inside the
+        network. Classes have no scale.
         """
 
     @property
@@ -57,7 +60,17 @@ class Target(Section, ABC):
     @property
     @abstractmethod
     def unit(self) -> float:
-        """What 1 inside the network is in the target's own units."""
+        """What 1 inside the network is in the units of `loss_quantity`."""
+
+    @property
+    def loss_quantity(self) -> str:
+        """What losses measure errors of, in words: the target, or a function of it."""
+        return self.name
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether numbers inside the network, times `unit`, are those of the target but for one."""
+        return True
 
     @property
     def field(self) -> str:

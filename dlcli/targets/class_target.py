@@ -12,7 +12,7 @@ from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.labels import MAX_LABELS
 from dlcli.errors import DataError
 from dlcli.tables.table import Table
-from dlcli.targets.base import Target, refuse_missing
+from dlcli.targets.base import Target, TargetScale, refuse_missing
 from dlcli.targets.task import Task
 
 
@@ -36,8 +36,8 @@ class ClassTarget(Target):
         return ("binary", "multiclass")
 
     @classmethod
-    def fit(cls, statistics: ColumnStatistics, task: Task, *, is_scaled: bool) -> Self:
-        del is_scaled
+    def fit(cls, statistics: ColumnStatistics, task: Task, *, scale: TargetScale) -> Self:
+        del scale
         about = f"{statistics.source}: the target '{statistics.name}'"
         assert statistics.labels is not None, "the target's labels are gathered"
         if statistics.labels.are_too_many:

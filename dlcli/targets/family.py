@@ -8,6 +8,7 @@ from dlcli.columns.cells import parse_numbers
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.labels import MAX_LABELS
 from dlcli.columns.numeric import are_numbers
+from dlcli.targets.base import TargetScale
 from dlcli.targets.class_target import ClassTarget
 from dlcli.targets.number_target import NumberTarget
 from dlcli.targets.task import Task
@@ -21,10 +22,10 @@ _MAX_NUMBERED_CLASSES = 20
 _MIN_ROWS = 3  # for each of them, on average
 
 
-def fit_target(statistics: ColumnStatistics, task: Task, *, is_scaled: bool) -> _Member:
+def fit_target(statistics: ColumnStatistics, task: Task, *, scale: TargetScale) -> _Member:
     """Fit to the training rows' statistics; DataError where they can't be learned from."""
     member = next(target for target in TARGETS if task in target.tasks())
-    return member.fit(statistics, task, is_scaled=is_scaled)
+    return member.fit(statistics, task, scale=scale)
 
 
 def infer_task(statistics: ColumnStatistics) -> tuple[Task, str]:

@@ -1,43 +1,56 @@
 """Numbers as a target: regression."""
 
+from collections.abc import Iterator
 from typing import Literal, Self, final
 
 import numpy as np
 import polars as pl
 
-from dlcli.columns.cells import numbers_in
+from dlcli.columns.cells import LARGEST, numbers_in
 from dlcli.columns.column_statistics import ColumnStatistics
-from dlcli.columns.numeric import number_statistics, refuse_other
+from dlcli.columns.numeric import log_statistics, number_statistics, refuse_other
 from dlcli.errors import DataError
-from dlcli.tables.table import Table
-from dlcli.targets.base import Target, refuse_missing
+from dlcli.tables.table import Table, more_rows
+from dlcli.targets.base import Target, TargetScale, refuse_missing
 from dlcli.targets.task import Task
 
 
 @final
 class NumberTarget(Target):
-    """(y - center) / scale inside the network; results are in the target's own units."""
+    """(y - center) / scale inside the network, or (log y - center) / scale.
+
+    Predictions and metrics are in the target's own units. On the logarithmic scale the prediction
+    with the least expected loss is a median, as is its exponential (of errors that are symmetric on
+    that scale), and the loss is that of log(y).
+    """
 
     kind: Literal["number"] = "number"
     center: float
     scale: float
+    is_log: bool = False
 
     @classmethod
     def tasks(cls) -> tuple[Task, ...]:
         return ("regression",)
 
     @classmethod
-    def fit(cls, statistics: ColumnStatistics, task: Task, *, is_scaled: bool) -> Self:
+    def fit(cls, statistics: ColumnStatistics, task: Task, *, scale: TargetScale) -> Self:
         del task
         refuse_other(statistics, is_target=True)
+        if scale == "log":
+            _refuse_not_positive(statistics)
         numbers = number_statistics(statistics)
         if numbers.is_constant:
             raise DataError(
                 f"{statistics.source}: the target '{statistics.name}' is {numbers.least:g} in "
                 "every training row; there is nothing to learn"
             )
-        center, scale = (numbers.mean, numbers.deviation) if is_scaled else (0.0, 1.0)
-        return cls(name=statistics.name, center=center, scale=scale)
+        name = statistics.name
+        if scale == "none":
+            return cls(name=name, center=0.0, scale=1.0)
+        if scale == "log":
+            numbers = log_statistics(statistics)
+        return cls(name=name, center=numbers.mean, scale=numbers.deviation, is_log=scale == "log")
 
     @property
     def task(self) -> Task:
@@ -56,22 +69,40 @@ class NumberTarget(Target):
         return self.scale
 
     @property
+    def loss_quantity(self) -> str:
+        return f"log({self.name})" if self.is_log else self.name
+
+    @property
+    def is_linear(self) -> bool:
+        return not self.is_log
+
+    @property
     def dtype(self) -> np.dtype:
         return np.dtype(np.float32)
 
     def encode(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
         refuse_missing(rows, self.name, missing_values)
         values = numbers_in(rows, self.name, missing_values, is_target=True)
+        if self.is_log:
+            below = np.flatnonzero(values <= 0)
+            if len(below):
+                cell, place = rows.column(self.name)[int(below[0])], rows.place(int(below[0]))
+                raise _not_positive(self.name, cell, place, len(below))
+            values = np.log(values)
         return (values - self.center) / self.scale
 
     def refuse_unfit(self, statistics: ColumnStatistics) -> None:
         refuse_other(statistics, is_target=True)
+        if self.is_log:
+            _refuse_not_positive(statistics)
 
     def truth(self, encoded: np.ndarray) -> np.ndarray:
         return self.to_target_units(encoded.astype(np.float64))
 
     def to_target_units(self, predictions: np.ndarray) -> np.ndarray:
         numbers: np.ndarray = predictions * self.scale + self.center
+        if self.is_log:  # a target is never larger
+            numbers = np.exp(np.minimum(numbers, np.log(LARGEST)))
         return numbers
 
     def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
@@ -79,3 +110,26 @@ class NumberTarget(Target):
 
     def training_values(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         return encoded.astype(np.float64), None
+
+    def notes(self, statistics: ColumnStatistics) -> Iterator[str]:
+        del statistics
+        if self.is_log:
+            yield (
+                f"the network learns {self.loss_quantity}, and the loss is that of it; predictions "
+                f"of '{self.name}' are medians, not means, and other metrics are in its own units "
+                "(data.target_scale)"
+            )
+
+
+def _refuse_not_positive(statistics: ColumnStatistics) -> None:
+    """Raise DataError where a number has no logarithm."""
+    below = statistics.not_positive
+    if below.count:
+        raise _not_positive(statistics.name, below.cell, statistics.place(below), below.count)
+
+
+def _not_positive(name: str, cell: object, place: str, count: int) -> DataError:
+    return DataError(
+        f"{place}: the target '{name}' is {cell} where only numbers above 0 have a logarithm"
+        f"{more_rows(count)}; set data.target_scale: standard, or correct the file"
+    )

@@ -9,8 +9,9 @@ import pytest
 from dlcli.columns.family import column_statistics, statistics_of_cells
 from dlcli.errors import DataError
 from dlcli.tables.table import Table
-from dlcli.targets.base import Target
+from dlcli.targets.base import Target, TargetScale
 from dlcli.targets.family import TARGETS, fit_target, infer_task
+from dlcli.targets.number_target import NumberTarget
 from dlcli.targets.task import Task
 
 
@@ -19,9 +20,9 @@ def table(*cells: object) -> Table:
     return Table(frame, "f.csv", np.arange(2, 2 + len(cells)), "line")
 
 
-def fit(task: Task, rows: Table, *, is_scaled: bool = True) -> Any:
-    statistics = column_statistics(rows, "y", (), wants_labels=True)
-    return fit_target(statistics, task, is_scaled=is_scaled)
+def fit(task: Task, rows: Table, *, scale: TargetScale = "standard") -> Any:
+    statistics = column_statistics(rows, "y", (), wants_labels=True, wants_logs=scale == "log")
+    return fit_target(statistics, task, scale=scale)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_number_is_standardised_and_comes_back() -> None:
 
 def test_a_number_can_be_left_as_it_is() -> None:
     rows = table("10", "20", "60")
-    target = fit("regression", rows, is_scaled=False)
+    target = fit("regression", rows, scale="none")
     assert target.encode(rows, ()).tolist() == [10, 20, 60]
 
 
@@ -162,3 +163,43 @@ def test_other_rows_are_refused_by_their_statistics_as_by_their_cells(task: Task
     with pytest.raises(DataError) as by_statistics:
         target.refuse_unfit(statistics)
     assert str(by_cells.value) == str(by_statistics.value)
+
+
+class TestLogarithms:
+    ROWS = table("1", "10", "100", "1000")
+
+    def test_the_logarithm_is_standardised_and_comes_back(self) -> None:
+        target = fit("regression", self.ROWS, scale="log")
+        values = target.encode(self.ROWS, ())
+        assert values.mean() == pytest.approx(0)
+        assert values.std() == pytest.approx(1)
+        assert np.diff(values) * target.unit == pytest.approx(np.log(10))
+        assert target.truth(values.astype(np.float32)) == pytest.approx([1, 10, 100, 1000])
+        assert target.loss_quantity == "log(y)"
+        assert any("medians" in note for note in target.notes(None))
+        assert type(target).model_validate_json(target.model_dump_json()) == target
+
+    def test_a_prediction_is_never_larger_than_a_target_can_be(self) -> None:
+        target = fit("regression", self.ROWS, scale="log")
+        assert np.isfinite(target.to_target_units(np.array([1e6, -1e6]))).all()
+
+    @pytest.mark.parametrize("cell", ["0", "-2.5"])
+    def test_a_number_without_a_logarithm_is_refused_with_its_line(self, cell: str) -> None:
+        rows = table("1", cell, "3", cell)
+        message = (
+            rf"f\.csv, line 3: the target 'y' is {cell} where only numbers above 0 have a "
+            r"logarithm, and 1 more such row; set data\.target_scale: standard"
+        )
+        with pytest.raises(DataError, match=message):
+            fit("regression", rows, scale="log")
+        target = fit("regression", self.ROWS, scale="log")
+        with pytest.raises(DataError, match=message):
+            target.encode(rows, ())
+        with pytest.raises(DataError, match=message):
+            target.refuse_unfit(column_statistics(rows, "y", (), wants_logs=True))
+
+    def test_a_target_of_an_earlier_checkpoint_is_no_logarithm(self) -> None:
+        old = NumberTarget.model_validate_json(
+            '{"name": "y", "kind": "number", "center": 2.0, "scale": 3.0}'
+        )
+        assert old.to_target_units(np.array([1.0])).tolist() == [5.0]

@@ -11,6 +11,7 @@ from dlcli.config.sections.split import SplitConfig
 from dlcli.section import ALL_DEFAULTS, PositiveInt, Section, Size
 from dlcli.tables.names import ColumnName
 from dlcli.tables.text.text_format import TextFormat
+from dlcli.targets.base import TargetScale
 from dlcli.targets.task import Task
 
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
@@ -46,10 +47,12 @@ class DataConfig(Section):
         description="scaling of numeric features, fitted on the training rows: to mean 0 and "
         "standard deviation 1, to the range 0 to 1, or none",
     )
-    target_scale: Literal["standard", "none"] = Field(
+    target_scale: TargetScale = Field(
         "standard",
-        description="scaling of a regression target inside the network; losses, metrics and "
-        "predictions are in its original units",
+        description="scaling of a regression target inside the network: to mean 0 and standard "
+        "deviation 1, its logarithm likewise (all numbers must be above 0), or none; metrics and "
+        "predictions are in its original units, with `log` the loss is that of the logarithm, and "
+        "predictions are medians",
     )
     one_hot_max: int = Field(
         10,

@@ -122,8 +122,11 @@ def encode_plane(model: ExplainedModel, plane: InputPlane) -> Tensors:
 def find_equation(model: ExplainedModel) -> Equation | None:
     """Return the equation of a single neuron on two numbers, in the data's units.
 
-    Two outputs with a softmax are a single neuron, too: their difference.
+    Two outputs with a softmax are a single neuron, too: their difference. None where predictions
+    are no linear function of the neuron's output.
     """
+    if not model.target.is_linear:
+        return None
     columns = model.fitted.columns
     layers = [
         (name, layer.config)

@@ -42,7 +42,7 @@ def units_section(
         )
         for unit in found.units
     )
-    output = "the logits" if is_class else named(target.name)
+    output = "the logits" if is_class else named(target.loss_quantity)
     note = (
         f"influence: how far the unit moves {output} on average, compared with its mean "
         "activation. favours: what becomes more likely as its activation rises. correlates with: "

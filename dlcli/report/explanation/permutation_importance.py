@@ -167,7 +167,7 @@ def pixels_picture(
 
 
 def _about(found: PermutationImportance, loss: Loss, target: Target, what: str) -> str:
-    unit = loss.unit_name(shortened(target.name, NAME))
+    unit = loss.unit_name(shortened(target.loss_quantity, NAME))
     return (
         f"Increase in the {loss.title} on {describe_rows(found.sample)} (without shuffling: "
         f"{value_text(found.loss)}) when {what} is shuffled across them, in {unit}, "

@@ -61,7 +61,7 @@ def _sentences(landscape: LossGrid | Unavailable, path: PathPlane | Unavailable)
         yield (
             "Each point is this network with different weights. A picture shows 2 of "
             f"{grid.num_parameters:,} dimensions and says nothing about the others. The loss is "
-            "the training loss in the target's units, without dropout and weight decay."
+            "the training loss in the units of the run's losses, without dropout and weight decay."
         )
         if grid.num_rows < grid.num_known_rows:
             yield (

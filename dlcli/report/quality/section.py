@@ -141,7 +141,13 @@ def _notes(quality: Quality) -> Iterator[str]:
         )
     if not linear.is_settled:
         yield "Its fit was stopped before it converged: it may be slightly better than shown."
-    yield f"constant baseline: predicts {loss.best_constant_text}."
+    quantity = "" if quality.target.is_linear else f", of {quality.target.loss_quantity}"
+    yield f"constant baseline: predicts {loss.best_constant_text}{quantity}."
+    if quantity:
+        yield (
+            f"The network and the linear model learn {quality.target.loss_quantity}, whose loss is "
+            "shown; the other metrics are in the target's own units, where medians are predicted."
+        )
     missing = [metric.name for metric in quality.metrics if metric.network.value is None]
     if missing:
         yield f"–: {', '.join(missing)} is undefined on these rows."
