@@ -28,7 +28,7 @@ from dlcli.data.stream import (
 from dlcli.errors import ConfigError, Problem
 from dlcli.tables.reading import checksum, read_table
 from dlcli.tables.table import Table
-from dlcli.targets.base import present
+from dlcli.targets.base import TargetValues, present
 from dlcli.targets.task import Task
 
 
@@ -43,6 +43,7 @@ class Dataset:
     columns: tuple[ColumnReport, ...]
     notes: tuple[str, ...]
     checksums: dict[str, str]  # SHA-256 of each file, by the config key that names it
+    target_values: Mapping[str, TargetValues]  # of each part that was read to its end
     stream: Stream | None = None  # where the rows are read from instead, if there are no parts
 
 
@@ -85,6 +86,7 @@ def read_dataset(
         columns=fit.columns,
         notes=tuple(notes),
         checksums={key: checksum(file) for key, file in source.files.items() if max_blocks is None},
+        target_values=fit.target_values if source.is_held or max_blocks is None else {},
         stream=source if isinstance(source, Stream) else None,
     )
 

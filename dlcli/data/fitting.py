@@ -29,6 +29,7 @@ from dlcli.data.part_statistics import (
 from dlcli.data.stream import Reading, RowSource, Stream
 from dlcli.errors import DataError
 from dlcli.metrics import metrics_for
+from dlcli.targets.base import TargetValues
 from dlcli.targets.family import fit_target
 from dlcli.targets.task import Task
 
@@ -53,6 +54,7 @@ class Fit:
     num_rows: dict[str, int]  # of each part that has some, "train" first
     columns: tuple[ColumnReport, ...]
     notes: tuple[str, ...]
+    target_values: dict[str, TargetValues]  # of each part
 
 
 def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None, Fit]:
@@ -80,7 +82,10 @@ def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None
                 notes += [f"{name} rows: {unseen}" for unseen in check_part(fitted, part)]
         notes += _approximations(config, fitted, parts["train"])
     num_rows = {name: part.num_rows for name, part in parts.items() if part.num_rows}
-    return Fit(fitted, task, num_rows, columns, tuple(notes))
+    values = {
+        name: fitted.target.values_in(parts[name].columns[config.target]) for name in num_rows
+    }
+    return Fit(fitted, task, num_rows, columns, tuple(notes), values)
 
 
 def check_stream(fitted: FittedData, stream: Stream) -> Generator[Reading, None, list[str]]:

@@ -17,6 +17,7 @@ __all__ = [
     "is_higher_better",
     "label_of",
     "metrics_for",
+    "why_undefined",
 ]
 
 # A task's headline metric is its first one.
@@ -30,6 +31,9 @@ METRICS: tuple[type[Metric], ...] = (
     R2,
 )
 ALL_METRICS: tuple[Metric, ...] = tuple(member() for member in METRICS)
+
+if TYPE_CHECKING:
+    from dlcli.targets.base import TargetValues
 
 # The names that a config may watch: the loss, or a metric.
 if TYPE_CHECKING:
@@ -46,6 +50,14 @@ def metrics_for(task: Task) -> tuple[Metric, ...]:
 def figure_names(task: Task) -> tuple[str, ...]:
     """Return the names of all the numbers that say how good predictions are, the loss first."""
     return ("loss", *(metric.name for metric in metrics_for(task)))
+
+
+def why_undefined(name: str, values: "TargetValues | None") -> str | None:
+    """Say why a figure has no value on rows with such targets; None where it has, or may have."""
+    if values is None:
+        return None
+    found = (metric.why_undefined(values) for metric in ALL_METRICS if metric.name == name)
+    return next(found, None)
 
 
 def is_higher_better(name: str) -> bool:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlcli.metrics.rows import ScoredRows
+    from dlcli.targets.base import TargetValues
 
 
 class Sums(ABC):
@@ -54,6 +55,11 @@ class Metric(ABC):
     @property
     def streaming_note(self) -> str | None:
         """What is approximate where rows come block by block; None: nothing."""
+        return None
+
+    def why_undefined(self, values: "TargetValues") -> str | None:
+        """Say why it has no value on rows with such targets; None where it has one."""
+        del values
         return None
 
     @abstractmethod

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlcli.metrics.rows import ScoredRows
+    from dlcli.targets.base import TargetValues
 
 _ROUNDING = 1e-12  # of the largest square: a weighted spread of equal numbers is this much
 
@@ -115,6 +116,11 @@ class R2(_NumberMetric):
     name = "r2"
     label = "R²"
     is_higher_better = True
+
+    def why_undefined(self, values: "TargetValues") -> str | None:
+        if values.constant is None:
+            return None
+        return f"the target is {values.constant:g} in all of them"
 
     def values(self, sums: ErrorSums) -> "np.ndarray":
         import numpy as np

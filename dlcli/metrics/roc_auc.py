@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlcli.metrics.rows import ScoredRows
+    from dlcli.targets.base import TargetValues
 
 _MAX_BINS = 2**22  # of all classes together
 _MIN_BITS = 12  # of a class's: sign, exponent and three digits
@@ -138,6 +139,13 @@ class RocAuc(Metric):
 
     def new_sums(self, *, is_streamed: bool) -> Sums:
         return BinnedScores() if is_streamed else ExactScores()
+
+    def why_undefined(self, values: "TargetValues") -> str | None:
+        if not values.absent:
+            return None
+        others = len(values.absent) - 1
+        more = f" and {others} other class{'es' if others > 1 else ''}" if others else ""
+        return f"none of them is of class '{values.absent[0]}'{more}"
 
     def values(self, sums: _Scores) -> "np.ndarray":
         import numpy as np

@@ -54,6 +54,7 @@ def _suggest(finding: Finding, *, is_only: bool) -> str:
 
 _NAMES = {
     "too_few_epochs": "too few epochs",
+    "unwatched": "a metric without a value",
     "lr_too_high": "too high a learning rate",
     "lr_too_low": "too low a learning rate",
     "overfitting": "overfitting",

@@ -14,7 +14,7 @@ from dlcli.data.stream import Reading, drain
 from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.layers.base import ShapeError, walk_layers
 from dlcli.losses import Loss
-from dlcli.metrics import figure_names
+from dlcli.metrics import figure_names, why_undefined
 from dlcli.network.heads import choose_loss, refuse_double_activation
 from dlcli.network.plan import Plan, plan_network
 from dlcli.runs.unused_settings import unused_settings
@@ -141,6 +141,14 @@ def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Probl
             yield loaded.problem(
                 ("training", "early_stopping", "metric"),
                 f"a {dataset.task} target has no {metric}; use one of {', '.join(known)}",
+            )
+        values = dataset.target_values.get("validation")
+        if reason := why_undefined(metric, values):
+            others = [name for name in known if not why_undefined(name, values)]
+            yield loaded.problem(
+                ("training", "early_stopping", "metric"),
+                f"{metric} has no value on the validation rows: {reason}; monitor another metric "
+                f"({', '.join(others)}), or hold out other rows (data.split)",
             )
     if "training" in loaded.doubtful:
         return

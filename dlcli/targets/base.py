@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
@@ -16,6 +17,14 @@ from dlcli.tables.table import Table
 from dlcli.targets.task import Task
 
 TargetScale = Literal["standard", "log", "none"]
+
+
+@dataclass(frozen=True)
+class TargetValues:
+    """What some rows lack of a target's values, so that not every metric has a value on them."""
+
+    absent: tuple[str, ...] = ()  # classes of no row
+    constant: float | None = None  # the number that is the target of all rows
 
 
 class Target(Section, ABC):
@@ -92,6 +101,10 @@ class Target(Section, ABC):
     @abstractmethod
     def refuse_unfit(self, statistics: ColumnStatistics) -> None:
         """Raise DataError where `encode` would, for the rows that the statistics are of."""
+
+    @abstractmethod
+    def values_in(self, statistics: ColumnStatistics) -> TargetValues:
+        """Return what the rows that the statistics are of lack; `encode` takes all of them."""
 
     @abstractmethod
     def truth(self, encoded: np.ndarray) -> np.ndarray:

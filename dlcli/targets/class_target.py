@@ -12,7 +12,7 @@ from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.labels import MAX_LABELS
 from dlcli.errors import DataError
 from dlcli.tables.table import Table
-from dlcli.targets.base import Target, TargetScale, refuse_missing
+from dlcli.targets.base import Target, TargetScale, TargetValues, refuse_missing
 from dlcli.targets.task import Task
 
 
@@ -112,6 +112,11 @@ class ClassTarget(Target):
         for label, number in zip(labels, statistics.labels.numbers, strict=True):
             if label not in known:
                 raise self._unseen_class(label, statistics.place(CellCount(1, int(number))))
+
+    def values_in(self, statistics: ColumnStatistics) -> TargetValues:
+        assert statistics.labels is not None, "the target's labels are gathered"
+        found = set(_labels(statistics.labels.cells, self.label_type))
+        return TargetValues(absent=tuple(name for name in self.classes if name not in found))
 
     def truth(self, encoded: np.ndarray) -> np.ndarray:
         return encoded

@@ -11,7 +11,7 @@ from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.numeric import log_statistics, number_statistics, refuse_other
 from dlcli.errors import DataError
 from dlcli.tables.table import Table, more_rows
-from dlcli.targets.base import Target, TargetScale, refuse_missing
+from dlcli.targets.base import Target, TargetScale, TargetValues, refuse_missing
 from dlcli.targets.task import Task
 
 
@@ -95,6 +95,14 @@ class NumberTarget(Target):
         refuse_other(statistics, is_target=True)
         if self.is_log:
             _refuse_not_positive(statistics)
+
+    def values_in(self, statistics: ColumnStatistics) -> TargetValues:
+        numbers = number_statistics(statistics)
+        ends = np.array([numbers.least, numbers.greatest])
+        with np.errstate(all="ignore"):  # encoding refuses what has no logarithm
+            ends = np.log(ends) if self.is_log else ends
+            least, greatest = ((ends - self.center) / self.scale).astype(self.dtype)
+        return TargetValues(constant=numbers.least if least == greatest else None)
 
     def truth(self, encoded: np.ndarray) -> np.ndarray:
         return self.to_target_units(encoded.astype(np.float64))

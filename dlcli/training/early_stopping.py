@@ -1,6 +1,7 @@
 """Which epoch's weights are the best, and when waiting for better ones is over."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dlcli.config.sections.training import EarlyStopping
@@ -16,15 +17,15 @@ class EarlyStoppingState:
     best_epoch: NonNegativeInt = 0  # 0: none yet
     reference: float | None = None  # the figure that waiting last started anew with
     num_waited: NonNegativeInt = 0
+    watches_loss_instead: bool = False  # as the metric had no value
 
 
 @dataclass
 class Watch:
-    """Follows one validation figure.
+    """Follows one validation figure: the loss, from the first epoch whose metric has no value.
 
-    The best epoch is the first with the best figure, or the first of all while no figure has a
-    value. Waiting starts anew only when a figure is better by more than `min_delta` than the one
-    that it last started with.
+    The best epoch is the first with the best figure. Waiting starts anew only when a figure is
+    better by more than `min_delta` than the one that it last started with.
     """
 
     metric: MetricName = "loss"
@@ -39,11 +40,18 @@ class Watch:
             return cls()
         return cls(config.metric, config.patience, config.min_delta)
 
-    def observe(self, epoch: int, figure: float | None) -> bool:
-        """Take note of an epoch's figure; return whether it is the best so far."""
+    @property
+    def watched(self) -> str:
+        """The figure that it follows now."""
+        return "loss" if self.standing.watches_loss_instead else self.metric
+
+    def observe(self, epoch: int, figures: Mapping[str, float | None]) -> bool:
+        """Take note of an epoch's figures, the loss among them; return whether it is the best."""
+        figure = _known(figures.get(self.watched))
+        if figure is None and self.watched != "loss":
+            self.standing = EarlyStoppingState(watches_loss_instead=True)
+            figure = _known(figures["loss"])
         standing = self.standing
-        if figure is not None and math.isnan(figure):
-            figure = None
         if self._is_better(figure, standing.reference, self.min_delta):
             standing.reference, standing.num_waited = figure, 0
         else:
@@ -62,5 +70,9 @@ class Watch:
     def _is_better(self, figure: float | None, than: float | None, by: float) -> bool:
         if figure is None or than is None:
             return figure is not None
-        gain = figure - than if is_higher_better(self.metric) else than - figure
+        gain = figure - than if is_higher_better(self.watched) else than - figure
         return gain > by
+
+
+def _known(figure: float | None) -> float | None:
+    return None if figure is None or math.isnan(figure) else figure

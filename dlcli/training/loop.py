@@ -54,6 +54,7 @@ class EpochResult:
     num_rows: int
     is_best: bool
     best_epoch: int
+    without_value: str | None = None  # the metric that the loss is watched instead of, from here on
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def _end_epoch(
     refuse_not_finite(trainer, weights)
     figures = None if validation is None else _validate(trainer, validation)
     # Without validation rows nothing says which epoch is best; the last one is.
-    is_best = figures is None or trainer.watch.observe(epoch.number, figures[trainer.watch.metric])
+    before = trainer.watch.watched
+    is_best = figures is None or trainer.watch.observe(epoch.number, figures)
     if is_best:
         clones = {name: tensor.detach().clone() for name, tensor in weights.items()}
         trainer.best = Best(epoch.number, clones)
@@ -193,6 +195,7 @@ def _end_epoch(
         num_rows=num_rows,
         is_best=is_best,
         best_epoch=trainer.best.epoch,
+        without_value=None if trainer.watch.watched == before else before,
     )
 
 

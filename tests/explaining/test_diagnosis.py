@@ -297,6 +297,27 @@ def test_a_loss_that_begins_to_fall_late_is_no_under_fitting() -> None:
     assert diagnose(made(training, training), constant_loss=CONSTANT).kind == "still_improving"
 
 
+@pytest.mark.parametrize("num_epochs", [3, 60])
+def test_a_run_whose_metric_had_no_value_is_never_fine(num_epochs: int) -> None:
+    stopping = {"early_stopping": {"patience": 5, "metric": "roc_auc"}}
+    history = replace(fine(), config=config_of(training=stopping))
+    epochs = [
+        epoch.model_copy(update={"validation": {**(epoch.validation or {}), "roc_auc": None}})
+        for epoch in history.epochs[:num_epochs]
+    ]
+    diagnosis = diagnose(replace(history, epochs=tuple(epochs)), constant_loss=CONSTANT)
+    assert diagnosis.kind == "unwatched"
+    assert "fine" not in {finding.kind for finding in diagnosis.findings}
+    assert "could not monitor roc_auc" in diagnosis.text
+    assert "--set training.early_stopping.metric=loss" in str(diagnosis.findings[0].changes[0])
+    known = [
+        epoch.model_copy(update={"validation": {**(epoch.validation or {}), "roc_auc": 0.9}})
+        for epoch in history.epochs
+    ]
+    history = replace(history, epochs=tuple(known))
+    assert diagnose(history, constant_loss=CONSTANT).kind == "fine"
+
+
 def test_a_network_that_is_held_back_but_good_is_fine() -> None:
     linear = config_of(model={"layers": [{"type": "dense"}]})
     history = made(falling(0.1, 0.5), falling(0.1, 0.5), config=linear)

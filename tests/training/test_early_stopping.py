@@ -7,11 +7,16 @@ from dlcli.metrics import MetricName
 from dlcli.training.early_stopping import Watch
 
 
-def watch(values: Sequence[float | None], metric: MetricName = "loss", **options: float) -> Watch:
-    """Observe values until patience is used up."""
+def watch(
+    values: Sequence[float | None],
+    metric: MetricName = "loss",
+    losses: Sequence[float] = (),
+    **options: float,
+) -> Watch:
+    """Observe values, and losses beside them, until patience is used up."""
     followed = Watch.of(EarlyStopping.model_validate({"metric": metric, **options}))
     for epoch, value in enumerate(values, start=1):
-        followed.observe(epoch, value)
+        followed.observe(epoch, {"loss": losses[epoch - 1] if losses else 1.0, metric: value})
         if followed.is_over:
             break
     return followed
@@ -51,18 +56,28 @@ def test_slow_gains_that_add_up_to_min_delta_count() -> None:
     assert not watch([1.0, 0.95, 0.89, 0.85, 0.78], patience=3, min_delta=0.1).is_over
 
 
-def test_while_no_figure_has_a_value_the_first_epoch_is_the_best() -> None:
-    followed = watch([None, None, None], "roc_auc", patience=2)
-    assert (followed.standing.best_epoch, followed.is_over) == (1, True)
+@pytest.mark.parametrize("without_value", [None, float("nan")])
+def test_without_a_value_of_the_metric_the_loss_is_watched_from_there_on(
+    without_value: float | None,
+) -> None:
+    losses = [3.0, 2.0, 1.0, 0.5, 0.7, 0.8]
+    followed = watch([without_value] * 6, "roc_auc", losses, patience=2)
+    assert (followed.watched, followed.standing.best, followed.standing.best_epoch) == (
+        "loss",
+        0.5,
+        4,
+    )
+    assert followed.is_over
+    late = watch([0.9, 0.8, without_value, 0.95, 0.99], "roc_auc", losses, patience=3)
+    assert (late.watched, late.standing.best_epoch, late.is_over) == ("loss", 4, False)
 
 
-def test_a_figure_without_a_value_is_no_better() -> None:
-    followed = watch([None, float("nan"), 0.6], "roc_auc", patience=5)
-    assert followed.standing.best_epoch == 3
+def test_a_metric_with_values_is_watched_to_the_end() -> None:
+    assert watch([0.5, 0.6], "roc_auc", patience=5).watched == "roc_auc"
 
 
 def test_without_early_stopping_it_never_stops() -> None:
     followed = Watch.of(None)
     for epoch in range(1, 100):
-        followed.observe(epoch, 1.0)
+        followed.observe(epoch, {"loss": 1.0})
     assert not followed.is_over

@@ -50,6 +50,12 @@ def follow_training(
                     display.show_progress(event)
                 case EpochResult():
                     display.show_epoch(event)
+                    if event.without_value is not None:
+                        console.print(
+                            f"{event.without_value} has no value on the validation rows: their "
+                            "loss is watched instead (training.early_stopping.metric)",
+                            soft_wrap=True,
+                        )
                 case TrainingFinished():
                     finished = event
                 case _:

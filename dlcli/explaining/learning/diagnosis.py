@@ -9,7 +9,7 @@ from dlcli.explaining.learning.config_changes import (
     train_longer,
 )
 from dlcli.explaining.learning.curve_features import CurveFeatures
-from dlcli.explaining.learning.finding import Diagnosis, Finding
+from dlcli.explaining.learning.finding import Change, Diagnosis, Finding
 from dlcli.explaining.learning.fit_rules import (
     STILL_FALLING,
     noisy,
@@ -39,6 +39,7 @@ def _find(history: History, constant_loss: float | None) -> Iterator[Finding]:
     if history.stop_reason == "diverged":
         yield _diverged(history)
         return
+    yield from _unwatched(history)
     if len(history) < MIN_EPOCHS:
         yield _too_few(history)
         return
@@ -53,7 +54,9 @@ def _find(history: History, constant_loss: float | None) -> Iterator[Finding]:
         for rule in (overfitting, underfitting, still_improving, noisy)
         if (finding := rule(curves)) is not None
     ]
-    yield from found or [_fine(curves)]
+    if not found and history.unwatched is None:
+        found = [_fine(curves)]
+    yield from found
 
 
 def _diverged(history: History) -> Finding:
@@ -87,6 +90,20 @@ def _too_few(history: History) -> Finding:
             "last."
         )
     return Finding("too_few_epochs", text, evidence, (change,))
+
+
+def _unwatched(history: History) -> Iterator[Finding]:
+    metric = history.unwatched
+    if metric is not None:
+        yield Finding(
+            "unwatched",
+            f"Early stopping could not monitor {metric}: it has no value on the validation rows.",
+            f"Without a value of {metric}, epochs can be compared by the validation loss alone.",
+            (
+                Change("monitor the loss", ("training.early_stopping.metric=loss",)),
+                Change("hold out other validation rows (data.split)"),
+            ),
+        )
 
 
 def _fine(curves: CurveFeatures) -> Finding:

@@ -6,6 +6,7 @@ from typing import Literal
 
 Kind = Literal[
     "too_few_epochs",  # for a diagnosis
+    "unwatched",
     "lr_too_high",
     "lr_too_low",
     "overfitting",

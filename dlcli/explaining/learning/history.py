@@ -85,6 +85,16 @@ class History:
                     return name
         return None
 
+    @property
+    def unwatched(self) -> str | None:
+        """The metric that early stopping was to watch, where an epoch has no value of it."""
+        stopping = self.config.training.early_stopping if self.config else None
+        if stopping is None or stopping.metric == "loss":
+            return None
+        validated = [epoch.validation for epoch in self.epochs if epoch.validation is not None]
+        lacking = any(figures.get(stopping.metric) is None for figures in validated)
+        return stopping.metric if lacking else None
+
     def metric(self, name: str) -> np.ndarray | None:
         """Return a validation metric, NaN where it has no value, float64 [epochs].
 
@@ -193,5 +203,5 @@ def _best_epoch(epochs: tuple[Epoch, ...], config: Config | None) -> int:
     watch = Watch.of(config.training.early_stopping if config else None)
     validated = [epoch for epoch in epochs if epoch.validation is not None]
     for epoch in validated:
-        watch.observe(epoch.epoch, (epoch.validation or {}).get(watch.metric))
+        watch.observe(epoch.epoch, {"loss": None, **(epoch.validation or {})})
     return watch.standing.best_epoch if validated else epochs[-1].epoch

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.errors import AssertionFailed, ConfigError, suggest
-from dlcli.metrics import figure_names
+from dlcli.metrics import figure_names, why_undefined
 from dlcli.runs.preparation import Prepared
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -49,7 +49,7 @@ def parse_assertion(text: str) -> Assertion:
 
 
 def check_assertion_name(assertion: Assertion, prepared: Prepared) -> None:
-    """Raise ConfigError, before training, for a name that the summary won't have."""
+    """Raise ConfigError, before training, for a value that the summary won't have."""
     dataset = prepared.dataset
     parts = [name for name in ("validation", "test") if name in dataset.num_rows]
     known = [
@@ -64,6 +64,12 @@ def check_assertion_name(assertion: Assertion, prepared: Prepared) -> None:
     if assertion.figure not in known:
         hint = suggest(assertion.figure, known) or f"; known: {', '.join(known)}"
         raise ConfigError(f"--assert: the summary has no '{assertion.figure}'{hint}")
+    part, _, metric = assertion.figure.partition(".")
+    if reason := why_undefined(metric, dataset.target_values.get(part)):
+        raise ConfigError(
+            f"--assert: {assertion.figure} has no value on the {part} rows: {reason}; name another "
+            "metric, or hold out other rows (data.split)"
+        )
 
 
 def check_assertion(assertion: Assertion, summary: Mapping[str, Any]) -> None:

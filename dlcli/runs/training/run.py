@@ -165,6 +165,7 @@ def summarise(run: TrainingRun, reason: StopReason, *, best_epoch: int) -> dict[
         "task": prepared.dataset.task,
         **_evaluate(run, reason),
         "best_epoch": best_epoch,
+        "watched": trainer.watch.watched if "validation" in run.rows else None,
         "epochs": trainer.epoch.number - 1,
         "stop_reason": reason,
         "seconds": run.seconds,

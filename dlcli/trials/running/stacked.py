@@ -103,8 +103,10 @@ class _StackedTraining:
                 continue
             loss = losses[index] * self.unit
             run.curve.append(Point(epoch, sums.mean_loss(index) * self.unit, loss))
-            figure = loss if watched is None else watched[index]
-            if run.watch.observe(epoch, figure):
+            figures = {"loss": loss}
+            if watched is not None:
+                figures[run.watch.metric] = watched[index]
+            if run.watch.observe(epoch, figures):
                 run.best_epoch = epoch
                 improved.append(index)
             run.schedule.observe(loss)
