@@ -106,7 +106,9 @@ def refuse_missing_target(file: FileStatistics, config: DataConfig) -> list[str]
         return []
     if not config.drop_missing_target:
         place = f"{source}, {file.header.unit} {missing.number}"
-        raise missing_target(config.target, place, missing.count, file.num_rows)
+        raise missing_target(
+            config.target, place, missing.count, file.num_rows, config.missing_values
+        )
     if missing.count == file.num_rows:
         raise DataError(f"{source}: the target '{config.target}' is missing in every row")
     return [

@@ -126,6 +126,8 @@ def _comments(seen: Survey, recipe: Recipe, why_shares: str) -> dict[KeyPath, st
         comments["data", "drop_missing_target"] = (
             f"{seen.num_without_target:,} rows have no '{seen.target}'."
         )
+    if seen.missing_values != MISSING_VALUES:
+        comments["data", "missing_values"] = "Texts that mean a missing value; see above."
     if seen.separator != ",":
         comments["data", "separator"] = "The most frequent separator in the first line."
     if seen.grid is not None:

@@ -135,14 +135,18 @@ def refuse_missing(rows: Table, name: str, missing_values: tuple[str, ...]) -> N
     """Raise DataError where a target value is missing."""
     gaps = read_cells(rows, name, missing_values).is_null().arg_true()
     if len(gaps):
-        raise missing_target(name, rows.place(gaps[0]), len(gaps), len(rows))
+        raise missing_target(name, rows.place(gaps[0]), len(gaps), len(rows), missing_values)
 
 
-def missing_target(name: str, place: str, num_missing: int, num_rows: int) -> DataError:
+def missing_target(
+    name: str, place: str, num_missing: int, num_rows: int, missing_values: tuple[str, ...]
+) -> DataError:
     """Return the error for a target that is missing, first at a place."""
+    word = next(filter(None, missing_values), None)
+    other = f"; if a word such as {word} is a class, take it out of data.missing_values"
     return DataError(
         f"{place}: the target '{name}' is missing here and in {num_missing} of {num_rows} rows in "
-        "all; set data.drop_missing_target: true to leave them out"
+        "all; set data.drop_missing_target: true to leave them out" + (other if word else "")
     )
 
 

@@ -10,9 +10,9 @@ from dlcli.columns.base import Column
 from dlcli.columns.cells import has_encoding, parse_numbers, read_cells
 from dlcli.columns.family import ColumnKind, column_statistics, infer_kind, kind_named
 from dlcli.columns.numeric import refuse_mixed
-from dlcli.config.sections.data import MISSING_VALUES
 from dlcli.data.survey.findings import class_findings, column_findings, row_findings, why_useless
 from dlcli.data.survey.grids import find_grid, resembles_image
+from dlcli.data.survey.missing_words import left_out, settle_missing_words
 from dlcli.errors import ConfigError, DataError, suggest
 from dlcli.tables.names import normalise_name
 from dlcli.tables.reading import STANDARD_INPUT, read_table
@@ -58,8 +58,9 @@ def survey(path: Path, target: str) -> Survey:
         hint = suggest(target, table.frame.columns) or f"; its columns: {known}"
         raise ConfigError(f"--target: {path} has no column '{target}'{hint}")
     table, findings = _without_unencodable(table, target)
-    missing_values, kinds, strange = _settle_mixed(table, target)
-    findings += strange
+    missing_values, words = settle_missing_words(table, target)
+    missing_values, kinds, strange = _settle_mixed(table, target, missing_values)
+    findings += [*words, *strange, *left_out(table, target, missing_values)]
     kept = present(table, target, missing_values)
     if not len(kept):
         raise DataError(f"{path}: the target '{target}' is missing in every row")
@@ -134,13 +135,12 @@ def _separator(path: Path) -> str:
 
 
 def _settle_mixed(
-    table: Table, target: str
+    table: Table, target: str, missing_values: tuple[str, ...]
 ) -> tuple[tuple[str, ...], dict[str, ColumnKind], list[str]]:
     """Decide on columns with both numbers and text: missing values, or categories.
 
     Returns the texts that mean missing, the kinds of the categorical columns, and findings.
     """
-    missing_values: tuple[str, ...] = MISSING_VALUES
     kinds: dict[str, ColumnKind] = {}
     findings: list[str] = []
     for name in table.frame.columns:
