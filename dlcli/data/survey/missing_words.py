@@ -10,7 +10,7 @@ from dlcli.config.sections.data import MISSING_VALUES
 from dlcli.tables.table import Table
 
 _MANY_ROWS = 10  # of a class: enough whatever the others have
-_FEWEST_ROWS = 2
+_MIN_ROWS = 2
 _OFTEN_MISSING = ("none", "na", "n/a", "#n/a", "<na>", "nan", "null", "nil", "missing", "?", "-")
 
 
@@ -26,7 +26,7 @@ class _Words:
 
     def is_frequent(self, word: str) -> bool:
         """Say whether a word stands there as often as a label does."""
-        wanted = max(_FEWEST_ROWS, min(_MANY_ROWS, self.num_rarest))
+        wanted = max(_MIN_ROWS, min(_MANY_ROWS, self.num_rarest))
         return self.are_labels and self.counts.get(word, 0) >= wanted
 
 
@@ -43,7 +43,7 @@ def settle_missing_words(table: Table, target: str) -> tuple[tuple[str, ...], li
     findings = list[str]()
     for word in filter(None, MISSING_VALUES):
         found = [column for column in columns if word in column.counts]
-        own = [
+        as_value = [
             column
             for column in found
             if column.is_frequent(word) and (column.name == target or column.num_empty)
@@ -51,11 +51,11 @@ def settle_missing_words(table: Table, target: str) -> tuple[tuple[str, ...], li
         gaps = [
             column.name
             for column in found
-            if not column.are_labels or (column.name == target and column not in own)
+            if not column.are_labels or (column.name == target and column not in as_value)
         ]
-        if own and not gaps:
+        if as_value and not gaps:
             missing_values = tuple(value for value in missing_values if value != word)
-        for column in own:
+        for column in as_value:
             findings.append(_finding(column, word, len(table), target, gaps))
     return missing_values, [*findings, *_like_missing(table.column(target))]
 
