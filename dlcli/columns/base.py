@@ -213,7 +213,10 @@ class OrderedColumn(Column):
 
     @classmethod
     def derive(cls, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """Return further numbers, by name, whose statistics fitting needs; `numbers` has no NaN."""
+        """Return further numbers, by name, whose statistics fitting needs, [numbers] each.
+
+        `numbers` has no NaN; the others are NaN where there is none.
+        """
         del numbers
         return {}
 

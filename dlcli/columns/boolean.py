@@ -34,7 +34,7 @@ class BooleanColumn(OrderedColumn):
     @classmethod
     def derive(cls, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """Return the ones, to be counted."""
-        return {"true": numbers[numbers == 1]}
+        return {"true": np.where(numbers == 1, numbers, np.nan)}
 
     def to_cells(self, numbers: np.ndarray) -> pl.Series:
         """Return cells that hold some numbers, [rows]."""
@@ -57,10 +57,10 @@ class BooleanColumn(OrderedColumn):
     def fit(cls, statistics: ColumnStatistics, settings: EncodingSettings) -> Self:
         """Fit what there is more of."""
         del settings
-        num_known, num_true = statistics.num_known, _num_true(statistics)
+        num_known = statistics.numbers_of(cls.kind_name()).count
         return cls(
             name=statistics.name,
-            fill=float(0 < num_known <= 2 * num_true),
+            fill=float(0 < num_known <= 2 * _num_true(statistics)),
             indicator=statistics.missing.count > 0,
         )
 
@@ -75,9 +75,9 @@ class BooleanColumn(OrderedColumn):
 
     def is_constant(self, statistics: ColumnStatistics) -> bool:
         """Say whether all rows are true, all are false or all are missing."""
-        num_known, num_true = statistics.num_known, _num_true(statistics)
-        both = 0 < num_true < num_known
-        return both + (num_known > 0) + (statistics.missing.count > 0) == 1
+        known = statistics.numbers_of(self.kind)
+        both = known.count > 0 and not known.is_constant
+        return both + (known.count > 0) + (statistics.missing.count > 0) == 1
 
     def labels(self, rows: Table, missing_values: tuple[str, ...]) -> pl.Series:
         """Return the cells as text in lower case, null where missing."""
@@ -93,6 +93,6 @@ class BooleanColumn(OrderedColumn):
         return "0 or 1"
 
 
-def _num_true(statistics: ColumnStatistics) -> int:
+def _num_true(statistics: ColumnStatistics) -> float:
     derived = statistics.derived_of(BooleanColumn.kind_name())
     return derived["true"].count if derived else 0

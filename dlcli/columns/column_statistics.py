@@ -11,7 +11,7 @@ import polars as pl
 
 from dlcli.columns.cells import LARGEST, has_encoding
 from dlcli.columns.labels import Labels
-from dlcli.columns.running_statistics import RunningStatistics
+from dlcli.columns.running_statistics import RunningStatistics, Sample
 
 # 1,5 and 1,000.5 and 1 000 and 12 % and $3.50: meant as numbers, with an ambiguous comma or a unit.
 _NUMBER_WRITTEN_OTHERWISE = (
@@ -32,7 +32,7 @@ class CellKind(Protocol):
         """Return parsed values as float64 [rows], NaN where null."""
 
     def derive(self, numbers: np.ndarray, /) -> dict[str, np.ndarray]:
-        """Return further numbers, by name, whose statistics are wanted."""
+        """Return further numbers, by name, whose statistics are wanted; NaN where there is none."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class ColumnStatistics:
     num_written_otherwise: int  # others that are meant as numbers
     too_large: CellCount  # numbers too large for float32
     not_positive: CellCount  # numbers without a logarithm, where logarithms are wanted
-    sample: np.ndarray  # float64 [sampled rows]: the numbers of cells, NaN elsewhere
+    sample: Sample  # the numbers of cells of some rows, NaN elsewhere
     labels: Labels | None  # None: they were not gathered
 
     @property
@@ -152,8 +152,13 @@ def compute_statistics(
     unit: str = "row",
     wants_labels: bool = False,
     wants_logs: bool = False,
+    weights: np.ndarray | None = None,
 ) -> ColumnStatistics:
-    """Return the statistics of cells that are null where missing, in rows numbered [rows]."""
+    """Return the statistics of cells that are null where missing, in rows numbered [rows].
+
+    With `weights` [rows], above 0, the statistics of numbers and labels count each row that many
+    times; cells of a sort are counted by rows all the same.
+    """
 
     def count(mask: pl.Series) -> CellCount:
         first = int(mask.arg_max() or 0)
@@ -176,7 +181,7 @@ def compute_statistics(
             is_parsed = parsed.is_not_null()
             of_kind = kind.to_numbers(parsed)
             values = np.where(is_parsed.to_numpy(), of_kind, values) if found else of_kind
-            found[kind.kind_name()] = _of_kind(kind, count(is_parsed), of_kind)
+            found[kind.kind_name()] = _of_kind(kind, count(is_parsed), of_kind, weights)
             others &= ~is_parsed
             num_left -= num_parsed
     is_text, is_one_kind = cells.dtype == pl.String, not num_left and len(found) == 1
@@ -192,17 +197,26 @@ def compute_statistics(
         num_written_otherwise=_num_written_otherwise(cells, others) if num_left and is_text else 0,
         too_large=count_rows(np.flatnonzero(np.abs(values) > LARGEST)),
         not_positive=count_rows(np.flatnonzero(values <= 0)) if wants_logs else CellCount(),
-        sample=values,
-        labels=Labels.of(cells, numbers)
+        sample=Sample(values, weights),
+        labels=Labels.of(cells, numbers, weights)
         if wants_labels or not num_known or (is_text and not is_one_kind)
         else None,
     )
 
 
-def _of_kind(kind: CellKind, cells: CellCount, numbers: np.ndarray) -> KindStatistics:
-    known = numbers[~np.isnan(numbers)]
-    derived = {name: RunningStatistics.of(some) for name, some in kind.derive(known).items()}
-    return KindStatistics(cells, RunningStatistics.of(known), derived)
+def _of_kind(
+    kind: CellKind, cells: CellCount, numbers: np.ndarray, weights: np.ndarray | None
+) -> KindStatistics:
+    def known_of(values: np.ndarray, weights: np.ndarray | None) -> RunningStatistics:
+        is_known = ~np.isnan(values)
+        return RunningStatistics.of(
+            values[is_known], None if weights is None else weights[is_known]
+        )
+
+    is_known = ~np.isnan(numbers)
+    known, of_known = numbers[is_known], None if weights is None else weights[is_known]
+    derived = {name: known_of(some, of_known) for name, some in kind.derive(known).items()}
+    return KindStatistics(cells, RunningStatistics.of(known, of_known), derived)
 
 
 def _num_written_otherwise(cells: pl.Series, others: pl.Series) -> int:

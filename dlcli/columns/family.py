@@ -49,9 +49,11 @@ def column_statistics(
     kind: ColumnKind | None = None,
     wants_labels: bool = False,
     wants_logs: bool = False,
+    weights: np.ndarray | None = None,
 ) -> ColumnStatistics:
     """Return a column's statistics, all rows its sample; DataError where there is no such column.
 
+    Rows count as often as `weights` [rows] says; once without.
     Labels are gathered where they are wanted, for a kind without an order, and for text that is not
     of one kind throughout: it can be categorical only.
     """
@@ -68,6 +70,7 @@ def column_statistics(
         unit=table.unit,
         wants_labels=wants_labels,
         wants_logs=wants_logs,
+        weights=weights,
     )
 
 

@@ -14,11 +14,14 @@ MAX_LABELS = 100_000  # in a column: distinct labels are kept in memory
 class Labels:
     """Different cells, in the order of the file; None where there are more than MAX_LABELS."""
 
-    table: pl.DataFrame | None  # cell, count, number (of the first row with it)
+    # cell, count, number (of the first row with it); weight (of its rows) if rows have weights
+    table: pl.DataFrame | None
 
     @classmethod
-    def of(cls, cells: pl.Series, numbers: np.ndarray) -> "Labels":
-        """Gather from cells that are null where missing, in rows numbered [rows]."""
+    def of(
+        cls, cells: pl.Series, numbers: np.ndarray, weights: np.ndarray | None = None
+    ) -> "Labels":
+        """Gather from cells that are null where missing, in rows numbered and weighted [rows]."""
         counted = (
             pl.DataFrame({"cell": cells, "number": pl.Series(for_polars(numbers), dtype=pl.Int64)})
             .filter(pl.col("cell").is_not_null())
@@ -26,7 +29,11 @@ class Labels:
             .agg(count=pl.len().cast(pl.Int64), number=pl.col("number").min())
             .sort("number")
         )
-        return cls(None if len(counted) > MAX_LABELS else counted)
+        if len(counted) > MAX_LABELS:
+            return cls(None)
+        if weights is not None:
+            counted = counted.with_columns(_weights_of(counted["cell"], cells, weights))
+        return cls(counted)
 
     def __add__(self, other: "Labels") -> "Labels":
         if self.table is None or other.table is None:
@@ -34,7 +41,11 @@ class Labels:
         merged = (
             pl.concat([self.table, other.table])
             .group_by("cell")
-            .agg(pl.col("count").sum(), pl.col("number").min())
+            .agg(
+                pl.col("count").sum(),
+                pl.col("number").min(),
+                *([pl.col("weight").sum()] if "weight" in self.table.columns else []),
+            )
             .sort("number")
         )
         return Labels(None if len(merged) > MAX_LABELS else merged)
@@ -57,7 +68,21 @@ class Labels:
         return self.table["count"].to_numpy()
 
     @property
+    def weights(self) -> np.ndarray | None:
+        """The weight of the rows with each, float64; None where rows have no weights."""
+        assert self.table is not None, "who asks has seen that they are not too many"
+        return self.table["weight"].to_numpy() if "weight" in self.table.columns else None
+
+    @property
     def numbers(self) -> np.ndarray:
         """The number of the first row with each, int64."""
         assert self.table is not None, "who asks has seen that they are not too many"
         return self.table["number"].to_numpy()
+
+
+def _weights_of(different: pl.Series, cells: pl.Series, weights: np.ndarray) -> pl.Series:
+    """Return the weight of the rows with each of different cells, summed in the rows' order."""
+    places = different.to_frame("cell").with_row_index("place")
+    found = cells.to_frame("cell").join(places, on="cell", how="left", maintain_order="left")
+    place = found["place"].fill_null(len(different)).to_numpy()
+    return pl.Series("weight", np.bincount(place, weights, len(different) + 1)[:-1])

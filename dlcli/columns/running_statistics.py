@@ -8,24 +8,33 @@ import numpy as np
 
 @dataclass(frozen=True)
 class RunningStatistics:
-    """Count, ends, mean and squared deviations of numbers that were never in memory at once."""
+    """Count, ends, mean and squared deviations of numbers that were never in memory at once.
 
-    count: int = 0
+    Where numbers have weights, above 0, each is there that many times.
+    """
+
+    count: float = 0  # a whole number without weights
     least: float = math.inf
     greatest: float = -math.inf
     mean: float = 0.0
     squares: float = 0.0  # of the deviations from the mean, summed
 
     @classmethod
-    def of(cls, numbers: np.ndarray) -> "RunningStatistics":
-        """Return the statistics of numbers [count], none of them NaN."""
+    def of(cls, numbers: np.ndarray, weights: np.ndarray | None = None) -> "RunningStatistics":
+        """Return the statistics of numbers, none of them NaN, and their weights, [numbers]."""
         if not len(numbers):
             return cls()
         with np.errstate(invalid="ignore", over="ignore"):  # refused elsewhere
-            mean = numbers.mean()
-            squares = np.add.reduce((numbers - mean) ** 2)
+            if weights is None:
+                count: float = len(numbers)
+                mean = numbers.mean()
+                squares = np.add.reduce((numbers - mean) ** 2)
+            else:
+                count = float(weights.sum())
+                mean = numbers @ weights / count
+                squares = (numbers - mean) ** 2 @ weights
         return cls(
-            len(numbers),
+            count,
             float(numbers.min()),
             float(numbers.max()),
             float(mean),
@@ -65,10 +74,43 @@ def center_and_deviation(statistics: RunningStatistics) -> tuple[float, float]:
     return statistics.mean, statistics.deviation
 
 
-def median(values: np.ndarray) -> float:
+@dataclass(frozen=True)
+class Sample:
+    """The numbers of some rows, NaN where there is none, and the weights of the rows."""
+
+    values: np.ndarray  # float64 [rows]
+    weights: np.ndarray | None = None  # float64 [rows]; None: each counts once
+
+    def __add__(self, other: "Sample") -> "Sample":
+        return Sample(
+            np.concatenate([self.values, other.values]),
+            None
+            if self.weights is None or other.weights is None
+            else np.concatenate([self.weights, other.weights]),
+        )
+
+    def take(self, rows: np.ndarray) -> "Sample":
+        """Return the numbers of some of the rows."""
+        return Sample(self.values[rows], None if self.weights is None else self.weights[rows])
+
+
+def median(sample: Sample) -> float:
     """Return the median of those that are not NaN; 0 where all are."""
-    known = values[~np.isnan(values)]
+    is_known = ~np.isnan(sample.values)
+    known = sample.values[is_known]
     if not len(known):
         return 0.0
+    if sample.weights is not None:
+        return weighted_median(known, sample.weights[is_known])
     middle = [(len(known) - 1) // 2, len(known) // 2]
     return float(np.partition(known, middle)[middle].mean())  # np.median would import numpy.ma
+
+
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    """Return the median of values that are each there as many times as their weight, above 0."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    half = reached[-1] / 2
+    # The middle lies between two values where the lower half ends exactly with one.
+    middle = [np.searchsorted(reached, half, side) for side in ("left", "right")]
+    return float(values[order][np.minimum(middle, len(values) - 1)].mean())

@@ -45,6 +45,8 @@ def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
             yield loaded.problem(path, "the target has no kind; set data.task instead")
         elif name == config.split.column:
             yield loaded.problem(path, f"does nothing: '{name}' is the split column")
+        elif name == config.weight:
+            yield loaded.problem(path, f"does nothing: '{name}' is the weight column")
         elif name in known and not config.may_be_feature(name):
             reason = "not among data.features"
             if config.features is None:
@@ -93,8 +95,8 @@ def missing_group_notes(file: FileStatistics, config: DataConfig) -> Iterator[st
 
 def _role_of(name: str, config: DataConfig) -> str:
     """Return the key that gives a column its role."""
-    section, key = next(role for role, column in config.roles() if column == name)
-    return f"data.{section}" if section == "keep" else f"data.{section}.{key}"
+    role = next(role for role, column in config.roles() if column == name)
+    return ".".join(["data", *(key for key in role if isinstance(key, str))])
 
 
 def refuse_missing_target(file: FileStatistics, config: DataConfig) -> list[str]:

@@ -24,11 +24,13 @@ from dlcli.data.stream import (
     hold_rows,
     missing_cells,
     read_tables,
+    weigh_rows,
 )
+from dlcli.data.weights import all_weightless
 from dlcli.errors import ConfigError, Problem
 from dlcli.tables.reading import checksum, read_table
 from dlcli.tables.table import Table
-from dlcli.targets.base import TargetValues, present
+from dlcli.targets.base import TargetValues
 from dlcli.targets.task import Task
 
 
@@ -194,7 +196,12 @@ def encode_file(fitted: FittedData, path: Path, config: DataConfig) -> tuple[Exa
     rows = fitted.clean(read_table(path, fitted.text_format))
     missing = missing_cells(rows, config.target)
     notes = refuse_missing_target(FileStatistics(rows, len(rows), missing), config)
-    if missing.count:
-        rows = rows.take(present(rows, config.target, config.missing_values))
+    kept, weightless = weigh_rows(rows, config)
+    if len(weightless):
+        if not len(kept):
+            raise all_weightless(str(config.weight), rows.place(int(weightless[0])))
+        notes.append(f"{len(weightless):,} rows left out, of weight 0 (data.weight)")
+    if len(kept) < len(rows):
+        rows = rows.take(kept)
     examples, unseen = fitted.encode(rows)
     return examples, [*notes, *map(str, unseen)]

@@ -17,7 +17,8 @@ from dlcli.columns.cells import clean
 from dlcli.columns.family import FittedColumn
 from dlcli.config.sections.data import Separator, Shape
 from dlcli.data.fields import Examples, Field, Slots
-from dlcli.data.signature import NUMBERS, Signature
+from dlcli.data.signature import NUMBERS, WEIGHT, Signature
+from dlcli.data.weights import read_weights
 from dlcli.errors import DataError
 from dlcli.section import Section
 from dlcli.tables.table import Table
@@ -30,6 +31,7 @@ class FittedData(Section):
 
     columns: Annotated[tuple[FittedColumn, ...], Described(strict=False, min_length=1)]
     target: AnyTarget
+    weight: str | None = None  # the column that says how much each row counts
     shape: Shape | None
     missing_values: Annotated[tuple[str, ...], Described(strict=False)]
     separator: Separator
@@ -53,8 +55,11 @@ class FittedData(Section):
 
     @property
     def target_fields(self) -> tuple[Field, ...]:
-        """The fields of what is to be predicted."""
-        return (Field(self.target.field, self.target.dtype, ()),)
+        """The fields of what the loss is given: the target, and the weight if rows have one."""
+        target = Field(self.target.field, self.target.dtype, ())
+        if self.weight is None:
+            return (target,)
+        return (target, Field(WEIGHT, np.dtype(np.float32), ()))
 
     def clean(self, rows: Table) -> Table:
         """Return rows with null for what is missing, columns of numbers as numbers."""
@@ -62,7 +67,7 @@ class FittedData(Section):
         return clean(rows, self.missing_values, as_text=[*other, self.target.name])
 
     def encode(self, rows: Table) -> tuple[Examples, list[UnseenCells]]:
-        """Encode rows that have the target, and return cells not seen in training.
+        """Encode rows that have a target and a weight, and return cells not seen in training.
 
         Raises DataError for a column that is not there or a cell that is not of its kind.
         """
@@ -122,7 +127,10 @@ class FittedData(Section):
         refused = np.flatnonzero(~np.isfinite(values))
         if len(refused):
             raise DataError(f"{rows.place(int(refused[0]))}: the target is too large for float32")
-        return {self.target.field: values}
+        if self.weight is None:
+            return {self.target.field: values}
+        weights = read_weights(rows, self.weight, self.missing_values).astype(np.float32)
+        return {self.target.field: values, WEIGHT: weights}
 
     def slots(self) -> dict[str, Slots]:
         """Return where each column is encoded to, by its name."""

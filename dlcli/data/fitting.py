@@ -73,6 +73,9 @@ def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None
     notes += role_notes(config, found.files["path"].header.frame.columns)
     path = str(source.files["path"])
     task, said = choose_task(found.target_in(path, config.target), config)
+    num_weightless = sum(part.weightless.count for part in parts.values())
+    if num_weightless:
+        notes.append(f"{num_weightless:,} rows left out, of weight 0 (data.weight)")
     refuse_empty({name: part.num_rows for name, part in parts.items()}, path, config)
     fitted, columns, more = _fit_columns(loaded, parts["train"], task)
     notes += said + more
@@ -144,6 +147,7 @@ def _fit_columns(
     fitted = FittedData(
         columns=tuple(used),
         target=target,
+        weight=config.weight,
         shape=config.shape,
         missing_values=config.missing_values,
         separator=config.separator,

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dlcli.columns.column_statistics import ColumnStatistics
+from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.family import column_statistics, needs_labels
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import FileStatistics
 from dlcli.data.splits import PARTS, draw_rows
 from dlcli.data.stream import Reading, RowSource
+from dlcli.data.weights import all_weightless, read_weights
 from dlcli.seeds import derive_seed
 from dlcli.tables.table import Table
 
@@ -25,6 +26,7 @@ class PartStatistics:
     header: Table
     columns: dict[str, ColumnStatistics] = field(default_factory=dict)
     num_rows: int = 0
+    weightless: CellCount = field(default_factory=CellCount)  # more rows, which don't count
     draws: np.ndarray = field(default_factory=lambda: np.empty(0))  # those of the sample's rows
 
 
@@ -102,6 +104,10 @@ def _pass(
             file.num_rows += block.num_rows
             file.missing_target += block.missing_target
             file.missing_group += block.missing_group
+            for part, cells in block.weightless.items():
+                if not parts[part].num_rows:
+                    parts[part].header = header
+                parts[part].weightless += cells
             for part, rows in block.tables():
                 if not parts[part].num_rows:
                     parts[part].header = header
@@ -114,7 +120,17 @@ def _pass(
                 _add(parts[part], rows, draws, names, source.config, wants_labels=bool(labelled))
             yield Reading(purpose, path, file.num_rows, time.perf_counter() - started)
         yield Reading(purpose, path, file.num_rows, time.perf_counter() - started, is_over=True)
+    _refuse_weightless(parts, source.config)
     return DataStatistics(parts, files)
+
+
+def _refuse_weightless(parts: dict[str, PartStatistics], config: DataConfig) -> None:
+    """Raise DataError where all rows of a part have the weight 0."""
+    for name, part in parts.items():
+        if part.weightless.count and not part.num_rows:
+            header = part.header
+            place = f"{header.source}, {header.unit} {part.weightless.number}"
+            raise all_weightless(str(config.weight), place, name)
 
 
 def _add(
@@ -128,7 +144,9 @@ def _add(
 ) -> None:
     """Add a block's rows; with a draw for each, keep the values of those with the smallest ones."""
     part.num_rows += len(rows)
-    kept = None
+    kept, weights = None, None
+    if config.weight is not None:
+        weights = read_weights(rows, config.weight, config.missing_values)
     if draws is not None:
         draws = np.concatenate([part.draws, draws])
         kept = np.arange(len(draws))
@@ -143,9 +161,11 @@ def _add(
             kind=config.kinds.get(name),
             wants_labels=wants_labels or name == config.target,
             wants_logs=name == config.target and config.target_scale == "log",
+            weights=weights,
         )
         before = part.columns.get(name)
         if before is not None:
-            sample = np.concatenate([before.sample, found.sample])
-            found = replace(before + found, sample=sample)
-        part.columns[name] = found if kept is None else replace(found, sample=found.sample[kept])
+            found = replace(before + found, sample=before.sample + found.sample)
+        part.columns[name] = (
+            found if kept is None else replace(found, sample=found.sample.take(kept))
+        )

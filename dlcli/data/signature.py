@@ -8,6 +8,7 @@ from dlcli.columns.base import Embedding
 from dlcli.data.fields import Field
 
 NUMBERS, CODES = "numbers", "codes"  # the input fields of a table
+WEIGHT = "weight"  # the field beside the target that says how much each row counts
 
 
 @dataclass(frozen=True)

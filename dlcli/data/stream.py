@@ -27,6 +27,7 @@ from dlcli.data.splits import (
     split_by_shares,
 )
 from dlcli.data.splits.groups import group_labels
+from dlcli.data.weights import all_weightless, first_of, weigh
 from dlcli.errors import DataError
 from dlcli.tables.reading import read_blocks, read_table
 from dlcli.tables.table import Table
@@ -64,11 +65,12 @@ class Block:
     """Some rows of a file."""
 
     rows: Table
-    parts: dict[str, np.ndarray]  # which of the rows each part has: indices, target present
+    parts: dict[str, np.ndarray]  # which of the rows each part has: indices, of those that count
     first: int  # the index in the file of the first row
     num_rows: int  # of the file that the block stands for, those left out included
     missing_target: CellCount  # among these
     missing_group: CellCount  # among these, of rows with a target
+    weightless: dict[str, CellCount] = field(default_factory=dict)  # more rows of parts: weight 0
 
     def tables(self) -> Iterator[tuple[str, Table]]:
         """Yield the rows of each part that has some."""
@@ -129,7 +131,7 @@ class Stream(RowSource):
         for table in self._tables("path"):
             file.num_rows += len(table)
             file.missing_target += missing_cells(table, self.config.target)
-            kept = present(table, self.config.target, self.config.missing_values)
+            kept, _ = weigh_rows(table, self.config)
             try:
                 reader.add(table.take(kept))
             except DataError as error:
@@ -151,7 +153,8 @@ class Stream(RowSource):
         """Yield a file's rows in order; DataError where they can't be used."""
         first = 0
         for table in self._tables(key):
-            kept = present(table, self.config.target, self.config.missing_values)
+            kept, weightless = weigh_rows(table, self.config)
+            others = self._split(key, table, weightless, first) if len(weightless) else {}
             yield Block(
                 table,
                 self._split(key, table, kept, first),
@@ -159,6 +162,7 @@ class Stream(RowSource):
                 len(table),
                 missing_cells(table, self.config.target),
                 missing_groups(table.take(kept), self.config, key),
+                {part: first_of(table, rows) for part, rows in others.items()},
             )
             first += len(table)
 
@@ -245,13 +249,48 @@ def hold_rows(
     cuts: TimeCuts | None = None
     for key in files:
         file, rows = statistics[key], tables.pop(key)
-        if file.missing_target.count:
-            rows = rows.take(present(rows, config.target, config.missing_values))
+        kept, zeros = weigh_rows(rows, config)
+        weightless = rows.take(zeros)
+        if len(kept) < len(rows):
+            rows = rows.take(kept)
+        if len(weightless) and not len(rows):
+            raise all_weightless(str(config.weight), weightless.place(0))
         if key not in FILE_PARTS and config.split.time is not None:
             cuts = _cuts(rows, config)
         file.missing_group = missing_groups(rows, config, key)
-        held[key] = _blocks(rows, _split(key, rows, config, seed, cuts), file)
+        parts = _split(key, rows, config, seed, cuts)
+        others = _weightless_parts(key, weightless, parts, config)
+        held[key] = _blocks(rows, parts, file, others)
     return HeldRows(config, files, seed, headers, held, cuts=cuts)
+
+
+def weigh_rows(rows: Table, config: DataConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that have a target and count, and those that don't count, as indices.
+
+    DataError for a weight that can't be one.
+    """
+    kept = present(rows, config.target, config.missing_values)
+    if config.weight is None:
+        return kept, np.empty(0, np.int64)
+    weighing = weigh(rows.take(kept), config.weight, config.missing_values)
+    return kept[weighing.kept], kept[weighing.weightless]
+
+
+def _weightless_parts(
+    key: str, rows: Table, parts: dict[str, np.ndarray], config: DataConfig
+) -> dict[str, CellCount]:
+    """Return how many rows of each part don't count; DataError where those are all of a part."""
+    if not len(rows):
+        return {}
+    if key in FILE_PARTS or config.split.column is None:
+        return {FILE_PARTS.get(key, "train"): first_of(rows, np.arange(len(rows)))}
+    by_column = split_by_column(rows, config.split.column)
+    found = {part: first_of(rows, getattr(by_column, part)) for part in PARTS}
+    for part, cells in found.items():
+        if cells.count and not len(parts[part]):
+            place = f"{rows.source}, {rows.unit} {cells.number}"
+            raise all_weightless(str(config.weight), place, part)
+    return found
 
 
 def _cuts(rows: Table, config: DataConfig) -> TimeCuts:
@@ -293,11 +332,16 @@ def _strata(rows: Table, config: DataConfig, task: Task) -> np.ndarray | None:
     return labels.rank("dense").to_numpy().astype(np.int64)
 
 
-def _blocks(rows: Table, parts: dict[str, np.ndarray], file: FileStatistics) -> list[Block]:
+def _blocks(
+    rows: Table,
+    parts: dict[str, np.ndarray],
+    file: FileStatistics,
+    weightless: dict[str, CellCount],
+) -> list[Block]:
     """Return a block for each part that has rows; the first one stands for all of the file."""
     tables = Block(rows, parts, 0, len(rows), CellCount(), CellCount()).tables()
-    whole = (file.num_rows, file.missing_target, file.missing_group)
-    counts = [whole, *[(0, CellCount(), CellCount())] * len(parts)]
+    whole = (file.num_rows, file.missing_target, file.missing_group, weightless)
+    counts = [whole, *[(0, CellCount(), CellCount(), dict[str, CellCount]())] * len(parts)]
     return [
         Block(table, {part: np.arange(len(table))}, 0, *count)
         for (part, table), count in zip(tables, counts, strict=False)

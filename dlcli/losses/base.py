@@ -68,8 +68,13 @@ class Loss(Section, ABC):
             return self.compute(outputs, targets, reduction="mean")
         return self.each(outputs, targets, class_weights).mean()
 
-    def class_weights_of(self, classes: Sequence[str], counts: Sequence[int]) -> list[float] | None:
-        """Return the weight of each class, which has so many training rows; None: no weights."""
+    def class_weights_of(
+        self, classes: Sequence[str], counts: Sequence[float]
+    ) -> list[float] | None:
+        """Return the weight of each class, which has so many training rows; None: no weights.
+
+        Where rows have weights, `counts` are sums of those.
+        """
         del classes, counts
         return None
 
@@ -123,7 +128,8 @@ class Loss(Section, ABC):
     ) -> "np.ndarray":
         """Return the outputs, float64 [num_outputs], with the least mean loss on all rows at once.
 
-        `values` are encoded targets, each `counts` times; of classes, each has to be there.
+        `values` are encoded targets, each `counts` times, in fractions too; of classes, each has
+        to be there.
         """
 
     def best_constant_loss(

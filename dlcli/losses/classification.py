@@ -41,7 +41,9 @@ class _ClassLoss(Loss):
         del scale
         return 1.0
 
-    def class_weights_of(self, classes: Sequence[str], counts: Sequence[int]) -> list[float] | None:
+    def class_weights_of(
+        self, classes: Sequence[str], counts: Sequence[float]
+    ) -> list[float] | None:
         match self.class_weights:
             case None:
                 return None

@@ -54,12 +54,11 @@ class NumberLoss(Loss):
         import numpy as np
 
         assert class_weights is None, "numbers have no classes"
-        numbers = np.repeat(values, 1 if counts is None else counts).astype(np.float64)
-        return np.array([self._center(numbers)])
+        return np.array([self._center(values.astype(np.float64), counts)])
 
     @abstractmethod
-    def _center(self, numbers: "np.ndarray") -> float:
-        """Return the constant prediction with the least mean loss, for float64 [rows]."""
+    def _center(self, numbers: "np.ndarray", weights: "np.ndarray | None") -> float:
+        """Return the constant prediction with the least mean loss, for float64 [rows] both."""
 
 
 @final
@@ -85,8 +84,10 @@ class MeanSquaredError(NumberLoss):
     def is_squared_error(self) -> bool:
         return True
 
-    def _center(self, numbers: "np.ndarray") -> float:
-        return float(numbers.mean())
+    def _center(self, numbers: "np.ndarray", weights: "np.ndarray | None") -> float:
+        import numpy as np
+
+        return float(numbers.mean() if weights is None else np.average(numbers, weights=weights))
 
 
 @final
@@ -114,10 +115,12 @@ class MeanAbsoluteError(NumberLoss):
     def best_constant_text(self) -> str:
         return "the median of the training rows"
 
-    def _center(self, numbers: "np.ndarray") -> float:
+    def _center(self, numbers: "np.ndarray", weights: "np.ndarray | None") -> float:
         import numpy as np
 
-        return float(np.median(numbers))
+        from dlcli.columns.running_statistics import weighted_median
+
+        return float(np.median(numbers)) if weights is None else weighted_median(numbers, weights)
 
 
 @final
@@ -144,7 +147,7 @@ class Huber(NumberLoss):
     def best_constant_text(self) -> str:
         return "the number with the lowest Huber loss on the training rows"
 
-    def _center(self, numbers: "np.ndarray") -> float:
+    def _center(self, numbers: "np.ndarray", weights: "np.ndarray | None") -> float:
         import numpy as np
         from scipy.optimize import brentq
 
@@ -153,6 +156,7 @@ class Huber(NumberLoss):
             return low
 
         def slope(center: float) -> float:
-            return float(np.clip(numbers - center, -self.delta, self.delta).sum())
+            pulls = np.clip(numbers - center, -self.delta, self.delta)
+            return float(pulls.sum() if weights is None else pulls @ weights)
 
         return float(brentq(slope, low, high))

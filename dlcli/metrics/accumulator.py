@@ -47,8 +47,13 @@ class MetricAccumulator:
         }
 
 
-def compute_metrics(metrics: Sequence[Metric], rows: ScoredRows) -> dict[str, float | None]:
-    """Return metrics of rows that are there at once, by name; None where they don't define one."""
+def compute_metrics(
+    metrics: Sequence[Metric], rows: ScoredRows, weights: np.ndarray | None = None
+) -> dict[str, float | None]:
+    """Return metrics of rows that are there at once, by name; None where they don't define one.
+
+    Each row counts `weights` [rows] times; once without.
+    """
     accumulator = MetricAccumulator(metrics)
-    accumulator.add(rows)
+    accumulator.add(rows, weights)
     return accumulator.figures()

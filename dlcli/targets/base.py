@@ -68,6 +68,11 @@ class Target(Section, ABC):
 
     @property
     @abstractmethod
+    def class_totals(self) -> tuple[float, ...]:
+        """The weight of the training rows of each class, or their number where they have none."""
+
+    @property
+    @abstractmethod
     def unit(self) -> float:
         """What 1 inside the network is in the units of `loss_quantity`."""
 
@@ -119,10 +124,13 @@ class Target(Section, ABC):
         """Return the columns that `predict` writes, the first one named `prediction`."""
 
     @abstractmethod
-    def training_values(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the training rows' encoded targets, [values], and how often each occurs.
+    def training_values(
+        self, encoded: np.ndarray, weights: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the training rows' encoded targets, [values], and how much each counts.
 
-        `encoded` are those of the training rows at hand. Classes are known of all training rows.
+        `encoded` and `weights` are those of the training rows at hand, [rows]; without weights,
+        each row counts once. Classes are known of all training rows.
         """
 
     def notes(self, statistics: ColumnStatistics) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dlcli.columns.cells import parse_booleans, parse_integers, read_cells, to_l
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.labels import MAX_LABELS
 from dlcli.errors import DataError
+from dlcli.section import NonNegativeFloat
 from dlcli.tables.table import Table
 from dlcli.targets.base import Target, TargetScale, TargetValues, refuse_missing
 from dlcli.targets.task import Task
@@ -23,12 +24,16 @@ class ClassTarget(Target):
     kind: Literal["classes"] = "classes"
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)]
     counts: Annotated[tuple[int, ...], Field(strict=False)]  # of each class's training rows
+    # Of the same rows; None where each counts once.
+    weights: Annotated[tuple[NonNegativeFloat, ...], Field(strict=False)] | None = None
     label_type: Literal["text", "integer", "boolean"]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not len(set(self.classes)) == len(self.classes) == len(self.counts):
             raise ValueError("its classes are not one of each, with their counts")
+        if self.weights is not None and len(self.weights) != len(self.classes):
+            raise ValueError("its classes are not one of each, with their weights")
         return self
 
     @classmethod
@@ -62,13 +67,12 @@ class ClassTarget(Target):
             raise DataError(
                 f"{about} has a different class in every training row; there is nothing to learn"
             )
-        counts = dict.fromkeys(classes, 0)
-        for label, count in zip(labels, statistics.labels.counts, strict=True):
-            counts[label] += int(count)
+        of_labels = statistics.labels.weights
         return cls(
             name=statistics.name,
             classes=tuple(classes),
-            counts=tuple(counts.values()),
+            counts=tuple(map(int, _totals(classes, labels, statistics.labels.counts))),
+            weights=None if of_labels is None else tuple(_totals(classes, labels, of_labels)),
             label_type=label_type,
         )
 
@@ -83,6 +87,10 @@ class ClassTarget(Target):
     @property
     def class_counts(self) -> tuple[int, ...]:
         return self.counts
+
+    @property
+    def class_totals(self) -> tuple[float, ...]:
+        return self.counts if self.weights is None else self.weights
 
     @property
     def unit(self) -> float:
@@ -139,9 +147,11 @@ class ClassTarget(Target):
             ),
         ]
 
-    def training_values(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        del encoded  # all were counted
-        return np.arange(len(self.classes)), np.array(self.counts)
+    def training_values(
+        self, encoded: np.ndarray, weights: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        del encoded, weights  # all were counted
+        return np.arange(len(self.classes)), np.array(self.class_totals)
 
     def notes(self, statistics: ColumnStatistics) -> Iterator[str]:
         assert statistics.labels is not None, "the target's labels are gathered"
@@ -157,6 +167,14 @@ class ClassTarget(Target):
             f"{place}: the class {label!r} of '{self.name}' is not among the training rows' "
             f"classes: {', '.join(self.classes[:10])}"
         )
+
+
+def _totals(classes: list[str], labels: pl.Series, amounts: np.ndarray) -> list[float]:
+    """Return the sum of the amounts of the labels that are each class."""
+    totals = dict.fromkeys(classes, 0.0)
+    for label, amount in zip(labels, amounts.tolist(), strict=True):
+        totals[label] += amount
+    return [*totals.values()]
 
 
 def class_labels(cells: pl.Series) -> pl.Series:

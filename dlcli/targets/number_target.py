@@ -65,6 +65,10 @@ class NumberTarget(Target):
         return ()
 
     @property
+    def class_totals(self) -> tuple[float, ...]:
+        return ()
+
+    @property
     def unit(self) -> float:
         return self.scale
 
@@ -116,8 +120,10 @@ class NumberTarget(Target):
     def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
         return [pl.Series("prediction", predictions)]
 
-    def training_values(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        return encoded.astype(np.float64), None
+    def training_values(
+        self, encoded: np.ndarray, weights: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        return encoded.astype(np.float64), weights
 
     def notes(self, statistics: ColumnStatistics) -> Iterator[str]:
         del statistics

@@ -22,6 +22,7 @@ class PendingStep:
     lr: float
     num_rows: int
     figures: Tensor  # the loss and the norms of the gradient, [1 + parameters]
+    weight: Tensor | None = None  # of its rows, []; None: each counts once
 
 
 @dataclass
@@ -31,7 +32,8 @@ class EpochSoFar:
     number: int = 1  # from 1
     num_steps: int = 0
     num_rows: int = 0
-    summed_loss: float = 0.0  # of the steps that were read, each times its rows
+    summed_loss: float = 0.0  # of the steps that were read, each times its rows, or their weight
+    weight: float = 0.0  # of the rows of the steps that were read; 0 where each counts once
     last: StepFigures | None = None  # that was read; of an earlier epoch before this one's first
     started: float = field(default_factory=time.perf_counter)
     unread: list[PendingStep] = field(default_factory=list)
@@ -50,7 +52,9 @@ class EpochSoFar:
         if not self.unread:
             return
         read: list[list[float]] = torch.stack([taken.figures for taken in self.unread]).tolist()
-        for taken, (loss, *norm) in zip(self.unread, read, strict=True):
+        weights = [taken.weight for taken in self.unread if taken.weight is not None]
+        totals = torch.stack(weights).tolist() if weights else [None] * len(read)
+        for taken, (loss, *norm), total in zip(self.unread, read, totals, strict=True):
             figures = StepFigures(taken.step, taken.lr, loss, norm)
             # A gradient that overflows fp16 is the scaler's affair, until there is no scale left.
             overflow = not math.isfinite(figures.gradient_norm) and not (
@@ -63,9 +67,15 @@ class EpochSoFar:
                     what = f"the gradient of {layer_of(names[bad])}"
                 what += " is not finite"
                 raise diverged(what, self.number, taken.step, taken.lr, self.last, names)
-            self.summed_loss += loss * taken.num_rows
+            self.summed_loss += loss * (taken.num_rows if total is None else total)
+            self.weight += total or 0.0
             self.last = figures
         self.unread.clear()
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean over the rows whose steps were read, each by the weights of its own step."""
+        return self.summed_loss / (self.weight or self.num_rows)
 
     @property
     def seconds(self) -> float:

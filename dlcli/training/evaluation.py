@@ -21,7 +21,14 @@ from dlcli.targets.base import Target
 from dlcli.training.device import Placement
 from dlcli.training.objective import Objective
 from dlcli.training.processes.group import ALONE, Group
-from dlcli.training.rows.batches import Rows, Tensors, aligned, split_tensors, to_tensors
+from dlcli.training.rows.batches import (
+    Rows,
+    Tensors,
+    aligned,
+    as_shares,
+    split_tensors,
+    to_tensors,
+)
 
 _BLOCK_ROWS = 8192
 _BLOCK_NUMBERS = 2**22  # of the input: what wide rows become inside of a network is wider still
@@ -111,20 +118,22 @@ def evaluate(
     confusion: ConfusionCounts | None = None
     if names is None and target.class_names:
         confusion = ConfusionCounts(len(target.class_names))
-    num_rows, summed_loss = 0, 0.0
+    total, summed_loss = 0.0, 0.0
     for block, outputs in _outputs(network, blocks, placement, group):
-        loss = _finite_loss(objective, outputs.to(placement.device), block.targets[target.field])
+        loss = _finite_loss(objective, outputs.to(placement.device), block, target)
         scored = ScoredRows(
             to_predictions(outputs, objective.loss, target),
             target.truth(block.targets[target.field].cpu().numpy()),
             partial(objective.loss.log_odds, outputs),
         )
-        accumulator.add(scored)
+        weights = weights_of(block)
+        accumulator.add(scored, weights)
         if confusion is not None:
-            confusion.add(scored)
-        num_rows += len(block)
-        summed_loss += loss * len(block)
-    figures: dict[str, Any] = {"loss": summed_loss / num_rows * objective.unit}
+            confusion.add(scored, weights)
+        weight = len(block) if weights is None else float(weights.sum())
+        total += weight
+        summed_loss += loss * weight
+    figures: dict[str, Any] = {"loss": summed_loss / total * objective.unit}
     figures |= accumulator.figures()
     if confusion is not None:
         figures["confusion_matrix"] = confusion.matrix.tolist()
@@ -142,9 +151,15 @@ def _outputs(
         yield from zip(some, torch.split(outputs, [*map(len, some)]), strict=True)
 
 
-def _finite_loss(objective: Objective, outputs: Tensor, targets: Tensor) -> float:
+def weights_of(rows: Rows) -> np.ndarray | None:
+    """Return how much each row counts, float64 [rows]; None: each counts once."""
+    return None if rows.weights is None else rows.weights.cpu().numpy().astype(np.float64)
+
+
+def _finite_loss(objective: Objective, outputs: Tensor, rows: Rows, target: Target) -> float:
     """Return the mean loss; DivergedError where that or an output is not finite."""
-    loss = objective(outputs, targets).item()
+    [shared] = as_shares((rows,))
+    loss = objective(outputs, rows.targets[target.field], shared.weights).item()
     if not (outputs.isfinite().all() and math.isfinite(loss)):
         raise DivergedError("the network's predictions are not finite")
     return loss

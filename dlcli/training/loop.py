@@ -24,7 +24,7 @@ from dlcli.training.objective import Objective
 from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.processes.shards import ShardedStep
-from dlcli.training.rows.batches import BatchSource, Rows, epoch_steps
+from dlcli.training.rows.batches import BatchSource, Rows, epoch_steps, total_weight
 from dlcli.training.rows.streamed import StreamedRows, in_order
 from dlcli.training.schedules import Schedule
 from dlcli.training.step import Stepper
@@ -159,7 +159,8 @@ def _take_steps(trainer: Trainer, train: BatchSource) -> Iterator[Progress]:
             lr = trainer.schedule.lr(trainer.num_steps)
             trainer.optimizer.lr = lr
             figures = trainer.stepper.take_step(batches, trainer.num_steps)
-            epoch.add(PendingStep(trainer.num_steps + 1, lr, sum(map(len, batches)), figures))
+            num_rows, weight = sum(map(len, batches)), total_weight(batches)
+            epoch.add(PendingStep(trainer.num_steps + 1, lr, num_rows, figures, weight))
             if len(epoch.unread) == CHECK_STEPS:
                 epoch.read(trainer.parameter_names, trainer.scaler)
             yield Progress(epoch.number, epoch.num_steps, epoch.num_rows)
@@ -187,7 +188,7 @@ def _end_epoch(
     trainer.epoch = EpochSoFar(epoch.number + 1, last=epoch.last)
     return EpochResult(
         epoch=epoch.number,
-        train_loss=epoch.summed_loss / epoch.num_rows * trainer.objective.unit,
+        train_loss=epoch.mean_loss * trainer.objective.unit,
         validation=figures,
         lr=epoch.last.lr,
         gradient_norm=epoch.last.gradient_norm,

@@ -15,16 +15,22 @@ class Objective:
 
     The result is the mean over the batch's examples. Class weights are factors of each example's
     loss, and the mean divides by the number of examples, not by the sum of the weights: so every
-    example counts alike in whichever batch it falls.
+    example counts alike in whichever batch it falls. Weights of rows are what repeats examples: the
+    mean divides by their sum.
     """
 
     loss: Loss
     class_weights: Tensor | None  # [classes]
     unit: float  # the factor from its values to the target's own units
 
-    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss, a scalar."""
-        return self.loss.mean(outputs, targets, self.class_weights)
+    def __call__(self, outputs: Tensor, targets: Tensor, shares: Tensor | None = None) -> Tensor:
+        """Return the mean loss, a scalar; with `shares` [batch], the sum of losses times those.
+
+        They are the weights of the rows over the total weight, see `as_shares`.
+        """
+        if shares is None:
+            return self.loss.mean(outputs, targets, self.class_weights)
+        return (self.each(outputs, targets) * shares).sum()
 
     def each(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each example, [batch]: their mean is what a call returns."""
@@ -33,6 +39,6 @@ class Objective:
 
 def build_objective(loss: Loss, target: Target, device: torch.device) -> Objective:
     """Build for a target; class weights come to its device."""
-    weights = loss.class_weights_of(target.class_names, target.class_counts)
+    weights = loss.class_weights_of(target.class_names, target.class_totals)
     tensor = None if weights is None else torch.tensor(weights, device=device)
     return Objective(loss, tensor, loss.unit(target.unit))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
+from operator import is_not
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from dlcli.training.engines.op_trace import OpTrace
 from dlcli.training.objective import Objective
 from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.processes.shards import ShardedStep
-from dlcli.training.rows.batches import Rows, aligned
+from dlcli.training.rows.batches import Rows, aligned, as_shares
 
 
 @dataclass
@@ -39,6 +40,8 @@ class Stepper:
     is_captured: bool
     sharded: ShardedStep | None = None  # None: batches are not cut
     recordings: dict[Hashable, _Recording] = field(default_factory=dict)
+    # The batches of the last step, as they were given and with weights as shares.
+    _last: tuple[tuple[Rows, ...], tuple[Rows, ...]] = ((), ())
 
     def take_step(self, batches: tuple[Rows, ...], number: int) -> Tensor:
         """Take one step, `number` of the run, on the mean loss over all rows of the batches.
@@ -48,12 +51,26 @@ class Stepper:
         parameters], on the device: reading them is what makes the CPU wait, so that is left to the
         caller.
         """
+        batches = self._with_shares(batches)
         if self.sharded is None:
             figures = self._computed(batches, self._whole_gradient)
         else:
             figures = self._sharded_gradient(self.sharded, batches, number)
         self.scaler.step(self.optimizer)
         return figures
+
+    def _with_shares(self, batches: tuple[Rows, ...]) -> tuple[Rows, ...]:
+        """Return batches whose weights are shares of the step's total weight; themselves without.
+
+        Where all rows are one batch, every time, that is the same one, too.
+        """
+        if batches[0].weights is None:
+            return batches
+        given, before = self._last
+        if len(given) != len(batches) or any(map(is_not, given, batches)):
+            before = as_shares(batches)
+            self._last = batches, before
+        return before
 
     def _whole_gradient(self, batches: tuple[Rows, ...]) -> Tensor:
         """Leave the gradient with the parameters; return what `take_step` does."""
@@ -106,8 +123,9 @@ class Stepper:
         for batch in batches:
             with self.placement.autocast():
                 outputs = self.network(batch.inputs)  # [batch, num_outputs]
-            loss = self.objective(outputs.float(), batch.targets[self.target])
-            if len(batch) < num_rows:
+            shares = batch.weights
+            loss = self.objective(outputs.float(), batch.targets[self.target], shares)
+            if shares is None and len(batch) < num_rows:
                 # A batch's mean counts by its share of the rows: a short one weighs no row more.
                 loss = loss * (len(batch) / num_rows)
             parameters = self.optimizer.parameters.parameters

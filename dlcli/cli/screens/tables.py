@@ -138,13 +138,13 @@ def show_figures(console: Console, figures: Mapping[str, Mapping[str, Any] | Non
     console.print(table)
 
 
-def show_confusion(console: Console, matrix: list[list[int]], classes: tuple[str, ...]) -> None:
+def show_confusion(console: Console, matrix: list[list[float]], classes: tuple[str, ...]) -> None:
     """Show a confusion matrix, true classes in rows, unless it is too large for a screen."""
     if len(matrix) > _MAX_CLASSES:
         return
     table = Table("true \\ predicted", *map(escape, classes))
     for name, counts in zip(classes, matrix, strict=True):
-        table.add_row(escape(name), *map(str, counts))
+        table.add_row(escape(name), *(f"{count:.10g}" for count in counts))
     console.print(table)
 
 

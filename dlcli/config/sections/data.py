@@ -17,7 +17,7 @@ from dlcli.targets.task import Task
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
 Separator = Literal[",", ";", "\t", "|"]
-Role = tuple[str, str | int]  # the key below `data`, then the key or the index in it
+Role = tuple[str | int, ...]  # the key below `data`, then the key or the index in it
 Shape = Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length=3)]
 
 
@@ -30,6 +30,12 @@ class DataConfig(Section):
     target: ColumnName = Field(min_length=1, description="the column to predict")
     features: Annotated[tuple[ColumnName, ...], Field(strict=False, min_length=1)] | None = Field(
         None, description="columns to predict from; default: all other columns that can be used"
+    )
+    weight: ColumnName | None = Field(
+        None,
+        min_length=1,
+        description="a column that says how much each row counts, in losses, metrics and all that "
+        "is fitted: numbers, 0 or more; it is no feature",
     )
     keep: Annotated[tuple[ColumnName, ...], Field(strict=False)] = Field(
         (),
@@ -98,6 +104,8 @@ class DataConfig(Section):
             name = getattr(self.split, key)
             if name is not None:
                 yield ("split", key), name
+        if self.weight is not None:
+            yield ("weight",), self.weight
         for index, name in enumerate(self.keep):
             yield ("keep", index), name
 
@@ -115,8 +123,8 @@ class DataConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         for role, name in self.roles():
-            if name == self.target and role[0] == "split":
-                raise ValueError(f"the target '{name}' can't be `split.{role[1]}` too")
+            if name == self.target and role[0] != "keep":
+                raise ValueError(f"the target '{name}' can't be `{'.'.join(map(str, role))}` too")
         for key in ("features", "keep"):
             names = getattr(self, key) or ()
             if self.target in names:
@@ -129,6 +137,10 @@ class DataConfig(Section):
             raise ValueError(
                 f"'{both[0]}' is listed in `keep`, for columns that are no features, and in "
                 "`features`; take it out of one"
+            )
+        if self.weight is not None and self.weight in (self.features or ()):
+            raise ValueError(
+                f"the weight column '{self.weight}' is listed in `features`; take it out there"
             )
         for part in ("validation", "test"):
             if getattr(self, f"{part}_path") is None:

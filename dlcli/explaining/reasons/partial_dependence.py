@@ -94,7 +94,7 @@ def _choose_curves(model: ExplainedModel) -> list[int]:
         return []
     if len(target.class_names) == 2:
         return [1]
-    frequent = np.argsort(-np.array(target.class_counts), kind="stable")
+    frequent = np.argsort(-np.array(target.class_totals), kind="stable")
     return sorted(frequent[:MAX_CURVES].tolist())
 
 

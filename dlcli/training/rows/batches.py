@@ -1,7 +1,7 @@
 """Rows on the device, and the order in which an epoch takes them."""
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dlcli.data.fields import Arrays, Examples, pad
+from dlcli.data.signature import WEIGHT
 from dlcli.seeds import derive_seed
 
 _WINDOW_BYTES = 2**20  # gathered at once: what caches hold
@@ -40,6 +41,11 @@ class Rows:
     def device(self) -> torch.device:
         """Where they are."""
         return next(iter(self.targets.values())).device
+
+    @property
+    def weights(self) -> Tensor | None:
+        """How much each row counts, float32 [rows]; None: each counts once."""
+        return self.targets.get(WEIGHT)
 
     @property
     def input_bytes(self) -> int:
@@ -134,6 +140,35 @@ def split_tensors(tensors: Tensors, size: int, dim: int = 0) -> Iterator[dict[st
     split = [torch.split(tensor, size, dim) for tensor in tensors.values()]
     for pieces in zip(*split, strict=True):
         yield dict(zip(names, pieces, strict=True))
+
+
+def total_weight(batches: Sequence[Rows]) -> Tensor | None:
+    """Return the weights of all rows together, [], or of each seed's stacked rows, [seeds].
+
+    None: the rows have no weights.
+    """
+    weights = [batch.weights for batch in batches]
+    totals = [tensor.sum(-1) for tensor in weights if tensor is not None]
+    return torch.stack(totals).sum(0) if totals else None
+
+
+def as_shares(batches: tuple[Rows, ...]) -> tuple[Rows, ...]:
+    """Return batches in which each row's weight is its share of the total weight of them all.
+
+    Every row has a weight above 0, so there is a total. Without weights, they are returned as they
+    are.
+    """
+    total = total_weight(batches)
+    if total is None:
+        return batches
+    return tuple(
+        Rows(
+            batch.inputs,
+            {**batch.targets, WEIGHT: batch.targets[WEIGHT] / total[..., None]},
+            batch.num_rows,
+        )
+        for batch in batches
+    )
 
 
 def lengths_of(name: str) -> str:

@@ -37,6 +37,7 @@ class NonTensorState(Section):
     num_steps: NonNegativeInt  # taken in it
     num_rows: NonNegativeInt  # seen in it
     summed_loss: float
+    weight: NonNegativeFloat = 0.0  # of the rows seen in it; 0 where each counts once
     seconds: NonNegativeFloat  # spent in it
     last: LastStep | None
     standing: EarlyStoppingState  # of early stopping
@@ -75,6 +76,7 @@ def capture(trainer: Trainer) -> TrainingState:
         num_steps=epoch.num_steps,
         num_rows=epoch.num_rows,
         summed_loss=epoch.summed_loss,
+        weight=epoch.weight,
         seconds=epoch.seconds,
         last=None if last is None else _to_last_step(last),
         standing=replace(trainer.watch.standing),
@@ -108,6 +110,7 @@ def restore_state(trainer: Trainer, state: TrainingState) -> None:
         num_steps=numbers.num_steps,
         num_rows=numbers.num_rows,
         summed_loss=numbers.summed_loss,
+        weight=numbers.weight,
         last=None if numbers.last is None else _from_last_step(numbers.last),
         started=time.perf_counter() - numbers.seconds,
     )

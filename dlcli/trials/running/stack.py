@@ -17,7 +17,7 @@ from dlcli.training.engines.cuda_graph import CudaGraph
 from dlcli.training.engines.op_trace import OpTrace
 from dlcli.training.objective import Objective, build_objective
 from dlcli.training.optimizers import ManyRuns, Optimizer
-from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.batches import Rows, as_shares
 from dlcli.trials.running.stacked_network import Draws, StackedNetwork
 from dlcli.trials.setup import ResolvedTrial
 
@@ -84,6 +84,7 @@ class Stack:
         the learning rates; all are on the device. Returns each run's loss and the norm of its
         gradient before clipping, [runs, 2].
         """
+        batches = as_shares(batches)
         figures = self._replay(batches) if self.is_captured else self._compute_now(batches)
         for group in self.groups:
             group.optimizer.lr = lrs[group.start : group.stop, None]
@@ -153,9 +154,13 @@ class Stack:
                 outputs = network.train_outputs(batch.inputs, draw)
             targets = batch.targets[self.target][network.seed_of_run]
             each = self.objective.each(outputs.float().flatten(0, 1), targets.flatten())
-            losses = each.view(targets.shape).mean(1)
-            if len(batches) > 1:
-                losses = losses * (len(batch) / num_rows)
+            losses = each.view(targets.shape)
+            if batch.weights is not None:
+                losses = (losses * batch.weights[network.seed_of_run]).sum(1)
+            elif len(batches) > 1:
+                losses = losses.mean(1) * (len(batch) / num_rows)
+            else:
+                losses = losses.mean(1)
             gradients = network.gradients_of(losses)
             (torch._foreach_add_ if index else torch._foreach_copy_)(views, gradients)
             total = total + losses.detach()

@@ -13,7 +13,8 @@ from dlcli.metrics.accumulator import compute_metrics
 from dlcli.metrics.rows import ScoredRows
 from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
-from dlcli.training.evaluation import to_predictions
+from dlcli.training.evaluation import to_predictions, weights_of
+from dlcli.training.rows.batches import Rows, total_weight
 from dlcli.training.saving.state import to_cpu
 from dlcli.training.schedules import Schedule
 from dlcli.trials.results import End, FinishedTrial, Point
@@ -82,7 +83,7 @@ class _StackedTraining:
             lrs = self._lrs(before)
             for index, batches in enumerate(stacked_steps(self.setup, self.stack.seeds, epoch)):
                 figures = self.stack.take_step(batches, lrs[min(index, len(lrs) - 1)])
-                sums.add(figures, sum(map(len, batches)))
+                sums.add(figures, sum(map(len, batches)), self._weights(batches))
                 yield StackProgress(epoch, index + 1, sum(not run.is_over for run in self.runs))
             sums.read()
             yield from self._end_epoch(epoch, sums, before)
@@ -154,6 +155,11 @@ class _StackedTraining:
         table = np.array(columns, np.float32).T
         return torch.from_numpy(np.ascontiguousarray(table)).to(self.setup.placement.device)
 
+    def _weights(self, batches: tuple[Rows, ...]) -> Tensor | None:
+        """Return the weight of the rows of each run's step, [runs]; None: each counts once."""
+        totals = total_weight(batches)
+        return None if totals is None else totals[self.stack.network.seed_of_run]
+
     def _validate(self) -> tuple[list[Any], list[float | None] | None]:
         """Return each run's validation loss, None where it is not finite, and watched figure."""
         rows, network = self.setup.validation, self.stack.network
@@ -170,11 +176,14 @@ class _StackedTraining:
             with self.setup.placement.autocast():
                 block = network.outputs(part.inputs).float()  # [runs, rows, num_outputs]
             encoded = part.targets[target.field].expand(len(network), -1).flatten()
-            each = self.stack.objective.each(block.flatten(0, 1), encoded)
-            total += each.view(len(network), -1).sum(1, dtype=torch.float64)
+            each = self.stack.objective.each(block.flatten(0, 1), encoded).view(len(network), -1)
+            if part.weights is not None:
+                each = each * part.weights
+            total += each.sum(1, dtype=torch.float64)
             if metric != "loss":
                 outputs.append(block)
-        means = (total / len(rows)).tolist()
+        weights = weights_of(rows)
+        means = (total / (len(rows) if weights is None else weights.sum())).tolist()
         losses = [mean if np.isfinite(mean) else None for mean in means]
         if metric == "loss":
             return losses, None
@@ -183,7 +192,7 @@ class _StackedTraining:
         figures = []
         for index, one in enumerate(torch.cat(outputs, dim=1).cpu()):
             scored = ScoredRows(to_predictions(one, loss, target), truth)
-            value = compute_metrics(metrics, scored)[metric]
+            value = compute_metrics(metrics, scored, weights)[metric]
             figures.append(value if losses[index] is not None else None)
         return losses, figures
 
@@ -194,13 +203,14 @@ class _EpochSums:
     def __init__(self, num_runs: int) -> None:
         self.bad_step: list[int | None] = [None] * num_runs  # from 1: not finite there
         self.num_steps = 0
-        self.num_rows = 0
         self._losses = torch.zeros(num_runs, dtype=torch.float64)
-        self._unread: list[tuple[Tensor, int]] = []
+        self._weights = torch.zeros(num_runs, dtype=torch.float64)  # of the rows, or their number
+        self._unread: list[tuple[Tensor, Tensor]] = []
 
-    def add(self, figures: Tensor, num_rows: int) -> None:
-        """Take note of a step's losses and norms, [runs, 2]."""
-        self._unread.append((figures, num_rows))
+    def add(self, figures: Tensor, num_rows: int, weights: Tensor | None) -> None:
+        """Take note of a step's losses and norms, [runs, 2], on rows of some weight, [runs]."""
+        counts = torch.full((len(figures),), num_rows) if weights is None else weights
+        self._unread.append((figures, counts))
         if len(self._unread) == CHECK_STEPS:
             self.read()
 
@@ -210,16 +220,16 @@ class _EpochSums:
             return
         # The one wait for the device. [steps, runs, 2]
         figures = torch.stack([step for step, _ in self._unread]).cpu().double()
-        counts = torch.tensor([count for _, count in self._unread], dtype=torch.float64)
-        self._losses += (figures[:, :, 0] * counts[:, None]).sum(0)
+        counts = torch.stack([count for _, count in self._unread]).cpu().double()  # [steps, runs]
+        self._losses += (figures[:, :, 0] * counts).sum(0)
+        self._weights += counts.sum(0)
         is_bad = ~figures.isfinite().all(2)
         for run in is_bad.any(0).nonzero().flatten().tolist():
             if self.bad_step[run] is None:
                 self.bad_step[run] = self.num_steps + 1 + int(is_bad[:, run].int().argmax())
         self.num_steps += len(self._unread)
-        self.num_rows += int(counts.sum())
         self._unread.clear()
 
     def mean_loss(self, run: int) -> float:
         """Return the mean over the epoch's examples, each by the weights of its own step."""
-        return float(self._losses[run]) / self.num_rows
+        return float(self._losses[run] / self._weights[run])
