@@ -95,8 +95,11 @@ class AssertionFailed(DlcliError):  # noqa: N818 - the name of what happened
     exit_code = 8
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string."""
+def suggest(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string.
+
+    `likeness`: of a name that is near enough, from 0 to 1.
+    """
     by_lower = {other.lower(): other for other in known}
-    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=likeness)
     return f"; did you mean '{by_lower[matches[0]]}'?" if matches else ""

@@ -2,26 +2,15 @@
 
 import textwrap
 from collections import defaultdict
-from collections.abc import Iterator
-from types import UnionType
-from typing import Annotated, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from dlcli.config.model_tree import sections_at
 from dlcli.config.text.parsing import KeyPath, Plain
+from dlcli.config.unknown_keys import explain_unknown_key
 from dlcli.errors import suggest
-from dlcli.section import type_of
 
-# Names of settings in Keras and other libraries, and their names here.
-_OTHER_NAMES = {
-    "learning_rate": "lr",
-    "neurons": "units",
-    "filters": "out_channels",
-    "p": "rate",
-    "beta1": "betas",
-    "max_epochs": "epochs",
-}
 _BOUNDS = ("ge", "gt", "le", "lt")
 
 
@@ -70,7 +59,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "missing":
             return "is required"
         case "extra_forbidden":
-            return _unknown_key(model, detail["loc"][:-1], str(detail["loc"][-1]))
+            return explain_unknown_key(model, detail["loc"][:-1], str(detail["loc"][-1]))
         case "int_type" | "int_from_float" | "int_parsing":
             return f"must be a whole number, not {given}"
         case "float_type" | "finite_number":
@@ -130,68 +119,9 @@ def _quote_hint(value: object) -> str:
     return f": put it in quotes, '{value}'" if isinstance(value, int | float) else ""
 
 
-def _unknown_key(model: type[BaseModel], location: tuple[str | int, ...], name: str) -> str:
-    """Suggest the key that is meant, or the section that has a key of this name."""
-    sections = _sections_at(model, location)
-    known = sorted({key for section in sections for key in section.model_fields})
-    if hint := suggest(_OTHER_NAMES.get(name, name), known):
-        return f"unknown key{hint}"
-    section_type = type_of(sections[0]) if len(sections) == 1 else None
-    homes = dict.fromkeys(_homes(model, name, ""))
-    path = ".".join(
-        str(step) for step in location if isinstance(step, str) and step != section_type
-    )
-    siblings = [tag for home, tag in homes if tag and section_type and home == path]
-    if siblings:
-        return f"{section_type} has no '{name}'; it is a setting of {', '.join(siblings)}"
-    elsewhere = list(dict.fromkeys(home for home, _ in homes))
-    if elsewhere:
-        return f"unknown key here; it belongs to {' or '.join(elsewhere[:3])}"
-    return f"unknown key; known: {', '.join(known)}"
-
-
 def _description(model: type[BaseModel], location: tuple[str | int, ...]) -> str:
     """Return the description of the field at a pydantic location."""
     name = str(location[-1])
-    sections = _sections_at(model, location[:-1])
+    sections = sections_at(model, location[:-1])
     fields = [section.model_fields[name] for section in sections if name in section.model_fields]
     return fields[0].description or "" if fields else ""
-
-
-def _homes(
-    model: type[BaseModel], name: str, path: str, seen: tuple[type[BaseModel], ...] = ()
-) -> Iterator[tuple[str, str | None]]:
-    """Yield the path of every section that knows a key, with its type where it has several."""
-    if model in seen:
-        return
-    if name in model.model_fields:
-        yield path or "the top level", type_of(model)
-    for key, field in model.model_fields.items():
-        for section in _models_in(field.annotation):
-            yield from _homes(section, name, f"{path}.{key}".lstrip("."), (*seen, model))
-
-
-def _sections_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[type[BaseModel]]:
-    """Return the section at a pydantic location; several where its type is open."""
-    models = [model]
-    for step in location:
-        options = [
-            option
-            for held in models
-            for option in (
-                _models_in(held.model_fields[str(step)].annotation)
-                if step in held.model_fields
-                else [held]  # an index, or the name of a union's member
-            )
-        ]
-        tagged = [option for option in options if type_of(option) == step]
-        models = tagged or options
-    return models
-
-
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) in (Union, UnionType, Annotated, tuple):
-        for part in get_args(annotation):
-            yield from _models_in(part)
