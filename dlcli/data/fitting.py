@@ -68,8 +68,7 @@ def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None
     for file in found.files.values():
         notes += refuse_missing_target(file, config)
         notes += missing_group_notes(file, config)
-    if source.cuts is not None:
-        notes += source.cuts.notes(str(config.split.time))
+    notes += source.split_notes
     notes += role_notes(config, found.files["path"].header.frame.columns)
     path = str(source.files["path"])
     task, said = choose_task(found.target_in(path, config.target), config)

@@ -26,7 +26,7 @@ from dlcli.data.splits import (
     split_by_groups,
     split_by_shares,
 )
-from dlcli.data.splits.groups import group_labels
+from dlcli.data.splits.groups import group_labels, group_note
 from dlcli.data.weights import all_weightless, first_of, weigh
 from dlcli.errors import DataError
 from dlcli.tables.reading import read_blocks, read_table
@@ -90,6 +90,7 @@ class RowSource(ABC):
     files: dict[str, Path]  # by the config key that names it, "path" first
     seed: int  # of the split
     cuts: TimeCuts | None = field(default=None, kw_only=True)  # of a split by times
+    split_notes: tuple[str, ...] = field(default=(), kw_only=True)  # what was decided about it
 
     @abstractmethod
     def header(self, key: str) -> Table:
@@ -142,7 +143,7 @@ class Stream(RowSource):
         if unusable is not None:
             raise unusable
         cuts = reader.cuts(str(path), validation=split.validation, test=split.test)
-        return replace(self, cuts=cuts)
+        return replace(self, cuts=cuts, split_notes=tuple(cuts.notes(split.time)))
 
     def header(self, key: str) -> Table:
         """Return a file's columns, without rows."""
@@ -246,7 +247,7 @@ def hold_rows(
     for file in statistics.values():
         refuse_missing_target(file, config)
     held = {}
-    cuts: TimeCuts | None = None
+    cuts, notes = None, list[str]()
     for key in files:
         file, rows = statistics[key], tables.pop(key)
         kept, zeros = weigh_rows(rows, config)
@@ -257,11 +258,14 @@ def hold_rows(
             raise all_weightless(str(config.weight), weightless.place(0))
         if key not in FILE_PARTS and config.split.time is not None:
             cuts = _cuts(rows, config)
+            notes += cuts.notes(config.split.time)
         file.missing_group = missing_groups(rows, config, key)
         parts = _split(key, rows, config, seed, cuts)
+        if key not in FILE_PARTS and config.split.group is not None:
+            notes.append(group_note(group_labels(rows, config.split.group), parts))
         others = _weightless_parts(key, weightless, parts, config)
         held[key] = _blocks(rows, parts, file, others)
-    return HeldRows(config, files, seed, headers, held, cuts=cuts)
+    return HeldRows(config, files, seed, headers, held, cuts=cuts, split_notes=tuple(notes))
 
 
 def weigh_rows(rows: Table, config: DataConfig) -> tuple[np.ndarray, np.ndarray]:

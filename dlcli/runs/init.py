@@ -91,7 +91,11 @@ def _data_section(seen: Survey, folder: Path, shares: dict[str, float]) -> dict[
         section["drop_missing_target"] = True
     if seen.grid is not None:
         section |= {"scale": "none", "shape": [1, *seen.grid]}
-    return section | {"split": shares}
+    if seen.wants_log:
+        section["target_scale"] = "log"
+    if seen.split_by is None:
+        return section | {"split": shares}
+    return section | {"split": {seen.split_by.key: seen.split_by.column, **shares}}
 
 
 def _training_section(recipe: Recipe) -> dict[str, Any]:
@@ -121,6 +125,12 @@ def _comments(seen: Survey, recipe: Recipe, why_shares: str) -> dict[KeyPath, st
     if seen.features is not None:
         comments["data", "features"] = (
             "Every column that carries information; for the others, see above."
+        )
+    if seen.split_by is not None:
+        comments["data", "split"] = f"{seen.split_by.reason}. {why_shares}"
+    if seen.wants_log:
+        comments["data", "target_scale"] = (
+            "The target goes over orders of magnitude: errors are relative ones."
         )
     if seen.num_without_target:
         comments["data", "drop_missing_target"] = (

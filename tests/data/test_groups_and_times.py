@@ -159,6 +159,8 @@ class TestGroups:
         dataset = load_dataset(load(file, "y", data=data))
         assert features(dataset) == ["x"]
         assert "'g' is no feature, as it is data.split.group (data.features)" in dataset.notes
+        counts = "each 'g' is in one part only: 5 train, 5 test (data.split.group)"
+        assert counts in dataset.notes
         both = load_dataset(load(file, "y", data={**data, "features": ["x", "g"]}))
         assert features(both) == ["x", "g"]
 

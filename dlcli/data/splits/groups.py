@@ -1,6 +1,7 @@
 """Rows drawn in groups: all rows of a group are in one part."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,16 @@ def draw_groups(
         found = labels.drop_nulls().replace_strict(numbers, return_dtype=pl.Float64)
         drawn[known] = found.to_numpy()
     return Split.of(np.where(drawn < test, 2, np.where(drawn < test + validation, 1, 0)))
+
+
+def group_note(labels: pl.Series, parts: Mapping[str, np.ndarray]) -> str:
+    """Say how many groups each part has; those without a group aren't counted."""
+    counts = ", ".join(
+        f"{labels.gather(rows).drop_nulls().n_unique():,} {part}"
+        for part, rows in parts.items()
+        if len(rows)
+    )
+    return f"each '{labels.name}' is in one part only: {counts} (data.split.group)"
 
 
 def too_few_groups(

@@ -83,11 +83,15 @@ def column_findings(
                 f"'{name}' alone predicts {what}: if it is known only once '{target.name}' is, it "
                 "is target leakage; take it out of data.features"
             )
-    times = [name for name, kind in kinds.items() if kind.axis == "time"]
+    times = [
+        name
+        for name, kind in kinds.items()
+        if kind.axis == "time" and not columns[name].null_count()
+    ]
     if times:
         yield (
             f"'{times[0]}' is a time, and test rows are drawn from all times: to evaluate on the "
-            "future, name a column that assigns the latest rows to test (data.split.column)"
+            f"future, set data.split.time: {times[0]}"
         )
 
 

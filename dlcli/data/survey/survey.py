@@ -13,6 +13,8 @@ from dlcli.columns.numeric import refuse_mixed
 from dlcli.data.survey.findings import class_findings, column_findings, row_findings, why_useless
 from dlcli.data.survey.grids import find_grid, resembles_image
 from dlcli.data.survey.missing_words import left_out, settle_missing_words
+from dlcli.data.survey.roles import SplitRole, find_split_roles
+from dlcli.data.survey.skewness import find_skew
 from dlcli.errors import ConfigError, DataError, suggest
 from dlcli.tables.names import normalise_name
 from dlcli.tables.reading import STANDARD_INPUT, read_table
@@ -43,6 +45,8 @@ class Survey:
     missing_values: tuple[str, ...]
     kinds: dict[str, ColumnKind]  # overriding inferred ones
     features: tuple[str, ...] | None  # None: every column but the target
+    split_by: SplitRole | None  # the column to split by
+    wants_log: bool  # whether the network should learn the target's logarithm
     grid: tuple[int, int] | None  # [height, width] of the image that each row is
     findings: tuple[str, ...]
 
@@ -85,6 +89,13 @@ def survey(path: Path, target: str) -> Survey:
     labels = targets if task == "regression" else class_labels(targets)
     if task != "regression":
         findings += class_findings(labels, task)
+    split_by, skew = None, None
+    if grid is None:
+        split_by, said = _choose_split(used, labels, task)
+        findings += said
+    if task == "regression":
+        skew = find_skew(target, parse_numbers(targets).to_numpy())
+        findings += [skew.finding] if skew else []
     findings += row_findings(pl.DataFrame(list(used.values())), labels, task)
     if grid is None:
         sample = np.random.default_rng(0).permutation(len(rows))[:_SAMPLE_ROWS]
@@ -106,9 +117,28 @@ def survey(path: Path, target: str) -> Survey:
         missing_values=missing_values,
         kinds=kinds,
         features=tuple(used) if useless else None,
+        split_by=split_by,
+        wants_log=skew is not None and skew.wants_log,
         grid=grid,
         findings=tuple(findings),
     )
+
+
+def _choose_split(
+    used: dict[str, pl.Series], labels: pl.Series, task: Task
+) -> tuple[SplitRole | None, list[str]]:
+    """Return the column to split by, which is taken out of the ones used, and findings."""
+    roles = find_split_roles(used, labels, task)
+    if not roles:
+        return None, []
+    del used[roles[0].column]
+    findings = [f"{roles[0].reason}, so {roles[0].consequence}"]
+    findings += [
+        f"{role.reason}; to split by it instead, set data.split.{role.key}: {role.column}"
+        for role in roles[1:2]
+        if role.key != roles[0].key
+    ]
+    return roles[0], findings
 
 
 def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
