@@ -80,7 +80,7 @@ regression, with their defaults, on standardised numbers and the same test rows.
 def write_draft(data: Path, target: str, folder: Path) -> Path:
     """Write the config that init drafts."""
     config = folder / f"{data.stem}.yaml"
-    draft = draft_config(data, target, folder=folder, name=config.name)
+    draft = draft_config(str(data), target, folder=folder, name=config.name)
     config.write_text(draft.text, encoding="utf-8")
     return config
 

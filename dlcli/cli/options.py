@@ -9,6 +9,14 @@ ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML con
 Run = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, or a checkpoint file in one.")
 ]
+Data = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATA...",
+        help="The rows: a file (CSV, JSON Lines, Parquet, Arrow, …), several, a quoted pattern, a "
+        "folder of parts, or - for standard input.",
+    ),
+]
 Overrides = Annotated[
     list[str],
     typer.Option(

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Thread
 
 _LARGE_BYTES = 5_000_000  # a data file of this size takes long enough to read
@@ -25,12 +24,12 @@ def shorten_spinning() -> None:
 
 
 @contextmanager
-def torch_imported_meanwhile(data: Path) -> Iterator[None]:
-    """Import torch on another thread while a large data file is read.
+def torch_imported_meanwhile(num_bytes: int) -> Iterator[None]:
+    """Import torch on another thread while data files of so many bytes are read, if many.
 
     A small file is read faster than torch is imported, so that errors in it come at once.
     """
-    if not (data.is_file() and data.stat().st_size > _LARGE_BYTES):
+    if num_bytes <= _LARGE_BYTES:
         yield
         return
     thread = Thread(target=importlib.import_module, args=("torch",))

@@ -12,6 +12,7 @@ import polars as pl
 from dlcli.columns.cells import LARGEST, has_encoding
 from dlcli.columns.labels import Labels
 from dlcli.columns.running_statistics import RunningStatistics, Sample
+from dlcli.tables.table import place_of
 
 # 1,5 and 1,000.5 and 1 000 and 12 % and $3.50: meant as numbers, with an ambiguous comma or a unit.
 _NUMBER_WRITTEN_OTHERWISE = (
@@ -74,6 +75,7 @@ class ColumnStatistics:
     name: str
     source: str
     unit: str  # of row numbers: "line" or "row"
+    files: tuple[str, ...]  # of several: their names
     dtype: pl.DataType
     num_rows: int
     missing: CellCount
@@ -119,7 +121,7 @@ class ColumnStatistics:
 
     def place(self, cells: CellCount) -> str:
         """Say where the first of some cells stands."""
-        return f"{self.source}, {self.unit} {cells.number}"
+        return place_of(self.source, self.files, self.unit, cells.number)
 
     def __add__(self, later: "ColumnStatistics") -> "ColumnStatistics":
         """Return those of both; the sample, which only their reader can draw, is `later`'s."""
@@ -150,6 +152,7 @@ def compute_statistics(
     *,
     source: str = "",
     unit: str = "row",
+    files: tuple[str, ...] = (),
     wants_labels: bool = False,
     wants_logs: bool = False,
     weights: np.ndarray | None = None,
@@ -189,6 +192,7 @@ def compute_statistics(
         name=cells.name,
         source=source,
         unit=unit,
+        files=files,
         dtype=cells.dtype,
         num_rows=len(cells),
         missing=count(cells.is_null()) if cells.null_count() else CellCount(),

@@ -68,6 +68,7 @@ def column_statistics(
         _ORDERED_WITH_LOGS if wants_logs else _ORDERED,
         source=table.source,
         unit=table.unit,
+        files=table.files,
         wants_labels=wants_labels,
         wants_logs=wants_logs,
         weights=weights,

@@ -86,7 +86,7 @@ def missing_group_notes(file: FileStatistics, config: DataConfig) -> Iterator[st
     """Say how rows without a group are treated, if there are any."""
     missing = file.missing_group
     if missing.count:
-        place = f"{file.header.source}, {file.header.unit} {missing.number}"
+        place = file.header.place_of(missing.number)
         yield (
             f"{missing.count} of {file.num_rows} rows have no '{config.split.group}', the first "
             f"one at {place}: each is treated as a group of its own (data.split.group)"
@@ -107,7 +107,7 @@ def refuse_missing_target(file: FileStatistics, config: DataConfig) -> list[str]
     if not missing.count:
         return []
     if not config.drop_missing_target:
-        place = f"{source}, {file.header.unit} {missing.number}"
+        place = file.header.place_of(missing.number)
         raise missing_target(
             config.target, place, missing.count, file.num_rows, config.missing_values
         )

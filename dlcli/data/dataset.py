@@ -3,10 +3,8 @@
 import sys
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
@@ -28,7 +26,8 @@ from dlcli.data.stream import (
 )
 from dlcli.data.weights import all_weightless
 from dlcli.errors import ConfigError, Problem
-from dlcli.tables.reading import checksum, read_table
+from dlcli.tables.reading import checksum, concatenate, read_table
+from dlcli.tables.sources import Source, find_source
 from dlcli.tables.table import Table
 from dlcli.targets.base import TargetValues
 from dlcli.targets.task import Task
@@ -44,7 +43,7 @@ class Dataset:
     num_rows: Mapping[str, int]  # of each part
     columns: tuple[ColumnReport, ...]
     notes: tuple[str, ...]
-    checksums: dict[str, str]  # SHA-256 of each file, by the config key that names it
+    checksums: dict[str, str]  # SHA-256 of each source, by the config key that names it
     target_values: Mapping[str, TargetValues]  # of each part that was read to its end
     stream: Stream | None = None  # where the rows are read from instead, if there are no parts
 
@@ -113,15 +112,7 @@ def load_tables(loaded: LoadedConfig, max_rows: int | None = None) -> dict[str, 
                     found.setdefault(part, []).append(taken)
             if not source.is_held and not any(lacking.values()):
                 break
-    return {
-        name: replace(
-            tables[0],
-            frame=pl.concat([table.frame for table in tables]),
-            numbers=np.concatenate([table.numbers for table in tables]),
-        )
-        for name in PARTS
-        if (tables := found.get(name))
-    }
+    return {name: concatenate(tables) for name in PARTS if (tables := found.get(name))}
 
 
 def _take(rows: Table, num_taken: int, *, evenly: bool) -> Table:
@@ -139,7 +130,7 @@ def open_stream(loaded: LoadedConfig) -> Stream:
 
 
 def _unsettled(loaded: LoadedConfig) -> Stream:
-    return Stream(loaded.config.data, _files(loaded), _split_seed(loaded))
+    return Stream(loaded.config.data, find_sources(loaded), _split_seed(loaded))
 
 
 def _open(
@@ -149,7 +140,7 @@ def _open(
 
     Raises what `read_dataset` does.
     """
-    config, files = loaded.config.data, _files(loaded)
+    config, files = loaded.config.data, find_sources(loaded)
     reason = exceeds_memory(files.values(), config) if config.streaming == "auto" else None
     if config.streaming is True or reason is not None:
         stream = replace(_unsettled(loaded), max_blocks=max_blocks)
@@ -161,9 +152,10 @@ def _open(
     return loaded, hold_rows(loaded.config.data, files, tables, _split_seed(loaded)), None
 
 
-def _files(loaded: LoadedConfig) -> dict[str, Path]:
+def find_sources(loaded: LoadedConfig) -> dict[str, Source]:
+    """Return the files of each config key that names some; DataError where there are none."""
     return {
-        key: loaded.folder / name
+        key: find_source(name, loaded.folder)
         for key in ("path", "validation_path", "test_path")
         if (name := getattr(loaded.config.data, key)) is not None
     }
@@ -188,12 +180,14 @@ def _split_seed(loaded: LoadedConfig) -> int:
     return loaded.config.seed if seed is None else seed
 
 
-def encode_file(fitted: FittedData, path: Path, config: DataConfig) -> tuple[Examples, list[str]]:
-    """Read and encode a whole file that has the target, as training did, and say what is unseen.
+def encode_rows(
+    fitted: FittedData, source: Source, config: DataConfig
+) -> tuple[Examples, list[str]]:
+    """Read and encode a whole source that has the target, as training did, and say what is unseen.
 
     Raises DataError where it can't be used.
     """
-    rows = fitted.clean(read_table(path, fitted.text_format))
+    rows = fitted.clean(read_table(source, fitted.text_format))
     missing = missing_cells(rows, config.target)
     notes = refuse_missing_target(FileStatistics(rows, len(rows), missing), config)
     kept, weightless = weigh_rows(rows, config)

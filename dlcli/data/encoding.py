@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlcli.data.disk_cache import RowCache
 from dlcli.data.fields import Examples
@@ -28,10 +28,13 @@ def encode_blocks(
     Raises DataError where a cell is not what it was fitted to.
     """
     started = time.perf_counter()
-    for key, path in stream.files.items():
+    for key, source in stream.files.items():
         for block in stream.blocks(key):
             reading = Reading(
-                "encoding", path, block.first + len(block.rows), time.perf_counter() - started
+                "encoding",
+                source.name,
+                block.first + len(block.rows),
+                time.perf_counter() - started,
             )
             for part, rows in block.tables():
                 if part in parts:
@@ -48,7 +51,7 @@ def fill_row_caches(
     """
     reading = None
     for block in encode_blocks(fitted, stream, caches):
-        if reading is not None and reading.file != block.reading.file:
+        if reading is not None and reading.source != block.reading.source:
             yield _over(reading)
         reading = block.reading
         caches[block.part].append(block.examples)
@@ -64,4 +67,4 @@ def fill_row_caches(
 
 
 def _over(reading: Reading) -> Reading:
-    return Reading(reading.purpose, reading.file, reading.num_rows, reading.seconds, is_over=True)
+    return replace(reading, is_over=True)

@@ -70,7 +70,7 @@ def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None
         notes += missing_group_notes(file, config)
     notes += source.split_notes
     notes += role_notes(config, found.files["path"].header.frame.columns)
-    path = str(source.files["path"])
+    path = source.files["path"].name
     task, said = choose_task(found.target_in(path, config.target), config)
     num_weightless = sum(part.weightless.count for part in parts.values())
     if num_weightless:

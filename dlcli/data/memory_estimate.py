@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterable
-from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
 from dlcli.config.sections.data import DataConfig
-from dlcli.tables.reading import read_blocks
+from dlcli.tables.reading import open_part, sample_part
+from dlcli.tables.sources import Source
 
 SHARE = 0.25  # of the free memory: encoding copies, and so does splitting
 _MAX_EXPANSION = 40  # times a CSV file's bytes, at most, that its table and its rows take
@@ -16,15 +16,15 @@ _BYTES_A_NUMBER = 4
 _BYTES_A_TEXT = 16  # in a column, beside what is written in it
 
 
-def exceeds_memory(files: Iterable[Path], config: DataConfig) -> str | None:
-    """Say why files are too large to be held in memory; None where they are not, or none can say.
+def exceeds_memory(sources: Iterable[Source], config: DataConfig) -> str | None:
+    """Say why sources are too large to be held in memory; None where they are not, or none can say.
 
     Their tables, and the float32 rows that they become, may take a share of the free memory.
     """
     free = free_bytes()
     if free is None:
         return None
-    needed = sum(_table_bytes(file, config, SHARE * free) for file in files)
+    needed = sum(_table_bytes(source, config, SHARE * free) for source in sources)
     if needed <= SHARE * free:
         return None
     return (
@@ -39,32 +39,25 @@ def free_bytes() -> int | None:
     return min((size for size in found if size is not None), default=None)
 
 
-def _table_bytes(file: Path, config: DataConfig, enough: float) -> float:
-    """Estimate a table's bytes, and its rows', from its first block."""
-    if not file.is_file():
+def _table_bytes(source: Source, config: DataConfig, enough: float) -> float:
+    """Estimate a table's bytes, and its rows', from the first block of its largest file."""
+    files = [part for part in source.parts if part.file.is_file()]
+    sizes = [part.file.stat().st_size for part in files]
+    if len(files) < len(source.parts) or not any(sizes):
         return 0.0  # which its reader will say
-    size, is_csv = file.stat().st_size, file.suffix.lower() == ".csv"
-    if is_csv and size * _MAX_EXPANSION <= enough:
+    size, largest = max(sizes), files[sizes.index(max(sizes))]
+    with open_part(largest, config.text_format) as opened:
+        is_plain = opened.form.is_stream and not opened.is_compressed
+    if is_plain and sum(sizes) * _MAX_EXPANSION <= enough:
         return 0.0
-    block = next(islice(read_blocks(file, config.text_format), 1))
+    block, num_rows, form = sample_part(largest, config.text_format)
     if not len(block):
         return 0.0
     num_texts = block.frame.dtypes.count(pl.String())
-    num_categorical = 0 if is_csv else num_texts  # of a CSV file's columns, few are
+    num_categorical = num_texts if form.is_typed else 0  # of a CSV file's columns, few are
     numbers_a_row = block.frame.width + num_categorical * (config.one_hot_max - 1)
-    num_rows = size / _bytes_a_row(block.frame) if is_csv else _num_parquet_rows(file)
     cells = block.frame.estimated_size() / len(block) + num_texts * _BYTES_A_TEXT
-    return num_rows * (cells + numbers_a_row * _BYTES_A_NUMBER)
-
-
-def _bytes_a_row(frame: pl.DataFrame) -> float:
-    """Return what a row of text takes in its CSV file, separators included."""
-    cells = frame.select(pl.all().str.len_bytes().fill_null(0).sum()).sum_horizontal().item()
-    return float(cells) / len(frame) + frame.width
-
-
-def _num_parquet_rows(file: Path) -> int:
-    return int(pl.scan_parquet(file).select(pl.len()).collect().item())
+    return num_rows * (cells + numbers_a_row * _BYTES_A_NUMBER) * sum(sizes) / size
 
 
 def _free_of_machine() -> int | None:

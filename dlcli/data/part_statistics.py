@@ -93,7 +93,7 @@ def _pass(
     files: dict[str, FileStatistics] = {}
     target = source.config.target
     purpose = "statistics" if labelled is None else f"categories of {', '.join(labelled)}"
-    for key, path in source.files.items():
+    for key, named in source.files.items():
         header = source.header(key)
         file = files[key] = FileStatistics(header)
         columns = header.frame.columns
@@ -118,8 +118,10 @@ def _pass(
                     seed = derive_seed(source.seed, "sample")
                     draws = draw_rows(block.first, len(block.rows), seed=seed)[block.parts[part]]
                 _add(parts[part], rows, draws, names, source.config, wants_labels=bool(labelled))
-            yield Reading(purpose, path, file.num_rows, time.perf_counter() - started)
-        yield Reading(purpose, path, file.num_rows, time.perf_counter() - started, is_over=True)
+            yield Reading(purpose, named.name, file.num_rows, time.perf_counter() - started)
+        yield Reading(
+            purpose, named.name, file.num_rows, time.perf_counter() - started, is_over=True
+        )
     _refuse_weightless(parts, source.config)
     return DataStatistics(parts, files)
 
@@ -129,7 +131,7 @@ def _refuse_weightless(parts: dict[str, PartStatistics], config: DataConfig) -> 
     for name, part in parts.items():
         if part.weightless.count and not part.num_rows:
             header = part.header
-            place = f"{header.source}, {header.unit} {part.weightless.number}"
+            place = header.place_of(part.weightless.number)
             raise all_weightless(str(config.weight), place, name)
 
 

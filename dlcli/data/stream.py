@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -30,6 +29,7 @@ from dlcli.data.splits.groups import group_labels, group_note
 from dlcli.data.weights import all_weightless, first_of, weigh
 from dlcli.errors import DataError
 from dlcli.tables.reading import read_blocks, read_table
+from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
 from dlcli.targets.base import present
 from dlcli.targets.class_target import class_labels
@@ -41,10 +41,10 @@ FILE_PARTS = {"validation_path": "validation", "test_path": "test"}  # of files 
 
 @dataclass(frozen=True)
 class Reading:
-    """Somewhere in a file, as it is read block by block."""
+    """Somewhere in a source, as it is read block by block."""
 
     purpose: str  # what for, in words
-    file: Path
+    source: str
     num_rows: int  # read so far
     seconds: float
     is_over: bool = False
@@ -87,7 +87,7 @@ class RowSource(ABC):
     is_held: ClassVar[bool]  # all rows are in memory, in one block for each part
 
     config: DataConfig
-    files: dict[str, Path]  # by the config key that names it, "path" first
+    files: dict[str, Source]  # by the config key that names it, "path" first
     seed: int  # of the split
     cuts: TimeCuts | None = field(default=None, kw_only=True)  # of a split by times
     split_notes: tuple[str, ...] = field(default=(), kw_only=True)  # what was decided about it
@@ -127,7 +127,7 @@ class Stream(RowSource):
         if split.time is None:
             return self
         started = time.perf_counter()
-        path, file = self.files["path"], FileStatistics(self.header("path"))
+        path, file = self.files["path"].name, FileStatistics(self.header("path"))
         reader, unusable = TimeReader(split.time), None
         for table in self._tables("path"):
             file.num_rows += len(table)
@@ -215,7 +215,7 @@ class HeldRows(RowSource):
         yield from self.held[key]
 
 
-def read_tables(config: DataConfig, files: Mapping[str, Path]) -> dict[str, Table]:
+def read_tables(config: DataConfig, files: Mapping[str, Source]) -> dict[str, Table]:
     """Read whole files, their numbers as such; DataError, StorageError.
 
     Whether text is numbers is looked at once, for all columns together, which is fastest.
@@ -233,7 +233,7 @@ def read_tables(config: DataConfig, files: Mapping[str, Path]) -> dict[str, Tabl
 
 
 def hold_rows(
-    config: DataConfig, files: dict[str, Path], tables: dict[str, Table], seed: int
+    config: DataConfig, files: dict[str, Source], tables: dict[str, Table], seed: int
 ) -> HeldRows:
     """Split tables, which are taken out of their mapping, so that they aren't in memory twice.
 
@@ -292,7 +292,7 @@ def _weightless_parts(
     found = {part: first_of(rows, getattr(by_column, part)) for part in PARTS}
     for part, cells in found.items():
         if cells.count and not len(parts[part]):
-            place = f"{rows.source}, {rows.unit} {cells.number}"
+            place = rows.place_of(cells.number)
             raise all_weightless(str(config.weight), place, part)
     return found
 

@@ -13,6 +13,7 @@ from dlcli.network.plan import Plan, shape_text, title_of
 from dlcli.report.page import PageSection
 from dlcli.report.picture import shortened
 from dlcli.report.table import TextTable
+from dlcli.tables.sources import setting_text
 
 _MAX_COLUMNS = 30  # that are listed
 _MAX_NAME_LENGTH = 60
@@ -53,7 +54,7 @@ def _facts(overview: Overview) -> TextTable:
     facts: dict[str, object] = {}
     summary, config = overview.summary or {}, overview.config
     if config is not None:
-        facts["data"] = f"{config.data.path}, target {config.data.target}"
+        facts["data"] = f"{setting_text(config.data.path)}, target {config.data.target}"
     for name, number in (summary.get("rows") or {}).items():
         facts[f"{name} rows"] = f"{number:,}"
     if config is not None:

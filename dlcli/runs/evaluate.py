@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.config import LoadedConfig, load_config
-from dlcli.data.dataset import encode_file, load_tables, open_stream
+from dlcli.data.dataset import encode_rows, load_tables, open_stream
 from dlcli.data.encoding import encode_blocks
 from dlcli.data.fitting import check_stream
 from dlcli.data.memory_estimate import exceeds_memory
@@ -17,6 +17,7 @@ from dlcli.errors import CheckpointError, DataError
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 from dlcli.runs.restore import Restored, restore
 from dlcli.tables.reading import checksum
+from dlcli.tables.sources import DataPath, Source, find_source
 from dlcli.training.evaluation import evaluate
 from dlcli.training.objective import build_objective
 from dlcli.training.rows.batches import Rows, to_rows
@@ -24,11 +25,11 @@ from dlcli.training.rows.batches import Rows, to_rows
 AnyRows = Rows | Iterator[Rows]  # all at once, or block by block
 
 
-def evaluate_run(run: Path, data: Path | None = None) -> tuple[dict[str, Any], list[str]]:
+def evaluate_run(run: Path, data: DataPath | None = None) -> tuple[dict[str, Any], list[str]]:
     """Return metrics by part of the data, and notes on unseen cells.
 
     Without `data`, the parts are the run's `validation` and `test` rows; with it, `data` are all
-    rows of that file. Raises CheckpointError, DataError, StorageError.
+    rows that it names. Raises CheckpointError, DataError, StorageError.
     """
     path = find_checkpoint(run)
     restored = restore(path)
@@ -39,7 +40,7 @@ def evaluate_run(run: Path, data: Path | None = None) -> tuple[dict[str, Any], l
                 f"{run}: this run has no validation or test rows; name a file to evaluate on"
             )
     else:
-        parts, notes = _rows_of_file(restored, data)
+        parts, notes = _rows_of_source(restored, find_source(data))
     target, placement = restored.fitted.target, restored.placement
     objective = build_objective(restored.loss, target, placement.device)
     figures = {
@@ -49,15 +50,15 @@ def evaluate_run(run: Path, data: Path | None = None) -> tuple[dict[str, Any], l
     return figures, notes
 
 
-def _rows_of_file(restored: Restored, file: Path) -> tuple[dict[str, AnyRows], list[str]]:
-    """Return a file's rows, encoded at once, or block by block if memory is short."""
+def _rows_of_source(restored: Restored, source: Source) -> tuple[dict[str, AnyRows], list[str]]:
+    """Return a source's rows, encoded at once, or block by block if memory is short."""
     fitted, config = restored.fitted, restored.checkpoint.config.data
-    reason = exceeds_memory([file], config)
+    reason = exceeds_memory([source], config)
     if reason is None:
-        part, notes = encode_file(fitted, file, config)
+        part, notes = encode_rows(fitted, source, config)
         return {"data": to_rows(part, restored.placement.device)}, notes
     data = config.model_copy(update={"separator": fitted.separator})
-    stream = Stream(data, {"test_path": file}, seed=0)
+    stream = Stream(data, {"test_path": source}, seed=0)
     notes = [f"metrics are accumulated block by block: {reason}"]
     notes += drain(check_stream(fitted, stream))
     return {"data": _blocks(restored, stream, "test")}, notes
@@ -100,10 +101,10 @@ def config_of_run(path: Path, restored: Restored) -> LoadedConfig:
     checksums = restored.checkpoint.checksums
     files = {key: getattr(loaded.config.data, key) for key in checksums}
     for key, expected in checksums.items():
-        file = loaded.folder / str(files[key])
-        if checksum(file) != expected:
+        source = find_source(files[key], loaded.folder)
+        if checksum(source) != expected:
             raise DataError(
-                f"{file}: changed since the run was trained, so its held-out rows are unknown; "
+                f"{source}: changed since the run was trained, so its held-out rows are unknown; "
                 "name a file to evaluate on"
             )
     data = trained.data.model_copy(update=files)

@@ -1,7 +1,6 @@
 """A data file and its target → a commented config that trains well on it."""
 
 import inspect
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from dlcli.data.survey.survey import Survey, survey
 from dlcli.errors import ConfigError, DataError, Place
 from dlcli.losses import default_loss
 from dlcli.runs.recipe import Recipe, choose_recipe, choose_shares
+from dlcli.tables.sources import DataPath, find_source, moved, setting_text
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,18 @@ class Draft:
     findings: tuple[str, ...]
 
 
-def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
-    """Survey a data file and draft a config with the file name `name` in `folder`.
+def draft_config(data: DataPath, target: str, *, folder: Path, name: str) -> Draft:
+    """Survey files of rows and draft a config with the file name `name` in `folder`.
 
-    Raises ConfigError if the file has no such target, DataError if it can't be used, StorageError
+    Raises ConfigError if the rows have no such target, DataError if it can't be used, StorageError
     if it can't be read.
     """
-    seen = survey(data, target)
+    source = find_source(data)
+    seen = survey(source, target)
     shares, why_shares = choose_shares(seen.num_rows)
-    section = _data_section(seen, folder, shares)
-    dataset, left_out = _load(section, folder, source=str(data))
+    path = moved(data, Path(), folder)
+    section = _data_section(seen, path, shares)
+    dataset, left_out = _load(section, folder, source=source.name)
     num_train = len(dataset.parts["train"])
     recipe = choose_recipe(
         num_train,
@@ -62,8 +64,8 @@ def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
     comments = _comments(seen, recipe, why_shares) | {
         ("data",): "\n".join(
             [
-                f"{seen.task}: '{target}' of {data.name}, from {seen.num_columns} columns of "
-                f"{seen.num_rows:,} rows.",
+                f"{seen.task}: '{target}' of {Path(setting_text(data)).name}, from "
+                f"{seen.num_columns} columns of {seen.num_rows:,} rows.",
                 "Written by dlcli init from the data; change any value you like.",
                 f"  dlcli train {name}",
                 *(f"Check: {finding}." for finding in findings),
@@ -73,9 +75,9 @@ def draft_config(data: Path, target: str, *, folder: Path, name: str) -> Draft:
     return Draft(dump_commented(config, comments), tuple(findings))
 
 
-def _data_section(seen: Survey, folder: Path, shares: dict[str, float]) -> dict[str, Any]:
+def _data_section(seen: Survey, path: DataPath, shares: dict[str, float]) -> dict[str, Any]:
     section: dict[str, Any] = {
-        "path": os.path.relpath(seen.path.resolve(), folder.resolve()),
+        "path": path if isinstance(path, str) else list(path),
         "target": seen.target,
         "task": seen.task,
     }

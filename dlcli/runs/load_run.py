@@ -60,7 +60,11 @@ def _parts(
     return {
         name: ExplainedRows(
             to_rows(fitted.encode(table)[0], placement.device),
-            replace(table, source=os.path.normpath(table.source)),
+            replace(
+                table,
+                source=os.path.normpath(table.source),
+                files=tuple(map(os.path.normpath, table.files)),
+            ),
         )
         for name, table in load_tables(loaded, MAX_ROWS).items()
     }

@@ -18,6 +18,7 @@ from dlcli.runs.folder.run_folder import find_checkpoint
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.tables.reading import read_blocks
+from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
 from dlcli.tables.writing import write_blocks
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
@@ -186,7 +187,7 @@ def untrained_predictor(prepared: Prepared) -> Predictor:
 
 
 def predict(
-    predictor: Predictor, data: Path, out: Path, *, bad_rows: BadRows = "refuse"
+    predictor: Predictor, source: Source, out: Path, *, bad_rows: BadRows = "refuse"
 ) -> PredictionSummary:
     """Read, predict and write block by block, in constant memory.
 
@@ -195,11 +196,12 @@ def predict(
     whole or not at all. Raises DataError, StorageError.
     """
     summary = PredictionSummary()
-    if out.exists() and data.exists() and out.samefile(data):
+    files = [part.file for part in source.parts if part.file.exists()]
+    if out.exists() and any(map(out.samefile, files)):
         raise ConfigError(f"-o {out}: this is the file to predict on; name another")
 
     def predicted() -> Iterator[pl.DataFrame]:
-        for rows in read_blocks(data, predictor.fitted.text_format):
+        for rows in read_blocks(source, predictor.fitted.text_format):
             block = predictor.predict(rows, bad_rows=bad_rows)
             summary.add(block)
             yield block.frame

@@ -6,20 +6,22 @@ from dlcli.columns import family
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
 from dlcli.config.text.parsing import KeyPath
-from dlcli.data.dataset import Dataset
+from dlcli.data.dataset import Dataset, find_sources
 from dlcli.errors import Problem
+from dlcli.tables.reading import is_delimited_text
 
 
 def unused_settings(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
     """Yield a problem for each setting that was given and, with this data, does nothing."""
-    for path, reason in _unused_data(loaded.config.data, dataset):
+    for path, reason in _unused_data(loaded, dataset):
         yield loaded.problem(("data", path), f"does nothing: {reason}")
     if not {"training", "schedule", "optimizer"} & loaded.doubtful:
         for setting, reason in _unused_training(loaded, dataset.num_rows["train"]):
             yield loaded.problem(setting, reason)
 
 
-def _unused_data(config: DataConfig, dataset: Dataset) -> Iterator[tuple[str, str]]:
+def _unused_data(loaded: LoadedConfig, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    config = loaded.config.data
     given = {
         name
         for name in config.model_fields_set
@@ -28,9 +30,8 @@ def _unused_data(config: DataConfig, dataset: Dataset) -> Iterator[tuple[str, st
     if "target_scale" in given and dataset.task != "regression":
         yield "target_scale", f"a {dataset.task} target has no scale"
     yield from family.unused_settings(dataset.fitted.columns, given)
-    files = [config.path, config.validation_path, config.test_path]
-    if "separator" in given and not any(name and name.lower().endswith(".csv") for name in files):
-        yield "separator", "a Parquet file has none"
+    if "separator" in given and not any(map(is_delimited_text, find_sources(loaded).values())):
+        yield "separator", "the files have none"
 
 
 def _unused_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[KeyPath, str]]:

@@ -1,101 +1,196 @@
-"""A file → tables: CSV or Parquet, at once or block by block."""
+"""The files of a source → tables: at once or block by block."""
 
 import hashlib
-import io
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import polars as pl
 
 from dlcli.errors import DataError, StorageError
+from dlcli.tables.combining import combine, common_schema
+from dlcli.tables.compression import (
+    MAGIC_BYTES,
+    ByteStream,
+    Counted,
+    Decompressed,
+    Prefixed,
+    compression_of,
+)
+from dlcli.tables.formats.base import BlockSize, Content, Format
+from dlcli.tables.formats.delimited import DelimitedFormat
+from dlcli.tables.formats.family import recognise
+from dlcli.tables.sources import Part, Source
 from dlcli.tables.table import Table
-from dlcli.tables.text.csv_blocks import read_csv_blocks
 from dlcli.tables.text.text_format import PLAIN_TEXT, TextFormat
 
 BLOCK_BYTES = 8 * 2**20
 BLOCK_ROWS = 2**16
 _BLOCK_CELLS = 2**22  # of a wide Parquet file, fewer rows
-STANDARD_INPUT = Path("-")
-_PARQUET_MAGIC = b"PAR1"
+_COPY_BYTES = 2**20
 
 
-def read_table(path: Path, form: TextFormat = PLAIN_TEXT) -> Table:
-    """Read a whole file. Raises DataError where it can't be used, StorageError where not read."""
-    blocks = list(read_blocks(path, form))
-    frame = pl.concat([block.frame for block in blocks])
-    numbers = np.concatenate([block.numbers for block in blocks])
-    if not len(frame):
-        raise DataError(f"{path}: no rows below the header")
-    return replace(blocks[0], frame=frame, numbers=numbers)
+@dataclass(frozen=True)
+class Opened:
+    """A file of a source, its form recognised."""
+
+    form: Format
+    content: Content
+    raw: Counted  # what is read of the file
+    decompressed: Counted  # what becomes of that
+    is_compressed: bool
 
 
-def read_blocks(path: Path, form: TextFormat = PLAIN_TEXT) -> Iterator[Table]:
-    """Yield a file's rows in order, in blocks that bound the memory; `-` is standard input."""
-    if path == STANDARD_INPUT:
-        head = sys.stdin.buffer.read(len(_PARQUET_MAGIC))
-        if head == _PARQUET_MAGIC:  # its index stands at the end, so all of it is needed
-            yield from _parquet_blocks(io.BytesIO(head + sys.stdin.buffer.read()), "standard input")
-            return
-        stream = _Prefixed(head, sys.stdin.buffer)
-        yield from read_csv_blocks(stream, "standard input", form, block_bytes=BLOCK_BYTES)
+def read_table(source: Source, text: TextFormat = PLAIN_TEXT) -> Table:
+    """Read all rows. Raises DataError where they can't be used, StorageError where not read."""
+    table = concatenate(list(read_blocks(source, text)))
+    if not len(table):
+        raise DataError(f"{source}: no rows below the header")
+    return table
+
+
+def concatenate(tables: list[Table]) -> Table:
+    """Return the rows of several tables of one source."""
+    frame = pl.concat([table.frame for table in tables])
+    return tables[0].of_rows(frame, np.concatenate([table.numbers for table in tables]))
+
+
+def read_blocks(source: Source, text: TextFormat = PLAIN_TEXT) -> Iterator[Table]:
+    """Yield a source's rows in order, in blocks that bound the memory; at least one of them.
+
+    Raises DataError where they can't be used: where columns differ between files among others.
+    """
+    size = BlockSize(BLOCK_BYTES, BLOCK_ROWS, _BLOCK_CELLS)
+    if source.is_one_file:
+        with open_part(source.parts[0], text) as opened:
+            yield from opened.form.blocks(opened.content, size)
         return
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise DataError(f"{path}: neither .csv nor .parquet")
-    with _open(path) as file:
-        if path.suffix.lower() == ".parquet":
-            yield from _parquet_blocks(path, str(path))  # of a file object, it would keep a copy
-        else:
-            yield from read_csv_blocks(file, str(path), form, block_bytes=BLOCK_BYTES)
+    schema = _common_schema(source, text)
+
+    def tables() -> Iterator[tuple[int, Table]]:
+        for index, part in enumerate(source.parts):
+            if _is_empty(part):  # as Spark writes a part without rows
+                continue
+            with open_part(part, text) as opened:
+                for table in opened.form.blocks(opened.content, size):
+                    yield index, table
+
+    yield from combine(source, tables(), schema)
 
 
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal digits."""
-    with _open(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _common_schema(source: Source, text: TextFormat) -> pl.Schema | None:
+    """Return the types of columns that files have in common; None where cells are text.
+
+    Raises DataError where files are of several forms, or types differ.
+    """
+    first: tuple[Format, Part] | None = None
+    schemas = []
+    for part in source.parts:
+        if _is_empty(part):
+            continue
+        with open_part(part, text) as opened:
+            first = first or (opened.form, part)
+            if opened.form is not first[0]:
+                raise DataError(
+                    f"{source}: files of several forms: {first[1].name} is {first[0].name}, "
+                    f"{part.name} is {opened.form.name}; name those of one form"
+                )
+            if opened.form.is_typed:
+                schemas.append((part.name, opened.form.schema(opened.content)))
+    if first is None:
+        raise DataError(f"{source}: all of its files are empty")
+    return common_schema(schemas) if schemas else None
+
+
+def _is_empty(part: Part) -> bool:
+    return part.file.is_file() and not part.file.stat().st_size
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[BufferedReader]:
+def open_part(part: Part, text: TextFormat = PLAIN_TEXT) -> Iterator[Opened]:
+    """Open a file, decompressed; DataError where it isn't there or of no form that is read."""
+    with ExitStack() as stack:
+        file = stack.enter_context(_bytes_of(part))
+        raw = Counted(file)
+        head, stream = _begin(raw)
+        compression = compression_of(head, part.name)
+        if compression is not None:
+            head, stream = _begin(Decompressed(stream, compression, part.name))
+        form = recognise(head, part.name, has_name=not part.is_standard_input)
+        decompressed = Counted(stream)
+        path = part.file
+        if not form.is_stream and (compression or not part.file.is_file()):
+            path = stack.enter_context(_spooled(decompressed))
+        content = Content(part.name, decompressed, path, text)
+        yield Opened(form, content, raw, decompressed, compression is not None)
+
+
+def _begin(stream: ByteStream) -> tuple[bytes, ByteStream]:
+    head = stream.read(MAGIC_BYTES)
+    return head, Prefixed(head, stream)
+
+
+def is_delimited_text(source: Source) -> bool:
+    """Say whether a source's first file is CSV or its like; DataError, StorageError."""
+    with open_part(source.parts[0]) as opened:
+        return isinstance(opened.form, DelimitedFormat)
+
+
+def checksum(source: Source) -> str:
+    """Return the SHA-256 of a source's bytes, in hexadecimal digits.
+
+    Of several files, that of theirs in order, with what their folders' names say.
+    """
+    digests = []
+    for part in source.parts:
+        with _bytes_of(part) as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    if source.is_one_file:
+        return digests[0]
+    pairs = zip(digests, source.parts, strict=True)
+    lines = [f"{digest} {part.partition}" for digest, part in pairs]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@contextmanager
+def _bytes_of(part: Part) -> Iterator[BufferedReader]:
+    """Open a file; DataError where there is none, StorageError where reading fails."""
     try:
-        with path.open("rb") as file:
+        if part.is_standard_input:
+            yield sys.stdin.buffer  # type: ignore[misc]
+            return
+        with part.file.open("rb") as file:
             yield file
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: a folder, not a file") from None
+        raise DataError(f"{part.name}: there is no such file") from None
     except OSError as error:
-        raise StorageError(f"{path}: cannot read it: {error.strerror}") from None
+        raise StorageError(f"{part.name}: cannot read it: {error.strerror or error}") from None
 
 
-def _parquet_blocks(file: Path | BinaryIO, source: str) -> Iterator[Table]:
-    """Slice by slice: polars' own batches keep whole row groups, which can be the whole file."""
-    try:
-        scan = pl.scan_parquet(file)
-        schema = scan.collect_schema()
-        num_rows = scan.select(pl.len()).collect().item()
-        size = max(1, min(BLOCK_ROWS, _BLOCK_CELLS // max(1, len(schema))))
-        for start in range(0, num_rows, size):
-            frame = scan.slice(start, size).collect()
-            yield Table.read(frame, source, np.arange(start + 1, start + len(frame) + 1), "row")
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"{source}: not a Parquet file that can be read: {reason}") from None
-    if not num_rows:
-        yield Table.read(pl.DataFrame(schema=schema), source, np.empty(0, np.int64), "row")
+@contextmanager
+def _spooled(stream: ByteStream) -> Iterator[Path]:
+    """Copy a stream to a file that is removed afterwards, to seek in."""
+    with tempfile.NamedTemporaryFile(prefix="dlcli-") as copy:
+        while chunk := stream.read(_COPY_BYTES):
+            copy.write(chunk)
+        copy.flush()
+        yield Path(copy.name)
 
 
-class _Prefixed:
-    """A stream, with bytes that were already read from it put back in front."""
-
-    def __init__(self, head: bytes, stream: BinaryIO) -> None:
-        self._head, self._stream = head, stream
-
-    def read(self, size: int) -> bytes:
-        head, self._head = self._head, b""
-        return head + self._stream.read(size)
+def sample_part(part: Part, text: TextFormat = PLAIN_TEXT) -> tuple[Table, float, Format]:
+    """Return the first block of a file, about how many rows the file has, and its form."""
+    size = BlockSize(BLOCK_BYTES, BLOCK_ROWS, _BLOCK_CELLS)
+    with open_part(part, text) as opened:
+        num_rows: float | None = opened.form.num_rows(opened.content)
+        block = next(islice(opened.form.blocks(opened.content, size), 1))
+        if num_rows is None:
+            expansion = opened.decompressed.num_bytes / max(1, opened.raw.num_bytes)
+            num_bytes = part.file.stat().st_size * expansion
+            num_rows = num_bytes / max(1.0, opened.form.bytes_a_row(block.frame))
+        return block, num_rows, opened.form

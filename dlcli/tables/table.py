@@ -1,6 +1,6 @@
 """A table in memory, with the place of each row in the file that it came from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +10,21 @@ from dlcli.errors import DataError, suggest
 from dlcli.tables.names import normalise_names
 
 _FEW_ROWS = 100_000
+_ROWS_OF_FILE = 2**40  # by which the numbers of rows in several files are apart
+
+
+def number_in(index: int, numbers: np.ndarray) -> np.ndarray:
+    """Return the numbers of rows in the file with an index, of several; unique in all of them."""
+    return numbers + index * _ROWS_OF_FILE
+
+
+def place_of(source: str, files: Sequence[str], unit: str, number: int) -> str:
+    """Say where the row with a number stands: `data/x.csv, line 17`."""
+    return f"{_file_of(files, number) or source}, {unit} {number % _ROWS_OF_FILE}"
+
+
+def _file_of(files: Sequence[str], number: int) -> str:
+    return files[number // _ROWS_OF_FILE] if files else ""
 
 
 def for_polars(numbers: np.ndarray) -> np.ndarray | list[int]:
@@ -32,8 +47,9 @@ class Table:
     """Columns by name, and for each row its number in the file, counted from 1.
 
     From a CSV file every column is text, as it stands there, and `unit` is "line" (the header is
-    line 1). From a Parquet file columns have their types, and `unit` is "row". Names of columns
-    are trimmed and in the Unicode form NFC; `written` has those that the file writes otherwise.
+    line 1). From a Parquet file columns have their types, and `unit` is "row". Rows of several
+    files are numbered as `number_in` does. Names of columns are trimmed and in the Unicode form
+    NFC; `written` has those that the file writes otherwise.
     """
 
     frame: pl.DataFrame
@@ -41,6 +57,7 @@ class Table:
     numbers: np.ndarray  # [rows] int64
     unit: str
     missing_values: tuple[str, ...] | None = None  # that are null in the frame; None: as it came
+    files: tuple[str, ...] = ()  # of several: their names, by what `number_in` took for index
     written: Mapping[str, str] = field(default_factory=dict)  # names as the file has them
 
     @classmethod
@@ -59,7 +76,15 @@ class Table:
 
     def place(self, row: int) -> str:
         """Say where a row stands: `data/x.csv, line 17`."""
-        return f"{self.source}, {self.unit} {self.numbers[row]}"
+        return self.place_of(int(self.numbers[row]))
+
+    def place_of(self, number: int) -> str:
+        """Say where the row with a number stands."""
+        return place_of(self.source, self.files, self.unit, number)
+
+    def position(self, row: int) -> str:
+        """Say where a row stands within the table: `line 17`, with its file where it has many."""
+        return self.place(row) if self.files else f"{self.unit} {self.numbers[row]}"
 
     def column(self, name: str) -> pl.Series:
         """Return a column; DataError where the table has none of that name."""
@@ -79,3 +104,7 @@ class Table:
     def with_written_names(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return a frame of this table's columns, and others, with the names that the file has."""
         return frame.rename(self.written) if self.written else frame
+
+    def of_rows(self, frame: pl.DataFrame, numbers: np.ndarray) -> "Table":
+        """Return a table with other rows of the same source."""
+        return replace(self, frame=frame, numbers=numbers)

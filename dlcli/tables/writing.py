@@ -10,9 +10,8 @@ from polars.io.plugins import register_io_source
 
 from dlcli.errors import ConfigError, DataError, StorageError
 from dlcli.files import atomic_file
-from dlcli.tables.reading import STANDARD_INPUT
 
-STANDARD_OUTPUT = STANDARD_INPUT
+STANDARD_OUTPUT = Path("-")
 
 
 def write_blocks(blocks: Iterator[pl.DataFrame], path: Path, *, separator: str) -> None:

@@ -318,9 +318,10 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 from dlcli.runs.predict import predict, trained_predictor
+from dlcli.tables.sources import Source
 predictor = trained_predictor(Path("run"))
 for name in sys.argv[1:]:
-    predict(predictor, Path(name), Path("out" + Path(name).suffix))
+    predict(predictor, Source.of(Path(name)), Path("out" + Path(name).suffix))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

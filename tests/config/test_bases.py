@@ -56,7 +56,7 @@ def test_another_type_replaces_the_whole_mapping(write: Write) -> None:
 def test_paths_of_a_base_start_from_its_own_folder(write: Write) -> None:
     write("shared/base.yaml", BASE)
     loaded = load_config(write("mine/own.yaml", "base: ../shared/base.yaml"))
-    path = loaded.folder / loaded.config.data.path
+    path = loaded.folder / str(loaded.config.data.path)
     assert os.path.normpath(path) == str(loaded.folder.parent / "shared" / "data" / "x.csv")
 
 

@@ -171,7 +171,7 @@ GOOD = ["a,b,y", *[f"{n},{'uvw'[n % 3]},{n % 2}" for n in range(20)]]
             "line 4: column 'y' has 1e300, too large for float32",
         ),
         (GOOD, {"path": "nowhere.csv"}, DataError, "nowhere.csv: there is no such file"),
-        (GOOD, {"path": "."}, DataError, "neither .csv nor .parquet"),
+        (GOOD, {"path": "config.yaml"}, DataError, "not a table by its name"),
         (GOOD[:1], {}, DataError, "{t}: no rows below the header"),
         (GOOD[:4], {"split": {"validation": 0.4, "test": 0.4}}, DataError, "too few rows for the"),
         (["a,y", "1,u", "2,u"], {}, DataError, "the target 'y' has one class"),

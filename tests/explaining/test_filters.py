@@ -56,7 +56,7 @@ def test_the_planted_image_excites_its_filter_most_and_its_place_is_known(
     model, line = with_a_cross([convolution(activation="relu", **options), *END])
     found = looked_at(model)
     cross, nothing = found.strongest
-    assert (found.unit, cross.numbers[0]) == ("line", line)
+    assert cross.positions[0] == f"line {line}"
     assert cross.boxes[0] == box
     assert cross.activations[0] == pytest.approx(25.5)
     assert cross.images[0, 0, 3:6, 1:4] == pytest.approx(5 * np.array(CROSS) + 0.1)
@@ -71,7 +71,7 @@ def test_images_are_in_the_datas_units_and_activations_after_the_norm() -> None:
     model, line = with_a_cross(layers, scale="minmax")
     found = looked_at(model)
     assert (found.layer, found.activation) == ("2_activation", "relu")
-    assert found.strongest[0].numbers[0] == line
+    assert found.strongest[0].positions[0] == f"line {line}"
     assert found.strongest[0].images[0].max() == pytest.approx(5.1)
 
 
@@ -83,7 +83,7 @@ def test_a_dense_layer_on_images_has_filters_too() -> None:
     found = looked_at(model)
     assert found.are_units
     assert found.weights[1, 0] == pytest.approx(weight[1])
-    assert found.strongest[1].numbers[0] == line
+    assert found.strongest[1].positions[0] == f"line {line}"
     assert found.strongest[1].boxes[0] == (0, 0, 8, 8)
 
 

@@ -297,7 +297,7 @@ def test_a_signal_while_rows_are_encoded_ends_the_run_and_nothing_stays(number: 
 def test_on_a_terminal_a_line_moves_while_a_file_is_read() -> None:
     def reading() -> Generator[Reading, None, str]:
         for num_rows in (1000, 2000):
-            yield Reading("statistics", Path("t.csv"), num_rows, 0.5, is_over=num_rows == 2000)
+            yield Reading("statistics", "t.csv", num_rows, 0.5, is_over=num_rows == 2000)
         return "done"
 
     screen = io.StringIO()

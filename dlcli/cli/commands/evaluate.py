@@ -1,7 +1,6 @@
 """`dlcli evaluate`."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,10 +12,10 @@ from dlcli.cli.output import emit
 def evaluate_command(
     run: Run,
     data: Annotated[
-        Path | None,
+        list[str] | None,
         typer.Argument(
-            metavar="[DATA]",
-            help="A .csv or .parquet file; default: the run's validation and test rows.",
+            metavar="[DATA...]",
+            help="Rows, named as for `predict`; default: the run's validation and test rows.",
         ),
     ] = None,
     as_json: Json = False,
@@ -26,8 +25,9 @@ def evaluate_command(
 
     from dlcli.cli.screens.tables import open_console, show_figures
     from dlcli.runs.evaluate import evaluate_run
+    from dlcli.tables.sources import as_setting
 
-    figures, notes = evaluate_run(run, data)
+    figures, notes = evaluate_run(run, as_setting(data) if data else None)
     console = open_console(to_stderr=as_json)
     for note in notes:
         console.print(escape(note))

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from dlcli.cli.options import Data
 from dlcli.cli.output import emit
 from dlcli.errors import ConfigError
 
 
 def init_command(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A .csv or .parquet file.")],
+    data: Data,
     target: Annotated[str, typer.Option("--target", help="The column to predict.")],
     output: Annotated[
         Path | None,
@@ -24,12 +25,13 @@ def init_command(
     from dlcli.cli.screens.tables import open_console
     from dlcli.files import atomic_file
     from dlcli.runs.init import draft_config
+    from dlcli.tables.sources import as_setting
 
     if output is not None and output.exists():
         raise ConfigError(f"-o: {output} exists already; remove it, or name another file")
     folder = Path() if output is None else output.parent
     name = "config.yaml" if output is None else shlex.quote(str(output))
-    draft = draft_config(data, target, folder=folder, name=name)
+    draft = draft_config(as_setting(data), target, folder=folder, name=name)
     console = open_console(to_stderr=True)
     for finding in draft.findings:
         console.print(f"check: {escape(finding)}", soft_wrap=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.options import Overrides
+from dlcli.cli.options import Data, Overrides
 from dlcli.columns.bad_cells import BadRows
 from dlcli.errors import ConfigError
 
@@ -17,9 +17,7 @@ def predict_command(
             metavar="RUN", help="A run folder or checkpoint; with --untrained, a config."
         ),
     ],
-    data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A .csv or .parquet file, or - for CSV on stdin.")
-    ],
+    data: Data,
     overrides: Overrides,
     out: Annotated[
         Path, typer.Option("-o", "--out", help="A .csv or .parquet file, or - for CSV on stdout.")
@@ -43,6 +41,7 @@ def predict_command(
     from dlcli.config import open_config
     from dlcli.runs.predict import predict, trained_predictor, untrained_predictor
     from dlcli.runs.preparation import prepare
+    from dlcli.tables.sources import as_setting, find_source
 
     if overrides and not untrained:
         raise ConfigError("--set: a trained run can't be changed; use --set with --untrained")
@@ -50,7 +49,7 @@ def predict_command(
         predictor = untrained_predictor(prepare(open_config(source, overrides)))
     else:
         predictor = trained_predictor(source)
-    summary = predict(predictor, data, out, bad_rows=bad_rows)
+    summary = predict(predictor, find_source(as_setting(data)), out, bad_rows=bad_rows)
     console = open_console(to_stderr=True)
     for bad in summary.bad.values():
         console.print(escape(str(bad)), soft_wrap=True)

@@ -135,6 +135,7 @@ def _train(request: _Request, group: "Group | None" = None) -> "TrainingFinished
     from dlcli.runs.preparation import preparing
     from dlcli.runs.training.assertions import check_assertion_name
     from dlcli.runs.training.smoke import SMOKE_BLOCKS
+    from dlcli.tables.sources import bytes_of
 
     is_first = group is None or group.is_first
     console = open_console(to_stderr=request.as_json, may_vanish=True, is_silent=not is_first)
@@ -142,7 +143,8 @@ def _train(request: _Request, group: "Group | None" = None) -> "TrainingFinished
     def prepare() -> "Prepared":
         loaded = _open(request, 1 if group is None else group.num_processes)
         max_blocks = SMOKE_BLOCKS if request.smoke else None
-        with torch_imported_meanwhile(loaded.folder / loaded.config.data.path):
+        num_bytes = bytes_of(loaded.config.data.path, loaded.folder)
+        with torch_imported_meanwhile(num_bytes):
             prepared = follow_reading(console, preparing(loaded, max_blocks=max_blocks))
         for assertion in request.assertions:
             check_assertion_name(assertion, prepared)

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dlcli.tables.sources import setting_text
+
 if TYPE_CHECKING:
     from dlcli.report.table import TextTable
     from dlcli.runs.comparison.compare import ComparisonStarted
@@ -20,7 +22,8 @@ def show_comparison_start(console: Console, started: "ComparisonStarted") -> Non
     prepared = comparable.prepared
     data = prepared.config.data
     rows = ", ".join(f"{count:,} {name}" for name, count in prepared.dataset.num_rows.items())
-    console.print(f"[bold]data[/] {escape(data.path)}: {rows} rows; target {escape(data.target)}")
+    path = escape(setting_text(data.path))
+    console.print(f"[bold]data[/] {path}: {rows} rows; target {escape(data.target)}")
     for note in (*prepared.notes, *comparable.candidates.notes, *started.notes):
         console.print(f"  {escape(note)}")
     table = Table("optimizer", "settings", "initial learning rates")

@@ -125,7 +125,7 @@ def follow_reading(
             except StopIteration as end:
                 result: Result = end.value
                 return result
-            text = f"read {now.file} for {now.purpose}: {now.num_rows:,} rows"
+            text = f"read {now.source} for {now.purpose}: {now.num_rows:,} rows"
             if now.is_over and lasting:
                 console.print(f"{text} in {now.seconds:.1f} s", markup=False, soft_wrap=True)
             elif console.is_terminal and time.perf_counter() - shown >= _REDRAW_SECONDS:

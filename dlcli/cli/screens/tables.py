@@ -14,6 +14,7 @@ from rich.table import Table
 from dlcli.cli.output import unwritable
 from dlcli.layers.base import PlannedLayer, walk_modules
 from dlcli.network.plan import shape_text, title_of
+from dlcli.tables.sources import setting_text
 
 if TYPE_CHECKING:
     from dlcli.runs.preparation import Prepared
@@ -74,7 +75,8 @@ def show_start(console: Console, started: "TrainingStarted") -> None:
     dataset = prepared.dataset
     rows = ", ".join(f"{count:,} {name}" for name, count in dataset.num_rows.items())
     data = prepared.config.data
-    console.print(f"[bold]data[/] {escape(data.path)}: {rows} rows; target {escape(data.target)}")
+    path = escape(setting_text(data.path))
+    console.print(f"[bold]data[/] {path}: {rows} rows; target {escape(data.target)}")
     _show_columns(console, prepared)
     for note in prepared.notes:
         console.print(f"  {escape(note)}")

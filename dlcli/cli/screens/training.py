@@ -1,6 +1,5 @@
 """What `dlcli train` shows: the start, each epoch, the end."""
 
-import os
 import shlex
 from typing import TYPE_CHECKING
 
@@ -110,7 +109,7 @@ def _show_end(
         return
     for note in finished.notes:
         console.print(note, markup=False, soft_wrap=True)
-    data = shlex.quote(os.path.normpath(finished.data))
+    data = shlex.join(finished.data)
     console.print(f"run: {folder}", markup=False, soft_wrap=True)
     if summary["stop_reason"] in EXIT_CODES:
         command = resume_command(finished.folder)

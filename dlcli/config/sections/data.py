@@ -18,14 +18,17 @@ MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
 Separator = Literal[",", ";", "\t", "|"]
 Role = tuple[str | int, ...]  # the key below `data`, then the key or the index in it
+_File = Annotated[str, Field(min_length=1)]
+Files = _File | Annotated[tuple[_File, ...], Field(strict=False, min_length=1)]
 Shape = Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length=3)]
 
 
 class DataConfig(Section):
     """The data: a table, its target and its features."""
 
-    path: str = Field(
-        min_length=1, description="a .csv or .parquet file, relative to the config's folder"
+    path: Files = Field(
+        description="the rows: a file, a list of files, a pattern such as parts/*.csv, or a folder "
+        "of parts; relative to the config's folder"
     )
     target: ColumnName = Field(min_length=1, description="the column to predict")
     features: Annotated[tuple[ColumnName, ...], Field(strict=False, min_length=1)] | None = Field(
@@ -91,12 +94,10 @@ class DataConfig(Section):
     split: SplitConfig = Field(
         ALL_DEFAULTS, validate_default=True, description="the validation and test rows"
     )
-    validation_path: str | None = Field(
-        None, description="file with the validation rows, relative to the config's folder"
+    validation_path: Files | None = Field(
+        None, description="the validation rows, named as in `path`"
     )
-    test_path: str | None = Field(
-        None, description="file with the test rows, relative to the config's folder"
-    )
+    test_path: Files | None = Field(None, description="the test rows, named as in `path`")
 
     def roles(self) -> Iterator[tuple[Role, str]]:
         """Yield each column with a role other than feature or target: where that is said, it."""

@@ -4,13 +4,13 @@ Mappings are merged key by key; anything else, lists included, replaces the base
 does a mapping whose `type` differs from the base's. Paths in a base are relative to its folder.
 """
 
-import os
 from pathlib import Path
 
 from dlcli.config.config import expand_names
 from dlcli.config.text.environment import expand_environment
 from dlcli.config.text.parsing import Document, KeyPath, Plain, parse_yaml, refusal
 from dlcli.errors import Place
+from dlcli.tables.sources import moved
 
 _PATHS: tuple[KeyPath, ...] = (("data", "path"), ("data", "validation_path"), ("data", "test_path"))
 
@@ -65,12 +65,19 @@ def _moved(document: Document, source: Path, destination: Path) -> Document:
     section = data.get("data") if isinstance(data, dict) else None
     if source == destination or not isinstance(data, dict) or not isinstance(section, dict):
         return document
-    moved: dict[str, Plain] = {}
+    paths: dict[str, Plain] = {}
     for _, key in _PATHS:
-        path = section.get(str(key))
-        if isinstance(path, str) and not Path(path).is_absolute():
-            moved[str(key)] = os.path.relpath(source.resolve() / path, destination.resolve())
-    return Document({**data, "data": {**section, **moved}}, document.places)
+        match section.get(str(key)):
+            case str() as path:
+                paths[str(key)] = str(moved(path, source, destination))
+            case list() as several:
+                paths[str(key)] = [
+                    str(moved(path, source, destination)) if isinstance(path, str) else path
+                    for path in several
+                ]
+            case _:
+                pass
+    return Document({**data, "data": {**section, **paths}}, document.places)
 
 
 def _merged(base: Document, extension: Document) -> Document:

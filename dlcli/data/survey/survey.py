@@ -1,7 +1,6 @@
 """What `dlcli init` finds in a table: task, kinds of columns, images, warnings."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -17,7 +16,8 @@ from dlcli.data.survey.roles import SplitRole, find_split_roles
 from dlcli.data.survey.skewness import find_skew
 from dlcli.errors import ConfigError, DataError, suggest
 from dlcli.tables.names import normalise_name
-from dlcli.tables.reading import STANDARD_INPUT, read_table
+from dlcli.tables.reading import open_part, read_table
+from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
 from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import present
@@ -34,7 +34,6 @@ _SAMPLE_ROWS = 20_000
 class Survey:
     """Values for the config's `data` section, and findings for the user to check."""
 
-    path: Path
     target: str
     task: Task
     task_reason: str
@@ -51,23 +50,23 @@ class Survey:
     findings: tuple[str, ...]
 
 
-def survey(path: Path, target: str) -> Survey:
-    """Survey a file; ConfigError if it has no such target, DataError if it can't be used."""
-    if path == STANDARD_INPUT:
+def survey(source: Source, target: str) -> Survey:
+    """Survey a source; ConfigError if it has no such target, DataError if it can't be used."""
+    if source.is_standard_input:
         raise ConfigError("DATA: standard input can't be read again for training; name a file")
-    separator, target = _separator(path), normalise_name(target)
-    table = read_table(path, TextFormat(separator=separator))
+    separator, target = _separator(source), normalise_name(target)
+    table = read_table(source, TextFormat(separator=separator))
     if target not in table.frame.columns:
         known = ", ".join(table.frame.columns[:20])
         hint = suggest(target, table.frame.columns) or f"; its columns: {known}"
-        raise ConfigError(f"--target: {path} has no column '{target}'{hint}")
+        raise ConfigError(f"--target: {source} has no column '{target}'{hint}")
     table, findings = _without_unencodable(table, target)
     missing_values, words = settle_missing_words(table, target)
     missing_values, kinds, strange = _settle_mixed(table, target, missing_values)
     findings += [*words, *strange, *left_out(table, target, missing_values)]
     kept = present(table, target, missing_values)
     if not len(kept):
-        raise DataError(f"{path}: the target '{target}' is missing in every row")
+        raise DataError(f"{source}: the target '{target}' is missing in every row")
     rows = table.take(kept)
     targets = read_cells(rows, target, missing_values)
     statistics = column_statistics(rows, target, missing_values, wants_labels=True)
@@ -84,7 +83,7 @@ def survey(path: Path, target: str) -> Survey:
     if not used:
         reasons = "; ".join(f"'{name}': {reason}" for name, reason in useless.items())
         why = reasons or f"there is only the target '{target}'"
-        raise DataError(f"{path}: no column to learn from: {why}")
+        raise DataError(f"{source}: no column to learn from: {why}")
     findings += [f"'{name}' is left out: {reason}" for name, reason in useless.items()]
     labels = targets if task == "regression" else class_labels(targets)
     if task != "regression":
@@ -106,7 +105,6 @@ def survey(path: Path, target: str) -> Survey:
             task,
         )
     return Survey(
-        path=path,
         target=target,
         task=task,
         task_reason=reason,
@@ -155,13 +153,13 @@ def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
     return replace(table, frame=table.frame.drop(dropped)), findings
 
 
-def _separator(path: Path) -> str:
-    """Return the most frequent separator in the first line of a CSV file."""
-    if path.suffix.lower() != ".csv" or not path.is_file():
-        return ","
-    with path.open("rb") as file:
-        header = file.readline(2**16).decode("utf-8", "replace")
-    return max(_SEPARATORS, key=header.count)
+def _separator(source: Source) -> str:
+    """Return the most frequent separator in the first line of a text file."""
+    with open_part(source.parts[0]) as opened:
+        if opened.form.is_typed:
+            return ","
+        first_line = opened.content.stream.read(2**16).partition(b"\n")[0]
+    return max(_SEPARATORS, key=first_line.decode("utf-8", "replace").count)
 
 
 def _settle_mixed(

@@ -54,7 +54,7 @@ def find_largest_errors(
     found = []
     for index, row in enumerate(worst.tolist()):
         given, cells = predictions.values[row], _cells(frame.row(index), fitted)
-        position, loss = f"{table.unit} {table.numbers[index]}", float(predictions.losses[row])
+        position, loss = table.position(index), float(predictions.losses[row])
         if target.class_names:
             true, predicted = int(truth[row]), int(given.argmax())
             names = target.class_names[true], target.class_names[predicted]

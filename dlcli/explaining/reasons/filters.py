@@ -30,7 +30,7 @@ class StrongestImages:
 
     filter: int  # its index, from 0
     images: np.ndarray  # [images, channels, height, width], in the data's units
-    numbers: tuple[int, ...]  # of their rows, as counted in the file
+    positions: tuple[str, ...]  # of their rows, as in "line 17"
     activations: tuple[float, ...]
     boxes: tuple[Box, ...]  # receptive field of the highest activation
 
@@ -45,7 +45,6 @@ class Filters:
     weights: np.ndarray  # [filters, channels, height, width] or [filters, channels, length]
     num_filters: int
     sample: SampledRows | None  # that the images come from; None: no images are shown
-    unit: str  # that rows are counted in: "line" or "row"
     strongest: tuple[StrongestImages, ...]  # of the first filters
 
 
@@ -76,7 +75,6 @@ def find_filters(model: ExplainedModel) -> Filters | Unavailable:
         weights=weight[:MAX_FILTERS],
         num_filters=len(weight),
         sample=sample,
-        unit=next(iter(model.parts.values())).table.unit,
         strongest=strongest,
     )
 
@@ -126,7 +124,7 @@ def _find_strongest_images(
             StrongestImages(
                 filter=index,
                 images=_images(model, sample, chosen, shape),
-                numbers=tuple(int(number) for number in sample.rows.table.numbers[chosen]),
+                positions=tuple(map(sample.rows.table.position, order)),
                 activations=tuple(float(high[row]) for row in chosen),
                 boxes=tuple(_box(position, int(where[row]), shape) for row in chosen),
             )

@@ -141,7 +141,7 @@ def _strongest_caption(found: Filters) -> str:
         f"activation among {describe_rows(found.sample)}, from left to right"
         + ("." if found.are_units else "; a frame marks where the activation is highest.")
     )
-    listed = [_describe_strongest(entry, found.unit) for entry in found.strongest if entry.numbers]
+    listed = [_describe_strongest(entry) for entry in found.strongest if entry.positions]
     if listed:
         text += f" The highest of each: {'; '.join(listed)}."
     if silent:
@@ -151,8 +151,8 @@ def _strongest_caption(found: Filters) -> str:
     return text
 
 
-def _describe_strongest(entry: StrongestImages, unit: str) -> str:
-    return f"{entry.filter}: {unit} {entry.numbers[0]} ({value_text(entry.activations[0])})"
+def _describe_strongest(entry: StrongestImages) -> str:
+    return f"{entry.filter}: {entry.positions[0]} ({value_text(entry.activations[0])})"
 
 
 def _noun(found: Filters) -> str:

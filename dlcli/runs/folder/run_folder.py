@@ -1,7 +1,6 @@
 """The run folder: file names, creating it, finding checkpoints, writing config and summary."""
 
 import json
-import os
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from dlcli.config import Config, LoadedConfig, dump_config, load_config
 from dlcli.config.sections.data import DataConfig
 from dlcli.errors import CheckpointError, ConfigError, StorageError
 from dlcli.files import atomic_file
+from dlcli.tables.sources import moved
 
 RUNS = Path("runs")
 
@@ -222,9 +222,9 @@ def write_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
 
 def move_paths(data: DataConfig, source: Path, destination: Path) -> DataConfig:
     """Return the same data config, its paths relative to another folder."""
-    moved = {
-        key: os.path.relpath(source.resolve() / path, destination.resolve())
+    paths = {
+        key: moved(path, source, destination)
         for key in ("path", "validation_path", "test_path")
-        if (path := getattr(data, key)) is not None and not Path(path).is_absolute()
+        if (path := getattr(data, key)) is not None
     }
-    return data.model_copy(update=moved)
+    return data.model_copy(update=paths)

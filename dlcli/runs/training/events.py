@@ -1,7 +1,6 @@
 """What `train` yields."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dlcli.data.stream import Reading
@@ -36,7 +35,7 @@ class TrainingFinished:
 
     summary: dict[str, Any]
     folder: RunFolder
-    data: Path  # the training data
+    data: tuple[str, ...]  # the training data, as `predict` takes it
     makes_report: bool  # whether the config asks for one, of a run that is kept
     notes: tuple[str, ...] = ()  # on trackers that failed
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 from dlcli.runs.training.events import TrainingEvent, TrainingFinished
 from dlcli.runs.training.run import TrainingRun, summarise
@@ -30,7 +29,7 @@ def follow(run: TrainingRun, stop: Callable[[], SignalName | None]) -> Iterator[
     if best is not None:
         copy_into(trainer.network.state_dict(), best.weights)
     summary = summarise(run, reason, best_epoch=best.epoch if best else 0)
-    yield TrainingFinished(summary, run.folder, Path(), makes_report=False)
+    yield TrainingFinished(summary, run.folder, (), makes_report=False)
 
 
 def agreed_signal(

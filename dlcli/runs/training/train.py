@@ -32,6 +32,7 @@ from dlcli.runs.training.saver import Captured, Saver
 from dlcli.runs.training.signals import SignalName, stop_signals
 from dlcli.runs.training.smoke import shorten
 from dlcli.runs.training.trackers import Trackers, open_trackers
+from dlcli.tables.sources import words_of
 from dlcli.training.device import memory_explained
 from dlcli.training.engines.threads import choose_threads
 from dlcli.training.loop import EpochResult, Progress, StopReason, fit
@@ -145,7 +146,7 @@ def _run(run: TrainingRun, stop_signal: Callable[[], SignalName | None]) -> Iter
         summary = _finish(run, reason)
         trackers.is_finished = reason == trainer.stop_reason
         trackers.log(metrics_in({"test": summary["test"]}), summary["epochs"])
-    data = prepared.folder / prepared.config.data.path
+    data = words_of(prepared.config.data.path, prepared.folder)
     yield TrainingFinished(
         summary, folder, data, run.is_kept and prepared.config.report, tuple(trackers.lost)
     )

@@ -7,25 +7,17 @@ quotes before it is even (RFC 4180).
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 import polars as pl
 
 from dlcli.errors import DataError
+from dlcli.tables.compression import ByteStream
 from dlcli.tables.names import normalise_names
 from dlcli.tables.table import Table, more_rows
 from dlcli.tables.text.text_format import TextFormat
 
 MAX_RECORD_BYTES = 64 * 2**20  # a longer one is a quote that is never closed
-
-
-class ByteStream(Protocol):
-    """Anything that bytes can be read from."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return up to `size` bytes, none at the end."""
-        ...
 
 
 def read_csv_blocks(

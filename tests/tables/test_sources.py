@@ -1,0 +1,190 @@
+"""What a path names: files, lists, patterns, folders of parts, compressed ones."""
+
+import gzip
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from backports import zstd
+
+from dlcli.errors import DataError
+from dlcli.tables.reading import checksum, read_table
+from dlcli.tables.sources import find_source
+from dlcli.tables.table import Table
+
+FRAME = pl.DataFrame({"x": [1.5, 2.5, None, 4.0], "y": ["a", "b", "b", "a"]})
+
+
+def read(*words: str) -> Table:
+    return read_table(find_source(words[0] if len(words) == 1 else words))
+
+
+def refusal(*words: str) -> str:
+    with pytest.raises(DataError) as caught:
+        read(*words)
+    return str(caught.value)
+
+
+@pytest.fixture
+def parts() -> Path:
+    """Three parts of a table, the second one without rows."""
+    folder = Path("parts")
+    folder.mkdir()
+    (folder / "1.csv").write_text("x,y\n1.5,a\n2.5,b\n")
+    (folder / "2.csv").write_text("x,y\n")
+    (folder / "3.csv").write_text("y,x\nb,\na,4.0\n")
+    return folder
+
+
+@pytest.mark.parametrize("words", [["parts"], ["parts/*.csv"], ["parts/1.csv", "parts/[23].csv"]])
+def test_rows_of_several_files_are_one_table_and_keep_their_places(
+    words: list[str], parts: Path
+) -> None:
+    (parts / "_SUCCESS").touch()
+    (parts / ".1.csv.crc").write_bytes(b"crc")
+    table = read(*words)
+    assert table.frame.rows() == [("1.5", "a"), ("2.5", "b"), ("", "b"), ("4.0", "a")]
+    places = [table.place(row) for row in range(4)]
+    assert places == [f"parts/{place}" for place in PLACES]
+    assert table.take(pl.Series([3, 0]).to_numpy()).place(0) == "parts/3.csv, line 3"
+
+
+PLACES = ["1.csv, line 2", "1.csv, line 3", "3.csv, line 2", "3.csv, line 3"]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "feather"])
+def test_columns_of_typed_files_become_types_that_hold_all_their_cells(suffix: str) -> None:
+    write = pl.DataFrame.write_parquet if suffix == "parquet" else pl.DataFrame.write_ipc
+    write(pl.DataFrame({"x": [1, 2], "y": [None, None]}), f"1.{suffix}")
+    write(FRAME, f"2.{suffix}")
+    table = read(f"*.{suffix}")
+    assert table.frame["x"].to_list() == [1.0, 2.0, *FRAME["x"]]
+    assert table.frame["y"].to_list() == [None, None, *FRAME["y"]]
+    write(FRAME.with_columns(x=pl.lit("1")), f"3.{suffix}")
+    assert "3." in (said := refusal(f"*.{suffix}"))
+    assert f"column 'x' is of type String, but Float64 in 2.{suffix}" in said
+
+
+def test_numbers_that_would_change_among_fractions_are_refused() -> None:
+    pl.DataFrame({"x": [1, 2**53 + 1]}).write_parquet("1.parquet")
+    pl.DataFrame({"x": [0.5]}).write_parquet("2.parquet")
+    assert "1.parquet, row 2: column 'x' has 9007199254740993, which" in refusal("*.parquet")
+
+
+def test_names_of_folders_are_columns() -> None:
+    for year, country in [("2023", "a%2Fb"), ("2024", "__HIVE_DEFAULT_PARTITION__")]:
+        folder = Path(f"sales/year={year}/country={country}")
+        folder.mkdir(parents=True)
+        FRAME.head(1).write_parquet(folder / "part-0.parquet")
+    expected = [(1.5, "a", "2023", "a/b"), (1.5, "a", "2024", None)]
+    for path in ("sales", "sales/*/*/*.parquet", "sales/year=202?/*/*"):
+        table = read(path)
+        assert table.frame.columns == ["x", "y", "year", "country"]
+        assert table.frame.rows() == expected
+    assert read("sales/year=2023/country=a%2Fb").frame.columns == ["x", "y"]
+    Path("sales/year=2024/more.parquet").write_bytes(b"")
+    assert "lie in folders with different columns in their names" in refusal("sales")
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstd.compress])
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.txt.zst", "t"])
+def test_compressed_text_is_recognised_whatever_its_name(
+    name: str, compress: Callable[[bytes], bytes]
+) -> None:
+    text = FRAME.write_csv().encode()
+    Path(name).write_bytes(compress(text[:10]) + compress(text[10:]))
+    assert read(name).frame.rows()[1] == ("2.5", "b")
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstd.compress])
+def test_compressed_files_that_are_cut_off_are_refused(compress: Callable[[bytes], bytes]) -> None:
+    whole = compress("".join(f"{row},{row**3}\n" for row in range(9999)).encode())
+    Path("t.csv.gz").write_bytes(whole[: len(whole) // 2])
+    assert "t.csv.gz: damaged" in (said := refusal("t.csv.gz"))
+    assert "cut off before its end; copy or download it anew" in said
+
+
+def test_any_form_may_be_compressed() -> None:
+    written = io.BytesIO()
+    FRAME.write_parquet(written)
+    Path("t.parquet.gz").write_bytes(gzip.compress(written.getvalue()))
+    assert read("t.parquet.gz").frame.equals(FRAME)
+
+
+def test_json_lines_are_cells_of_text() -> None:
+    Path("t.jsonl").write_text(
+        '{"x": 1.50, "y": "a", "z": true}\n\n{"y": "b\\n", "x": null}\n{"x": 1e-7, "y": [1]}'
+    )
+    table = read("t.jsonl")
+    assert table.frame.rows() == [
+        ("1.50", "a", "true"),
+        (None, "b\n", None),
+        ("1e-7", '["1"]', None),
+    ]
+    assert table.numbers.tolist() == [1, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"x": 1}\n{"x": 1', "t.jsonl, line 2: not a JSON object"),
+        ('{"x": 1}\n[1]', "t.jsonl, line 2: not a JSON object; each row must be an object on"),
+        ("x,y\n1,2", "t.jsonl, line 1: not a JSON object: Expecting value; each line must"),
+        ('{"x": 1, "x": 2}', "t.jsonl, line 1: not a JSON object: the key 'x' stands there twice"),
+        ('{"x": "\\u0000"}\n\xff', "t.jsonl, line 2: not"),
+        ("\n\n", "t.jsonl: the file is empty"),
+    ],
+)
+def test_lines_that_are_no_objects_are_refused(text: str, said: str) -> None:
+    Path("t.jsonl").write_bytes(text.encode("latin-1"))
+    assert said in refusal("t.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("*.parquet", "*.parquet: no file matches this pattern; . has 1.csv, mixed, other"),
+        ("nowhere/*.csv", "nowhere/*.csv: no file matches this pattern: there is no folder"),
+        ("mixed", "mixed: files of several forms: mixed/1.csv is a CSV file, mixed/2.jsonl is"),
+        ("other", "other/2.csv: not the columns of other/1.csv: it lacks 'y' and also has 'z'"),
+        ("https://example.org/t.csv", "an address on the web (https), which dlcli doesn't read"),
+        ("s3://bucket/t.csv", "an address on the web (s3)"),
+        ("t.json", "t.json: JSON is read as JSON Lines"),
+        ("t.ods", "t.ods: not a table by its name; what is read: .csv .tsv"),
+        ("renamed.parquet", "renamed.parquet: not a Parquet file, whatever its name says"),
+    ],
+)
+def test_what_is_wrong_with_a_path_is_said(path: str, said: str) -> None:
+    for name, text in [
+        ("1.csv", "x,y\n1,a\n"),
+        ("mixed/1.csv", "x,y\n1,a\n"),
+        ("mixed/2.jsonl", '{"x": 1, "y": 2}'),
+        ("other/1.csv", "x,y\n1,a\n"),
+        ("other/2.csv", "x,z\n1,a\n"),
+        *[(name, "x,y\n1,2\n") for name in (path,) if path.startswith(("t.", "renamed"))],
+    ]:
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(text)
+    assert said in refusal(path)
+
+
+def test_the_checksum_covers_all_parts(parts: Path) -> None:
+    one = checksum(find_source("parts/1.csv"))
+    assert checksum(find_source("parts/1*.csv")) == one
+    before = checksum(find_source("parts"))
+    assert checksum(find_source("parts/*.csv")) == before
+    (parts / "2.csv").write_text("x,y\n7,a\n")
+    assert checksum(find_source("parts")) != before
+    (parts / "2.csv").unlink()
+    assert checksum(find_source("parts")) != before
+
+
+def test_standard_input_is_recognised_by_its_first_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    FRAME.write_ipc(written)
+    for sent in (written.getvalue(), gzip.compress(FRAME.write_ndjson().encode())):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent)))
+        assert read("-").frame["y"].to_list() == FRAME["y"].to_list()
