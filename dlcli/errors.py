@@ -100,6 +100,12 @@ def suggest(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
 
     `likeness`: of a name that is near enough, from 0 to 1.
     """
+    found = nearest(name, known, likeness=likeness)
+    return f"; did you mean '{found}'?" if found else ""
+
+
+def nearest(name: str, known: Iterable[str], *, likeness: float) -> str | None:
+    """Return the nearest known name, None where none is near enough."""
     by_lower = {other.lower(): other for other in known}
     matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=likeness)
-    return f"; did you mean '{by_lower[matches[0]]}'?" if matches else ""
+    return by_lower[matches[0]] if matches else None

@@ -27,17 +27,16 @@ def sections_at(model: type[BaseModel], location: Location) -> list[type[BaseMod
     """Return the section at a location; several where its type is open."""
     models = [model]
     for step in location:
-        options = [
+        tagged = [section for section in models if type_of(section) == step]
+        models = tagged or [
             option
-            for held in models
+            for section in models
             for option in (
-                models_in(held.model_fields[str(step)].annotation)
-                if step in held.model_fields
-                else [held]  # an index, or the name of a union's member
+                models_in(section.model_fields[str(step)].annotation)
+                if step in section.model_fields
+                else [section]  # an index
             )
         ]
-        tagged = [option for option in options if type_of(option) == step]
-        models = tagged or options
     return models
 
 

@@ -1,9 +1,11 @@
 """An unknown key → the key that is meant, or the section that it belongs to."""
 
+from collections.abc import Iterator
+
 from pydantic import BaseModel
 
-from dlcli.config.model_tree import Home, Location, homes_of, path_of, sections_at
-from dlcli.errors import suggest
+from dlcli.config.model_tree import Home, Location, homes_of, models_in, path_of, sections_at
+from dlcli.errors import nearest, suggest
 from dlcli.section import type_of
 
 # Names of settings in Keras, scikit-learn, pandas and other libraries, and their names here.
@@ -19,7 +21,6 @@ _OTHER_NAMES = {
     "validation_split": "validation",
     "test_size": "test",
     "random_state": "seed",
-    "groups": "group",
     "sample_weight": "weight",
     "sep": "separator",
     "delimiter": "separator",
@@ -56,14 +57,31 @@ def explain_unknown_key(model: type[BaseModel], location: Location, name: str) -
     siblings = [home.type for home in homes if home.type and section_type and home.path == here]
     if siblings:
         return f"{section_type} has no '{name}'; it is a setting of {', '.join(siblings)}"
-    if within := [home for home in homes if home.path[:-1] == here != home.path]:
+    if within := _within(here, homes):
         return _belongs(within, name, meant)
     if hint := suggest(meant, known, likeness=_VERY_LIKE):
         return f"unknown key{hint}"
     around = [home for home in homes if home.path == here[: len(home.path)] != here]
-    if elsewhere := around or [home for home in homes if len(home.path) <= _MAX_STEPS]:
+    elsewhere = around or [home for home in homes if len(home.path) <= _MAX_STEPS]
+    misspelt = nearest(meant, _keys_within(sections), likeness=_VERY_LIKE)
+    if misspelt and not any(home.path[:1] == here[:1] or not here for home in elsewhere):
+        elsewhere, meant = _within(here, list(homes_of(model, misspelt))), misspelt
+    if elsewhere:
         return _belongs(elsewhere, name, meant)
     return f"unknown key{suggest(meant, known) or '; known: ' + ', '.join(known)}"
+
+
+def _within(here: tuple[str, ...], homes: list[Home]) -> list[Home]:
+    """Return the sections that stand directly within one."""
+    return [home for home in homes if home.path[:-1] == here != home.path]
+
+
+def _keys_within(sections: list[type[BaseModel]]) -> Iterator[str]:
+    """Yield the keys of sections that stand directly within some."""
+    for section in sections:
+        for field in section.model_fields.values():
+            for inner in models_in(field.annotation):
+                yield from inner.model_fields
 
 
 def _belongs(homes: list[Home], name: str, meant: str) -> str:

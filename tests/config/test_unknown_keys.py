@@ -25,6 +25,7 @@ DENSE = ("model", "layers", 0, "dense")
         (("training",), "patience", "unknown key here; it belongs to training.early_stopping"),
         (DENSE, "weight", "unknown key here; it belongs to model.layers.initial"),
         (("training",), "loss", "unknown key here; it belongs to the top level"),
+        (("data",), "groups", "unknown key here; it belongs to data.split, as group"),
         # A typing error rather than a section far away.
         (("compare",), "seed", "unknown key; did you mean 'seeds'?"),
         (("training",), "threats", "unknown key; did you mean 'threads'?"),
@@ -62,7 +63,8 @@ def test_the_place_that_is_named_has_the_key() -> None:
         for name in names - section.model_fields.keys():
             message = explain_unknown_key(Config, location, name)
             _, belongs, places = message.partition("it belongs to ")
-            homes = {str(home) for home in homes_of(Config, name)}
+            places, _, meant = places.partition(", as ")
+            homes = {str(home) for home in homes_of(Config, meant or name)}
             assert set(places.split(" or ")) <= homes or not belongs, (location, message)
 
 
