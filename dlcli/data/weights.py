@@ -78,10 +78,10 @@ def _what_is_wrong(cells: pl.Series, row: int, weight: float) -> str:
     if math.isnan(weight):
         return f"is {cells[row]!r}, not a number; {repair}"
     if weight < 0:
-        return f"is {cells[row]}, less than 0; {repair}"
+        return f"is {weight:g}, less than 0; {repair}"
     if math.isinf(weight):
         return f"is not finite; {repair}"
     return (
-        f"is {cells[row]}, not 0 and not between {_LEAST:g} and {_GREATEST:g}; divide all weights "
-        "by the same number: only their ratios count"
+        f"is {weight:g}, not 0 and not between {_LEAST:g} and {_GREATEST:g}; multiply all weights "
+        "by one factor: only their ratios count"
     )

@@ -13,7 +13,7 @@ from dlcli.network.plan import Plan
 from dlcli.tables.table import Table
 from dlcli.targets.base import Target
 from dlcli.training.device import Placement
-from dlcli.training.evaluation import compute_outputs, to_predictions
+from dlcli.training.evaluation import compute_outputs, to_predictions, weights_of
 from dlcli.training.objective import Objective, build_objective
 from dlcli.training.rows.batches import Rows, Tensors
 
@@ -68,6 +68,10 @@ class ExplainedModel:
     def targets(self, rows: Rows) -> Tensor:
         """Return what the loss compares outputs with, [rows], on the device."""
         return rows.targets[self.target.field]
+
+    def weights(self, rows: Rows) -> np.ndarray | None:
+        """Return how much each row counts, float64 [rows]; None: each counts once."""
+        return weights_of(rows)
 
     def predict(self, inputs: Tensors) -> np.ndarray:
         """Return probabilities [rows, classes] or numbers in the target's units [rows], float64."""

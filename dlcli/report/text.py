@@ -88,6 +88,11 @@ def number_text(value: float, digits: int = 3) -> str:
     return f"{float(text):.0f}" if "e" in text and 1 <= abs(value) < _MAX_WRITTEN_OUT else text
 
 
+def amount_text(amount: float) -> str:
+    """Return a number of rows, or their weight: whole numbers as they are, others rounded."""
+    return f"{round(amount):,}" if amount == round(amount) else f"{amount:,.4g}"
+
+
 def metric_text(value: float | None, digits: int = 4) -> str:
     """Return a metric as a table shows it; "–" where it has no value."""
     return "–" if value is None or not np.isfinite(value) else number_text(value, digits)

@@ -105,7 +105,9 @@ def collect_report_data(record: Record) -> Generator[str, None, ReportData]:
         diagnosis = diagnose(record.history, constant_loss=None)
         return ReportData(record, diagnosis, statistics, Unavailable(str(error)))
     rows = model.parts["train"].encoded
-    constant_loss = constant_baseline_loss(model.objective, model.target, model.targets(rows))
+    constant_loss = constant_baseline_loss(
+        model.objective, model.target, model.targets(rows), model.weights(rows)
+    )
     network = yield from _examine(model, record)
     diagnosis = diagnose(record.history, constant_loss=constant_loss)
     return ReportData(record, diagnosis, statistics, network)

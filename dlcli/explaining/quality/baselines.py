@@ -80,11 +80,13 @@ def _taken(inputs: Arrays, rows: np.ndarray) -> Arrays:
     return {name: array[rows] for name, array in inputs.items()}
 
 
-def fit_ridge(inputs: Arrays, targets: np.ndarray, seed: int) -> LinearModel:
+def fit_ridge(
+    inputs: Arrays, targets: np.ndarray, seed: int, weights: np.ndarray | None = None
+) -> LinearModel:
     """Fit a ridge regression; the penalty is the one with the least leave-one-out error.
 
-    `inputs` [rows, numbers] of each field, `targets` [rows] scaled numbers. All errors are had at
-    once from the leverages (Allen 1974, PRESS).
+    `inputs` [rows, numbers] of each field, `targets` [rows] scaled numbers, `weights` [rows] of
+    the squared errors. All errors are had at once from the leverages (Allen 1974, PRESS).
     """
     one_hots = choose_codes(inputs)
     width, num_rows = _width(inputs, one_hots), _num_rows(inputs)
@@ -92,15 +94,19 @@ def fit_ridge(inputs: Arrays, targets: np.ndarray, seed: int) -> LinearModel:
     if min(width, num_rows) > _MAX_COMPONENTS:
         max_rows = min(max_rows, _MAX_COMPONENTS)
     rows = _sample_rows(num_rows, max_rows, np.random.default_rng(seed))
-    numbers, center, scale = _standardise(expand(_taken(inputs, rows), one_hots))
-    mean = float(targets[rows].mean(dtype=np.float64))
+    counts = _relative(weights, rows)
+    numbers, center, scale = _standardise(expand(_taken(inputs, rows), one_hots), counts)
+    mean = float(np.average(targets[rows].astype(np.float64), weights=counts))
     wanted = targets[rows] - mean
+    if counts is not None:  # times the roots of the weights: their squares are what is weighted
+        numbers *= np.sqrt(counts)[:, None]
+        wanted *= np.sqrt(counts)
     directions, strengths = _principal(numbers)
     scores = numbers @ directions  # [rows, components]
     pulls = scores.T @ wanted
     shrunk = 1 / (strengths[:, None] + len(rows) * _RIDGE_PENALTIES)  # [components, penalties]
     fitted = scores @ (shrunk * pulls[:, None])
-    leverages = 1 / len(rows) + scores**2 @ shrunk
+    leverages = (1 if counts is None else counts[:, None]) / len(rows) + scores**2 @ shrunk
     left_out = (wanted[:, None] - fitted) / np.maximum(1 - leverages, 1e-9)
     best = int((left_out**2).mean(axis=0).argmin())
     weights = directions @ (shrunk[:, best] * pulls)
@@ -125,14 +131,15 @@ def fit_logistic(
     class_weights: np.ndarray,
     smoothing: float = 0.0,
     penalty: float | None = None,
+    weights: np.ndarray | None = None,
 ) -> LinearModel:
     """Fit a (multinomial) logistic regression with an L2 penalty by L-BFGS.
 
     `inputs` [rows, numbers] of each field, `targets` [rows] class indices, `class_weights`
-    [classes] factors of the rows' losses, `smoothing` the share of the truth that is spread over
-    all classes. Unless it is given, the penalty is the one of a few with the least log loss on a
-    fifth of the rows that the others were fitted without. Two classes have one set of weights
-    between them.
+    [classes] and `weights` [rows] factors of the rows' losses, `smoothing` the share of the truth
+    that is spread over all classes. Unless it is given, the penalty is the one of a few with the
+    least log loss on a fifth of the rows that the others were fitted without. Two classes have one
+    set of weights between them.
     """
     random = np.random.default_rng(seed)
     one_hots = choose_codes(inputs)
@@ -144,19 +151,20 @@ def fit_logistic(
         min(_MAX_NUMBERS // width, _MAX_WORK // _MIN_STEPS // work_per_row),
         random,
     )
-    numbers, center, scale = _standardise(expand(_taken(inputs, rows), one_hots))
+    counts = _relative(weights, rows)
+    numbers, center, scale = _standardise(expand(_taken(inputs, rows), one_hots), counts)
     num_steps = min(_MAX_STEPS, _MAX_WORK // work_per_row // len(rows))
     if num_steps < _MAX_STEPS:
         numbers = numbers.astype(np.float32)  # twice as fast, and precise enough for so few steps
-    problem = _Logistic(numbers, targets[rows], class_weights, smoothing)
+    problem = _Logistic(numbers, targets[rows], class_weights, smoothing, counts)
     start = problem.start()
     if penalty is None:
         penalty, start = _choose_penalty(problem, num_steps // (len(_PENALTIES) + 2), random)
         num_steps //= 3
     vector, is_settled = problem.fit(start, penalty, num_steps, tolerance=_FINE)
-    weights, bias = problem.split(vector)
+    slopes, bias = problem.split(vector)
     return _unscaled(
-        LinearModel(one_hots, weights, bias, penalty, len(rows), is_settled),
+        LinearModel(one_hots, slopes, bias, penalty, len(rows), is_settled),
         center,
         scale,
     )
@@ -184,21 +192,36 @@ class _Logistic:
     """A logistic regression on standardised numbers; weights and bias are one vector."""
 
     def __init__(
-        self, numbers: np.ndarray, targets: np.ndarray, weights: np.ndarray, smoothing: float
+        self,
+        numbers: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        smoothing: float,
+        counts: np.ndarray | None,
     ) -> None:
-        self.numbers, self.targets = numbers, targets
+        """Take factors of the losses: `weights` [classes], `counts` [rows]."""
+        self.numbers, self.targets, self.counts = numbers, targets, counts
         self.weights, self.smoothing = weights, smoothing
         num_rows, num_classes = len(numbers), len(weights)
         self.truth = np.full((num_rows, num_classes), smoothing / num_classes, numbers.dtype)
         self.truth[np.arange(num_rows), targets] += 1 - smoothing
-        self.shares = (weights[targets, None] / max(1, num_rows)).astype(numbers.dtype)
+        factors = weights[targets, None] / max(1, num_rows)
+        if counts is not None:
+            factors *= (counts / counts.mean())[:, None]
+        self.shares = factors.astype(numbers.dtype)
         # With two classes, the logit of the first one is 0.
         self.first = 1 if num_classes == 2 else 0
         self.shape = (numbers.shape[1] + 1, num_classes - self.first)
 
     def take(self, rows: np.ndarray) -> "_Logistic":
         """Return the problem of some rows."""
-        return _Logistic(self.numbers[rows], self.targets[rows], self.weights, self.smoothing)
+        return _Logistic(
+            self.numbers[rows],
+            self.targets[rows],
+            self.weights,
+            self.smoothing,
+            None if self.counts is None else self.counts[rows],
+        )
 
     def start(self) -> np.ndarray:
         """Return weights of 0, and the logarithms of the class frequencies as bias."""
@@ -250,9 +273,26 @@ def _sample_rows(num_rows: int, max_rows: int, random: np.random.Generator) -> n
     return np.sort(random.choice(num_rows, max(1, max_rows), replace=False))
 
 
-def _standardise(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return numbers of mean 0 and deviation 1, and what was subtracted and divided by."""
-    center, scale = numbers.mean(axis=0), numbers.std(axis=0)
+def _relative(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    """Return the weights of some rows over their mean."""
+    if weights is None:
+        return None
+    relative: np.ndarray = weights[rows] / weights[rows].mean()
+    return relative
+
+
+def _standardise(
+    numbers: np.ndarray, counts: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return numbers of mean 0 and deviation 1, and what was subtracted and divided by.
+
+    With `counts` [rows], rows are weighted.
+    """
+    center = np.average(numbers, axis=0, weights=counts)
+    if counts is None:
+        scale = numbers.std(axis=0)
+    else:
+        scale = np.sqrt(np.average((numbers - center) ** 2, axis=0, weights=counts))
     scale[scale <= 1e-9 * np.abs(center)] = math.inf  # a constant column has no effect
     return (numbers - center) / scale, center, scale
 

@@ -50,19 +50,23 @@ def bootstrap(
     metrics: Sequence[Metric],
     seed: int,
     num_resamples: int = NUM_RESAMPLES,
+    weights: np.ndarray | None = None,
 ) -> list[MetricSamples]:
     """Return the loss and the metrics of each predictor on the same resamples of the rows.
 
-    `truth` is class indices or numbers in the units of the predictions, [rows]. Efron (1979),
-    Bootstrap methods.
+    `truth` is class indices or numbers in the units of the predictions, [rows]. With `weights`
+    [rows], each row counts as much wherever it is drawn, and all are as likely to be drawn. Efron
+    (1979), Bootstrap methods.
     """
     scored = [ScoredRows(predictor.values, truth) for predictor in predictors]
     found: list[list[MetricSamples]] = [[] for _ in predictors]
-    for counts in resample(len(truth), seed, num_resamples):
+    for drawn in resample(len(truth), seed, num_resamples):
+        counts = drawn if weights is None else drawn * weights[:, None]
+        total = len(truth) if weights is None else counts.sum(axis=0)
         for predictor, rows, samples in zip(predictors, scored, found, strict=True):
             accumulator = MetricAccumulator(metrics)
             accumulator.add(rows, counts)
-            loss = predictor.losses @ counts / len(truth)
+            loss = predictor.losses @ counts / total
             samples.append({"loss": loss} | accumulator.values())
     return [
         {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

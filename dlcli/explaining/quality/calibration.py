@@ -22,6 +22,7 @@ class Reliability:
     low: np.ndarray  # [bins]: 95 % interval of the accuracy, by Wilson (1927)
     high: np.ndarray
     num_rows: np.ndarray  # [bins]
+    weight: np.ndarray  # [bins]: of their rows; their number where each counts once
     error: float  # the expected calibration error
 
 
@@ -35,24 +36,27 @@ class TemperatureScaling:
     reliability: Reliability | None  # with the temperature
 
 
-def measure_reliability(probabilities: np.ndarray, truth: np.ndarray) -> Reliability:
+def measure_reliability(
+    probabilities: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None
+) -> Reliability:
     """Compare the probability of the predicted class with the accuracy.
 
     `probabilities` [rows, classes], `truth` [rows] class indices. The expected calibration error
     (Naeini et al. 2015) is the mean over rows of their bin's gap between the two. Bins hold as
-    many rows each, as far as rows of the same confidence, which stay together, allow it.
+    many rows each, as far as rows of the same confidence, which stay together, allow it. With
+    `weights` [rows], the means are weighted.
     """
     confidence, is_right = _confidence(probabilities, truth)
     bins = _bins(confidence)
-    sizes = np.bincount(bins)
-    mean = np.bincount(bins, confidence) / sizes
-    accuracy = np.bincount(bins, is_right) / sizes
-    low, high = _wilson(accuracy, sizes)
-    error = float(sizes @ np.abs(accuracy - mean) / len(truth))
-    return Reliability(mean, accuracy, low, high, sizes, error)
+    total = np.bincount(bins, weights)
+    mean = np.bincount(bins, _times(confidence, weights)) / total
+    accuracy = np.bincount(bins, _times(is_right, weights)) / total
+    low, high = _wilson(accuracy, _effective_sizes(bins, weights))
+    error = float(total @ np.abs(accuracy - mean) / total.sum())
+    return Reliability(mean, accuracy, low, high, np.bincount(bins), total, error)
 
 
-def chance_error(probabilities: np.ndarray, seed: int) -> float:
+def chance_error(probabilities: np.ndarray, seed: int, weights: np.ndarray | None = None) -> float:
     """Return the error below which 95 % of perfectly calibrated networks stay.
 
     Bins of few rows have gaps by chance alone: true classes are drawn from the probabilities
@@ -60,16 +64,19 @@ def chance_error(probabilities: np.ndarray, seed: int) -> float:
     """
     confidence = probabilities.max(axis=1)
     bins = _bins(confidence)
-    sizes = np.bincount(bins)
+    total = np.bincount(bins, weights)
+    sizes = np.maximum(1, np.rint(_effective_sizes(bins, weights)).astype(np.int64))
     # Rows of a bin are similar: the number of correct ones is drawn as if they were the same.
-    mean = np.clip(np.bincount(bins, confidence) / sizes, 0.0, 1.0)
+    mean = np.clip(np.bincount(bins, _times(confidence, weights)) / total, 0.0, 1.0)
     random = np.random.default_rng(seed)
     accuracy = random.binomial(sizes, mean, size=(_NUM_SIMULATIONS, len(sizes))) / sizes
-    errors = np.abs(accuracy - mean) @ sizes / len(confidence)
+    errors = np.abs(accuracy - mean) @ total / total.sum()
     return float(np.quantile(errors, _CHANCE))
 
 
-def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float | None:
+def fit_temperature(
+    logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None
+) -> float | None:
     """Return the divisor of logits [rows, classes] with the lowest log loss.
 
     None where it is unbounded: where all rows are right, smaller is always better, and where the
@@ -83,7 +90,7 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float | None:
         return None
     # The loss is convex in the inverse, so the search over logarithms finds its only minimum.
     least = minimize_scalar(
-        lambda power: log_loss(centered, truth, math.exp(power)),
+        lambda power: log_loss(centered, truth, math.exp(power), weights),
         bounds=(math.log(_MIN_TEMPERATURE), math.log(_MAX_TEMPERATURE)),
         method="bounded",
         options={"xatol": 1e-6},
@@ -98,22 +105,32 @@ def scale_temperature(
     shown: tuple[np.ndarray, np.ndarray],
     *,
     is_on_same_rows: bool,
+    weights: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
 ) -> TemperatureScaling:
-    """Fit a temperature on some rows and apply it to others: logits and truth each."""
-    temperature = fit_temperature(*fitted)
+    """Fit a temperature on some rows and apply it to others: logits and truth each.
+
+    `weights` say how much the rows of both count.
+    """
+    temperature = fit_temperature(*fitted, weights[0])
     reliability = None
     if temperature is not None:
         logits, truth = shown
-        reliability = measure_reliability(softmax(logits / temperature), truth)
+        reliability = measure_reliability(softmax(logits / temperature), truth, weights[1])
     return TemperatureScaling(temperature, len(fitted[1]), is_on_same_rows, reliability)
 
 
-def log_loss(logits: np.ndarray, truth: np.ndarray, temperature: float = 1.0) -> float:
+def log_loss(
+    logits: np.ndarray,
+    truth: np.ndarray,
+    temperature: float = 1.0,
+    weights: np.ndarray | None = None,
+) -> float:
     """Return the mean of -log of the true class's probability."""
     scaled = logits / temperature
     scaled = scaled - scaled.max(axis=1, keepdims=True)
     sums = np.log(np.exp(scaled).sum(axis=1))
-    return float((sums - scaled[np.arange(len(truth)), truth]).mean())
+    losses = sums - scaled[np.arange(len(truth)), truth]
+    return float(losses.mean() if weights is None else np.average(losses, weights=weights))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -135,6 +152,18 @@ def _bins(confidence: np.ndarray) -> np.ndarray:
     found = np.searchsorted(np.unique(edges), confidence, side="right")
     bins: np.ndarray = np.unique(found, return_inverse=True)[1]
     return bins
+
+
+def _times(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    return values if weights is None else values * weights
+
+
+def _effective_sizes(bins: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Return how many rows that count alike say as much as those of each bin (Kish 1965)."""
+    if weights is None:
+        return np.bincount(bins)
+    sizes: np.ndarray = np.bincount(bins, weights) ** 2 / np.bincount(bins, weights**2)
+    return sizes
 
 
 def _wilson(share: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

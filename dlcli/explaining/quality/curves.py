@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlcli.explaining.weighted import quantiles
 from dlcli.metrics.rows import ScoredRows
 
 MAX_CURVES = 7  # of classes
@@ -23,24 +24,28 @@ class Curve:
     area: float
 
 
-def roc_curve(scores: np.ndarray, is_positive: np.ndarray) -> Curve:
+def roc_curve(
+    scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray | None = None
+) -> Curve:
     """Return the false (x) and the true positive rate (y), from (0, 0) on.
 
     A point for each score; there must be rows of both kinds.
     """
-    right, wrong = _counts(scores, is_positive)
+    right, wrong = _counts(scores, is_positive, weights)
     x = np.append(0.0, wrong / wrong[-1])
     y = np.append(0.0, right / right[-1])
     return Curve(x, y, float(np.trapezoid(y, x)))
 
 
-def precision_recall_curve(scores: np.ndarray, is_positive: np.ndarray) -> Curve:
+def precision_recall_curve(
+    scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray | None = None
+) -> Curve:
     """Return recall (x) and precision (y), from (0, 1) on; the area is the average precision.
 
     A point for each score. The area is a sum of steps: linear interpolation between points would
     be optimistic (Davis and Goadrich 2006).
     """
-    right, wrong = _counts(scores, is_positive)
+    right, wrong = _counts(scores, is_positive, weights)
     recall = np.append(0.0, right / right[-1])
     precision = right / (right + wrong)
     area = float(np.diff(recall) @ precision)
@@ -82,15 +87,17 @@ class ClassCurves:
     index: int | None  # of the class; None for the mean over classes
     roc: Curve
     precision_recall: Curve
-    share: float  # of the rows: the precision at chance level
+    share: float  # of the rows, or of their weight: the precision at chance level
 
 
-def class_curves(rows: ScoredRows) -> tuple[tuple[ClassCurves, ...], np.ndarray]:
+def class_curves(
+    rows: ScoredRows, weights: np.ndarray | None = None
+) -> tuple[tuple[ClassCurves, ...], np.ndarray]:
     """Return the thinned curves of the worst classes, and the area of every class.
 
     The lowest area under the ROC curve comes first, and the mean over all classes last; two classes
     have one curve, of the second one. A class without rows, or with all rows, has no curve and the
-    area NaN.
+    area NaN. Rows count as often as `weights` [rows] says; once without.
     """
     num_classes = rows.predictions.shape[1]
     areas = np.full(num_classes, np.nan)
@@ -99,9 +106,10 @@ def class_curves(rows: ScoredRows) -> tuple[tuple[ClassCurves, ...], np.ndarray]
         is_class = rows.truth == index
         if is_class.all() or not is_class.any():
             continue
-        roc = roc_curve(rows.predictions[:, index], is_class)
-        trade = precision_recall_curve(rows.predictions[:, index], is_class)
-        found.append(ClassCurves(index, roc, trade, float(is_class.mean())))
+        roc = roc_curve(rows.predictions[:, index], is_class, weights)
+        trade = precision_recall_curve(rows.predictions[:, index], is_class, weights)
+        share = is_class.mean() if weights is None else np.average(is_class, weights=weights)
+        found.append(ClassCurves(index, roc, trade, float(share)))
         areas[index] = roc.area
     if num_classes == 2:
         areas[0] = areas[1]
@@ -130,7 +138,9 @@ class Trend:
     high: np.ndarray
 
 
-def running_median(x: np.ndarray, y: np.ndarray, max_points: int = 60) -> Trend | None:
+def running_median(
+    x: np.ndarray, y: np.ndarray, max_points: int = 60, weights: np.ndarray | None = None
+) -> Trend | None:
     """Return y's median and quartiles over windows of a tenth of the rows, at least 25, by x.
 
     None where there are too few rows, or too few distinct x, for a trend.
@@ -141,14 +151,23 @@ def running_median(x: np.ndarray, y: np.ndarray, max_points: int = 60) -> Trend 
     order = np.argsort(x, kind="stable")
     starts = np.unique(np.linspace(0, len(x) - width, max_points).astype(np.int64))
     windows = order[starts[:, None] + np.arange(width)]
-    low, middle, high = np.quantile(y[windows], [0.25, 0.5, 0.75], axis=1)
+    of_windows = None if weights is None else weights[windows]
+    low, middle, high = quantiles(y[windows], [0.25, 0.5, 0.75], 1, of_windows)
     return Trend(width, np.median(x[windows], axis=1), low, middle, high)
 
 
-def _counts(scores: np.ndarray, is_positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many rows of each kind have at least each score, from the highest score down."""
+def _counts(
+    scores: np.ndarray, is_positive: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many rows of each kind have at least each score, from the highest score down.
+
+    With weights [rows], the weight of those rows.
+    """
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    if weights is not None:
+        right, wrong = (np.where(which, weights, 0.0) for which in (is_positive, ~is_positive))
+        return np.cumsum(right[order])[ends], np.cumsum(wrong[order])[ends]
     right = np.cumsum(is_positive[order])[ends]
     return right, ends + 1 - right
 

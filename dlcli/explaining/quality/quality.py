@@ -49,7 +49,7 @@ class MetricComparison:
 class ClassQuality:
     """Confusions, curves and calibration of a classifier."""
 
-    confusion: np.ndarray  # [true classes, predicted classes], rows
+    confusion: np.ndarray  # [true classes, predicted classes], rows or their weight
     areas: np.ndarray  # [classes], under the ROC curve; NaN where undefined
     curves: tuple[ClassCurves, ...]  # the lowest area first, the mean over all classes last
     reliability: Reliability
@@ -73,6 +73,7 @@ class Quality:
     """How good a network is."""
 
     part: PartName
+    weight: str | None  # the column that says how much each row counts
     num_rows: int
     num_train: int  # training rows, as far as they are known
     loss: Loss
@@ -99,6 +100,7 @@ def assess_quality(model: ExplainedModel) -> Quality:
     constant = _constant_predictions(model, rows)
     return Quality(
         part=part,
+        weight=model.fitted.weight,
         num_rows=len(rows),
         num_train=sum(model.target.class_counts) or len(model.parts["train"]),
         loss=model.loss,
@@ -107,7 +109,7 @@ def assess_quality(model: ExplainedModel) -> Quality:
         linear=linear,
         details=_class_quality(model, part, outputs, truth)
         if model.target.class_names
-        else _number_quality(network.values, truth),
+        else _number_quality(network.values, truth, model.weights(rows.encoded)),
         errors=find_largest_errors(rows, network, truth, model.fitted),
     )
 
@@ -134,11 +136,12 @@ def _compare_metrics(
 ) -> tuple[MetricComparison, ...]:
     metrics, truth = metrics_for(model.target.task), model.truth(rows.encoded)
     seed = derive_seed(model.seed, "quality", "bootstrap")
-    resampled = bootstrap(predictors, truth, metrics, seed)
+    weights = model.weights(rows.encoded)
+    resampled = bootstrap(predictors, truth, metrics, seed, weights=weights)
     values = [
         {
-            **compute_metrics(metrics, ScoredRows(predictor.values, truth)),
-            "loss": float(predictor.losses.mean()),
+            **compute_metrics(metrics, ScoredRows(predictor.values, truth), weights),
+            "loss": float(np.average(predictor.losses, weights=weights)),
         }
         for predictor in predictors
     ]
@@ -164,8 +167,9 @@ def _constant_predictions(model: ExplainedModel, rows: ExplainedRows) -> Predict
     The losses are those of the outputs with the lowest training loss, class weights included.
     """
     loss = model.loss
-    encoded = model.targets(model.parts["train"].encoded).cpu().numpy()
-    values, counts = model.target.training_values(encoded)
+    train = model.parts["train"].encoded
+    encoded = model.targets(train).cpu().numpy()
+    values, counts = model.target.training_values(encoded, model.weights(train))
     weights = class_weights_of(model.objective)
     plain, weighted = (
         _predictions(model, rows, torch.tensor(outputs).expand(len(rows), -1))
@@ -183,7 +187,7 @@ def _fit_linear(model: ExplainedModel) -> LinearModel:
     seed = derive_seed(model.seed, "quality", "linear model")
     num_classes = len(model.target.class_names)
     if not num_classes:
-        return fit_ridge(inputs, targets, seed)
+        return fit_ridge(inputs, targets, seed, model.weights(rows))
     weights = class_weights_of(model.objective)
     return fit_logistic(
         inputs,
@@ -191,6 +195,7 @@ def _fit_linear(model: ExplainedModel) -> LinearModel:
         seed,
         class_weights=np.ones(num_classes) if weights is None else weights,
         smoothing=model.loss.smoothing,
+        weights=model.weights(rows),
     )
 
 
@@ -204,11 +209,12 @@ def _linear_outputs(model: ExplainedModel, linear: LinearModel, rows: ExplainedR
 
 
 def _class_quality(
-    model: ExplainedModel, part: str, outputs: Tensor, truth: np.ndarray
+    model: ExplainedModel, part: PartName, outputs: Tensor, truth: np.ndarray
 ) -> ClassQuality:
     predictions = to_predictions(outputs, model.loss, model.target)
     scored = ScoredRows(predictions, truth)
-    curves, areas = class_curves(scored)
+    weights = model.weights(model.parts[part].encoded)
+    curves, areas = class_curves(scored, weights)
     validation = model.parts.get("validation")
     temperature_scaling = None
     if validation:
@@ -217,18 +223,24 @@ def _class_quality(
             (logits, model.truth(validation.encoded)),
             (model.loss.class_logits(outputs), truth),
             is_on_same_rows=part == "validation",
+            weights=(model.weights(validation.encoded), weights),
         )
     confusion = ConfusionCounts(len(model.target.class_names))
-    confusion.add(scored)
+    confusion.add(scored, weights)
     return ClassQuality(
         confusion=confusion.matrix,
         areas=areas,
         curves=curves,
-        reliability=measure_reliability(predictions, truth),
-        chance_error=chance_error(predictions, derive_seed(model.seed, "quality", "calibration")),
+        reliability=measure_reliability(predictions, truth, weights),
+        chance_error=chance_error(
+            predictions, derive_seed(model.seed, "quality", "calibration"), weights
+        ),
         temperature_scaling=temperature_scaling,
     )
 
 
-def _number_quality(predictions: np.ndarray, truth: np.ndarray) -> NumberQuality:
-    return NumberQuality(truth, predictions, running_median(predictions, truth - predictions))
+def _number_quality(
+    predictions: np.ndarray, truth: np.ndarray, weights: np.ndarray | None
+) -> NumberQuality:
+    trend = running_median(predictions, truth - predictions, weights=weights)
+    return NumberQuality(truth, predictions, trend)

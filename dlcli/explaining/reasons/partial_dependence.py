@@ -16,6 +16,7 @@ from dlcli.explaining.reasons.features import (
 )
 from dlcli.explaining.reasons.sampling import SampledRows, sample_rows, work_per_row
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.explaining.weighted import quantiles
 from dlcli.training.rows.batches import Rows
 
 MAX_COLUMNS = 4
@@ -129,13 +130,15 @@ def _of_column(
     predictions = (
         predictions[:, :, list(chosen)] if predictions.ndim == 3 else predictions[:, :, None]
     )
-    low, high = np.quantile(predictions, [0.1, 0.9], axis=1)
+    weights = model.weights(sample.rows.encoded)
+    of_rows = None if weights is None else weights[None, None]  # [grid, curves, rows]
+    low, high = quantiles(predictions, [0.1, 0.9], 1, of_rows)
     lines = np.linspace(0, len(sample) - 1, min(_MAX_LINES, len(sample))).astype(np.int64)
     return ColumnDependence(
         name=column.name,
         axis=column.axis,
         grid=grid,
-        mean=predictions.mean(axis=1),
+        mean=np.average(predictions, axis=1, weights=weights),
         low=low,
         high=high,
         lines=predictions[:, lines],

@@ -12,7 +12,7 @@ from torch import Tensor
 from dlcli.data.fields import Slots
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.training.evaluation import compute_outputs
-from dlcli.training.rows.batches import Rows, Tensors
+from dlcli.training.rows.batches import Rows, Tensors, as_shares
 
 _BLOCK_NUMBERS = 2**21  # of the input, at once
 _MAX_GRADIENT_ROWS = 500
@@ -54,11 +54,12 @@ def measure_loss_increase(
 
     The mean over pairs of rows, one giving the other its cells, is a U-statistic, and its
     interval Hoeffding's (1948): Student's t over rows of the mean increase as taker plus that as
-    giver. So it accounts for the choice of rows and of shuffles.
+    giver. So it accounts for the choice of rows and of shuffles. Where rows have weights, a pair
+    counts as much as the product of its two.
     """
     from scipy.special import stdtrit
 
-    donors = shuffle_plan.donors()
+    donors, weights = shuffle_plan.donors(), model.weights(rows)
     num_rows = len(rows)
     losses = _losses(model, rows.inputs, model.targets(rows))
     mean, reach = np.zeros(len(groups)), np.zeros(len(groups))
@@ -70,12 +71,24 @@ def measure_loss_increase(
         increases = _shuffled(model, rows, group, donors) - losses
         increases[np.abs(increases) <= _ROUNDING * np.abs(losses)] = 0.0
         with np.errstate(invalid="ignore"):  # losses may be infinite
+            if weights is not None:
+                increases = _weighted(increases, weights * weights[donors])
             taking = increases.mean(axis=0)
             giving = np.zeros(num_rows)
             np.add.at(giving, donors, increases / len(donors))
             mean[index] = taking.mean()
             reach[index] = quantile * (taking + giving).std(ddof=1) / math.sqrt(num_rows)
-    return LossIncrease(float(losses.mean()), mean, reach)
+    return LossIncrease(float(np.average(losses, weights=weights)), mean, reach)
+
+
+def _weighted(increases: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return numbers whose plain mean is the weighted one, [shuffles, rows] all.
+
+    They spread as that mean does: it is linear in them, to first order.
+    """
+    mean = np.average(increases, weights=weights)
+    weighted: np.ndarray = (increases - mean) * (weights / weights.mean()) + mean
+    return weighted
 
 
 def estimate_increase(model: ExplainedModel, rows: Rows, slots: Sequence[Slots]) -> np.ndarray:
@@ -90,7 +103,9 @@ def estimate_increase(model: ExplainedModel, rows: Rows, slots: Sequence[Slots])
         if tensor.is_floating_point()
     }
     outputs = model.network.eval()({**rows.inputs, **numbers})
-    loss = model.objective.each(outputs.float(), model.targets(rows)).sum()
+    each = model.objective.each(outputs.float(), model.targets(rows))
+    [shared] = as_shares((rows,))
+    loss = each.sum() if shared.weights is None else (each * shared.weights).sum() * len(rows)
     gradients = torch.autograd.grad(
         loss, list(numbers.values()), allow_unused=True, materialize_grads=True
     )

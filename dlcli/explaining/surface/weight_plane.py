@@ -11,7 +11,7 @@ from torch.func import functional_call, vmap
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.network.obstacles import stacking_obstacle
 from dlcli.training.engines.threads import using_threads
-from dlcli.training.rows.batches import Rows, Tensors
+from dlcli.training.rows.batches import Rows, Tensors, as_shares
 
 Weights = Mapping[str, Tensor]  # by the name of the parameter
 
@@ -77,7 +77,9 @@ def _losses(
     """Return the loss of each of several weights, float64 [weights], in the network's units."""
     outputs = _outputs(parameters, dict(buffers), model, rows.inputs).float()
     each = model.objective.each(outputs.flatten(0, 1), model.targets(rows).repeat(len(outputs)))
-    return each.view(len(outputs), len(rows)).double().mean(1)
+    losses = each.view(len(outputs), len(rows)).double()
+    [shared] = as_shares((rows,))
+    return losses.mean(1) if shared.weights is None else (losses * shared.weights).sum(1)
 
 
 def _outputs(

@@ -24,9 +24,9 @@ def calibration_section(quality: Quality, details: ClassQuality) -> PageSection:
 
 def _sentences(quality: Quality, details: ClassQuality) -> Iterator[str]:
     reliability = details.reliability
-    num_rows = reliability.num_rows
-    confidence = float(num_rows @ reliability.confidence / num_rows.sum())
-    accuracy = float(num_rows @ reliability.accuracy / num_rows.sum())
+    weight = reliability.weight
+    confidence = float(weight @ reliability.confidence / weight.sum())
+    accuracy = float(weight @ reliability.accuracy / weight.sum())
     is_chance = reliability.error <= details.chance_error
     way = "overconfident" if confidence > accuracy else "underconfident"
     if abs(confidence - accuracy) < reliability.error / 2:

@@ -10,7 +10,7 @@ from dlcli.explaining.quality.quality import ClassQuality
 from dlcli.report.page import PageSection
 from dlcli.report.picture import COLORS, DASHES, INK, Picture, draw
 from dlcli.report.table import TextTable
-from dlcli.report.text import labels, listed, metric_text
+from dlcli.report.text import amount_text, labels, listed, metric_text
 
 _MAX_COUNTED = 20  # classes whose rows are written into the confusion matrix
 _MAX_CLASSES = 20  # in a table
@@ -34,9 +34,12 @@ def per_class_section(details: ClassQuality, classes: Sequence[str]) -> PageSect
 
 def _sentences(details: ClassQuality, classes: Sequence[str]) -> Iterator[str]:
     confusion = details.confusion
-    num_wrong = int(confusion.sum() - confusion.trace())
-    are = "is" if num_wrong == 1 else "are"
-    yield f"{num_wrong:,} of {confusion.sum():,} rows {are} misclassified."
+    total, num_wrong = amount_text(confusion.sum()), confusion.sum() - confusion.trace()
+    if _is_weighted(confusion):
+        yield f"Misclassified rows have {amount_text(num_wrong)} of the weight of all, {total}."
+    else:
+        are = "is" if num_wrong == 1 else "are"
+        yield f"{num_wrong:,} of {total} rows {are} misclassified."
     absent = [name for name, size in zip(classes, confusion.sum(axis=1), strict=True) if not size]
     if absent:
         yield (
@@ -62,10 +65,15 @@ def _table(details: ClassQuality, classes: Sequence[str]) -> TextTable:
     names = labels(classes, _MAX_NAME_LENGTH)
     columns = (recall, precision, f1, details.areas)
     rows = tuple(
-        (names[k], f"{actual[k]:,}", *(metric_text(float(column[k]), 3) for column in columns))
+        (
+            names[k],
+            amount_text(actual[k]),
+            *(metric_text(float(column[k]), 3) for column in columns),
+        )
         for k in chosen
     )
-    return TextTable(("class", "rows", "recall", "precision", "F1", "ROC AUC"), rows, note)
+    size = "weight" if _is_weighted(confusion) else "rows"
+    return TextTable(("class", size, "recall", "precision", "F1", "ROC AUC"), rows, note)
 
 
 def _confused_pairs(confusion: np.ndarray, classes: Sequence[str]) -> TextTable | None:
@@ -76,15 +84,24 @@ def _confused_pairs(confusion: np.ndarray, classes: Sequence[str]) -> TextTable 
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MAX_PAIRS]
     names, sizes = labels(classes, _MAX_NAME_LENGTH), confusion.sum(axis=1)
     rows = tuple(
-        (names[true], names[predicted], str(wrong[true, predicted]), f"{sizes[true]:,}")
+        (
+            names[true],
+            names[predicted],
+            amount_text(wrong[true, predicted]),
+            amount_text(sizes[true]),
+        )
         for true, predicted in zip(*np.unravel_index(order, wrong.shape), strict=True)
         if wrong[true, predicted]
     )
     if not rows:
         return None
-    return TextTable(
-        ("true class", "predicted", "rows", "of"), rows, "The most frequent confusions."
-    )
+    size = "weight" if _is_weighted(confusion) else "rows"
+    return TextTable(("true class", "predicted", size, "of"), rows, "The most frequent confusions.")
+
+
+def _is_weighted(confusion: np.ndarray) -> bool:
+    """Say whether it holds weights, rather than numbers of rows."""
+    return np.issubdtype(confusion.dtype, np.floating)
 
 
 def confusion_picture(confusion: np.ndarray, classes: Sequence[str]) -> Picture:
@@ -109,7 +126,7 @@ def confusion_picture(confusion: np.ndarray, classes: Sequence[str]) -> Picture:
             axes.text(
                 column + 0.5,
                 row + 0.5,
-                str(confusion[row, column]),
+                amount_text(confusion[row, column]),
                 color="white" if shares[row, column] < 0.55 else "black",
                 ha="center",
                 va="center",

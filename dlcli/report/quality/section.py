@@ -45,6 +45,11 @@ def _verdict(quality: Quality) -> Iterator[str]:
         case _:
             assert_never(quality.part)
     yield f"{where}: {headline.name} {with_interval(headline.network)}."
+    if quality.weight is not None:
+        yield (
+            f"Each row counts as much as '{quality.weight}' says (data.weight): in all metrics and "
+            "losses, in the baselines and in what is fitted."
+        )
     if quality.part == "validation":
         yield (
             "The best epoch was chosen on these rows, so results on new rows are likely to be "

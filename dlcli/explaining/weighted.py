@@ -1,0 +1,33 @@
+"""Quantiles of values that count as often as their weights say."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def quantiles(
+    values: np.ndarray, shares: Sequence[float], axis: int, weights: np.ndarray | None
+) -> np.ndarray:
+    """Return quantiles of values along an axis, [shares, …], as `np.quantile` does.
+
+    With `weights`, which `values` has along that axis at the least, a quantile is the least value
+    that has the share of the weight at or below it.
+    """
+    if weights is None:
+        found: np.ndarray = np.quantile(values, shares, axis=axis)
+        return found
+    values = np.moveaxis(values, axis, -1)
+    order = np.argsort(values, axis=-1, kind="stable")
+    ordered = np.take_along_axis(np.broadcast_to(weights, values.shape), order, axis=-1)
+    reached = np.cumsum(ordered, axis=-1)
+    reached /= reached[..., -1:]
+    places = [(reached < share).sum(axis=-1, keepdims=True) for share in shares]
+    last = values.shape[-1] - 1
+    return np.stack(
+        [
+            np.take_along_axis(
+                values, np.take_along_axis(order, np.minimum(place, last), axis=-1), axis=-1
+            )[..., 0]
+            for place in places
+        ]
+    )
