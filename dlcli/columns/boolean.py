@@ -27,6 +27,11 @@ class BooleanColumn(OrderedColumn):
         return parse_booleans(cells)
 
     @classmethod
+    def parse_as(cls, cells: pl.Series) -> pl.Series:
+        """Return Boolean: in a boolean column, 1 is true and 0 is false."""
+        return parse_booleans(cells, accepts_digits=True)
+
+    @classmethod
     def to_numbers(cls, parsed: pl.Series) -> np.ndarray:
         """Return 0 and 1 as float64 [rows], NaN where null."""
         return parsed.cast(pl.Float64).to_numpy()
@@ -80,8 +85,8 @@ class BooleanColumn(OrderedColumn):
         return both + (known.count > 0) + (statistics.missing.count > 0) == 1
 
     def labels(self, rows: Table, missing_values: tuple[str, ...]) -> pl.Series:
-        """Return the cells as text in lower case, null where missing."""
-        return to_labels(read_cells(rows, self.name, missing_values)).str.to_lowercase()
+        """Return the cells as text, null where missing."""
+        return to_labels(self.parse_as(read_cells(rows, self.name, missing_values)))
 
     def encoding_in_short(self, settings: EncodingSettings) -> str:
         """Say how it is encoded, for the screen."""

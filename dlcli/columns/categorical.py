@@ -18,9 +18,9 @@ from dlcli.columns.base import (
     InputField,
     UnseenCells,
 )
-from dlcli.columns.cells import to_labels
+from dlcli.columns.cells import read_cells, to_labels
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
-from dlcli.columns.labels import MAX_LABELS
+from dlcli.columns.labels import MAX_LABELS, find_labels
 from dlcli.errors import DataError
 from dlcli.section import Size
 from dlcli.tables.table import Table
@@ -67,11 +67,15 @@ class CategoricalColumn(Column):
             return None
         labels = statistics.labels
         assert labels is not None, "the labels of what may be categorical are gathered"
+        code = statistics.code
+        what = code or "text"
         if labels.are_too_many:
-            return Inference(None, f"text with more than {MAX_LABELS:,} different values")
-        num_labels = len(labels.cells)
+            return Inference(None, f"{what} with more than {MAX_LABELS:,} different values")
+        num_labels = to_labels(labels.cells).n_unique()
         if num_labels == statistics.num_known:
-            return Inference(None, "text with a different value in every row")
+            return Inference(None, f"{what} with a different value in every row")
+        if code is not None:
+            return Inference(cls, f"{code} (data.kinds)")
         return Inference(cls, f"text with {num_labels} different values")
 
     @classmethod
@@ -112,11 +116,10 @@ class CategoricalColumn(Column):
         self, rows: Table, missing_values: tuple[str, ...]
     ) -> tuple[np.ndarray, UnseenCells | None]:
         """Return float64 [rows, num_slots], or int32 codes [rows, 1], and the unseen cells."""
-        labels = self.labels(rows, missing_values)
-        known = {category: code for code, category in enumerate(self.categories, start=1)}
+        cells = read_cells(rows, self.name, missing_values)
         missing = self.num_codes - 1 if self.has_missing else 0
-        found = labels.replace_strict(known, default=0, return_dtype=pl.Int32)
-        codes = found.set(labels.is_null(), missing).to_numpy()
+        found = find_labels(cells, self.categories, first=1)
+        codes = found.set(cells.is_null(), missing).to_numpy()
         unseen, places = None, np.flatnonzero(codes == 0)
         if len(places):
             unseen = UnseenCells(self.name, _UNSEEN, len(places), rows.place(int(places[0])))
@@ -134,15 +137,13 @@ class CategoricalColumn(Column):
         labels = statistics.labels
         assert labels is not None, "they are gathered for such a column"
         unseen = CellCount() if self.has_missing else statistics.missing
-        known = set(self.categories)
         if labels.are_too_many:
-            least = unseen.count + MAX_LABELS + 1 - len(known)
+            least = unseen.count + MAX_LABELS + 1 - len(self.categories)
             return UnseenCells(self.name, _UNSEEN, least, None)
-        for cell, count, number in zip(
-            to_labels(labels.cells), labels.counts, labels.numbers, strict=True
-        ):
-            if cell not in known:
-                unseen += CellCount(int(count), int(number), cell)
+        codes = find_labels(labels.cells, self.categories, first=1)
+        for code, count, number in zip(codes, labels.counts, labels.numbers, strict=True):
+            if not code:
+                unseen += CellCount(int(count), int(number))
         if not unseen.count:
             return None
         return UnseenCells(self.name, _UNSEEN, unseen.count, statistics.place(unseen))

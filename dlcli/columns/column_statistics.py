@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from dlcli.columns.cells import LARGEST, has_encoding
+from dlcli.columns.cells import LARGEST, collide, describe_code, find_codes, has_encoding
 from dlcli.columns.labels import Labels
 from dlcli.columns.running_statistics import RunningStatistics, Sample
 from dlcli.tables.table import place_of
@@ -28,6 +28,9 @@ class CellKind(Protocol):
 
     def parse(self, cells: pl.Series, /) -> pl.Series:
         """Return the cells' values, null where one is missing or of another kind."""
+
+    def parse_as(self, cells: pl.Series, /) -> pl.Series:
+        """Return the values of cells of a column that is of this kind, null as above."""
 
     def to_numbers(self, parsed: pl.Series, /) -> np.ndarray:
         """Return parsed values as float64 [rows], NaN where null."""
@@ -82,6 +85,8 @@ class ColumnStatistics:
     kinds: dict[str, KindStatistics]  # by name, those that there are cells of
     others: CellCount  # of no ordered kind
     num_written_otherwise: int  # others that are meant as numbers
+    codes: CellCount  # text that reads as a number and is none: 01201, 10E4
+    doubtful: CellCount  # text like 1E5, a code if another cell is the same number
     too_large: CellCount  # numbers too large for float32
     not_positive: CellCount  # numbers without a logarithm, where logarithms are wanted
     sample: Sample  # the numbers of cells of some rows, NaN elsewhere
@@ -100,7 +105,22 @@ class ColumnStatistics:
     @property
     def is_one_kind(self) -> bool:
         """Whether all cells that are not missing are of one ordered kind."""
-        return not self.others.count and len(self.kinds) <= 1
+        return not self.others.count and len(self.kinds) <= 1 and self.code is None
+
+    @property
+    def only_kind(self) -> str | None:
+        """The name of the ordered kind that all cells that are not missing are of."""
+        return next(iter(self.kinds)) if self.num_known and self.is_one_kind else None
+
+    @property
+    def code(self) -> str | None:
+        """What sort of codes there are among the cells, None if none: then they are no numbers."""
+        if self.codes.count:
+            return describe_code(self.codes.cell)
+        labels = self.labels
+        if not self.doubtful.count or labels is None or labels.are_too_many:
+            return None
+        return describe_code(self.doubtful.cell) if collide(labels.cells) else None
 
     def cells_of(self, kind: str) -> CellCount:
         """Return the cells of an ordered kind."""
@@ -139,6 +159,8 @@ class ColumnStatistics:
             kinds=kinds,
             others=self.others + later.others,
             num_written_otherwise=self.num_written_otherwise + later.num_written_otherwise,
+            codes=self.codes + later.codes,
+            doubtful=self.doubtful + later.doubtful,
             too_large=self.too_large + later.too_large,
             not_positive=self.not_positive + later.not_positive,
             labels=labels,
@@ -153,17 +175,22 @@ def compute_statistics(
     source: str = "",
     unit: str = "row",
     files: tuple[str, ...] = (),
+    given: CellKind | None = None,
     wants_labels: bool = False,
     wants_logs: bool = False,
     weights: np.ndarray | None = None,
+    has_exponents: bool = True,
 ) -> ColumnStatistics:
     """Return the statistics of cells that are null where missing, in rows numbered [rows].
 
+    `given` is the kind that the column has, if that is known: its cells are looked for first.
     With `weights` [rows], above 0, the statistics of numbers and labels count each row that many
     times; cells of a sort are counted by rows all the same.
     """
 
     def count(mask: pl.Series) -> CellCount:
+        if not mask.any():
+            return CellCount()
         first = int(mask.arg_max() or 0)
         return CellCount(int(mask.sum()), int(numbers[first]), cells[first])
 
@@ -176,10 +203,14 @@ def compute_statistics(
     num_known = num_left = len(cells) - cells.null_count()
     values = np.full(len(cells), np.nan)
     others = cells.is_not_null()
+    if given is not None:
+        kinds = [given, *(kind for kind in kinds if kind is not given)]
     for kind in kinds if has_encoding(cells.dtype) else ():
         if not num_left:
             break
-        parsed = kind.parse(cells)
+        parsed = kind.parse_as(cells) if kind is given else kind.parse(cells)
+        if found:
+            parsed = parsed.set(~others, None)
         if num_parsed := len(cells) - parsed.null_count():
             is_parsed = parsed.is_not_null()
             of_kind = kind.to_numbers(parsed)
@@ -188,6 +219,7 @@ def compute_statistics(
             others &= ~is_parsed
             num_left -= num_parsed
     is_text, is_one_kind = cells.dtype == pl.String, not num_left and len(found) == 1
+    codes = find_codes(cells, has_exponents=has_exponents) if is_text and found else None
     return ColumnStatistics(
         name=cells.name,
         source=source,
@@ -199,11 +231,13 @@ def compute_statistics(
         kinds=found,
         others=count(others) if num_left else CellCount(),
         num_written_otherwise=_num_written_otherwise(cells, others) if num_left and is_text else 0,
+        codes=CellCount() if codes is None else count(codes.codes),
+        doubtful=CellCount() if codes is None else count(codes.doubtful),
         too_large=count_rows(np.flatnonzero(np.abs(values) > LARGEST)),
         not_positive=count_rows(np.flatnonzero(values <= 0)) if wants_logs else CellCount(),
         sample=Sample(values, weights),
         labels=Labels.of(cells, numbers, weights)
-        if wants_labels or not num_known or (is_text and not is_one_kind)
+        if wants_labels or not num_known or (is_text and not is_one_kind) or codes is not None
         else None,
     )
 

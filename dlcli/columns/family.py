@@ -60,18 +60,21 @@ def column_statistics(
     cells = table.column(name)
     if kind is not None or wants_labels or has_encoding(cells.dtype):
         cells = read_cells(table, name, missing_values)
-    if kind is not None:
-        wants_labels |= not issubclass(kind_named(kind), OrderedColumn)
+    kinds = _ORDERED_WITH_LOGS if wants_logs else _ORDERED
+    given = next((item for item in kinds if item.kind_name() == kind), None)
+    wants_labels |= kind is not None and given is None
     return compute_statistics(
         cells,
         table.numbers,
-        _ORDERED_WITH_LOGS if wants_logs else _ORDERED,
+        kinds,
         source=table.source,
         unit=table.unit,
         files=table.files,
+        given=given,
         wants_labels=wants_labels,
         wants_logs=wants_logs,
         weights=weights,
+        has_exponents=table.has_exponents,
     )
 
 
@@ -98,7 +101,9 @@ def infer_from(statistics: ColumnStatistics) -> Inference:
 
 def needs_labels(statistics: ColumnStatistics) -> bool:
     """Say whether only a column's labels tell whether it is categorical."""
-    return statistics.is_text and not statistics.is_one_kind and not is_mixed(statistics)
+    if not statistics.is_text or is_mixed(statistics):
+        return False
+    return not statistics.is_one_kind or statistics.doubtful.count > 0
 
 
 def unused_settings(columns: Sequence[Column], given: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -1,10 +1,12 @@
 """The different cells of a column, each with its count and its first place."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
 
+from dlcli.columns.cells import to_labels
 from dlcli.tables.table import for_polars
 
 MAX_LABELS = 100_000  # in a column: distinct labels are kept in memory
@@ -86,3 +88,35 @@ def _weights_of(different: pl.Series, cells: pl.Series, weights: np.ndarray) -> 
     found = cells.to_frame("cell").join(places, on="cell", how="left", maintain_order="left")
     place = found["place"].fill_null(len(different)).to_numpy()
     return pl.Series("weight", np.bincount(place, weights, len(different) + 1)[:-1])
+
+
+@lru_cache(maxsize=64)
+def codes_of(names: tuple[str, ...], first: int) -> dict[str, int]:
+    """Return the code of each label, those of `names` counted from `first`.
+
+    Names of earlier versions of dlcli are as their files had them (1.50, True): cells that are
+    written so keep their codes, whatever other name means the same.
+    """
+    labels = to_labels(pl.Series(names, dtype=pl.String)).to_list()
+    codes: dict[str, int] = {}
+    for code, label in enumerate(labels, first):
+        codes.setdefault(label, code)
+    codes |= {name: code for code, name in enumerate(names, first)}
+    if {*labels} <= {"true", "false"}:  # a boolean column, in which 1 is true
+        for digit, label in (("1", "true"), ("0", "false")):
+            if label in codes:
+                codes[digit] = codes[label]
+    return codes
+
+
+def find_labels(cells: pl.Series, names: tuple[str, ...], *, first: int) -> pl.Series:
+    """Return the code of each cell's label, Int32, `first - 1` where it is missing or unknown."""
+    codes = codes_of(names, first)
+    text = cells if cells.dtype == pl.String else to_labels(cells)
+    found = text.replace_strict(codes, default=first - 1, return_dtype=pl.Int32)
+    is_unknown = (found < first) & text.is_not_null()
+    if cells.dtype == pl.String and is_unknown.any():  # few cells, as a rule
+        labels = to_labels(text.filter(is_unknown))
+        again = labels.replace_strict(codes, default=first - 1, return_dtype=pl.Int32)
+        found = found.scatter(is_unknown.arg_true(), again)
+    return found

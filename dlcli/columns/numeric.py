@@ -53,7 +53,7 @@ class NumericColumn(OrderedColumn):
     def infer(cls, statistics: ColumnStatistics) -> Inference | None:
         """Take cells that are all numbers; of text that is mostly numbers, say that it is mixed."""
         known, numbers = statistics.num_known, statistics.cells_of(cls.kind_name())
-        if statistics.dtype.is_numeric() or numbers.count == known:
+        if statistics.dtype.is_numeric() or are_numbers(statistics):
             return Inference(cls, "numbers")
         if not is_mixed(statistics):
             return None
@@ -153,14 +153,15 @@ class NumbersWithLogs:
 def is_mixed(statistics: ColumnStatistics) -> bool:
     """Say whether text is mostly numbers: what the rest means, only its owner can settle."""
     numbers, known = statistics.cells_of(NumericColumn.kind_name()).count, statistics.num_known
-    if not statistics.is_text or statistics.is_one_kind:
+    if not statistics.is_text or statistics.is_one_kind or statistics.code is not None:
         return False
     return (numbers + statistics.num_written_otherwise) / known >= _MOSTLY
 
 
 def are_numbers(statistics: ColumnStatistics) -> bool:
-    """Say whether all cells that are not missing are numbers."""
-    return statistics.cells_of(NumericColumn.kind_name()).count == statistics.num_known
+    """Say whether all cells that are not missing are numbers, and none is a code."""
+    num_numbers = statistics.cells_of(NumericColumn.kind_name()).count
+    return num_numbers == statistics.num_known and statistics.code is None
 
 
 def number_statistics(statistics: ColumnStatistics) -> RunningStatistics:

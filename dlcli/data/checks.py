@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dlcli.columns.cells import to_labels
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config import LoadedConfig
@@ -10,7 +11,6 @@ from dlcli.config.sections.data import DataConfig
 from dlcli.errors import DataError, Problem, suggest
 from dlcli.tables.table import Table
 from dlcli.targets.base import missing_target
-from dlcli.targets.class_target import class_labels
 from dlcli.targets.family import infer_task
 from dlcli.targets.task import Task
 
@@ -139,7 +139,7 @@ def _refuse_single_rows(target: ColumnStatistics) -> None:
     assert target.labels is not None, "the target's labels are gathered"
     if target.labels.are_too_many or target.num_known <= 2:
         return
-    if class_labels(target.labels.cells).n_unique() == target.num_known:
+    if to_labels(target.labels.cells).n_unique() == target.num_known:
         raise DataError(
             f"{target.source}: the target '{target.name}' has a different class in every row; "
             "there is nothing to learn"

@@ -1,7 +1,7 @@
 """Rows → all that is fitted to the training rows, and what became of each column."""
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -95,6 +95,8 @@ def check_stream(fitted: FittedData, stream: Stream) -> Generator[Reading, None,
 
     Raises DataError where encoding would, before anything is encoded.
     """
+    kinds = {column.name: column.kind for column in fitted.columns}
+    stream = replace(stream, config=stream.config.model_copy(update={"kinds": kinds}))
     found = yield from gather_statistics(stream)
     notes: list[str] = []
     for file in found.files.values():

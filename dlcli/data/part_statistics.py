@@ -1,13 +1,13 @@
 """Rows → the statistics of the columns of each part, in one pass."""
 
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
-from dlcli.columns.family import column_statistics, needs_labels
+from dlcli.columns.family import ColumnKind, column_statistics, needs_labels
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import FileStatistics
 from dlcli.data.splits import PARTS, draw_rows
@@ -64,35 +64,42 @@ def gather_statistics(source: RowSource) -> Generator[Reading, None, DataStatist
 
     Of held rows, only the training rows' features are looked at: encoding checks the others, and
     takes no further pass over a file. Columns that turn out to be categorical only after blocks
-    that looked otherwise are read once more. Raises DataError where a file can't be read.
+    that looked otherwise are read once more, and so are those of other parts with cells that
+    don't look like what the training rows have: 1 where these have true. Raises DataError where a
+    file can't be read.
     """
     found = yield from _pass(source, None)
-    parts = found.parts
-    unknown = [
-        name
-        for name, statistics in parts["train"].columns.items()
-        if needs_labels(statistics) and any(_lacks_labels(part, name) for part in parts.values())
-    ]
-    if unknown:
-        again = yield from _pass(source, unknown)
-        for name, part in again.parts.items():
-            parts[name].columns.update(part.columns)
+    parts = list(found.parts.values())
+    anew: dict[str, ColumnKind | None] = {}
+    for name, statistics in found.parts["train"].columns.items():
+        if name in source.config.kinds:
+            continue
+        others = [part.columns[name] for part in parts if name in part.columns]
+        kind = statistics.only_kind
+        if needs_labels(statistics) and any(part.labels is None for part in others):
+            anew[name] = None
+        elif kind is not None and any(part.other_than(kind).count for part in others):
+            anew[name] = kind
+    if anew:
+        again = yield from _pass(source, anew)
+        for part_name, part in again.parts.items():
+            found.parts[part_name].columns.update(part.columns)
     return found
 
 
-def _lacks_labels(part: PartStatistics, name: str) -> bool:
-    return name in part.columns and part.columns[name].labels is None
-
-
 def _pass(
-    source: RowSource, labelled: list[str] | None
+    source: RowSource, anew: Mapping[str, ColumnKind | None] | None
 ) -> Generator[Reading, None, DataStatistics]:
-    """Gather the statistics of every column, or of the `labelled` ones, with their labels."""
+    """Gather the statistics of every column, or of some: with their labels, or as of a kind."""
     started = time.perf_counter()
     parts: dict[str, PartStatistics] = {}
     files: dict[str, FileStatistics] = {}
-    target = source.config.target
-    purpose = "statistics" if labelled is None else f"categories of {', '.join(labelled)}"
+    config, target = source.config, source.config.target
+    purpose = "statistics"
+    if anew is not None:
+        purpose = f"{'values' if all(anew.values()) else 'categories'} of {', '.join(anew)}"
+        kinds = {name: kind for name, kind in anew.items() if kind is not None}
+        config = config.model_copy(update={"kinds": {**config.kinds, **kinds}})
     for key, named in source.files.items():
         header = source.header(key)
         file = files[key] = FileStatistics(header)
@@ -112,12 +119,12 @@ def _pass(
                 if not parts[part].num_rows:
                     parts[part].header = header
                 is_encoded_next = source.is_held and part != "train"
-                names = labelled or [target, *([] if is_encoded_next else features)]
+                names = anew or [target, *([] if is_encoded_next else features)]
                 draws = None
                 if not source.is_held:
                     seed = derive_seed(source.seed, "sample")
                     draws = draw_rows(block.first, len(block.rows), seed=seed)[block.parts[part]]
-                _add(parts[part], rows, draws, names, source.config, wants_labels=bool(labelled))
+                _add(parts[part], rows, draws, names, config, wants_labels=bool(anew))
             yield Reading(purpose, named.name, file.num_rows, time.perf_counter() - started)
         yield Reading(
             purpose, named.name, file.num_rows, time.perf_counter() - started, is_over=True

@@ -10,7 +10,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 import polars as pl
 
-from dlcli.columns.cells import clean, read_cells
+from dlcli.columns.cells import clean, read_cells, to_labels
 from dlcli.columns.column_statistics import CellCount
 from dlcli.columns.family import column_statistics, kind_named
 from dlcli.config.sections.data import DataConfig
@@ -32,7 +32,6 @@ from dlcli.tables.reading import read_blocks, read_table
 from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
 from dlcli.targets.base import present
-from dlcli.targets.class_target import class_labels
 from dlcli.targets.task import Task
 
 Result = TypeVar("Result")
@@ -332,7 +331,7 @@ def _strata(rows: Table, config: DataConfig, task: Task) -> np.ndarray | None:
     """Return a number for each row's class, int64 [rows]; None for numbers."""
     if task == "regression":
         return None
-    labels = class_labels(read_cells(rows, config.target, config.missing_values))
+    labels = to_labels(read_cells(rows, config.target, config.missing_values))
     return labels.rank("dense").to_numpy().astype(np.int64)
 
 

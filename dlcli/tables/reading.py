@@ -5,7 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
@@ -58,7 +58,8 @@ def read_table(source: Source, text: TextFormat = PLAIN_TEXT) -> Table:
 def concatenate(tables: list[Table]) -> Table:
     """Return the rows of several tables of one source."""
     frame = pl.concat([table.frame for table in tables])
-    return tables[0].of_rows(frame, np.concatenate([table.numbers for table in tables]))
+    table = tables[0].of_rows(frame, np.concatenate([table.numbers for table in tables]))
+    return replace(table, has_exponents=any(part.has_exponents for part in tables))
 
 
 def read_blocks(source: Source, text: TextFormat = PLAIN_TEXT) -> Iterator[Table]:

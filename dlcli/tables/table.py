@@ -59,6 +59,7 @@ class Table:
     missing_values: tuple[str, ...] | None = None  # that are null in the frame; None: as it came
     files: tuple[str, ...] = ()  # of several: their names, by what `number_in` took for index
     written: Mapping[str, str] = field(default_factory=dict)  # names as the file has them
+    has_exponents: bool = True  # whether there may be text like 1E5; False: there is none
 
     @classmethod
     def read(cls, frame: pl.DataFrame, source: str, numbers: np.ndarray, unit: str) -> "Table":

@@ -7,14 +7,16 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
-from dlcli.columns.cells import parse_booleans, parse_integers, read_cells, to_labels
+from dlcli.columns.cells import read_cells, to_labels
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
-from dlcli.columns.labels import MAX_LABELS
+from dlcli.columns.labels import MAX_LABELS, find_labels
 from dlcli.errors import DataError
 from dlcli.section import NonNegativeFloat
 from dlcli.tables.table import Table
 from dlcli.targets.base import Target, TargetScale, TargetValues, refuse_missing
 from dlcli.targets.task import Task
+
+_INTEGER = r"^-?(0|[1-9][0-9]*)$"
 
 
 @final
@@ -50,8 +52,7 @@ class ClassTarget(Target):
                 f"{about} has more than {MAX_LABELS:,} classes, too many to learn; where it is a "
                 "number, set data.task: regression"
             )
-        label_type = _label_type(statistics.labels.cells)
-        labels = _labels(statistics.labels.cells, label_type)
+        labels = to_labels(statistics.labels.cells)
         classes = _sorted(labels.unique().to_list())
         if len(classes) == 1:
             raise DataError(
@@ -73,7 +74,7 @@ class ClassTarget(Target):
             classes=tuple(classes),
             counts=tuple(map(int, _totals(classes, labels, statistics.labels.counts))),
             weights=None if of_labels is None else tuple(_totals(classes, labels, of_labels)),
-            label_type=label_type,
+            label_type=_label_type(labels),
         )
 
     @property
@@ -102,29 +103,31 @@ class ClassTarget(Target):
 
     def encode(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
         refuse_missing(rows, self.name, missing_values)
-        labels = _labels(read_cells(rows, self.name, missing_values), self.label_type)
-        index = {label: number for number, label in enumerate(self.classes)}
-        codes = labels.replace_strict(index, default=-1, return_dtype=pl.Int64).to_numpy()
+        cells = read_cells(rows, self.name, missing_values)
+        codes = find_labels(cells, self.classes, first=0).to_numpy()
         unseen = np.flatnonzero(codes < 0)
         if len(unseen):
             first = int(unseen[0])
-            raise self._unseen_class(labels[first], rows.place(first))
-        return codes
+            raise self._unseen_class(to_labels(cells[first : first + 1]).item(), rows.place(first))
+        return codes.astype(np.int64)
 
     def refuse_unfit(self, statistics: ColumnStatistics) -> None:
         assert statistics.labels is not None, "the target's labels are gathered"
         if statistics.labels.are_too_many:
             return  # one of them is unseen: encoding finds the first
-        labels = _labels(statistics.labels.cells, self.label_type)
-        known = set(self.classes)
-        for label, number in zip(labels, statistics.labels.numbers, strict=True):
-            if label not in known:
-                raise self._unseen_class(label, statistics.place(CellCount(1, int(number))))
+        cells, numbers = statistics.labels.cells, statistics.labels.numbers
+        codes = find_labels(cells, self.classes, first=0)
+        unseen = np.flatnonzero(codes.to_numpy() < 0)
+        if len(unseen):
+            first = int(unseen[0])
+            place = statistics.place(CellCount(1, int(numbers[first])))
+            raise self._unseen_class(to_labels(cells[first : first + 1]).item(), place)
 
     def values_in(self, statistics: ColumnStatistics) -> TargetValues:
         assert statistics.labels is not None, "the target's labels are gathered"
-        found = set(_labels(statistics.labels.cells, self.label_type))
-        return TargetValues(absent=tuple(name for name in self.classes if name not in found))
+        found = {*find_labels(statistics.labels.cells, self.classes, first=0)}
+        absent = (name for index, name in enumerate(self.classes) if index not in found)
+        return TargetValues(absent=tuple(absent))
 
     def truth(self, encoded: np.ndarray) -> np.ndarray:
         return encoded
@@ -155,7 +158,8 @@ class ClassTarget(Target):
 
     def notes(self, statistics: ColumnStatistics) -> Iterator[str]:
         assert statistics.labels is not None, "the target's labels are gathered"
-        written = set(to_labels(statistics.labels.cells))
+        cells = statistics.labels.cells
+        written = {*cells} if cells.dtype == pl.String else set()
         if other := sorted(written - set(self.classes)):
             yield (
                 f"classes are written {', '.join(self.classes[:5])} in results, where the data "
@@ -177,25 +181,10 @@ def _totals(classes: list[str], labels: pl.Series, amounts: np.ndarray) -> list[
     return [*totals.values()]
 
 
-def class_labels(cells: pl.Series) -> pl.Series:
-    """Return each row's class as text, one class written in one way: 1 and 1.0, True and true."""
-    return _labels(cells, _label_type(cells))
-
-
-def _label_type(cells: pl.Series) -> Literal["text", "integer", "boolean"]:
-    if parse_booleans(cells).null_count() == cells.null_count():
+def _label_type(labels: pl.Series) -> Literal["text", "integer", "boolean"]:
+    if labels.is_in(["true", "false"]).all():
         return "boolean"
-    return "integer" if parse_integers(cells).null_count() == cells.null_count() else "text"
-
-
-def _labels(cells: pl.Series, label_type: str) -> pl.Series:
-    if label_type == "boolean":
-        known = parse_booleans(cells)
-        return to_labels(known).zip_with(known.is_not_null(), to_labels(cells))
-    if label_type == "integer":
-        integers = parse_integers(cells)
-        return integers.zip_with(integers.is_not_null(), to_labels(cells))
-    return to_labels(cells)
+    return "integer" if labels.str.contains(_INTEGER).all() else "text"
 
 
 def _sorted(labels: list[str]) -> list[str]:

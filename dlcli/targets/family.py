@@ -4,7 +4,7 @@ from typing import Annotated, get_args
 
 from pydantic import Field
 
-from dlcli.columns.cells import parse_numbers
+from dlcli.columns.cells import parse_numbers, to_labels
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.labels import MAX_LABELS
 from dlcli.columns.numeric import are_numbers
@@ -33,9 +33,10 @@ def infer_task(statistics: ColumnStatistics) -> tuple[Task, str]:
     known, labels = statistics.num_known, statistics.labels
     assert labels is not None, "the target's labels are gathered"
     many = labels.are_too_many
-    distinct = f"more than {MAX_LABELS:,}" if many else str(len(labels.cells))
+    num_labels = MAX_LABELS + 1 if many else to_labels(labels.cells).n_unique()
+    distinct = f"more than {MAX_LABELS:,}" if many else str(num_labels)
     if known and are_numbers(statistics):
-        numbers = None if many else parse_numbers(labels.cells)
+        numbers = None if many else parse_numbers(labels.cells).unique()
         if numbers is None or len(numbers) > _MAX_NUMBERED_CLASSES:
             return "regression", f"{distinct} different numbers"
         if not (numbers == numbers.floor()).all():
@@ -45,5 +46,6 @@ def infer_task(statistics: ColumnStatistics) -> tuple[Task, str]:
         reason = f"whole numbers with {distinct} different values"
     else:
         reason = f"{distinct} different labels"
-    is_binary = not many and len(labels.cells) <= 2
-    return ("binary" if is_binary else "multiclass"), reason
+        if statistics.code is not None:
+            reason += f": {statistics.code}"
+    return ("binary" if num_labels <= 2 else "multiclass"), reason

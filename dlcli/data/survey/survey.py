@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from dlcli.columns.base import Column
-from dlcli.columns.cells import has_encoding, parse_numbers, read_cells
+from dlcli.columns.cells import has_encoding, parse_numbers, read_cells, to_labels
 from dlcli.columns.family import ColumnKind, column_statistics, infer_kind, kind_named
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.data.survey.findings import class_findings, column_findings, row_findings, why_useless
@@ -21,7 +21,6 @@ from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
 from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import present
-from dlcli.targets.class_target import class_labels
 from dlcli.targets.family import infer_task
 from dlcli.targets.task import Task
 
@@ -85,7 +84,7 @@ def survey(source: Source, target: str) -> Survey:
         why = reasons or f"there is only the target '{target}'"
         raise DataError(f"{source}: no column to learn from: {why}")
     findings += [f"'{name}' is left out: {reason}" for name, reason in useless.items()]
-    labels = targets if task == "regression" else class_labels(targets)
+    labels = targets if task == "regression" else to_labels(targets)
     if task != "regression":
         findings += class_findings(labels, task)
     split_by, skew = None, None

@@ -39,13 +39,15 @@ def read_csv_blocks(
             line += _count(block[: ends[-1] if len(ends) else 0], "\n")
             raise DataError(f"{source}, line {line}: a quote is opened here and never closed")
         if header is None:
-            end = int(_outside_quotes(block, "\n")[0]) + 1
+            end = block.find(b"\n") + 1
+            if b'"' in block[:end]:
+                end = int(_outside_quotes(block, "\n")[0]) + 1
             first, block = block[:end], block[end:]
             header, written = _read_header(first, source, separator)
             line += _count(first, "\n")
         num_lines = _count(block, "\n")
         table = _read_records(block, num_lines, header, source, separator, line)
-        yield replace(table, written=written)
+        yield replace(table, written=written, has_exponents=_has_exponents(block))
         line += num_lines
     if header is None:
         raise DataError(f"{source}: the file is empty; its first line must name the columns")
@@ -98,8 +100,19 @@ def _last_record_end(block: bytes) -> int:
     return int(newlines[-1]) + 1 if len(newlines) else 0
 
 
+def _has_exponents(block: bytes) -> bool:
+    """Say whether there is an E between two digits."""
+    if b"E" not in block:  # the fastest way to see that there is none
+        return False
+    data = np.frombuffer(block, np.uint8)
+    at = np.flatnonzero(data[1:-1] == ord("E"))
+    return bool(((data[at] - ord("0") < 10) & (data[at + 2] - ord("0") < 10)).any())  # uint8 wraps
+
+
 def _count(block: bytes, mark: str) -> int:
     """Return how often an ASCII mark stands there, ten times as fast as `bytes.count`."""
+    if mark.encode() not in block:  # ten times as fast again
+        return 0
     return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord(mark)))
 
 

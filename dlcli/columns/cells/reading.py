@@ -1,0 +1,134 @@
+"""Reading a table's columns: null for what is missing, numbers, errors with the cell's place."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from dlcli.columns.bad_cells import CellError
+from dlcli.columns.cells.codes import may_have_codes
+from dlcli.columns.cells.missing import (
+    MissingValues,
+    blank_out,
+    missing_values_of,
+    without_texts,
+)
+from dlcli.columns.cells.values import LARGEST, has_encoding, parse_numbers
+from dlcli.errors import DataError
+from dlcli.tables.table import Table, more_rows
+
+
+def read_cells(table: Table, name: str, missing_values: Sequence[str]) -> pl.Series:
+    """Return a column with null for what is missing.
+
+    Raises DataError where there is no such column, or where its type has no encoding.
+    """
+    cells = table.column(name)
+    if not has_encoding(cells.dtype):
+        raise DataError(
+            f"{table.source}: column '{name}' is of type {cells.dtype}, which has no encoding; "
+            "turn it into numbers or text, or name the columns to use in data.features"
+        )
+    if table.missing_values == tuple(missing_values):
+        return cells
+    missing = missing_values_of(tuple(missing_values))
+    cells = cells.to_frame().select(_stripped(cells.dtype, name)).to_series()
+    cells = without_texts(cells, missing)
+    return blank_out(cells, missing) if missing.have_types else cells
+
+
+def clean(table: Table, missing_values: Sequence[str], *, as_text: Collection[str] = ()) -> Table:
+    """Return the table with null for what is missing, so that its cells are read only once.
+
+    Columns of text that are numbers throughout become numbers, but for those to be left `as_text`.
+    """
+    if table.missing_values == tuple(missing_values):
+        return table
+    missing = missing_values_of(tuple(missing_values))
+    numbers = _all_numbers(table, as_text, missing)
+    are_numbers = {column.name for column in numbers}
+    schema = table.frame.schema
+    others = [name for name in schema if name not in are_numbers and has_encoding(schema[name])]
+    frame = table.frame.with_columns(*numbers, *(_stripped(schema[name], name) for name in others))
+    frame = frame.with_columns(without_texts(frame[name], missing) for name in others)
+    if missing.have_types:
+        frame = frame.with_columns(blank_out(frame[name], missing) for name in others)
+    return replace(table, frame=frame, missing_values=missing.texts)
+
+
+def refuse_unparsed(
+    table: Table, cells: pl.Series, parsed: pl.Series, expected: str, *, is_target: bool = False
+) -> None:
+    """Raise CellError where a cell holds something that could not be parsed."""
+    if parsed.null_count() > cells.null_count():
+        bad = (cells.is_not_null() & parsed.is_null()).arg_true()
+        raise unparsed(
+            cells.name,
+            cells[bad[0]],
+            table.place(bad[0]),
+            expected,
+            count=len(bad),
+            is_target=is_target,
+        )
+
+
+def unparsed(
+    name: str, cell: object, place: str, expected: str, *, count: int, is_target: bool = False
+) -> CellError:
+    """Return the error for `count` cells of a column that are not what is expected."""
+    repair = "the text in data.missing_values" if isinstance(cell, str) else ""
+    other = "another data.task" if is_target else f"data.kinds: {{{name}: categorical}}"
+    repair += f" or {other}" if repair else other
+    return CellError(
+        f"{place}: column '{name}' has {cell!r} where {expected} is expected{more_rows(count)}",
+        f"correct the file, or train with {repair}",
+    )
+
+
+def float32_overflow_error(name: str, cell: object, place: str) -> CellError:
+    """Return the error for a number of a column that float32 can't hold."""
+    return CellError(
+        f"{place}: column '{name}' has {cell}, too large for float32",
+        "correct it, or remove the row",
+    )
+
+
+def numbers_in(
+    table: Table, name: str, missing_values: Sequence[str], *, is_target: bool = False
+) -> np.ndarray:
+    """Return a column as float64 [rows], NaN where missing.
+
+    Raises CellError with the line of a cell that is not a number, or is too large for float32.
+    """
+    cells = read_cells(table, name, missing_values)
+    numbers = parse_numbers(cells)
+    refuse_unparsed(table, cells, numbers, "a number", is_target=is_target)
+    values = numbers.to_numpy()
+    beyond = np.flatnonzero(np.abs(values) > LARGEST)
+    if len(beyond):
+        first = int(beyond[0])
+        raise float32_overflow_error(name, cells[first], table.place(first))
+    return values
+
+
+def _all_numbers(table: Table, as_text: Collection[str], missing: MissingValues) -> list[pl.Series]:
+    """Return the columns of text in which every cell is a number that fits float32, and no code."""
+    if missing.numbers:
+        return []  # a number may mean that there is none
+    text = [item for item in table.frame if item.dtype == pl.String and item.name not in as_text]
+    numbers = pl.DataFrame(text).select(pl.all().cast(pl.Float64, strict=False))
+    sound = numbers.select((pl.all().abs() <= LARGEST).all(ignore_nulls=False).fill_null(False))
+    names = [column.name for column in sound if column[0]]
+    codes = may_have_codes(table.frame.select(names), has_exponents=table.has_exponents)
+    return [numbers[name] for name in names if name not in codes]
+
+
+def _stripped(dtype: pl.DataType, name: str) -> pl.Expr:
+    """Return a column, text without spaces around it, null for NaN."""
+    column = pl.col(name)
+    if dtype.is_float():
+        return column.fill_nan(None)
+    if dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return column
+    return column.cast(pl.String).str.strip_chars()
