@@ -141,6 +141,7 @@ class NumbersWithLogs:
 
     kind_name = NumericColumn.kind_name
     parse = NumericColumn.parse
+    parse_as = NumericColumn.parse_as
     to_numbers = NumericColumn.to_numbers
 
     @classmethod
