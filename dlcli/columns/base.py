@@ -112,8 +112,14 @@ class Column(Section, ABC):
 
     @classmethod
     @abstractmethod
-    def refuse_other(cls, statistics: ColumnStatistics, *, is_target: bool = False) -> None:
-        """Raise DataError where a cell can't be of this kind."""
+    def refuse_other(
+        cls,
+        statistics: ColumnStatistics,
+        *,
+        is_target: bool = False,
+        all_are: str | None = None,
+    ) -> None:
+        """Raise DataError where a cell can't be of this kind; `all_are`: the kind to name then."""
 
     @classmethod
     @abstractmethod
@@ -234,7 +240,13 @@ class OrderedColumn(Column):
         """Return the numbers [rows] that the network gets for known ones."""
 
     @classmethod
-    def refuse_other(cls, statistics: ColumnStatistics, *, is_target: bool = False) -> None:
+    def refuse_other(
+        cls,
+        statistics: ColumnStatistics,
+        *,
+        is_target: bool = False,
+        all_are: str | None = None,
+    ) -> None:
         """Raise DataError where a cell can't be of this kind."""
         other = statistics.other_than(cls.kind_name())
         if other.count:
@@ -245,6 +257,7 @@ class OrderedColumn(Column):
                 cls.expected,
                 count=other.count,
                 is_target=is_target,
+                kind=all_are,
             )
 
     def numbers(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:

@@ -87,7 +87,13 @@ class CategoricalColumn(Column):
         return f"text with {num_values:,} different values in {num_rows:,} rows"
 
     @classmethod
-    def refuse_other(cls, statistics: ColumnStatistics, *, is_target: bool = False) -> None:
+    def refuse_other(
+        cls,
+        statistics: ColumnStatistics,
+        *,
+        is_target: bool = False,
+        all_are: str | None = None,
+    ) -> None:
         """Refuse nothing: any cell can be a category."""
 
     @classmethod

@@ -10,14 +10,10 @@ import numpy as np
 import polars as pl
 
 from dlcli.columns.cells import LARGEST, collide, describe_code, find_codes, has_encoding
+from dlcli.columns.cells.repairs import NUMBER_WRITTEN_OTHERWISE
 from dlcli.columns.labels import Labels
 from dlcli.columns.running_statistics import RunningStatistics, Sample
 from dlcli.tables.table import place_of
-
-# 1,5 and 1,000.5 and 1 000 and 12 % and $3.50: meant as numbers, with an ambiguous comma or a unit.
-_NUMBER_WRITTEN_OTHERWISE = (
-    r"^[$€£]?\s?[-+]?([0-9]+|[0-9]{1,3}([ ,.'][0-9]{3})+)([.,][0-9]+)?\s?[%€$£]?$"
-)
 
 
 class CellKind(Protocol):
@@ -259,6 +255,4 @@ def _of_kind(
 
 def _num_written_otherwise(cells: pl.Series, others: pl.Series) -> int:
     """Return how many cells of no kind are meant as numbers."""
-    return int(
-        (cells.str.contains(_NUMBER_WRITTEN_OTHERWISE).fill_null(value=False) & others).sum()
-    )
+    return int((cells.str.contains(NUMBER_WRITTEN_OTHERWISE).fill_null(value=False) & others).sum())

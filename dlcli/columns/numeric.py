@@ -73,9 +73,15 @@ class NumericColumn(OrderedColumn):
         return None
 
     @classmethod
-    def refuse_other(cls, statistics: ColumnStatistics, *, is_target: bool = False) -> None:
+    def refuse_other(
+        cls,
+        statistics: ColumnStatistics,
+        *,
+        is_target: bool = False,
+        all_are: str | None = None,
+    ) -> None:
         """Raise DataError where a cell is no number, or one that is too large for float32."""
-        super().refuse_other(statistics, is_target=is_target)
+        super().refuse_other(statistics, is_target=is_target, all_are=all_are)
         beyond = statistics.too_large
         if beyond.count:
             raise float32_overflow_error(statistics.name, beyond.cell, statistics.place(beyond))

@@ -174,7 +174,7 @@ def _fit_feature(
         kind, reason = inference.kind, inference.reason
     else:
         return _left_out(loaded, name, f"its type, {statistics.dtype}, has no encoding", 0)
-    kind.refuse_other(statistics)
+    kind.refuse_other(statistics, all_are=statistics.only_kind)
     column = kind.fit(statistics, config)
     encoding = column.encoding_in_short(config)
     return column, ColumnReport(name, column.kind, reason, num_missing, encoding)

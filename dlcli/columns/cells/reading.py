@@ -14,6 +14,7 @@ from dlcli.columns.cells.missing import (
     missing_values_of,
     without_texts,
 )
+from dlcli.columns.cells.repairs import repair_of
 from dlcli.columns.cells.values import LARGEST, has_encoding, parse_numbers
 from dlcli.errors import DataError
 from dlcli.tables.table import Table, more_rows
@@ -74,15 +75,22 @@ def refuse_unparsed(
 
 
 def unparsed(
-    name: str, cell: object, place: str, expected: str, *, count: int, is_target: bool = False
+    name: str,
+    cell: object,
+    place: str,
+    expected: str,
+    *,
+    count: int,
+    is_target: bool = False,
+    kind: str | None = None,
 ) -> CellError:
-    """Return the error for `count` cells of a column that are not what is expected."""
-    repair = "the text in data.missing_values" if isinstance(cell, str) else ""
-    other = "another data.task" if is_target else f"data.kinds: {{{name}: categorical}}"
-    repair += f" or {other}" if repair else other
+    """Return the error for `count` cells of a column that are not what is expected.
+
+    `kind`: what all of its cells are, if that is known.
+    """
     return CellError(
         f"{place}: column '{name}' has {cell!r} where {expected} is expected{more_rows(count)}",
-        f"correct the file, or train with {repair}",
+        repair_of(name, cell, is_target=is_target, kind=kind),
     )
 
 

@@ -1,0 +1,33 @@
+"""What to do about a cell that is not what its column is."""
+
+import re
+
+# 1,5 and 1,000.5 and 1 000 and 12 % and $3.50: meant as numbers, with an ambiguous comma or a unit.
+NUMBER_WRITTEN_OTHERWISE = (
+    r"^[$€£]?\s?[-+]?([0-9]+|[0-9]{1,3}([ ,.'][0-9]{3})+)([.,][0-9]+)?\s?[%€$£]?$"
+)
+
+
+def repair_of(name: str, cell: object, *, is_target: bool, kind: str | None = None) -> str:
+    """Return the repairs for a cell of a column, of a `kind` that all of its cells are if known."""
+    if kind is None and isinstance(cell, str) and re.match(NUMBER_WRITTEN_OTHERWISE, cell):
+        plain = "write plain numbers, such as 1234.5, in the file"
+        return plain if is_target else f"{plain}, or set {_kinds(name, 'categorical')}"
+    if is_target:
+        repair = "data.task: multiclass"
+        if isinstance(cell, str):
+            repair += (
+                ", or, if it means missing, the text in data.missing_values and "
+                "data.drop_missing_target: true"
+            )
+    elif kind is not None:
+        repair = _kinds(name, kind)
+    else:
+        repair = _kinds(name, "categorical")
+        if isinstance(cell, str):
+            repair = f"the text in data.missing_values or {repair}"
+    return f"correct the file, or train with {repair}"
+
+
+def _kinds(name: str, kind: str) -> str:
+    return f"data.kinds: {{{name}: {kind}}}"
