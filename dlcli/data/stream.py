@@ -154,7 +154,11 @@ class Stream(RowSource):
         first = 0
         for table in self._tables(key):
             kept, weightless = weigh_rows(table, self.config)
-            others = self._split(key, table, weightless, first) if len(weightless) else {}
+            others: dict[str, np.ndarray] = {}
+            if len(weightless):  # which need no time
+                has_time = self.config.split.time is not None and key not in FILE_PARTS
+                others = {"train": weightless}
+                others = others if has_time else self._split(key, table, weightless, first)
             yield Block(
                 table,
                 self._split(key, table, kept, first),

@@ -63,6 +63,15 @@ def test_categories_are_no_groups(table: Table, dlcli: Command) -> None:
     assert "split: {test: 0.2}" in outcome.out
 
 
+def test_what_belongs_to_an_entity_is_no_group(table: Table, dlcli: Command) -> None:
+    draw = random.Random(8)
+    ages = [draw.randint(18, 80) for _ in range(400)]
+    lines = [f"{age},{draw.random():.3f},{age + draw.gauss(0, 9):.2f}" for age in ages]
+    assert (
+        "split: {test: 0.2}" in dlcli("init", table("driver_age,a,y", *lines), "--target", "y").out
+    )
+
+
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_sorted_times_are_split_by(is_reversed: bool, table: Table, dlcli: Command) -> None:
     draw = random.Random(2)

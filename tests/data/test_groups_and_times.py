@@ -235,6 +235,10 @@ class TestTimes:
         for block in np.split(moments, 100):
             reader.add(as_table(t=block))
         assert sum(map(len, reader.levels)) < 10_000
+        other = TimeReader("t", max_times=1000)
+        for block in np.split(moments, [10, 30_000, 30_001]):
+            other.add(as_table(t=block))
+        assert [level.tolist() for level in other.levels] == [x.tolist() for x in reader.levels]
         cuts = reader.cuts("t.csv", validation=0.1, test=0.2)
         assert not cuts.is_exact
         assert any("by a sample of the times" in note for note in cuts.notes("t"))

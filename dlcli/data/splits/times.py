@@ -1,7 +1,6 @@
 """Rows split by their times: the latest are the test rows, those before them validate."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -51,9 +50,8 @@ class TimeCuts:
     def _text(self, time: float) -> str:
         if self.kind == "number":
             return f"{time:.15g}"
-        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time)
-        text = moment.replace(tzinfo=None).isoformat(" ")
-        return text.removesuffix(" 00:00:00")
+        text = str(np.datetime64(int(time), "us")).replace("T", " ")
+        return text.removesuffix(".000000").removesuffix(" 00:00:00")
 
 
 @dataclass
@@ -131,13 +129,11 @@ class TimeReader:
         if level == len(self.levels):
             self.levels.append(np.empty(0))
         held = np.concatenate([self.levels[level], times])
-        if len(held) <= self.max_times:
-            self.levels[level] = held
-            return
-        num_kept = len(held) % 2
-        self.levels[level], full = held[:num_kept], np.sort(held[num_kept:])
-        self.num_sorted += 1
-        self._push(level + 1, full[self.num_sorted % 2 :: 2])
+        while len(held) > self.max_times:  # in any blocks, the same times are kept
+            full, held = np.sort(held[: self.max_times]), held[self.max_times :]
+            self.num_sorted += 1
+            self._push(level + 1, full[self.num_sorted % 2 :: 2])
+        self.levels[level] = held
 
     def _unusable(self, cell: object, place: str) -> DataError:
         if cell is None:

@@ -18,7 +18,8 @@ _MAX_ROWS = 100  # in a group on average, of a column that isn't named like an i
 _BEYOND_CHANCE = 4.0  # standard errors
 _SAME = 0.9  # correlation of the rows of a group from which they are near-duplicates
 _SORTED = 0.99  # share of the rows that are not before the row above them
-_MAX_PAIRS = 20_000
+_MAX_GROUPS, _MAX_PAIRS = 2_000, 5_000  # that are looked at
+_FEW = 1_000  # rows that tell a column's kind at first
 _EARLY = 0.6  # share of the rows that train at least
 
 _ENTITY = re.compile(
@@ -26,6 +27,7 @@ _ENTITY = re.compile(
     "|household|family|account|device|session|visitor|animal|donor|respondent|player|driver|owner"
     "|author|speaker|machine"
 )
+_NUMBERED = re.compile("no|nr|number|num|code|key|name|hash")
 _TIME = re.compile("timestamp|time|datetime|date|year")
 _FUTURE = re.compile("next|future|tomorrow|forecast|upcoming|later|ahead|churn|churned|will")
 
@@ -80,7 +82,7 @@ def _as_group(
     cells: pl.Series, columns: Mapping[str, pl.Series], target: np.ndarray, task: Task
 ) -> tuple[tuple[bool, int], SplitRole] | None:
     """Return the role of a column whose rows of one value are alike, with its rank."""
-    is_named, num_values = _has_word(cells.name, _ENTITY), cells.drop_nulls().n_unique()
+    is_named, num_values = _names_entity(cells.name), cells.drop_nulls().n_unique()
     is_small = len(cells) <= _MAX_ROWS * num_values
     if num_values < _MIN_VALUES or not (is_named or is_small) or not _may_identify(cells):
         return None
@@ -91,8 +93,9 @@ def _as_group(
     if num_groups < _MIN_VALUES:
         return None
     alike = _alike(target, first, second, num_groups, is_class=task != "regression")
-    others = [column for column in columns.values() if column.name != cells.name]
-    same = [_is_same(column, first, second) for column in others]
+    both = np.concatenate([first, second])
+    others = [column.gather(both) for column in columns.values() if column.name != cells.name]
+    same = [_is_same(column) for column in others]
     are_duplicates = len(same) >= 2 and sum(same) * 2 >= len(same)
     if is_named and not (alike or are_duplicates):
         return None
@@ -121,12 +124,14 @@ def _may_identify(cells: pl.Series) -> bool:
 
 def _pairs(labels: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Return pairs of rows of one value, each row with another one: [pairs], twice."""
-    codes = labels.rank("dense").fill_null(0).to_numpy().astype(np.int64)
-    order = np.random.default_rng(0).permutation(len(codes))  # the order of the file says nothing
-    order = order[np.argsort(codes[order], kind="stable")]
-    order = order[codes[order] > 0]
-    is_pair = codes[order[:-1]] == codes[order[1:]]
-    pairs = np.flatnonzero(is_pair)
+    known = labels.drop_nulls().unique(maintain_order=True)
+    chosen = np.linspace(0, len(known) - 1, min(len(known), _MAX_GROUPS)).astype(np.int64)
+    rows = labels.is_in(known.gather(chosen)).arg_true().to_numpy()
+    order = np.random.default_rng(0).permutation(rows)  # the order of the file says nothing
+    codes = labels.gather(order).rank("dense").to_numpy()
+    by_code = np.argsort(codes, kind="stable")
+    order, codes = order[by_code], codes[by_code]
+    pairs = np.flatnonzero(codes[:-1] == codes[1:])
     if len(pairs) > _MAX_PAIRS:
         pairs = pairs[np.linspace(0, len(pairs) - 1, _MAX_PAIRS).astype(np.int64)]
     return order[pairs], order[pairs + 1]
@@ -149,8 +154,12 @@ def _alike(
     return f"their targets are correlated, by {correlation:.2f}"
 
 
-def _is_same(cells: pl.Series, first: np.ndarray, second: np.ndarray) -> bool:
-    """Say whether the rows of a pair hardly differ in a column that differs elsewhere."""
+def _is_same(cells: pl.Series) -> bool:
+    """Say whether the rows of a pair hardly differ in a column that differs elsewhere.
+
+    The first row of each pair is in the first half, the second one in the other.
+    """
+    first, second = np.split(np.arange(len(cells)), 2)
     kind = infer_kind(cells).kind
     if kind is not None and kind.axis == "number":
         return _correlation(kind.parse(cells).to_numpy().astype(float), first, second) >= _SAME
@@ -173,14 +182,14 @@ def _correlation(values: np.ndarray, first: np.ndarray, second: np.ndarray) -> f
 
 def _as_time(cells: pl.Series, target: pl.Series, task: Task) -> SplitRole | None:
     """Return the role of a column of times by which rows are sorted, or of a future target."""
-    kind = infer_kind(cells).kind
+    kind = infer_kind(cells.head(_FEW)).kind
     is_dated = kind is not None and kind.axis == "time"
     is_named = kind is not None and kind.kind_name() == "numeric" and _has_word(cells.name, _TIME)
     if kind is None or not (is_dated or is_named) or cells.null_count():
         return None
     parsed = kind.parse(cells)
     times = parsed.to_physical().to_numpy().astype(float)
-    if len(np.unique(times)) < _MIN_VALUES:
+    if parsed.null_count() or len(np.unique(times)) < _MIN_VALUES:
         return None
     if task != "regression":
         early = target.gather(np.argsort(times, kind="stable")[: int(_EARLY * len(times))])
@@ -196,7 +205,18 @@ def _as_time(cells: pl.Series, target: pl.Series, task: Task) -> SplitRole | Non
     return None
 
 
-def _has_word(name: str, words: re.Pattern[str]) -> bool:
-    """Say whether a column is named so: userId, user_id and USER ID have the words user and id."""
-    found = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)
-    return any(words.fullmatch(word.lower()) for word in found)
+def _names_entity(name: str) -> bool:
+    """Say whether a column is named like one of many: patient, userId, CUSTOMER NO; not user_age."""
+    words = _words(name)
+    while words and _NUMBERED.fullmatch(words[-1]):
+        words = words[:-1]
+    return bool(words) and _ENTITY.fullmatch(words[-1]) is not None
+
+
+def _has_word(name: str, pattern: re.Pattern[str]) -> bool:
+    return any(pattern.fullmatch(word) for word in _words(name))
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a column's name in lower case: those of userId, user_id and USER ID."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
