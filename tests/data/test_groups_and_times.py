@@ -127,6 +127,27 @@ class TestGroups:
         ]
         assert drawn[0].tolist() == drawn[1].tolist() != drawn[2].tolist()
 
+    def test_one_and_one_point_nought_are_one_group(self, table: WriteTable, load: Load) -> None:
+        lines = [f"{row},{'1' if row % 2 else '1.0'},{row}" for row in range(20)]
+        loaded = load(
+            table("x,g,y", *lines),
+            "y",
+            data={"split": {"group": "g", "test": 0.5}, "task": "regression"},
+        )
+        with pytest.raises(DataError, match="'g' has 1 group, too few for the parts train, test"):
+            load_dataset(loaded)
+
+    def test_a_group_is_the_same_in_every_format(self, table: WriteTable, load: Load) -> None:
+        file = table("x,g,y", *[f"{row},{row // 4 % 40}.0,{row}.5" for row in range(400)])
+        pl.read_csv(file).with_columns(pl.col("g").cast(pl.Int32)).write_parquet("same.parquet")
+        data = {"split": {"group": "g", "test": 0.3}}
+        for streaming in (False, True):
+            one, other = (
+                parts_of(load(path, "y", data={**data, "streaming": streaming}), "x")
+                for path in (file, Path("same.parquet").absolute())
+            )
+            assert [float(x) for x in one["test"]] == [float(x) for x in other["test"]]
+
     @pytest.mark.parametrize("streaming", [False, True])
     def test_rows_without_a_group_are_groups_of_their_own_and_said(
         self, streaming: bool, table: WriteTable, load: Load

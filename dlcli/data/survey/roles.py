@@ -206,7 +206,7 @@ def _as_time(cells: pl.Series, target: pl.Series, task: Task) -> SplitRole | Non
 
 
 def _names_entity(name: str) -> bool:
-    """Say whether a column is named like one of many: patient, userId, CUSTOMER NO; not user_age."""
+    """Say whether a column is named like one of many: patient, userId, USER NO; not user_age."""
     words = _words(name)
     while words and _NUMBERED.fullmatch(words[-1]):
         words = words[:-1]
