@@ -27,6 +27,17 @@ Overrides = Annotated[
         show_default=False,
     ),
 ]
+TextOverrides = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="How DATA is written, if it is a text file and that is not recognised, as in "
+        "data.decimal=',' or data.header=false. Repeatable.",
+        default_factory=list,
+        show_default=False,
+    ),
+]
 OnRay = Annotated[
     str | None,
     typer.Option(

@@ -56,7 +56,7 @@ class DatetimeColumn(OrderedColumn):
             return Inference(cls, "dates")
         if statistics.cells_of(cls.kind_name()).count < statistics.num_known:
             return None
-        return Inference(cls, "ISO 8601 dates")
+        return Inference(cls, "dates")
 
     @classmethod
     def names_rows(cls, cells: pl.Series) -> str | None:

@@ -37,8 +37,7 @@ def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
     known = table.frame.columns
     for path, name in named:
         if name not in known:
-            hint = suggest(name, known) or f"; its columns: {', '.join(known[:20])}"
-            yield loaded.problem(path, f"{table.source} has no column '{name}'{hint}")
+            yield loaded.problem(path, f"{table.source} {without_column(name, table)}")
     for name in config.kinds:
         path = ("data", "kinds", name)
         if name == config.target:
@@ -54,6 +53,12 @@ def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
             yield loaded.problem(path, f"does nothing: '{name}' is {reason}")
     if config.features is not None and config.split.column in config.features:
         yield loaded.problem(("data", "features"), "the split column is no feature")
+
+
+def without_column(name: str, table: Table) -> str:
+    """Say that a table has no column of this name, and which it may be."""
+    hint = suggest(name, table.frame.columns) or table.known_columns(name)
+    return f"has no column '{name}'{hint}"
 
 
 def without_unknown(config: DataConfig, known: list[str]) -> DataConfig | None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +25,13 @@ from dlcli.data.stream import (
     read_tables,
     weigh_rows,
 )
+from dlcli.data.text_files import recognition_notes
 from dlcli.data.weights import all_weightless
 from dlcli.errors import ConfigError, Problem
 from dlcli.tables.reading import checksum, concatenate, read_table
 from dlcli.tables.sources import Source, find_source
 from dlcli.tables.table import Table
+from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import TargetValues
 from dlcli.targets.task import Task
 
@@ -45,6 +48,7 @@ class Dataset:
     notes: tuple[str, ...]
     checksums: dict[str, str]  # SHA-256 of each source, by the config key that names it
     target_values: Mapping[str, TargetValues]  # of each part that was read to its end
+    text_settings: Mapping[str, Any] | None  # how its text files are written; None: none is one
     stream: Stream | None = None  # where the rows are read from instead, if there are no parts
 
 
@@ -88,6 +92,7 @@ def read_dataset(
         notes=tuple(notes),
         checksums={key: checksum(file) for key, file in source.files.items() if max_blocks is None},
         target_values=fit.target_values if source.is_held or max_blocks is None else {},
+        text_settings=fit.text_settings,
         stream=source if isinstance(source, Stream) else None,
     )
 
@@ -181,15 +186,16 @@ def _split_seed(loaded: LoadedConfig) -> int:
 
 
 def encode_rows(
-    fitted: FittedData, source: Source, config: DataConfig
+    fitted: FittedData, source: Source, config: DataConfig, said: TextFormat
 ) -> tuple[Examples, list[str]]:
     """Read and encode a whole source that has the target, as training did, and say what is unseen.
 
-    Raises DataError where it can't be used.
+    `said` is how it is written, if it is a text file. Raises DataError where it can't be used.
     """
-    rows = fitted.clean(read_table(source, fitted.text_format))
+    rows = fitted.clean(read_table(source, fitted.text_format(said)))
     missing = missing_cells(rows, config.target)
-    notes = refuse_missing_target(FileStatistics(rows, len(rows), missing), config)
+    notes = [*recognition_notes([rows])]
+    notes += refuse_missing_target(FileStatistics(rows, len(rows), missing), config)
     kept, weightless = weigh_rows(rows, config)
     if len(weightless):
         if not len(kept):

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import polars as pl
@@ -12,10 +12,10 @@ from pydantic import Field as Described
 from pydantic import model_validator
 
 from dlcli.columns.bad_cells import BadCells, CellError
-from dlcli.columns.base import UnseenCells
+from dlcli.columns.base import OrderedColumn, UnseenCells
 from dlcli.columns.cells import clean
 from dlcli.columns.family import FittedColumn
-from dlcli.config.sections.data import Separator, Shape
+from dlcli.config.sections.data import Shape
 from dlcli.data.fields import Examples, Field, Slots
 from dlcli.data.signature import NUMBERS, WEIGHT, Signature
 from dlcli.data.weights import read_weights
@@ -34,7 +34,14 @@ class FittedData(Section):
     weight: str | None = None  # the column that says how much each row counts
     shape: Shape | None
     missing_values: Annotated[tuple[str, ...], Described(strict=False)]
-    separator: Separator
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_separator(cls, data: Any) -> Any:  # noqa: ANN401 - whatever a checkpoint holds
+        """Drop what older checkpoints say of the training file: others are read as they are."""
+        if isinstance(data, dict) and data.get("separator") in (",", ";", "\t", "|"):
+            return {key: value for key, value in data.items() if key != "separator"}
+        return data
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -43,10 +50,17 @@ class FittedData(Section):
             raise ValueError("its shape is not that of its columns")
         return self
 
-    @property
-    def text_format(self) -> TextFormat:
-        """How text files are written."""
-        return TextFormat(separator=self.separator)
+    def text_format(self, said: TextFormat) -> TextFormat:
+        """Return what is said of other files, and which of their cells are no numbers or dates."""
+        labels = {column.name for column in self.columns if not isinstance(column, OrderedColumn)}
+        if self.target.task != "regression":
+            labels.add(self.target.name)
+        return replace(
+            said,
+            missing_values=self.missing_values,
+            labels=frozenset(labels),
+            said_by="option",
+        )
 
     @property
     def input_fields(self) -> tuple[Field, ...]:

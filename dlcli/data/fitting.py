@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from dlcli.data.part_statistics import (
     gather_statistics,
 )
 from dlcli.data.stream import Reading, RowSource, Stream
+from dlcli.data.text_files import agreed_settings, nameless_notes, recognition_notes
 from dlcli.errors import DataError
 from dlcli.metrics import metrics_for
 from dlcli.targets.base import TargetValues
@@ -55,6 +57,7 @@ class Fit:
     columns: tuple[ColumnReport, ...]
     notes: tuple[str, ...]
     target_values: dict[str, TargetValues]  # of each part
+    text_settings: dict[str, Any] | None  # how its text files are written; None: none is one
 
 
 def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None, Fit]:
@@ -68,6 +71,9 @@ def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None
     for file in found.files.values():
         notes += refuse_missing_target(file, config)
         notes += missing_group_notes(file, config)
+    headers = [file.header for file in found.files.values()]
+    notes += recognition_notes(headers)
+    notes += nameless_notes(config, found.files["path"].header)
     notes += source.split_notes
     notes += role_notes(config, found.files["path"].header.frame.columns)
     path = source.files["path"].name
@@ -87,7 +93,7 @@ def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None
     values = {
         name: fitted.target.values_in(parts[name].columns[config.target]) for name in num_rows
     }
-    return Fit(fitted, task, num_rows, columns, tuple(notes), values)
+    return Fit(fitted, task, num_rows, columns, tuple(notes), values, agreed_settings(headers))
 
 
 def check_stream(fitted: FittedData, stream: Stream) -> Generator[Reading, None, list[str]]:
@@ -98,7 +104,7 @@ def check_stream(fitted: FittedData, stream: Stream) -> Generator[Reading, None,
     kinds = {column.name: column.kind for column in fitted.columns}
     stream = replace(stream, config=stream.config.model_copy(update={"kinds": kinds}))
     found = yield from gather_statistics(stream)
-    notes: list[str] = []
+    notes = [*recognition_notes(file.header for file in found.files.values())]
     for file in found.files.values():
         notes += refuse_missing_target(file, stream.config)
     for part in found.parts.values():
@@ -130,7 +136,7 @@ def _fit_columns(
     used: list[Column] = []
     reports = []
     constant = []
-    for name in feature_names(config, train.header.frame.columns):
+    for name in feature_names(config, train.header):
         statistics = train.columns[name]
         column, report = _fit_feature(loaded, statistics)
         reports.append(report)
@@ -151,7 +157,6 @@ def _fit_columns(
         weight=config.weight,
         shape=config.shape,
         missing_values=config.missing_values,
-        separator=config.separator,
     )
     if constant:
         names_of = ", ".join(constant)

@@ -50,12 +50,14 @@ class DataStatistics:
         return whole
 
 
-def feature_names(config: DataConfig, columns: Iterable[str]) -> list[str]:
-    """Return the columns that may become features."""
+def feature_names(config: DataConfig, header: Table) -> list[str]:
+    """Return the columns that may become features: `features`, or all with a name and no role."""
+    nameless = {*header.nameless}
     return [
         name
-        for name in config.features or columns
+        for name in config.features or [*header.frame.columns]
         if config.may_be_feature(name) and name != config.split.column
+        if config.features is not None or name not in nameless
     ]
 
 
@@ -104,7 +106,7 @@ def _pass(
         header = source.header(key)
         file = files[key] = FileStatistics(header)
         columns = header.frame.columns
-        features = [name for name in feature_names(source.config, columns) if name in columns]
+        features = [name for name in feature_names(source.config, header) if name in columns]
         for part in PARTS:
             parts.setdefault(part, PartStatistics(header))
         for block in source.blocks(key):

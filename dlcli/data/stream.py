@@ -31,6 +31,7 @@ from dlcli.errors import DataError
 from dlcli.tables.reading import read_blocks, read_table
 from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
+from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import present
 from dlcli.targets.task import Task
 
@@ -116,6 +117,7 @@ class Stream(RowSource):
     is_held: ClassVar[bool] = False
 
     max_blocks: int | None = None  # of each file; None: all
+    form: TextFormat | None = None  # how text files are written; None: as the config says
 
     def settle(self) -> Generator[Reading, None, "Stream"]:
         """Return the stream that knows where its parts begin; a split by times takes a pass.
@@ -146,7 +148,7 @@ class Stream(RowSource):
 
     def header(self, key: str) -> Table:
         """Return a file's columns, without rows."""
-        block = next(iter(read_blocks(self.files[key], self.config.text_format)))
+        block = next(iter(read_blocks(self.files[key], self.form or self.config.text_format)))
         return block.take(np.empty(0, np.int64))
 
     def blocks(self, key: str) -> Iterator[Block]:
@@ -172,7 +174,7 @@ class Stream(RowSource):
 
     def _tables(self, key: str) -> Iterator[Table]:
         """Yield a file's rows, null for what is missing, and text where that may be numbers."""
-        blocks = read_blocks(self.files[key], self.config.text_format)
+        blocks = read_blocks(self.files[key], self.form or self.config.text_format)
         for rows in islice(blocks, self.max_blocks):
             # As text: whether a column is numbers throughout, no block knows.
             yield clean(rows, self.config.missing_values, as_text=rows.frame.columns)

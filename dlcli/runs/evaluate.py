@@ -18,6 +18,7 @@ from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 from dlcli.runs.restore import Restored, restore
 from dlcli.tables.reading import checksum
 from dlcli.tables.sources import DataPath, Source, find_source
+from dlcli.tables.text.text_format import PLAIN_TEXT, TextFormat
 from dlcli.training.evaluation import evaluate
 from dlcli.training.objective import build_objective
 from dlcli.training.rows.batches import Rows, to_rows
@@ -25,11 +26,14 @@ from dlcli.training.rows.batches import Rows, to_rows
 AnyRows = Rows | Iterator[Rows]  # all at once, or block by block
 
 
-def evaluate_run(run: Path, data: DataPath | None = None) -> tuple[dict[str, Any], list[str]]:
+def evaluate_run(
+    run: Path, data: DataPath | None = None, *, said: TextFormat = PLAIN_TEXT
+) -> tuple[dict[str, Any], list[str]]:
     """Return metrics by part of the data, and notes on unseen cells.
 
     Without `data`, the parts are the run's `validation` and `test` rows; with it, `data` are all
-    rows that it names. Raises CheckpointError, DataError, StorageError.
+    rows that it names, and `said` is how they are written. Raises CheckpointError, DataError,
+    StorageError.
     """
     path = find_checkpoint(run)
     restored = restore(path)
@@ -40,7 +44,7 @@ def evaluate_run(run: Path, data: DataPath | None = None) -> tuple[dict[str, Any
                 f"{run}: this run has no validation or test rows; name a file to evaluate on"
             )
     else:
-        parts, notes = _rows_of_source(restored, find_source(data))
+        parts, notes = _rows_of_source(restored, find_source(data), said)
     target, placement = restored.fitted.target, restored.placement
     objective = build_objective(restored.loss, target, placement.device)
     figures = {
@@ -50,15 +54,17 @@ def evaluate_run(run: Path, data: DataPath | None = None) -> tuple[dict[str, Any
     return figures, notes
 
 
-def _rows_of_source(restored: Restored, source: Source) -> tuple[dict[str, AnyRows], list[str]]:
+def _rows_of_source(
+    restored: Restored, source: Source, said: TextFormat
+) -> tuple[dict[str, AnyRows], list[str]]:
     """Return a source's rows, encoded at once, or block by block if memory is short."""
     fitted, config = restored.fitted, restored.checkpoint.config.data
     reason = exceeds_memory([source], config)
     if reason is None:
-        part, notes = encode_rows(fitted, source, config)
+        part, notes = encode_rows(fitted, source, config, said)
         return {"data": to_rows(part, restored.placement.device)}, notes
-    data = config.model_copy(update={"separator": fitted.separator})
-    stream = Stream(data, {"test_path": source}, seed=0)
+    form = fitted.text_format(said)
+    stream = Stream(config, {"test_path": source}, seed=0, form=form)
     notes = [f"metrics are accumulated block by block: {reason}"]
     notes += drain(check_stream(fitted, stream))
     return {"data": _blocks(restored, stream, "test")}, notes

@@ -1,6 +1,7 @@
 """A data file and its target → a commented config that trains well on it."""
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from dlcli.config import Config, LoadedConfig
 from dlcli.config.sections.data import MISSING_VALUES
 from dlcli.config.text.parsing import Document, KeyPath
 from dlcli.config.text.writing import dump_commented
+from dlcli.config.text_options import text_settings
 from dlcli.data.dataset import Dataset, load_dataset
 from dlcli.data.survey.findings import repeated_rows
 from dlcli.data.survey.survey import Survey, survey
@@ -26,14 +28,17 @@ class Draft:
     findings: tuple[str, ...]
 
 
-def draft_config(data: DataPath, target: str, *, folder: Path, name: str) -> Draft:
+def draft_config(
+    data: DataPath, target: str, *, folder: Path, name: str, overrides: Sequence[str] = ()
+) -> Draft:
     """Survey files of rows and draft a config with the file name `name` in `folder`.
 
+    `overrides` say how text files are written, as in "data.decimal=','".
     Raises ConfigError if the rows have no such target, DataError if it can't be used, StorageError
     if it can't be read.
     """
     source = find_source(data)
-    seen = survey(source, target)
+    seen = survey(source, target, text_settings(overrides))
     shares, why_shares = choose_shares(seen.num_rows)
     path = moved(data, Path(), folder)
     section = _data_section(seen, path, shares)
@@ -87,8 +92,7 @@ def _data_section(seen: Survey, path: DataPath, shares: dict[str, float]) -> dic
         section["kinds"] = dict(seen.kinds)
     if seen.missing_values != MISSING_VALUES:
         section["missing_values"] = list(seen.missing_values)
-    if seen.separator != ",":
-        section["separator"] = seen.separator
+    section |= {key: found.value for key, found in seen.text.items()}
     if seen.num_without_target:
         section["drop_missing_target"] = True
     if seen.grid is not None:
@@ -140,8 +144,8 @@ def _comments(seen: Survey, recipe: Recipe, why_shares: str) -> dict[KeyPath, st
         )
     if seen.missing_values != MISSING_VALUES:
         comments["data", "missing_values"] = "Texts that mean a missing value; see above."
-    if seen.separator != ",":
-        comments["data", "separator"] = "The most frequent separator in the first line."
+    for key, found in seen.text.items():
+        comments["data", key] = found.comment
     if seen.grid is not None:
         height, width = seen.grid
         comments["data", "shape"] = (

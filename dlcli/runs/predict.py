@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import nn
 from dlcli.columns.bad_cells import BadCells, BadRows, CellError
 from dlcli.columns.base import UnseenCells
 from dlcli.data.fitted import FittedData
+from dlcli.data.text_files import recognition_notes
 from dlcli.errors import ConfigError, DataError, DivergedError
 from dlcli.losses import Loss
 from dlcli.network.builder import build_network
@@ -20,6 +22,7 @@ from dlcli.runs.restore import restore
 from dlcli.tables.reading import read_blocks
 from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
+from dlcli.tables.text.text_format import PLAIN_TEXT, TextFormat
 from dlcli.tables.writing import write_blocks
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.training.evaluation import compute_predictions
@@ -148,6 +151,7 @@ class PredictionSummary:
 
     num_rows: int = 0
     num_empty: int = 0  # rows without a prediction
+    notes: list[str] = field(default_factory=list)  # on how the file is written
     unseen: dict[tuple[str, str], UnseenCells] = field(default_factory=dict)
     bad: dict[tuple[str | None, str], BadCount] = field(default_factory=dict)
 
@@ -187,24 +191,35 @@ def untrained_predictor(prepared: Prepared) -> Predictor:
 
 
 def predict(
-    predictor: Predictor, source: Source, out: Path, *, bad_rows: BadRows = "refuse"
+    predictor: Predictor,
+    source: Source,
+    out: Path,
+    *,
+    bad_rows: BadRows = "refuse",
+    said: TextFormat = PLAIN_TEXT,
 ) -> PredictionSummary:
     """Read, predict and write block by block, in constant memory.
 
     `bad_rows`: whether cells that can't be encoded are refused, taken as missing, or leave the
-    predictions of their rows empty. `-` is standard input or output. An output file is written
-    whole or not at all. Raises DataError, StorageError.
+    predictions of their rows empty. `said`: how a text file is written; what isn't said is
+    recognised, and predictions are separated as its cells are. `-` is standard input or output. An
+    output file is written whole or not at all. Raises DataError, StorageError.
     """
     summary = PredictionSummary()
     files = [part.file for part in source.parts if part.file.exists()]
     if out.exists() and any(map(out.samefile, files)):
         raise ConfigError(f"-o {out}: this is the file to predict on; name another")
 
+    blocks = read_blocks(source, predictor.fitted.text_format(said))
+    first = next(blocks)
+    summary.notes += recognition_notes([first])
+
     def predicted() -> Iterator[pl.DataFrame]:
-        for rows in read_blocks(source, predictor.fitted.text_format):
+        for rows in chain([first], blocks):
             block = predictor.predict(rows, bad_rows=bad_rows)
             summary.add(block)
             yield block.frame
 
-    write_blocks(predicted(), out, separator=predictor.fitted.separator)
+    separator = "," if first.dialect is None else first.dialect.separator
+    write_blocks(predicted(), out, separator=separator)
     return summary

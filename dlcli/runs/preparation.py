@@ -220,6 +220,7 @@ def _resolve(config: Config, dataset: Dataset, loss: Loss, plan: Plan) -> Config
             "features": tuple(column.name for column in dataset.fitted.columns),
             "kinds": {column.name: column.kind for column in dataset.fitted.columns},
             "streaming": dataset.stream is not None,
+            **(dataset.text_settings or {}),
         }
     )
     layers = tuple(layer.config for layer in plan.layers)

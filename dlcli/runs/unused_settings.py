@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dlcli.columns import family
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
+from dlcli.config.sections.text_files import TEXT_KEYS
 from dlcli.config.text.parsing import KeyPath
-from dlcli.data.dataset import Dataset, find_sources
+from dlcli.data.dataset import Dataset
 from dlcli.errors import Problem
-from dlcli.tables.reading import is_delimited_text
 
 
 def unused_settings(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
@@ -30,8 +30,9 @@ def _unused_data(loaded: LoadedConfig, dataset: Dataset) -> Iterator[tuple[str, 
     if "target_scale" in given and dataset.task != "regression":
         yield "target_scale", f"a {dataset.task} target has no scale"
     yield from family.unused_settings(dataset.fitted.columns, given)
-    if "separator" in given and not any(map(is_delimited_text, find_sources(loaded).values())):
-        yield "separator", "the files have none"
+    if dataset.text_settings is None:
+        for key in sorted(given & {*TEXT_KEYS}):
+            yield key, "no file is a text file"
 
 
 def _unused_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[KeyPath, str]]:

@@ -56,10 +56,15 @@ def read_table(source: Source, text: TextFormat = PLAIN_TEXT) -> Table:
 
 
 def concatenate(tables: list[Table]) -> Table:
-    """Return the rows of several tables of one source."""
+    """Return the rows of several tables of one source, their text in plain notation."""
+    tables = [table.plainly() for table in tables]
     frame = pl.concat([table.frame for table in tables])
-    table = tables[0].of_rows(frame, np.concatenate([table.numbers for table in tables]))
-    return replace(table, has_exponents=any(part.has_exponents for part in tables))
+    numbers = np.concatenate([table.numbers for table in tables])
+    return replace(
+        tables[0].of_rows(frame, numbers),
+        misread={name: why for table in reversed(tables) for name, why in table.misread.items()},
+        has_exponents=any(table.has_exponents for table in tables),
+    )
 
 
 def read_blocks(source: Source, text: TextFormat = PLAIN_TEXT) -> Iterator[Table]:

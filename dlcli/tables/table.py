@@ -1,14 +1,18 @@
 """A table in memory, with the place of each row in the file that it came from."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import polars as pl
 
 from dlcli.errors import DataError, suggest
 from dlcli.tables.names import normalise_names
+from dlcli.tables.notation.notation import PLAIN_NOTATION, Notation
 
+_PANDAS_INDEX = re.compile(r"__index_level_[0-9]+__")
 _FEW_ROWS = 100_000
 _ROWS_OF_FILE = 2**40  # by which the numbers of rows in several files are apart
 
@@ -42,6 +46,26 @@ def more_rows(count: int) -> str:
     return f", and {count - 1} more such row{'s' if count > 2 else ''}"
 
 
+class TextDialect(Protocol):
+    """How a text file is written."""
+
+    @property
+    def separator(self) -> str:
+        """What separates its cells."""
+
+    def settings(self) -> Mapping[str, object]:
+        """Return all that is known of how it is written, by the keys of a config's `data`."""
+
+    def findings(self) -> Iterator[tuple[str, object, str]]:
+        """Yield what was recognised and is not as in a plain CSV file: key, value, words."""
+
+    def header_hint(self) -> str | None:
+        """Say so where the first line was taken for data."""
+
+    def note(self) -> str | None:
+        """Say what was recognised, and the keys that override it; None of a plain file."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns by name, and for each row its number in the file, counted from 1.
@@ -60,6 +84,10 @@ class Table:
     files: tuple[str, ...] = ()  # of several: their names, by what `number_in` took for index
     written: Mapping[str, str] = field(default_factory=dict)  # names as the file has them
     has_exponents: bool = True  # whether there may be text like 1E5; False: there is none
+    unnamed: tuple[str, ...] = ()  # columns that have no name in the file
+    notation: Notation = PLAIN_NOTATION  # how text writes numbers and dates
+    dialect: TextDialect | None = None  # how a text file is written
+    misread: Mapping[str, str] = field(default_factory=dict)  # columns that can't be read, and why
 
     @classmethod
     def read(cls, frame: pl.DataFrame, source: str, numbers: np.ndarray, unit: str) -> "Table":
@@ -75,6 +103,15 @@ class Table:
     def __len__(self) -> int:
         return len(self.frame)
 
+    @property
+    def nameless(self) -> list[str]:
+        """The columns without a name in the file, and those of pandas' indexes in Parquet files."""
+        return [
+            name
+            for name in self.frame.columns
+            if name in self.unnamed or _PANDAS_INDEX.fullmatch(name)
+        ]
+
     def place(self, row: int) -> str:
         """Say where a row stands: `data/x.csv, line 17`."""
         return self.place_of(int(self.numbers[row]))
@@ -88,15 +125,41 @@ class Table:
         return self.place(row) if self.files else f"{self.unit} {self.numbers[row]}"
 
     def column(self, name: str) -> pl.Series:
-        """Return a column; DataError where the table has none of that name."""
+        """Return a column; DataError where the table has none, or a cell that can't be read."""
+        if name in self.misread:
+            raise DataError(self.misread[name])
         try:
             return self.frame.get_column(name)
         except pl.exceptions.ColumnNotFoundError:
-            known = ", ".join(self.frame.columns[:20])
-            hint = suggest(name, self.frame.columns)
             raise DataError(
-                f"{self.source}: no column '{name}'{hint}; its columns: {known}"
+                f"{self.source}: no column '{name}'{self.known_columns(name)}"
             ) from None
+
+    def known_columns(self, name: str) -> str:
+        """Return the end of a sentence that says that there is no column of a name."""
+        known = f"; its columns: {', '.join(self.frame.columns[:20])}"
+        more = None if self.dialect is None else self.dialect.header_hint()
+        return suggest(name, self.frame.columns) + known + ("" if more is None else f"; {more}")
+
+    def plainly(self) -> "Table":
+        """Return the table with text in plain notation: 1234.5 for 1.234,5, and ISO 8601 dates.
+
+        A column with a cell that can be read in two ways is refused by whoever asks for it.
+        """
+        if self.notation.is_plain:
+            return self
+        columns, misread = [], dict(self.misread)
+        for name, dtype in self.frame.schema.items():
+            if dtype == pl.String:
+                cells, bad = self.notation.rewrite(self.frame[name])
+                columns.append(cells)
+                if bad is not None:
+                    misread[name] = (
+                        f"{self.place(bad.row)}: column '{name}' has "
+                        f"{self.frame[name][bad.row]!r}, {bad.what}; {bad.repair}"
+                    )
+        frame = self.frame.with_columns(columns)
+        return replace(self, frame=frame, notation=PLAIN_NOTATION, misread=misread)
 
     def take(self, rows: np.ndarray) -> "Table":
         """Return some of the rows, in the order asked for."""

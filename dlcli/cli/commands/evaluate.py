@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.options import Json, Run
+from dlcli.cli.options import Json, Run, TextOverrides
 from dlcli.cli.output import emit
 
 
 def evaluate_command(
     run: Run,
+    overrides: TextOverrides,
     data: Annotated[
         list[str] | None,
         typer.Argument(
@@ -24,10 +25,12 @@ def evaluate_command(
     from rich.markup import escape
 
     from dlcli.cli.screens.tables import open_console, show_figures
+    from dlcli.config.text_options import text_settings
     from dlcli.runs.evaluate import evaluate_run
     from dlcli.tables.sources import as_setting
 
-    figures, notes = evaluate_run(run, as_setting(data) if data else None)
+    said = text_settings(overrides).text_format
+    figures, notes = evaluate_run(run, as_setting(data) if data else None, said=said)
     console = open_console(to_stderr=as_json)
     for note in notes:
         console.print(escape(note))

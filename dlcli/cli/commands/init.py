@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.options import Data
+from dlcli.cli.options import Data, TextOverrides
 from dlcli.cli.output import emit
 from dlcli.errors import ConfigError
 
 
 def init_command(
     data: Data,
+    overrides: TextOverrides,
     target: Annotated[str, typer.Option("--target", help="The column to predict.")],
     output: Annotated[
         Path | None,
@@ -31,7 +32,8 @@ def init_command(
         raise ConfigError(f"-o: {output} exists already; remove it, or name another file")
     folder = Path() if output is None else output.parent
     name = "config.yaml" if output is None else shlex.quote(str(output))
-    draft = draft_config(as_setting(data), target, folder=folder, name=name)
+    path = as_setting(data)
+    draft = draft_config(path, target, folder=folder, name=name, overrides=overrides)
     console = open_console(to_stderr=True)
     for finding in draft.findings:
         console.print(f"check: {escape(finding)}", soft_wrap=True)

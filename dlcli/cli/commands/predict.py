@@ -7,7 +7,6 @@ import typer
 
 from dlcli.cli.options import Data, Overrides
 from dlcli.columns.bad_cells import BadRows
-from dlcli.errors import ConfigError
 
 
 def predict_command(
@@ -39,18 +38,22 @@ def predict_command(
 
     from dlcli.cli.screens.tables import open_console
     from dlcli.config import open_config
+    from dlcli.config.text_options import names_text_key, text_settings
     from dlcli.runs.predict import predict, trained_predictor, untrained_predictor
     from dlcli.runs.preparation import prepare
     from dlcli.tables.sources import as_setting, find_source
 
-    if overrides and not untrained:
-        raise ConfigError("--set: a trained run can't be changed; use --set with --untrained")
     if untrained:
+        said = text_settings([item for item in overrides if names_text_key(item)])
         predictor = untrained_predictor(prepare(open_config(source, overrides)))
     else:
+        said = text_settings(overrides)
         predictor = trained_predictor(source)
-    summary = predict(predictor, find_source(as_setting(data)), out, bad_rows=bad_rows)
+    found = find_source(as_setting(data))
+    summary = predict(predictor, found, out, bad_rows=bad_rows, said=said.text_format)
     console = open_console(to_stderr=True)
+    for note in summary.notes:
+        console.print(escape(note), soft_wrap=True)
     for bad in summary.bad.values():
         console.print(escape(str(bad)), soft_wrap=True)
     for unseen in summary.unseen.values():

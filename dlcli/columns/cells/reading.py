@@ -25,7 +25,7 @@ def read_cells(table: Table, name: str, missing_values: Sequence[str]) -> pl.Ser
 
     Raises DataError where there is no such column, or where its type has no encoding.
     """
-    cells = table.column(name)
+    cells = table.plainly().column(name)
     if not has_encoding(cells.dtype):
         raise DataError(
             f"{table.source}: column '{name}' is of type {cells.dtype}, which has no encoding; "
@@ -46,6 +46,7 @@ def clean(table: Table, missing_values: Sequence[str], *, as_text: Collection[st
     """
     if table.missing_values == tuple(missing_values):
         return table
+    table = table.plainly()
     missing = missing_values_of(tuple(missing_values))
     numbers = _all_numbers(table, as_text, missing)
     are_numbers = {column.name for column in numbers}

@@ -5,9 +5,19 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dlcli.columns.base import Scale
-from dlcli.columns.family import ColumnKind
+from dlcli.columns.base import OrderedColumn, Scale
+from dlcli.columns.family import ColumnKind, kind_named
 from dlcli.config.sections.split import SplitConfig
+from dlcli.config.sections.text_files import (
+    Auto,
+    DateFormats,
+    Decimal,
+    Encoding,
+    Names,
+    Quote,
+    Separator,
+    Thousands,
+)
 from dlcli.section import ALL_DEFAULTS, PositiveInt, Section, Size
 from dlcli.tables.names import ColumnName
 from dlcli.tables.text.text_format import TextFormat
@@ -16,7 +26,6 @@ from dlcli.targets.task import Task
 
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
-Separator = Literal[",", ";", "\t", "|"]
 Role = tuple[str | int, ...]  # the key below `data`, then the key or the index in it
 _File = Annotated[str, Field(min_length=1)]
 Files = _File | Annotated[tuple[_File, ...], Field(strict=False, min_length=1)]
@@ -77,7 +86,33 @@ class DataConfig(Section):
     missing_values: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         MISSING_VALUES, description="cell values treated as missing"
     )
-    separator: Separator = Field(",", description="separator of the cells of a CSV file")
+    separator: Separator = Field(
+        "auto", description="separator of the cells of a text file; auto: recognised in each file"
+    )
+    decimal: Decimal = Field(
+        "auto", description="mark before the decimals of numbers in text; auto: recognised"
+    )
+    thousands: Thousands = Field(
+        "auto", description="mark between groups of three digits; auto: recognised"
+    )
+    encoding: Encoding = Field(
+        "auto",
+        description="encoding of text files, such as utf-8 or windows-1252; auto: recognised",
+    )
+    quote: Quote = Field(
+        "auto", description="mark around cells that contain separators; auto: recognised"
+    )
+    header: Auto | bool = Field(
+        "auto", description="whether the first line names the columns; auto: recognised"
+    )
+    names: Names | None = Field(
+        None, description="names of the columns of text files without a header line"
+    )
+    date_formats: Auto | DateFormats = Field(
+        "auto",
+        description="formats of dates beside ISO 8601, such as '%d.%m.%Y', tried in this order; "
+        "auto: recognised where one format fits a whole column",
+    )
     drop_missing_target: bool = Field(
         False, description="leave out rows without a target, instead of rejecting the data"
     )
@@ -119,7 +154,26 @@ class DataConfig(Section):
     @property
     def text_format(self) -> TextFormat:
         """How text files are written, as far as the config says so."""
-        return TextFormat(separator=self.separator)
+        return TextFormat(
+            separator=_said(self.separator),
+            decimal=_said(self.decimal),
+            thousands=_said(self.thousands),
+            encoding=_said(self.encoding),
+            quote=_said(self.quote),
+            header=None if self.header == "auto" else self.header,
+            names=self.names,
+            date_formats=None if self.date_formats == "auto" else self.date_formats,
+            missing_values=self.missing_values,
+            labels=frozenset(self._labels()),
+        )
+
+    def _labels(self) -> Iterator[str]:
+        """Yield the columns that are said to be neither numbers nor dates."""
+        for name, kind in self.kinds.items():
+            if not issubclass(kind_named(kind), OrderedColumn):
+                yield name
+        if self.task is not None and self.task != "regression":
+            yield self.target
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -143,6 +197,10 @@ class DataConfig(Section):
             raise ValueError(
                 f"the weight column '{self.weight}' is listed in `features`; take it out there"
             )
+        if self.decimal != "auto" and self.decimal == self.thousands:
+            raise ValueError(f"`decimal` and `thousands` can't both be {self.decimal!r}")
+        if self.names is not None and self.header is True:
+            raise ValueError("`names` are for files without a header line; leave it out")
         for part in ("validation", "test"):
             if getattr(self, f"{part}_path") is None:
                 continue
@@ -155,3 +213,8 @@ class DataConfig(Section):
                         f"{part}_path into `path`, and give a fraction (`split.{part}`) instead"
                     )
         return self
+
+
+def _said(value: str) -> str | None:
+    """Return what is said of how a file is written; None: nothing."""
+    return {"auto": None, "none": ""}.get(value, value)

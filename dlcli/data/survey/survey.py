@@ -9,22 +9,23 @@ from dlcli.columns.base import Column
 from dlcli.columns.cells import has_encoding, parse_numbers, read_cells, to_labels
 from dlcli.columns.family import ColumnKind, column_statistics, infer_kind, kind_named
 from dlcli.columns.numeric import refuse_mixed
+from dlcli.config.sections.data import DataConfig
+from dlcli.data.checks import without_column
 from dlcli.data.survey.findings import class_findings, column_findings, row_findings, why_useless
 from dlcli.data.survey.grids import find_grid, resembles_image
 from dlcli.data.survey.missing_words import left_out, settle_missing_words
 from dlcli.data.survey.roles import SplitRole, find_split_roles
 from dlcli.data.survey.skewness import find_skew
-from dlcli.errors import ConfigError, DataError, suggest
+from dlcli.data.text_files import TextFinding, recognition_notes, text_findings, why_nameless
+from dlcli.errors import ConfigError, DataError
 from dlcli.tables.names import normalise_name
-from dlcli.tables.reading import open_part, read_table
+from dlcli.tables.reading import read_table
 from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
-from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import present
 from dlcli.targets.family import infer_task
 from dlcli.targets.task import Task
 
-_SEPARATORS = ",;\t|"
 _MAX_STRANGE_TEXTS = 2  # in a numeric column; more can't all mean a missing value
 _SAMPLE_ROWS = 20_000
 
@@ -39,7 +40,7 @@ class Survey:
     num_rows: int  # with a target
     num_without_target: int
     num_columns: int  # without the target
-    separator: str
+    text: dict[str, TextFinding]  # how a text file is written, by config key, if not plainly
     missing_values: tuple[str, ...]
     kinds: dict[str, ColumnKind]  # overriding inferred ones
     features: tuple[str, ...] | None  # None: every column but the target
@@ -49,17 +50,20 @@ class Survey:
     findings: tuple[str, ...]
 
 
-def survey(source: Source, target: str) -> Survey:
-    """Survey a source; ConfigError if it has no such target, DataError if it can't be used."""
+def survey(source: Source, target: str, said: DataConfig) -> Survey:
+    """Survey a source; ConfigError if it has no such target, DataError if it can't be used.
+
+    `said` holds what is said of how text files are written.
+    """
     if source.is_standard_input:
         raise ConfigError("DATA: standard input can't be read again for training; name a file")
-    separator, target = _separator(source), normalise_name(target)
-    table = read_table(source, TextFormat(separator=separator))
+    target, form = normalise_name(target), replace(said.text_format, said_by="option")
+    table = read_table(source, form)
     if target not in table.frame.columns:
-        known = ", ".join(table.frame.columns[:20])
-        hint = suggest(target, table.frame.columns) or f"; its columns: {known}"
-        raise ConfigError(f"--target: {source} has no column '{target}'{hint}")
-    table, findings = _without_unencodable(table, target)
+        raise ConfigError(f"--target: {source} {without_column(target, table)}")
+    table, findings = _without_nameless(table, target)
+    table, more = _without_unencodable(table, target)
+    findings = [*recognition_notes([table]), *findings, *more]
     missing_values, words = settle_missing_words(table, target)
     missing_values, kinds, strange = _settle_mixed(table, target, missing_values)
     findings += [*words, *strange, *left_out(table, target, missing_values)]
@@ -89,8 +93,8 @@ def survey(source: Source, target: str) -> Survey:
         findings += class_findings(labels, task)
     split_by, skew = None, None
     if grid is None:
-        split_by, said = _choose_split(used, labels, task)
-        findings += said
+        split_by, notes = _choose_split(used, labels, task)
+        findings += notes
     if task == "regression":
         skew = find_skew(target, parse_numbers(targets).to_numpy())
         findings += [skew.finding] if skew else []
@@ -110,7 +114,7 @@ def survey(source: Source, target: str) -> Survey:
         num_rows=len(rows),
         num_without_target=len(table) - len(rows),
         num_columns=len(columns),
-        separator=separator,
+        text=text_findings(table, said),
         missing_values=missing_values,
         kinds=kinds,
         features=tuple(used) if useless else None,
@@ -138,6 +142,15 @@ def _choose_split(
     return roles[0], findings
 
 
+def _without_nameless(table: Table, target: str) -> tuple[Table, list[str]]:
+    """Return the table without columns that have no name, and findings on them."""
+    dropped = [name for name in table.nameless if name != target]
+    findings = [
+        f"'{name}' is left out: it {why_nameless(table, name)} (data.features)" for name in dropped
+    ]
+    return replace(table, frame=table.frame.drop(dropped)), findings
+
+
 def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
     """Return the table without columns whose types have no encoding, and findings on them."""
     dropped = {
@@ -150,15 +163,6 @@ def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
         for name, dtype in dropped.items()
     ]
     return replace(table, frame=table.frame.drop(dropped)), findings
-
-
-def _separator(source: Source) -> str:
-    """Return the most frequent separator in the first line of a text file."""
-    with open_part(source.parts[0]) as opened:
-        if opened.form.is_typed:
-            return ","
-        first_line = opened.content.stream.read(2**16).partition(b"\n")[0]
-    return max(_SEPARATORS, key=first_line.decode("utf-8", "replace").count)
 
 
 def _settle_mixed(

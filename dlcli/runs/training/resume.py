@@ -11,6 +11,7 @@ import torch
 
 from dlcli import __version__
 from dlcli.config import Config
+from dlcli.config.sections.text_files import TEXT_KEYS
 from dlcli.errors import CheckpointError, ConfigError, DataError
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
@@ -24,6 +25,7 @@ _DATA_PATHS = ("data.path", "data.validation_path", "data.test_path")  # their c
 _HARMLESS = (
     *("name", "training.device", "training.engine", "training.threads"),
     *("checkpoint.", "compare.", "report", "trackers"),
+    *(f"data.{key}" for key in TEXT_KEYS),  # data and what is fitted to them are compared
 )
 _ABSENT = "nothing"
 

@@ -1,86 +1,274 @@
 """CSV bytes → blocks of whole records, each with its line numbers, every ragged row refused.
 
 polars parses the cells; but it fills short rows with empty cells and names no lines, so records
-and cells are counted here: a newline ends a record, and a separator a cell, where the number of
-quotes before it is even (RFC 4180).
+and cells are counted here. How the file is written is recognised from its first bytes.
 """
 
+import codecs
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from dlcli.errors import DataError
-from dlcli.tables.compression import ByteStream
-from dlcli.tables.names import normalise_names
+from dlcli.tables.compression import ByteStream, Prefixed
 from dlcli.tables.table import Table, more_rows
+from dlcli.tables.text.dialect import Dialect
+from dlcli.tables.text.encodings import (
+    UnixLines,
+    Utf8Stream,
+    is_utf8,
+    read_head,
+    recognise_encoding,
+)
+from dlcli.tables.text.headers import Header, recognise_header
+from dlcli.tables.text.notations import recognise_notation
+from dlcli.tables.text.records import (
+    count,
+    count_quotes,
+    find_records,
+    has_exponents,
+    last_record_end,
+    newlines_before,
+    outside_quotes,
+)
+from dlcli.tables.text.separators import Marks, recognise_marks
 from dlcli.tables.text.text_format import TextFormat
 
+HEAD_BYTES = 2**20  # that a file's dialect is recognised from
 MAX_RECORD_BYTES = 64 * 2**20  # a longer one is a quote that is never closed
+_SAMPLED_RECORDS = 100  # below the first line, to tell whether that is one of names
 
 
 def read_csv_blocks(
-    stream: ByteStream, source: str, form: TextFormat, *, block_bytes: int
+    stream: ByteStream,
+    source: str,
+    form: TextFormat,
+    *,
+    block_bytes: int,
+    head_bytes: int = HEAD_BYTES,
 ) -> Iterator[Table]:
     """Yield a table's rows in order, about `block_bytes` of text at a time, cells as text.
 
     Yields at least one table, without rows where the file has a header only. Raises DataError for
-    an empty file, a header that can't be used, bytes that aren't UTF-8, a quote that is never
-    closed, and a row with more or fewer cells than the header.
+    an empty file, a header that can't be used, bytes that aren't of the file's encoding, a quote
+    that is never closed, a row with more or fewer cells than the header, and where what is not said
+    in `form` can be read in two ways.
     """
-    separator = form.separator
-    line = 1  # on which the next record starts
-    header: list[str] | None = None
-    written: dict[str, str] = {}
-    for block in _whole_records(stream, block_bytes):
-        if _count(block, '"') % 2:
-            ends = _outside_quotes(block, "\n") + 1
-            line += _count(block[: ends[-1] if len(ends) else 0], "\n")
-            raise DataError(f"{source}, line {line}: a quote is opened here and never closed")
-        if header is None:
-            end = block.find(b"\n") + 1
-            if b'"' in block[:end]:
-                end = int(_outside_quotes(block, "\n")[0]) + 1
-            first, block = block[:end], block[end:]
-            header, written = _read_header(first, source, separator)
-            line += _count(first, "\n")
-        num_lines = _count(block, "\n")
-        table = _read_records(block, num_lines, header, source, separator, line)
-        yield replace(table, written=written, has_exponents=_has_exponents(block))
-        line += num_lines
-    if header is None:
+    stream, encoding = _as_utf8(stream, source, form, block_bytes, head_bytes)
+    head = read_head(stream, block_bytes, head_bytes).removeprefix(codecs.BOM_UTF8)
+    marks = recognise_marks(_whole_lines(head[:head_bytes]), form, source)
+    records = _Records(source, form, marks)
+    stream = Prefixed(head[len(marks.skipped) :], stream)
+    line = 1 + count(marks.skipped, "\n")  # on which the next record starts
+    first: Table | None = None
+    for block in _whole_records(stream, block_bytes, marks.quote):
+        if first is None:
+            records.refuse_open_quote(block, line)
+            header, num_bytes = records.read_header(block, line)
+            line += count(block[:num_bytes], "\n")
+            block = block[num_bytes:]
+            first = records.read(block, header.names, line)
+            in_head = first.frame.head(count(block[:head_bytes], "\n"))
+            notation = recognise_notation(block[:head_bytes], in_head, form, marks.separator)
+            dialect = Dialect(marks.separator, marks.quote, encoding, header, notation, form)
+            first = replace(
+                first,
+                written=header.written,
+                unnamed=header.unnamed,
+                notation=notation,
+                dialect=dialect,
+                has_exponents=has_exponents(block),
+            )
+            yield first
+            first = replace(first, frame=first.frame.clear())  # whose rows are not held
+        else:
+            records.refuse_open_quote(block, line)
+            table = records.read(block, first.frame.columns, line)
+            yield replace(
+                first,
+                frame=table.frame,
+                numbers=table.numbers,
+                has_exponents=has_exponents(block),
+            )
+        line += count(block, "\n")
+    if first is None:
         raise DataError(f"{source}: the file is empty; its first line must name the columns")
 
 
-def _read_records(
-    block: bytes, num_lines: int, header: list[str], source: str, separator: str, line: int
-) -> Table:
-    """Return the records of a block that starts on a line, none of them ragged."""
-    frame = None
-    is_even = _count(block, separator) == num_lines * (len(header) - 1)
-    if is_even and not _count(block, '"'):
-        numbers = np.arange(line, line + num_lines)
-        # polars refuses a row that is too long; without one, there is none that is too short.
-        frame = _parse(block, header, source, separator, numbers)
-    if frame is None:
-        starts, cells = _records(block, separator)
-        numbers = line + _newlines_before(block, starts)
-        _refuse_ragged(cells, numbers, header, source, separator)
-        frame = _parse(block, header, source, separator, numbers)
-    if frame is None:
-        raise DataError(
-            f"{source}, lines {numbers[0]} to {numbers[-1]}: cells contain single quotation marks; "
-            'write a cell with a quote as "a ""quoted"" word"'
-        )
-    return Table(frame, source, numbers, "line")
+def _as_utf8(
+    stream: ByteStream, source: str, form: TextFormat, block_bytes: int, head_bytes: int
+) -> tuple[ByteStream, str]:
+    """Return the text of a stream as UTF-8, with lines that end with a newline; its encoding."""
+    head = read_head(stream, block_bytes, head_bytes)
+    encoding = recognise_encoding(head[:head_bytes], form, source)
+    stream = Prefixed(head, stream)
+    if b"\n" not in head and b"\r" in head:
+        stream = UnixLines(stream)
+    if not is_utf8(encoding):
+        stream = Utf8Stream(stream, encoding, form, source)
+    return stream, encoding
 
 
-def _whole_records(stream: ByteStream, block_bytes: int) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class _Records:
+    """Turns bytes of whole records into tables."""
+
+    source: str
+    form: TextFormat
+    marks: Marks
+
+    def refuse_open_quote(self, block: bytes, line: int) -> None:
+        """Raise DataError for a quote that is not closed in a block of whole records."""
+        if count_quotes(block, self.marks.quote) % 2:
+            ends = outside_quotes(block, "\n", self.marks.quote) + 1
+            line += count(block[: ends[-1] if len(ends) else 0], "\n")
+            raise DataError(
+                f"{self.source}, line {line}: a quote is opened here and never closed; if quotes "
+                f"are text, {self.form.advice('quote', 'none')}"
+            )
+
+    def read_header(self, block: bytes, line: int) -> tuple[Header, int]:
+        """Return the header of a file that begins with a block, and the bytes that it takes."""
+        end = block.find(b"\n") + 1
+        if count_quotes(block[:end], self.marks.quote):
+            end = int(outside_quotes(block, "\n", self.marks.quote)[0]) + 1
+        cells = self._cells(block[:end], line)
+        cells = self._with_row_names(cells, block)
+
+        def sample() -> pl.DataFrame:
+            ends = outside_quotes(block, "\n", self.marks.quote) + 1
+            rest = block[end : ends[min(_SAMPLED_RECORDS, len(ends) - 1)]]
+            names = [str(index) for index in range(len(cells))]
+            found = self._parse(rest, names, is_ragged=True) if rest else None
+            return pl.DataFrame(schema=dict.fromkeys(names, pl.String)) if found is None else found
+
+        header = recognise_header(cells, sample, self.form, f"{self.source}, line {line}")
+        self._refuse_single(header, line)
+        return header, end if header.first_cells is None else 0
+
+    def _cells(self, record: bytes, line: int) -> list[str]:
+        cells = pl.read_csv(
+            self._checked(record, line),
+            has_header=False,
+            infer_schema=False,
+            separator=self.marks.separator,
+            quote_char=self.marks.quote or None,
+        ).row(0)
+        return [str(cell or "") for cell in cells]
+
+    def _with_row_names(self, cells: list[str], block: bytes) -> list[str]:
+        """Return the first line's cells, with one for a column that only the rows below have.
+
+        R writes the names of rows so, in quotes, and others a separator at the end of each row.
+        """
+        separator, quote = self.marks.separator, self.marks.quote
+        _, counts = find_records(block[:HEAD_BYTES], separator, quote)
+        if not len(counts[1:]) or not (counts[1:] == counts[0] + 1).all():
+            return cells
+        header, *lines = block[:HEAD_BYTES].replace(b"\r\n", b"\n").split(b"\n")[: len(counts)]
+        if all(record.endswith(separator.encode()) for record in lines):
+            return [*cells, ""]
+        if quote and all(record.startswith(quote.encode()) for record in (header, *lines)):
+            return ["", *cells]
+        return cells
+
+    def _refuse_single(self, header: Header, line: int) -> None:
+        """Raise DataError where the only column's name looks like several."""
+        name, separator = header.names[0], self.marks.separator
+        others = [mark for mark in ",;\t|" if mark != separator and mark in name]
+        if len(header.names) == 1 and others:
+            raise DataError(
+                f"{self.source}, line {line}: only one column, '{name}'; if its cells are "
+                f"separated by {others[0]!r}, {self.form.advice('separator', others[0])}"
+            )
+
+    def read(self, block: bytes, names: list[str], line: int) -> Table:
+        """Return the records of a block that starts on a line, none of them ragged."""
+        frame, num_lines = None, count(block, "\n")
+        separator, quote = self.marks.separator, self.marks.quote
+        is_even = count(block, separator) == num_lines * (len(names) - 1)
+        if is_even and not count_quotes(block, quote):
+            numbers = np.arange(line, line + num_lines)
+            # polars refuses a row that is too long; without one, there is none that is too short.
+            frame = self._parse_all(block, names, numbers)
+        if frame is None:
+            starts, cells = find_records(block, separator, quote)
+            numbers = line + newlines_before(block, starts)
+            self._refuse_ragged(cells, numbers, names)
+            frame = self._parse_all(block, names, numbers)
+        if frame is None:
+            raise DataError(
+                f"{self.source}, lines {numbers[0]} to {numbers[-1]}: cells contain single "
+                'quotation marks; write a cell with a quote as "a ""quoted"" word", or, if quotes '
+                f"are text throughout, {self.form.advice('quote', 'none')}"
+            )
+        return Table(frame, self.source, numbers, "line")
+
+    def _refuse_ragged(self, cells: np.ndarray, numbers: np.ndarray, names: list[str]) -> None:
+        ragged = np.flatnonzero(cells != len(names))
+        if len(ragged):
+            row = ragged[0]
+            more = more_rows(len(ragged))
+            found = {1: "an empty line, or one cell,"}.get(cells[row], f"{cells[row]} cells")
+            repair = f"put text that contains {self.marks.separator!r} in quotes"
+            if cells[row] < len(names):
+                repair = "add the missing cells, or remove the row"
+            raise DataError(
+                f"{self.source}, line {numbers[row]}: {found} where the header has {len(names)}"
+                f"{more}; {repair}"
+            )
+
+    def _parse_all(
+        self, block: bytes, names: list[str], numbers: np.ndarray
+    ) -> pl.DataFrame | None:
+        """Return the records' cells; None where polars finds a long one, or another number."""
+        if not len(numbers):
+            return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+        frame = self._parse(self._checked(block, int(numbers[0])), names)
+        return frame if frame is not None and len(frame) == len(numbers) else None
+
+    def _parse(
+        self, text: bytes, names: list[str], *, is_ragged: bool = False
+    ) -> pl.DataFrame | None:
+        try:
+            return pl.read_csv(
+                text,
+                has_header=False,
+                schema=dict.fromkeys(names, pl.String),
+                separator=self.marks.separator,
+                quote_char=self.marks.quote or None,
+                empty_string_is_null=False,
+                truncate_ragged_lines=is_ragged,
+            )
+        except pl.exceptions.PolarsError:
+            return None
+
+    def _checked(self, block: bytes, first_line: int) -> bytes:
+        """Return a block that is UTF-8; DataError with the line where it isn't."""
+        try:
+            if not block.isascii():
+                block.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = first_line + block[: error.start].count(b"\n")
+            raise DataError(
+                f"{self.source}, line {line}: not UTF-8 text; save the file as UTF-8, or say which "
+                f"encoding it has, as in {self.form.setting('encoding', 'windows-1252')}"
+            ) from None
+        return block
+
+
+def _whole_lines(text: bytes) -> bytes:
+    """Return text up to its last newline, if there is one."""
+    return text[: text.rfind(b"\n") + 1] or text
+
+
+def _whole_records(stream: ByteStream, block_bytes: int, quote: str) -> Iterator[bytes]:
     """Yield the bytes, cut where a record ends; blank lines at the very end are left out."""
-    held = stream.read(block_bytes).removeprefix(b"\xef\xbb\xbf")
+    held = stream.read(block_bytes)
     while more := stream.read(block_bytes):
-        cut = _last_record_end(held)
+        cut = last_record_end(held, quote)
         if cut:
             yield held[:cut]
         elif len(held) > MAX_RECORD_BYTES:
@@ -89,120 +277,3 @@ def _whole_records(stream: ByteStream, block_bytes: int) -> Iterator[bytes]:
     rest = held.rstrip(b"\r\n")
     if rest:
         yield rest + b"\n"
-
-
-def _last_record_end(block: bytes) -> int:
-    """Return where the last record ends, before the newlines that may be the file's last ones."""
-    text = block.rstrip(b"\r\n")
-    if not _count(text, '"'):
-        return text.rfind(b"\n") + 1
-    newlines = _outside_quotes(text, "\n")
-    return int(newlines[-1]) + 1 if len(newlines) else 0
-
-
-def _has_exponents(block: bytes) -> bool:
-    """Say whether there is an E between two digits."""
-    if b"E" not in block:  # the fastest way to see that there is none
-        return False
-    data = np.frombuffer(block, np.uint8)
-    at = np.flatnonzero(data[1:-1] == ord("E"))
-    return bool(((data[at] - ord("0") < 10) & (data[at + 2] - ord("0") < 10)).any())  # uint8 wraps
-
-
-def _count(block: bytes, mark: str) -> int:
-    """Return how often an ASCII mark stands there, ten times as fast as `bytes.count`."""
-    if mark.encode() not in block:  # ten times as fast again
-        return 0
-    return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord(mark)))
-
-
-def _outside_quotes(block: bytes, mark: str) -> np.ndarray:
-    """Return the places of a mark that are not inside of quotes."""
-    data = np.frombuffer(block, np.uint8)
-    found = np.flatnonzero(data == ord(mark))
-    quotes = np.flatnonzero(data == ord('"'))
-    outside: np.ndarray = found[np.searchsorted(quotes, found) % 2 == 0]
-    return outside
-
-
-def _records(block: bytes, separator: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the start and the number of cells of each record, [records] each."""
-    ends = _outside_quotes(block, "\n") + 1
-    starts = np.concatenate(([0], ends[:-1]))
-    separators = _outside_quotes(block, separator)
-    return starts, np.diff(np.searchsorted(separators, ends), prepend=0) + 1
-
-
-def _newlines_before(block: bytes, starts: np.ndarray) -> np.ndarray:
-    newlines = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
-    return np.searchsorted(newlines, starts)
-
-
-def _read_header(first: bytes, source: str, separator: str) -> tuple[list[str], dict[str, str]]:
-    """Return the names of the columns, and how the header writes those that differ."""
-    cells = pl.read_csv(
-        _decoded(first, source, 1), has_header=False, separator=separator, infer_schema=False
-    ).row(0)
-    place = f"{source}, line 1"
-    as_written = [str(cell or "") for cell in cells]
-    for index, name in enumerate(map(str.strip, as_written)):
-        if not name.isprintable():
-            raise DataError(f"{place}: not a CSV file: starts with {name[:20]!r}")
-        if not name:
-            raise DataError(f"{place}: column {index + 1} has no name")
-    names, written = normalise_names(as_written, place)
-    others = [mark for mark in ",;\t|" if mark != separator and mark in names[0]]
-    if len(names) == 1 and others:
-        raise DataError(
-            f"{place}: only one column, '{names[0]}'; if its cells are separated by "
-            f"{others[0]!r}, set data.separator: {others[0]!r}"
-        )
-    return names, written
-
-
-def _refuse_ragged(
-    cells: np.ndarray, numbers: np.ndarray, header: list[str], source: str, separator: str
-) -> None:
-    ragged = np.flatnonzero(cells != len(header))
-    if len(ragged):
-        row = ragged[0]
-        more = more_rows(len(ragged))
-        found = {1: "an empty line, or one cell,"}.get(cells[row], f"{cells[row]} cells")
-        repair = f"put text that contains {separator!r} in quotes"
-        if cells[row] < len(header):
-            repair = "add the missing cells, or remove the row"
-        raise DataError(
-            f"{source}, line {numbers[row]}: {found} where the header has {len(header)}{more}; "
-            f"{repair}"
-        )
-
-
-def _parse(
-    block: bytes, header: list[str], source: str, separator: str, numbers: np.ndarray
-) -> pl.DataFrame | None:
-    """Return the records' cells; None where polars finds a long one, or another number of them."""
-    schema = dict.fromkeys(header, pl.String)
-    if not len(numbers):
-        return pl.DataFrame(schema=schema)
-    text = _decoded(block, source, int(numbers[0]))
-    try:
-        frame = pl.read_csv(
-            text,
-            has_header=False,
-            schema=schema,
-            separator=separator,
-            empty_string_is_null=False,
-        )
-    except pl.exceptions.PolarsError:
-        return None
-    return frame if len(frame) == len(numbers) else None
-
-
-def _decoded(block: bytes, source: str, first_line: int) -> bytes:
-    try:
-        if not block.isascii():
-            block.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = first_line + block[: error.start].count(b"\n")
-        raise DataError(f"{source}, line {line}: not UTF-8 text; save the file as UTF-8") from None
-    return block

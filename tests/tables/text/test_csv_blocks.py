@@ -10,11 +10,13 @@ from dlcli.tables.table import Table
 from dlcli.tables.text.csv_blocks import read_csv_blocks
 from dlcli.tables.text.text_format import TextFormat
 
+PLAIN = TextFormat(separator=",", quote='"', header=True)
 
-def blocks(text: bytes, *, block_bytes: int = 2**20, separator: str = ",") -> list[Table]:
+
+def blocks(text: bytes, *, block_bytes: int = 2**20, form: TextFormat = PLAIN) -> list[Table]:
     stream = io.BytesIO(text)
-    form = TextFormat(separator=separator)
-    return list(read_csv_blocks(stream, "f.csv", form, block_bytes=block_bytes))
+    size = block_bytes
+    return list(read_csv_blocks(stream, "f.csv", form, block_bytes=size, head_bytes=size))
 
 
 def rows(tables: list[Table]) -> list[tuple[str, ...]]:
@@ -76,9 +78,7 @@ def test_what_a_spreadsheet_writes_is_read(text: bytes, expected: list[tuple[str
         (b"^a.*$,ab\n1,2\n", "f.csv, line 1: a column is named '^a.*$', which"),
         (b"*,b\n1,2\n", "f.csv, line 1: a column is named '*', which"),
         (b"a,a\n1,2\n", "f.csv, line 1: two columns are named 'a'"),
-        (b"a,\n1,2\n", "f.csv, line 1: column 2 has no name"),
-        (b"a;b\n1;2\n", "if its cells are separated by ';', set data.separator: ';'"),
-        (b"a,b\n1,2\n1,\xff\n", "f.csv, line 3: not UTF-8 text"),
+        (b"a,b\n1,2\n1,\x81\n", "f.csv, line 3: not UTF-8 text"),
         (b'a,b\n1,2\n"3,4\n5,6\n', "f.csv, line 3: a quote is opened here and never closed"),
         (b'a,b\n1,x"y\n2,z"\n', "cells contain single quotation marks"),
     ],
@@ -89,5 +89,10 @@ def test_what_is_no_table_is_refused_with_its_line(text: bytes, message: str) ->
     assert message in str(caught.value)
 
 
-def test_a_separator_of_its_own_is_used() -> None:
-    assert rows(blocks(b"a;b\n1,5;2\n", separator=";")) == [("1,5", "2")]
+def test_a_given_separator_is_used() -> None:
+    assert rows(blocks(b"a;b\n1,5;2\n", form=TextFormat(separator=";"))) == [("1,5", "2")]
+
+
+def test_a_given_separator_that_is_not_there_is_refused_with_the_one_that_is() -> None:
+    with pytest.raises(DataError, match=r"by ';', set data.separator: \";\""):
+        blocks(b"a;b\n1;2\n")
