@@ -56,7 +56,8 @@ def draft_config(
         if repeated:
             findings.append(
                 f"{repeated:,} of {len(dataset.parts['test']):,} test rows also occur among the "
-                "training rows: the test metrics will look slightly better than they are"
+                "training rows: the test metrics will look slightly better than they are "
+                "(data.split)"
             )
     config = {
         "data": section,
@@ -175,7 +176,7 @@ def _load(section: dict[str, Any], folder: Path, *, source: str) -> tuple[Datase
     if not section["features"]:
         raise DataError(f"{source}: no column to learn from: {'; '.join(reasons.values())}")
     dataset, more = _load(section, folder, source=source)
-    return dataset, [f"left out, {reason}" for reason in reasons.values()] + more
+    return dataset, [f"left out, {reason} (data.features)" for reason in reasons.values()] + more
 
 
 def _minimal_config(section: dict[str, Any], folder: Path, *, source: str) -> LoadedConfig:

@@ -263,3 +263,24 @@ def test_what_init_writes_for_any_table_is_right_or_it_says_why_not(
     else:
         assert outcome.code == 3, outcome.err
         assert outcome.err.startswith("dlcli: any.csv")
+
+
+def test_each_finding_is_told_once_with_its_key(dlcli: Command, table: Table) -> None:
+    """On the screen, one to a line, and as comments of the config."""
+    rows = [
+        f"{row % 17},{row},{'' if row % 3 else 5 + row % 7},c,"
+        f"{'?' if row == 9 else row % 5},{['NA', '', 'b', 'c', 'd'][row * 3 % 5]},"
+        f"{['x', 'y', 'x', 'NA', 'z'][row % 5] if row else ''}"
+        for row in range(120)
+    ]
+    rows += [rows[1], rows[2], rows[3].rpartition(",")[0] + ",y", "1,200,,c,1,b,w"]
+    table("a,id,gaps,same,marks,country,y", *rows, name="many.csv")
+    outcome = dlcli("init", "many.csv", "--target", "y", "-o", "c.yaml")
+    assert outcome.code == 0, outcome.err
+    told = [line for line in outcome.err.splitlines() if line.startswith("check: ")]
+    assert len(told) == len(set(told)) >= 7
+    for line in told:
+        assert re.search(r"\b(data|loss|model|training)\b[.:]", line), line
+    text = " ".join(Path("c.yaml").read_text().replace("#", " ").split())
+    for line in told:
+        assert f"Check: {line.removeprefix('check: ')}." in text

@@ -45,7 +45,7 @@ def class_findings(labels: pl.Series, task: Task) -> Iterator[str]:
     if few:
         yield (
             f"fewer than {_FEW_ROWS_OF_CLASS} rows are of class {', '.join(few[:10])}: too few to "
-            "learn from or to evaluate on"
+            "learn from or to evaluate on (data.target)"
         )
 
 
@@ -54,12 +54,15 @@ def row_findings(features: pl.DataFrame, target: pl.Series, task: Task) -> Itera
     both = features.with_columns(target.alias(""))
     repeated = len(both) - both.n_unique()
     if repeated:
-        yield f"{repeated:,} of {len(both):,} rows are duplicates of an earlier row"
+        yield (
+            f"{repeated:,} of {len(both):,} rows are duplicates of an earlier row: one may train "
+            "where the other tests (data.split)"
+        )
     contradicting = both.n_unique() - features.n_unique()
     if contradicting and task != "regression":
         yield (
             f"{contradicting:,} rows have another '{target.name}' than a row with equal features: "
-            "no network can predict both"
+            "no network can predict both (data.features)"
         )
 
 
@@ -73,7 +76,7 @@ def column_findings(
     for name, cells in columns.items():
         missing = cells.null_count() / len(cells)
         if missing > 0.5:
-            yield f"'{name}' is missing in {missing:.0%} of the rows"
+            yield f"'{name}' is missing in {missing:.0%} of the rows (data.features)"
         share = share_predicted(cells, kinds[name], target, task)
         if share is not None and share >= _LEAKAGE:
             what = f"'{target.name}' in {share:.1%} of the rows"

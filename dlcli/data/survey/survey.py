@@ -87,7 +87,9 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
         reasons = "; ".join(f"'{name}': {reason}" for name, reason in useless.items())
         why = reasons or f"there is only the target '{target}'"
         raise DataError(f"{source}: no column to learn from: {why}")
-    findings += [f"'{name}' is left out: {reason}" for name, reason in useless.items()]
+    findings += [
+        f"'{name}' is left out: {reason} (data.features)" for name, reason in useless.items()
+    ]
     labels = targets if task == "regression" else to_labels(targets)
     if task != "regression":
         findings += class_findings(labels, task)
@@ -159,7 +161,7 @@ def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
         if name != target and not has_encoding(dtype)
     }
     findings = [
-        f"'{name}' is left out: its type, {dtype}, has no encoding"
+        f"'{name}' is left out: its type, {dtype}, has no encoding (data.features)"
         for name, dtype in dropped.items()
     ]
     return replace(table, frame=table.frame.drop(dropped)), findings
