@@ -3,10 +3,10 @@
     python -m benchmarks.same_bits COMMIT [CONFIG ...]
 
 Trains every shipped config (or those named) with the code of the commit and with this one, on this
-machine, and compares the weights in best.safetensors by name, the figures of the summary, and the
-bytes that `predict` writes. Some configs run with changed settings too: streamed rows, embedded
-columns, other optimizers. Exits with 1 where anything differs. `--keep FOLDER` keeps the runs, and
-finds those of the commit there the next time.
+machine, and compares the weights in best.safetensors by name, the entries of summary.json that the
+commit writes, and the bytes that `predict` writes. Some configs run with changed settings too:
+streamed rows, embedded columns, other optimizers. Exits with 1 where anything differs. `--keep
+FOLDER` keeps the runs, and finds those of the commit there the next time.
 """
 
 import argparse
@@ -73,9 +73,12 @@ def differences(first: Path, second: Path) -> list[str]:
         for name in sorted(weights[0].keys() & weights[1].keys())
         if weights[0][name].tobytes() != weights[1][name].tobytes()
     ]
-    summaries = [_summary(folder) for folder in (first, second)]
-    if summaries[0] != summaries[1]:
-        found.append(f"summary: {summaries[0]} and {summaries[1]}")
+    before, now = (_summary(folder) for folder in (first, second))
+    found += [
+        f"summary's {key}: {value} and {now.get(key)}"
+        for key, value in before.items()
+        if now.get(key) != value
+    ]
     predictions = [(folder / "predictions.csv").read_bytes() for folder in (first, second)]
     return found + ["predictions"] * (predictions[0] != predictions[1])
 
