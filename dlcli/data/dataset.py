@@ -13,6 +13,7 @@ from dlcli.data.checks import FileStatistics, name_problems, refuse_missing_targ
 from dlcli.data.fields import Examples
 from dlcli.data.fitted import FittedData
 from dlcli.data.fitting import ColumnReport, fit_rows
+from dlcli.data.held_rows import hold_rows, read_tables
 from dlcli.data.memory_estimate import exceeds_memory
 from dlcli.data.splits import PARTS
 from dlcli.data.stream import (
@@ -20,9 +21,7 @@ from dlcli.data.stream import (
     RowSource,
     Stream,
     drain,
-    hold_rows,
     missing_cells,
-    read_tables,
     weigh_rows,
 )
 from dlcli.data.text_files import recognition_notes
