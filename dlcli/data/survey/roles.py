@@ -126,7 +126,7 @@ def _pairs(labels: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Return pairs of rows of one value, each row with another one: [pairs], twice."""
     known = labels.drop_nulls().unique(maintain_order=True)
     chosen = np.linspace(0, len(known) - 1, min(len(known), _MAX_GROUPS)).astype(np.int64)
-    rows = labels.is_in(known.gather(chosen)).arg_true().to_numpy()
+    rows = labels.is_in(known.gather(chosen).implode()).arg_true().to_numpy()
     order = np.random.default_rng(0).permutation(rows)  # the order of the file says nothing
     codes = labels.gather(order).rank("dense").to_numpy()
     by_code = np.argsort(codes, kind="stable")
