@@ -42,6 +42,7 @@ class ExplainedModel:
     placement: Placement
     parts: Mapping[str, ExplainedRows]  # "train", "validation", "test", where they exist
     seed: int  # of the run
+    group: str | None = None  # the column whose rows of one value are in one part
 
     @property
     def target(self) -> Target:

@@ -55,6 +55,9 @@ def _facts(overview: Overview) -> TextTable:
     summary, config = overview.summary or {}, overview.config
     if config is not None:
         facts["data"] = f"{setting_text(config.data.path)}, target {config.data.target}"
+        if (by := config.data.split.group or config.data.split.time) is not None:
+            what = "whole groups of" if config.data.split.group else "the latest rows by"
+            facts["held out"] = f"{what} {by}"
     for name, number in (summary.get("rows") or {}).items():
         facts[f"{name} rows"] = f"{number:,}"
     if config is not None:

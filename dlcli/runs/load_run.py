@@ -36,6 +36,7 @@ def load_model_and_data(run: Path) -> ExplainedModel:
         placement=restored.placement,
         parts=_parts(loaded, restored.fitted, restored.placement),
         seed=restored.checkpoint.config.seed,
+        group=loaded.config.data.split.group,
     )
 
 

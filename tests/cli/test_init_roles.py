@@ -142,3 +142,31 @@ def test_a_skewed_target_is_told(table: Table, dlcli: Command) -> None:
     assert "loss: huber weighs its large errors less" in outcome.err
     assert "target_scale" not in Path("c.yaml").read_text()
     assert dlcli("train", "c.yaml", "--smoke", "--set", "loss=huber").code == 0
+
+
+def test_the_advice_on_groups_and_times_works(patients: Path, dlcli: Command) -> None:
+    """Out of `data.split` for patients that are known; the other column instead of the first."""
+    assert dlcli("init", patients, "--target", "y", "-o", "c.yaml").code == 0
+    known = dlcli("train", "c.yaml", "--smoke", "--set", "data.split={test: 0.2}")
+    assert known.code == 0
+    assert re.search(r"patient\s*│ categorical", known.out)
+    header, *lines = patients.read_text().splitlines()
+    days = [f"2024-{1 + row // 28:02d}-{1 + row % 28:02d}" for row in range(len(lines))]
+    dated = [f"{day},{line}" for day, line in zip(days, lines, strict=True)]
+    patients.write_text("\n".join([f"day,{header}", *dated]) + "\n")
+    found = dlcli("init", patients, "--target", "y", "-o", "both.yaml").err
+    assert "replace 'time: day' in data.split with 'group: patient'" in found
+    text = Path("both.yaml").read_text()
+    assert "split: {time: day, test: 0.2}" in text
+    Path("both.yaml").write_text(text.replace("{time: day,", "{group: patient,"))
+    assert dlcli("train", "both.yaml", "--smoke").code == 0
+    assert dlcli("train", "both.yaml", "--smoke", "--set", "data.split={time: day, test: 0.2}",
+                 "--set", "data.features=[a,b,day]").code == 0  # fmt: skip
+
+
+def test_a_skewed_positive_target_is_told_with_a_way(table: Table, dlcli: Command) -> None:
+    draw = random.Random(9)
+    lines = [f"{draw.random():.3f},{5 + draw.expovariate(1) ** 2:.4f}" for _ in range(300)]
+    found = dlcli("init", table("x,y", *lines), "--target", "y", "-o", "c.yaml").err
+    assert "data.target_scale: log learns relative errors instead, or loss: huber" in found
+    assert dlcli("train", "c.yaml", "--smoke", "--set", "data.target_scale=log").code == 0

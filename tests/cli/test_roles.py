@@ -134,6 +134,7 @@ def test_reports_say_what_the_loss_of_a_logarithm_measures(
     model = load_model_and_data(Path("run"))
     assert find_equation(model) is None  # predictions are no linear function of the features
     quality = assess_quality(model)
+    assert not any("aren't independent" in said for said in quality_sections(quality)[0].paragraphs)
     notes = quality_sections(quality)[0].tables[0].note
     assert "constant baseline: predicts the mean of the training rows, of log(sales)." in notes
     assert "learn log(sales), whose loss is shown; the other metrics are in the" in notes
@@ -146,3 +147,15 @@ def test_reports_say_what_the_loss_of_a_logarithm_measures(
     assert constant["loss"] == pytest.approx(((logs["test"] - center) ** 2).mean(), rel=1e-5)
     errors = np.exp(logs["test"]) - np.exp(center)
     assert constant["mae"] == pytest.approx(np.abs(errors).mean(), rel=1e-5)
+
+
+def test_reports_say_that_rows_of_a_group_are_not_independent(
+    config: Callable[..., Path], dlcli: Command
+) -> None:
+    assert (
+        dlcli("train", config(split=SPLITS["group"], keep=["note", "day"]), "--run-dir", "run").code
+        == 0
+    )
+    quality = assess_quality(load_model_and_data(Path("run")))
+    said = " ".join(quality_sections(quality)[0].paragraphs)
+    assert "Rows of one 'shop' aren't independent of each other, so the intervals are too" in said

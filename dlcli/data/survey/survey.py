@@ -137,7 +137,8 @@ def _choose_split(
     del used[roles[0].column]
     findings = [f"{roles[0].reason}, so {roles[0].consequence}"]
     findings += [
-        f"{role.reason}; to split by it instead, set data.split.{role.key}: {role.column}"
+        f"{role.reason}; to split by it instead, replace '{roles[0].key}: {roles[0].column}' in "
+        f"data.split with '{role.key}: {role.column}'"
         for role in roles[1:2]
         if role.key != roles[0].key
     ]

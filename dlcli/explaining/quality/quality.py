@@ -74,6 +74,7 @@ class Quality:
 
     part: PartName
     weight: str | None  # the column that says how much each row counts
+    group: str | None  # the column whose rows of one value are in one part
     num_rows: int
     num_train: int  # training rows, as far as they are known
     loss: Loss
@@ -101,6 +102,7 @@ def assess_quality(model: ExplainedModel) -> Quality:
     return Quality(
         part=part,
         weight=model.fitted.weight,
+        group=model.group,
         num_rows=len(rows),
         num_train=sum(model.target.class_counts) or len(model.parts["train"]),
         loss=model.loss,

@@ -50,6 +50,11 @@ def _verdict(quality: Quality) -> Iterator[str]:
             f"Each row counts as much as '{quality.weight}' says (data.weight): in all metrics and "
             "losses, in the baselines and in what is fitted."
         )
+    if quality.group is not None:
+        yield (
+            f"Rows of one '{quality.group}' aren't independent of each other, so the intervals are "
+            "too narrow (data.split.group)."
+        )
     if quality.part == "validation":
         yield (
             "The best epoch was chosen on these rows, so results on new rows are likely to be "
