@@ -47,6 +47,14 @@ OnRay = Annotated[
         "machine and ended; needs dlcli[ray].",
     ),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse data with a column that holds almost nothing that training saw, which is a "
+        "warning otherwise.",
+    ),
+]
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object; everything else goes to standard error."),

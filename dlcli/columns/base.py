@@ -11,6 +11,7 @@ import polars as pl
 from dlcli.columns.bad_cells import BadCells
 from dlcli.columns.cells import LARGEST, read_cells, refuse_unparsed, to_labels, unparsed
 from dlcli.columns.column_statistics import ColumnStatistics
+from dlcli.columns.unseen import UnseenCells
 from dlcli.section import Section
 from dlcli.tables.names import ColumnName
 from dlcli.tables.table import Table
@@ -54,21 +55,6 @@ class Embedding:
     name: str
     num_codes: int
     dim: int
-
-
-@dataclass(frozen=True)
-class UnseenCells:
-    """Cells of a column that the training rows had no example of."""
-
-    column: str
-    what: str
-    count: int
-    first: str | None  # the place of the first one; None: too many to tell, `count` or more
-
-    def __str__(self) -> str:
-        if self.first is None:
-            return f"column '{self.column}': at least {self.count} {self.what}"
-        return f"column '{self.column}': {self.count} {self.what}; first at {self.first}"
 
 
 class Column(Section, ABC):
@@ -169,6 +155,11 @@ class Column(Section, ABC):
     @abstractmethod
     def indicates_missing(self) -> bool:
         """Whether one of its numbers says that the value is missing."""
+
+    @property
+    @abstractmethod
+    def saw_missing(self) -> bool:
+        """Whether a value was missing in the training rows."""
 
     @property
     def is_plain_number(self) -> bool:
@@ -296,7 +287,8 @@ class OrderedColumn(Column):
             others.insert(0, gaps)
         elif gaps.any():
             places = np.flatnonzero(gaps)
-            unseen = UnseenCells(self.name, _FILLED, len(places), rows.place(int(places[0])))
+            place = rows.place(int(places[0]))
+            unseen = UnseenCells(self.name, _FILLED, len(places), place, len(rows))
         return np.column_stack([first, *others]) if others else first[:, None], unseen
 
     def find_unseen(self, statistics: ColumnStatistics) -> UnseenCells | None:
@@ -304,7 +296,8 @@ class OrderedColumn(Column):
         missing = statistics.missing
         if self.indicator or not missing.count:
             return None
-        return UnseenCells(self.name, _FILLED, missing.count, statistics.place(missing))
+        first, num_cells = statistics.place(missing), statistics.num_rows
+        return UnseenCells(self.name, _FILLED, missing.count, first, num_cells)
 
     @property
     def field(self) -> InputField:
@@ -319,6 +312,11 @@ class OrderedColumn(Column):
     @property
     def indicates_missing(self) -> bool:
         """Whether one of its numbers says that the value is missing."""
+        return self.indicator
+
+    @property
+    def saw_missing(self) -> bool:
+        """Whether a value was missing in the training rows."""
         return self.indicator
 
     @property

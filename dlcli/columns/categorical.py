@@ -16,11 +16,11 @@ from dlcli.columns.base import (
     EncodingSettings,
     Inference,
     InputField,
-    UnseenCells,
 )
 from dlcli.columns.cells import read_cells, to_labels
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.labels import MAX_LABELS, find_labels
+from dlcli.columns.unseen import UnseenCells
 from dlcli.errors import DataError
 from dlcli.section import Size
 from dlcli.tables.table import Table
@@ -128,7 +128,9 @@ class CategoricalColumn(Column):
         codes = found.set(cells.is_null(), missing).to_numpy()
         unseen, places = None, np.flatnonzero(codes == 0)
         if len(places):
-            unseen = UnseenCells(self.name, _UNSEEN, len(places), rows.place(int(places[0])))
+            num_cells = len(cells) - self.has_missing * cells.null_count()
+            first = rows.place(int(places[0]))
+            unseen = UnseenCells(self.name, _UNSEEN, len(places), first, num_cells)
         if self.embedding_dim is not None:
             return codes[:, None], unseen
         return (codes[:, None] == np.arange(1, self.num_codes)).astype(np.float64), unseen
@@ -143,16 +145,17 @@ class CategoricalColumn(Column):
         labels = statistics.labels
         assert labels is not None, "they are gathered for such a column"
         unseen = CellCount() if self.has_missing else statistics.missing
+        num_cells = statistics.num_known + unseen.count
         if labels.are_too_many:
             least = unseen.count + MAX_LABELS + 1 - len(self.categories)
-            return UnseenCells(self.name, _UNSEEN, least, None)
+            return UnseenCells(self.name, _UNSEEN, least, None, num_cells)
         codes = find_labels(labels.cells, self.categories, first=1)
         for code, count, number in zip(codes, labels.counts, labels.numbers, strict=True):
             if not code:
                 unseen += CellCount(int(count), int(number))
         if not unseen.count:
             return None
-        return UnseenCells(self.name, _UNSEEN, unseen.count, statistics.place(unseen))
+        return UnseenCells(self.name, _UNSEEN, unseen.count, statistics.place(unseen), num_cells)
 
     def is_constant(self, statistics: ColumnStatistics) -> bool:
         """Say whether there is one category, or nothing but missing values."""
@@ -180,6 +183,11 @@ class CategoricalColumn(Column):
     def indicates_missing(self) -> bool:
         """No: a missing value is a category of its own."""
         return False
+
+    @property
+    def saw_missing(self) -> bool:
+        """Whether a value was missing in the training rows."""
+        return self.has_missing
 
     def uses(self, setting: str) -> bool:
         """Say whether a setting of the config makes a difference to the column."""

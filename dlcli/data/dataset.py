@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dlcli.columns.unseen import UnseenCells
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import FileStatistics, name_problems, refuse_missing_target, without_unknown
@@ -186,10 +187,11 @@ def _split_seed(loaded: LoadedConfig) -> int:
 
 def encode_rows(
     fitted: FittedData, source: Source, config: DataConfig, said: TextFormat
-) -> tuple[Examples, list[str]]:
-    """Read and encode a whole source that has the target, as training did, and say what is unseen.
+) -> tuple[Examples, list[str], list[UnseenCells]]:
+    """Read and encode a whole source that has the target, as training did.
 
-    `said` is how it is written, if it is a text file. Raises DataError where it can't be used.
+    `said` is how it is written, if it is a text file. Returns notes on how that is and on rows that
+    are left out, and what is unseen. Raises DataError where it can't be used.
     """
     rows = fitted.clean(read_table(source, fitted.text_format(said)))
     missing = missing_cells(rows, config.target)
@@ -203,4 +205,4 @@ def encode_rows(
     if len(kept) < len(rows):
         rows = rows.take(kept)
     examples, unseen = fitted.encode(rows)
-    return examples, [*notes, *map(str, unseen)]
+    return examples, notes, unseen

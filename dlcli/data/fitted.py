@@ -12,9 +12,10 @@ from pydantic import Field as Described
 from pydantic import model_validator
 
 from dlcli.columns.bad_cells import BadCells, CellError
-from dlcli.columns.base import OrderedColumn, UnseenCells
+from dlcli.columns.base import OrderedColumn
 from dlcli.columns.cells import clean
 from dlcli.columns.family import FittedColumn
+from dlcli.columns.unseen import UnseenCells
 from dlcli.config.sections.data import Shape
 from dlcli.data.fields import Examples, Field, Slots
 from dlcli.data.signature import NUMBERS, WEIGHT, Signature
@@ -116,6 +117,14 @@ class FittedData(Section):
                     "correct it, or leave its column out of data.features",
                 )
         return inputs, unseen
+
+    def count_cells(self, rows: Table) -> dict[str, int]:
+        """Return how many cells each column has, as `UnseenCells.num_cells` counts them."""
+        rows = self.clean(rows)
+        return {
+            column.name: len(rows) - column.saw_missing * rows.column(column.name).null_count()
+            for column in self.columns
+        }
 
     def find_bad(self, rows: Table) -> list[BadCells]:
         """Return the cells for which `encode_inputs` raises CellError."""

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.columns.base import Column, UnseenCells
+from dlcli.columns.base import Column
 from dlcli.columns.cells import has_encoding
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.family import ColumnKind, infer_from, kind_named
 from dlcli.columns.numeric import refuse_mixed
+from dlcli.columns.unseen import UnseenCells
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import (
@@ -96,21 +97,25 @@ def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None
     return Fit(fitted, task, num_rows, columns, tuple(notes), values, agreed_settings(headers))
 
 
-def check_stream(fitted: FittedData, stream: Stream) -> Generator[Reading, None, list[str]]:
-    """Read files once, as rows to be encoded by what was fitted before; return what is unseen.
+def check_stream(
+    fitted: FittedData, stream: Stream
+) -> Generator[Reading, None, tuple[list[str], list[UnseenCells]]]:
+    """Read files once, as rows to be encoded by what was fitted before.
 
-    Raises DataError where encoding would, before anything is encoded.
+    Returns notes on rows that are left out, and what is unseen. Raises DataError where encoding
+    would, before anything is encoded.
     """
     kinds = {column.name: column.kind for column in fitted.columns}
     stream = replace(stream, config=stream.config.model_copy(update={"kinds": kinds}))
     found = yield from gather_statistics(stream)
     notes = [*recognition_notes(file.header for file in found.files.values())]
+    unseen: list[UnseenCells] = []
     for file in found.files.values():
         notes += refuse_missing_target(file, stream.config)
     for part in found.parts.values():
         if part.num_rows:
-            notes += map(str, check_part(fitted, part))
-    return notes
+            unseen += check_part(fitted, part)
+    return notes, unseen
 
 
 def check_part(fitted: FittedData, part: PartStatistics) -> Iterator[UnseenCells]:

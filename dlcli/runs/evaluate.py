@@ -1,11 +1,12 @@
 """`dlcli evaluate`: metrics with a run's best weights, on its held-out rows or on a file."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from dlcli.columns.unseen import UnseenCells, refuse_mostly_unseen
 from dlcli.config import LoadedConfig, load_config
 from dlcli.data.dataset import encode_rows, load_tables, open_stream
 from dlcli.data.encoding import encode_blocks
@@ -26,66 +27,97 @@ from dlcli.training.rows.batches import Rows, to_rows
 AnyRows = Rows | Iterator[Rows]  # all at once, or block by block
 
 
+@dataclass(frozen=True)
+class EvaluatedRows:
+    """Rows with their target, by part of the data."""
+
+    parts: dict[str, AnyRows]
+    notes: list[str]
+    unseen: list[UnseenCells]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics by part of the data, notes on its rows, and cells that training had not seen."""
+
+    figures: dict[str, Any]
+    notes: list[str]
+    unseen: list[UnseenCells]
+
+
 def evaluate_run(
-    run: Path, data: DataPath | None = None, *, said: TextFormat = PLAIN_TEXT
-) -> tuple[dict[str, Any], list[str]]:
-    """Return metrics by part of the data, and notes on unseen cells.
+    run: Path,
+    data: DataPath | None = None,
+    *,
+    said: TextFormat = PLAIN_TEXT,
+    is_strict: bool = False,
+) -> Evaluation:
+    """Return metrics by part of the data.
 
     Without `data`, the parts are the run's `validation` and `test` rows; with it, `data` are all
     rows that it names, and `said` is how they are written. Raises CheckpointError, DataError,
-    StorageError.
+    StorageError; DataError also, if it `is_strict`, for a column that holds almost nothing that
+    training saw.
     """
     path = find_checkpoint(run)
     restored = restore(path)
     if data is None:
-        parts, notes = _held_out_rows(path, restored), list[str]()
-        if not parts:
+        rows = _held_out_rows(path, restored, is_strict=is_strict)
+        if not rows.parts:
             raise DataError(
                 f"{run}: this run has no validation or test rows; name a file to evaluate on"
             )
     else:
-        parts, notes = _rows_of_source(restored, find_source(data), said)
+        rows = _rows_of_source(restored, find_source(data), said)
+    if is_strict:
+        refuse_mostly_unseen(rows.unseen)
     target, placement = restored.fitted.target, restored.placement
     objective = build_objective(restored.loss, target, placement.device)
     figures = {
-        name: evaluate(restored.network, objective, rows, target=target, placement=placement)
-        for name, rows in parts.items()
+        name: evaluate(restored.network, objective, part, target=target, placement=placement)
+        for name, part in rows.parts.items()
     }
-    return figures, notes
+    return Evaluation(figures, rows.notes, rows.unseen)
 
 
-def _rows_of_source(
-    restored: Restored, source: Source, said: TextFormat
-) -> tuple[dict[str, AnyRows], list[str]]:
+def _rows_of_source(restored: Restored, source: Source, said: TextFormat) -> EvaluatedRows:
     """Return a source's rows, encoded at once, or block by block if memory is short."""
     fitted, config = restored.fitted, restored.checkpoint.config.data
     reason = exceeds_memory([source], config)
     if reason is None:
-        part, notes = encode_rows(fitted, source, config, said)
-        return {"data": to_rows(part, restored.placement.device)}, notes
+        part, notes, unseen = encode_rows(fitted, source, config, said)
+        return EvaluatedRows({"data": to_rows(part, restored.placement.device)}, notes, unseen)
     form = fitted.text_format(said)
     stream = Stream(config, {"test_path": source}, seed=0, form=form)
-    notes = [f"metrics are accumulated block by block: {reason}"]
-    notes += drain(check_stream(fitted, stream))
-    return {"data": _blocks(restored, stream, "test")}, notes
+    notes, unseen = drain(check_stream(fitted, stream))
+    notes.insert(0, f"metrics are accumulated block by block: {reason}")
+    return EvaluatedRows({"data": _blocks(restored, stream, "test")}, notes, unseen)
 
 
-def _held_out_rows(path: Path, restored: Restored) -> dict[str, AnyRows]:
-    """Return a run's validation and test rows, of each part that is not empty."""
+def _held_out_rows(path: Path, restored: Restored, *, is_strict: bool) -> EvaluatedRows:
+    """Return a run's validation and test rows, of each part that is not empty.
+
+    Of streamed rows, what is unseen takes a pass over the files, which is made if it `is_strict`.
+    """
     loaded = config_of_run(path, restored)
     device = restored.placement.device
     if loaded.config.data.streaming is not True:
-        return {
-            name: to_rows(restored.fitted.encode(rows)[0], device)
-            for name, rows in load_tables(loaded).items()
-            if name != "train"
-        }
+        held: dict[str, AnyRows] = {}
+        unseen: list[UnseenCells] = []
+        for name, rows in load_tables(loaded).items():
+            if name != "train":
+                examples, more = restored.fitted.encode(rows)
+                held[name] = to_rows(examples, device)
+                unseen += more
+        return EvaluatedRows(held, [], unseen)
     stream = open_stream(loaded)
+    unseen = drain(check_stream(restored.fitted, stream))[1] if is_strict else []
     blocks = {name: _blocks(restored, stream, name) for name in PARTS if name != "train"}
     firsts = {name: next(some, None) for name, some in blocks.items()}
-    return {
+    parts = {
         name: chain([first], blocks[name]) for name, first in firsts.items() if first is not None
     }
+    return EvaluatedRows({**parts}, [], unseen)
 
 
 def _blocks(restored: Restored, stream: Stream, part: str) -> Iterator[Rows]:

@@ -1,16 +1,18 @@
 """`dlcli predict`: adds predictions to the rows of a table, block by block."""
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from torch import nn
 
 from dlcli.columns.bad_cells import BadCells, BadRows, CellError
-from dlcli.columns.base import UnseenCells
+from dlcli.columns.unseen import UnseenCells, refuse_mostly_unseen
 from dlcli.data.fitted import FittedData
 from dlcli.data.text_files import recognition_notes
 from dlcli.errors import ConfigError, DataError, DivergedError
@@ -62,6 +64,7 @@ class PredictedBlock:
     unseen: list[UnseenCells]
     bad: list[BadCount]
     num_empty: int  # rows without a prediction
+    num_cells: dict[str, int]  # of each column, as `UnseenCells` counts them
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Predictor:
 
     def predict(self, rows: Table, *, bad_rows: BadRows = "refuse") -> PredictedBlock:
         """Return the rows with the prediction's columns; DataError for rows that don't fit."""
-        inputs, unseen, bad = self._encode(rows, bad_rows)
+        encoded, inputs, unseen, bad = self._encode(self.fitted.clean(rows), bad_rows)
         without = [cells.rows for cells in bad] if bad_rows == "skip" else []
         has_prediction = ~np.any([np.zeros(len(rows), dtype=bool), *without], axis=0)
         predictions = compute_predictions(
@@ -96,17 +99,18 @@ class Predictor:
             bad = [*bad, BadCells(None, _NOT_FINITE, not_finite)]
         counts = [_count(cells, rows, bad_rows) for cells in bad]
         frame = self._with_predictions(rows, predictions, has_prediction)
-        return PredictedBlock(frame, unseen, counts, len(rows) - len(predictions))
+        num_cells = self.fitted.count_cells(encoded)
+        return PredictedBlock(frame, unseen, counts, len(rows) - len(predictions), num_cells)
 
     def _encode(
         self, rows: Table, bad_rows: BadRows
-    ) -> tuple[dict[str, np.ndarray], list[UnseenCells], list[BadCells]]:
-        """Return the input fields of the rows, what is unseen, and what can't be encoded.
+    ) -> tuple[Table, dict[str, np.ndarray], list[UnseenCells], list[BadCells]]:
+        """Return the rows that are encoded, their input fields, what is unseen, and what is bad.
 
         `missing` takes cells that can't be encoded as missing; `skip` leaves out their rows.
         """
         try:
-            return (*self.fitted.encode_inputs(rows), [])
+            return (rows, *self.fitted.encode_inputs(rows), [])
         except CellError as error:
             if bad_rows == "refuse":
                 raise DataError(f"{error.what}; correct the file, or {_WAY_ON}") from None
@@ -115,7 +119,7 @@ class Predictor:
             rows = self.fitted.without(rows, bad)
         else:
             rows = rows.take(np.flatnonzero(~np.any([cells.rows for cells in bad], axis=0)))
-        return (*self.fitted.encode_inputs(rows), bad)
+        return (rows, *self.fitted.encode_inputs(rows), bad)
 
     def _with_predictions(
         self, rows: Table, predictions: np.ndarray, has_prediction: np.ndarray
@@ -153,24 +157,37 @@ class PredictionSummary:
     num_empty: int = 0  # rows without a prediction
     notes: list[str] = field(default_factory=list)  # on how the file is written
     unseen: dict[tuple[str, str], UnseenCells] = field(default_factory=dict)
+    num_cells: Counter[str] = field(default_factory=Counter)
     bad: dict[tuple[str | None, str], BadCount] = field(default_factory=dict)
 
     def add(self, block: PredictedBlock) -> None:
         """Add one block."""
         self.num_rows += len(block.frame)
         self.num_empty += block.num_empty
+        self.num_cells.update(block.num_cells)
         for cells in block.unseen:
-            before = self.unseen.get((cells.column, cells.what))
-            self.unseen[cells.column, cells.what] = (
-                cells
-                if before is None
-                else UnseenCells(cells.column, cells.what, before.count + cells.count, before.first)
+            before = self.unseen.setdefault((cells.column, cells.what), replace(cells, count=0))
+            self.unseen[cells.column, cells.what] = replace(
+                before, count=before.count + cells.count
             )
+        for key, cells in self.unseen.items():
+            self.unseen[key] = replace(cells, num_cells=self.num_cells[cells.column])
         for bad in block.bad:
             known = self.bad.get((bad.column, bad.reason))
             self.bad[bad.column, bad.reason] = (
                 bad if known is None else replace(known, count=known.count + bad.count)
             )
+
+    def as_document(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        unseen = self.unseen.values()
+        return {
+            "rows": self.num_rows,
+            "rows_without_prediction": self.num_empty,
+            "bad": [asdict(bad) for bad in self.bad.values()],
+            "unseen": [asdict(cells) for cells in unseen],
+            "warnings": [cells.warning for cells in unseen if cells.are_most],
+        }
 
 
 def trained_predictor(run: Path) -> Predictor:
@@ -197,13 +214,15 @@ def predict(
     *,
     bad_rows: BadRows = "refuse",
     said: TextFormat = PLAIN_TEXT,
+    is_strict: bool = False,
 ) -> PredictionSummary:
     """Read, predict and write block by block, in constant memory.
 
     `bad_rows`: whether cells that can't be encoded are refused, taken as missing, or leave the
     predictions of their rows empty. `said`: how a text file is written; what isn't said is
     recognised, and predictions are separated as its cells are. `-` is standard input or output. An
-    output file is written whole or not at all. Raises DataError, StorageError.
+    output file is written whole or not at all. If it `is_strict`, a column that holds almost
+    nothing that training saw is refused, and nothing is written. Raises DataError, StorageError.
     """
     summary = PredictionSummary()
     files = [part.file for part in source.parts if part.file.exists()]
@@ -219,7 +238,9 @@ def predict(
             block = predictor.predict(rows, bad_rows=bad_rows)
             summary.add(block)
             yield block.frame
+        if is_strict:
+            refuse_mostly_unseen(summary.unseen.values())
 
     separator = "," if first.dialect is None else first.dialect.separator
-    write_blocks(predicted(), out, separator=separator)
+    write_blocks(predicted(), out, separator=separator, is_whole=is_strict)
     return summary

@@ -1,7 +1,10 @@
 """Tables, block by block → a file or standard output."""
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,15 +17,21 @@ from dlcli.files import atomic_file
 STANDARD_OUTPUT = Path("-")
 
 
-def write_blocks(blocks: Iterator[pl.DataFrame], path: Path, *, separator: str) -> None:
+def write_blocks(
+    blocks: Iterator[pl.DataFrame], path: Path, *, separator: str, is_whole: bool = False
+) -> None:
     """Write blocks of one table in order: CSV, or Parquet by the name; `-` is standard output.
 
     What the blocks' iterator raises passes through; StorageError where writing fails. A file is
-    there whole or not at all.
+    there whole or not at all; standard output is so too where it `is_whole`.
     """
     if path == STANDARD_OUTPUT:
         try:
-            _write_csv(blocks, sys.stdout.buffer, separator, "standard output")
+            with tempfile.TemporaryFile() if is_whole else nullcontext(sys.stdout.buffer) as file:
+                _write_csv(blocks, file, separator, "standard output")
+                if is_whole:
+                    file.seek(0)
+                    shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         except OSError as error:
             raise StorageError(

@@ -5,10 +5,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dlcli.columns.base import Column, UnseenCells
+from dlcli.columns.base import Column
 from dlcli.columns.categorical import CategoricalColumn
 from dlcli.columns.datetime import DatetimeColumn
 from dlcli.columns.family import column_statistics, infer_kind, kind_named
+from dlcli.columns.unseen import UnseenCells
 from dlcli.config.sections.data import DataConfig
 from dlcli.errors import DataError
 from dlcli.tables.table import Table

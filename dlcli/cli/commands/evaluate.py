@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.options import Json, Run, TextOverrides
+from dlcli.cli.options import Json, Run, Strict, TextOverrides
 from dlcli.cli.output import emit
 
 
@@ -19,21 +19,25 @@ def evaluate_command(
             help="Rows, named as for `predict`; default: the run's validation and test rows.",
         ),
     ] = None,
+    is_strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Compute metrics with a run's best weights."""
     from rich.markup import escape
 
-    from dlcli.cli.screens.tables import open_console, show_figures
+    from dlcli.cli.screens.tables import open_console, show_figures, show_unseen
     from dlcli.config.text_options import text_settings
     from dlcli.runs.evaluate import evaluate_run
     from dlcli.tables.sources import as_setting
 
-    said = text_settings(overrides).text_format
-    figures, notes = evaluate_run(run, as_setting(data) if data else None, said=said)
+    said, paths = text_settings(overrides).text_format, as_setting(data) if data else None
+    found = evaluate_run(run, paths, said=said, is_strict=is_strict)
     console = open_console(to_stderr=as_json)
-    for note in notes:
+    for note in found.notes:
         console.print(escape(note))
-    show_figures(console, figures)
+    show_unseen(console, found.unseen)
+    show_figures(console, found.figures)
     if as_json:
-        emit(json.dumps(figures, allow_nan=False))
+        warnings = [cells.warning for cells in found.unseen if cells.are_most]
+        more = {"warnings": warnings} if warnings else {}
+        emit(json.dumps({**found.figures, **more}, allow_nan=False))

@@ -1,12 +1,15 @@
 """`dlcli predict`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dlcli.cli.options import Data, Overrides
+from dlcli.cli.options import Data, Overrides, Strict
+from dlcli.cli.output import emit
 from dlcli.columns.bad_cells import BadRows
+from dlcli.errors import ConfigError
 
 
 def predict_command(
@@ -29,6 +32,10 @@ def predict_command(
             "its row, which is written without a prediction.",
         ),
     ] = "refuse",
+    is_strict: Strict = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object about the rows; needs -o FILE.")
+    ] = False,
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Predict with CONFIG's untrained network.")
     ] = False,
@@ -36,31 +43,40 @@ def predict_command(
     """Add predictions to the rows of a table."""
     from rich.markup import escape
 
-    from dlcli.cli.screens.tables import open_console
+    from dlcli.cli.screens.tables import open_console, show_unseen
     from dlcli.config import open_config
     from dlcli.config.text_options import names_text_key, text_settings
     from dlcli.runs.predict import predict, trained_predictor, untrained_predictor
     from dlcli.runs.preparation import prepare
     from dlcli.tables.sources import as_setting, find_source
 
+    if as_json and str(out) == "-":
+        raise ConfigError("--json: the predictions go to standard output; name a file with -o")
     if untrained:
         said = text_settings([item for item in overrides if names_text_key(item)])
         predictor = untrained_predictor(prepare(open_config(source, overrides)))
     else:
         said = text_settings(overrides)
         predictor = trained_predictor(source)
-    found = find_source(as_setting(data))
-    summary = predict(predictor, found, out, bad_rows=bad_rows, said=said.text_format)
+    summary = predict(
+        predictor,
+        find_source(as_setting(data)),
+        out,
+        bad_rows=bad_rows,
+        said=said.text_format,
+        is_strict=is_strict,
+    )
     console = open_console(to_stderr=True)
     for note in summary.notes:
         console.print(escape(note), soft_wrap=True)
     for bad in summary.bad.values():
         console.print(escape(str(bad)), soft_wrap=True)
-    for unseen in summary.unseen.values():
-        console.print(escape(str(unseen)))
+    show_unseen(console, summary.unseen.values())
     where = "standard output" if str(out) == "-" else escape(str(out))
     num_predicted = summary.num_rows - summary.num_empty
     rows = f"{summary.num_rows:,} rows predicted"
     if summary.num_empty:
         rows = f"{num_predicted:,} of {rows}, the others left empty"
     console.print(f"{rows}, to {where}", soft_wrap=True)
+    if as_json:
+        emit(json.dumps({"out": str(out), **summary.as_document()}, allow_nan=False))

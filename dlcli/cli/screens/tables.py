@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from dlcli.cli.output import unwritable
+from dlcli.columns.unseen import UnseenCells
 from dlcli.layers.base import PlannedLayer, walk_modules
 from dlcli.network.plan import shape_text, title_of
 from dlcli.tables.sources import setting_text
@@ -66,6 +68,15 @@ def open_console(*, to_stderr: bool, may_vanish: bool = False, is_silent: bool =
     if not console.is_terminal:
         console = Console(file=cast("TextIO", screen), highlight=False, width=200)
     return console
+
+
+def show_unseen(console: Console, unseen: Iterable[UnseenCells]) -> None:
+    """Show what training had not seen, in bold where a column holds almost nothing else."""
+    for cells in unseen:
+        if cells.are_most:
+            console.print(Text(f"warning: {cells.warning}", style="bold yellow"), soft_wrap=True)
+        else:
+            console.print(escape(str(cells)))
 
 
 def show_start(console: Console, started: "TrainingStarted") -> None:

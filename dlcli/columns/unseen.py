@@ -1,0 +1,46 @@
+"""Cells that the training rows had no example of."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dlcli.errors import DataError
+
+
+@dataclass(frozen=True)
+class UnseenCells:
+    """Cells of a column that the training rows had no example of."""
+
+    column: str
+    what: str
+    count: int
+    first: str | None  # the place of the first one; None: too many to tell, `count` or more
+    num_cells: int  # of the column; cells that are missing, as some were in training, don't count
+
+    @property
+    def are_most(self) -> bool:
+        """Whether the column holds nothing, or almost nothing, that training saw."""
+        return 2 * self.count > self.num_cells
+
+    @property
+    def warning(self) -> str:
+        """What to say loudly where they are most."""
+        least = "at least " if self.first is None else ""
+        first = "" if self.first is None else f"; first at {self.first}"
+        almost = "nothing" if self.count >= self.num_cells else "almost nothing"
+        return (
+            f"column '{self.column}' holds {almost} that training saw: {least}{self.count:,} of "
+            f"{self.num_cells:,} cells are {self.what}{first}. Results say little: check that the "
+            "column is what it was in training, and written alike"
+        )
+
+    def __str__(self) -> str:
+        if self.first is None:
+            return f"column '{self.column}': at least {self.count} {self.what}"
+        return f"column '{self.column}': {self.count} {self.what}; first at {self.first}"
+
+
+def refuse_mostly_unseen(found: Iterable[UnseenCells]) -> None:
+    """Raise DataError where a column holds nothing, or almost nothing, that training saw."""
+    warnings = [cells.warning for cells in found if cells.are_most]
+    if warnings:
+        raise DataError("\n".join([*warnings, "refused, as --strict says; nothing is written"]))
