@@ -120,8 +120,9 @@ def _plan(loaded: LoadedConfig, signature: Signature, loss: Loss) -> Plan:
 def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:
     if config.loss is None:
         yield f"loss: {loss.type}, the default for a {dataset.task} target (loss)"
-    if config.data.weight is not None:
-        yield f"each row counts as much as '{config.data.weight}' says, no feature (data.weight)"
+    weight = config.data.weight
+    if weight is not None:
+        yield f"rows count as much as '{weight}' says, which is no feature (data.weight)"
     if "validation" not in dataset.num_rows:
         yield "no validation rows: the last epoch's weights count as the best (data.split)"
     if "test" not in dataset.num_rows:

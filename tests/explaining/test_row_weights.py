@@ -28,6 +28,7 @@ from dlcli.explaining.reasons.permutation import ShufflePlan, measure_loss_incre
 from dlcli.explaining.surface.weight_plane import loss_of
 from dlcli.explaining.weighted import quantiles
 from dlcli.metrics import metrics_for
+from dlcli.report.quality.section import quality_sections
 from dlcli.targets.task import Task
 from dlcli.training.rows.batches import Rows
 from tests.data.weighted import TASKS, write_both
@@ -78,6 +79,8 @@ def test_the_quality_of_a_network(task: Task, tmp_path: Path) -> None:
     if isinstance(weighted.details, ClassQuality):
         assert isinstance(repeated.details, ClassQuality)
         assert np.array_equal(weighted.details.confusion, repeated.details.confusion)
+        words = " ".join(quality_sections(weighted)[0].paragraphs)
+        assert "Each row counts as much as 'w' says (data.weight)" in words
         assert weighted.details.areas == pytest.approx(repeated.details.areas, rel=1e-9)
 
 

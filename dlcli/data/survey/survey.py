@@ -16,6 +16,7 @@ from dlcli.data.survey.grids import find_grid, resembles_image
 from dlcli.data.survey.missing_words import left_out, settle_missing_words
 from dlcli.data.survey.roles import SplitRole, find_split_roles
 from dlcli.data.survey.skewness import find_skew
+from dlcli.data.survey.weight_columns import weight_findings
 from dlcli.data.text_files import TextFinding, recognition_notes, text_findings, why_nameless
 from dlcli.errors import ConfigError, DataError
 from dlcli.tables.names import normalise_name
@@ -90,6 +91,8 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
     findings += [
         f"'{name}' is left out: {reason} (data.features)" for name, reason in useless.items()
     ]
+    if grid is None:
+        findings += weight_findings(used, are_listed=bool(useless))
     labels = targets if task == "regression" else to_labels(targets)
     if task != "regression":
         findings += class_findings(labels, task)
