@@ -11,11 +11,15 @@ BadRows = Literal["refuse", "missing", "skip"]
 
 
 class CellError(DataError):
-    """A cell that can't be encoded: `what` says which one and why, the message also what to do."""
+    """A cell that can't be encoded: `what` says which one and why, the message also what to do.
 
-    def __init__(self, what: str, repair: str) -> None:
+    `repair` is for training; `new_file`, for a file that a trained network is used on.
+    """
+
+    def __init__(self, what: str, repair: str, *, new_file: str = "correct the file") -> None:
         super().__init__(f"{what}; {repair}")
         self.what = what
+        self.new_file = new_file
 
 
 @dataclass(frozen=True)

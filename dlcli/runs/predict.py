@@ -23,7 +23,7 @@ from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.tables.reading import read_blocks
 from dlcli.tables.sources import Source
-from dlcli.tables.table import Table
+from dlcli.tables.table import MisreadError, Table
 from dlcli.tables.text.text_format import PLAIN_TEXT, TextFormat
 from dlcli.tables.writing import write_blocks
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
@@ -113,8 +113,19 @@ class Predictor:
             return (rows, *self.fitted.encode_inputs(rows), [])
         except CellError as error:
             if bad_rows == "refuse":
-                raise DataError(f"{error.what}; correct the file, or {_WAY_ON}") from None
-        bad = self.fitted.find_bad(rows)
+                raise DataError(f"{error.what}; {error.new_file}, or {_WAY_ON}") from None
+        except MisreadError as error:
+            if bad_rows == "refuse":
+                is_single = rows.without_misread()[1]
+                raise DataError(f"{error}, or {_WAY_ON}" if is_single else str(error)) from None
+        rows, misread = rows.without_misread()
+        features = {column.name for column in self.fitted.columns}
+        bad = [
+            BadCells(name, "not written as the file's other numbers", cells)
+            for name, cells in misread.items()
+            if name in features
+        ]
+        bad += self.fitted.find_bad(rows)
         if bad_rows == "missing":
             rows = self.fitted.without(rows, bad)
         else:

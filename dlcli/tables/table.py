@@ -66,6 +66,10 @@ class TextDialect(Protocol):
         """Say what was recognised, and the keys that override it; None of a plain file."""
 
 
+class MisreadError(DataError):
+    """A column with a cell that can be read in two ways, or in none of the file's."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns by name, and for each row its number in the file, counted from 1.
@@ -127,7 +131,7 @@ class Table:
     def column(self, name: str) -> pl.Series:
         """Return a column; DataError where the table has none, or a cell that can't be read."""
         if name in self.misread:
-            raise DataError(self.misread[name])
+            raise MisreadError(self.misread[name])
         try:
             return self.frame.get_column(name)
         except pl.exceptions.ColumnNotFoundError:
@@ -160,6 +164,21 @@ class Table:
                     )
         frame = self.frame.with_columns(columns)
         return replace(self, frame=frame, notation=PLAIN_NOTATION, misread=misread)
+
+    def without_misread(self) -> tuple["Table", dict[str, np.ndarray]]:
+        """Return the table with null for numbers that are not written as the file's others are.
+
+        Returns which they are, too, as bool [rows] by column. A cell that can be read in two ways
+        stays, and its column is refused by whoever asks for it.
+        """
+        columns, found = [], dict[str, np.ndarray]()
+        for name, dtype in self.frame.schema.items():
+            if dtype == pl.String and not self.notation.is_plain:
+                _, bad = self.notation.rewrite(self.frame[name])
+                if bad is not None and bad.others is not None:
+                    columns.append(self.frame[name].set(bad.others, None))
+                    found[name] = bad.others.to_numpy()
+        return replace(self, frame=self.frame.with_columns(columns)), found
 
     def take(self, rows: np.ndarray) -> "Table":
         """Return some of the rows, in the order asked for."""

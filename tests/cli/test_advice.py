@@ -67,6 +67,25 @@ CASES = {
         edited=lambda lines: [line.replace("€", "") for line in lines],
         becomes={"kinds": {"x": "numeric", "z": "numeric"}},
     ),
+    "decimal, and a number that is written as the others are": Case(
+        "x;y",
+        [*(line.replace(",", ";").replace(".", ",") for line in rows(number, label)), "1.5;a"],
+        "write all numbers of the file alike; how a text file writes them is said by data.decimal",
+        ('data.decimal=","',),
+        edited=lambda lines: [*lines[:-1], "1,5;a"],
+        becomes={"kinds": {"x": "numeric"}, "decimal": ","},
+        num_rows=NUM_ROWS + 1,
+    ),
+    "a number that is written as the others are": Case(
+        "x;y",
+        [*(line.replace(",", ";").replace(".", ",") for line in rows(number, label)), "1.5;a"],
+        "line 42: column 'x' has '1.5', where numbers are written with the decimal mark ','; "
+        "correct it",
+        edited=lambda lines: [*lines[:-1], "1,5;a"],
+        data={"decimal": ","},
+        becomes={"kinds": {"x": "numeric"}},
+        num_rows=NUM_ROWS + 1,
+    ),
     "kinds for booleans": Case(
         "x,z,y",
         BOOLEANS,
@@ -293,4 +312,5 @@ def test_what_a_message_advises_leads_to_a_run_that_is_right(
     assert {key: resolved[key] for key in case.becomes} == case.becomes
     outcome = dlcli("predict", "run", path, "-o", "predictions.csv")
     assert outcome.code == 0, outcome.err
-    assert pl.read_csv("predictions.csv")["prediction"].null_count() == 0
+    predicted = pl.read_csv("predictions.csv", separator=";" if ";" in case.header else ",")
+    assert predicted["prediction"].null_count() == 0

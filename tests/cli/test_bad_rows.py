@@ -1,6 +1,7 @@
 """`predict --bad-rows`: a cell that can't be what its column is doesn't hold back the others."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,41 @@ def test_bad_cells_of_a_parquet_file_are_counted_by_column_and_reason_over_all_b
     empty = written["prediction"].is_null()
     assert empty.arg_true().to_list() == [7, 100_000, 149_000]
     assert (written["probability_yes"].is_null() == empty).all()
+
+
+def test_a_number_that_is_written_otherwise_than_the_others_is_a_bad_cell(
+    run: Path, dlcli: Command
+) -> None:
+    good = [f"0,{row};2024-03-01;true;red" for row in range(1, 9)]
+    bad = ["1.5;2024-03-01;true;red", "-;2024-03-01;true;red"]
+    Path("new.csv").write_text("\n".join(["a;day;ok;colour", *good, *bad]) + "\n")
+    command = ("predict", run, "new.csv", "-o", "out.csv", "--set", 'data.decimal=","')
+    outcome = dlcli(*command)
+    assert outcome.code == 3
+    assert "line 10: column 'a' has '1.5', where numbers are written with the decimal mark ','" in (
+        outcome.err
+    )
+    assert ", or predict with --bad-rows missing" in outcome.err
+    outcome = dlcli(*command, "--bad-rows", "skip")
+    assert outcome.code == 0, outcome.err
+    assert "column 'a': 1 cell is not written as the file's other numbers, " in outcome.err
+    assert "column 'a': 1 cell is not a number, " in outcome.err
+    assert "8 of 10 rows predicted" in outcome.err
+    written = Path("out.csv").read_text().splitlines()
+    assert written[9:] == [f"{line};;;" for line in bad]
+
+
+def test_the_advice_about_decimal_marks_is_one_that_predict_takes(
+    run: Path, dlcli: Command
+) -> None:
+    lines = ["a;day;ok;colour", "0,5;2024-03-01;true;red", "1.5;2024-03-01;true;red"]
+    Path("new.csv").write_text("\n".join(lines) + "\n")
+    outcome = dlcli("predict", run, "new.csv", "-o", "out.csv")
+    assert outcome.code == 3
+    told = re.search(r"as in --set '(data\.decimal=.*?)', or", outcome.err)
+    assert told, outcome.err
+    Path("new.csv").write_text("\n".join(lines).replace("1.5", "1,5") + "\n")
+    assert dlcli("predict", run, "new.csv", "-o", "out.csv", "--set", told[1]).code == 0
 
 
 def test_all_rows_may_be_bad(run: Path, dlcli: Command) -> None:

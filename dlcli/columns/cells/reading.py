@@ -14,7 +14,7 @@ from dlcli.columns.cells.missing import (
     missing_values_of,
     without_texts,
 )
-from dlcli.columns.cells.repairs import repair_of
+from dlcli.columns.cells.repairs import is_written_otherwise, repair_of
 from dlcli.columns.cells.values import LARGEST, has_encoding, parse_numbers
 from dlcli.errors import DataError
 from dlcli.tables.table import Table, more_rows
@@ -92,6 +92,9 @@ def unparsed(
     return CellError(
         f"{place}: column '{name}' has {cell!r} where {expected} is expected{more_rows(count)}",
         repair_of(name, cell, is_target=is_target, kind=kind),
+        new_file="say how a text file writes numbers, as in --set 'data.decimal=\",\"'"
+        if is_written_otherwise(cell)
+        else "correct the file",
     )
 
 

@@ -6,10 +6,21 @@ import re
 NUMBER_WRITTEN_OTHERWISE = (
     r"^[$€£]?\s?[-+]?([0-9]+|[0-9]{1,3}([ ,.'][0-9]{3})+)([.,][0-9]+)?\s?[%€$£]?$"
 )
+_MARKED = r"^[-+]?[0-9]+([ ,.'][0-9]+)+$"
+
+
+def is_written_otherwise(cell: object) -> bool:
+    """Say whether a cell may be a number with a comma, a space or an apostrophe in it."""
+    return isinstance(cell, str) and bool(re.match(_MARKED, cell))
 
 
 def repair_of(name: str, cell: object, *, is_target: bool, kind: str | None = None) -> str:
     """Return the repairs for a cell of a column, of a `kind` that all of its cells are if known."""
+    if kind is None and is_written_otherwise(cell):
+        return (
+            "write all numbers of the file alike; how a text file writes them is said by "
+            "data.decimal and data.thousands"
+        )
     if kind is None and isinstance(cell, str) and re.match(NUMBER_WRITTEN_OTHERWISE, cell):
         plain = "write plain numbers, such as 1234.5, in the file"
         return plain if is_target else f"{plain}, or set {_kinds(name, 'categorical')}"

@@ -78,7 +78,7 @@ class Notation:
             what = f"where numbers are written with the decimal mark '{mark}'"
             if mark == ".":
                 what, repair = "which is no number as others are written", "correct it"
-            return found.cells, Misread(row, what, repair)
+            return found.cells, Misread(row, what, repair, found.is_other)
         return found.cells, None
 
     def _rewrite_dates(self, cells: pl.Series) -> tuple[pl.Series, "Misread | None"]:
@@ -120,3 +120,4 @@ class Misread:
     row: int
     what: str  # is the matter with it
     repair: str
+    others: pl.Series | None = None  # bool: which cells no reading takes; None: some have two
