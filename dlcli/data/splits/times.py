@@ -145,5 +145,5 @@ class TimeReader:
         return DataError(
             f"{place}: the time '{self.column}' has {cell!r} where {expected} is expected "
             "(data.split.time): correct it, or remove the row; dates are written 2024-01-31 or "
-            "2024-01-31 18:30:00"
+            "2024-01-31 18:30:00, unless data.date_formats says otherwise"
         )

@@ -50,9 +50,9 @@ class SplitRole:
                 "of data.split"
             )
         return (
-            "the latest rows test, those before them validate (data.split.time), and "
-            f"'{self.column}' is no feature, as later rows have times that training hasn't seen; "
-            "for its cycles (year, week, day), name it in data.features"
+            f"the latest rows test (data.split.time), and '{self.column}' is no feature, as later "
+            "rows have times that training hasn't seen; for its cycles (year, week, day), name "
+            "it in data.features"
         )
 
 
