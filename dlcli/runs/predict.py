@@ -78,7 +78,7 @@ class Predictor:
 
     def predict(self, rows: Table, *, bad_rows: BadRows = "refuse") -> PredictedBlock:
         """Return the rows with the prediction's columns; DataError for rows that don't fit."""
-        encoded, inputs, unseen, bad = self._encode(self.fitted.clean(rows), bad_rows)
+        encoded, inputs, unseen, bad = self._encode(rows, bad_rows)
         without = [cells.rows for cells in bad] if bad_rows == "skip" else []
         has_prediction = ~np.any([np.zeros(len(rows), dtype=bool), *without], axis=0)
         predictions = compute_predictions(
@@ -109,8 +109,9 @@ class Predictor:
 
         `missing` takes cells that can't be encoded as missing; `skip` leaves out their rows.
         """
+        cleaned = self.fitted.clean(rows)
         try:
-            return (rows, *self.fitted.encode_inputs(rows), [])
+            return (cleaned, *self.fitted.encode_inputs(cleaned), [])
         except CellError as error:
             if bad_rows == "refuse":
                 raise DataError(f"{error.what}; {error.new_file}, or {_WAY_ON}") from None
@@ -119,6 +120,7 @@ class Predictor:
                 is_single = rows.without_misread()[1]
                 raise DataError(f"{error}, or {_WAY_ON}" if is_single else str(error)) from None
         rows, misread = rows.without_misread()
+        rows = self.fitted.clean(rows)
         features = {column.name for column in self.fitted.columns}
         bad = [
             BadCells(name, "not written as the file's other numbers", cells)

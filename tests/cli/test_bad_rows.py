@@ -160,6 +160,21 @@ def test_the_advice_about_decimal_marks_is_one_that_predict_takes(
     assert dlcli("predict", run, "new.csv", "-o", "out.csv", "--set", told[1]).code == 0
 
 
+def test_bad_cells_are_counted_for_programs_too(run: Path, dlcli: Command) -> None:
+    write("new.csv", GOOD, *["-,2024-03-01,true,red"] * 3)
+    outcome = dlcli("predict", run, "new.csv", "-o", "out.csv", "--bad-rows", "skip", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json["bad"] == [
+        {
+            "column": "a",
+            "reason": "not a number",
+            "count": 3,
+            "first": "new.csv, line 3",
+            "treatment": "prediction left empty",
+        }
+    ]
+
+
 def test_all_rows_may_be_bad(run: Path, dlcli: Command) -> None:
     write("new.csv", *["-,2024-03-01,true,red"] * 3)
     outcome = dlcli("predict", run, "new.csv", "-o", "out.csv", "--bad-rows", "skip")
