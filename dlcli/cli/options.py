@@ -38,6 +38,17 @@ TextOverrides = Annotated[
         show_default=False,
     ),
 ]
+EvaluationOverrides = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="How DATA is written, as for `predict`; or a column that says how much each row "
+        "counts, data.weight=COLUMN, null for none. Repeatable.",
+        default_factory=list,
+        show_default=False,
+    ),
+]
 OnRay = Annotated[
     str | None,
     typer.Option(

@@ -17,19 +17,21 @@ def names_text_key(override: str) -> bool:
     return override.partition("=")[0] in {f"data.{name}" for name in TEXT_KEYS}
 
 
-def text_settings(overrides: Sequence[str]) -> DataConfig:
+def text_settings(overrides: Sequence[str], *, also: Sequence[str] = ()) -> DataConfig:
     """Return a `data` section with the keys that overrides set, all of how text files are written.
 
-    Its path and target stand for none. Raises ConfigError for other keys, and for values that can't
-    be used.
+    Its path and target stand for none. `also` are other keys of the section that can be set. Raises
+    ConfigError for any other key, and for values that can't be used.
     """
     document = Document({"path": "-", "target": "-"}, {(): Place("--set")})
     for override in overrides:
-        if "=" in override and not names_text_key(override):
+        named = override.partition("=")[0].removeprefix("data.")
+        if "=" in override and not names_text_key(override) and named not in also:
             known = ", ".join(f"data.{name}" for name in TEXT_KEYS)
+            more = "".join(f"; and data.{name}" for name in also)
             raise ConfigError(
                 f"--set {override}: this command can't change a config; what can be set is how "
-                f"the file is written: {known}"
+                f"the file is written: {known}{more}"
             )
         document = apply_override(document, override.removeprefix("data."), f"--set {override}")
     try:

@@ -26,7 +26,7 @@ from dlcli.data.stream import (
     weigh_rows,
 )
 from dlcli.data.text_files import recognition_notes
-from dlcli.data.weights import all_weightless
+from dlcli.data.weights import all_weightless, weightless_notes
 from dlcli.errors import ConfigError, Problem
 from dlcli.tables.reading import checksum, concatenate, read_table
 from dlcli.tables.sources import Source, find_source
@@ -201,7 +201,7 @@ def encode_rows(
     if len(weightless):
         if not len(kept):
             raise all_weightless(str(config.weight), rows.place(int(weightless[0])))
-        notes.append(f"{len(weightless):,} rows left out, of weight 0 (data.weight)")
+        notes += weightless_notes(len(weightless))
     if len(kept) < len(rows):
         rows = rows.take(kept)
     examples, unseen = fitted.encode(rows)

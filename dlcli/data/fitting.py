@@ -30,6 +30,7 @@ from dlcli.data.part_statistics import (
 )
 from dlcli.data.stream import Reading, RowSource, Stream
 from dlcli.data.text_files import agreed_settings, nameless_notes, recognition_notes
+from dlcli.data.weights import weightless_notes
 from dlcli.errors import DataError
 from dlcli.metrics import metrics_for
 from dlcli.targets.base import TargetValues
@@ -79,9 +80,7 @@ def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None
     notes += role_notes(config, found.files["path"].header.frame.columns)
     path = source.files["path"].name
     task, said = choose_task(found.target_in(path, config.target), config)
-    num_weightless = sum(part.weightless.count for part in parts.values())
-    if num_weightless:
-        notes.append(f"{num_weightless:,} rows left out, of weight 0 (data.weight)")
+    notes += weightless_notes(sum(part.weightless.count for part in parts.values()))
     refuse_empty({name: part.num_rows for name, part in parts.items()}, path, config)
     fitted, columns, more = _fit_columns(loaded, parts["train"], task)
     notes += said + more
@@ -112,6 +111,7 @@ def check_stream(
     unseen: list[UnseenCells] = []
     for file in found.files.values():
         notes += refuse_missing_target(file, stream.config)
+    notes += weightless_notes(sum(part.weightless.count for part in found.parts.values()))
     for part in found.parts.values():
         if part.num_rows:
             unseen += check_part(fitted, part)

@@ -60,6 +60,11 @@ def all_weightless(name: str, place: str, part: str | None = None) -> DataError:
     )
 
 
+def weightless_notes(num_rows: int) -> list[str]:
+    """Say how many rows don't count, if there are any."""
+    return [f"{num_rows:,} rows left out, of weight 0 (data.weight)"] if num_rows else []
+
+
 def first_of(rows: Table, chosen: np.ndarray) -> CellCount:
     """Return how many rows are chosen, by their indices, and the first of them."""
     return CellCount(len(chosen), int(rows.numbers[chosen[0]])) if len(chosen) else CellCount()

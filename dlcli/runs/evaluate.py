@@ -8,13 +8,14 @@ from typing import Any
 
 from dlcli.columns.unseen import UnseenCells, refuse_mostly_unseen
 from dlcli.config import LoadedConfig, load_config
+from dlcli.config.sections.data import DataConfig
 from dlcli.data.dataset import encode_rows, load_tables, open_stream
 from dlcli.data.encoding import encode_blocks
 from dlcli.data.fitting import check_stream
 from dlcli.data.memory_estimate import exceeds_memory
 from dlcli.data.splits import PARTS
 from dlcli.data.stream import Stream, drain
-from dlcli.errors import CheckpointError, DataError
+from dlcli.errors import CheckpointError, ConfigError, DataError
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 from dlcli.runs.restore import Restored, restore
 from dlcli.tables.reading import checksum
@@ -49,18 +50,21 @@ def evaluate_run(
     run: Path,
     data: DataPath | None = None,
     *,
-    said: TextFormat = PLAIN_TEXT,
+    said: DataConfig | None = None,
     is_strict: bool = False,
 ) -> Evaluation:
     """Return metrics by part of the data.
 
     Without `data`, the parts are the run's `validation` and `test` rows; with it, `data` are all
-    rows that it names, and `said` is how they are written. Raises CheckpointError, DataError,
-    StorageError; DataError also, if it `is_strict`, for a column that holds almost nothing that
-    training saw.
+    rows that it names. `said` holds how they are written, and a column that weighs rows in place of
+    the run's, or none. Raises CheckpointError, ConfigError, DataError, StorageError; DataError
+    also, if it `is_strict`, for a column that holds almost nothing that training saw.
     """
     path = find_checkpoint(run)
     restored = restore(path)
+    trained = restored.fitted.weight
+    if said is not None and "weight" in said.model_fields_set:
+        restored = _reweighted(restored, said.weight)
     if data is None:
         rows = _held_out_rows(path, restored, is_strict=is_strict)
         if not rows.parts:
@@ -68,7 +72,8 @@ def evaluate_run(
                 f"{run}: this run has no validation or test rows; name a file to evaluate on"
             )
     else:
-        rows = _rows_of_source(restored, find_source(data), said)
+        form = PLAIN_TEXT if said is None else said.text_format
+        rows = _rows_of_source(restored, find_source(data), form)
     if is_strict:
         refuse_mostly_unseen(rows.unseen)
     target, placement = restored.fitted.target, restored.placement
@@ -77,7 +82,34 @@ def evaluate_run(
         name: evaluate(restored.network, objective, part, target=target, placement=placement)
         for name, part in rows.parts.items()
     }
-    return Evaluation(figures, rows.notes, rows.unseen)
+    notes = [*_weight_notes(restored.fitted.weight, trained), *rows.notes]
+    return Evaluation(figures, notes, rows.unseen)
+
+
+def _reweighted(restored: Restored, weight: str | None) -> Restored:
+    """Return a network whose rows count as much as another column says; None: once each."""
+    fitted, checkpoint = restored.fitted, restored.checkpoint
+    if weight in (fitted.target.name, *(column.name for column in fitted.columns)):
+        what = "target" if weight == fitted.target.name else "feature"
+        raise ConfigError(
+            f"--set data.weight={weight}: '{weight}' is a {what} of this run; name a column that "
+            "says how much each row counts, or null"
+        )
+    data = checkpoint.config.data.model_copy(update={"weight": weight})
+    config = checkpoint.config.model_copy(update={"data": data})
+    return replace(
+        restored,
+        fitted=fitted.model_copy(update={"weight": weight}),
+        checkpoint=replace(checkpoint, config=config),
+    )
+
+
+def _weight_notes(weight: str | None, trained: str | None) -> Iterator[str]:
+    """Say which column weighs rows, if one does now or did in training."""
+    if weight is not None:
+        yield f"rows count as much as '{weight}' says (data.weight)"
+    elif trained is not None:
+        yield f"each row counts once; in training, it counted as '{trained}' says (data.weight)"
 
 
 def _rows_of_source(restored: Restored, source: Source, said: TextFormat) -> EvaluatedRows:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from dlcli.config import load_config
+from dlcli.data import memory_estimate
 from dlcli.runs.comparison.setup import build_setup
 from dlcli.runs.preparation import prepare
 from dlcli.targets.task import Task
@@ -131,6 +132,34 @@ def test_a_range_test_is_weighted(weighted: Path, dlcli: Command) -> None:
         assert found.code == 0, found.err
         rates.append((found.json["lowest_loss_at"], found.json["falls_from"]))
     assert rates[0] != rates[1]
+
+
+@pytest.mark.parametrize("memory", [None, 1_000])
+def test_a_file_is_evaluated_with_its_weights_or_without(
+    memory: int | None, tmp_path: Path, dlcli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weighted, repeated = write_both("binary", tmp_path)
+    train(dlcli, write(weighted, weight="w"), "run")
+    if memory is not None:
+        monkeypatch.setattr(memory_estimate, "free_bytes", lambda: memory)
+    found = dlcli("evaluate", "run", weighted, "--json")
+    assert "rows count as much as 'w' says (data.weight)" in found.err
+    assert "22 rows left out, of weight 0 (data.weight)" in found.err
+    refused = dlcli("evaluate", "run", repeated, "--json")
+    assert refused.code == 3
+    said = "repeated.csv: no column 'w', which says how much each row counts (data.weight); add it"
+    assert f"{said}, or count each row once with --set data.weight=null" in refused.err
+    once = dlcli("evaluate", "run", repeated, "--json", "--set", "data.weight=null")
+    assert "each row counts once; in training, it counted as 'w' says (data.weight)" in once.err
+    figures, wanted = found.json["data"], once.json["data"]
+    assert figures.pop("confusion_matrix") == wanted.pop("confusion_matrix")
+    assert figures == pytest.approx(wanted, rel=1e-6)
+    pl.read_csv(weighted).rename({"w": "count"}).write_csv("renamed.csv")
+    other = dlcli("evaluate", "run", "renamed.csv", "--json", "--set", "data.weight=count")
+    assert other.json == found.json
+    for name, what in (("x", "feature"), ("y", "target")):
+        wrong = dlcli("evaluate", "run", weighted, "--set", f"data.weight={name}")
+        assert (wrong.code, f"'{name}' is a {what} of this run" in wrong.err) == (2, True)
 
 
 def test_init_notes_a_column_that_is_named_like_a_weight(dlcli: Command) -> None:

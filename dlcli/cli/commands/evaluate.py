@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.options import Json, Run, Strict, TextOverrides
+from dlcli.cli.options import EvaluationOverrides, Json, Run, Strict
 from dlcli.cli.output import emit
 
 
 def evaluate_command(
     run: Run,
-    overrides: TextOverrides,
+    overrides: EvaluationOverrides,
     data: Annotated[
         list[str] | None,
         typer.Argument(
@@ -30,7 +30,8 @@ def evaluate_command(
     from dlcli.runs.evaluate import evaluate_run
     from dlcli.tables.sources import as_setting
 
-    said, paths = text_settings(overrides).text_format, as_setting(data) if data else None
+    said = text_settings(overrides, also=["weight"])
+    paths = as_setting(data) if data else None
     found = evaluate_run(run, paths, said=said, is_strict=is_strict)
     console = open_console(to_stderr=as_json)
     for note in found.notes:

@@ -147,9 +147,9 @@ def total_weight(batches: Sequence[Rows]) -> Tensor | None:
 
     None: the rows have no weights.
     """
-    weights = [batch.weights for batch in batches]
-    totals = [tensor.sum(-1) for tensor in weights if tensor is not None]
-    return torch.stack(totals).sum(0) if totals else None
+    if batches[0].weights is None:
+        return None
+    return torch.stack([batch.targets[WEIGHT].sum(-1) for batch in batches]).sum(0)
 
 
 def as_shares(batches: tuple[Rows, ...]) -> tuple[Rows, ...]:
