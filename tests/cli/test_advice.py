@@ -44,8 +44,10 @@ class Case:
     sections: dict[str, Any] = field(default_factory=dict)
     becomes: dict[str, Any] = field(default_factory=dict)  # of the resolved `data`
     num_rows: int = NUM_ROWS  # that are learned from
+    header_edited: str | None = None
 
 
+CONVOLUTION = {"type": "conv1d", "out_channels": 2, "kernel_size": 2}
 KINDS = {"kinds": {"x": "numeric"}}
 COMMAS = rows(lambda row: f'"{row % 5},5"', number, label)
 MARK = rows(replaced(7, "?"), number, label)
@@ -278,6 +280,69 @@ CASES = {
         data={"shape": [1, 2]},
         sections={"model": {"layers": [{"type": "flatten"}, {"type": "dense"}]}},
     ),
+    "a layer for flat features": Case(
+        "x,z,y",
+        rows(number, number, label),
+        "expects [features], got [1, 2]; put {type: flatten} before it",
+        ("model.layers=[{type: flatten}, {type: dense}]",),
+        data={"shape": [1, 2]},
+    ),
+    "a layer for images": Case(
+        "x,z,y",
+        rows(number, number, label),
+        "say what the features are with data.shape, or add a reshape",
+        ("data.shape=[1, 2]",),
+        sections={"model": {"layers": [CONVOLUTION, {"type": "flatten"}, {"type": "dense"}]}},
+    ),
+    "a batch too small": Case(
+        "x,y",
+        rows(number, label),
+        "choose another training.batch_size, or layer_norm",
+        ("training.batch_size=20",),
+        sections={
+            "model": {"layers": [{"type": "batch_norm"}, {"type": "dense"}]},
+            "training": {"batch_size": 39},
+        },
+    ),
+    "a layer in place of one that mixes rows": Case(
+        "x,y",
+        rows(number, label),
+        "choose another training.batch_size, or layer_norm",
+        ("model.layers=[{type: dense, units: 2}, {type: layer_norm}, {type: dense}]",),
+        sections={
+            "model": {"layers": [{"type": "batch_norm"}, {"type": "dense"}]},
+            "training": {"batch_size": 39},
+        },
+    ),
+    "a weight below 0": Case(
+        "x,w,y",
+        rows(number, lambda row: -1 if row == 3 else 2, label),
+        "correct it, or give the row the weight 0, which leaves it out",
+        edited=lambda lines: [line.replace(",-1,", ",0,") for line in lines],
+        data={"weight": "w"},
+        num_rows=NUM_ROWS - 1,
+    ),
+    "groups too few": Case(
+        "x,g,y",
+        rows(number, lambda row: f"g{row % 2}", label),
+        "take a fraction out of data.split",
+        ("data.split={group: g, test: 0.5}",),
+        data={"split": {"group": "g", "validation": 0.3, "test": 0.3}},
+    ),
+    "times too few": Case(
+        "x,t,y",
+        rows(number, lambda row: f"2024-01-0{1 + row % 2}", label),
+        "take a fraction out of data.split",
+        ("data.split={time: t, test: 0.5}",),
+        data={"split": {"time": "t", "validation": 0.3, "test": 0.3}},
+    ),
+    "names that are alike": Case(
+        "x, x,y",
+        rows(number, number, label),
+        "rename one",
+        edited=lambda lines: lines,
+        header_edited="x,z,y",
+    ),
     "a logarithm of numbers that have none": Case(
         "x,y",
         rows(number, lambda row: row - 3 + 0.25),
@@ -303,7 +368,8 @@ def test_what_a_message_advises_leads_to_a_run_that_is_right(
     assert not Path("run").exists()
 
     if case.edited is not None:
-        path.write_text("\n".join([case.header, *case.edited(case.lines)]) + "\n")
+        lines = [case.header_edited or case.header, *case.edited(case.lines)]
+        path.write_text("\n".join(lines) + "\n")
     repairs = [word for repair in case.repair for word in ("--set", repair)]
     outcome = dlcli("train", config, "--run-dir", "run", "--json", *repairs)
     assert outcome.code == 0, outcome.err
