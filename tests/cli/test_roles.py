@@ -46,8 +46,7 @@ def config(sales: Path, write_config: WriteConfig) -> Callable[..., Path]:
     return write
 
 
-@pytest.mark.parametrize("streaming", [False, True])
-@pytest.mark.parametrize("by", SPLITS)
+@pytest.mark.parametrize(("by", "streaming"), [("group", False), ("time", True)])
 def test_runs_evaluate_and_resume_on_the_rows_that_they_held_out(
     by: str, streaming: bool, config: Callable[..., Path], dlcli: Command
 ) -> None:
@@ -159,3 +158,49 @@ def test_reports_say_that_rows_of_a_group_are_not_independent(
     quality = assess_quality(load_model_and_data(Path("run")))
     said = " ".join(quality_sections(quality)[0].paragraphs)
     assert "Rows of one 'shop' aren't independent of each other, so the intervals are too" in said
+
+
+@pytest.mark.parametrize("streaming", ["true", "false"])
+def test_repairs_of_splits_work(
+    streaming: str,
+    config: Callable[..., Path],
+    sales: Path,
+    table: Callable[..., Path],
+    dlcli: Command,
+) -> None:
+    """Each message's advice is followed, on the input that caused it."""
+
+    def validate(**data: Any) -> tuple[int, str]:
+        shown = dlcli("validate", config(**data), "--set", f"data.streaming={streaming}")
+        return shown.code, shown.err
+
+    header, *lines = sales.read_text().splitlines()
+    two = [
+        line.replace(f",{line.split(',')[4]},", f",s{row % 2},") for row, line in enumerate(lines)
+    ]
+    sales.write_text("\n".join([header, *two]) + "\n")
+    code, said = validate(split=SPLITS["group"])
+    assert code == 3
+    assert "take a fraction out of data.split" in said or "change data.split" in said
+    code, said = validate(split={"group": "shop", "test": 0.5})
+    assert code == 0, said
+    sales.write_text("\n".join([header, *lines, "1,2,3.5,,s1,no day"]) + "\n")
+    code, said = validate(split=SPLITS["time"])
+    assert code == 3
+    assert "line 302: the time 'day' is missing here" in said
+    assert "fill it in, or remove the row" in said
+    sales.write_text("\n".join([header, *lines, "1,2,3.5,2024-01-02,s1,a day"]) + "\n")
+    assert validate(split=SPLITS["time"])[0] == 0
+    same_day = [line.replace(line.split(",")[3], "2024-01-02") for line in lines]
+    sales.write_text("\n".join([header, *same_day]) + "\n")
+    code, said = validate(split=SPLITS["time"])
+    assert code == 3
+    assert "has 1 different time, too few for the parts" in said
+    assert "name another column in data.split.time" in said
+    assert validate(split={**SPLITS["time"], "time": "x"}, keep=[])[0] == 0
+    table(header, *lines, name="more.csv")
+    code, said = validate(split={"group": "shop", "test": 0.2}, validation_path="more.csv")
+    assert code == 2
+    assert "put the rows of validation_path into `path`, and give a fraction" in said
+    code, said = validate(path=[str(sales), "more.csv"], split=SPLITS["group"])
+    assert code == 0, said

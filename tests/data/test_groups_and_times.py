@@ -54,7 +54,7 @@ def grouped(draw: st.DrawFn) -> pl.DataFrame:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(frame=grouped(), shares=st.sampled_from([(0.2, 0.3), (0.0, 0.4), (0.5, 0.01)]))
 def test_no_group_is_in_two_parts(frame: pl.DataFrame, shares: tuple[float, float]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -71,7 +71,7 @@ def test_no_group_is_in_two_parts(frame: pl.DataFrame, shares: tuple[float, floa
             assert sum(map(len, parts.values())) == len(frame)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     hours=st.lists(st.integers(0, 40), min_size=6, max_size=60),
     is_dated=st.booleans(),
