@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from dlcli.errors import ConfigError, DlcliError, Problem
+from dlcli.tables.databases.address import without_password
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def show_error(error: DlcliError) -> None:
     """Print an error to standard error."""
     if not sys.stderr.isatty():
-        typer.echo(f"dlcli: {error}", err=True)
+        typer.echo(f"dlcli: {without_password(str(error))}", err=True)
         return
     from rich.console import Console
     from rich.text import Text
@@ -25,7 +26,9 @@ def show_error(error: DlcliError) -> None:
         for problem in error.problems:
             _show_problem(console, problem)
     else:
-        console.print(Text.assemble(("dlcli: ", "bold red"), str(error)), soft_wrap=True)
+        console.print(
+            Text.assemble(("dlcli: ", "bold red"), without_password(str(error))), soft_wrap=True
+        )
 
 
 def _show_problem(console: "Console", problem: Problem) -> None:
@@ -34,9 +37,12 @@ def _show_problem(console: "Console", problem: Problem) -> None:
     place = problem.place
     path = f"{problem.path}: " if problem.path else ""
     console.print(
-        Text.assemble((f"{place}: ", "bold"), (path, "bold red"), problem.message), soft_wrap=True
+        Text.assemble(
+            (f"{without_password(str(place))}: ", "bold"), (path, "bold red"), problem.message
+        ),
+        soft_wrap=True,
     )
     line = linecache.getline(place.source, place.line).rstrip() if place.line else ""
     if line and place.column:
-        console.print(Text(f"    {line}", style="dim"), soft_wrap=True)
+        console.print(Text(f"    {without_password(line)}", style="dim"), soft_wrap=True)
         console.print(Text(f"    {' ' * (place.column - 1)}^", style="bold red"), soft_wrap=True)

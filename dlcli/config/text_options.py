@@ -1,4 +1,4 @@
-"""`--set` where no config can be changed: how the text file at hand is written."""
+"""`--set` where no config can be changed: how the file at hand is written, what is read of it."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,16 @@ from dlcli.config.text.overrides import apply_override
 from dlcli.config.text.parsing import Document
 from dlcli.errors import ConfigError, Place
 
-
-def names_text_key(override: str) -> bool:
-    """Say whether an override is of how text files are written."""
-    return override.partition("=")[0] in {f"data.{name}" for name in TEXT_KEYS}
+_FILE_KEYS = (*TEXT_KEYS, "sheet", "query")
 
 
-def text_settings(overrides: Sequence[str], *, also: Sequence[str] = ()) -> DataConfig:
-    """Return a `data` section with the keys that overrides set, all of how text files are written.
+def names_file_key(override: str) -> bool:
+    """Say whether an override is of how files are written, or of what is read of them."""
+    return override.partition("=")[0] in {f"data.{name}" for name in _FILE_KEYS}
+
+
+def file_settings(overrides: Sequence[str], *, also: Sequence[str] = ()) -> DataConfig:
+    """Return a `data` section with the keys that overrides set, all of how files are read.
 
     Its path and target stand for none. `also` are other keys of the section that can be set. Raises
     ConfigError for any other key, and for values that can't be used.
@@ -26,12 +28,12 @@ def text_settings(overrides: Sequence[str], *, also: Sequence[str] = ()) -> Data
     document = Document({"path": "-", "target": "-"}, {(): Place("--set")})
     for override in overrides:
         named = override.partition("=")[0].removeprefix("data.")
-        if "=" in override and not names_text_key(override) and named not in also:
-            known = ", ".join(f"data.{name}" for name in TEXT_KEYS)
+        if "=" in override and not names_file_key(override) and named not in also:
+            known = ", ".join(f"data.{name}" for name in _FILE_KEYS)
             more = "".join(f"; and data.{name}" for name in also)
             raise ConfigError(
                 f"--set {override}: this command can't change a config; what can be set is how "
-                f"the file is written: {known}{more}"
+                f"the file is read: {known}{more}"
             )
         document = apply_override(document, override.removeprefix("data."), f"--set {override}")
     try:

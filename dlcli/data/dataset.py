@@ -160,7 +160,7 @@ def _open(
 def find_sources(loaded: LoadedConfig) -> dict[str, Source]:
     """Return the files of each config key that names some; DataError where there are none."""
     return {
-        key: find_source(name, loaded.folder)
+        key: find_source(name, loaded.folder, loaded.config.data.selection)
         for key in ("path", "validation_path", "test_path")
         if (name := getattr(loaded.config.data, key)) is not None
     }

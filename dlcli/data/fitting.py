@@ -79,7 +79,8 @@ def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None
     notes += source.split_notes
     notes += role_notes(config, found.files["path"].header.frame.columns)
     path = source.files["path"].name
-    task, said = choose_task(found.target_in(path, config.target), config)
+    written = found.files["path"].header.source
+    task, said = choose_task(found.target_in(written, config.target), config)
     notes += weightless_notes(sum(part.weightless.count for part in parts.values()))
     refuse_empty({name: part.num_rows for name, part in parts.items()}, path, config)
     fitted, columns, more = _fit_columns(loaded, parts["train"], task)

@@ -41,8 +41,8 @@ def free_bytes() -> int | None:
 
 def _table_bytes(source: Source, config: DataConfig, enough: float) -> float:
     """Estimate a table's bytes, and its rows', from the first block of its largest file."""
-    files = [part for part in source.parts if part.file.is_file()]
-    sizes = [part.file.stat().st_size for part in files]
+    files = [part for part in source.parts if part.path().is_file()]
+    sizes = [part.path().stat().st_size for part in files]
     if len(files) < len(source.parts) or not any(sizes):
         return 0.0  # which its reader will say
     size, largest = max(sizes), files[sizes.index(max(sizes))]

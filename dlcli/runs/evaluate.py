@@ -56,9 +56,10 @@ def evaluate_run(
     """Return metrics by part of the data.
 
     Without `data`, the parts are the run's `validation` and `test` rows; with it, `data` are all
-    rows that it names. `said` holds how they are written, and a column that weighs rows in place of
-    the run's, or none. Raises CheckpointError, ConfigError, DataError, StorageError; DataError
-    also, if it `is_strict`, for a column that holds almost nothing that training saw.
+    rows that it names. `said` holds how they are written, what is read of them in place of what
+    training read, and a column that weighs rows in place of the run's, or none. Raises
+    CheckpointError, ConfigError, DataError, StorageError; DataError also, if it `is_strict`, for a
+    column that holds almost nothing that training saw.
     """
     path = find_checkpoint(run)
     restored = restore(path)
@@ -73,7 +74,10 @@ def evaluate_run(
             )
     else:
         form = PLAIN_TEXT if said is None else said.text_format
-        rows = _rows_of_source(restored, find_source(data), form)
+        selection = restored.checkpoint.config.data.selection
+        if said is not None:
+            selection = said.selection.over(selection)
+        rows = _rows_of_source(restored, find_source(data, selection=selection), form)
     if is_strict:
         refuse_mostly_unseen(rows.unseen)
     target, placement = restored.fitted.target, restored.placement
@@ -171,7 +175,7 @@ def config_of_run(path: Path, restored: Restored) -> LoadedConfig:
     checksums = restored.checkpoint.checksums
     files = {key: getattr(loaded.config.data, key) for key in checksums}
     for key, expected in checksums.items():
-        source = find_source(files[key], loaded.folder)
+        source = find_source(files[key], loaded.folder, trained.data.selection)
         if checksum(source) != expected:
             raise DataError(
                 f"{source}: changed since the run was trained, so its held-out rows are unknown; "

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,14 @@ from dlcli.config import Config, LoadedConfig
 from dlcli.config.sections.data import MISSING_VALUES
 from dlcli.config.text.parsing import Document, KeyPath
 from dlcli.config.text.writing import dump_commented
-from dlcli.config.text_options import text_settings
+from dlcli.config.text_options import file_settings
 from dlcli.data.dataset import Dataset, load_dataset
 from dlcli.data.survey.findings import repeated_rows
 from dlcli.data.survey.survey import Survey, survey
 from dlcli.errors import ConfigError, DataError, Place
 from dlcli.losses import default_loss
 from dlcli.runs.recipe import Recipe, choose_recipe, choose_shares
-from dlcli.tables.sources import DataPath, find_source, moved, setting_text
+from dlcli.tables.sources import DataPath, Selection, find_source, moved, setting_text
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,12 @@ def draft_config(
     Raises ConfigError if the rows have no such target, DataError if it can't be used, StorageError
     if it can't be read.
     """
-    source = find_source(data)
-    seen = survey(source, target, text_settings(overrides))
+    said = file_settings(overrides)
+    source = find_source(data, selection=said.selection)
+    seen = survey(source, target, said)
     shares, why_shares = choose_shares(seen.num_rows)
     path = moved(data, Path(), folder)
-    section = _data_section(seen, path, shares)
+    section = _data_section(seen, path, said.selection, shares)
     dataset, left_out = _load(section, folder, source=source.name)
     num_train = len(dataset.parts["train"])
     recipe = choose_recipe(
@@ -81,12 +82,12 @@ def draft_config(
     return Draft(dump_commented(config, comments), tuple(findings))
 
 
-def _data_section(seen: Survey, path: DataPath, shares: dict[str, float]) -> dict[str, Any]:
-    section: dict[str, Any] = {
-        "path": path if isinstance(path, str) else list(path),
-        "target": seen.target,
-        "task": seen.task,
-    }
+def _data_section(
+    seen: Survey, path: DataPath, selection: Selection, shares: dict[str, float]
+) -> dict[str, Any]:
+    section: dict[str, Any] = {"path": path if isinstance(path, str) else list(path)}
+    section |= {key: value for key, value in asdict(selection).items() if value is not None}
+    section |= {"target": seen.target, "task": seen.task}
     if seen.features is not None:
         section["features"] = list(seen.features)
     if seen.kinds:

@@ -22,7 +22,7 @@ from dlcli.runs.folder.run_folder import find_checkpoint
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.tables.reading import read_blocks
-from dlcli.tables.sources import Source
+from dlcli.tables.sources import Selection, Source
 from dlcli.tables.table import MisreadError, Table
 from dlcli.tables.text.text_format import PLAIN_TEXT, TextFormat
 from dlcli.tables.writing import write_blocks
@@ -75,6 +75,7 @@ class Predictor:
     fitted: FittedData
     loss: Loss
     placement: Placement
+    selection: Selection  # what training read of a database or a workbook
 
     def predict(self, rows: Table, *, bad_rows: BadRows = "refuse") -> PredictedBlock:
         """Return the rows with the prediction's columns; DataError for rows that don't fit."""
@@ -206,7 +207,13 @@ class PredictionSummary:
 def trained_predictor(run: Path) -> Predictor:
     """Build from a run folder's best checkpoint, or from a checkpoint; CheckpointError."""
     restored = restore(find_checkpoint(run))
-    return Predictor(restored.network, restored.fitted, restored.loss, restored.placement)
+    return Predictor(
+        restored.network,
+        restored.fitted,
+        restored.loss,
+        restored.placement,
+        restored.checkpoint.config.data.selection,
+    )
 
 
 def untrained_predictor(prepared: Prepared) -> Predictor:
@@ -217,7 +224,8 @@ def untrained_predictor(prepared: Prepared) -> Predictor:
     what = f"{prepared.plan.num_parameters:,} parameters"
     with memory_explained(placement.device, what, "try smaller layers"):
         network = build_network(prepared.plan, seed=prepared.config.seed).to(placement.device)
-    return Predictor(network, prepared.dataset.fitted, prepared.loss, placement)
+    selection = prepared.config.data.selection
+    return Predictor(network, prepared.dataset.fitted, prepared.loss, placement, selection)
 
 
 def predict(

@@ -7,8 +7,9 @@ from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
 from dlcli.config.sections.text_files import TEXT_KEYS
 from dlcli.config.text.parsing import KeyPath
-from dlcli.data.dataset import Dataset
+from dlcli.data.dataset import Dataset, find_sources
 from dlcli.errors import Problem
+from dlcli.tables.reading import is_workbook
 
 
 def unused_settings(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
@@ -33,6 +34,11 @@ def _unused_data(loaded: LoadedConfig, dataset: Dataset) -> Iterator[tuple[str, 
     if dataset.text_settings is None:
         for key in sorted(given & {*TEXT_KEYS}):
             yield key, "no file is a text file"
+    parts = [part for source in find_sources(loaded).values() for part in source.parts]
+    if "query" in given and not any(part.query for part in parts):
+        yield "query", "the rows come from no database"
+    if "sheet" in given and not any(is_workbook(part) for part in parts):
+        yield "sheet", "the rows come from no Excel workbook"
 
 
 def _unused_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[KeyPath, str]]:

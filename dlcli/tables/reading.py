@@ -2,7 +2,6 @@
 
 import hashlib
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -25,10 +24,12 @@ from dlcli.tables.compression import (
 )
 from dlcli.tables.formats.base import BlockSize, Content, Format
 from dlcli.tables.formats.delimited import DelimitedFormat
+from dlcli.tables.formats.excel import ExcelFormat
 from dlcli.tables.formats.family import recognise
 from dlcli.tables.sources import Part, Source
 from dlcli.tables.table import Table
 from dlcli.tables.text.text_format import PLAIN_TEXT, TextFormat
+from dlcli.tables.unnamed_file import UnnamedFile
 
 BLOCK_BYTES = 8 * 2**20
 BLOCK_ROWS = 2**16
@@ -115,25 +116,24 @@ def _common_schema(source: Source, text: TextFormat) -> pl.Schema | None:
 
 
 def _is_empty(part: Part) -> bool:
-    return part.file.is_file() and not part.file.stat().st_size
+    return part.query is None and part.file.is_file() and not part.file.stat().st_size
 
 
 @contextmanager
 def open_part(part: Part, text: TextFormat = PLAIN_TEXT) -> Iterator[Opened]:
     """Open a file, decompressed; DataError where it isn't there or of no form that is read."""
     with ExitStack() as stack:
-        file = stack.enter_context(_bytes_of(part))
-        raw = Counted(file)
+        raw = Counted(stack.enter_context(_bytes_of(part)))
         head, stream = _begin(raw)
         compression = compression_of(head, part.name)
         if compression is not None:
             head, stream = _begin(Decompressed(stream, compression, part.name))
         form = recognise(head, part.name, has_name=not part.is_standard_input)
         decompressed = Counted(stream)
-        path = part.file
-        if not form.is_stream and (compression or not part.file.is_file()):
+        path = part.path()
+        if not form.is_stream and (compression or not path.is_file()):
             path = stack.enter_context(_spooled(decompressed))
-        content = Content(part.name, decompressed, path, text)
+        content = Content(part.name, decompressed, path, part.sheet, text)
         yield Opened(form, content, raw, decompressed, compression is not None)
 
 
@@ -144,8 +144,18 @@ def _begin(stream: ByteStream) -> tuple[bytes, ByteStream]:
 
 def is_delimited_text(source: Source) -> bool:
     """Say whether a source's first file is CSV or its like; DataError, StorageError."""
+    if source.parts[0].query is not None:
+        return False
     with open_part(source.parts[0]) as opened:
         return isinstance(opened.form, DelimitedFormat)
+
+
+def is_workbook(part: Part) -> bool:
+    """Say whether a file is an Excel workbook; DataError, StorageError."""
+    if part.query is not None:
+        return False
+    with open_part(part) as opened:
+        return isinstance(opened.form, ExcelFormat)
 
 
 def checksum(source: Source) -> str:
@@ -155,6 +165,9 @@ def checksum(source: Source) -> str:
     """
     digests = []
     for part in source.parts:
+        if part.query is not None:
+            digests.append(part.query.checksum())
+            continue
         with _bytes_of(part) as file:
             digests.append(hashlib.file_digest(file, "sha256").hexdigest())
     if source.is_one_file:
@@ -171,7 +184,7 @@ def _bytes_of(part: Part) -> Iterator[BufferedReader]:
         if part.is_standard_input:
             yield sys.stdin.buffer  # type: ignore[misc]
             return
-        with part.file.open("rb") as file:
+        with part.path().open("rb") as file:
             yield file
     except FileNotFoundError:
         raise DataError(f"{part.name}: there is no such file") from None
@@ -182,11 +195,17 @@ def _bytes_of(part: Part) -> Iterator[BufferedReader]:
 @contextmanager
 def _spooled(stream: ByteStream) -> Iterator[Path]:
     """Copy a stream to a file that is removed afterwards, to seek in."""
-    with tempfile.NamedTemporaryFile(prefix="dlcli-") as copy:
-        while chunk := stream.read(_COPY_BYTES):
-            copy.write(chunk)
-        copy.flush()
-        yield Path(copy.name)
+
+    def write(path: Path) -> None:
+        with path.open("wb") as copy:
+            while chunk := stream.read(_COPY_BYTES):
+                copy.write(chunk)
+
+    copy = UnnamedFile(write)
+    try:
+        yield copy.path
+    finally:
+        copy.close()
 
 
 def sample_part(part: Part, text: TextFormat = PLAIN_TEXT) -> tuple[Table, float, Format]:
@@ -197,6 +216,6 @@ def sample_part(part: Part, text: TextFormat = PLAIN_TEXT) -> tuple[Table, float
         block = next(islice(opened.form.blocks(opened.content, size), 1))
         if num_rows is None:
             expansion = opened.decompressed.num_bytes / max(1, opened.raw.num_bytes)
-            num_bytes = part.file.stat().st_size * expansion
+            num_bytes = part.path().stat().st_size * expansion
             num_rows = num_bytes / max(1.0, opened.form.bytes_a_row(block.frame))
         return block, num_rows, opened.form

@@ -7,11 +7,14 @@ as Spark and pandas write them, hold a column that is in none of their files.
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
 from dlcli.errors import DataError
+from dlcli.tables.databases import address
+from dlcli.tables.databases.query import Query
+from dlcli.tables.databases.sqlite import tables_of
 from dlcli.tables.formats.family import suffix_of
 
 DataPath = str | tuple[str, ...]
@@ -27,11 +30,28 @@ Partition = tuple[tuple[str, str | None], ...]  # columns and their value, from 
 
 
 @dataclass(frozen=True)
+class Selection:
+    """What is read of files that hold several tables."""
+
+    query: str | None = None  # to a database
+    sheet: str | None = None  # of a workbook; None: the only one with rows
+
+    def over(self, other: "Selection") -> "Selection":
+        """Return the same, and what the other says where this one says nothing."""
+        return Selection(self.query or other.query, self.sheet or other.sheet)
+
+
+EVERYTHING = Selection()
+
+
+@dataclass(frozen=True)
 class Part:
     """A file of a table, and what the names of its folders say of all its rows."""
 
     file: Path
     partition: Partition = ()
+    sheet: str | None = None
+    query: Query | None = None  # whose rows are meant, not the file's bytes
 
     @property
     def is_standard_input(self) -> bool:
@@ -41,7 +61,13 @@ class Part:
     @property
     def name(self) -> str:
         """What messages call it."""
+        if self.query is not None:
+            return self.query.name
         return "standard input" if self.is_standard_input else str(self.file)
+
+    def path(self) -> Path:
+        """Return the file with its rows; of a query, which is answered then, a copy."""
+        return self.file if self.query is None else self.query.file()
 
 
 @dataclass(frozen=True)
@@ -55,9 +81,9 @@ class Source:
         return self.name
 
     @classmethod
-    def of(cls, file: Path) -> "Source":
+    def of(cls, file: Path, sheet: str | None = None) -> "Source":
         """Return the source that is one file."""
-        part = Part(file)
+        part = Part(file, sheet=sheet)
         return cls(part.name, (part,))
 
     @property
@@ -71,23 +97,29 @@ class Source:
         return len(self.parts) == 1 and not self.parts[0].partition
 
 
-def find_source(setting: DataPath, folder: Path = Path()) -> Source:
-    """Return the files that a setting names, relative to a folder.
+def find_source(
+    setting: DataPath, folder: Path = Path(), selection: Selection = EVERYTHING
+) -> Source:
+    """Return the files that a setting names, relative to a folder, and what is read of them.
 
     A file need not be there; DataError for a pattern that matches none, a folder without parts,
-    and an address on the web.
+    an address on the web, and a database without a query.
     """
     if isinstance(setting, str):
-        return _one_source(setting, folder)
-    sources = [_one_source(item, folder) for item in setting]
+        return _one_source(setting, folder, selection)
+    sources = [_one_source(item, folder, selection) for item in setting]
     parts = tuple(part for source in sources for part in source.parts)
     for index, part in enumerate(parts):
-        if part.file in [earlier.file for earlier in parts[:index]]:
+        if part.query is None and part.file in [earlier.file for earlier in parts[:index]]:
             raise DataError(f"{part.file}: listed twice, so its rows would count twice")
     return Source(setting_text([source.name for source in sources]), parts)
 
 
-def _one_source(setting: str, folder: Path) -> Source:
+def _one_source(setting: str, folder: Path, selection: Selection) -> Source:
+    setting = address.fill_in(setting)
+    if address.is_address(setting):
+        return _query(setting, folder, selection)
+    address.refuse_other(setting)
     if setting == STANDARD_INPUT:
         return Source.of(Path(setting))
     if found := _WEB.match(setting):
@@ -96,11 +128,31 @@ def _one_source(setting: str, folder: Path) -> Source:
             "download it, and name the file"
         )
     path = folder / setting
+    if address.is_sqlite_file(path):
+        return _query(setting, folder, selection)
     if path.is_dir():
-        return Source(str(path), tuple(_refuse_none(_parts_below(path), path)))
-    if _WILDCARDS.search(setting) and not path.exists():
-        return Source(str(path), tuple(_matches(setting, folder)))
-    return Source.of(path)
+        parts = _refuse_none(_parts_below(path), path)
+    elif _WILDCARDS.search(setting) and not path.exists():
+        parts = list(_matches(setting, folder))
+    else:
+        return Source.of(path, selection.sheet)
+    if len(parts) == 1 and not parts[0].partition:
+        return Source.of(parts[0].file, selection.sheet)
+    return Source(str(path), tuple(replace(part, sheet=selection.sheet) for part in parts))
+
+
+def _query(setting: str, folder: Path, selection: Selection) -> Source:
+    """Return the rows of a query to a database; DataError where none is given."""
+    file = None if address.is_postgresql(setting) else address.sqlite_file(setting) or setting
+    name = address.without_password(setting) if file is None else str(folder / file)
+    if file is not None and not (folder / file).is_file():
+        raise DataError(f"{name}: there is no such file")
+    if selection.query is None:
+        kind = "a PostgreSQL database" if file is None else "an SQLite database"
+        tables = "" if file is None else f"; its tables: {tables_of(name)}"
+        raise DataError(f"{name}: {kind}; say which rows with data.query, an SQL SELECT{tables}")
+    query = Query(setting if file is None else name, selection.query, is_file=file is not None)
+    return Source(name, (Part(Path() if file is None else folder / file, query=query),))
 
 
 def _matches(pattern: str, folder: Path) -> Iterator[Part]:
@@ -184,7 +236,10 @@ def moved(setting: DataPath, source: Path, destination: Path) -> DataPath:
     """Return a setting that is relative to one folder as relative to another."""
     if not isinstance(setting, str):
         return tuple(str(moved(item, source, destination)) for item in setting)
-    if setting == STANDARD_INPUT or _WEB.match(setting) or Path(setting).is_absolute():
+    if (file := address.sqlite_file(setting)) is not None:
+        return f"sqlite:///{moved(file, source, destination)}"
+    is_address = address.is_address(address.fill_in(setting)) or _WEB.match(setting)
+    if setting == STANDARD_INPUT or is_address or Path(setting).is_absolute():
         return setting
     return os.path.relpath(source.resolve() / setting, destination.resolve())
 
@@ -192,7 +247,7 @@ def moved(setting: DataPath, source: Path, destination: Path) -> DataPath:
 def setting_text(setting: str | Sequence[str]) -> str:
     """Return a setting as one line names it."""
     if isinstance(setting, str):
-        return setting
+        return address.without_password(setting)
     more = len(setting) - 1
     return setting[0] + (f" and {more} more" if more else "")
 
@@ -200,7 +255,10 @@ def setting_text(setting: str | Sequence[str]) -> str:
 def words_of(setting: DataPath, folder: Path) -> tuple[str, ...]:
     """Return a setting as words of a command line, relative to the working folder."""
     items = (setting,) if isinstance(setting, str) else setting
-    return tuple(os.path.normpath(folder / item) for item in items)
+    return tuple(
+        item if address.is_address(address.fill_in(item)) else os.path.normpath(folder / item)
+        for item in items
+    )
 
 
 def bytes_of(setting: DataPath, folder: Path) -> int:

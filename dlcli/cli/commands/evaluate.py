@@ -26,11 +26,11 @@ def evaluate_command(
     from rich.markup import escape
 
     from dlcli.cli.screens.tables import open_console, show_figures, show_unseen
-    from dlcli.config.text_options import text_settings
+    from dlcli.config.text_options import file_settings
     from dlcli.runs.evaluate import evaluate_run
     from dlcli.tables.sources import as_setting
 
-    said = text_settings(overrides, also=["weight"])
+    said = file_settings(overrides, also=["weight"])
     paths = as_setting(data) if data else None
     found = evaluate_run(run, paths, said=said, is_strict=is_strict)
     console = open_console(to_stderr=as_json)

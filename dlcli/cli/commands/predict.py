@@ -45,7 +45,7 @@ def predict_command(
 
     from dlcli.cli.screens.tables import open_console, show_unseen
     from dlcli.config import open_config
-    from dlcli.config.text_options import names_text_key, text_settings
+    from dlcli.config.text_options import file_settings, names_file_key
     from dlcli.runs.predict import predict, trained_predictor, untrained_predictor
     from dlcli.runs.preparation import prepare
     from dlcli.tables.sources import as_setting, find_source
@@ -53,18 +53,14 @@ def predict_command(
     if as_json and str(out) == "-":
         raise ConfigError("--json: the predictions go to standard output; name a file with -o")
     if untrained:
-        said = text_settings([item for item in overrides if names_text_key(item)])
+        said = file_settings([item for item in overrides if names_file_key(item)])
         predictor = untrained_predictor(prepare(open_config(source, overrides)))
     else:
-        said = text_settings(overrides)
+        said = file_settings(overrides)
         predictor = trained_predictor(source)
+    named = find_source(as_setting(data), selection=said.selection.over(predictor.selection))
     summary = predict(
-        predictor,
-        find_source(as_setting(data)),
-        out,
-        bad_rows=bad_rows,
-        said=said.text_format,
-        is_strict=is_strict,
+        predictor, named, out, bad_rows=bad_rows, said=said.text_format, is_strict=is_strict
     )
     console = open_console(to_stderr=True)
     for note in summary.notes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dlcli.columns.base import OrderedColumn, Scale
 from dlcli.columns.family import ColumnKind, kind_named
@@ -19,7 +19,9 @@ from dlcli.config.sections.text_files import (
     Thousands,
 )
 from dlcli.section import ALL_DEFAULTS, PositiveInt, Section, Size
+from dlcli.tables.databases.address import has_password
 from dlcli.tables.names import ColumnName
+from dlcli.tables.sources import DataPath, Selection
 from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import TargetScale
 from dlcli.targets.task import Task
@@ -38,6 +40,15 @@ class DataConfig(Section):
     path: Files = Field(
         description="the rows: a file, a list of files, a pattern such as parts/*.csv, or a folder "
         "of parts; relative to the config's folder"
+    )
+    query: str | None = Field(
+        None,
+        min_length=1,
+        description="SQL whose rows are read, where `path` is an SQLite file or the address of a "
+        "PostgreSQL database",
+    )
+    sheet: str | None = Field(
+        None, description="sheet of an Excel workbook; default: the only one with rows"
     )
     target: ColumnName = Field(min_length=1, description="the column to predict")
     features: Annotated[tuple[ColumnName, ...], Field(strict=False, min_length=1)] | None = Field(
@@ -152,6 +163,11 @@ class DataConfig(Section):
         return name != self.target and all(name != column for _, column in self.roles())
 
     @property
+    def selection(self) -> Selection:
+        """What is read of a database or a workbook."""
+        return Selection(self.query, self.sheet)
+
+    @property
     def text_format(self) -> TextFormat:
         """How text files are written, as far as the config says so."""
         return TextFormat(
@@ -174,6 +190,17 @@ class DataConfig(Section):
                 yield name
         if self.task is not None and self.task != "regression":
             yield self.target
+
+    @field_validator("path", "validation_path", "test_path")
+    @classmethod
+    def _refuse_passwords(cls, path: DataPath | None) -> DataPath | None:
+        for item in [path] if isinstance(path, str) else path or ():
+            if has_password(item):
+                raise ValueError(
+                    "a password in a config would be copied to the run folder; write "
+                    "${env:NAME} for it, and set that environment variable"
+                )
+        return path
 
     @model_validator(mode="after")
     def _check(self) -> Self:

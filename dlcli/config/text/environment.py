@@ -1,10 +1,15 @@
-"""`${env:NAME}` and `${env:NAME:default}` in text values; `$${env:` stands for `${env:`."""
+"""`${env:NAME}` and `${env:NAME:default}` in text values; `$${env:` stands for `${env:`.
+
+In the address of a database they stay, and are filled in when it is opened: with a password, it
+would be written to the run folder.
+"""
 
 import os
 import re
 
 from dlcli.config.text.parsing import Document, KeyPath, Plain, format_path
 from dlcli.errors import ConfigError, Problem
+from dlcli.tables.databases.address import is_address, without_password
 
 _BEGUN, _ESCAPED = "${env:", "$${env:"
 _REFERENCE = re.compile(
@@ -45,6 +50,9 @@ def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
             return found or ""
 
         filled = _REFERENCE.sub(value, text)
+        if is_address(filled) and filled != text:
+            notes.append(f"{format_path(path)}: {without_password(text)}, filled in when opened")
+            return text
         if filled != text.replace(_ESCAPED, _BEGUN):
             notes.append(f"{format_path(path)}: {filled!r}, from {text}")
         return filled

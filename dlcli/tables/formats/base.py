@@ -33,6 +33,7 @@ class Content:
     name: str  # what messages call it
     stream: ByteStream
     path: Path  # for forms that are no streams
+    sheet: str | None  # of a workbook; None: the only one with rows
     text: TextFormat
 
 

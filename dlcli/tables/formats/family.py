@@ -7,6 +7,7 @@ from dlcli.tables import compression
 from dlcli.tables.formats.base import Format
 from dlcli.tables.formats.columnar import ArrowFormat, ArrowStreamFormat, ParquetFormat
 from dlcli.tables.formats.delimited import DelimitedFormat
+from dlcli.tables.formats.excel import ExcelFormat
 from dlcli.tables.formats.json_lines import JsonLinesFormat
 
 FORMATS: tuple[Format, ...] = (
@@ -15,9 +16,10 @@ FORMATS: tuple[Format, ...] = (
     ParquetFormat(),
     ArrowFormat(),
     ArrowStreamFormat(),
+    ExcelFormat(),
 )
 _TEXT, _JSON_LINES = FORMATS[:2]
-_ZIP, _OLD_EXCEL, _SQLITE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"SQLite format 3\x00"
+_OLD_EXCEL, _SQLITE = b"\xd0\xcf\x11\xe0", b"SQLite format 3\x00"
 
 
 def suffix_of(name: str) -> str | None:
@@ -39,8 +41,6 @@ def recognise(head: bytes, name: str, *, has_name: bool) -> Format:
     for form in FORMATS:
         if form.magic is not None and head.startswith(form.magic):
             return form
-    if head.startswith(_ZIP):
-        raise DataError(f"{name}: a zip archive; unpack it, and name a file that was in it")
     if head.startswith(_OLD_EXCEL):
         raise DataError(f"{name}: an old Excel workbook; save it as .xlsx or as CSV")
     if head.startswith(_SQLITE):
