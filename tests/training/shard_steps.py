@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from dlcli.config.sections.training import TrainingConfig
+from dlcli.data.signature import WEIGHT
 from dlcli.network.plan import Plan
 from dlcli.schedules.constant import Constant
 from dlcli.targets.base import Target
@@ -24,6 +25,7 @@ from dlcli.training.evaluation import evaluate
 from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.processes.joining import joined
 from dlcli.training.processes.rank import Rank
+from dlcli.training.rows.batches import Rows
 from tests.layers.samples import DENSE, EVERY_LAYER, name, plan
 from tests.losses.examples import PAIR, loss_of
 from tests.optimizers.samples import SAMPLES, read
@@ -56,9 +58,23 @@ def cases() -> Iterator[tuple[str, Plan, dict[str, Any], dict[str, Any]]]:
         yield f"{engine} {index} {name(spec)}", planned, ADAM, {"engine": engine}
     for settings, optimizer in SAMPLES.items():
         yield f"optimizer {settings}", MIXED, optimizer, {"gradient_clip_norm": 0.5}
+    for engine in ("eager", "captured"):
+        yield f"weighted {engine}", MIXED, ADAM, {"engine": engine}
 
 
-def digest(group: Group, planned: Plan, optimizer: dict[str, Any], more: dict[str, Any]) -> str:
+def weighted(rows: Rows) -> Rows:
+    """Return the rows with random weights."""
+    return Rows(rows.inputs, {**rows.targets, WEIGHT: torch.rand(len(rows)) + 0.1}, len(rows))
+
+
+def digest(
+    group: Group,
+    planned: Plan,
+    optimizer: dict[str, Any],
+    more: dict[str, Any],
+    *,
+    has_weights: bool = False,
+) -> str:
     """Return a hash of weights, optimizer state and figures after some steps."""
     sizes = [size for size in SIZES if planned.min_rows == 1 or min(size) >= SHARDS * 2]
     target: Target = PAIR
@@ -77,6 +93,9 @@ def digest(group: Group, planned: Plan, optimizer: dict[str, Any], more: dict[st
     torch.manual_seed(2)
     steps = [tuple(made_rows(planned, target, size) for size in step) for step in sizes]
     held_out = made_rows(planned, target, 21)
+    if has_weights:
+        steps = [tuple(map(weighted, batches)) for batches in steps]
+        held_out = weighted(held_out)
     figures = []
     trainer.network.train()
     for number, batches in enumerate(steps):
@@ -102,7 +121,9 @@ def main() -> None:
     alone = nullcontext((ALONE, None))
     with alone if num_processes == 1 else joined(rank) as (group, _):
         found = {
-            case: digest(group, planned, optimizer, settings)
+            case: digest(
+                group, planned, optimizer, settings, has_weights=case.startswith("weighted")
+            )
             for case, planned, optimizer, settings in cases()
         }
     if number == 0:
