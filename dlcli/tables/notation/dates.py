@@ -103,6 +103,8 @@ class DateReading:
     def recognised(cls, known: pl.Series, share: float) -> Self | None:
         """Return the reading that fits cells; None where less than a share are dates."""
         others = known.filter(~is_iso(known)).unique(maintain_order=True)
+        if not len(others):
+            return None
         fits = {layout: to_iso(others, layout).is_not_null() for layout in FORMATS}
         fits = {layout: fit for layout, fit in fits.items() if fit.any()}
         if not fits:

@@ -28,6 +28,7 @@ from dlcli.tables.text.records import (
     count,
     count_quotes,
     find_records,
+    first_record_end,
     has_exponents,
     last_record_end,
     newlines_before,
@@ -131,9 +132,7 @@ class _Records:
 
     def read_header(self, block: bytes, line: int) -> tuple[Header, int]:
         """Return the header of a file that begins with a block, and the bytes that it takes."""
-        end = block.find(b"\n") + 1
-        if count_quotes(block[:end], self.marks.quote):
-            end = int(outside_quotes(block, "\n", self.marks.quote)[0]) + 1
+        end = first_record_end(block, self.marks.quote)
         cells = self._cells(block[:end], line)
         cells = self._with_row_names(cells, block)
 
@@ -149,8 +148,12 @@ class _Records:
         return header, end if header.first_cells is None else 0
 
     def _cells(self, record: bytes, line: int) -> list[str]:
+        text = self._checked(record, line)
+        if not count_quotes(record, self.marks.quote):
+            line_text = text.decode("utf-8").removesuffix("\n").removesuffix("\r")
+            return line_text.split(self.marks.separator)
         cells = pl.read_csv(
-            self._checked(record, line),
+            text,
             has_header=False,
             infer_schema=False,
             separator=self.marks.separator,
@@ -164,6 +167,10 @@ class _Records:
         R writes the names of rows so, in quotes, and others a separator at the end of each row.
         """
         separator, quote = self.marks.separator, self.marks.quote
+        end = block.find(b"\n")
+        second = block[end + 1 : block.find(b"\n", end + 1) + 1]
+        if second.count(separator.encode()) == block[:end].count(separator.encode()):
+            return cells  # as in most files
         _, counts = find_records(block[:HEAD_BYTES], separator, quote)
         if not len(counts[1:]) or not (counts[1:] == counts[0] + 1).all():
             return cells

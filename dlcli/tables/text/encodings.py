@@ -56,16 +56,20 @@ def recognise_encoding(head: bytes, form: TextFormat, source: str) -> str:
             codecs.getincrementaldecoder("utf-8")().decode(head)
         except UnicodeDecodeError as error:
             return _recognise_other(head, form, source, error.start)
-    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+    return _utf16(head) or "utf-8"
+
+
+def _utf16(head: bytes) -> str | None:
+    """Return the UTF-16 of text without a mark, by the zeros in it; None where it is none."""
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")) if b"\0" in head else ():
         if head[first::2].count(0) > _MANY_ZEROS * len(head) / 2:
             return encoding
-    return "utf-8"
+    return None
 
 
 def _recognise_other(head: bytes, form: TextFormat, source: str, place: int) -> str:
-    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if head[first::2].count(0) > _MANY_ZEROS * len(head) / 2:
-            return encoding
+    if encoding := _utf16(head):
+        return encoding
     line = head[:place].count(b"\n") + 1
     strange: str | None = None
     try:

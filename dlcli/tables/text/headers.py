@@ -1,5 +1,6 @@
 """The first line of a text file: names of columns, or data."""
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,11 @@ _MOSTLY = 0.8
 _MIN_COUNTED = 3  # numbers that count up, as 0, 1, 2
 _YEARS = range(1800, 2200)
 _NONE = ("", "?", "-", "na", "n/a", "nan", "null", "none")
+
+
+_MAY_BE_VALUE = re.compile(
+    r"[-+.,]*[0-9]|(?i:[a-z]*\.?,? ?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))"
+).match
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,8 @@ class _FirstLine:
 
 def _kinds_of(text: pl.Series, missing: Collection[str]) -> list[str | None]:
     """Return what each text is: "number", "date", "text"; None for a missing one."""
+    if not any(cell is not None and _MAY_BE_VALUE(cell) for cell in text):  # as of most names
+        return [None if cell is None or cell.lower() in missing else "text" for cell in text]
     numbers, dates = look_like_numbers(text), text.str.contains(LOOKS_DATED)
     return [
         None

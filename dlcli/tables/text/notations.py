@@ -14,6 +14,7 @@ from dlcli.tables.notation.numbers import (
     look_like_numbers,
     readings_of,
 )
+from dlcli.tables.text.date_hints import may_have_dates
 from dlcli.tables.text.text_format import TextFormat
 
 _MOSTLY = 0.8  # of a column's cells: what makes it one of numbers, or of dates
@@ -31,9 +32,10 @@ def recognise_notation(
     What is said in `form` holds without a look at them. Numbers of the whole file are read in one
     way; the dates of each column are. Cells that are missing values are no evidence.
     """
-    columns = [item for item in rows if item.name not in form.labels]
-    readings, text_columns = _recognise_numbers(head, columns, form, separator)
-    dates = dict(_recognise_dates(columns, form))
+    readings, text_columns = _recognise_numbers(head, rows, form, separator)
+    dates = {}
+    if form.date_formats is not None or may_have_dates(head):
+        dates = dict(_recognise_dates(rows, form))
     if readings == (PLAIN_READING,) and not dates:
         return PLAIN_NOTATION
     return Notation(
@@ -46,14 +48,14 @@ def recognise_notation(
 
 
 def _recognise_numbers(
-    head: bytes, columns: list[pl.Series], form: TextFormat, separator: str
+    head: bytes, rows: pl.DataFrame, form: TextFormat, separator: str
 ) -> tuple[tuple[NumberReading, ...], frozenset[str]]:
     """Return the readings that fit the numbers of all columns, and the columns without numbers."""
     allowed = readings_of(form.decimal, form.thousands)
     if PLAIN_READING in allowed and not _has_odd_marks(head, separator):
         return (PLAIN_READING,), frozenset()
     evidence, text_columns = [], set[str]()
-    for cells in columns:
+    for cells in _evidence(rows, form):
         known = _known(cells, form).unique()
         numbers = known.filter(look_like_numbers(known))
         if len(numbers) < _MOSTLY * len(known):
@@ -96,14 +98,13 @@ def _has_odd_marks(head: bytes, separator: str) -> bool:
 _ODD_MARKS = [mark.encode() for mark in "’\u00a0\u202f"]
 
 
-def _recognise_dates(
-    columns: list[pl.Series], form: TextFormat
-) -> Iterator[tuple[str, DateReading]]:
+def _recognise_dates(rows: pl.DataFrame, form: TextFormat) -> Iterator[tuple[str, DateReading]]:
     """Yield each column of dates, and their reading."""
+    columns = _evidence(rows, form)
     if form.date_formats == () or not columns:
         return
-    frame = pl.DataFrame(columns)
     if form.date_formats is None:
+        frame = pl.DataFrame(columns)
         sampled = frame.gather_every(max(1, len(frame) // _SAMPLED_ROWS))
         dated = sampled.select(pl.all().str.contains(LOOKS_DATED).any())
         columns = [cells for cells, dates in zip(columns, dated, strict=True) if dates[0]]
@@ -115,6 +116,11 @@ def _recognise_dates(
             reading = DateReading.given(known, form.date_formats, _MOSTLY)
         if reading is not None:
             yield cells.name, reading
+
+
+def _evidence(rows: pl.DataFrame, form: TextFormat) -> list[pl.Series]:
+    """Return the columns that may be numbers or dates."""
+    return [cells for cells in rows if cells.name not in form.labels]
 
 
 def _known(cells: pl.Series, form: TextFormat) -> pl.Series:

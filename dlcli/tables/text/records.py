@@ -38,6 +38,15 @@ def outside_quotes(block: bytes, mark: str, quote: str) -> np.ndarray:
     return outside
 
 
+def first_record_end(block: bytes, quote: str) -> int:
+    """Return where the first record ends; 0 where a quote in it is not closed."""
+    end = block.find(b"\n") + 1
+    if count_quotes(block[:end], quote) % 2:
+        ends = outside_quotes(block, "\n", quote)
+        end = int(ends[0]) + 1 if len(ends) else 0
+    return end
+
+
 def find_records(block: bytes, separator: str, quote: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the start and the number of cells of each whole record, [records] each."""
     ends = outside_quotes(block, "\n", quote) + 1

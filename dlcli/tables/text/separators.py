@@ -8,7 +8,7 @@ import polars as pl
 
 from dlcli.errors import DataError
 from dlcli.tables.notation.numbers import look_like_numbers
-from dlcli.tables.text.records import find_records, outside_quotes
+from dlcli.tables.text.records import find_records, first_record_end, outside_quotes
 from dlcli.tables.text.text_format import TextFormat
 
 SEPARATORS = ",;\t|"
@@ -63,10 +63,9 @@ def _is_quoted(cell: bytes) -> bool:
 def _recognise_separator(head: bytes, quote: str, form: TextFormat, source: str) -> str:
     if not head.endswith(b"\n"):
         head += b"\n"
-    ends = outside_quotes(head, "\n", quote)
-    if not len(ends):
+    first = head[: first_record_end(head, quote)]
+    if not first:
         return ","  # a quote is never closed, as the reader will say
-    first = head[: int(ends[0]) + 1]
     present = [mark for mark in SEPARATORS if len(outside_quotes(first, mark, quote))]
     if present == [","]:
         return ","  # as most files are: a row with other cells will be refused
