@@ -17,7 +17,7 @@ NAMES = ["x", "z", "day"]
 # Each can be read in two ways, or has no names; the last cell of each row is the target.
 FILES = {
     "decimal": ("x;z;day;y", "{a}.{b};{c};2024-{m:02}-{d:02};{y}"),
-    "separator": ("x;z,y", "{a};{c},{y}"),
+    "separator": ("x;z,y", "u{c};v{c},w{c}"),
     "date_formats": ("x,z,day,y", "{a}.5,{c},{m:02}/{d:02}/2024,{y}"),
     "names": (None, "{a}.5,{c},2024-{m:02}-{d:02},{y}"),
     "quote": ("x,z,day,y", '{a}.5,{c},2024-{m:02}-{d:02},it"s {y}'),
