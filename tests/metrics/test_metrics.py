@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -19,7 +20,8 @@ from dlcli.metrics.confusion import ConfusionCounts
 from dlcli.metrics.rows import ScoredRows
 from dlcli.targets.task import Task
 
-Score = Callable[[np.ndarray, np.ndarray], float | None]
+Weights = np.ndarray | None
+Score = Callable[[np.ndarray, np.ndarray, Weights], float | None]
 
 EVERY_METRIC = [
     (metric, num_classes)
@@ -28,36 +30,46 @@ EVERY_METRIC = [
 ]
 
 
-def area(truth: np.ndarray, answers: np.ndarray) -> float | None:
+def area(truth: np.ndarray, answers: np.ndarray, weights: Weights) -> float | None:
     if len(set(truth)) < answers.shape[1]:
         return None
     scores = answers[:, 1] if answers.shape[1] == 2 else answers
-    return float(sklearn_metrics.roc_auc_score(truth, scores, multi_class="ovr"))
+    found = sklearn_metrics.roc_auc_score(truth, scores, multi_class="ovr", sample_weight=weights)
+    return float(found)
 
 
 def of_classes(function: Callable[..., float]) -> Score:
-    return lambda truth, answers: float(function(truth, answers.argmax(axis=1)))
+    return lambda truth, answers, weights: float(
+        function(truth, answers.argmax(axis=1), sample_weight=weights)
+    )
 
 
-def r2(truth: np.ndarray, answers: np.ndarray) -> float | None:
-    return float(sklearn_metrics.r2_score(truth, answers)) if np.ptp(truth) else None
+def of_numbers(function: Callable[..., float]) -> Score:
+    return lambda truth, answers, weights: float(function(truth, answers, sample_weight=weights))
+
+
+def r2(truth: np.ndarray, answers: np.ndarray, weights: Weights) -> float | None:
+    score = of_numbers(sklearn_metrics.r2_score)
+    return score(truth, answers, weights) if np.ptp(truth) else None
 
 
 EXPECTED: dict[str, Score] = {
     "accuracy": of_classes(sklearn_metrics.accuracy_score),
     "balanced_accuracy": of_classes(sklearn_metrics.balanced_accuracy_score),
-    "macro_f1": of_classes(lambda *pair: sklearn_metrics.f1_score(*pair, average="macro")),
+    "macro_f1": of_classes(partial(sklearn_metrics.f1_score, average="macro")),
     "roc_auc": area,
-    "rmse": lambda truth, answers: float(sklearn_metrics.root_mean_squared_error(truth, answers)),
-    "mae": lambda truth, answers: float(sklearn_metrics.mean_absolute_error(truth, answers)),
+    "rmse": of_numbers(sklearn_metrics.root_mean_squared_error),
+    "mae": of_numbers(sklearn_metrics.mean_absolute_error),
     "r2": r2,
 }
 
 
-def expected(name: str, truth: np.ndarray, answers: np.ndarray) -> float | None:
+def expected(
+    name: str, truth: np.ndarray, answers: np.ndarray, weights: Weights = None
+) -> float | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of classes that are not among the rows
-        value = EXPECTED[name](truth, answers)
+        value = EXPECTED[name](truth, answers, weights)
     return None if value is None or math.isnan(value) else value
 
 
@@ -84,16 +96,23 @@ def made(num_classes: int, num_rows: int, seed: int) -> tuple[np.ndarray, np.nda
 
 
 @settings(deadline=None)
-@given(st.sampled_from(EVERY_METRIC), st.integers(2, 40), st.integers(0, 2**32), st.integers(1, 4))
+@given(
+    case=st.sampled_from(EVERY_METRIC),
+    num_rows=st.integers(2, 40),
+    seed=st.integers(0, 2**32),
+    num_present=st.integers(1, 4),
+    has_weights=st.booleans(),
+)
 def test_metrics_are_scikit_learns(
-    case: tuple[Metric, int], num_rows: int, seed: int, num_present: int
+    case: tuple[Metric, int], num_rows: int, seed: int, num_present: int, *, has_weights: bool
 ) -> None:
     metric, num_classes = case
     truth, answers = made(num_classes, num_rows, seed)
     if num_classes:
         truth = truth % num_present  # some classes may be absent
-    found = compute_metrics([metric], rows_of(truth, answers))[metric.name]
-    wanted = expected(metric.name, truth, answers)
+    weights = np.random.default_rng(seed).uniform(0.01, 9, num_rows) if has_weights else None
+    found = compute_metrics([metric], rows_of(truth, answers), weights)[metric.name]
+    wanted = expected(metric.name, truth, answers, weights)
     assert found == (None if wanted is None else pytest.approx(wanted, abs=1e-9))
 
 

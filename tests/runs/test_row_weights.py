@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
@@ -132,6 +133,43 @@ def test_a_range_test_is_weighted(weighted: Path, dlcli: Command) -> None:
         assert found.code == 0, found.err
         rates.append((found.json["lowest_loss_at"], found.json["falls_from"]))
     assert rates[0] != rates[1]
+
+
+def survey() -> pl.DataFrame:
+    """Return two groups in which few people with large weights don't do what most do."""
+    random = np.random.default_rng(3)
+    group = random.choice(["a", "b"], 600)
+    bought = random.random(600) < np.where(group == "a", 0.8, 0.3)
+    weight = np.where(bought, 1, 6)
+    return pl.DataFrame({"group": group, "weight": weight, "bought": bought.astype(int)})
+
+
+@pytest.mark.parametrize(
+    ("name", "streaming"), [("s.csv", False), ("s.parquet", False), ("s.parquet", True)]
+)
+def test_probabilities_are_shares_of_the_weight(name: str, streaming: bool, dlcli: Command) -> None:
+    table = survey()
+    table.write_csv(name) if name.endswith("csv") else table.write_parquet(name)
+    data = {"path": name, "target": "bought", "streaming": streaming}
+    config = {
+        "data": data,
+        "model": {"layers": [{"type": "dense"}]},
+        "optimizer": {"type": "adam", "lr": 0.1},
+        "training": {"epochs": 25, "batch_size": 50},
+    }
+    Path("c.yaml").write_text(yaml.safe_dump(config), "utf-8")
+    for role in ("weight=weight", "keep=[weight]"):
+        train(dlcli, Path("c.yaml"), role, "--set", f"data.{role}")
+        table.drop("weight", "bought").write_csv("new.csv")
+        assert dlcli("predict", role, "new.csv", "-o", "found.parquet").code == 0
+        found = pl.read_parquet("found.parquet").with_columns(table["weight"], table["bought"])
+        times = pl.col("weight") if role == "weight=weight" else pl.lit(1)
+        shares = found.group_by("group").agg(
+            pl.col("probability_1").mean(),
+            share=(pl.col("bought") * times).sum() / (times + 0 * pl.col("bought")).sum(),
+        )
+        for group, predicted, share in shares.iter_rows():
+            assert predicted == pytest.approx(share, abs=0.02), (role, group)
 
 
 @pytest.mark.parametrize("memory", [None, 1_000])
