@@ -144,6 +144,6 @@ class TimeReader:
         expected = "a number" if self.kind == "number" else "a date or a number"
         return DataError(
             f"{place}: the time '{self.column}' has {cell!r} where {expected} is expected "
-            "(data.split.time): correct it, or remove the row; dates are written 2024-01-31 or "
-            "2024-01-31 18:30:00, unless data.date_formats says otherwise"
+            "(data.split.time): correct it, remove the row, or name another column; dates are "
+            "written 2024-01-31 or 2024-01-31 18:30:00, unless data.date_formats says otherwise"
         )

@@ -51,8 +51,8 @@ class SplitRole:
             )
         return (
             f"the latest rows test (data.split.time), and '{self.column}' is no feature, as later "
-            "rows have times that training hasn't seen; for its cycles (year, week, day), name "
-            "it in data.features"
+            "rows have times that training hasn't seen; to learn from it nevertheless, name it in "
+            "data.features"
         )
 
 
