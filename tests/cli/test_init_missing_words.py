@@ -1,5 +1,6 @@
 """What `init` makes of NA and its like: a missing value, or a class or category of that name."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,3 +110,29 @@ def test_a_class_that_is_called_none_is_told(draft: Callable[..., Drafted]) -> N
     data, told = draft("severity", severity=["mild", "None", "severe"] * 20)
     assert "'severity' has 'None' in 20 of 60 rows: treated as a class; if it means missing" in told
     assert (data.task, data.missing_values) == ("multiclass", MISSING_VALUES)
+
+
+def test_a_word_among_dates_and_numbers_of_any_notation_is_a_missing_value(dlcli: Command) -> None:
+    lines = [
+        f"{['NA', '', '1,5', '2,5'][row % 4]};{['NA', '', '31.01.2024', '30.12.2023'][row % 4]};"
+        f"{'ab'[row * 5 % 7 > 3]}"
+        for row in range(60)
+    ]
+    Path("t.csv").write_text("\n".join(["x;day;y", *lines]) + "\n")
+    outcome = dlcli("init", "t.csv", "--target", "y", "-o", "c.yaml")
+    assert outcome.code == 0, outcome.err
+    assert "'NA' in" not in outcome.err
+    assert load_config(Path("c.yaml")).config.data.missing_values == MISSING_VALUES
+
+
+def test_what_is_advised_about_a_word_leads_to_a_run_without_it(
+    draft: Callable[..., Drafted], dlcli: Command
+) -> None:
+    _, told = draft("region", region=["EU", "NA", "SA"] * 20)
+    assert "remove that key if it means missing, and set data.drop_missing_target: true" in told
+    text = re.sub(r"(?m)^ *missing_values: .*\n", "", Path("c.yaml").read_text())
+    Path("c.yaml").write_text(text)
+    command = ("train", "c.yaml", "--run-dir", "run", "--json", "--set", "training.epochs=1")
+    outcome = dlcli(*command, "--set", "data.drop_missing_target=true")
+    assert outcome.code == 0, outcome.err
+    assert sum(outcome.json["rows"].values()) == 40

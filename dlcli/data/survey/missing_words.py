@@ -37,7 +37,9 @@ def settle_missing_words(table: Table, target: str) -> tuple[tuple[str, ...], li
     has empty cells beside it; unless another column can only mean a missing value by it.
     """
     columns = [
-        _count_words(cells) for cells in table.frame if cells.dtype in (pl.String, pl.Categorical)
+        _count_words(cells)
+        for cells in table.plainly().frame
+        if cells.dtype in (pl.String, pl.Categorical)
     ]
     missing_values: tuple[str, ...] = MISSING_VALUES
     findings = list[str]()
