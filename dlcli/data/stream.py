@@ -162,7 +162,7 @@ class Stream(RowSource):
                 first,
                 len(table),
                 missing_cells(table, self.config.target),
-                missing_groups(table.take(kept), self.config, key),
+                missing_groups(table, self.config, key, kept),
                 {part: first_of(table, rows) for part, rows in others.items()},
             )
             first += len(table)
@@ -215,7 +215,13 @@ def missing_cells(table: Table, name: str) -> CellCount:
     return CellCount(len(gaps), int(table.numbers[gaps[0]])) if len(gaps) else CellCount()
 
 
-def missing_groups(table: Table, config: DataConfig, key: str) -> CellCount:
-    """Return the missing cells of the column of groups; none where the file isn't split."""
+def missing_groups(
+    table: Table, config: DataConfig, key: str, kept: np.ndarray | None = None
+) -> CellCount:
+    """Return the missing groups of some rows, by default all; none where the file isn't split."""
     group = config.split.group
-    return CellCount() if group is None or key in FILE_PARTS else missing_cells(table, group)
+    if group is None or key in FILE_PARTS:
+        return CellCount()
+    is_missing = table.column(group).is_null().to_numpy()
+    gaps = np.flatnonzero(is_missing) if kept is None else kept[is_missing[kept]]
+    return CellCount(len(gaps), int(table.numbers[gaps[0]])) if len(gaps) else CellCount()
