@@ -22,6 +22,7 @@ from dlcli.runs.folder.run_folder import find_checkpoint
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.tables.reading import read_blocks
+from dlcli.tables.regrouping import regroup
 from dlcli.tables.sources import Selection, Source
 from dlcli.tables.table import MisreadError, Table
 from dlcli.tables.text.text_format import PLAIN_TEXT, TextFormat
@@ -33,6 +34,8 @@ _WAY_ON = (
     "predict with --bad-rows missing, which treats such cells as missing, or --bad-rows skip, "
     "which leaves the predictions of their rows empty"
 )
+# The last bits of a prediction can depend on the number of rows that are computed with it.
+_MAX_ROWS, _MAX_CELLS = 2**16, 2**22
 _NOT_FINITE = "without a finite prediction"
 
 
@@ -255,7 +258,8 @@ def predict(
     summary.notes += recognition_notes([first])
 
     def predicted() -> Iterator[pl.DataFrame]:
-        for rows in chain([first], blocks):
+        rows_as_read = chain([first], blocks)
+        for rows in regroup(rows_as_read, max_rows=_MAX_ROWS, max_cells=_MAX_CELLS):
             block = predictor.predict(rows, bad_rows=bad_rows)
             summary.add(block)
             yield block.frame

@@ -2,8 +2,6 @@
 
 import io
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -92,18 +90,11 @@ def test_strict_refuses_it_and_writes_nothing(
     assert outcome.out == ""
 
 
-def test_strict_writes_nothing_to_standard_output_either(run: Path) -> None:
-    file = rows(["S2"] * 3)
-
-    def predict(*words: str) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "dlcli", "predict", str(run), *words]
-        return subprocess.run(command, input=file.read_bytes(), capture_output=True, check=False)
-
-    refused = predict("-", "--strict")
-    assert (refused.returncode, refused.stdout) == (3, b"")
-    file = rows(["s2"] * 3)
-    sound = predict("-", "--strict")
-    assert (sound.returncode, len(pl.read_csv(io.BytesIO(sound.stdout)))) == (0, 3)
+def test_strict_writes_nothing_to_standard_output_either(run: Path, dlcli: Command) -> None:
+    refused = dlcli("predict", run, rows(["S2"] * 3), "--strict")
+    assert (refused.code, refused.out) == (3, "")
+    sound = dlcli("predict", run, rows(["s2"] * 3), "--strict")
+    assert (sound.code, len(pl.read_csv(io.StringIO(sound.out)))) == (0, 3)
 
 
 @pytest.mark.parametrize(
