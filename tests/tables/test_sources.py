@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -188,3 +189,37 @@ def test_standard_input_is_recognised_by_its_first_bytes(monkeypatch: pytest.Mon
     for sent in (written.getvalue(), gzip.compress(FRAME.write_ndjson().encode())):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent)))
         assert read("-").frame["y"].to_list() == FRAME["y"].to_list()
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from dlcli.tables import reading
+from dlcli.tables.sources import Source
+reading.BLOCK_BYTES, reading.BLOCK_ROWS = 2**20, 2**14
+for name in sys.argv[1:]:
+    print(sum(len(block) for block in reading.read_blocks(Source.of(Path(name)))))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_the_memory_of_reading_blocks_does_not_grow_with_the_file() -> None:
+    names = []
+    for size, num_rows in (("small", 20_000), ("large", 600_000)):
+        rows = pl.select(x=pl.int_range(num_rows) / 7, y=pl.int_range(num_rows) % 10)
+        text = rows.write_csv().encode()
+        Path(f"{size}.csv.gz").write_bytes(gzip.compress(text, 1))
+        Path(f"{size}.csv.zst").write_bytes(zstd.compress(text))
+        rows.write_ipc(f"{size}.arrow", record_batch_size=2**14)
+        rows.head(num_rows // 4).write_ndjson(f"{size}.jsonl")
+        names.append([f"{size}.{form}" for form in ("csv.gz", "csv.zst", "arrow", "jsonl")])
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE, *names[0], *names[1]],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    counts, peaks = ([int(line) for line in measured.stdout.split()[start::2]] for start in (0, 1))
+    assert counts == [20_000] * 3 + [5_000] + [600_000] * 3 + [150_000]
+    # In kilobytes. The text of the large files is 15 MB each.
+    assert peaks[-1] - peaks[3] < 9_000

@@ -21,6 +21,7 @@ _MAX_SHOWN = 10  # tables that a message names
 
 def copy_sqlite(file: str, query: str, copy: Path) -> None:
     """Write the rows of a query to an Arrow file; DataError where it can't be answered."""
+    _refuse_cut(Path(file))
     try:
         with closing(_connect(file)) as connection:
             connection.execute("BEGIN")  # both passes read the same rows
@@ -59,6 +60,22 @@ def _connect(file: str) -> sqlite3.Connection:
     address = f"{Path(file).absolute().as_uri()}?mode=ro"
     # polars writes on a thread of its own, one block after the other.
     return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _refuse_cut(file: Path) -> None:
+    """Raise DataError for a database without its end, whose cells SQLite would read as zeros.
+
+    The file's header has the size of a page and, where its two counts of changes agree, the number
+    of pages; those of a database in WAL mode may lie in another file.
+    """
+    with file.open("rb") as opened:
+        head = opened.read(100)
+    page = int.from_bytes(head[16:18]) or 1
+    page = 65536 if page == 1 else page
+    is_known = head[24:28] == head[92:96] and not file.with_name(f"{file.name}-wal").exists()
+    expected = page * int.from_bytes(head[28:32])
+    if len(head) < 100 or (is_known and file.stat().st_size < expected):
+        raise DataError(f"{file}: damaged: it is cut off before its end; copy it anew")
 
 
 def _names(connection: sqlite3.Connection, query: str, file: str) -> list[str]:

@@ -12,6 +12,8 @@ from dlcli.errors import DataError
 from dlcli.tables.formats.base import BlockSize, Content, Format
 from dlcli.tables.table import Table
 
+_MAX_REASON = 200  # characters of the library's words
+
 
 class ColumnarFormat(Format):
     """A form that polars scans, so that any rows can be read without the others."""
@@ -56,8 +58,8 @@ class ColumnarFormat(Format):
     def _explained(self, name: str) -> Iterator[None]:
         try:
             yield
-        except (pl.exceptions.PolarsError, OSError) as error:
-            reason = str(error).partition("\n")[0]
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+            reason = str(error).partition("\n")[0][:_MAX_REASON]
             raise DataError(f"{name}: not {self.name} that can be read: {reason}") from None
 
 
