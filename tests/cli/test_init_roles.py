@@ -52,6 +52,15 @@ def test_identifiers_are_known_by_name_or_by_near_duplicates(
     assert re.search(rf"split: {{group: '?{name}'?, test: 0.2}}", text)
 
 
+def test_identifiers_of_numbers_and_text_are_groups_too(patients: Path, dlcli: Command) -> None:
+    numbers = re.sub(r"^P(\d[1-9])", r"1\1", patients.read_text(), flags=re.MULTILINE)
+    patients.write_text(numbers)
+    outcome = dlcli("init", patients, "--target", "y", "-o", "c.yaml")
+    assert "split: {group: patient, test: 0.2}" in Path("c.yaml").read_text()
+    assert "among its numbers" not in outcome.err
+    assert dlcli("validate", "c.yaml").code == 0
+
+
 def test_categories_are_no_groups(table: Table, dlcli: Command) -> None:
     draw = random.Random(1)
     cities = [(f"city {city}", draw.gauss(0, 1)) for city in range(40)]

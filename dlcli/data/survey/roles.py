@@ -111,9 +111,10 @@ def _as_group(
 
 def _may_identify(cells: pl.Series) -> bool:
     """Say whether cells are text or whole numbers."""
-    kind = infer_kind(cells).kind
+    inference = infer_kind(cells)
+    kind = inference.kind
     if kind is None or kind.axis == "time":
-        return False
+        return inference.mixed  # numbers and text, such as 1017 and A1018
     if kind.axis == "category":
         return cells.dtype == pl.String
     numbers = parse_numbers(cells).drop_nulls()

@@ -67,7 +67,7 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
     findings = [*recognition_notes([table]), *findings, *more]
     missing_values, words = settle_missing_words(table, target)
     missing_values, kinds, strange = _settle_mixed(table, target, missing_values)
-    findings += [*words, *strange, *left_out(table, target, missing_values)]
+    findings += [*words, *strange.values(), *left_out(table, target, missing_values)]
     kept = present(table, target, missing_values)
     if not len(kept):
         raise DataError(f"{source}: the target '{target}' is missing in every row")
@@ -100,6 +100,9 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
     if grid is None:
         split_by, notes = _choose_split(used, labels, task)
         findings += notes
+        if split_by is not None and split_by.column in kinds:
+            del kinds[split_by.column]
+            findings.remove(strange[split_by.column])  # it is no feature
     if task == "regression":
         skew = find_skew(target, parse_numbers(targets).to_numpy())
         findings += [skew.finding] if skew else []
@@ -173,13 +176,14 @@ def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
 
 def _settle_mixed(
     table: Table, target: str, missing_values: tuple[str, ...]
-) -> tuple[tuple[str, ...], dict[str, ColumnKind], list[str]]:
+) -> tuple[tuple[str, ...], dict[str, ColumnKind], dict[str, str]]:
     """Decide on columns with both numbers and text: missing values, or categories.
 
-    Returns the texts that mean missing, the kinds of the categorical columns, and findings.
+    Returns the texts that mean missing, the kinds of the categorical columns, and a finding on each
+    column.
     """
     kinds: dict[str, ColumnKind] = {}
-    findings: list[str] = []
+    findings: dict[str, str] = {}
     for name in table.frame.columns:
         cells = read_cells(table, name, missing_values)
         if name == target or not infer_kind(cells).mixed:
@@ -189,13 +193,13 @@ def _settle_mixed(
         if len(texts) <= _MAX_STRANGE_TEXTS:
             missing_values += tuple(texts)
             written = " and ".join(f"'{text}'" for text in texts)
-            findings.append(
+            findings[name] = (
                 f"'{name}' has {written} among its numbers, {len(strange):,} times: treated as "
                 "missing, in this and every other column (data.missing_values)"
             )
         else:
             kinds[name] = "categorical"
-            findings.append(
+            findings[name] = (
                 f"'{name}' has {len(texts)} texts among its numbers, such as '{texts[0]}': treated "
                 "as categories (data.kinds)"
             )
