@@ -11,6 +11,7 @@ from dlcli.tables.notation.numbers import (
     PLAIN_READING,
     NumberReading,
     PlainNumbers,
+    readings_of,
     values_of,
 )
 
@@ -73,8 +74,10 @@ class Notation:
             return found.cells, Misread(row, f"which may be {' or '.join(values)}", repair)
         if found.is_other.any():
             row = int(found.is_other.arg_max() or 0)
-            mark = self.numbers[0].decimal
-            repair = f"correct it, or {self.advice('decimal', '.')}"
+            mark, cell = self.numbers[0].decimal, cells[row].strip()
+            grouped = values_of(cell, readings_of(mark, "."))
+            repair = self.advice("thousands", ".") if grouped else self.advice("decimal", ".")
+            repair = f"correct it, or {repair}"
             what = f"where numbers are written with the decimal mark '{mark}'"
             if mark == ".":
                 what, repair = "which is no number as others are written", "correct it"

@@ -76,14 +76,16 @@ def _recognise_other(head: bytes, form: TextFormat, source: str, place: int) -> 
         text = head.decode(_WESTERN)
         found = _STRANGE.search(text)
         if found is not None:
-            strange = text[max(0, found.start() - 10) : found.end() + 10].split("\n")[0]
+            before, after = text[: found.start()], text[found.end() :]
+            strange = before[-10:].rpartition("\n")[2] + found.group()
+            strange += after[:10].partition("\n")[0]
     except UnicodeDecodeError:
         strange = head[place : place + 1].decode("latin-1")
     if strange is None:
         return _WESTERN
     which = ", ".join(form.setting("encoding", name) for name in _OTHERS)
     raise DataError(
-        f"{source}, line {line}: not UTF-8 text, and in {_WESTERN} it would be {strange!r}: save "
+        f"{source}, line {line}: not UTF-8 text, and in {_WESTERN} it is {strange!r}: save "
         f"the file as UTF-8, or say which encoding it has, as in {which}"
     )
 

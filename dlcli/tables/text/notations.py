@@ -70,13 +70,13 @@ def _recognise_numbers(
         fitting = [PLAIN_READING, *(others if separator == ";" and has_points else ())]
     elif not fitting:
         fitting = [PLAIN_READING] if PLAIN_READING in allowed else allowed
-    grouped = {reading.decimal for reading in fitting if reading.thousands}
+    ungrouped = {reading.decimal for reading in fitting if not reading.thousands}
     return (
         tuple(
             reading
             for reading in fitting
-            # What a reading without groups takes in, one with groups does, too.
-            if reading.thousands or reading.decimal not in grouped or reading == PLAIN_READING
+            # Groups that no number shows are not expected in later ones.
+            if not reading.thousands or reading.decimal not in ungrouped
         ),
         frozenset(text_columns),
     )
