@@ -15,6 +15,7 @@ def recognition_notes(headers: Iterable[Table]) -> Iterator[str]:
         note = None if header.dialect is None else header.dialect.note()
         if note is not None:
             yield f"{header.source}: {note}"
+        yield from header.notes
 
 
 @dataclass(frozen=True)

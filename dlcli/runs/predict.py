@@ -257,8 +257,13 @@ def predict(
     first = next(blocks)
     summary.notes += recognition_notes([first])
 
+    def noted() -> Iterator[Table]:
+        for rows in chain([first], blocks):
+            summary.notes += [note for note in rows.notes if note not in summary.notes]
+            yield rows
+
     def predicted() -> Iterator[pl.DataFrame]:
-        rows_as_read = chain([first], blocks)
+        rows_as_read = noted()
         for rows in regroup(rows_as_read, max_rows=_MAX_ROWS, max_cells=_MAX_CELLS):
             block = predictor.predict(rows, bad_rows=bad_rows)
             summary.add(block)

@@ -23,6 +23,7 @@ def combine(
     """
     files = tuple(part.name for part in source.parts)
     first: Table | None = None
+    without_rows: Table | None = None
     has_rows = False
     for index, found in tables:
         table = _with_partition(found, source.parts[index])
@@ -31,14 +32,14 @@ def combine(
         if schema is not None:
             frame = _cast(frame, schema, table)
         table = table.of_rows(frame, number_in(index, table.numbers))
-        table = replace(table, source=source.name, files=files, written=first.written)
+        notes = (*table.notes, *_notes_on(table, first))
+        table = replace(table, source=source.name, files=files, written=first.written, notes=notes)
         if len(table):
             has_rows = True
             yield table
-        elif first.source == table.source:
-            first = table
-    if first is not None and not has_rows:
-        yield first
+        without_rows = without_rows or table
+    if without_rows is not None and not has_rows:
+        yield without_rows
 
 
 def common_schema(schemas: Sequence[tuple[str, pl.Schema]]) -> pl.Schema:
@@ -84,6 +85,14 @@ def _common_type(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
     if one.is_float() or other.is_float() or one.is_decimal() or other.is_decimal():
         return pl.Float64()
     return pl.Int64() if pl.UInt64 not in (one, other) else pl.Int128()
+
+
+def _notes_on(table: Table, first: Table) -> Iterator[str]:
+    """Say how a file is written where it is written otherwise than the first one."""
+    words = None if table.dialect is None else table.dialect.note()
+    before = None if first.dialect is None else first.dialect.note()
+    if words is not None and words != before:
+        yield f"{table.source}: {words}"
 
 
 def _with_partition(table: Table, part: Part) -> Table:

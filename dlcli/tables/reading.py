@@ -65,6 +65,7 @@ def concatenate(tables: list[Table]) -> Table:
         tables[0].of_rows(frame, numbers),
         misread={name: why for table in reversed(tables) for name, why in table.misread.items()},
         has_exponents=any(table.has_exponents for table in tables),
+        notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
     )
 
 

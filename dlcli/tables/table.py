@@ -91,6 +91,7 @@ class Table:
     unnamed: tuple[str, ...] = ()  # columns that have no name in the file
     notation: Notation = PLAIN_NOTATION  # how text writes numbers and dates
     dialect: TextDialect | None = None  # how a text file is written
+    notes: tuple[str, ...] = ()  # what else was chosen or recognised as the file was read
     misread: Mapping[str, str] = field(default_factory=dict)  # columns that can't be read, and why
 
     @classmethod

@@ -11,9 +11,10 @@ from dlcli.errors import DataError
 from dlcli.tables.reading import read_table
 from dlcli.tables.sources import Selection, find_source
 from dlcli.tables.table import Table
+from tests.conftest import Command, WriteConfig
 
 Rows = list[list[object]]
-WriteWorkbook = Callable[[dict[str, Rows]], None]
+WriteWorkbook = Callable[..., None]
 DATA: Rows = [
     ["x", "when", "name", "flag"],
     [1 / 3, datetime.datetime(2024, 2, 29, 6), "007", True],
@@ -98,3 +99,19 @@ def test_damaged_workbooks_and_other_archives_are_refused(write: WriteWorkbook) 
     whole = Path("t.xlsx").read_bytes()
     Path("t.xlsx").write_bytes(whole[: len(whole) // 2])
     assert "t.xlsx: not an Excel workbook that can be read: " in refusal()
+
+
+def test_the_sheet_that_is_read_is_said(
+    write: WriteWorkbook, dlcli: Command, write_config: WriteConfig
+) -> None:
+    rows: Rows = [[row % 5, "yes" if row % 5 > 2 else "no"] for row in range(40)]
+    write({"Notes": [["Made by hand"]], "Data": [["x", "y"], *rows]})
+    config = write_config("t.xlsx", "y", data={"split": {"test": 0.2}})
+    trained = dlcli("train", config, "--run-dir", "run")
+    assert "the only sheet with rows (data.sheet)" in " ".join(trained.out.split())
+    write({"January": [["x"], [1]], "February": [["x"], [2], [3]]}, "new.xlsx")
+    refused = dlcli("predict", "run", "new.xlsx", "-o", "out.csv")
+    assert (refused.code, "several sheets have rows: January, February" in refused.err) == (3, True)
+    option = ["--set", "data.sheet=February"]
+    assert dlcli("predict", "run", "new.xlsx", "-o", "out.csv", *option).code == 0
+    assert len(Path("out.csv").read_text().splitlines()) == 3

@@ -15,6 +15,7 @@ from dlcli.errors import DataError
 from dlcli.tables.reading import checksum, read_table
 from dlcli.tables.sources import find_source
 from dlcli.tables.table import Table
+from tests.conftest import Command
 
 FRAME = pl.DataFrame({"x": [1.5, 2.5, None, 4.0], "y": ["a", "b", "b", "a"]})
 
@@ -223,3 +224,20 @@ def test_the_memory_of_reading_blocks_does_not_grow_with_the_file() -> None:
     assert counts == [20_000] * 3 + [5_000] + [600_000] * 3 + [150_000]
     # In kilobytes. The text of the large files is 15 MB each.
     assert peaks[-1] - peaks[3] < 9_000
+
+
+def test_parts_may_be_written_in_different_ways_which_is_said(dlcli: Command) -> None:
+    Path("parts").mkdir()
+    rows = [(row / 4, "yes" if row % 8 > 3 else "no") for row in range(60)]
+    lines = [f"{x},{y}" for x, y in rows]
+    Path("parts/1.csv").write_text("\n".join(["x,y", *lines]))
+    lines = [f"{y};{x}".replace(".", ",") for x, y in rows]
+    Path("parts/2.csv").write_text("\n".join(["y;x", *lines]), encoding="utf-16")
+    drafted = dlcli("init", "parts", "--target", "y", "-o", "c.yaml")
+    assert "parts/2.csv: " in drafted.err, drafted.err
+    assert dlcli("train", "c.yaml", "--run-dir", "run", "--set", "training.epochs=1").code == 0
+    predicted = dlcli("predict", "run", "parts/1.csv", "parts/2.csv", "-o", "out.csv")
+    assert "parts/2.csv: " in predicted.err, predicted.err
+    written = pl.read_csv("out.csv", schema_overrides={"x": pl.String})
+    assert written["x"][60:64].to_list() == ["0,0", "0,25", "0,5", "0,75"]
+    assert written["probability_yes"][:60].equals(written["probability_yes"][60:])

@@ -5,6 +5,7 @@ and `false`. An empty cell, and one with an error such as #DIV/0!, is null.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -30,8 +31,12 @@ class ExcelFormat(Format):
 
     def blocks(self, content: Content, size: BlockSize) -> Iterator[Table]:
         """Yield the rows of a sheet that aren't blank, numbered as Excel does."""
-        sheet, cells = _choose_sheet(_open(content), content)
+        workbook = _open(content)
+        sheet, cells = _choose_sheet(workbook, content)
         name = f"{content.name}, sheet '{sheet}'"
+        notes: tuple[str, ...] = ()
+        if content.sheet is None and len(workbook.sheet_names) > 1:
+            notes = (f"{name}: the only sheet with rows (data.sheet)",)
         filled = cells.select(~pl.all_horizontal(pl.all().is_null())).to_series().arg_true()
         if not len(filled):
             raise DataError(f"{name}: no cells; its first row must name the columns")
@@ -40,7 +45,10 @@ class ExcelFormat(Format):
         header = read_names([str(cell or "") for cell in cells.row(first)], name)
         frame = cells[rows.tolist()]
         frame.columns = header.names
-        table = Table(frame, name, rows + 1, "row", written=header.written, unnamed=header.unnamed)
+        table = replace(
+            Table(frame, name, rows + 1, "row", written=header.written, notes=notes),
+            unnamed=header.unnamed,
+        )
         num_taken = size.rows_of(frame.width)
         for start in range(0, max(1, len(frame)), num_taken):
             taken = slice(start, start + num_taken)
