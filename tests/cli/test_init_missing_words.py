@@ -82,6 +82,18 @@ def test_among_numbers_and_booleans_no_word_is_a_class(
     assert (data.missing_values, data.task) == (MISSING_VALUES, "binary")
 
 
+def test_a_run_learns_the_class_of_that_name(dlcli: Command) -> None:
+    regions = ["EU", "NA", "SA"]
+    lines = [f"{row % 3 * 4 + row * 7 % 5 / 5},{regions[row % 3]}" for row in range(180)]
+    Path("t.csv").write_text("\n".join(["x,region", *lines]) + "\n")
+    assert dlcli("init", "t.csv", "--target", "region", "-o", "c.yaml").code == 0
+    outcome = dlcli("train", "c.yaml", "--run-dir", "run", "--json")
+    assert sum(outcome.json["rows"].values()) == 180
+    assert outcome.json["test"]["accuracy"] == 1
+    assert dlcli("predict", "run", "t.csv", "-o", "out.csv").code == 0
+    assert set(pl.read_csv("out.csv", infer_schema=False)["prediction"]) == set(regions)
+
+
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
 def test_a_category_of_that_name_is_told_from_empty_cells(
     file_format: str, draft: Callable[..., Drafted]

@@ -76,6 +76,23 @@ def test_early_stopping_on_it_is_refused_before_training(
     assert outcome.code == 0, outcome.err
 
 
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_random_split_may_leave_rare_rows_to_other_parts(
+    task: str, dlcli: Command, write_config: WriteConfig
+) -> None:
+    rows = [
+        f"{row % 9},{int(row < 2) if task == 'binary' else 5 if row > 8 else row}"
+        for row in range(90)
+    ]
+    Path("t.csv").write_text("\n".join(["x,y", *rows]) + "\n")
+    metric = "roc_auc" if task == "binary" else "r2"
+    data = {"task": task, "split": {"validation": 0.06, "seed": 1}}
+    config = write_config("t.csv", "y", data=data, training=watching(metric))
+    outcome = dlcli("validate", config)
+    assert outcome.code == 2, outcome.out
+    assert f"{metric} has no value on the validation rows" in outcome.err
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 def test_it_is_watched_where_all_classes_are_there(
     streaming: bool, dlcli: Command, write_config: WriteConfig
