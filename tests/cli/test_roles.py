@@ -133,7 +133,6 @@ def test_reports_say_what_the_loss_of_a_logarithm_measures(
     model = load_model_and_data(Path("run"))
     assert find_equation(model) is None  # predictions are no linear function of the features
     quality = assess_quality(model)
-    assert not any("aren't independent" in said for said in quality_sections(quality)[0].paragraphs)
     notes = quality_sections(quality)[0].tables[0].note
     assert "constant baseline: predicts the mean of the training rows, of log(sales)." in notes
     assert "learn log(sales), whose loss is shown; the other metrics are in the" in notes
@@ -148,16 +147,15 @@ def test_reports_say_what_the_loss_of_a_logarithm_measures(
     assert constant["mae"] == pytest.approx(np.abs(errors).mean(), rel=1e-5)
 
 
-def test_reports_say_that_rows_of_a_group_are_not_independent(
-    config: Callable[..., Path], dlcli: Command
-) -> None:
-    assert (
-        dlcli("train", config(split=SPLITS["group"], keep=["note", "day"]), "--run-dir", "run").code
-        == 0
+def test_reports_resample_whole_groups(config: Callable[..., Path], dlcli: Command) -> None:
+    path = config(split=SPLITS["group"], keep=["note", "day"])
+    assert dlcli("train", path, "--run-dir", "run").code == 0
+    section = quality_sections(assess_quality(load_model_and_data(Path("run"))))[0]
+    said = "1,000 resamples of the 6 groups of 'shop' (data.split.group), as rows of one aren't"
+    assert said in section.tables[0].note
+    assert any(
+        "With only 6 groups of 'shop', these intervals" in text for text in section.paragraphs
     )
-    quality = assess_quality(load_model_and_data(Path("run")))
-    said = " ".join(quality_sections(quality)[0].paragraphs)
-    assert "Rows of one 'shop' aren't independent of each other, so the intervals are too" in said
 
 
 @pytest.mark.parametrize("streaming", ["true", "false"])

@@ -135,3 +135,17 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
             covered[place] += told.low < value < told.high
     assert (covered > 0.91 * 300).all()
     assert (covered < 0.98 * 300).all()
+
+
+def test_groups_of_equal_rows_have_the_intervals_of_one_row_each() -> None:
+    predictions, truth = made_classes(40, 3, seed=4)
+    rows = np.tile(np.arange(40), 5)
+    copies = Predictions(predictions.values[rows], predictions.losses[rows])
+    (single,) = bootstrap([predictions], truth, CLASS_METRICS, seed=6, num_resamples=50)
+    (grouped,) = bootstrap(
+        [copies], truth[rows], CLASS_METRICS, seed=6, num_resamples=50, groups=rows
+    )
+    (wrong,) = bootstrap([copies], truth[rows], CLASS_METRICS, seed=6, num_resamples=50)
+    for name in ("loss", *NAMES):
+        assert grouped[name] == pytest.approx(single[name]), name
+    assert wrong["loss"].std() < 0.7 * single["loss"].std()

@@ -39,7 +39,7 @@ def split_by_groups(
     class number for each row, int64 [rows]), are nearest. Each part that is wanted has a group. A
     row without a group is one of its own. Raises DataError where there are fewer groups than parts.
     """
-    codes = _codes(group_labels(table, column))
+    codes = group_codes(table, column)
     parts = wanted_parts(validation, test)
     groups = _Groups.of(codes, np.zeros(len(codes), np.int64) if strata is None else strata)
     if len(groups.sizes) < len(parts):
@@ -105,8 +105,12 @@ def _drawn_numbers(labels: Sequence[str], seed: int) -> np.ndarray:
     return ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)) / 2.0**53
 
 
-def _codes(labels: pl.Series) -> np.ndarray:
-    """Return a number for each row's group, int64 [rows]; those without one have their own."""
+def group_codes(table: Table, column: str) -> np.ndarray:
+    """Return a number for each row's group, from 0, int64 [rows]; DataError.
+
+    Rows without a group have numbers of their own.
+    """
+    labels = group_labels(table, column)
     codes = labels.rank("dense").cast(pl.Int64).fill_null(0).to_numpy().copy()
     gaps = codes == 0
     codes[gaps] = codes.max(initial=0) + 1 + np.arange(gaps.sum())

@@ -51,18 +51,23 @@ def bootstrap(
     seed: int,
     num_resamples: int = NUM_RESAMPLES,
     weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> list[MetricSamples]:
     """Return the loss and the metrics of each predictor on the same resamples of the rows.
 
     `truth` is class indices or numbers in the units of the predictions, [rows]. With `weights`
-    [rows], each row counts as much wherever it is drawn, and all are as likely to be drawn. Efron
-    (1979), Bootstrap methods.
+    [rows], each row counts as much wherever it is drawn, and all are as likely to be drawn. With
+    `groups`, the number of each row's group, from 0, [rows], whole groups are drawn instead, as
+    many as there are: rows of one needn't be independent then. Efron (1979), Bootstrap methods;
+    Field and Welsh (2007), Bootstrapping clustered data.
     """
     scored = [ScoredRows(predictor.values, truth) for predictor in predictors]
     found: list[list[MetricSamples]] = [[] for _ in predictors]
-    for drawn in resample(len(truth), seed, num_resamples):
-        counts = drawn if weights is None else drawn * weights[:, None]
-        total = len(truth) if weights is None else counts.sum(axis=0)
+    num_drawn = len(truth) if groups is None else int(groups.max()) + 1
+    for drawn in resample(num_drawn, seed, num_resamples):
+        counts = drawn if groups is None else drawn[groups]
+        counts = counts if weights is None else counts * weights[:, None]
+        total = len(truth) if counts is drawn else counts.sum(axis=0)
         for predictor, rows, samples in zip(predictors, scored, found, strict=True):
             accumulator = MetricAccumulator(metrics)
             accumulator.add(rows, counts)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dlcli.data.fields import Arrays
+from dlcli.data.splits.groups import group_codes
 from dlcli.errors import DivergedError
 from dlcli.explaining.constant_baseline import class_weights_of
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows, PartName
@@ -75,6 +76,7 @@ class Quality:
     part: PartName
     weight: str | None  # the column that says how much each row counts
     group: str | None  # the column whose rows of one value are in one part
+    num_groups: int | None  # that the rows are of; None where rows are no groups
     num_rows: int
     num_train: int  # training rows, as far as they are known
     loss: Loss
@@ -99,15 +101,17 @@ def assess_quality(model: ExplainedModel) -> Quality:
     network = _predictions(model, rows, outputs)
     linear_predictions = _predictions(model, rows, _linear_outputs(model, linear, rows))
     constant = _constant_predictions(model, rows)
+    groups = None if model.group is None else group_codes(rows.table, model.group)
     return Quality(
         part=part,
         weight=model.fitted.weight,
         group=model.group,
+        num_groups=None if groups is None else int(groups.max()) + 1,
         num_rows=len(rows),
         num_train=sum(model.target.class_counts) or len(model.parts["train"]),
         loss=model.loss,
         target=model.target,
-        metrics=_compare_metrics(model, rows, [network, linear_predictions, constant]),
+        metrics=_compare_metrics(model, rows, [network, linear_predictions, constant], groups),
         linear=linear,
         details=_class_quality(model, part, outputs, truth)
         if model.target.class_names
@@ -134,12 +138,15 @@ def _predictions(model: ExplainedModel, rows: ExplainedRows, outputs: Tensor) ->
 
 
 def _compare_metrics(
-    model: ExplainedModel, rows: ExplainedRows, predictors: list[Predictions]
+    model: ExplainedModel,
+    rows: ExplainedRows,
+    predictors: list[Predictions],
+    groups: np.ndarray | None,
 ) -> tuple[MetricComparison, ...]:
     metrics, truth = metrics_for(model.target.task), model.truth(rows.encoded)
     seed = derive_seed(model.seed, "quality", "bootstrap")
     weights = model.weights(rows.encoded)
-    resampled = bootstrap(predictors, truth, metrics, seed, weights=weights)
+    resampled = bootstrap(predictors, truth, metrics, seed, weights=weights, groups=groups)
     values = [
         {
             **compute_metrics(metrics, ScoredRows(predictor.values, truth), weights),

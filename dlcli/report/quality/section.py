@@ -50,11 +50,6 @@ def _verdict(quality: Quality) -> Iterator[str]:
             f"Each row counts as much as '{quality.weight}' says (data.weight): in all metrics and "
             "losses, in the baselines and in what is fitted."
         )
-    if quality.group is not None:
-        yield (
-            f"Rows of one '{quality.group}' aren't independent of each other, so the intervals are "
-            "too narrow (data.split.group)."
-        )
     if quality.part == "validation":
         yield (
             "The best epoch was chosen on these rows, so results on new rows are likely to be "
@@ -77,8 +72,11 @@ def _verdict(quality: Quality) -> Iterator[str]:
             f"{rate:.2%} of new rows were misclassified, {rows} rows would still all be right in 1 "
             "of 20 cases."
         )
-    if quality.num_rows < _FEW_ROWS:
-        yield f"With only {rows} rows, these intervals are too narrow: treat them as a rough guide."
+    if (quality.num_groups or quality.num_rows) < _FEW_ROWS:
+        few = f"{rows} rows"
+        if quality.num_groups is not None:
+            few = f"{quality.num_groups} groups of '{quality.group}'"
+        yield f"With only {few}, these intervals are too narrow: treat them as a rough guide."
 
 
 def _compare(metric: MetricComparison, ahead: Estimate, other: Estimate, name: str) -> str:
@@ -126,10 +124,15 @@ def _metrics(quality: Quality) -> TextTable:
 
 def _notes(quality: Quality) -> Iterator[str]:
     """Explain the table's columns."""
+    what = "the rows, which assumes that rows are independent"
+    if quality.num_groups is not None:
+        what = (
+            f"the {quality.num_groups:,} groups of '{quality.group}' (data.split.group), as rows "
+            "of one aren't independent"
+        )
     yield (
-        f"95 % interval: percentile bootstrap over {NUM_RESAMPLES:,} resamples of the rows, which "
-        "assumes that rows are independent; difference: on the same resamples, positive where the "
-        "network is better."
+        f"95 % interval: percentile bootstrap over {NUM_RESAMPLES:,} resamples of {what}; "
+        "difference: on the same resamples, positive where the network is better."
     )
     linear, loss = quality.linear, quality.loss
     is_number = isinstance(quality.details, NumberQuality)
