@@ -12,6 +12,7 @@ from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.running_statistics import center_and_deviation, median
 
 Cycle = Literal["year", "week", "day"]
+_MOSTLY = 0.8
 CYCLE_SECONDS: dict[Cycle, float] = {"year": 365.2425 * 86400, "week": 7 * 86400, "day": 86400}
 
 
@@ -110,3 +111,9 @@ class DatetimeColumn(OrderedColumn):
     def encoding_in_full(self) -> str:
         """Say how it is encoded, for a page."""
         return "standardised" + (f", cycles: {', '.join(self.cycles)}" if self.cycles else "")
+
+
+def is_mostly_dates(statistics: ColumnStatistics) -> bool:
+    """Say whether text is mostly dates: what the rest means, only its owner can settle."""
+    dates, known = statistics.cells_of(DatetimeColumn.kind_name()).count, statistics.num_known
+    return statistics.is_text and _MOSTLY * known <= dates < known

@@ -14,7 +14,7 @@ from dlcli.columns.boolean import BooleanColumn
 from dlcli.columns.categorical import CategoricalColumn
 from dlcli.columns.cells import has_encoding, read_cells
 from dlcli.columns.column_statistics import ColumnStatistics, compute_statistics
-from dlcli.columns.datetime import DatetimeColumn
+from dlcli.columns.datetime import DatetimeColumn, is_mostly_dates
 from dlcli.columns.numeric import NumbersWithLogs, NumericColumn, is_mixed
 from dlcli.tables.table import Table
 
@@ -92,6 +92,10 @@ def infer_from(statistics: ColumnStatistics) -> Inference:
     """Tell a column's kind from its statistics, labels among them where it may be categorical."""
     if not statistics.num_known:
         return Inference(None, "no value in any training row")
+    if is_mostly_dates(statistics):
+        dates, other = statistics.cells_of("datetime").count, statistics.other_than("datetime").cell
+        reason = f"{dates} of {statistics.num_known} are dates, but not {other!r}"
+        return Inference(None, reason, mixed=True)
     for kind in KINDS:
         inference = kind.infer(statistics)
         if inference is not None:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from dlcli.columns.base import Column
-from dlcli.columns.cells import has_encoding, parse_numbers, read_cells, to_labels
+from dlcli.columns.cells import has_encoding, parse_datetimes, parse_numbers, read_cells, to_labels
 from dlcli.columns.family import ColumnKind, column_statistics, infer_kind, kind_named
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config.sections.data import DataConfig
@@ -177,7 +177,7 @@ def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
 def _settle_mixed(
     table: Table, target: str, missing_values: tuple[str, ...]
 ) -> tuple[tuple[str, ...], dict[str, ColumnKind], dict[str, str]]:
-    """Decide on columns with both numbers and text: missing values, or categories.
+    """Decide on columns with text among numbers or dates: missing values, or categories.
 
     Returns the texts that mean missing, the kinds of the categorical columns, and a finding on each
     column.
@@ -188,19 +188,23 @@ def _settle_mixed(
         cells = read_cells(table, name, missing_values)
         if name == target or not infer_kind(cells).mixed:
             continue
-        strange = cells.filter(cells.is_not_null() & parse_numbers(cells).is_null())
+        what, parsed = "numbers", parse_numbers(cells)
+        dates = parse_datetimes(cells)
+        if dates.count() > parsed.count():
+            what, parsed = "dates", dates
+        strange = cells.filter(cells.is_not_null() & parsed.is_null())
         texts = strange.unique(maintain_order=True).to_list()
         if len(texts) <= _MAX_STRANGE_TEXTS:
             missing_values += tuple(texts)
             written = " and ".join(f"'{text}'" for text in texts)
             findings[name] = (
-                f"'{name}' has {written} among its numbers, {len(strange):,} times: treated as "
+                f"'{name}' has {written} among its {what}, {len(strange):,} times: treated as "
                 "missing, in this and every other column (data.missing_values)"
             )
         else:
             kinds[name] = "categorical"
             findings[name] = (
-                f"'{name}' has {len(texts)} texts among its numbers, such as '{texts[0]}': treated "
+                f"'{name}' has {len(texts)} texts among its {what}, such as '{texts[0]}': treated "
                 "as categories (data.kinds)"
             )
     return missing_values, kinds, findings
