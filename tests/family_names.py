@@ -22,18 +22,23 @@ _TAGS = ("type", "kind", "name")  # what a member is called by in a config or on
 _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
     # types of JSON and of labels
     ("columns", "boolean"): ("config/reference.py", "targets/class_target.py"),
+    # times that rows are split by
+    ("columns", "datetime"): ("data/splits/times.py",),
     # the setting of other layers, as a key
     ("layers", "activation"): ("runs/recipe.py",),
     # the loss of that name
     ("metrics", "mae"): ("losses/regression.py",),
-    # JSON's type, a sort of cells, and the axes of pictures
+    # JSON's type, sorts of cells and of times, and the axes of pictures
     ("targets", "number"): (
         "columns/base.py",
         "columns/labels.py",
         "config/reference.py",
+        "data/splits/times.py",
+        "data/survey/roles.py",
         "data/survey/survey.py",
         "explaining/reasons/boundary.py",
         "report/explanation/partial_dependence.py",
+        "tables/text/headers.py",
     ),
     # torch.optim's key of the number of steps
     ("schedules", "step"): ("training/optimizers.py",),

@@ -118,9 +118,7 @@ def _may_identify(cells: pl.Series) -> bool:
     if kind.axis == "category":
         return cells.dtype == pl.String
     numbers = parse_numbers(cells).drop_nulls()
-    return bool(
-        kind.kind_name() == "numeric" and len(numbers) and (numbers.floor() == numbers).all()
-    )
+    return bool(kind.accepts_numbers and len(numbers) and (numbers.floor() == numbers).all())
 
 
 def _pairs(labels: pl.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -185,7 +183,7 @@ def _as_time(cells: pl.Series, target: pl.Series, task: Task) -> SplitRole | Non
     """Return the role of a column of times by which rows are sorted, or of a future target."""
     kind = infer_kind(cells.head(_FEW)).kind
     is_dated = kind is not None and kind.axis == "time"
-    is_named = kind is not None and kind.kind_name() == "numeric" and _has_word(cells.name, _TIME)
+    is_named = kind is not None and kind.accepts_numbers and _has_word(cells.name, _TIME)
     if kind is None or not (is_dated or is_named) or cells.null_count():
         return None
     parsed = kind.parse(cells)
