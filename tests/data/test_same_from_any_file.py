@@ -6,8 +6,10 @@ config's `data` that name it. DLCLI_FORM_EXAMPLES sets how many tables are tried
 
 import gzip
 import os
+import sqlite3
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import xlsxwriter
 import yaml
+from backports import zstd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,9 +29,9 @@ from dlcli.data.dataset import load_dataset
 from dlcli.errors import DlcliError
 from dlcli.runs.predict import Predictor, predict, untrained_predictor
 from dlcli.runs.preparation import prepare
-from dlcli.tables.sources import find_source
+from dlcli.tables.sources import Selection, find_source
 
-NUM_EXAMPLES = int(os.environ.get("DLCLI_FORM_EXAMPLES", "8"))
+NUM_EXAMPLES = int(os.environ.get("DLCLI_FORM_EXAMPLES", "5"))
 Writer = Callable[[pl.DataFrame, Path], dict[str, Any]]
 
 
@@ -79,6 +83,40 @@ def write_json_lines(frame: pl.DataFrame, folder: Path) -> dict[str, Any]:
     return {"path": "t.jsonl"}
 
 
+def write_zstd(frame: pl.DataFrame, folder: Path) -> dict[str, Any]:
+    (folder / "renamed.csv").write_bytes(zstd.compress(frame.write_csv().encode()))
+    return {"path": "renamed.csv"}
+
+
+def write_excel(frame: pl.DataFrame, folder: Path) -> dict[str, Any]:
+    """Write cells of their types, but for whole numbers that Excel, of floats alone, can't hold."""
+    options = {"default_date_format": "yyyy-mm-dd hh:mm", "strings_to_numbers": False}
+    with xlsxwriter.Workbook(folder / "t.xlsx", options) as workbook:
+        sheet = workbook.add_worksheet("Rows")
+        for column, cells in enumerate(frame):
+            sheet.write_string(0, column, cells.name)
+            for row, cell in enumerate(cells, 1):
+                if isinstance(cell, str) or (isinstance(cell, int) and abs(cell) > 2**53):
+                    sheet.write_string(row, column, str(cell))
+                elif cell is not None:
+                    sheet.write(row, column, cell)
+    return {"path": "t.xlsx"}
+
+
+def write_sqlite(frame: pl.DataFrame, folder: Path) -> dict[str, Any]:
+    """Write numbers and text: SQLite has no booleans and no dates."""
+    has_no_type = (pl.Boolean, pl.Date, pl.Datetime)
+    cells = frame.select(
+        column.cast(pl.String) if column.dtype in has_no_type else column for column in frame
+    )
+    names = ", ".join('"' + name.replace('"', '""') + '"' for name in frame.columns)
+    marks = ", ".join("?" * frame.width)
+    with closing(sqlite3.connect(folder / "t.sqlite")) as connection, connection:
+        connection.execute(f"CREATE TABLE t ({names})")
+        connection.executemany(f"INSERT INTO t VALUES ({marks})", cells.rows())
+    return {"path": "t.sqlite", "query": "SELECT * FROM t ORDER BY rowid"}
+
+
 WRITERS: dict[str, Writer] = {
     "csv": write_csv,
     "european csv": write_european_csv,
@@ -88,6 +126,9 @@ WRITERS: dict[str, Writer] = {
     "parts": write_parts,
     "arrow": write_arrow,
     "json lines": write_json_lines,
+    "zstd": write_zstd,
+    "excel": write_excel,
+    "sqlite": write_sqlite,
 }
 
 NUM_ROWS = 24
@@ -174,7 +215,8 @@ def outcome(loaded: LoadedConfig) -> tuple[Any, Predictor | None]:
 def predictions(predictor: Predictor, data: dict[str, Any], folder: Path) -> list[Any]:
     """Return the columns of predictions, as bytes where they are numbers."""
     out = folder / "out.parquet"
-    predict(predictor, find_source(data["path"], folder), out)
+    selection = Selection(data.get("query"))
+    predict(predictor, find_source(data["path"], folder, selection), out)
     frame = pl.read_parquet(out)
     found = [name for name in frame.columns if name.startswith(("prediction", "probability_"))]
     return [
@@ -217,8 +259,9 @@ def test_training_on_any_file_and_predicting_on_another_gives_the_same_bits(
     data = {**WRITERS[form](frame, tmp_path), **SAID}
     configure(tmp_path, data, "c")
     assert run_dlcli(["train", "c.yaml", "--run-dir", "run"]) == 0
+    option = ["--set", f"data.query={data['query']}"] if "query" in data else []
     for other in (run, Path("run")):
-        assert run_dlcli(["predict", str(other), data["path"], "-o", "out.parquet"]) == 0
+        assert run_dlcli(["predict", str(other), data["path"], "-o", "out.parquet", *option]) == 0
         found = pl.read_parquet("out.parquet").select("prediction", "^probability_.*$")
         assert found.equals(pl.read_parquet(run.parent / "out.parquet").select(found.columns))
     assert run_dlcli(["predict", "run", str(run.parent / "t.csv"), "-o", "again.parquet"]) == 0
