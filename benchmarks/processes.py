@@ -4,7 +4,8 @@
 
 Every process has one thread. Rounds take turns; a ratio is the median over rounds. `--write` writes
 docs/measurements/processes.md, with what the estimate's formula gives for up to 1,000 processes on
-links that are assumed. Exits with 1 where a figure misses what is asked for.
+links that are assumed. PyTorch's DistributedDataParallel takes its turn beside dlcli. Exits with 1
+where a figure misses what is asked for.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from dlcli.training.processes.estimate import Link
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "measurements" / "processes.md"
+DDP = ROOT / "benchmarks" / "peers" / "with_ddp.py"
 NUMBERS = (1, 2, 4)
 BATCHES = {"wide": (128, 1024), "small": (128,)}
 SPEEDUP = 1.7  # asked for, of wide with its batches of 128 rows on 2 processes
@@ -38,7 +40,9 @@ HEADER = """# Several processes
 
 Made by `python -m benchmarks.processes --write`: [one network on several
 processes](../guides/processes.md) of one thread each. A step is an epoch without validation rows,
-over its steps; the estimate is what the start of a run on two processes, or on four, says.
+over its steps; the estimate is what the start of a run on two processes, or on four, says. DDP is
+the same network with PyTorch's DistributedDataParallel and a DataLoader, one thread a process too,
+by `torchrun`: its step, which gives other weights for each number of processes.
 """
 CARRIED = """
 ## Up to 1,000 processes
@@ -63,29 +67,45 @@ def train(config: Path, folder: Path, number: int, *settings: str) -> tuple[floa
     return statistics.median(json.loads(line)["seconds"] for line in lines[1:]), done.stdout
 
 
+def train_ddp(spec: Path, batch_size: int, number: int) -> float:
+    """Return the median seconds of a step of DistributedDataParallel."""
+    about = json.loads(spec.read_text("utf-8")) | {"batch_size": batch_size}
+    spec.write_text(json.dumps(about), encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={number}", str(DDP), str(spec), str(spec.parent)]
+    threads = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=threads, capture_output=True, text=True, check=True)
+    steps: list[float] = json.loads(done.stdout)["steps"]
+    return statistics.median(steps[1:])
+
+
 def estimates(shown: str) -> dict[int, float]:
     """Return the estimated seconds of a step by the number of processes."""
     return {int(number): float(ms) / 1e3 for ms, number in _ESTIMATE.findall(shown)}
 
 
 def measure(name: str, batch_size: int, folder: Path, num_rounds: int) -> dict[int, list[float]]:
-    """Return rows of measured seconds of a step, and the estimate, by the number of processes."""
-    config, _ = write_workload(WORKLOADS[name], folder)
+    """Return by the number of processes a step's seconds, their estimate, DDP's, and the speedup.
+
+    Medians over rounds.
+    """
+    config, spec = write_workload(WORKLOADS[name], folder)
     table = pl.read_csv(config.with_suffix(".csv")).filter(pl.col(PART) == "train").drop(PART)
     table.write_csv(folder / "train.csv")
     settings = (f"training.batch_size={batch_size}", "data.split={}", "data.path=train.csv")
-    rounds: dict[int, list[tuple[float, float]]] = {number: [] for number in NUMBERS}
+    rounds: dict[int, list[tuple[float, float, float]]] = {number: [] for number in NUMBERS}
     for _ in range(num_rounds):
         seen: dict[int, list[float]] = {}
-        steps = {}
+        steps, ddp = {}, {}
         for number in NUMBERS:
             seconds, shown = train(config, folder, number, *settings)
             steps[number] = seconds / -(-len(table) // batch_size)
+            ddp[number] = train_ddp(spec, batch_size, number)
             for count, estimate in estimates(shown).items():
                 seen.setdefault(count, []).append(estimate)
         for number in NUMBERS:
-            rounds[number].append((steps[number], statistics.median(seen[number])))
-        print(f"{name}, batches of {batch_size}: {steps}", flush=True)
+            rounds[number].append((steps[number], statistics.median(seen[number]), ddp[number]))
+        print(f"{name}, batches of {batch_size}: {steps}, DDP {ddp}", flush=True)
     return {
         number: [statistics.median(column) for column in zip(*some, strict=True)]
         + [statistics.median(rounds[1][i][0] / one[0] for i, one in enumerate(some))]
@@ -115,22 +135,22 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     arguments = parser.parse_args()
     lines = [
-        "| work load | rows a step | processes | a step | estimated | times as fast |",
-        "|---|---|---|---|---|---|",
+        "| work load | rows a step | processes | a step | estimated | times as fast | DDP's step |",
+        "|---|---|---|---|---|---|---|",
     ]
     missed = []
     with tempfile.TemporaryDirectory() as temporary:
         for name, sizes in BATCHES.items():
             for size in sizes:
                 found = measure(name, size, Path(temporary), arguments.rounds)
-                for number, (step, estimate, speedup) in found.items():
+                for number, (step, estimate, ddp, speedup) in found.items():
                     lines.append(
                         f"| {name} | {size} | {number} | {step * 1e3:.2f} ms | "
-                        f"{estimate * 1e3:.2f} ms | {speedup:.2f} |"
+                        f"{estimate * 1e3:.2f} ms | {speedup:.2f} | {ddp * 1e3:.2f} ms |"
                     )
                     if abs(estimate / step - 1) > TOLERANCE:
                         missed.append(f"the estimate of {name}, {size} rows, on {number}")
-                if (name, size) == ("wide", 128) and found[2][2] < SPEEDUP:
+                if (name, size) == ("wide", 128) and found[2][-1] < SPEEDUP:
                     missed.append(f"{SPEEDUP} times as fast on two processes")
     parameters, row_seconds, rows = NETWORK
     text = CARRIED.format(parameters=parameters, row=row_seconds * 1e3, rows=rows)
