@@ -215,7 +215,9 @@ def compute_statistics(
             others &= ~is_parsed
             num_left -= num_parsed
     is_text, is_one_kind = cells.dtype == pl.String, not num_left and len(found) == 1
-    codes = find_codes(cells, has_exponents=has_exponents) if is_text and found else None
+    codes = None
+    if is_text and found:
+        codes = find_codes(cells, pl.Series(values), has_exponents=has_exponents)
     return ColumnStatistics(
         name=cells.name,
         source=source,

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from dlcli.cli.app import run as run_dlcli
+from dlcli.runs import predict
 from tests.conftest import Command
 from tests.data.test_streaming import blocks_of
 
@@ -74,8 +75,9 @@ def test_a_column_of_which_training_saw_nothing_is_told_loudly(run: Path, dlcli:
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_strict_refuses_it_and_writes_nothing(
-    command: str, streamed: bool, run: Path, dlcli: Command
+    command: str, streamed: bool, run: Path, dlcli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(predict, "_MAX_ROWS", 70 if streamed else 1000)
     file = rows(["s1", *["S2"] * 300])
     words = (
         ["predict", run, file, "-o", "out.csv"] if command == "predict" else ["evaluate", run, file]
@@ -126,12 +128,13 @@ def test_what_most_cells_are_decides(
 
 
 def test_cells_that_are_missing_as_some_were_in_training_count_for_nothing(
-    run: Path, dlcli: Command
+    run: Path, dlcli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = ["1,s1,,a"] * 50 + ["1,s1,U,a"] * 2
     Path("new.csv").write_text("\n".join(["x,shop,some,y", *lines]) + "\n")
-    for num_bytes in (30, 10**7):
-        with blocks_of(num_bytes):
+    for max_rows in (3, 1000):
+        monkeypatch.setattr(predict, "_MAX_ROWS", max_rows)
+        with blocks_of(30):
             (warning,) = dlcli("predict", run, "new.csv", "-o", "o.csv", "--json").json["warnings"]
         assert "column 'some' holds nothing that training saw: 2 of 2 cells" in warning
     outcome = dlcli("evaluate", run, "new.csv", "--json")

@@ -8,9 +8,11 @@ from dlcli.columns.cells.label_text import to_labels
 from dlcli.columns.cells.values import parse_numbers
 
 _ZEROS_IN_FRONT = r"^0[0-9]+$"
-_EXPONENT = r"^[0-9]+E[0-9]+$"  # of whole digits, without a sign
-_CODE = r"^(?:0[0-9]+|[0-9]{2,}E[0-9]+|[0-9]E0[0-9]+)$"  # as no program writes a number
-_SINGLE_DIGIT = r"^[0-9]E[0-9]+$"  # 1E5 may be a number, if no other cell is the same one
+# Whole digits and an exponent above 0 without a sign. With one digit that is no zero before it, it
+# may be a number, if no other cell is the same one; no program writes the others for numbers.
+_SINGLE_DIGIT = r"^[1-9]E[1-9][0-9]*$"
+_CODE = r"^(?:0[0-9]+|[0-9]{2,}E[0-9]*[1-9][0-9]*|[1-9]E0[0-9]*[1-9][0-9]*)$"
+_EXACT = 2.0**53  # above it, not every whole number is a float
 
 
 @dataclass(frozen=True)
@@ -21,27 +23,31 @@ class CodeCells:
     doubtful: pl.Series
 
 
-def find_codes(text: pl.Series, *, has_exponents: bool = True) -> CodeCells | None:
+def find_codes(text: pl.Series, numbers: pl.Series, *, has_exponents: bool) -> CodeCells | None:
     """Return the cells that are codes, or may be; None where there are none.
 
-    `has_exponents`: whether a cell may have an exponent; where none has, that is not looked for.
+    `numbers` are the cells' own, Float64, NaN where a cell is none. `has_exponents`: whether a cell
+    may have an exponent; where none has, that is not looked for.
     """
-    has_zeros = _has_zeros(pl.col(text.name))
-    if not has_exponents and not text.to_frame().select(has_zeros).item():
-        return None
-    found = CodeCells(
-        text.str.contains(_CODE).fill_null(value=False),
-        text.str.contains(_SINGLE_DIGIT).fill_null(value=False),
-    )
-    return found if found.codes.any() or found.doubtful.any() else None
-
-
-def may_have_codes(text: pl.DataFrame, *, has_exponents: bool = True) -> set[str]:
-    """Return the columns, of text without null, in which there may be a code."""
-    found = _has_zeros(pl.all())
+    is_whole = numbers == numbers.floor()  # as codes are; what is NaN may be looked at, too
+    is_part = not is_whole.all()
+    cells = text.filter(is_whole) if is_part else text
+    near = (cells >= "00") & (cells < "0:")  # the fastest way to see zeros in front
     if has_exponents:
-        found |= pl.all().str.contains(_EXPONENT).any()
-    return {column.name for column in text.select(found) if column.any()}
+        whole = numbers.filter(is_whole) if is_part else numbers
+        is_power = ((whole / 10).floor() * 10 == whole) | (whole > _EXACT)
+        if cells.filter(is_power).str.contains("E", literal=True).any():
+            near |= is_power
+    if not near.any():
+        return None
+    found = cells.filter(near)
+    codes = found.str.contains(_CODE).fill_null(value=False)
+    doubtful = found.str.contains(_SINGLE_DIGIT).fill_null(value=False)
+    if not codes.any() and not doubtful.any():
+        return None
+    rows = (is_whole.arg_true() if is_part else pl.arange(len(text), eager=True)).filter(near)
+    none = pl.Series([False]).new_from_index(0, len(text))
+    return CodeCells(none.clone().scatter(rows, codes), none.scatter(rows, doubtful))
 
 
 def collide(different: pl.Series) -> bool:
@@ -58,8 +64,3 @@ def describe_code(cell: object) -> str:
     has_zeros = pl.Series([str(cell)]).str.contains(_ZEROS_IN_FRONT).item()
     sort = "with zeros in front" if has_zeros else "that read as powers of ten"
     return f"codes {sort}, such as {cell!r}"
-
-
-def _has_zeros(cells: pl.Expr) -> pl.Expr:
-    """Whether any cell begins with a zero and a digit: the fastest way to tell."""
-    return ((cells >= "00") & (cells < "0:")).any()

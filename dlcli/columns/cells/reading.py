@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from dlcli.columns.bad_cells import CellError
-from dlcli.columns.cells.codes import may_have_codes
+from dlcli.columns.cells.codes import find_codes
 from dlcli.columns.cells.missing import (
     MissingValues,
     blank_out,
@@ -131,9 +131,17 @@ def _all_numbers(table: Table, as_text: Collection[str], missing: MissingValues)
     text = [item for item in table.frame if item.dtype == pl.String and item.name not in as_text]
     numbers = pl.DataFrame(text).select(pl.all().cast(pl.Float64, strict=False))
     sound = numbers.select((pl.all().abs() <= LARGEST).all(ignore_nulls=False).fill_null(False))
-    names = [column.name for column in sound if column[0]]
-    codes = may_have_codes(table.frame.select(names), has_exponents=table.has_exponents)
-    return [numbers[name] for name in names if name not in codes]
+    return [
+        numbers[column.name]
+        for column in sound
+        if column[0] and not _has_codes(table, numbers[column.name])
+    ]
+
+
+def _has_codes(table: Table, numbers: pl.Series) -> bool:
+    """Say whether a column whose cells are all numbers has codes among them, or may have."""
+    text, has_exponents = table.frame[numbers.name], table.has_exponents
+    return find_codes(text, numbers, has_exponents=has_exponents) is not None
 
 
 def _stripped(dtype: pl.DataType, name: str) -> pl.Expr:
