@@ -83,35 +83,35 @@ class Predictor:
     def predict(self, rows: Table, *, bad_rows: BadRows = "refuse") -> PredictedBlock:
         """Return the rows with the prediction's columns; DataError for rows that don't fit."""
         encoded, inputs, unseen, bad = self._encode(rows, bad_rows)
-        without = [cells.rows for cells in bad] if bad_rows == "skip" else []
-        has_prediction = ~np.any([np.zeros(len(rows), dtype=bool), *without], axis=0)
+        has_prediction = np.ones(len(rows), dtype=bool)
+        if bad_rows == "skip":
+            has_prediction = _without_bad(rows, bad)
         predictions = compute_predictions(
             self.network, inputs, self.placement, self.loss, self.fitted.target
         )
         is_finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
-        if not is_finite.all():
-            not_finite = np.zeros(len(rows), dtype=bool)
-            not_finite[has_prediction] = ~is_finite
+        not_finite = has_prediction & ~is_finite
+        if not_finite.any():
             if bad_rows == "refuse":
                 raise DivergedError(
                     f"{rows.place(int(not_finite.argmax()))}: the network's prediction is not "
                     "finite: its weights are too large, or the row is far from the training rows; "
                     "--bad-rows skip leaves the predictions of such rows empty"
                 )
-            has_prediction &= ~not_finite
-            predictions = predictions[is_finite]
+            has_prediction &= is_finite
             bad = [*bad, BadCells(None, _NOT_FINITE, not_finite)]
         counts = [_count(cells, rows, bad_rows) for cells in bad]
-        frame = self._with_predictions(rows, predictions, has_prediction)
+        frame = self._with_predictions(rows, predictions[has_prediction], has_prediction)
         num_cells = self.fitted.count_cells(encoded)
-        return PredictedBlock(frame, unseen, counts, len(rows) - len(predictions), num_cells)
+        return PredictedBlock(frame, unseen, counts, int((~has_prediction).sum()), num_cells)
 
     def _encode(
         self, rows: Table, bad_rows: BadRows
     ) -> tuple[Table, dict[str, np.ndarray], list[UnseenCells], list[BadCells]]:
-        """Return the rows that are encoded, their input fields, what is unseen, and what is bad.
+        """Return the rows that count, all rows' input fields, what is unseen, and what is bad.
 
-        `missing` takes cells that can't be encoded as missing; `skip` leaves out their rows.
+        Cells that can't be encoded are encoded as missing ones, so that the other rows' predictions
+        are the same, to the bit, whatever `bad_rows` says; to `skip` them, their rows don't count.
         """
         cleaned = self.fitted.clean(rows)
         try:
@@ -132,11 +132,12 @@ class Predictor:
             if name in features
         ]
         bad += self.fitted.find_bad(rows)
+        filled = self.fitted.without(rows, bad)
+        inputs, unseen = self.fitted.encode_inputs(filled)
         if bad_rows == "missing":
-            rows = self.fitted.without(rows, bad)
-        else:
-            rows = rows.take(np.flatnonzero(~np.any([cells.rows for cells in bad], axis=0)))
-        return (rows, *self.fitted.encode_inputs(rows), bad)
+            return filled, inputs, unseen, bad
+        counted = rows.take(np.flatnonzero(_without_bad(rows, bad)))
+        return counted, inputs, self.fitted.encode_inputs(counted)[1], bad
 
     def _with_predictions(
         self, rows: Table, predictions: np.ndarray, has_prediction: np.ndarray
@@ -153,6 +154,14 @@ class Predictor:
             number = pl.Series(has_prediction.cumsum() - 1).set(pl.Series(~has_prediction), None)
             added = [column.gather(number) for column in added]
         return rows.with_written_names(rows.frame.with_columns(added))
+
+
+def _without_bad(rows: Table, bad: list[BadCells]) -> np.ndarray:
+    """Say of each row whether none of its cells is bad, bool [rows]."""
+    is_bad = np.zeros(len(rows), dtype=bool)
+    for cells in bad:
+        is_bad |= cells.rows
+    return ~is_bad
 
 
 def _count(cells: BadCells, rows: Table, bad_rows: BadRows) -> BadCount:
