@@ -87,6 +87,6 @@ def _what_is_wrong(cells: pl.Series, row: int, weight: float) -> str:
     if math.isinf(weight):
         return f"is not finite; {repair}"
     return (
-        f"is {weight:g}, not 0 and not between {_LEAST:g} and {_GREATEST:g}; multiply all weights "
-        "by one factor: only their ratios count"
+        f"is {weight:g}, not 0 and not between {_LEAST:g} and {_GREATEST:g}; correct it, or "
+        "multiply all weights by one factor: only their ratios count"
     )

@@ -101,7 +101,7 @@ def rows(*weights: object, parts: str | None = None) -> list[str]:
         ("", "is missing; correct it, or give the row the weight 0, which leaves it out"),
         ("inf", "is not finite"),
         ("heavy", "is 'heavy', not a number"),
-        ("1e300", "is 1e+300, not 0 and not between 1e-20 and 1e+20; multiply all weights by one"),
+        ("1e300", "is 1e+300, not 0 and not between 1e-20 and 1e+20; correct it, or multiply"),
         ("1e-30", "is 1e-30, not 0 and not between 1e-20 and 1e+20"),
     ],
 )
@@ -115,6 +115,19 @@ def test_a_weight_that_is_none_is_refused_with_its_line(
     assert f"table.csv, line 5: the weight 'w' (data.weight) {said}" in str(error.value)
     repaired = table(*rows(1, 2, 3, 0, 1, 2, 0, 1))
     assert load_dataset(load(repaired, "y", data=data)).num_rows == {"train": 6}
+
+
+def test_weights_of_any_size_can_be_brought_to_one_that_is_taken(table: Any, load: Load) -> None:
+    file = table(*rows(*(f"{weight}e30" for weight in (1, 2, 3, 4))))
+    with pytest.raises(DataError, match="multiply all weights by one factor: only their ratios"):
+        load_dataset(load(file, "y", data=WEIGHTED))
+    smaller = table(*rows(*(f"{weight}e5" for weight in (1, 2, 3, 4))))
+    fitted, wanted = (
+        fitted_state(load_dataset(load(one, "y", data={**WEIGHTED, "features": ["x"]})))
+        for one in (smaller, table(*rows(1, 2, 3, 4), name="small.csv"))
+    )
+    counts = [one for one in fitted if one not in wanted]
+    assert counts == [4e5, 6e5]  # of the classes: all else is the same
 
 
 @pytest.mark.parametrize("streaming", [False, True])
