@@ -124,8 +124,13 @@ def _is_empty(part: Part) -> bool:
 def open_part(part: Part, text: TextFormat = PLAIN_TEXT) -> Iterator[Opened]:
     """Open a file, decompressed; DataError where it isn't there or of no form that is read."""
     with ExitStack() as stack:
-        raw = Counted(stack.enter_context(_bytes_of(part)))
-        head, stream = _begin(raw)
+        file = stack.enter_context(_bytes_of(part))
+        raw = Counted(file)
+        stream: ByteStream = raw
+        if part.path().is_file():  # a pipe may hold fewer bytes at first
+            head = file.peek(MAGIC_BYTES)[:MAGIC_BYTES]
+        else:
+            head, stream = _begin(raw)
         compression = compression_of(head, part.name)
         if compression is not None:
             head, stream = _begin(Decompressed(stream, compression, part.name))
