@@ -27,7 +27,7 @@ from dlcli.data.stream import (
 )
 from dlcli.data.text_files import recognition_notes
 from dlcli.data.weights import all_weightless, weightless_notes
-from dlcli.errors import ConfigError, Problem
+from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.tables.reading import checksum, concatenate, read_table
 from dlcli.tables.sources import Source, find_source
 from dlcli.tables.table import Table
@@ -159,11 +159,18 @@ def _open(
 
 def find_sources(loaded: LoadedConfig) -> dict[str, Source]:
     """Return the files of each config key that names some; DataError where there are none."""
-    return {
+    found = {
         key: find_source(name, loaded.folder, loaded.config.data.selection)
         for key in ("path", "validation_path", "test_path")
         if (name := getattr(loaded.config.data, key)) is not None
     }
+    for key, source in found.items():
+        if source.is_standard_input:
+            raise DataError(
+                f"data.{key}: standard input can be read only once, and training reads its rows "
+                "more than once; save them to a file, and name that"
+            )
+    return found
 
 
 def _with_known_names(

@@ -109,8 +109,9 @@ def find_source(
         return _one_source(setting, folder, selection)
     sources = [_one_source(item, folder, selection) for item in setting]
     parts = tuple(part for source in sources for part in source.parts)
+    seen = [part.file.resolve() for part in parts]
     for index, part in enumerate(parts):
-        if part.query is None and part.file in [earlier.file for earlier in parts[:index]]:
+        if part.query is None and part.file.resolve() in seen[:index]:
             raise DataError(f"{part.file}: listed twice, so its rows would count twice")
     return Source(setting_text([source.name for source in sources]), parts)
 

@@ -11,6 +11,9 @@ import polars as pl
 import pytest
 from backports import zstd
 
+from dlcli.config import LoadedConfig
+from dlcli.data import memory_estimate
+from dlcli.data.dataset import load_dataset
 from dlcli.errors import DataError
 from dlcli.tables.reading import checksum, read_table
 from dlcli.tables.sources import find_source
@@ -224,6 +227,40 @@ def test_the_memory_of_reading_blocks_does_not_grow_with_the_file() -> None:
     assert counts == [20_000] * 3 + [5_000] + [600_000] * 3 + [150_000]
     # In kilobytes. The text of the large files is 15 MB each.
     assert peaks[-1] - peaks[3] < 9_000
+
+
+@pytest.mark.parametrize(
+    ("path", "is_streamed"), [("parts", True), ("t.csv.gz", True), ("t.jsonl", True), ("1", False)]
+)
+def test_the_memory_that_files_would_take_is_estimated(
+    path: str,
+    is_streamed: bool,
+    load: Callable[..., LoadedConfig],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = pl.select(x=pl.int_range(4000) % 7, y=pl.int_range(4000) % 2)
+    Path("parts").mkdir()
+    for name in ("parts/1.csv", "parts/2.csv", "1"):
+        rows.write_csv(name)
+    Path("t.csv.gz").write_bytes(gzip.compress(2 * rows.write_csv(include_header=False).encode()))
+    pl.concat([rows, rows]).write_ndjson("t.jsonl")
+    monkeypatch.setattr(memory_estimate, "free_bytes", lambda: 1_000_000)
+    names = ["x", "y"] if path.endswith("gz") else None
+    header = {} if names is None else {"header": False, "names": names}
+    loaded = load(path, "y", data=header)
+    dataset = load_dataset(loaded)
+    assert (dataset.stream is not None) == is_streamed
+    assert dataset.num_rows["train"] == (8000 if is_streamed else 4000)
+
+
+def test_standard_input_is_refused_for_training(load: Callable[..., LoadedConfig]) -> None:
+    with pytest.raises(DataError, match=r"data\.path: standard input can be read only once"):
+        load_dataset(load("-", "y"))
+
+
+def test_a_file_that_is_named_twice_is_refused(parts: Path) -> None:
+    said = refusal("parts/1.csv", f"../{Path.cwd().name}/{parts}/1.csv")
+    assert "parts/1.csv: listed twice, so its rows would count twice" in said
 
 
 def test_parts_may_be_written_in_different_ways_which_is_said(dlcli: Command) -> None:
