@@ -284,3 +284,29 @@ def test_each_finding_is_told_once_with_its_key(dlcli: Command, table: Table) ->
     text = " ".join(Path("c.yaml").read_text().replace("#", " ").split())
     for line in told:
         assert f"Check: {line.removeprefix('check: ')}." in text
+
+
+@pytest.mark.parametrize(
+    ("target", "repair"), [("y", "data.kinds={zip: numeric}"), ("zip", "data.task=regression")]
+)
+def test_codes_are_told_with_the_key_for_amounts(
+    target: str, repair: str, dlcli: Command, table: Table
+) -> None:
+    rows = [
+        f"{['01201', '1201', '02139'][row % 3]},{row % 7},{'ab'[row * 5 % 7 > 3]}"
+        for row in range(60)
+    ]
+    table("zip,h,y", *rows, name="codes.csv")
+    outcome = dlcli("init", "codes.csv", "--target", target, "-o", "c.yaml")
+    told = "check: 'zip' has codes with zeros in front, such as '01201': treated as "
+    assert outcome.err.count(told) == 1
+    key, _, value = repair.partition("=")
+    assert f"where they are amounts, set {key}: {value}" in outcome.err
+    data = prepare(load_config(Path("c.yaml"))).config.data
+    assert (data.kinds.get("zip"), data.task) == {
+        "y": ("categorical", "binary"),
+        "zip": (None, "multiclass"),
+    }[target]
+    changes = ["--set", repair, *(["--set", "loss=mse"] if target == "zip" else [])]
+    outcome = dlcli("train", "c.yaml", "--smoke", *changes)
+    assert outcome.code == 0, outcome.err

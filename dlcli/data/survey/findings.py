@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from dlcli.columns.base import Column
-from dlcli.columns.family import infer_kind
+from dlcli.columns.family import infer_kind, statistics_of_cells
 from dlcli.data.fields import Examples
 from dlcli.data.survey.leakage import share_predicted
 from dlcli.losses import default_loss
@@ -26,6 +26,18 @@ def why_useless(cells: pl.Series) -> str | None:
         return f"it is {cells[0]} in every row"
     known = cells.drop_nulls()
     return inference.kind.names_rows(known) if len(known) >= _MIN_ROWS else None
+
+
+def code_findings(features: Mapping[str, pl.Series], target: pl.Series) -> Iterator[str]:
+    """Yield which columns read as numbers and are codes, with the key for where they are none."""
+    for cells in (target, *features.values()):
+        code = statistics_of_cells(cells).code if cells.dtype == pl.String else None
+        if code is None:
+            continue
+        what, key = "categories", f"data.kinds: {{{cells.name}: numeric}}"
+        if cells is target:
+            what, key = "classes", "data.task: regression and loss: mse"
+        yield f"'{cells.name}' has {code}: treated as {what}; where they are amounts, set {key}"
 
 
 def class_findings(labels: pl.Series, task: Task) -> Iterator[str]:

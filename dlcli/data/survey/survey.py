@@ -11,7 +11,13 @@ from dlcli.columns.family import ColumnKind, column_statistics, infer_kind, kind
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import without_column
-from dlcli.data.survey.findings import class_findings, column_findings, row_findings, why_useless
+from dlcli.data.survey.findings import (
+    class_findings,
+    code_findings,
+    column_findings,
+    row_findings,
+    why_useless,
+)
 from dlcli.data.survey.grids import find_grid, resembles_image
 from dlcli.data.survey.missing_words import left_out, settle_missing_words
 from dlcli.data.survey.roles import SplitRole, find_split_roles
@@ -91,6 +97,7 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
     findings += [
         f"'{name}' is left out: {reason} (data.features)" for name, reason in useless.items()
     ]
+    findings += code_findings(used, targets)
     if grid is None:
         findings += weight_findings(used, are_listed=bool(useless))
     labels = targets if task == "regression" else to_labels(targets)
