@@ -22,8 +22,6 @@ _TAGS = ("type", "kind", "name")  # what a member is called by in a config or on
 _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
     # types of JSON and of labels
     ("columns", "boolean"): ("config/reference.py", "targets/class_target.py"),
-    # times that rows are split by
-    ("columns", "datetime"): ("data/splits/times.py",),
     # the setting of other layers, as a key
     ("layers", "activation"): ("runs/recipe.py",),
     # the loss of that name
@@ -33,7 +31,6 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
         "columns/base.py",
         "columns/labels.py",
         "config/reference.py",
-        "data/splits/times.py",
         "data/survey/roles.py",
         "data/survey/survey.py",
         "explaining/reasons/boundary.py",

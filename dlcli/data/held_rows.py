@@ -145,7 +145,7 @@ def _split(
     if split.column is not None:
         found = split_by_column(rows, split.column)
     elif cuts is not None:
-        found = cuts.split(TimeReader(str(split.time), cuts.kind).read(rows))
+        found = cuts.split(TimeReader(str(split.time), cuts.are_dates).read(rows))
     else:
         strata = _strata(rows, config, task)
         if split.group is not None:

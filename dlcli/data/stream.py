@@ -183,7 +183,9 @@ class Stream(RowSource):
             found = split_by_column(table.take(kept), split.column)
         elif split.time is not None:
             assert self.cuts is not None, "the stream is settled"
-            found = self.cuts.split(TimeReader(split.time, self.cuts.kind).read(table.take(kept)))
+            found = self.cuts.split(
+                TimeReader(split.time, self.cuts.are_dates).read(table.take(kept))
+            )
         else:  # of all rows: where a row falls doesn't depend on others' targets
             if split.group is not None:
                 labels = group_labels(table, split.group)

@@ -1,7 +1,6 @@
 """Rows split by their times: the latest are the test rows, those before them validate."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -13,15 +12,13 @@ from dlcli.tables.table import Table
 
 MAX_EXACT_TIMES = 2**17  # in memory; of more rows, every second, fourth, … time stands for others
 
-TimeKind = Literal["number", "datetime"]
-
 
 @dataclass(frozen=True)
 class TimeCuts:
     """Where the validation and the test rows begin, in time; None: there are none."""
 
-    kind: TimeKind
-    validation: float | None  # numbers as they are, or microseconds since 1970 UTC
+    are_dates: bool
+    validation: float | None  # microseconds since 1970 UTC of dates, other numbers as they are
     test: float | None
     is_exact: bool  # whether no other cut would give shares nearer to those that are wanted
 
@@ -48,7 +45,7 @@ class TimeCuts:
         return begins
 
     def _text(self, time: float) -> str:
-        if self.kind == "number":
+        if not self.are_dates:
             return f"{time:.15g}"
         text = str(np.datetime64(int(time), "us")).replace("T", " ")
         return text.removesuffix(".000000").removesuffix(" 00:00:00")
@@ -64,7 +61,7 @@ class TimeReader:
     """
 
     column: str
-    kind: TimeKind | None = None  # that of the first row's
+    are_dates: bool | None = None  # and not numbers, as the first row has it
     max_times: int = MAX_EXACT_TIMES  # in a level
     levels: list[np.ndarray] = field(default_factory=lambda: [np.empty(0)])
     num_sorted: int = 0  # how often a level was full
@@ -75,13 +72,12 @@ class TimeReader:
         Raises DataError where one is missing, or is not what that of the first row is.
         """
         cells = read_cells(rows, self.column, rows.missing_values or ())
-        if self.kind is None and len(cells):
-            is_number = parse_numbers(cells.head(1)).null_count() == 0
-            self.kind = "number" if is_number else "datetime"
-        if self.kind == "number":
-            times = parse_numbers(cells)
-        else:
+        if self.are_dates is None and len(cells):
+            self.are_dates = parse_numbers(cells.head(1)).null_count() > 0
+        if self.are_dates:
             times = parse_datetimes(cells).dt.epoch("us").cast(pl.Float64)
+        else:
+            times = parse_numbers(cells)
         if times.null_count():
             first = int(times.is_null().arg_max() or 0)
             raise self._unusable(cells[first], rows.place(first))
@@ -119,7 +115,7 @@ class TimeReader:
             num_later = rows_from[end]
             firsts[part] = float(distinct[end])
         return TimeCuts(
-            kind=self.kind or "number",
+            are_dates=bool(self.are_dates),
             validation=firsts.get("validation"),
             test=firsts.get("test"),
             is_exact=len(self.levels) == 1,
@@ -141,7 +137,7 @@ class TimeReader:
                 f"{place}: the time '{self.column}' is missing here, so the row could be earlier "
                 "or later than others (data.split.time): fill it in, or remove the row"
             )
-        expected = "a number" if self.kind == "number" else "a date or a number"
+        expected = "a date or a number" if self.are_dates else "a number"
         return DataError(
             f"{place}: the time '{self.column}' has {cell!r} where {expected} is expected "
             "(data.split.time): correct it, remove the row, or name another column; dates are "
