@@ -117,3 +117,9 @@ def is_mostly_dates(statistics: ColumnStatistics) -> bool:
     """Say whether text is mostly dates: what the rest means, only its owner can settle."""
     dates, known = statistics.cells_of(DatetimeColumn.kind_name()).count, statistics.num_known
     return statistics.is_text and _MOSTLY * known <= dates < known
+
+
+def refuse_mostly_dates(statistics: ColumnStatistics) -> None:
+    """Raise DataError where text is mostly dates."""
+    if is_mostly_dates(statistics):
+        DatetimeColumn.refuse_other(statistics)

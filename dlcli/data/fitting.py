@@ -9,7 +9,7 @@ import numpy as np
 from dlcli.columns.base import Column
 from dlcli.columns.cells import has_encoding
 from dlcli.columns.column_statistics import ColumnStatistics
-from dlcli.columns.datetime import DatetimeColumn, is_mostly_dates
+from dlcli.columns.datetime import refuse_mostly_dates
 from dlcli.columns.family import ColumnKind, infer_from, kind_named
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.columns.unseen import UnseenCells
@@ -180,8 +180,7 @@ def _fit_feature(
         kind, reason = kind_named(given), "data.kinds says so"
     elif has_encoding(statistics.dtype):
         refuse_mixed(statistics)
-        if is_mostly_dates(statistics):
-            DatetimeColumn.refuse_other(statistics)
+        refuse_mostly_dates(statistics)
         inference = infer_from(statistics)
         if inference.kind is None:
             return _left_out(loaded, name, inference.reason, num_missing)
