@@ -17,6 +17,7 @@ from dlcli.data.survey.survey import Survey, survey
 from dlcli.errors import ConfigError, DataError, Place
 from dlcli.losses import default_loss
 from dlcli.runs.recipe import Recipe, choose_recipe, choose_shares
+from dlcli.tables.databases.address import has_password
 from dlcli.tables.sources import DataPath, Selection, find_source, moved, setting_text
 
 
@@ -37,6 +38,12 @@ def draft_config(
     Raises ConfigError if the rows have no such target, DataError if it can't be used, StorageError
     if it can't be read.
     """
+    for item in [data] if isinstance(data, str) else data:
+        if has_password(item):
+            raise ConfigError(
+                "DATA: its password would be written to the config; set an environment variable to "
+                "the password or to the whole address, and write '${env:NAME}' for it"
+            )
     said = file_settings(overrides)
     source = find_source(data, selection=said.selection)
     seen = survey(source, target, said)

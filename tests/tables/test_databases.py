@@ -118,6 +118,13 @@ class TestPasswords:
         assert outcome.code == 2
         assert "write ${env:NAME} for it, and set that environment variable" in outcome.err
         assert "hush" not in outcome.err + outcome.out
+        option = ["--set", f"data.path={path}"]
+        outcome = dlcli("validate", write_config("t.csv", "y"), "--json", *option)
+        assert outcome.code == 2
+        assert "hush" not in outcome.err + outcome.out
+        outcome = dlcli("init", path, "--target", "y", "--set", "data.query=SELECT 1")
+        assert outcome.code == 2
+        assert "hush" not in outcome.err + outcome.out
 
     @pytest.mark.parametrize("path", [ADDRESS.format("${env:PASSWORD}"), "${env:SHOP}"])
     def test_one_from_the_environment_is_never_shown(
@@ -199,6 +206,11 @@ def test_a_run_on_postgresql(
     outcome = dlcli("train", config, "--run-dir", "run")
     assert outcome.code == 0, outcome.err
     assert dlcli("evaluate", "run").code == 0
+    query = ["--set", f"data.query={QUERY}"]
+    drafted = dlcli("init", "${env:SHOP}", "--target", "y", "-o", "drafted.yaml", *query)
+    assert drafted.code == 0, drafted.err
+    assert "path: '${env:SHOP}'" in Path("drafted.yaml").read_text()
+    assert dlcli("validate", "drafted.yaml").code == 0
     predicted = dlcli("predict", "run", postgresql, "-o", "out.csv")
     assert predicted.code == 0, predicted.err
     assert Path("out.csv").read_text().splitlines()[3].startswith("3,1.0,3.30,false,2024-01-04,k0")

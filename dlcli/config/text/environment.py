@@ -9,7 +9,7 @@ import re
 
 from dlcli.config.text.parsing import Document, KeyPath, Plain, format_path
 from dlcli.errors import ConfigError, Problem
-from dlcli.tables.databases.address import is_address, without_password
+from dlcli.tables.databases.address import fill_in, is_address, without_password
 
 _BEGUN, _ESCAPED = "${env:", "$${env:"
 _REFERENCE = re.compile(
@@ -19,7 +19,9 @@ _REFERENCE = re.compile(
 
 
 def escape_references(text: str) -> str:
-    """Escape references, so that the text is read back unchanged."""
+    """Escape references, so that the text is read back unchanged; those of an address stay."""
+    if is_address(fill_in(text)):
+        return text
     return text.replace(_BEGUN, _ESCAPED)
 
 

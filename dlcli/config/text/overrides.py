@@ -4,6 +4,7 @@ import re
 
 from dlcli.config.text.parsing import Document, KeyPath, Plain, parse_value, refusal
 from dlcli.errors import Place
+from dlcli.tables.databases.address import without_password
 
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _KEY = re.compile(r"[^.\[\]]+(\.[^.\[\]]+|\[\d+\])*")
@@ -14,7 +15,7 @@ def apply_override(document: Document, override: str, source: str | None = None)
 
     `source` is what the user wrote, if that was another option than --set.
     """
-    source = source or f"--set {override}"
+    source = source or f"--set {without_password(override)}"
     key, equals, text = override.partition("=")
     if not equals or not _KEY.fullmatch(key):
         raise refusal(Place(source), "write KEY=VALUE, as in --set model.layers[0].units=64")
