@@ -1,7 +1,7 @@
 """What a config names in its files and what rows can be learned from, or why not."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dlcli.columns.cells import to_labels
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
@@ -23,6 +23,12 @@ class FileStatistics:
     num_rows: int = 0
     missing_target: CellCount = field(default_factory=CellCount)
     missing_group: CellCount = field(default_factory=CellCount)  # among the rows with a target
+
+    def add_notes(self, rows: Table) -> None:
+        """Add to the header what there is to say of later rows, as of another file of several."""
+        more = tuple(note for note in rows.notes if note not in self.header.notes)
+        if more:
+            self.header = replace(self.header, notes=(*self.header.notes, *more))
 
 
 def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:

@@ -113,6 +113,7 @@ def _pass(
             file.num_rows += block.num_rows
             file.missing_target += block.missing_target
             file.missing_group += block.missing_group
+            file.add_notes(block.rows)
             for part, cells in block.weightless.items():
                 if not parts[part].num_rows:
                     parts[part].header = header

@@ -14,7 +14,7 @@ def recognition_notes(headers: Iterable[Table]) -> Iterator[str]:
     for header in headers:
         note = None if header.dialect is None else header.dialect.note()
         if note is not None:
-            yield f"{header.source}: {note}"
+            yield f"{header.files[0] if header.files else header.source}: {note}"
         yield from header.notes
 
 

@@ -89,10 +89,10 @@ def _common_type(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
 
 def _notes_on(table: Table, first: Table) -> Iterator[str]:
     """Say how a file is written where it is written otherwise than the first one."""
-    words = None if table.dialect is None else table.dialect.note()
-    before = None if first.dialect is None else first.dialect.note()
-    if words is not None and words != before:
-        yield f"{table.source}: {words}"
+    if table.dialect is not None and first.dialect is not None:
+        words = table.dialect.note()
+        if words != first.dialect.note():
+            yield f"{table.source}: {words or 'a plain CSV file'}"
 
 
 def _with_partition(table: Table, part: Part) -> Table:

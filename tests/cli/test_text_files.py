@@ -299,3 +299,23 @@ def test_text_that_is_mostly_dates_is_refused_with_repairs_that_work(dlcli: Comm
     outcome = dlcli("init", "t.csv", "--target", "price", "-o", "i.yaml")
     assert "'day' has 'unknown' among its dates" in outcome.err
     assert dlcli("validate", "i.yaml").code == 0
+
+
+@pytest.mark.parametrize("first", [PLAIN, GERMAN])
+@pytest.mark.parametrize("streaming", ["false", "true"])
+def test_the_parts_of_a_folder_may_be_written_differently_which_is_said(
+    streaming: str, first: str, dlcli: Command
+) -> None:
+    write_files()
+    Path("parts").mkdir()
+    for name in (PLAIN, GERMAN):
+        Path(name).rename(Path("parts") / f"{2 - (name == first)}-{name}")
+    options = ("--set", f"data.streaming={streaming}")
+    outcome = dlcli("train", write_config("parts"), "--run-dir", "run", *options)
+    assert outcome.code == 0, outcome.err
+    assert "-german.csv: windows-1252 text (data.encoding), " in outcome.out
+    assert ("-plain.csv: a plain CSV file" in outcome.out) == (first == GERMAN)
+    assert dlcli("evaluate", "run", "--json").code == 0
+    assert dlcli("predict", "run", "parts", "-o", "out.parquet").code == 0
+    predictions = pl.read_parquet("out.parquet")["prediction"]
+    assert [*predictions[:NUM_ROWS]] == [*predictions[NUM_ROWS:]]
