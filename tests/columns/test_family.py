@@ -229,7 +229,8 @@ def test_a_cell_of_another_kind_is_refused_with_its_place(kind: type[Column]) ->
         with pytest.raises(DataError) as error:
             refused()
         assert str(error.value).startswith(told)
-        assert str(error.value).endswith("data.kinds: {x: categorical}")
+        keys = {"1,5": "data.decimal and data.thousands", "31.1.2024": "data.date_formats"}
+        assert str(error.value).endswith(keys.get(wrong, "data.kinds: {x: categorical}"))
 
 
 @every_kind
