@@ -169,7 +169,8 @@ class ClassTarget(Target):
     def _unseen_class(self, label: str, place: str) -> DataError:
         return DataError(
             f"{place}: the class {label!r} of '{self.name}' is not among the training rows' "
-            f"classes: {', '.join(self.classes[:10])}"
+            f"classes: {', '.join(self.classes[:10])}; remove its rows, or have some of them train "
+            "(data.split)"
         )
 
 

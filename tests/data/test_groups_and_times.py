@@ -236,6 +236,19 @@ class TestTimes:
         with pytest.raises(DataError, match=message):
             load_dataset(loaded)
 
+    @pytest.mark.parametrize("streaming", [False, True])
+    def test_a_class_that_comes_too_late_is_refused_and_the_repairs_work(
+        self, streaming: bool, table: WriteTable, load: Load
+    ) -> None:
+        lines = [f"{row},{row},{'ab'[row % 2] if row < 36 else 'c'}" for row in range(40)]
+        data = {"split": {"time": "t", "test": 0.2}, "streaming": streaming}
+        message = r"the class 'c' of 'y' is not among .*; remove its rows, or have some of them"
+        with pytest.raises(DataError, match=message):
+            load_dataset(load(table("x,t,y", *lines), "y", data=data))
+        assert load_dataset(load(table("x,t,y", *lines[:36]), "y", data=data))
+        smaller = {**data, "split": {"time": "t", "test": 0.05}}
+        assert load_dataset(load(table("x,t,y", *lines), "y", data=smaller))
+
     def test_rows_of_one_time_stay_together(self, tmp_path: Path) -> None:
         day = [1, 1, 1, 1, 2, 2, 2, 3, 3, 3]
         frame = pl.DataFrame({"x": range(10), "day": day, "y": range(10)})
