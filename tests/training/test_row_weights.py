@@ -18,8 +18,9 @@ from dlcli.training.assembly import assemble
 from dlcli.training.engines.threads import using_threads
 from dlcli.training.epoch import EpochSoFar, PendingStep
 from dlcli.training.evaluation import evaluate
-from dlcli.training.loop import Trainer
+from dlcli.training.loop import EpochResult, Trainer, fit
 from dlcli.training.rows.batches import Rows, total_weight
+from dlcli.training.saving.state import capture, restore_state
 from dlcli.trials.running.stack import Stack
 from dlcli.trials.setup import assemble_trial
 from tests.layers.samples import DENSE, plan
@@ -167,6 +168,23 @@ def test_the_loss_of_an_epoch_is_the_mean_over_the_weight_of_its_rows() -> None:
     epoch.read(["w"], trainer.scaler)
     totals = [float(FRACTIONS[:4].sum()), float(FRACTIONS[4:].sum())]
     assert epoch.mean_loss == pytest.approx(np.average(losses, weights=totals), rel=1e-6)
+
+
+def test_an_epoch_that_is_interrupted_has_the_same_loss() -> None:
+    loss, planned = {"type": "cross_entropy"}, plan_for({"type": "cross_entropy"}, CLASSES)
+    rows = weighted(made(planned, CLASSES), FRACTIONS)
+    whole, first, second = (
+        trainer_of(planned, loss, CLASSES, batch_size=2, epochs=1) for _ in range(3)
+    )
+    [*_, wanted] = fit(whole, rows, None)
+    events = fit(first, rows, None)
+    for _ in range(3):
+        next(events)
+    restore_state(second, capture(first))
+    [*_, found] = fit(second, rows, None)
+    assert isinstance(wanted, EpochResult)
+    assert isinstance(found, EpochResult)
+    assert found.train_loss == wanted.train_loss
 
 
 @pytest.mark.parametrize("engine", ["eager", "captured"])
