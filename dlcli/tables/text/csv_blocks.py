@@ -152,13 +152,20 @@ class _Records:
         if not count_quotes(record, self.marks.quote):
             line_text = text.decode("utf-8").removesuffix("\n").removesuffix("\r")
             return line_text.split(self.marks.separator)
-        cells = pl.read_csv(
-            text,
-            has_header=False,
-            infer_schema=False,
-            separator=self.marks.separator,
-            quote_char=self.marks.quote or None,
-        ).row(0)
+        try:
+            cells = pl.read_csv(
+                text,
+                has_header=False,
+                infer_schema=False,
+                separator=self.marks.separator,
+                quote_char=self.marks.quote or None,
+            ).row(0)
+        except pl.exceptions.PolarsError:
+            raise DataError(
+                f"{self.source}, line {line}: a quotation mark within a cell; write the cell as "
+                f'"a ""quoted"" word", or, if quotes are text throughout, '
+                f"{self.form.advice('quote', 'none')}"
+            ) from None
         return [str(cell or "") for cell in cells]
 
     def _with_row_names(self, cells: list[str], block: bytes) -> list[str]:

@@ -20,8 +20,8 @@ _WESTERN = "windows-1252"
 # accented letters; a file in Cyrillic, or of DOS or an old Mac, looks so in windows-1252.
 _STRANGE = re.compile(
     "[a-zß-öø-ÿ][À-ÖØ-ÞŠŒŽŸ]|[A-Za-z][¡-¬®-¶¸-¿†‡ˆ‰‹›„“”•˜™€ƒ…][A-Za-z]|[À-ÖØ-öø-ÿŠŒŽšœžŸ]{3}"
-    "|[\x00-\x08\x0e-\x1f]"
 )
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # in no text
 _OTHERS = ("windows-1250", "windows-1251", "cp850", "mac-roman")
 
 
@@ -70,6 +70,8 @@ def _utf16(head: bytes) -> str | None:
 def _recognise_other(head: bytes, form: TextFormat, source: str, place: int) -> str:
     if encoding := _utf16(head):
         return encoding
+    if _CONTROL.search(head):
+        raise DataError(f"{source}: not a text file; name a file of rows")
     line = head[:place].count(b"\n") + 1
     strange: str | None = None
     try:

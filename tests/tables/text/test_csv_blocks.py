@@ -78,6 +78,7 @@ def test_what_a_spreadsheet_writes_is_read(text: bytes, expected: list[tuple[str
         (b"^a.*$,ab\n1,2\n", "f.csv, line 1: a column is named '^a.*$', which"),
         (b"*,b\n1,2\n", "f.csv, line 1: a column is named '*', which"),
         (b"a,a\n1,2\n", "f.csv, line 1: two columns are named 'a'"),
+        (b'"a"x,"b"\n1,2\n', "f.csv, line 1: a quotation mark within a cell; write the cell as"),
         (b"a,b\n1,2\n1,\x81\n", "f.csv, line 3: not UTF-8 text"),
         (b'a,b\n1,2\n"3,4\n5,6\n', "f.csv, line 3: a quote is opened here and never closed"),
         (b'a,b\n1,x"y\n2,z"\n', "cells contain single quotation marks"),

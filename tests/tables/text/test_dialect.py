@@ -241,6 +241,11 @@ def test_text_that_is_not_plainly_western_is_refused_with_the_key_that_reads_it(
     ]
 
 
+def test_a_file_that_is_no_text_is_refused_as_such() -> None:
+    with pytest.raises(DataError, match=r"f\.csv: not a text file"):
+        read(b"\x89\x01\x02\x03,\xff\n")
+
+
 def test_a_later_byte_of_another_encoding_is_refused_with_its_line() -> None:
     text = b"a;b\n" + b"x;1\n" * 500 + "ü;2\n".encode("cp1252")
     with pytest.raises(DataError, match="line 502: not UTF-8 text") as caught:
