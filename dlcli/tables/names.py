@@ -18,6 +18,16 @@ def normalise_name(name: str) -> str:
 ColumnName = Annotated[str, AfterValidator(normalise_name)]  # of a config, of what is fitted
 
 
+def refuse_twins(named: object) -> object:
+    """Return what a config says by column; ValueError for two keys that name one column."""
+    firsts: dict[str, str] = {}
+    for key in named if isinstance(named, dict) else ():
+        first = firsts.setdefault(normalise_name(str(key)), key)
+        if first != key:
+            raise ValueError(f"{first!a} and {key!a} name one column; leave one out")
+    return named
+
+
 def normalise_names(written: Sequence[str], place: str) -> tuple[list[str], dict[str, str]]:
     """Return the names of columns, and how the file at `place` writes those that differ.
 

@@ -46,6 +46,16 @@ def test_two_names_that_become_one_are_refused_with_both(
     assert f"the columns {first!a} and {second!a} are both named '{first}'" in outcome.err
 
 
+def test_two_keys_of_a_config_that_name_one_column_are_refused(
+    dlcli: Command, write_config: WriteConfig
+) -> None:
+    path = write("t.csv", {"x": range(20), "y": ["a", "b"] * 10})
+    kinds = {"x": "numeric", "x ": "categorical"}
+    outcome = dlcli("validate", write_config(path, "y", data={"kinds": kinds}))
+    assert outcome.code == 2
+    assert "data.kinds: 'x' and 'x ' name one column; leave one out" in outcome.err
+
+
 def test_a_target_on_the_command_line_is_the_same_name_too(dlcli: Command) -> None:
     write("t.csv", {"x": [str(row % 7) for row in range(40)], DECOMPOSED: ["a", "b"] * 20})
     outcome = dlcli("init", "t.csv", "--target", f"{COMPOSED} ", "-o", "c.yaml")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dlcli.columns.base import OrderedColumn, Scale
 from dlcli.columns.family import ColumnKind, kind_named
@@ -20,7 +20,7 @@ from dlcli.config.sections.text_files import (
 )
 from dlcli.section import ALL_DEFAULTS, PositiveInt, Section, Size
 from dlcli.tables.databases.address import has_password
-from dlcli.tables.names import ColumnName
+from dlcli.tables.names import ColumnName, refuse_twins
 from dlcli.tables.sources import DataPath, Selection
 from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import TargetScale
@@ -65,7 +65,7 @@ class DataConfig(Section):
         description="columns that are no features but stay in the table, such as names: "
         "predictions carry them where the table has them, and don't need them",
     )
-    kinds: dict[ColumnName, ColumnKind] = Field(
+    kinds: Annotated[dict[ColumnName, ColumnKind], BeforeValidator(refuse_twins)] = Field(
         {}, description="kinds of columns, overriding the inferred ones"
     )
     task: Task | None = Field(
