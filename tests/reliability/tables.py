@@ -207,11 +207,18 @@ def _judge(file: Path, selection: Selection, form: str, change: str, rows: Rows)
         return "read"
     if change == "cut" and form in _KNOWS_ITS_END:
         return f"{len(table)} rows read of a file without its end"
-    return _other_numbers(columns, rows, is_cut=change == "cut") or "read"
+    is_said = table.dialect is not None and table.dialect.note() is not None
+    return _other_numbers(columns, rows, is_cut=change == "cut", is_said=is_said) or "read"
 
 
-def _other_numbers(columns: dict[str, pl.Series], rows: Rows, *, is_cut: bool) -> str | None:
-    """Say where a number isn't the one that was written."""
+def _other_numbers(
+    columns: dict[str, pl.Series], rows: Rows, *, is_cut: bool, is_said: bool
+) -> str | None:
+    """Say where a number isn't the one that was written.
+
+    If it `is_said`, the file may be read as one with points between thousands: where all of its
+    numbers allow that, and some allow nothing else.
+    """
     for index, name in enumerate(NAMES):
         cells = columns.get(name)
         if cells is None or not cells.dtype.is_numeric():
@@ -220,6 +227,9 @@ def _other_numbers(columns: dict[str, pl.Series], rows: Rows, *, is_cut: bool) -
         if is_cut:
             written = written[: max(0, len(cells) - 1)]  # of the last row, a number may be cut
         for found, cell in zip(cells.to_list(), written, strict=False):
+            is_grouped = is_said and isinstance(cell, float) and _text(cell).count(".") == 1
+            if is_grouped and found == float(_text(cell).replace(".", "")):
+                continue
             if found is not None and not _is_same(found, cell):
                 return f"{name}: {found!r} read, {cell!r} written"
             if found is None and isinstance(cell, float):

@@ -39,7 +39,7 @@ def copy_sqlite(file: str, query: str, copy: Path) -> None:
                     )
 
             _write(frames, schema, copy)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:  # names of columns may be no text
         raise DataError(f"{file}: the query can't be answered: {error}") from None
 
 
@@ -49,7 +49,7 @@ def tables_of(file: str) -> str:
     try:
         with closing(_connect(file)) as connection:
             names = [str(name) for (name,) in connection.execute(found)]
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeError):
         return "none that can be read"
     more = ", …" if len(names) > _MAX_SHOWN else ""
     return ", ".join(names[:_MAX_SHOWN]) + more or "none"
