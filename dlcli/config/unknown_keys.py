@@ -27,6 +27,7 @@ _OTHER_NAMES = {
     "na_values": "missing_values",
     "null_values": "missing_values",
     "label": "target",
+    "target_column": "target",
     "weight_regularizer": "weight_decay",
     "l2": "weight_decay",
     "clipnorm": "gradient_clip_norm",

@@ -134,6 +134,16 @@ CASES = {
         data={"kinds": {"x": "datetime"}},
         becomes={"kinds": {"x": "datetime", "z": "numeric"}},
     ),
+    "missing_values for a number among dates": Case(
+        "x,z,y",
+        [line.replace("2024-01-03", "0.0") for line in DATES],
+        "line 4: column 'x' has '0.0' where a date such as 2024-01-31 or 2024-01-31T12:00:00 is "
+        "expected, and 4 more such rows; correct the file, or train with the text in "
+        "data.missing_values",
+        ("data.missing_values=['0.0']",),
+        data={"kinds": {"x": "datetime"}},
+        becomes={"kinds": {"x": "datetime", "z": "numeric"}},
+    ),
     "a number too large": Case(
         "x,z,y",
         rows(replaced(3, "1e39"), number, label),

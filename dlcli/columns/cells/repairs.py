@@ -6,18 +6,28 @@ import re
 NUMBER_WRITTEN_OTHERWISE = (
     r"^[$€£]?\s?[-+]?([0-9]+|[0-9]{1,3}([ ,.'][0-9]{3})+)([.,][0-9]+)?\s?[%€$£]?$"
 )
+_PLAIN = r"^[-+]?[0-9]+(\.[0-9]+)?$"
 _MARKED = r"^[-+]?[0-9]+([ ,.'][0-9]+)+$"
 _DATED = r"^([0-9]{1,2}([./-])[0-9]{1,2}\2[0-9]{2,4}|[0-9]{4}([./-])[0-9]{1,2}\3[0-9]{1,2})\b"
 
 
 def is_written_otherwise(cell: object) -> bool:
     """Say whether a cell may be a number with a comma, a space or an apostrophe in it."""
-    return isinstance(cell, str) and bool(re.match(_MARKED, cell)) and not _is_dated(cell)
+    if not isinstance(cell, str) or re.match(_PLAIN, cell) or _is_dated(cell):
+        return False
+    return bool(re.match(_MARKED, cell))
 
 
 def _is_dated(cell: object) -> bool:
     """Say whether a cell may be a date in some notation, such as 31.1.2024."""
     return isinstance(cell, str) and bool(re.match(_DATED, cell))
+
+
+def _has_unit(cell: object) -> bool:
+    """Say whether a cell may be a number with a unit, such as 12 %."""
+    if not isinstance(cell, str) or re.match(_PLAIN, cell):
+        return False
+    return bool(re.match(NUMBER_WRITTEN_OTHERWISE, cell))
 
 
 def repair_of(name: str, cell: object, *, is_target: bool, kind: str | None = None) -> str:
@@ -32,7 +42,7 @@ def repair_of(name: str, cell: object, *, is_target: bool, kind: str | None = No
             "write all dates of the file alike; how a text file writes them is said by "
             "data.date_formats"
         )
-    if kind is None and isinstance(cell, str) and re.match(NUMBER_WRITTEN_OTHERWISE, cell):
+    if kind is None and _has_unit(cell):
         plain = "write plain numbers, such as 1234.5, in the file"
         return plain if is_target else f"{plain}, or set {_kinds(name, 'categorical')}"
     if is_target:
