@@ -78,7 +78,7 @@ def draft_config(
     comments = _comments(seen, recipe, why_shares) | {
         ("data",): "\n".join(
             [
-                f"{seen.task}: '{target}' of {Path(setting_text(data)).name}, from "
+                f"{seen.task}: '{target}' of {_short_name(data)}, from "
                 f"{seen.num_columns} columns of {seen.num_rows:,} rows.",
                 "Written by dlcli init from the data; change any value you like.",
                 f"  dlcli train {name}",
@@ -87,6 +87,12 @@ def draft_config(
         )
     }
     return Draft(dump_commented(config, comments), tuple(findings))
+
+
+def _short_name(data: DataPath) -> str:
+    """Return a file's name without its folders; a pattern as it is."""
+    name = setting_text(data)
+    return name if "*" in name else Path(name).name
 
 
 def _data_section(

@@ -134,6 +134,8 @@ def open_part(part: Part, text: TextFormat = PLAIN_TEXT) -> Iterator[Opened]:
         compression = compression_of(head, part.name)
         if compression is not None:
             head, stream = _begin(Decompressed(stream, compression, part.name))
+            if compression_of(head, part.name) is not None:
+                raise DataError(f"{part.name}: compressed twice; decompress it once")
         form = recognise(head, part.name, has_name=not part.is_standard_input)
         decompressed = Counted(stream)
         path = part.path()

@@ -19,8 +19,21 @@ from dlcli.tables.formats.family import suffix_of
 
 DataPath = str | tuple[str, ...]
 STANDARD_INPUT = "-"
-_WEB = re.compile(
-    r"^(https?|ftps?|sftp|s3a?|gs|gcs|abfss?|az|azure|hdfs|hf|file):/+", re.IGNORECASE
+_ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_WEB = ("http", "https", "ftp", "ftps", "sftp", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "hf")
+    "http",
+    "https",
+    "ftp",
+    "ftps",
+    "sftp",
+    "s3",
+    "s3a",
+    "gs",
+    "gcs",
+    "abfs",
+    "abfss",
+    "az",
+    "hf",
 )
 _WILDCARDS = re.compile(r"[*?[]")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # what Spark and Hive write for null
@@ -123,9 +136,13 @@ def _one_source(setting: str, folder: Path, selection: Selection) -> Source:
     address.refuse_other(setting)
     if setting == STANDARD_INPUT:
         return Source.of(Path(setting))
-    if found := _WEB.match(setting):
+    if found := _ADDRESS.match(setting):
+        scheme = found[1].lower()
+        if scheme == "file":
+            raise DataError(f"{setting}: an address; name the file by its path")
+        what = "an address on the web" if scheme in _WEB else "an address"
         raise DataError(
-            f"{setting}: an address on the web ({found[1].lower()}), which dlcli doesn't read; "
+            f"{address.without_password(setting)}: {what} ({scheme}), which dlcli doesn't read; "
             "download it, and name the file"
         )
     path = folder / setting
@@ -239,7 +256,7 @@ def moved(setting: DataPath, source: Path, destination: Path) -> DataPath:
         return tuple(str(moved(item, source, destination)) for item in setting)
     if (file := address.sqlite_file(setting)) is not None:
         return f"sqlite:///{moved(file, source, destination)}"
-    is_address = address.is_address(address.fill_in(setting)) or _WEB.match(setting)
+    is_address = address.is_address(address.fill_in(setting)) or _ADDRESS.match(setting)
     if setting == STANDARD_INPUT or is_address or Path(setting).is_absolute():
         return setting
     return os.path.relpath(source.resolve() / setting, destination.resolve())

@@ -112,6 +112,13 @@ def test_compressed_files_that_are_cut_off_are_refused(compress: Callable[[bytes
     assert "cut off before its end; copy or download it anew" in said
 
 
+def test_a_file_that_is_compressed_twice_and_an_empty_one_are_refused() -> None:
+    Path("t.csv").write_bytes(gzip.compress(zstd.compress(b"x,y\n1,2\n")))
+    assert refusal("t.csv") == "t.csv: compressed twice; decompress it once"
+    Path("t.parquet").touch()
+    assert refusal("t.parquet") == "t.parquet: the file is empty"
+
+
 def test_any_form_may_be_compressed() -> None:
     written = io.BytesIO()
     FRAME.write_parquet(written)
@@ -157,6 +164,8 @@ def test_lines_that_are_no_objects_are_refused(text: str, said: str) -> None:
         ("other", "other/2.csv: not the columns of other/1.csv: it lacks 'y' and also has 'z'"),
         ("https://example.org/t.csv", "an address on the web (https), which dlcli doesn't read"),
         ("s3://bucket/t.csv", "an address on the web (s3)"),
+        ("mongodb://host/t", "an address (mongodb), which dlcli doesn't read; download it, and"),
+        ("file:///t.csv", "file:///t.csv: an address; name the file by its path"),
         ("t.json", "t.json: JSON is read as JSON Lines"),
         ("t.ods", "t.ods: not a table by its name; what is read: .csv .tsv"),
         ("renamed.parquet", "renamed.parquet: not a Parquet file, whatever its name says"),

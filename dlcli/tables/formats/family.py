@@ -51,6 +51,8 @@ def recognise(head: bytes, name: str, *, has_name: bool) -> Format:
     if not suffix:
         return _JSON_LINES if head.lstrip().startswith(b"{") else _TEXT
     form = next(form for form in FORMATS if suffix in form.suffixes)
+    if not head and form.magic is not None:
+        raise DataError(f"{name}: the file is empty")
     if form.magic is not None:
         raise DataError(f"{name}: not {form.name}, whatever its name says; it begins with {head!r}")
     return form
