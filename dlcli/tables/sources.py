@@ -21,20 +21,6 @@ DataPath = str | tuple[str, ...]
 STANDARD_INPUT = "-"
 _ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _WEB = ("http", "https", "ftp", "ftps", "sftp", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "hf")
-    "http",
-    "https",
-    "ftp",
-    "ftps",
-    "sftp",
-    "s3",
-    "s3a",
-    "gs",
-    "gcs",
-    "abfs",
-    "abfss",
-    "az",
-    "hf",
-)
 _WILDCARDS = re.compile(r"[*?[]")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # what Spark and Hive write for null
 _MAX_SHOWN = 5  # files that a message names
