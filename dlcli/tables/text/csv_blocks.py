@@ -59,20 +59,27 @@ def read_csv_blocks(
     """
     stream, encoding = _as_utf8(stream, source, form, block_bytes, head_bytes)
     head = read_head(stream, block_bytes, head_bytes).removeprefix(codecs.BOM_UTF8)
-    marks = recognise_marks(_whole_lines(head[:head_bytes]), form, source)
+    sample = _whole_lines(head[:head_bytes])
+    marks = recognise_marks(sample, form, source)
     records = _Records(source, form, marks)
+    sample = sample[len(marks.skipped) :]
     stream = Prefixed(head[len(marks.skipped) :], stream)
     line = 1 + count(marks.skipped, "\n")  # on which the next record starts
     first: Table | None = None
     for block in _whole_records(stream, block_bytes, marks.quote):
         if first is None:
             records.refuse_open_quote(block, line)
-            header, num_bytes = records.read_header(block, line)
+            is_smaller = len(block) < len(sample)  # than what is recognised from
+            header, num_bytes = records.read_header(sample if is_smaller else block, line)
+            sample = sample[num_bytes:]
             line += count(block[:num_bytes], "\n")
             block = block[num_bytes:]
             first = records.read(block, header.names, line)
-            in_head = first.frame.head(count(block[:head_bytes], "\n"))
-            notation = recognise_notation(block[:head_bytes], in_head, form, marks.separator)
+            num_rows = int(np.searchsorted(first.numbers, line + count(sample, "\n")))
+            rows = first.frame.head(num_rows)
+            if is_smaller:
+                rows = records.read_sample(sample, header.names)
+            notation = recognise_notation(sample, rows, form, marks.separator)
             dialect = Dialect(marks.separator, marks.quote, encoding, header, notation, form)
             first = replace(
                 first,
@@ -139,13 +146,16 @@ class _Records:
         def sample() -> pl.DataFrame:
             ends = outside_quotes(block, "\n", self.marks.quote) + 1
             rest = block[end : ends[min(_SAMPLED_RECORDS, len(ends) - 1)]]
-            names = [str(index) for index in range(len(cells))]
-            found = self._parse(rest, names, is_ragged=True) if rest else None
-            return pl.DataFrame(schema=dict.fromkeys(names, pl.String)) if found is None else found
+            return self.read_sample(rest, [str(index) for index in range(len(cells))])
 
         header = recognise_header(cells, sample, self.form, f"{self.source}, line {line}")
         self._refuse_single(header, line)
         return header, end if header.first_cells is None else 0
+
+    def read_sample(self, text: bytes, names: list[str]) -> pl.DataFrame:
+        """Return the cells of records, ragged ones filled or cut; none where they can't be read."""
+        found = self._parse(text, names, is_ragged=True) if text else None
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String)) if found is None else found
 
     def _cells(self, record: bytes, line: int) -> list[str]:
         text = self._checked(record, line)
@@ -274,8 +284,8 @@ class _Records:
 
 
 def _whole_lines(text: bytes) -> bytes:
-    """Return text up to its last newline, if there is one."""
-    return text[: text.rfind(b"\n") + 1] or text
+    """Return text up to its last newline, if there is one, without blank lines at its end."""
+    return (text[: text.rfind(b"\n") + 1] or text).rstrip(b"\r\n") + b"\n"
 
 
 def _whole_records(stream: ByteStream, block_bytes: int, quote: str) -> Iterator[bytes]:

@@ -299,6 +299,23 @@ def test_lines_of_an_old_mac_are_read() -> None:
     assert read("a,b\r1,2\r3,4\r").frame.rows() == [("1", "2"), ("3", "4")]
 
 
+@pytest.mark.parametrize("block_bytes", [1, 10, 40, 10**6])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_what_is_recognised_does_not_depend_on_the_size_of_blocks(
+    block_bytes: int, newline: str
+) -> None:
+    lines = ["a;b;c", "5;01.02.2024;x", "7;02.02.2024;y", "1.234,5;31.01.2024;z", ""]
+    content = io.BytesIO(newline.join(lines).encode())
+    tables = [*read_csv_blocks(content, "f.csv", MISSING, block_bytes=block_bytes)]
+    rows = [row for table in tables for row in table.plainly().frame.rows()]
+    assert rows == [
+        ("5", "2024-02-01", "x"),
+        ("7", "2024-02-02", "y"),
+        ("1234.5", "2024-01-31", "z"),
+    ]
+    assert {note(table) for table in tables} == {note(tables[0])}
+
+
 def test_labels_are_no_evidence_and_stay_as_they_are() -> None:
     table = read('a,b\n"1,5",03/04/2024\n', said(labels=frozenset({"a", "b"})))
     assert table.frame.rows() == [("1,5", "03/04/2024")]
