@@ -285,7 +285,10 @@ class _Records:
 
 def _whole_lines(text: bytes) -> bytes:
     """Return text up to its last newline, if there is one, without blank lines at its end."""
-    return (text[: text.rfind(b"\n") + 1] or text).rstrip(b"\r\n") + b"\n"
+    text = text[: text.rfind(b"\n") + 1] or text
+    if text.endswith(b"\n") and not text.endswith((b"\n\n", b"\r\n")):
+        return text
+    return text.rstrip(b"\r\n") + b"\n"
 
 
 def _whole_records(stream: ByteStream, block_bytes: int, quote: str) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import numpy as np
 
 _WINDOWS, _WINDOW_BYTES = 8, 1024  # that are looked at, evenly taken
 _MONTHS = b"jan feb mar apr may jun jul aug sep oct nov dec".split()
+_PARTS = b"0123456789-/.:"  # of dates
 _CLOCK_OR_ZONE = re.compile(rb":[0-9]{2}(?:[.,][0-9]+)?\s?(?:UTC|GMT|[AaPp]\.?[Mm])")
 _IS_DIGIT = np.zeros(256, bool)
 _IS_DIGIT[ord("0") : ord("9") + 1] = True
@@ -14,8 +15,10 @@ _IS_DIGIT[ord("0") : ord("9") + 1] = True
 def may_have_dates(text: bytes) -> bool:
     """Say whether some part of a text may be a date such as 31.01.2024 or Jan 31 2024."""
     step = max(_WINDOW_BYTES, len(text) // _WINDOWS)
-    windows = [text[start : start + _WINDOW_BYTES] for start in range(0, len(text), step)]
-    some = b"\n".join(windows)
+    some = text
+    if len(text) > _WINDOWS * _WINDOW_BYTES:
+        windows = (text[start : start + _WINDOW_BYTES] for start in range(0, len(text), step))
+        some = b"\n".join(window.strip(_PARTS) for window in windows)  # no dates that are cut off
     lowered = some.lower()
     if any(month in lowered for month in _MONTHS):
         return True
