@@ -14,7 +14,6 @@ from urllib.parse import unquote
 from dlcli.errors import DataError
 from dlcli.tables.databases import address
 from dlcli.tables.databases.query import Query
-from dlcli.tables.databases.sqlite import tables_of
 from dlcli.tables.formats.family import suffix_of
 
 DataPath = str | tuple[str, ...]
@@ -152,6 +151,8 @@ def _query(setting: str, folder: Path, selection: Selection) -> Source:
     if file is not None and not (folder / file).is_file():
         raise DataError(f"{name}: there is no such file")
     if selection.query is None:
+        from dlcli.tables.databases.sqlite import tables_of
+
         kind = "a PostgreSQL database" if file is None else "an SQLite database"
         tables = "" if file is None else f"; its tables: {tables_of(name)}"
         raise DataError(f"{name}: {kind}; say which rows with data.query, an SQL SELECT{tables}")

@@ -7,8 +7,6 @@ from pathlib import Path
 import polars as pl
 
 from dlcli.tables.databases.address import without_password
-from dlcli.tables.databases.postgresql import copy_postgresql
-from dlcli.tables.databases.sqlite import copy_sqlite
 from dlcli.tables.unnamed_file import UnnamedFile
 
 _HASHED_ROWS = 2**16
@@ -34,6 +32,10 @@ class Query:
         Raises DataError where the query can't be answered.
         """
         if self._copy is None:
+            # Imported here, as most commands need neither library.
+            from dlcli.tables.databases.postgresql import copy_postgresql
+            from dlcli.tables.databases.sqlite import copy_sqlite
+
             ask = copy_sqlite if self.is_file else copy_postgresql
             self._copy = UnnamedFile(lambda copy: ask(self.address, self.sql, copy))
         return self._copy.path
