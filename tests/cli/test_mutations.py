@@ -15,7 +15,7 @@ from dlcli.errors import ConfigError, DlcliError
 from dlcli.runs.preparation import prepare
 from tests.conftest import ROOT
 
-NUM_MUTATIONS = int(os.environ.get("DLCLI_MUTATIONS", "1000"))
+NUM_MUTATIONS = int(os.environ.get("DLCLI_MUTATIONS", "500"))
 SOURCES = [ROOT / "configs" / f"{name}.yaml" for name in ("penguins", "moons", "diabetes")]
 # What stands in for a value: every type, the edges of each, YAML's own traps.
 VALUES = [

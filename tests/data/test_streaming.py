@@ -149,7 +149,7 @@ def tables(draw: st.DrawFn) -> pl.DataFrame:
     return pl.DataFrame({**features, "fold": fold, "y": target})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     table=tables(),
     num_bytes=st.integers(8, 200),
