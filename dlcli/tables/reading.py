@@ -109,8 +109,9 @@ def _common_schema(source: Source, text: TextFormat) -> pl.Schema | None:
                     f"{source}: files of several forms: {first[1].name} is {first[0].name}, "
                     f"{part.name} is {opened.form.name}; name those of one form"
                 )
-            if opened.form.is_typed:
-                schemas.append((part.name, opened.form.schema(opened.content)))
+            schema = opened.form.schema(opened.content)
+            if schema is not None:
+                schemas.append((part.name, schema))
     if first is None:
         raise DataError(f"{source}: all of its files are empty")
     return common_schema(schemas) if schemas else None

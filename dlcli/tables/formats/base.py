@@ -50,9 +50,10 @@ class Format(ABC):
     def blocks(self, content: Content, size: BlockSize) -> Iterator[Table]:
         """Yield the rows in order, one table at least; DataError where they can't be read."""
 
-    def schema(self, content: Content) -> pl.Schema:
-        """Return the columns and their types; DataError where they can't be read."""
-        raise NotImplementedError
+    def schema(self, content: Content) -> pl.Schema | None:
+        """Return the columns and their types; None where all are text; DataError if unreadable."""
+        del content
+        return None
 
     def num_rows(self, content: Content) -> int | None:
         """Return the number of rows where the file says it without being read, else None."""
