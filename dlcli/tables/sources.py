@@ -15,6 +15,7 @@ from dlcli.errors import DataError
 from dlcli.tables.databases import address
 from dlcli.tables.databases.query import Query
 from dlcli.tables.formats.family import suffix_of
+from dlcli.tables.names import normalise_name
 
 DataPath = str | tuple[str, ...]
 STANDARD_INPUT = "-"
@@ -228,7 +229,8 @@ def _partition(folders: Sequence[str]) -> Partition:
     for name in folders:
         key, is_pair, value = name.partition("=")
         if is_pair and key:
-            found.append((unquote(key), None if value == _NO_VALUE else unquote(value)))
+            cell = None if value == _NO_VALUE else unquote(value)
+            found.append((normalise_name(unquote(key)), cell))
     return tuple(found)
 
 

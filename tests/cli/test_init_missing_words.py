@@ -64,6 +64,15 @@ def test_rows_that_are_left_out_are_told_with_the_word(draft: Callable[..., Draf
     assert (data.missing_values, data.drop_missing_target) == (MISSING_VALUES, True)
 
 
+def test_rows_that_are_left_out_for_a_target_that_is_not_a_number_are_told(
+    draft: Callable[..., Drafted],
+) -> None:
+    numbers: list[object] = [row * 7 % 23 + 0.5 for row in range(40)]
+    data, told = draft("y", file_format="parquet", y=[*numbers, float("nan"), None])
+    assert "check: 2 of 42 rows are left out, without a 'y': it has nothing in 2 (" in told
+    assert data.drop_missing_target
+
+
 def test_a_word_among_numbers_is_a_missing_value(draft: Callable[..., Drafted]) -> None:
     """So it is in the whole file, and a class of that name can't be told from it by the config."""
     gaps = [["1.5", "NA", "2.5", "3"][row % 4] for row in range(60)]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import xlsxwriter
 
 from tests.conftest import Command, WriteConfig
 
@@ -33,6 +34,21 @@ def test_spaces_and_unicode_forms_of_names_are_no_matter_and_come_back(
         assert dlcli("predict", "run", new, "-o", f"out.{other}").code == 0
         found = pl.read_csv("out.csv") if other == "csv" else pl.read_parquet("out.parquet")
         assert found.columns[:4] == [COMPOSED, "x\t", "z ", "prediction"]
+
+
+def test_names_on_two_lines_and_with_fixed_spaces_are_names_in_every_format(
+    dlcli: Command, write_config: WriteConfig
+) -> None:
+    columns: dict[str, object] = {"hours\nper week": range(20), "a\u00a0b": range(20)}
+    with xlsxwriter.Workbook("new.xlsx") as workbook:
+        workbook.add_worksheet().write_row(0, 0, [*columns])
+    write("new.csv", columns)
+    path = write("t.parquet", {**columns, "y": ["a", "b"] * 10})
+    assert dlcli("train", write_config(path, "y"), "--run-dir", "run").code == 0
+    for name in ("new.csv", "new.xlsx"):
+        outcome = dlcli("predict", "run", name, "-o", "out.csv")
+        assert outcome.code == 0, outcome.err
+        assert pl.read_csv("out.csv").columns[:2] == [*columns]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

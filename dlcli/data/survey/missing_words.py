@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from dlcli.columns.cells import read_cells
 from dlcli.columns.family import needs_labels, statistics_of_cells
 from dlcli.config.sections.data import MISSING_VALUES
 from dlcli.tables.table import Table
@@ -64,17 +65,15 @@ def settle_missing_words(table: Table, target: str) -> tuple[tuple[str, ...], li
 
 def left_out(table: Table, target: str, missing_values: tuple[str, ...]) -> Iterator[str]:
     """Yield how many rows have no target, and what stands there."""
-    cells = table.column(target)
-    empty, words = cells.null_count(), dict[str, int]()
+    num_rows = read_cells(table, target, missing_values).null_count()
+    cells, words = table.column(target), dict[str, int]()
     if cells.dtype in (pl.String, pl.Categorical):
         text = cells.cast(pl.String).str.strip_chars()
-        found = text.filter(text.is_in(list(missing_values))).value_counts(sort=True)
-        words = dict(found.iter_rows())
-        empty += words.pop("", 0)
+        is_word = (text != "") & text.is_in(list(missing_values))
+        words = dict(text.filter(is_word).value_counts(sort=True).iter_rows())
     written = [f"'{word}' in {count:,}" for word, count in words.items()]
-    if empty:
+    if empty := num_rows - sum(words.values()):
         written.append(f"nothing in {empty:,}")
-    num_rows = empty + sum(words.values())
     if num_rows:
         is_are, keys = "is" if num_rows == 1 else "are", "data.drop_missing_target"
         if words:

@@ -80,7 +80,9 @@ def _parse(
         if not line.strip():
             continue
         try:
-            found = _DECODER.decode(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            found = _DECODER.decode(text)
+            cells = _cells(found, text) if isinstance(found, dict) else None
         except UnicodeDecodeError:
             raise DataError(
                 f"{source}, line {number}: not UTF-8 text; save the file as UTF-8"
@@ -92,9 +94,9 @@ def _parse(
             ) from None
         except RecursionError:
             raise DataError(f"{source}, line {number}: nested too deeply") from None
-        if not isinstance(found, dict):
+        if cells is None:
             raise DataError(f"{source}, line {number}: not a JSON object{_hint(line)}")
-        rows.append({key: _cell(value) for key, value in found.items()})
+        rows.append(cells)
         numbers.append(number)
     return rows, numbers
 
@@ -120,15 +122,37 @@ def _table(
     return Table.read(frame, source, np.array(numbers, np.int64), "line")
 
 
-def _cell(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON holds
-    """Return a value as text: lists and objects as JSON."""
+def _cells(found: dict[str, Any], text: str) -> dict[str, str | None]:
+    """Return an object's values as text: lists and objects as JSON, from its text."""
+    cells: dict[str, str | None] = {}
+    for key, value in found.items():
+        match value:
+            case None | str():
+                cells[key] = value
+            case bool():
+                cells[key] = "true" if value else "false"
+            case _:  # once more, as numbers within can't be told from text in `found`
+                cells[key] = _as_json(_NESTED.decode(text)[key])
+    return cells
+
+
+def _as_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
     match value:
-        case None | str():
-            return value
-        case bool():
-            return "true" if value else "false"
+        case _Number():
+            return str(value)
+        case dict():
+            pairs = (f"{_as_json(key)}: {_as_json(item)}" for key, item in value.items())
+            return f"{{{', '.join(pairs)}}}"
+        case list():
+            return f"[{', '.join(map(_as_json, value))}]"
         case _:
             return json.dumps(value, ensure_ascii=False)
+
+
+class _Number(str):
+    """A number as it is written, in a list or an object."""
+
+    __slots__ = ()
 
 
 class _TwiceError(ValueError):
@@ -147,3 +171,4 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER = json.JSONDecoder(
     parse_float=str, parse_int=str, object_pairs_hook=_object, parse_constant=str
 )
+_NESTED = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_Number)

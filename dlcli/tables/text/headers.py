@@ -15,6 +15,7 @@ from dlcli.tables.text.text_format import TextFormat
 _MOSTLY = 0.8
 _MIN_COUNTED = 3  # numbers that count up, as 0, 1, 2
 _YEARS = range(1800, 2200)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")  # in no name
 _NONE = ("", "?", "-", "na", "n/a", "nan", "null", "none")
 
 
@@ -43,7 +44,7 @@ def read_names(cells: Sequence[str], source: str) -> Header:
     unnamed = []
     taken = {normalise_name(cell) for cell in cells}
     for index, cell in enumerate(cells):
-        if not cell.strip().isprintable():
+        if _CONTROL.search(cell):
             raise DataError(f"{source}: not a CSV file: starts with {cell.strip()[:20]!r}")
         if not cell.strip():
             written[index] = _free_name(f"column_{index + 1}", taken)
