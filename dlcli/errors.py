@@ -95,6 +95,11 @@ class AssertionFailed(DlcliError):  # noqa: N818 - the name of what happened
     exit_code = 8
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 row`, `1,000 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def suggest(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string.
 

@@ -6,17 +6,17 @@ from pydantic import ValidationError
 
 from dlcli.config.problems import explain
 from dlcli.config.sections.data import DataConfig
-from dlcli.config.sections.text_files import TEXT_KEYS
 from dlcli.config.text.overrides import apply_override
 from dlcli.config.text.parsing import Document
 from dlcli.errors import ConfigError, Place
+from dlcli.tables.text.text_format import TEXT_KEYS
 
-_FILE_KEYS = (*TEXT_KEYS, "sheet", "query")
+FILE_KEYS = (*TEXT_KEYS, "sheet", "query")
 
 
 def names_file_key(override: str) -> bool:
     """Say whether an override is of how files are written, or of what is read of them."""
-    return override.partition("=")[0] in {f"data.{name}" for name in _FILE_KEYS}
+    return override.partition("=")[0] in {f"data.{name}" for name in FILE_KEYS}
 
 
 def file_settings(overrides: Sequence[str], *, also: Sequence[str] = ()) -> DataConfig:
@@ -29,7 +29,7 @@ def file_settings(overrides: Sequence[str], *, also: Sequence[str] = ()) -> Data
     for override in overrides:
         named = override.partition("=")[0].removeprefix("data.")
         if "=" in override and not names_file_key(override) and named not in also:
-            known = ", ".join(f"data.{name}" for name in _FILE_KEYS)
+            known = ", ".join(f"data.{name}" for name in FILE_KEYS)
             more = "".join(f"; and data.{name}" for name in also)
             raise ConfigError(
                 f"--set {override}: this command can't change a config; what can be set is how "

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.config.sections.data import DataConfig
-from dlcli.config.sections.text_files import TEXT_KEYS
 from dlcli.tables.table import Table
+from dlcli.tables.text.text_format import TEXT_KEYS
 
 
 def recognition_notes(headers: Iterable[Table]) -> Iterator[str]:

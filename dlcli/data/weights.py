@@ -8,7 +8,7 @@ import polars as pl
 
 from dlcli.columns.cells import parse_numbers, read_cells
 from dlcli.columns.column_statistics import CellCount
-from dlcli.errors import DataError
+from dlcli.errors import DataError, counted
 from dlcli.tables.table import Table
 
 _LEAST, _GREATEST = 1e-20, 1e20  # float32 holds their quotients, and sums of very many
@@ -62,7 +62,7 @@ def all_weightless(name: str, place: str, part: str | None = None) -> DataError:
 
 def weightless_notes(num_rows: int) -> list[str]:
     """Say how many rows don't count, if there are any."""
-    return [f"{num_rows:,} rows left out, of weight 0 (data.weight)"] if num_rows else []
+    return [f"{counted(num_rows, 'row')} left out, of weight 0 (data.weight)"] if num_rows else []
 
 
 def first_of(rows: Table, chosen: np.ndarray) -> CellCount:

@@ -18,9 +18,10 @@ from dlcli.data.stream import Stream, drain
 from dlcli.errors import CheckpointError, ConfigError, DataError
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 from dlcli.runs.restore import Restored, restore
+from dlcli.runs.unused_settings import refuse_unused_options
 from dlcli.tables.reading import checksum
 from dlcli.tables.sources import DataPath, Source, find_source
-from dlcli.tables.text.text_format import PLAIN_TEXT, TextFormat
+from dlcli.tables.text.text_format import TextFormat
 from dlcli.training.evaluation import evaluate
 from dlcli.training.objective import build_objective
 from dlcli.training.rows.batches import Rows, to_rows
@@ -50,21 +51,27 @@ def evaluate_run(
     run: Path,
     data: DataPath | None = None,
     *,
-    said: DataConfig | None = None,
+    said: DataConfig,
     is_strict: bool = False,
 ) -> Evaluation:
     """Return metrics by part of the data.
 
     Without `data`, the parts are the run's `validation` and `test` rows; with it, `data` are all
     rows that it names. `said` holds how they are written, what is read of them in place of what
-    training read, and a column that weighs rows in place of the run's, or none. Raises
-    CheckpointError, ConfigError, DataError, StorageError; DataError also, if it `is_strict`, for a
-    column that holds almost nothing that training saw.
+    training read, and a column that weighs rows in place of the run's, or none; nothing of the
+    run's own rows, which are split as they were: by their weights, too. Raises CheckpointError,
+    ConfigError, DataError, StorageError; DataError also, if it `is_strict`, for a column that holds
+    almost nothing that training saw.
     """
+    if data is None and (keys := sorted(said.model_fields_set - {"path", "target"})):
+        raise ConfigError(
+            f"--set data.{keys[0]}: says how DATA is read, and the run's own rows are read and "
+            "weighted as in training; name the file to evaluate on"
+        )
     path = find_checkpoint(run)
     restored = restore(path)
     trained = restored.fitted.weight
-    if said is not None and "weight" in said.model_fields_set:
+    if "weight" in said.model_fields_set:
         restored = _reweighted(restored, said.weight)
     if data is None:
         rows = _held_out_rows(path, restored, is_strict=is_strict)
@@ -73,11 +80,10 @@ def evaluate_run(
                 f"{run}: this run has no validation or test rows; name a file to evaluate on"
             )
     else:
-        form = PLAIN_TEXT if said is None else said.text_format
-        selection = restored.checkpoint.config.data.selection
-        if said is not None:
-            selection = said.selection.over(selection)
-        rows = _rows_of_source(restored, find_source(data, selection=selection), form)
+        selection = said.selection.over(restored.checkpoint.config.data.selection)
+        source = find_source(data, selection=selection)
+        refuse_unused_options(said, source)
+        rows = _rows_of_source(restored, source, said.text_format)
     if is_strict:
         refuse_mostly_unseen(rows.unseen)
     target, placement = restored.fitted.target, restored.placement

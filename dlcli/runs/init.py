@@ -14,9 +14,10 @@ from dlcli.config.text_options import file_settings
 from dlcli.data.dataset import Dataset, load_dataset
 from dlcli.data.survey.findings import repeated_rows
 from dlcli.data.survey.survey import Survey, survey
-from dlcli.errors import ConfigError, DataError, Place
+from dlcli.errors import ConfigError, DataError, Place, counted
 from dlcli.losses import default_loss
 from dlcli.runs.recipe import Recipe, choose_recipe, choose_shares
+from dlcli.runs.unused_settings import refuse_unused_options
 from dlcli.tables.databases.address import has_password
 from dlcli.tables.sources import DataPath, Selection, find_source, moved, setting_text
 
@@ -46,6 +47,7 @@ def draft_config(
             )
     said = file_settings(overrides)
     source = find_source(data, selection=said.selection)
+    refuse_unused_options(said, source)
     seen = survey(source, target, said)
     shares, why_shares = choose_shares(seen.num_rows)
     path = moved(data, Path(), folder)
@@ -79,7 +81,7 @@ def draft_config(
         ("data",): "\n".join(
             [
                 f"{seen.task}: '{target}' of {_short_name(data)}, from "
-                f"{seen.num_columns} columns of {seen.num_rows:,} rows.",
+                f"{counted(seen.num_columns, 'column')} of {counted(seen.num_rows, 'row')}.",
                 "Written by dlcli init from the data; change any value you like.",
                 f"  dlcli train {name}",
                 *(f"Check: {finding}." for finding in findings),
@@ -155,7 +157,7 @@ def _comments(seen: Survey, recipe: Recipe, why_shares: str) -> dict[KeyPath, st
         )
     if seen.num_without_target:
         comments["data", "drop_missing_target"] = (
-            f"{seen.num_without_target:,} rows have no '{seen.target}'."
+            f"Left out: {counted(seen.num_without_target, 'row')} without '{seen.target}'."
         )
     if seen.missing_values != MISSING_VALUES:
         comments["data", "missing_values"] = "Texts that mean a missing value; see above."

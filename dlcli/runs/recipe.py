@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.data.survey.survey import Survey
+from dlcli.errors import counted
 from dlcli.layers.activations import ActivationName
 
 _TINY = 50  # training rows of a regression
@@ -84,16 +85,18 @@ def _for_tiny(num_train: int) -> Recipe:
 
 def _for_small(num_train: int, num_inputs: int) -> Recipe:
     per_input = num_train / num_inputs
-    counted = f"{per_input:.0f} training rows for each of the {num_inputs} inputs"
+    each = "the only input" if num_inputs == 1 else f"each of the {num_inputs} inputs"
+    rows = counted(round(per_input), "training row")
+    there = f"There {'is' if rows.startswith('1 ') else 'are'} {rows} for {each}"
     if per_input < _SCARCE:
         layers = _dense_layers([32], dropout=0.5)
         why_layers = (
-            f"There are {counted}, which is few: one small hidden layer, with dropout of one half "
-            "against overfitting."
+            f"{there}, which is few: one small hidden layer, with dropout of one half against "
+            "overfitting."
         )
     else:
         layers = _dense_layers([32, 16], dropout=0.1)
-        why_layers = f"There are {counted}: enough for two small hidden layers and little dropout."
+        why_layers = f"{there}: enough for two small hidden layers and little dropout."
     return Recipe(
         layers=layers,
         why_layers=why_layers,

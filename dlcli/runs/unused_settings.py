@@ -1,15 +1,18 @@
 """Settings that would have no effect, which is never what was meant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dlcli.columns import family
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
-from dlcli.config.sections.text_files import TEXT_KEYS
 from dlcli.config.text.parsing import KeyPath
+from dlcli.config.text_options import FILE_KEYS
 from dlcli.data.dataset import Dataset, find_sources
-from dlcli.errors import Problem
-from dlcli.tables.reading import is_workbook
+from dlcli.errors import ConfigError, Problem
+from dlcli.tables.reading import settings_of
+from dlcli.tables.sources import Source
+
+_LACKING = {"query": "the rows come from no database", "sheet": "the rows come from no workbook"}
 
 
 def unused_settings(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
@@ -21,24 +24,40 @@ def unused_settings(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]
             yield loaded.problem(setting, reason)
 
 
-def _unused_data(loaded: LoadedConfig, dataset: Dataset) -> Iterator[tuple[str, str]]:
-    config = loaded.config.data
-    given = {
+def refuse_unused_options(said: DataConfig, source: Source) -> None:
+    """Raise ConfigError for what `--set` says of how a source is read and does nothing there.
+
+    Standard input, which can be read only once, is not looked at.
+    """
+    if not source.is_standard_input:
+        unused = _unused_file_keys(_given(said), [source])
+        if problems := [f"--set data.{key}: does nothing: {reason}" for key, reason in unused]:
+            raise ConfigError(*problems)
+
+
+def _given(config: DataConfig) -> set[str]:
+    """Return the keys that say something other than their defaults."""
+    return {
         name
         for name in config.model_fields_set
         if getattr(config, name) != DataConfig.model_fields[name].get_default()
     }
+
+
+def _unused_file_keys(given: set[str], sources: Iterable[Source]) -> Iterator[tuple[str, str]]:
+    """Yield each given key that says how files are read and is of none of them, and why."""
+    if given := given & {*FILE_KEYS}:
+        for key in sorted(given.difference(*map(settings_of, sources))):
+            yield key, _LACKING.get(key, "no file is a text file")
+
+
+def _unused_data(loaded: LoadedConfig, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    config = loaded.config.data
+    given = _given(config)
     if "target_scale" in given and dataset.task != "regression":
         yield "target_scale", f"a {dataset.task} target has no scale"
     yield from family.unused_settings(dataset.fitted.columns, given)
-    if dataset.text_settings is None:
-        for key in sorted(given & {*TEXT_KEYS}):
-            yield key, "no file is a text file"
-    parts = [part for source in find_sources(loaded).values() for part in source.parts]
-    if "query" in given and not any(part.query for part in parts):
-        yield "query", "the rows come from no database"
-    if "sheet" in given and not any(is_workbook(part) for part in parts):
-        yield "sheet", "the rows come from no Excel workbook"
+    yield from _unused_file_keys(given, find_sources(loaded).values())
 
 
 def _unused_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[KeyPath, str]]:

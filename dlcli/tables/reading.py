@@ -23,8 +23,6 @@ from dlcli.tables.compression import (
     compression_of,
 )
 from dlcli.tables.formats.base import BlockSize, Content, Format
-from dlcli.tables.formats.delimited import DelimitedFormat
-from dlcli.tables.formats.excel import ExcelFormat
 from dlcli.tables.formats.family import recognise
 from dlcli.tables.sources import Part, Source
 from dlcli.tables.table import Table
@@ -151,20 +149,16 @@ def _begin(stream: ByteStream) -> tuple[bytes, ByteStream]:
     return head, Prefixed(head, stream)
 
 
-def is_delimited_text(source: Source) -> bool:
-    """Say whether a source's first file is CSV or its like; DataError, StorageError."""
-    if source.parts[0].query is not None:
-        return False
-    with open_part(source.parts[0]) as opened:
-        return isinstance(opened.form, DelimitedFormat)
-
-
-def is_workbook(part: Part) -> bool:
-    """Say whether a file is an Excel workbook; DataError, StorageError."""
-    if part.query is not None:
-        return False
-    with open_part(part) as opened:
-        return isinstance(opened.form, ExcelFormat)
+def settings_of(source: Source) -> set[str]:
+    """Return the keys of a config's `data` that say how its files are read; DataError."""
+    found: set[str] = set()
+    for part in source.parts:
+        if part.query is not None:
+            found.add("query")
+        elif not _is_empty(part):
+            with open_part(part) as opened:
+                found.update(opened.form.settings)
+    return found
 
 
 def checksum(source: Source) -> str:

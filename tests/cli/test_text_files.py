@@ -202,6 +202,25 @@ def test_settings_of_text_do_nothing_for_a_file_with_types(dlcli: Command) -> No
     assert "data.decimal: does nothing: no file is a text file" in outcome.err
 
 
+def test_options_about_other_files_are_refused_as_settings_are(
+    trained: Path, dlcli: Command
+) -> None:
+    write_files()
+    pl.read_csv(PLAIN).write_parquet("t.parquet")
+    for command in (
+        ("init", "t.parquet", "--target", "price", "-o", "c.yaml"),
+        ("predict", trained, "t.parquet", "-o", "out.csv"),
+        ("evaluate", trained, "t.parquet"),
+    ):
+        outcome = dlcli(*command, "--set", "data.decimal=','", "--set", "data.sheet=Rows")
+        assert outcome.code == 2
+        assert "--set data.decimal: does nothing: no file is a text file" in outcome.err
+        assert "--set data.sheet: does nothing: the rows come from no workbook" in outcome.err
+    outcome = dlcli("evaluate", trained, "--set", "data.decimal=','")
+    assert outcome.code == 2
+    assert "--set data.decimal: says how DATA is read, and the run's own rows are" in outcome.err
+
+
 @pytest.mark.parametrize("form", ["pandas", "r", "trailing", "parquet"])
 def test_a_column_without_a_name_is_left_out_and_that_is_said(
     form: str, trained: Path, dlcli: Command

@@ -9,7 +9,7 @@ import typer
 from dlcli.cli.options import Data, Overrides, Strict
 from dlcli.cli.output import emit
 from dlcli.columns.bad_cells import BadRows
-from dlcli.errors import ConfigError
+from dlcli.errors import ConfigError, counted
 
 
 def predict_command(
@@ -48,6 +48,7 @@ def predict_command(
     from dlcli.config.text_options import file_settings, names_file_key
     from dlcli.runs.predict import predict, trained_predictor, untrained_predictor
     from dlcli.runs.preparation import prepare
+    from dlcli.runs.unused_settings import refuse_unused_options
     from dlcli.tables.sources import as_setting, find_source
 
     if as_json and str(out) == "-":
@@ -59,6 +60,8 @@ def predict_command(
         said = file_settings(overrides)
         predictor = trained_predictor(source)
     named = find_source(as_setting(data), selection=said.selection.over(predictor.selection))
+    if not untrained:  # otherwise they are of the config's files
+        refuse_unused_options(said, named)
     summary = predict(
         predictor, named, out, bad_rows=bad_rows, said=said.text_format, is_strict=is_strict
     )
@@ -69,10 +72,9 @@ def predict_command(
         console.print(escape(str(bad)), soft_wrap=True)
     show_unseen(console, summary.unseen.values())
     where = "standard output" if str(out) == "-" else escape(str(out))
-    num_predicted = summary.num_rows - summary.num_empty
-    rows = f"{summary.num_rows:,} rows predicted"
+    rows = f"{counted(summary.num_rows, 'row')} predicted"
     if summary.num_empty:
-        rows = f"{num_predicted:,} of {rows}, the others left empty"
+        rows = f"{summary.num_rows - summary.num_empty:,} of {rows}, the others left empty"
     console.print(f"{rows}, to {where}", soft_wrap=True)
     if as_json:
         emit(json.dumps({"out": str(out), **summary.as_document()}, allow_nan=False))

@@ -8,11 +8,6 @@ from dlcli.tables.names import ColumnName
 from dlcli.tables.notation.dates import format_problem
 from dlcli.tables.text.encodings import encoding_problem
 
-TEXT_KEYS = (
-    *("separator", "decimal", "thousands", "encoding", "quote"),
-    *("header", "names", "date_formats"),
-)
-
 
 def _check_encoding(name: str) -> str:
     problem = None if name == "auto" else encoding_problem(name)

@@ -10,7 +10,7 @@ import polars as pl
 from dlcli.columns.cells import read_cells, to_labels
 from dlcli.data.splits.parts import PARTS, Split, wanted_parts
 from dlcli.data.splits.shares import draw_rows
-from dlcli.errors import DataError
+from dlcli.errors import DataError, counted
 from dlcli.seeds import derive_seed
 from dlcli.tables.table import Table
 
@@ -84,8 +84,7 @@ def too_few_groups(
     source: str, column: str, num_groups: int, validation: float, test: float
 ) -> DataError:
     """Return the error for fewer groups than parts."""
-    parts = wanted_parts(validation, test)
-    few = f"{num_groups} group{'' if num_groups == 1 else 's'}"
+    parts, few = wanted_parts(validation, test), counted(num_groups, "group")
     return DataError(
         f"{source}: '{column}' has {few}, too few for the parts {', '.join(parts)}, which share no "
         "group: take a fraction out of data.split, add rows of other groups, or name another "

@@ -7,7 +7,7 @@ import polars as pl
 
 from dlcli.columns.cells import parse_datetimes, parse_numbers, read_cells
 from dlcli.data.splits.parts import Split, wanted_parts
-from dlcli.errors import DataError
+from dlcli.errors import DataError, counted
 from dlcli.tables.table import Table
 
 MAX_EXACT_TIMES = 2**17  # in memory; of more rows, every second, fourth, … time stands for others
@@ -100,7 +100,7 @@ class TimeReader:
         rows_from = np.cumsum(np.bincount(places, weights)[::-1])[::-1]  # on: [distinct]
         parts = wanted_parts(validation, test)
         if len(distinct) < len(parts):
-            few = f"{len(distinct)} different time{'' if len(distinct) == 1 else 's'}"
+            few = counted(len(distinct), "different time")
             raise DataError(
                 f"{source}: '{self.column}' has {few}, too few for the parts {', '.join(parts)}, "
                 "as rows of one time stay together: take a fraction out of data.split, or name "

@@ -11,10 +11,10 @@ import torch
 
 from dlcli import __version__
 from dlcli.config import Config
-from dlcli.config.sections.text_files import TEXT_KEYS
 from dlcli.errors import CheckpointError, ConfigError, DataError
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
+from dlcli.tables.text.text_format import TEXT_KEYS
 from dlcli.training.device import Placement
 from dlcli.training.early_stopping import Watch
 from dlcli.training.loop import Trainer

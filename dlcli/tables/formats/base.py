@@ -45,6 +45,7 @@ class Format(ABC):
     magic: ClassVar[bytes | None] = None  # what such files begin with; None: text
     is_stream: ClassVar[bool]  # read from the first byte to the last, so that none has to seek
     is_typed: ClassVar[bool]  # columns have types, which may differ between files
+    settings: ClassVar[tuple[str, ...]] = ()  # keys of a config's `data` that say how it is read
 
     @abstractmethod
     def blocks(self, content: Content, size: BlockSize) -> Iterator[Table]:

@@ -28,6 +28,7 @@ class ExcelFormat(Format):
     magic = b"PK\x03\x04"
     is_stream = False
     is_typed = False
+    settings = ("sheet",)
 
     def blocks(self, content: Content, size: BlockSize) -> Iterator[Table]:
         """Yield the rows of a sheet that aren't blank, numbered as Excel does."""

@@ -5,6 +5,11 @@ import shlex
 from dataclasses import dataclass
 from typing import Literal
 
+TEXT_KEYS = (  # of a config's `data`: what it says about how text files are written
+    *("separator", "decimal", "thousands", "encoding", "quote"),
+    *("header", "names", "date_formats"),
+)
+
 
 @dataclass(frozen=True)
 class TextFormat:
