@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from dlcli.columns.cells.label_text import to_labels
@@ -23,19 +24,21 @@ class CodeCells:
     doubtful: pl.Series
 
 
-def find_codes(text: pl.Series, numbers: pl.Series, *, has_exponents: bool) -> CodeCells | None:
+def find_codes(text: pl.Series, numbers: np.ndarray, *, has_exponents: bool) -> CodeCells | None:
     """Return the cells that are codes, or may be; None where there are none.
 
-    `numbers` are the cells' own, Float64, NaN where a cell is none. `has_exponents`: whether a cell
-    may have an exponent; where none has, that is not looked for.
+    `numbers` are the cells' own, float64 [rows], NaN where a cell is none. `has_exponents`: whether
+    a cell may have an exponent; where none has, that is not looked for.
     """
-    is_whole = numbers == numbers.floor()  # as codes are; what is NaN may be looked at, too
+    is_whole = numbers == np.floor(numbers)  # as codes are
+    if not is_whole.any():
+        return None
     is_part = not is_whole.all()
-    cells = text.filter(is_whole) if is_part else text
+    cells = text.filter(pl.Series(is_whole)) if is_part else text
     near = (cells >= "00") & (cells < "0:")  # the fastest way to see zeros in front
     if has_exponents:
-        whole = numbers.filter(is_whole) if is_part else numbers
-        is_power = ((whole / 10).floor() * 10 == whole) | (whole > _EXACT)
+        whole = numbers[is_whole] if is_part else numbers
+        is_power = pl.Series((np.floor(whole / 10) * 10 == whole) | (whole > _EXACT))
         if cells.filter(is_power).str.contains("E", literal=True).any():
             near |= is_power
     if not near.any():
@@ -45,7 +48,7 @@ def find_codes(text: pl.Series, numbers: pl.Series, *, has_exponents: bool) -> C
     doubtful = found.str.contains(_SINGLE_DIGIT).fill_null(value=False)
     if not codes.any() and not doubtful.any():
         return None
-    rows = (is_whole.arg_true() if is_part else pl.arange(len(text), eager=True)).filter(near)
+    rows = pl.Series(np.flatnonzero(is_whole)).filter(near)
     none = pl.Series([False]).new_from_index(0, len(text))
     return CodeCells(none.clone().scatter(rows, codes), none.scatter(rows, doubtful))
 

@@ -141,7 +141,7 @@ def _all_numbers(table: Table, as_text: Collection[str], missing: MissingValues)
 def _has_codes(table: Table, numbers: pl.Series) -> bool:
     """Say whether a column whose cells are all numbers has codes among them, or may have."""
     text, has_exponents = table.frame[numbers.name], table.has_exponents
-    return find_codes(text, numbers, has_exponents=has_exponents) is not None
+    return find_codes(text, numbers.to_numpy(), has_exponents=has_exponents) is not None
 
 
 def _stripped(dtype: pl.DataType, name: str) -> pl.Expr:
