@@ -9,7 +9,15 @@ import numpy as np
 import polars as pl
 
 from dlcli.columns.bad_cells import BadCells
-from dlcli.columns.cells import LARGEST, read_cells, refuse_unparsed, to_labels, unparsed
+from dlcli.columns.cells import (
+    FEATURE,
+    LARGEST,
+    ColumnUse,
+    read_cells,
+    refuse_unparsed,
+    to_labels,
+    unparsed,
+)
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.unseen import UnseenCells
 from dlcli.section import Section
@@ -98,14 +106,8 @@ class Column(Section, ABC):
 
     @classmethod
     @abstractmethod
-    def refuse_other(
-        cls,
-        statistics: ColumnStatistics,
-        *,
-        is_target: bool = False,
-        all_are: str | None = None,
-    ) -> None:
-        """Raise DataError where a cell can't be of this kind; `all_are`: the kind to name then."""
+    def refuse_other(cls, statistics: ColumnStatistics, use: ColumnUse = FEATURE) -> None:
+        """Raise DataError where a cell can't be of this kind."""
 
     @classmethod
     @abstractmethod
@@ -231,13 +233,7 @@ class OrderedColumn(Column):
         """Return the numbers [rows] that the network gets for known ones."""
 
     @classmethod
-    def refuse_other(
-        cls,
-        statistics: ColumnStatistics,
-        *,
-        is_target: bool = False,
-        all_are: str | None = None,
-    ) -> None:
+    def refuse_other(cls, statistics: ColumnStatistics, use: ColumnUse = FEATURE) -> None:
         """Raise DataError where a cell can't be of this kind."""
         other = statistics.other_than(cls.kind_name())
         if other.count:
@@ -247,8 +243,7 @@ class OrderedColumn(Column):
                 statistics.place(other),
                 cls.expected,
                 count=other.count,
-                is_target=is_target,
-                kind=all_are,
+                use=use,
             )
 
     def numbers(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
@@ -298,6 +293,12 @@ class OrderedColumn(Column):
             return None
         first, num_cells = statistics.place(missing), statistics.num_rows
         return UnseenCells(self.name, _FILLED, missing.count, first, num_cells)
+
+    def is_constant(self, statistics: ColumnStatistics) -> bool:
+        """Say whether all rows have one and the same value, or none has one."""
+        if not statistics.num_known:
+            return True
+        return not statistics.missing.count and statistics.numbers_of(self.kind).is_constant
 
     @property
     def field(self) -> InputField:

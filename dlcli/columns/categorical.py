@@ -17,7 +17,7 @@ from dlcli.columns.base import (
     Inference,
     InputField,
 )
-from dlcli.columns.cells import read_cells, to_labels
+from dlcli.columns.cells import FEATURE, ColumnUse, read_cells, to_labels
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.labels import MAX_LABELS, find_labels
 from dlcli.columns.unseen import UnseenCells
@@ -87,13 +87,7 @@ class CategoricalColumn(Column):
         return f"text with {num_values:,} different values in {num_rows:,} rows"
 
     @classmethod
-    def refuse_other(
-        cls,
-        statistics: ColumnStatistics,
-        *,
-        is_target: bool = False,
-        all_are: str | None = None,
-    ) -> None:
+    def refuse_other(cls, statistics: ColumnStatistics, use: ColumnUse = FEATURE) -> None:
         """Refuse nothing: any cell can be a category."""
 
     @classmethod

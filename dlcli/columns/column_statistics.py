@@ -13,7 +13,7 @@ from dlcli.columns.cells import LARGEST, collide, describe_code, find_codes, has
 from dlcli.columns.cells.repairs import NUMBER_WRITTEN_OTHERWISE
 from dlcli.columns.labels import Labels
 from dlcli.columns.running_statistics import RunningStatistics, Sample
-from dlcli.tables.table import place_of
+from dlcli.tables.table import Table, place_of
 
 
 class CellKind(Protocol):
@@ -165,30 +165,27 @@ class ColumnStatistics:
 
 def compute_statistics(
     cells: pl.Series,
-    numbers: np.ndarray,
+    rows: Table,
     kinds: Sequence[CellKind],
     *,
-    source: str = "",
-    unit: str = "row",
-    files: tuple[str, ...] = (),
     given: CellKind | None = None,
     wants_labels: bool = False,
     wants_logs: bool = False,
     weights: np.ndarray | None = None,
-    has_exponents: bool = True,
 ) -> ColumnStatistics:
-    """Return the statistics of cells that are null where missing, in rows numbered [rows].
+    """Return the statistics of a column of some rows, whose cells are null where missing.
 
     `given` is the kind that the column has, if that is known: its cells are looked for first.
     With `weights` [rows], above 0, the statistics of numbers and labels count each row that many
     times; cells of a sort are counted by rows all the same.
     """
+    numbers = rows.numbers
     found = _sort(cells, numbers, kinds if has_encoding(cells.dtype) else (), given, weights)
     num_others = int(np.count_nonzero(found.others))
     is_text, has_one_kind = cells.dtype == pl.String, not num_others and len(found.kinds) == 1
     codes = None
     if is_text and found.kinds:
-        codes = find_codes(cells, found.values, has_exponents=has_exponents)
+        codes = find_codes(cells, found.values, has_exponents=rows.has_exponents)
     num_known = len(cells) - cells.null_count()
 
     def count(mask: np.ndarray) -> CellCount:
@@ -196,9 +193,9 @@ def compute_statistics(
 
     return ColumnStatistics(
         name=cells.name,
-        source=source,
-        unit=unit,
-        files=files,
+        source=rows.source,
+        unit=rows.unit,
+        files=rows.files,
         dtype=cells.dtype,
         num_rows=len(cells),
         missing=count(~_are_known(cells)),

@@ -96,12 +96,6 @@ class DatetimeColumn(OrderedColumn):
         """The seconds, the indicator, and two for each cycle."""
         return 1 + self.indicator + 2 * len(self.cycles)
 
-    def is_constant(self, statistics: ColumnStatistics) -> bool:
-        """Say whether all rows have one and the same date, or none has one."""
-        if not statistics.num_known:
-            return True
-        return not statistics.missing.count and statistics.numbers_of(self.kind).is_constant
-
     def encoding_in_short(self, settings: EncodingSettings) -> str:
         """Say how it is encoded, for the screen."""
         del settings

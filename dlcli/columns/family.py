@@ -65,22 +65,19 @@ def column_statistics(
     wants_labels |= kind is not None and given is None
     return compute_statistics(
         cells,
-        table.numbers,
+        table,
         kinds,
-        source=table.source,
-        unit=table.unit,
-        files=table.files,
         given=given,
         wants_labels=wants_labels,
         wants_logs=wants_logs,
         weights=weights,
-        has_exponents=table.has_exponents,
     )
 
 
 def statistics_of_cells(cells: pl.Series, *, wants_labels: bool = False) -> ColumnStatistics:
     """Return the statistics of cells that are null where missing and come from no table."""
-    return compute_statistics(cells, np.arange(len(cells)), _ORDERED, wants_labels=wants_labels)
+    rows = Table(cells.to_frame(), "", np.arange(len(cells)), "row")
+    return compute_statistics(cells, rows, _ORDERED, wants_labels=wants_labels)
 
 
 def infer_kind(cells: pl.Series) -> Inference:

@@ -7,7 +7,13 @@ import numpy as np
 import polars as pl
 
 from dlcli.columns.base import Axis, EncodingSettings, Inference, OrderedColumn, Scale
-from dlcli.columns.cells import float32_overflow_error, numbers_in, parse_numbers
+from dlcli.columns.cells import (
+    FEATURE,
+    ColumnUse,
+    float32_overflow_error,
+    numbers_in,
+    parse_numbers,
+)
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.running_statistics import RunningStatistics, center_and_deviation, median
 from dlcli.tables.table import Table
@@ -73,15 +79,9 @@ class NumericColumn(OrderedColumn):
         return None
 
     @classmethod
-    def refuse_other(
-        cls,
-        statistics: ColumnStatistics,
-        *,
-        is_target: bool = False,
-        all_are: str | None = None,
-    ) -> None:
+    def refuse_other(cls, statistics: ColumnStatistics, use: ColumnUse = FEATURE) -> None:
         """Raise DataError where a cell is no number, or one that is too large for float32."""
-        super().refuse_other(statistics, is_target=is_target, all_are=all_are)
+        super().refuse_other(statistics, use)
         beyond = statistics.too_large
         if beyond.count:
             raise float32_overflow_error(statistics.name, beyond.cell, statistics.place(beyond))
@@ -115,12 +115,6 @@ class NumericColumn(OrderedColumn):
     def center_and_scale(self) -> tuple[float, float] | None:
         """The c and s where all that becomes of a number x in the data's units is (x - c) / s."""
         return self.center, self.scale
-
-    def is_constant(self, statistics: ColumnStatistics) -> bool:
-        """Say whether all rows have one and the same number, or none has one."""
-        if not statistics.num_known:
-            return True
-        return not statistics.missing.count and statistics.numbers_of(self.kind).is_constant
 
     def cell_text(self, cell: object) -> str | None:
         """Return a cell's text: a whole number without a fraction, a long fraction rounded."""
@@ -181,15 +175,15 @@ def log_statistics(statistics: ColumnStatistics) -> RunningStatistics:
     return statistics.derived_of(NumericColumn.kind_name())["log"]
 
 
-def refuse_other(statistics: ColumnStatistics, *, is_target: bool = False) -> None:
+def refuse_other(statistics: ColumnStatistics, use: ColumnUse = FEATURE) -> None:
     """Raise DataError where a cell is no number, or one that is too large for float32."""
-    NumericColumn.refuse_other(statistics, is_target=is_target)
+    NumericColumn.refuse_other(statistics, use)
 
 
-def refuse_mixed(statistics: ColumnStatistics, *, is_target: bool = False) -> None:
+def refuse_mixed(statistics: ColumnStatistics, use: ColumnUse = FEATURE) -> None:
     """Raise DataError where text is mostly numbers."""
     if is_mixed(statistics):
-        refuse_other(statistics, is_target=is_target)
+        refuse_other(statistics, use)
 
 
 def _center_and_scale(spread: RunningStatistics, how: Scale) -> tuple[float, float]:

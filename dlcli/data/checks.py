@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dlcli.columns.cells import to_labels
+from dlcli.columns.cells import TARGET, to_labels
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config import LoadedConfig
@@ -137,7 +137,7 @@ def choose_task(target: ColumnStatistics, config: DataConfig) -> tuple[Task, lis
     """
     task, notes = config.task, list[str]()
     if task is None:
-        refuse_mixed(target, is_target=True)
+        refuse_mixed(target, TARGET)
         task, reason = infer_task(target)
         notes.append(f"task: {task}, as '{config.target}' has {reason} (data.task)")
     if config.split.column is None and task != "regression":

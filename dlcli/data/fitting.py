@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dlcli.columns.base import Column
-from dlcli.columns.cells import has_encoding
+from dlcli.columns.cells import ColumnUse, has_encoding
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.datetime import refuse_mostly_dates
 from dlcli.columns.family import ColumnKind, infer_from, kind_named
@@ -187,7 +187,7 @@ def _fit_feature(
         kind, reason = inference.kind, inference.reason
     else:
         return _left_out(loaded, name, f"its type, {statistics.dtype}, has no encoding", 0)
-    kind.refuse_other(statistics, all_are=statistics.only_kind)
+    kind.refuse_other(statistics, ColumnUse(only_kind=statistics.only_kind))
     column = kind.fit(statistics, config)
     encoding = column.encoding_in_short(config)
     return column, ColumnReport(name, column.kind, reason, num_missing, encoding)

@@ -6,7 +6,7 @@ from typing import Literal, Self, final
 import numpy as np
 import polars as pl
 
-from dlcli.columns.cells import LARGEST, numbers_in
+from dlcli.columns.cells import LARGEST, TARGET, numbers_in
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.numeric import log_statistics, number_statistics, refuse_other
 from dlcli.errors import DataError
@@ -36,7 +36,7 @@ class NumberTarget(Target):
     @classmethod
     def fit(cls, statistics: ColumnStatistics, task: Task, *, scale: TargetScale) -> Self:
         del task
-        refuse_other(statistics, is_target=True)
+        refuse_other(statistics, TARGET)
         if scale == "log":
             _refuse_not_positive(statistics)
         numbers = number_statistics(statistics)
@@ -86,7 +86,7 @@ class NumberTarget(Target):
 
     def encode(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
         refuse_missing(rows, self.name, missing_values)
-        values = numbers_in(rows, self.name, missing_values, is_target=True)
+        values = numbers_in(rows, self.name, missing_values, TARGET)
         if self.is_log:
             below = np.flatnonzero(values <= 0)
             if len(below):
@@ -96,7 +96,7 @@ class NumberTarget(Target):
         return (values - self.center) / self.scale
 
     def refuse_unfit(self, statistics: ColumnStatistics) -> None:
-        refuse_other(statistics, is_target=True)
+        refuse_other(statistics, TARGET)
         if self.is_log:
             _refuse_not_positive(statistics)
 

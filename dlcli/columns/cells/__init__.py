@@ -14,6 +14,7 @@ from dlcli.columns.cells.reading import (
     refuse_unparsed,
     unparsed,
 )
+from dlcli.columns.cells.repairs import FEATURE, TARGET, ColumnUse
 from dlcli.columns.cells.values import (
     LARGEST,
     has_encoding,
@@ -24,7 +25,10 @@ from dlcli.columns.cells.values import (
 )
 
 __all__ = [
+    "FEATURE",
     "LARGEST",
+    "TARGET",
+    "ColumnUse",
     "clean",
     "collide",
     "describe_code",

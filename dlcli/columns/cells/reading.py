@@ -14,7 +14,7 @@ from dlcli.columns.cells.missing import (
     missing_values_of,
     without_texts,
 )
-from dlcli.columns.cells.repairs import is_written_otherwise, repair_of
+from dlcli.columns.cells.repairs import FEATURE, ColumnUse, is_written_otherwise, repair_of
 from dlcli.columns.cells.values import LARGEST, has_encoding, parse_numbers
 from dlcli.errors import DataError
 from dlcli.tables.table import Table, more_rows
@@ -60,38 +60,22 @@ def clean(table: Table, missing_values: Sequence[str], *, as_text: Collection[st
 
 
 def refuse_unparsed(
-    table: Table, cells: pl.Series, parsed: pl.Series, expected: str, *, is_target: bool = False
+    table: Table, cells: pl.Series, parsed: pl.Series, expected: str, use: ColumnUse = FEATURE
 ) -> None:
     """Raise CellError where a cell holds something that could not be parsed."""
     if parsed.null_count() > cells.null_count():
         bad = (cells.is_not_null() & parsed.is_null()).arg_true()
-        raise unparsed(
-            cells.name,
-            cells[bad[0]],
-            table.place(bad[0]),
-            expected,
-            count=len(bad),
-            is_target=is_target,
-        )
+        place, cell = table.place(bad[0]), cells[bad[0]]
+        raise unparsed(cells.name, cell, place, expected, count=len(bad), use=use)
 
 
 def unparsed(
-    name: str,
-    cell: object,
-    place: str,
-    expected: str,
-    *,
-    count: int,
-    is_target: bool = False,
-    kind: str | None = None,
+    name: str, cell: object, place: str, expected: str, *, count: int, use: ColumnUse
 ) -> CellError:
-    """Return the error for `count` cells of a column that are not what is expected.
-
-    `kind`: what all of its cells are, if that is known.
-    """
+    """Return the error for `count` cells of a column that are not what is expected."""
     return CellError(
         f"{place}: column '{name}' has {cell!r} where {expected} is expected{more_rows(count)}",
-        repair_of(name, cell, is_target=is_target, kind=kind),
+        repair_of(name, cell, use),
         new_file="say how a text file writes numbers, as in --set 'data.decimal=\",\"'"
         if is_written_otherwise(cell)
         else "correct the file",
@@ -107,7 +91,7 @@ def float32_overflow_error(name: str, cell: object, place: str) -> CellError:
 
 
 def numbers_in(
-    table: Table, name: str, missing_values: Sequence[str], *, is_target: bool = False
+    table: Table, name: str, missing_values: Sequence[str], use: ColumnUse = FEATURE
 ) -> np.ndarray:
     """Return a column as float64 [rows], NaN where missing.
 
@@ -115,7 +99,7 @@ def numbers_in(
     """
     cells = read_cells(table, name, missing_values)
     numbers = parse_numbers(cells)
-    refuse_unparsed(table, cells, numbers, "a number", is_target=is_target)
+    refuse_unparsed(table, cells, numbers, "a number", use)
     values = numbers.to_numpy()
     beyond = np.flatnonzero(np.abs(values) > LARGEST)
     if len(beyond):

@@ -1,6 +1,7 @@
 """What to do about a cell that is not what its column is."""
 
 import re
+from dataclasses import dataclass
 
 # 1,5 and 1,000.5 and 1 000 and 12 % and $3.50: meant as numbers, with an ambiguous comma or a unit.
 NUMBER_WRITTEN_OTHERWISE = (
@@ -9,6 +10,17 @@ NUMBER_WRITTEN_OTHERWISE = (
 _PLAIN = r"^[-+]?[0-9]+(\.[0-9]+)?$"
 _MARKED = r"^[-+]?[0-9]+([ ,.'][0-9]+)+$"
 _DATED = r"^([0-9]{1,2}([./-])[0-9]{1,2}\2[0-9]{2,4}|[0-9]{4}([./-])[0-9]{1,2}\3[0-9]{1,2})\b"
+
+
+@dataclass(frozen=True)
+class ColumnUse:
+    """What a column is to be, on which the repairs of its cells depend."""
+
+    is_target: bool = False
+    only_kind: str | None = None  # the kind that all of its cells are, if that is known
+
+
+FEATURE, TARGET = ColumnUse(), ColumnUse(is_target=True)
 
 
 def is_written_otherwise(cell: object) -> bool:
@@ -30,8 +42,9 @@ def _has_unit(cell: object) -> bool:
     return bool(re.match(NUMBER_WRITTEN_OTHERWISE, cell))
 
 
-def repair_of(name: str, cell: object, *, is_target: bool, kind: str | None = None) -> str:
-    """Return the repairs for a cell of a column, of a `kind` that all of its cells are if known."""
+def repair_of(name: str, cell: object, use: ColumnUse) -> str:
+    """Return the repairs for a cell of a column."""
+    kind = use.only_kind
     if kind is None and is_written_otherwise(cell):
         return (
             "write all numbers of the file alike; how a text file writes them is said by "
@@ -44,8 +57,8 @@ def repair_of(name: str, cell: object, *, is_target: bool, kind: str | None = No
         )
     if kind is None and _has_unit(cell):
         plain = "write plain numbers, such as 1234.5, in the file"
-        return plain if is_target else f"{plain}, or set {_kinds(name, 'categorical')}"
-    if is_target:
+        return plain if use.is_target else f"{plain}, or set {_kinds(name, 'categorical')}"
+    if use.is_target:
         repair = "data.task: multiclass"
         if isinstance(cell, str):
             repair += (

@@ -6,7 +6,14 @@ import numpy as np
 import polars as pl
 
 from dlcli.columns.base import Column
-from dlcli.columns.cells import has_encoding, parse_datetimes, parse_numbers, read_cells, to_labels
+from dlcli.columns.cells import (
+    TARGET,
+    has_encoding,
+    parse_datetimes,
+    parse_numbers,
+    read_cells,
+    to_labels,
+)
 from dlcli.columns.family import ColumnKind, column_statistics, infer_kind, kind_named
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config.sections.data import DataConfig
@@ -80,7 +87,7 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
     rows = table.take(kept)
     targets = read_cells(rows, target, missing_values)
     statistics = column_statistics(rows, target, missing_values, wants_labels=True)
-    refuse_mixed(statistics, is_target=True)
+    refuse_mixed(statistics, TARGET)
     task, reason = infer_task(statistics)
     columns = {
         name: read_cells(rows, name, missing_values)

@@ -21,7 +21,6 @@ _MOSTLY = 0.8  # of a column's cells: what makes it one of numbers, or of dates
 _SAMPLED_ROWS = 200  # in which a column of dates shows one
 _DIGITS = np.zeros(256, bool)
 _DIGITS[ord("0") : ord("9") + 1] = True
-_NUMBER_MARKS = "[,'’ \u00a0\u202f]"
 
 
 def recognise_notation(
