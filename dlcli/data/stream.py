@@ -22,7 +22,7 @@ from dlcli.data.splits import (
     split_by_column,
 )
 from dlcli.data.splits.groups import group_labels
-from dlcli.data.weights import first_of, weigh
+from dlcli.data.weights import first_of, read_weights
 from dlcli.errors import DataError
 from dlcli.tables.reading import read_blocks
 from dlcli.tables.sources import Source
@@ -207,8 +207,8 @@ def weigh_rows(rows: Table, config: DataConfig) -> tuple[np.ndarray, np.ndarray]
     kept = present(rows, config.target, config.missing_values)
     if config.weight is None:
         return kept, np.empty(0, np.int64)
-    weighing = weigh(rows.take(kept), config.weight, config.missing_values)
-    return kept[weighing.kept], kept[weighing.weightless]
+    counts = read_weights(rows.take(kept), config.weight, config.missing_values) > 0
+    return kept[counts], kept[~counts]
 
 
 def missing_cells(table: Table, name: str) -> CellCount:

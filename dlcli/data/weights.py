@@ -1,7 +1,6 @@
 """The weights of rows: how much each counts."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -12,14 +11,6 @@ from dlcli.errors import DataError, counted
 from dlcli.tables.table import Table
 
 _LEAST, _GREATEST = 1e-20, 1e20  # float32 holds their quotients, and sums of very many
-
-
-@dataclass(frozen=True)
-class Weighing:
-    """Rows by whether they count."""
-
-    kept: np.ndarray  # indices of the rows whose weight is above 0, int64
-    weightless: np.ndarray  # those of the others
 
 
 def read_weights(rows: Table, name: str, missing_values: tuple[str, ...]) -> np.ndarray:
@@ -43,12 +34,6 @@ def read_weights(rows: Table, name: str, missing_values: tuple[str, ...]) -> np.
             f"{_what_is_wrong(cells, first, float(weights[first]))}"
         )
     return weights
-
-
-def weigh(rows: Table, name: str, missing_values: tuple[str, ...]) -> Weighing:
-    """Part rows by whether they count; DataError for a weight that can't be one."""
-    is_kept = read_weights(rows, name, missing_values) > 0
-    return Weighing(np.flatnonzero(is_kept), np.flatnonzero(~is_kept))
 
 
 def all_weightless(name: str, place: str, part: str | None = None) -> DataError:

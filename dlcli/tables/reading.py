@@ -4,12 +4,11 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from dlcli.errors import DataError, StorageError
@@ -25,7 +24,7 @@ from dlcli.tables.compression import (
 from dlcli.tables.formats.base import BlockSize, Content, Format
 from dlcli.tables.formats.family import recognise
 from dlcli.tables.sources import Part, Source
-from dlcli.tables.table import Table
+from dlcli.tables.table import Table, join_rows
 from dlcli.tables.text.text_format import PLAIN_TEXT, TextFormat
 from dlcli.tables.unnamed_file import UnnamedFile
 
@@ -56,15 +55,7 @@ def read_table(source: Source, text: TextFormat = PLAIN_TEXT) -> Table:
 
 def concatenate(tables: list[Table]) -> Table:
     """Return the rows of several tables of one source, their text in plain notation."""
-    tables = [table.plainly() for table in tables]
-    frame = pl.concat([table.frame for table in tables])
-    numbers = np.concatenate([table.numbers for table in tables])
-    return replace(
-        tables[0].of_rows(frame, numbers),
-        misread={name: why for table in reversed(tables) for name, why in table.misread.items()},
-        has_exponents=any(table.has_exponents for table in tables),
-        notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
-    )
+    return join_rows([table.plainly() for table in tables])
 
 
 def read_blocks(source: Source, text: TextFormat = PLAIN_TEXT) -> Iterator[Table]:

@@ -2,10 +2,7 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-import polars as pl
-
-from dlcli.tables.table import Table
+from dlcli.tables.table import Table, join_rows
 
 
 def regroup(tables: Iterator[Table], *, max_rows: int, max_cells: int) -> Iterator[Table]:
@@ -18,23 +15,15 @@ def regroup(tables: Iterator[Table], *, max_rows: int, max_cells: int) -> Iterat
     num_held, is_first = 0, True
     for table in tables:
         if held and held[-1].notation != table.notation:
-            yield _joined(held)
+            yield join_rows(held)
             held, num_held, is_first = [], 0, False
         held.append(table)
         num_held += len(table)
         size = max(1, min(max_rows, max_cells // max(1, table.frame.width)))
         while num_held > size:
-            whole = _joined(held)
+            whole = join_rows(held)
             yield whole.of_rows(whole.frame[:size], whole.numbers[:size])
             held = [whole.of_rows(whole.frame[size:], whole.numbers[size:])]
             num_held, is_first = num_held - size, False
     if num_held or (held and is_first):
-        yield _joined(held)
-
-
-def _joined(tables: list[Table]) -> Table:
-    """Return the rows of tables of one source that write text alike."""
-    if len(tables) == 1:
-        return tables[0]
-    frame = pl.concat([table.frame for table in tables])
-    return tables[0].of_rows(frame, np.concatenate([table.numbers for table in tables]))
+        yield join_rows(held)

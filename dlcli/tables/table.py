@@ -192,3 +192,17 @@ class Table:
     def of_rows(self, frame: pl.DataFrame, numbers: np.ndarray) -> "Table":
         """Return a table with other rows of the same source."""
         return replace(self, frame=frame, numbers=numbers)
+
+
+def join_rows(tables: Sequence[Table]) -> Table:
+    """Return the rows of several tables of one source that write text alike."""
+    if len(tables) == 1:
+        return tables[0]
+    frame = pl.concat([table.frame for table in tables])
+    numbers = np.concatenate([table.numbers for table in tables])
+    return replace(
+        tables[0].of_rows(frame, numbers),
+        misread={name: why for table in reversed(tables) for name, why in table.misread.items()},
+        has_exponents=any(table.has_exponents for table in tables),
+        notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
+    )

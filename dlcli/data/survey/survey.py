@@ -1,5 +1,6 @@
 """What `dlcli init` finds in a table: task, kinds of columns, images, warnings."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,66 +70,43 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
 
     `said` holds what is said of how text files are written.
     """
-    if source.is_standard_input:
-        raise ConfigError("DATA: standard input can't be read again for training; name a file")
-    target, form = normalise_name(target), replace(said.text_format, said_by="option")
-    table = read_table(source, form)
-    if target not in table.frame.columns:
-        raise ConfigError(f"--target: {source} {without_column(target, table)}")
-    table, findings = _without_nameless(table, target)
-    table, more = _without_unencodable(table, target)
-    findings = [*recognition_notes([table]), *findings, *more]
+    target = normalise_name(target)
+    table, findings = _read(source, target, said)
     missing_values, words = settle_missing_words(table, target)
     missing_values, kinds, strange = _settle_mixed(table, target, missing_values)
     findings += [*words, *strange.values(), *left_out(table, target, missing_values)]
-    kept = present(table, target, missing_values)
-    if not len(kept):
+    rows = table.take(present(table, target, missing_values))
+    if not len(rows):
         raise DataError(f"{source}: the target '{target}' is missing in every row")
-    rows = table.take(kept)
-    targets = read_cells(rows, target, missing_values)
     statistics = column_statistics(rows, target, missing_values, wants_labels=True)
     refuse_mixed(statistics, TARGET)
     task, reason = infer_task(statistics)
-    columns = {
-        name: read_cells(rows, name, missing_values)
-        for name in rows.frame.columns
-        if name != target
-    }
+    columns = {name: read_cells(rows, name, missing_values) for name in rows.frame.columns}
+    targets = columns.pop(target)
     grid = _image_grid(columns)
     useless = {} if grid else _useless(columns, kinds)
     used = {name: cells for name, cells in columns.items() if name not in useless}
     if not used:
-        reasons = "; ".join(f"'{name}': {reason}" for name, reason in useless.items())
+        reasons = "; ".join(f"'{name}': {why}" for name, why in useless.items())
         why = reasons or f"there is only the target '{target}'"
         raise DataError(f"{source}: no column to learn from: {why}")
-    findings += [
-        f"'{name}' is left out: {reason} (data.features)" for name, reason in useless.items()
-    ]
+    findings += [f"'{name}' is left out: {why} (data.features)" for name, why in useless.items()]
     findings += code_findings(used, targets)
     if grid is None:
         findings += weight_findings(used, are_listed=bool(useless))
     labels = targets if task == "regression" else to_labels(targets)
-    if task != "regression":
-        findings += class_findings(labels, task)
-    split_by, skew = None, None
+    notes, wants_log = _look_at_target(targets, labels, task)
+    findings += notes
+    split_by = None
     if grid is None:
         split_by, notes = _choose_split(used, labels, task)
         findings += notes
         if split_by is not None and split_by.column in kinds:
             del kinds[split_by.column]
             findings.remove(strange[split_by.column])  # it is no feature
-    if task == "regression":
-        skew = find_skew(target, parse_numbers(targets).to_numpy())
-        findings += [skew.finding] if skew else []
     findings += row_findings(pl.DataFrame(list(used.values())), labels, task)
     if grid is None:
-        sample = np.random.default_rng(0).permutation(len(rows))[:_SAMPLE_ROWS]
-        findings += column_findings(
-            {name: cells[sample] for name, cells in used.items()},
-            {name: _kind(cells, kinds.get(name)) for name, cells in used.items()},
-            labels[sample],
-            task,
-        )
+        findings += _sampled_findings(used, kinds, labels, task)
     return Survey(
         target=target,
         task=task,
@@ -141,10 +119,40 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
         kinds=kinds,
         features=tuple(used) if useless else None,
         split_by=split_by,
-        wants_log=skew is not None and skew.wants_log,
+        wants_log=wants_log,
         grid=grid,
         findings=tuple(findings),
     )
+
+
+def _read(source: Source, target: str, said: DataConfig) -> tuple[Table, list[str]]:
+    """Return the columns that can be used, and findings; ConfigError, DataError."""
+    if source.is_standard_input:
+        raise ConfigError("DATA: standard input can't be read again for training; name a file")
+    table = read_table(source, replace(said.text_format, said_by="option"))
+    if target not in table.frame.columns:
+        raise ConfigError(f"--target: {source} {without_column(target, table)}")
+    table, findings = _without_nameless(table, target)
+    table, more = _without_unencodable(table, target)
+    return table, [*recognition_notes([table]), *findings, *more]
+
+
+def _look_at_target(targets: pl.Series, labels: pl.Series, task: Task) -> tuple[list[str], bool]:
+    """Return findings on the target, and whether its logarithm should be learned."""
+    if task != "regression":
+        return [*class_findings(labels, task)], False
+    skew = find_skew(targets.name, parse_numbers(targets).to_numpy())
+    return ([], False) if skew is None else ([skew.finding], skew.wants_log)
+
+
+def _sampled_findings(
+    used: dict[str, pl.Series], kinds: dict[str, ColumnKind], labels: pl.Series, task: Task
+) -> Iterator[str]:
+    """Yield findings on single columns, by a sample of their rows."""
+    sample = np.random.default_rng(0).permutation(len(labels))[:_SAMPLE_ROWS]
+    sampled = {name: cells[sample] for name, cells in used.items()}
+    kind_of = {name: _kind(cells, kinds.get(name)) for name, cells in used.items()}
+    return column_findings(sampled, kind_of, labels[sample], task)
 
 
 def _choose_split(
