@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from dlcli.columns.cells.label_text import to_labels
@@ -13,7 +12,6 @@ _ZEROS_IN_FRONT = r"^0[0-9]+$"
 # may be a number, if no other cell is the same one; no program writes the others for numbers.
 _SINGLE_DIGIT = r"^[1-9]E[1-9][0-9]*$"
 _CODE = r"^(?:0[0-9]+|[0-9]{2,}E[0-9]*[1-9][0-9]*|[1-9]E0[0-9]*[1-9][0-9]*)$"
-_EXACT = 2.0**53  # above it, not every whole number is a float
 
 
 @dataclass(frozen=True)
@@ -24,31 +22,22 @@ class CodeCells:
     doubtful: pl.Series
 
 
-def find_codes(text: pl.Series, numbers: np.ndarray, *, has_exponents: bool) -> CodeCells | None:
+def find_codes(text: pl.Series, *, has_exponents: bool) -> CodeCells | None:
     """Return the cells that are codes, or may be; None where there are none.
 
-    `numbers` are the cells' own, float64 [rows], NaN where a cell is none. `has_exponents`: whether
-    a cell may have an exponent; where none has, that is not looked for.
+    `has_exponents`: whether a cell may have an exponent; where none has, that is not looked for.
     """
-    is_whole = numbers == np.floor(numbers)  # as codes are
-    if not is_whole.any():
-        return None
-    is_part = not is_whole.all()
-    cells = text.filter(pl.Series(is_whole)) if is_part else text
-    near = (cells >= "00") & (cells < "0:")  # the fastest way to see zeros in front
+    near = (text >= "00") & (text < "0:")  # the fastest way to see zeros in front
     if has_exponents:
-        whole = numbers[is_whole] if is_part else numbers
-        is_power = pl.Series((np.floor(whole / 10) * 10 == whole) | (whole > _EXACT))
-        if cells.filter(is_power).str.contains("E", literal=True).any():
-            near |= is_power
+        near |= text.str.contains("E", literal=True)
     if not near.any():
         return None
-    found = cells.filter(near)
-    codes = found.str.contains(_CODE).fill_null(value=False)
-    doubtful = found.str.contains(_SINGLE_DIGIT).fill_null(value=False)
+    found = text.filter(near)
+    codes = found.str.contains(_CODE)
+    doubtful = found.str.contains(_SINGLE_DIGIT)
     if not codes.any() and not doubtful.any():
         return None
-    rows = pl.Series(np.flatnonzero(is_whole)).filter(near)
+    rows = near.fill_null(value=False).arg_true()
     none = pl.Series([False]).new_from_index(0, len(text))
     return CodeCells(none.clone().scatter(rows, codes), none.scatter(rows, doubtful))
 

@@ -118,14 +118,9 @@ def _all_numbers(table: Table, as_text: Collection[str], missing: MissingValues)
     return [
         numbers[column.name]
         for column in sound
-        if column[0] and not _has_codes(table, numbers[column.name])
+        if column[0]
+        and find_codes(table.frame[column.name], has_exponents=table.has_exponents) is None
     ]
-
-
-def _has_codes(table: Table, numbers: pl.Series) -> bool:
-    """Say whether a column whose cells are all numbers has codes among them, or may have."""
-    text, has_exponents = table.frame[numbers.name], table.has_exponents
-    return find_codes(text, numbers.to_numpy(), has_exponents=has_exponents) is not None
 
 
 def _stripped(dtype: pl.DataType, name: str) -> pl.Expr:
