@@ -12,6 +12,7 @@ import polars as pl
 
 from dlcli.columns.cells.values import parse_booleans, parse_datetimes
 
+_MAY_DIFFER = r"^(?:[-.0-9]|(?i:true|false)$)"  # a value that can be written in several ways
 _PLAIN = r"^-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?$"  # a number as labels have it, or -0
 # As programs write numbers: digits without zeros in front; an exponent behind a fraction, behind a
 # single digit and a small e, or with its sign. 1E5 and 10e4 are not among them.
@@ -33,6 +34,9 @@ def to_labels(cells: pl.Series) -> pl.Series:
     if cells.dtype.is_integer():
         return text
     different = text.drop_nulls().unique()
+    different = different.filter(different.str.contains(_MAY_DIFFER))
+    if not len(different):
+        return text
     labels = _canonical(different)
     is_other = labels != different
     if not is_other.any():
