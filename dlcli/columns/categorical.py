@@ -25,7 +25,7 @@ from dlcli.errors import DataError
 from dlcli.section import Size
 from dlcli.tables.table import Table
 
-_UNSEEN = "values not seen in training"
+_UNSEEN = "unseen in training"
 _NEARLY_ALL = 0.9
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dlcli.errors import DataError
+from dlcli.errors import DataError, counted
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,10 @@ class UnseenCells:
         )
 
     def __str__(self) -> str:
+        cells = f"{counted(self.count, 'cell')} {self.what}"
         if self.first is None:
-            return f"column '{self.column}': at least {self.count} {self.what}"
-        return f"column '{self.column}': {self.count} {self.what}; first at {self.first}"
+            return f"column '{self.column}': at least {cells}"
+        return f"column '{self.column}': {cells}; first at {self.first}"
 
 
 def refuse_mostly_unseen(found: Iterable[UnseenCells]) -> None:

@@ -199,8 +199,8 @@ def test_what_training_never_saw_is_answered_and_said(run: Path, dlcli: Command)
     )
     outcome = dlcli("predict", run, "new.csv")
     assert outcome.code == 0
-    assert "'island' holds nothing that training saw: 2 of 2 cells are values not" in outcome.err
-    assert "column 'year': 1 missing, although training had none" in outcome.err
+    assert "'island' holds nothing that training saw: 2 of 2 cells are unseen in" in outcome.err
+    assert "column 'year': 1 cell missing, although training had none" in outcome.err
     assert "new.csv, line 2" in outcome.err
 
 

@@ -47,8 +47,7 @@ def test_a_column_of_which_training_saw_nothing_is_told_loudly(run: Path, dlcli:
     (warning,) = outcome.json["warnings"]
     assert f"warning: {warning}\n" in outcome.err
     assert warning.startswith(
-        f"column 'shop' {WARNED}: 3 of 3 cells are values not seen in training; "
-        "first at new.csv, line 2. "
+        f"column 'shop' {WARNED}: 3 of 3 cells are unseen in training; first at new.csv, line 2. "
     )
     assert outcome.json == {
         "out": "out.csv",
@@ -58,7 +57,7 @@ def test_a_column_of_which_training_saw_nothing_is_told_loudly(run: Path, dlcli:
         "unseen": [
             {
                 "column": "shop",
-                "what": "values not seen in training",
+                "what": "unseen in training",
                 "count": 3,
                 "first": "new.csv, line 2",
                 "num_cells": 3,

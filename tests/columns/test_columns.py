@@ -98,7 +98,7 @@ class TestNumeric:
         later = table("5", "NA")
         assert encode(column, later).tolist() == [[5], [2]]
         assert str(unseen(column, later)).startswith(
-            "column 'x': 1 missing, although training had none"
+            "column 'x': 1 cell missing, although training had none"
         )
 
     @pytest.mark.parametrize(

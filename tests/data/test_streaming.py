@@ -296,9 +296,9 @@ def test_unseen_values_are_said_to_be_there_where_they_are_too_many_to_count(
     with blocks_of(100):
         other = load_dataset(streamed(load(file, "y", data=data)))
     assert other.fitted == held.fitted
-    what = "values not seen in training"
-    assert any(f"'x': 61 {what}; first at" in note for note in held.notes)
-    assert f"validation rows: column 'x': at least 12 {what}" in other.notes
+    what = "unseen in training"
+    assert any(f"'x': 61 cells {what}; first at" in note for note in held.notes)
+    assert f"validation rows: column 'x': at least 12 cells {what}" in other.notes
 
 
 def test_parts_that_begin_late_in_a_file_have_tables(

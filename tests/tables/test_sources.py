@@ -129,15 +129,16 @@ def test_any_form_may_be_compressed() -> None:
 def test_json_lines_are_cells_of_text() -> None:
     Path("t.jsonl").write_text(
         '{"x": 1.50, "y": "a", "z": true}\n\n{"y": "b\\n", "x": null}\n'
-        '{"x": 1e-7, "y": [1, 2.50, {"ü": ["1", null, true]}]}'
+        '{"x": 1e-7, "y": [1, 2.50, {"ü": ["1", null, true]}]}\n{"x": 10E4, "y": "10E4"}'
     )
     table = read("t.jsonl")
     assert table.frame.rows() == [
         ("1.50", "a", "true"),
         (None, "b\n", None),
-        ("1e-7", '[1, 2.50, {"ü": ["1", null, true]}]', None),
+        ("1e-07", '[1, 2.50, {"ü": ["1", null, true]}]', None),
+        ("100000.0", "10E4", None),  # a number, and text that may be a code
     ]
-    assert table.numbers.tolist() == [1, 3, 4]
+    assert table.numbers.tolist() == [1, 3, 4, 5]
 
 
 @pytest.mark.parametrize(

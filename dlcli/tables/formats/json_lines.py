@@ -1,10 +1,12 @@
 """JSON Lines: an object on each line.
 
 Its cells are text, as a CSV file's are: whether a column is numbers throughout, no line knows.
-Numbers keep the digits that they are written with.
+Numbers keep the digits that they are written with, unless these have an exponent: what may be a
+code in text (1E5) is a number here.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,6 +151,12 @@ def _as_json(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
             return json.dumps(value, ensure_ascii=False)
 
 
+def _float(text: str) -> str:
+    """Return a number as it is written, but with an exponent as programs write one: 1e+20."""
+    has_exponent = "e" in text or "E" in text
+    return repr(float(text)) if has_exponent and math.isfinite(float(text)) else text
+
+
 class _Number(str):
     """A number as it is written, in a list or an object."""
 
@@ -169,6 +177,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(
-    parse_float=str, parse_int=str, object_pairs_hook=_object, parse_constant=str
+    parse_float=_float, parse_int=str, object_pairs_hook=_object, parse_constant=str
 )
 _NESTED = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_Number)
