@@ -1,4 +1,4 @@
-"""Quantiles of values that count as often as their weights say."""
+"""Quantiles and means of values that count as often as their weights say."""
 
 from collections.abc import Sequence
 
@@ -31,3 +31,20 @@ def quantiles(
             for place in places
         ]
     )
+
+
+def mean_and_error(
+    values: np.ndarray, weights: np.ndarray | None, groups: np.ndarray | None
+) -> tuple[float, float]:
+    """Return the mean of values [rows] and its standard error.
+
+    With `groups`, the number of each row's group, from 0, values of one needn't be independent
+    (Liang and Zeger 1986).
+    """
+    mean = float(np.average(values, weights=weights))
+    pulls, total = values - mean, float(len(values))
+    if weights is not None:
+        pulls, total = pulls * weights, float(weights.sum())
+    if groups is not None:
+        pulls = np.bincount(groups, pulls)
+    return mean, float(np.sqrt((pulls**2).sum()) / total)

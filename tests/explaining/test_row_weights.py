@@ -19,16 +19,22 @@ from dlcli.explaining.quality.calibration import (
     measure_reliability,
 )
 from dlcli.explaining.quality.curves import precision_recall_curve, roc_curve, running_median
-from dlcli.explaining.quality.quality import ClassQuality, Quality, assess_quality
+from dlcli.explaining.quality.quality import (
+    ClassQuality,
+    NumberQuality,
+    Quality,
+    assess_quality,
+)
 from dlcli.explaining.reasons.partial_dependence import (
     PartialDependence,
     measure_partial_dependence,
 )
 from dlcli.explaining.reasons.permutation import ShufflePlan, measure_loss_increase
 from dlcli.explaining.surface.weight_plane import loss_of
-from dlcli.explaining.weighted import quantiles
+from dlcli.explaining.weighted import mean_and_error, quantiles
 from dlcli.metrics import metrics_for
 from dlcli.report.quality.section import quality_sections
+from dlcli.report.text import number_text
 from dlcli.targets.task import Task
 from dlcli.training.rows.batches import Rows
 from tests.data.weighted import TASKS, write_both
@@ -70,6 +76,15 @@ def figures(quality: Quality) -> dict[str, float | None]:
     }
 
 
+def lowest(quality: Quality) -> str:
+    """Return the residual below which 2.5 % of the weight lie, as a page shows it."""
+    details = quality.details
+    assert isinstance(details, NumberQuality)
+    residuals = details.truth - details.predictions
+    found = np.quantile(residuals, 0.025, weights=details.weights, method="inverted_cdf")
+    return number_text(float(found))
+
+
 def check_linear(model: ExplainedModel, linear: LinearModel) -> None:
     """Hold the mean prediction for the training rows to the mean target, both weighted."""
     rows = model.parts["train"].encoded
@@ -108,6 +123,14 @@ def test_the_quality_of_a_network(task: Task, tmp_path: Path) -> None:
             assert scaling.reliability is not None
             assert scaling.reliability.weight.sum() == repeated.num_rows
         assert weighted.details.areas == pytest.approx(repeated.details.areas, rel=1e-9)
+        if task == "binary":
+            captions = [picture.text for picture in quality_sections(weighted)[1].pictures]
+            assert "of the weight of all rows." in captions[0]
+    else:
+        residuals, wanted = (quality_sections(some)[1] for some in (weighted, repeated))
+        bias, other = (some.paragraphs[0].split(",")[0] for some in (residuals, wanted))
+        assert bias == other
+        assert f"95 % between {lowest(weighted)}" in residuals.pictures[1].text
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -180,6 +203,14 @@ def test_quantiles_and_the_running_median() -> None:
     table = np.stack([NUMBERS, 2 * NUMBERS])[:, :, None]
     both = quantiles(table, shares, 1, WEIGHTS[None, None])
     assert np.array_equal(both[:, :, 0], np.stack([wanted, 2 * wanted], axis=1))
+    mean, error = mean_and_error(NUMBERS, None, None)
+    assert (mean, error) == pytest.approx((NUMBERS.mean(), NUMBERS.std() / np.sqrt(90)))
+    assert mean_and_error(NUMBERS, np.full(90, 7.0), None) == pytest.approx((mean, error))
+    weighted, _ = mean_and_error(NUMBERS, WEIGHTS, None)
+    assert weighted == pytest.approx(NUMBERS[REPEATED].mean())
+    # Three rows of a group that are the same say as much as one of them.
+    thrice = mean_and_error(NUMBERS.repeat(3), None, np.arange(90).repeat(3))
+    assert thrice == pytest.approx((mean, error))
     heavy = np.where(NUMBERS > 0, 1e6, 1.0)
     plain, trend = (running_median(LOGITS[:, 1], NUMBERS, weights=some) for some in (None, heavy))
     assert plain is not None

@@ -67,6 +67,8 @@ class NumberQuality:
     truth: np.ndarray  # [rows]
     predictions: np.ndarray  # [rows]
     trend: Trend | None  # of the residuals against the predictions
+    weights: np.ndarray | None  # [rows]: how much each counts; None: once
+    groups: np.ndarray | None  # [rows]: the number of each row's group; None: rows are independent
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def assess_quality(model: ExplainedModel) -> Quality:
         linear=linear,
         details=_class_quality(model, part, outputs, truth)
         if model.target.class_names
-        else _number_quality(network.values, truth, model.weights(rows.encoded)),
+        else _number_quality(network.values, truth, model.weights(rows.encoded), groups),
         errors=find_largest_errors(rows, network, truth, model.fitted),
     )
 
@@ -249,7 +251,10 @@ def _class_quality(
 
 
 def _number_quality(
-    predictions: np.ndarray, truth: np.ndarray, weights: np.ndarray | None
+    predictions: np.ndarray,
+    truth: np.ndarray,
+    weights: np.ndarray | None,
+    groups: np.ndarray | None,
 ) -> NumberQuality:
     trend = running_median(predictions, truth - predictions, weights=weights)
-    return NumberQuality(truth, predictions, trend)
+    return NumberQuality(truth, predictions, trend, weights, groups)

@@ -112,6 +112,7 @@ def confusion_picture(confusion: np.ndarray, classes: Sequence[str]) -> Picture:
     sizes = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, sizes, out=np.zeros(confusion.shape), where=sizes > 0)
     right = confusion.trace() / confusion.sum()
+    what = "weight" if _is_weighted(confusion) else "rows"
 
     def fill(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -133,7 +134,7 @@ def confusion_picture(confusion: np.ndarray, classes: Sequence[str]) -> Picture:
                 fontsize=size,
             )
         if not is_counted:
-            figure.colorbar(mesh, ax=axes, label="share of the true class's rows")
+            figure.colorbar(mesh, ax=axes, label=f"share of the true class's {what}")
         places = range(0, num_classes, -(-num_classes // _MAX_TICKS))
         shown_names = [names[place] for place in places]
         is_wide = num_classes * max(map(len, shown_names)) > 60
@@ -148,7 +149,8 @@ def confusion_picture(confusion: np.ndarray, classes: Sequence[str]) -> Picture:
 
     text = (
         "Rows: true classes; columns: predicted classes. Colour: the share of the true class's "
-        f"rows; blank: none. The diagonal holds the correct predictions, {right:.1%} of all rows."
+        f"{what}; blank: none. The diagonal holds the correct predictions, {right:.1%} of "
+        f"{'the weight of ' if what == 'weight' else ''}all rows."
     )
     if not is_counted:
         text += " There are too many classes to print counts."

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlcli.explaining.quality.quality import NumberQuality
+from dlcli.explaining.weighted import mean_and_error, quantiles
 from dlcli.report.page import PageSection
 from dlcli.report.picture import COLORS, INK, Picture, draw
 from dlcli.report.text import number_text, one_label
@@ -26,8 +27,8 @@ def residuals_section(details: NumberQuality, target: str) -> PageSection:
 def describe_bias(details: NumberQuality) -> str:
     """Say whether predictions are too high or too low on average, beyond chance."""
     residuals = details.truth - details.predictions
-    mean, deviation = float(residuals.mean()), float(residuals.std())
-    reach = 1.96 * deviation / len(residuals) ** 0.5
+    mean, error = mean_and_error(residuals, details.weights, details.groups)
+    reach = 1.96 * error
     way = "above" if mean >= 0 else "below"
     text = f"On average, true values are {number_text(abs(mean))} {way} the predictions"
     margin = f"(95 % margin: ±{number_text(reach, 2)})"
@@ -41,7 +42,7 @@ def prediction_picture(quality: NumberQuality, target: str) -> Picture:
     truth, predictions = quality.truth, quality.predictions
     low = min(truth.min(), predictions.min())
     high = max(truth.max(), predictions.max())
-    median_error = float(np.median(np.abs(predictions - truth)))
+    median_error = float(quantiles(np.abs(predictions - truth), [0.5], 0, quality.weights)[0])
 
     def fill(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -79,6 +80,7 @@ def residual_picture(quality: NumberQuality) -> Picture:
             residuals,
             num_bins,
             range=(low, high),
+            weights=quality.weights,
             orientation="horizontal",
             color=COLORS[0],
             edgecolor="none",
@@ -88,11 +90,11 @@ def residual_picture(quality: NumberQuality) -> Picture:
         left.set_ylim(low, high)
         left.set_xlabel("predicted")
         left.set_ylabel("true − predicted")
-        right.set_xlabel("rows")
+        right.set_xlabel("rows" if quality.weights is None else "weight")
 
     shares = [0.025, 0.25, 0.5, 0.75, 0.975]
     lowest, lower, middle, upper, highest = (
-        number_text(value) for value in np.quantile(residuals, shares)
+        number_text(value) for value in quantiles(residuals, shares, 0, quality.weights)
     )
     text = (
         "Left: residuals (true − predicted) against predictions. "
