@@ -42,7 +42,8 @@ def mean_and_error(
     (Liang and Zeger 1986).
     """
     mean = float(np.average(values, weights=weights))
-    pulls, total = values - mean, float(len(values))
+    total = float(len(values))
+    pulls: np.ndarray = values - mean
     if weights is not None:
         pulls, total = pulls * weights, float(weights.sum())
     if groups is not None:

@@ -127,10 +127,10 @@ def test_the_quality_of_a_network(task: Task, tmp_path: Path) -> None:
             captions = [picture.text for picture in quality_sections(weighted)[1].pictures]
             assert "of the weight of all rows." in captions[0]
     else:
-        residuals, wanted = (quality_sections(some)[1] for some in (weighted, repeated))
-        bias, other = (some.paragraphs[0].split(",")[0] for some in (residuals, wanted))
+        pages = [quality_sections(some)[1] for some in (weighted, repeated)]
+        bias, other = (page.paragraphs[0].split(",")[0] for page in pages)
         assert bias == other
-        assert f"95 % between {lowest(weighted)}" in residuals.pictures[1].text
+        assert f"95 % between {lowest(weighted)}" in pages[0].pictures[1].text
 
 
 @pytest.mark.parametrize("task", TASKS)
