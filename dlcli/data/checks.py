@@ -54,7 +54,9 @@ def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
             yield loaded.problem(path, f"does nothing: '{name}' is the weight column")
         elif name in known and not config.may_be_feature(name):
             reason = "not among data.features"
-            if config.features is None:
+            if name in config.keep:
+                reason = "no feature (data.keep)"
+            elif config.features is None:
                 reason = f"no feature unless data.features names it ({_role_of(name, config)})"
             yield loaded.problem(path, f"does nothing: '{name}' is {reason}")
     if config.features is not None and config.split.column in config.features:

@@ -168,6 +168,7 @@ def test_lines_that_are_no_objects_are_refused(text: str, said: str) -> None:
         ("s3://bucket/t.csv", "an address on the web (s3)"),
         ("mongodb://host/t", "an address (mongodb), which dlcli doesn't read; download it, and"),
         ("file:///t.csv", "file:///t.csv: an address; name the file by its path"),
+        ("a\0b", r"'a\x00b': there is no such file"),
         ("t.json", "t.json: JSON is read as JSON Lines"),
         ("t.ods", "t.ods: not a table by its name; what is read: .csv .tsv"),
         ("renamed.parquet", "renamed.parquet: not a Parquet file, whatever its name says"),
