@@ -1,6 +1,7 @@
 """Recognising what separates the cells of a text file, and what quotes them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,9 +77,10 @@ def _recognise_separator(head: bytes, quote: str, form: TextFormat, source: str)
     best = max(same[mark] for mark in present)
     fitting = [mark for mark in present if same[mark] == best]
     if len(fitting) > 1:
-        numbers = {mark: _num_numbers(head, mark, quote) for mark in fitting}
-        most = max(numbers.values())
-        fitting = [mark for mark in fitting if numbers[mark] == most]
+        counts = {mark: _count_cells(head, mark, fitting, quote) for mark in fitting}
+        if any(numbers for numbers, _ in counts.values()):
+            scores = {mark: numbers - strange for mark, (numbers, strange) in counts.items()}
+            fitting = [mark for mark in fitting if scores[mark] == max(scores.values())]
     if len(fitting) > 1:
         raise DataError(
             f"{source}, line 1: its cells may be separated by "
@@ -87,8 +89,15 @@ def _recognise_separator(head: bytes, quote: str, form: TextFormat, source: str)
     return fitting[0]
 
 
-def _num_numbers(head: bytes, separator: str, quote: str) -> float:
-    """Return the share of cells that are numbers, of the first records."""
+def _count_cells(head: bytes, separator: str, marks: Sequence[str], quote: str) -> tuple[int, int]:
+    """Return how many cells of the first records are numbers, and how many are strange.
+
+    A cell is strange that has another of the marks and is no number, as 1,5 is one.
+    """
     lines = head.decode("utf-8", "replace").splitlines()[:50]
     cells = [cell.strip(quote + " ") for line in lines for cell in line.split(separator)]
-    return float(look_like_numbers(pl.Series(cells, dtype=pl.String)).mean() or 0.0)  # type: ignore[arg-type]
+    text = pl.Series(cells, dtype=pl.String)
+    are_numbers = look_like_numbers(text)
+    others = "".join(mark for mark in marks if mark != separator)
+    are_strange = text.str.contains(f"[{re.escape(others)}]") & ~are_numbers
+    return int(are_numbers.sum()), int(are_strange.sum())

@@ -43,6 +43,7 @@ def said(**settings: object) -> TextFormat:
         "month,b\nmay,1\njune,2\n",
         "a,b\n1.234,2.345\n3.456,4.567\n",
         "town,b\nKöln,1\n",
+        "id,tags;more\n1,a;b\n2,c;d\n",
         "0,1,2\n5,5,1\n7,2,2\n".replace("0,1,2", "x0,x1,x2"),
     ],
 )
@@ -60,6 +61,7 @@ def test_nothing_is_said_of_a_plain_file(text: str) -> None:
         ("a;b\n1,5;x\n1.640,07;y\n", [("1.5", "x"), ("1640.07", "y")], "'.' between thousands"),
         ("a\tb\n1,5\tx\n", [("1.5", "x")], r"cells separated by '\t'"),
         ("a|b\n1|2\n", [("1", "2")], "cells separated by '|'"),
+        ("x;a,b;c\n0,5;u;v\n1,5;w;\n", [("0.5", "u", "v"), ("1.5", "w", "")], "separated by ';'"),
         ('a,b\n"1,234",1.5\n"5",2.5\n', [("1234", "1.5"), ("5", "2.5")], "',' between thousands"),
         ('a,b\n"1,234,567",1\n', [("1234567", "1")], "',' between thousands"),
         ('a,b\n"0,123",1\n"0,5",2\n', [("0.123", "1"), ("0.5", "2")], "',' before decimals"),
