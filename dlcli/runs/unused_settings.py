@@ -11,6 +11,7 @@ from dlcli.data.dataset import Dataset, find_sources
 from dlcli.errors import ConfigError, Problem
 from dlcli.tables.reading import settings_of
 from dlcli.tables.sources import Source
+from dlcli.training.schedules import Schedule
 
 _LACKING = {"query": "the rows come from no database", "sheet": "the rows come from no workbook"}
 
@@ -62,8 +63,11 @@ def _unused_data(loaded: LoadedConfig, dataset: Dataset) -> Iterator[tuple[str, 
 
 def _unused_training(loaded: LoadedConfig, num_rows: int) -> Iterator[tuple[KeyPath, str]]:
     config, training = loaded.config, loaded.config.training
-    for key, reason in config.schedule.unused_settings(config.optimizer.lr, training.epochs):
-        yield ("schedule", key), reason
+    steps_per_epoch = training.steps_per_epoch(num_rows)
+    schedule = Schedule(config.schedule, config.optimizer.lr, steps_per_epoch, training.epochs)
+    if schedule.length.num_steps > 0:
+        for key, reason in config.schedule.unused_settings(schedule.length):
+            yield ("schedule", key), reason
     num_batches = training.batches_per_epoch(num_rows)
     if training.accumulate_batches > num_batches:
         yield (

@@ -31,6 +31,25 @@ class Position(NamedTuple):
     state: ScheduleState
 
 
+class RunLength(NamedTuple):
+    """How long a run is for its schedule: from the end of the warm-up on."""
+
+    base_lr: float
+    num_steps: int
+    steps_per_epoch: int
+    given: str  # the settings that it follows from, in words
+
+    @property
+    def num_epochs(self) -> int:
+        """The epochs that begin, counted from the end of the warm-up."""
+        return -(-self.num_steps // self.steps_per_epoch)
+
+    @property
+    def num_whole_epochs(self) -> int:
+        """The epochs of the run that no step of the warm-up is in."""
+        return self.num_steps // self.steps_per_epoch
+
+
 class ScheduleConfig(Section):
     """A schedule: a section of the config with torch.optim.lr_scheduler's names and rates."""
 
@@ -57,16 +76,22 @@ class ScheduleConfig(Section):
         """Return the learning rate of a step after the warm-up."""
 
     def observe(self, state: ScheduleState, loss: float) -> ScheduleState:  # noqa: ARG002
-        """Return the state after an epoch with this validation loss."""
+        """Return the state after an epoch, past the warm-up, with this validation loss."""
         return state
 
-    def unused_settings(self, lr: float, num_epochs: int) -> Iterator[tuple[str, str]]:  # noqa: ARG002
-        """Yield each setting that does nothing in such a run, and why."""
+    def unused_settings(self, run: RunLength) -> Iterator[tuple[str, str]]:  # noqa: ARG002
+        """Yield each setting that changes no rate of such a run, and why."""
         yield from ()
 
     def rates(self) -> dict[str, float]:
         """Return its settings that are learning rates themselves, by name; those of 0 left out."""
         return {}
+
+
+def is_flat(gamma: float) -> Iterator[tuple[str, str]]:
+    """Yield a factor of 1, which reduces nothing."""
+    if gamma == 1:
+        yield "gamma", "does nothing: a rate times 1 stays as it is; give less than 1"
 
 
 def half_cosine(start: float, end: float, share: float) -> float:

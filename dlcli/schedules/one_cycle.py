@@ -1,10 +1,11 @@
 """The one-cycle policy."""
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.schedules.base import Position, ScheduleConfig, half_cosine
+from dlcli.schedules.base import Position, RunLength, ScheduleConfig, half_cosine
 
 
 @final
@@ -27,5 +28,16 @@ class OneCycle(ScheduleConfig):
         peak = max(self.pct_start * at.num_steps - 1, 1)  # its step
         if at.step <= peak:
             return half_cosine(initial, at.base_lr, at.step / peak)
-        share = (at.step - peak) / max(at.num_steps - 1 - peak, 1)
+        share = (at.step - peak) / (at.num_steps - 1 - peak)
         return half_cosine(at.base_lr, initial / self.final_div_factor, share)
+
+    def unused_settings(self, run: RunLength) -> Iterator[tuple[str, str]]:
+        """Yield a run too short to go up and down, and a cycle that is flat."""
+        if run.num_steps < 3:
+            yield (
+                "type",
+                f"one_cycle needs 3 steps at least, to go up and down; {run.given} have "
+                f"{run.num_steps}",
+            )
+        elif self.div_factor == self.final_div_factor == 1:
+            yield "div_factor", "does nothing, as final_div_factor: the rate stays as it is with 1"

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.schedules.base import Position, ScheduleConfig, ScheduleState
+from dlcli.schedules.base import Position, RunLength, ScheduleConfig, ScheduleState
 from dlcli.section import NonNegativeFloat, NonNegativeInt
 
 
@@ -16,7 +16,9 @@ class ReduceOnPlateau(ScheduleConfig):
     type: Literal["reduce_on_plateau"]
     factor: float = Field(0.1, gt=0, lt=1, description="factor of each reduction")
     patience: NonNegativeInt = Field(
-        10, description="epochs without improvement before a reduction"
+        10,
+        description="epochs without improvement before a reduction, counted from the first whole "
+        "epoch after the warm-up, whose loss is the first to improve on",
     )
     threshold: NonNegativeFloat = Field(
         1e-4, description="smallest relative decrease that counts as improvement"
@@ -46,15 +48,22 @@ class ReduceOnPlateau(ScheduleConfig):
             factor, cooldown_left, num_bad_epochs = factor * self.factor, self.cooldown, 0
         return ScheduleState(factor, best, num_bad_epochs, cooldown_left)
 
-    def unused_settings(self, lr: float, num_epochs: int) -> Iterator[tuple[str, str]]:
-        """Yield a patience without any reduction, or a lowest rate that is never reached."""
-        if self.patience >= num_epochs:
-            yield (
-                "patience",
-                f"does nothing: no reduction within {num_epochs} epochs (training.epochs)",
-            )
-        elif self.min_lr >= lr:
-            yield "min_lr", f"must be below optimizer.lr, {lr:g}, the initial learning rate"
+    def unused_settings(self, run: RunLength) -> Iterator[tuple[str, str]]:
+        """Yield a patience without any reduction, a lowest rate above all, an idle cooldown.
+
+        The first epoch sets the loss to improve on, `patience` + 1 more may miss it, and the one
+        after these has the reduced rate. A second reduction takes `patience` + 1 more.
+        """
+        num_waited = self.patience + 1
+        if 1 + num_waited >= run.num_whole_epochs:
+            most = run.num_whole_epochs - 3
+            hint = f"; at most {most}" if most >= 0 else ""
+            yield "patience", f"does nothing: no reduction within {run.given}{hint}"
+        elif self.min_lr >= run.base_lr:
+            lr = f"{run.base_lr:g}"
+            yield "min_lr", f"must be below optimizer.lr, {lr}, the initial learning rate"
+        elif self.cooldown and 1 + 2 * num_waited >= run.num_whole_epochs:
+            yield "cooldown", f"does nothing: no second reduction within {run.given}"
 
     def rates(self) -> dict[str, float]:
         """Return the lowest rate."""

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.schedules.base import Position, ScheduleConfig
+from dlcli.schedules.base import Position, RunLength, ScheduleConfig, is_flat
 from dlcli.section import PositiveInt
 
 
@@ -24,10 +24,8 @@ class StepSchedule(ScheduleConfig):
         """Reduce the rate at every so many epochs."""
         return at.base_lr * float(self.gamma ** (at.epoch // self.step_size))
 
-    def unused_settings(self, lr: float, num_epochs: int) -> Iterator[tuple[str, str]]:  # noqa: ARG002
-        """Yield a step size that lets no reduction happen."""
-        if self.step_size >= num_epochs:
-            yield (
-                "step_size",
-                f"does nothing: no reduction within {num_epochs} epochs (training.epochs)",
-            )
+    def unused_settings(self, run: RunLength) -> Iterator[tuple[str, str]]:
+        """Yield a factor of 1, and a step size that lets no reduction happen."""
+        yield from is_flat(self.gamma)
+        if self.step_size >= run.num_epochs:
+            yield "step_size", f"does nothing: no reduction within {run.given}"

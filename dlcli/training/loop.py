@@ -184,7 +184,7 @@ def _end_epoch(
         trainer.best = Best(epoch.number, clones)
     assert trainer.best is not None, "the first epoch is the best so far"
     if figures is not None:
-        trainer.schedule.observe(figures["loss"])
+        trainer.schedule.observe(epoch.number, figures["loss"])
     trainer.epoch = EpochSoFar(epoch.number + 1, last=epoch.last)
     return EpochResult(
         epoch=epoch.number,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -27,12 +28,12 @@ EVERY_SAMPLE = pytest.mark.parametrize("settings", SAMPLES.values(), ids=list(SA
 EVERY_MEMBER = pytest.mark.parametrize("member", SCHEDULES, ids=type_of)
 
 
-def schedule(**settings: Any) -> Schedule:
-    return Schedule(read(settings), LR, STEPS, EPOCHS)
+def schedule(epochs: int = EPOCHS, steps: int = STEPS, **settings: Any) -> Schedule:
+    return Schedule(read(settings), LR, steps, epochs)
 
 
 def rates(chosen: Schedule) -> list[float]:
-    return [chosen.lr(step) for step in range(STEPS * EPOCHS)]
+    return [chosen.lr(step) for step in range(chosen.num_steps)]
 
 
 def optimizer(lr: float = LR) -> torch.optim.Optimizer:
@@ -40,14 +41,18 @@ def optimizer(lr: float = LR) -> torch.optim.Optimizer:
 
 
 def follow(
-    stepper: lr_scheduler.LRScheduler, sgd: torch.optim.Optimizer, *, every: int
+    stepper: lr_scheduler.LRScheduler,
+    sgd: torch.optim.Optimizer,
+    *,
+    every: int,
+    num_steps: int = STEPS * EPOCHS,
 ) -> list[float]:
     """Return torch's rates, its scheduler moved on every so many steps."""
     found = []
-    for step in range(STEPS * EPOCHS):
+    for step in range(num_steps):
         found.append(sgd.param_groups[0]["lr"])
         sgd.step()
-        if (step + 1) % every == 0 and step + 1 < STEPS * EPOCHS:
+        if (step + 1) % every == 0 and step + 1 < num_steps:
             stepper.step()
     return found
 
@@ -68,11 +73,55 @@ def test_exponential_is_torchs() -> None:
     assert rates(schedule(type="exponential", gamma=0.8)) == pytest.approx(expected)
 
 
-def test_cosine_is_torchs_over_all_steps() -> None:
+@pytest.mark.parametrize("warmup_epochs", [0, 0.5, 2])
+def test_cosine_is_torchs_from_the_first_step_after_the_warm_up_to_the_last(
+    warmup_epochs: float,
+) -> None:
     sgd = optimizer()
-    stepper = lr_scheduler.CosineAnnealingLR(sgd, STEPS * EPOCHS, 0.01)
-    expected = follow(stepper, sgd, every=1)
-    assert rates(schedule(type="cosine", eta_min=0.01)) == pytest.approx(expected)
+    warmup = round(warmup_epochs * STEPS)
+    num_steps = STEPS * EPOCHS - warmup
+    stepper = lr_scheduler.CosineAnnealingLR(sgd, num_steps - 1, 0.01)
+    expected = follow(stepper, sgd, every=1, num_steps=num_steps)
+    found = rates(schedule(type="cosine", eta_min=0.01, warmup_epochs=warmup_epochs))
+    assert found[warmup:] == pytest.approx(expected)
+
+
+# By hand: 0.3 to 0 in five steps is 0.3 × (1 + cos(k/4 × 180°)) / 2; after a warm-up of an epoch of
+# two steps, 0.1 and 0.2, the same in four.
+HALF = math.sqrt(0.5)
+BY_HAND: list[tuple[Settings, int, int, list[float]]] = [
+    ({"type": "cosine"}, 5, 1, [0.3, 0.15 * (1 + HALF), 0.15, 0.15 * (1 - HALF), 0]),
+    ({"type": "cosine", "warmup_epochs": 1}, 3, 2, [0.1, 0.2, 0.3, 0.225, 0.075, 0]),
+    ({"type": "cosine", "eta_min": 0.1}, 2, 1, [0.3, 0.1]),
+    ({"type": "cosine"}, 1, 1, [0.3]),
+    ({"type": "one_cycle", "div_factor": 3, "final_div_factor": 10}, 3, 1, [0.1, 0.3, 0.01]),
+    ({"type": "one_cycle", "pct_start": 0.95, "final_div_factor": 3}, 3, 2, [*range(5), 0.004]),
+    ({"type": "step", "step_size": 1, "warmup_epochs": 0.5}, 2, 2, [0.15, 0.3, 0.3, 0.03]),
+    ({"type": "exponential", "gamma": 0.5}, 3, 1, [0.3, 0.15, 0.075]),
+]
+
+
+@pytest.mark.parametrize(("settings", "epochs", "steps", "expected"), BY_HAND, ids=str)
+def test_rates_are_those_found_by_hand(
+    settings: Settings, epochs: int, steps: int, expected: list[float]
+) -> None:
+    found = rates(schedule(epochs, steps, **settings))
+    if settings.get("pct_start"):  # that many steps up leave less than one for the way down
+        found, expected = found[-1:], expected[-1:]
+    assert found == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize("pct_start", [0.1, 0.3, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("warmup_epochs", [0, 1.5])
+def test_what_spreads_over_the_run_reaches_its_end_at_the_last_step(
+    pct_start: float, warmup_epochs: float
+) -> None:
+    cosine: Settings = {"type": "cosine", "eta_min": 0.02}
+    one_cycle: Settings = {"type": "one_cycle", "pct_start": pct_start}
+    for settings, last in ((cosine, 0.02), (one_cycle, LR / 25 / 1e4)):
+        found = rates(schedule(**settings, warmup_epochs=warmup_epochs))
+        assert found[-1] == pytest.approx(last)
+        assert all(rate > last * (1 + 1e-9) for rate in found[:-1])
 
 
 def test_one_cycle_is_torchs() -> None:
@@ -90,9 +139,25 @@ def test_reduce_on_plateau_is_torchs() -> None:
     stepper = lr_scheduler.ReduceLROnPlateau(sgd, factor=0.5, patience=1, cooldown=1, min_lr=0.04)
     ours = schedule(type="reduce_on_plateau", factor=0.5, patience=1, cooldown=1, min_lr=0.04)
     for loss in losses:
-        ours.observe(loss)
+        ours.observe(1, loss)
         stepper.step(loss)
         assert ours.lr(0) == pytest.approx(sgd.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize(("warmup_epochs", "first"), [(0, 1), (0.4, 2), (3, 4), (3.1, 5)])
+def test_a_plateau_is_torchs_begun_with_the_first_whole_epoch_after_the_warm_up(
+    warmup_epochs: float, first: int
+) -> None:
+    losses = [0.1, 9.0, 8.0, 7.0, 6.0, 6.5, 6.6, 6.7, 5.0, 5.5, 5.6, 5.7, 5.8]
+    sgd = optimizer()
+    stepper = lr_scheduler.ReduceLROnPlateau(sgd, patience=1)
+    ours = schedule(20, type="reduce_on_plateau", patience=1, warmup_epochs=warmup_epochs)
+    for epoch, loss in enumerate(losses, 1):
+        ours.observe(epoch, loss)
+        if epoch >= first:
+            stepper.step(loss)
+        next_step = max(epoch * STEPS, ours.num_warmup_steps)
+        assert ours.lr(next_step) == pytest.approx(sgd.param_groups[0]["lr"]), epoch
 
 
 @EVERY_SAMPLE
@@ -116,20 +181,17 @@ def test_the_rates_of_an_epoch_are_those_of_its_steps(
         assert (found * STEPS if len(found) == 1 else found) == expected
 
 
-def test_cosine_ends_at_its_minimum_after_a_warm_up() -> None:
-    warm = schedule(type="cosine", eta_min=0.02, warmup_epochs=2)
-    assert warm.lr(STEPS * EPOCHS) == pytest.approx(0.02)
-
-
 def observed(chosen: Schedule, losses: list[float]) -> Schedule:
-    for loss in losses:
-        chosen.observe(loss)
+    for epoch, loss in enumerate(losses, 1):
+        chosen.observe(epoch, loss)
     return chosen
 
 
 @EVERY_SAMPLE
 def test_rates_are_positive_and_never_above_the_optimizers(settings: Settings) -> None:
-    assert all(0 < rate <= LR * (1 + 1e-12) for rate in rates(schedule(**settings)))
+    *found, last = rates(schedule(**settings))
+    assert all(0 < rate <= LR * (1 + 1e-12) for rate in found)
+    assert last >= settings.get("eta_min", 0)  # cosine's last step may have a rate of 0
 
 
 @EVERY_SAMPLE
@@ -160,18 +222,50 @@ def test_it_goes_on_from_its_state(settings: Settings) -> None:
     for done in range(len(losses)):
         after.state = observed(schedule(**settings), losses[:done]).state
         assert rates(after) == rates(straight)
-        straight.observe(losses[done])
+        straight.observe(done + 1, losses[done])
+
+
+def unused(settings: Settings, epochs: int) -> list[str]:
+    run = schedule(epochs, **settings)
+    return [name for name, _ in run.config.unused_settings(run.length)]
+
+
+def reachable_rates(run: Schedule) -> set[float]:
+    """Return the rates after the warm-up, with all reductions that losses can bring."""
+    found = set()
+    for step in range(run.num_steps):
+        if step and step % run.steps_per_epoch == 0:
+            run.observe(step // run.steps_per_epoch, 1.0)
+        if step >= run.num_warmup_steps:
+            found.add(run.lr(step))
+    return found
 
 
 @EVERY_SAMPLE
-def test_settings_are_unused_only_where_they_change_no_rate(settings: Settings) -> None:
-    config = read(settings)
-    assert [*config.unused_settings(lr=LR, num_epochs=EPOCHS + 1)] == []
-    for name, _ in config.unused_settings(lr=LR, num_epochs=1):
-        assert name in settings or name in type(config).model_fields
-        one_epoch = Schedule(config, LR, STEPS, 1)
-        found = [one_epoch.lr(step) for step in range(STEPS)]
-        assert found == [LR] * STEPS
+@pytest.mark.parametrize("warmup_epochs", [0, 0.5, 2])
+def test_a_schedule_is_unused_just_where_it_changes_no_rate(
+    settings: Settings, warmup_epochs: float
+) -> None:
+    settings = {key: value for key, value in settings.items() if key != "cooldown"}
+    num_needed = 3 if settings["type"] == "one_cycle" else 2  # one_cycle goes up and down
+    for steps, epochs in product((1, 2, 3), (3, 4, 5, 12, 13, 14, 15)):
+        run = schedule(epochs, steps, **settings, warmup_epochs=warmup_epochs)
+        acts = run.config.is_constant or len(reachable_rates(run)) >= num_needed
+        names = [name for name, _ in run.config.unused_settings(run.length)]
+        assert (not names) == acts, (steps, epochs, names)
+
+
+@pytest.mark.parametrize(("cooldown", "same_until"), [(1, 7), (5, 7)])
+def test_a_cooldown_is_unused_just_where_there_is_no_second_reduction(
+    cooldown: int, same_until: int
+) -> None:
+    for epochs in range(5, 12):
+        settings: Settings = {"type": "reduce_on_plateau", "patience": 2}
+        run = schedule(epochs, **settings, cooldown=cooldown)
+        is_unused = "cooldown" in [name for name, _ in run.config.unused_settings(run.length)]
+        assert is_unused == (epochs <= same_until)
+        without = reachable_rates(schedule(epochs, **settings))
+        assert not is_unused or reachable_rates(run) == without, epochs
 
 
 @EVERY_MEMBER
@@ -195,7 +289,7 @@ def test_a_wrong_setting_is_told(
 
 @pytest.mark.parametrize(
     "settings",
-    [own for own in SAMPLES.values() if not [*read(own).unused_settings(lr=0.1, num_epochs=4)]],
+    [own for own in SAMPLES.values() if not unused(own, epochs=4)],
     ids=str,
 )
 def test_stacked_runs_follow_it_as_single_ones_do(settings: Settings) -> None:

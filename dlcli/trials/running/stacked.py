@@ -110,7 +110,7 @@ class _StackedTraining:
             if run.watch.observe(epoch, figures):
                 run.best_epoch = epoch
                 improved.append(index)
-            run.schedule.observe(loss)
+            run.schedule.observe(epoch, loss)
         network = self.stack.network
         self.best_values[improved] = network.parameters.values[improved]
         for name, buffer in network.buffers.items():
