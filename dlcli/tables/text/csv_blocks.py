@@ -61,45 +61,22 @@ def read_csv_blocks(
     head = read_head(stream, block_bytes, head_bytes).removeprefix(codecs.BOM_UTF8)
     sample = _whole_lines(head[:head_bytes])
     marks = recognise_marks(sample, form, source)
-    records = _Records(source, form, marks)
+    records = _Records(source, form, marks, encoding)
     sample = sample[len(marks.skipped) :]
     stream = Prefixed(head[len(marks.skipped) :], stream)
     line = 1 + count(marks.skipped, "\n")  # on which the next record starts
     first: Table | None = None
     for block in _whole_records(stream, block_bytes, marks.quote):
+        records.refuse_open_quote(block, line)
         if first is None:
-            records.refuse_open_quote(block, line)
-            is_smaller = len(block) < len(sample)  # than what is recognised from
-            header, num_bytes = records.read_header(sample if is_smaller else block, line)
-            sample = sample[num_bytes:]
-            line += count(block[:num_bytes], "\n")
-            block = block[num_bytes:]
-            first = records.read(block, header.names, line)
-            num_rows = int(np.searchsorted(first.numbers, line + count(sample, "\n")))
-            rows = first.frame.head(num_rows)
-            if is_smaller:
-                rows = records.read_sample(sample, header.names)
-            notation = recognise_notation(sample, rows, form, marks.separator)
-            dialect = Dialect(marks.separator, marks.quote, encoding, header, notation, form)
-            first = replace(
-                first,
-                written=header.written,
-                unnamed=header.unnamed,
-                notation=notation,
-                dialect=dialect,
-                has_exponents=has_exponents(block),
-            )
-            yield first
-            first = replace(first, frame=first.frame.clear())  # whose rows are not held
+            table = records.begin(block, sample, line)
+            first = replace(table, frame=table.frame.clear())  # whose rows are not held
         else:
-            records.refuse_open_quote(block, line)
-            table = records.read(block, first.frame.columns, line)
-            yield replace(
-                first,
-                frame=table.frame,
-                numbers=table.numbers,
-                has_exponents=has_exponents(block),
+            rows = records.read(block, first.frame.columns, line)
+            table = replace(
+                first, frame=rows.frame, numbers=rows.numbers, has_exponents=rows.has_exponents
             )
+        yield table
         line += count(block, "\n")
     if first is None:
         raise DataError(f"{source}: the file is empty; its first line must name the columns")
@@ -126,6 +103,32 @@ class _Records:
     source: str
     form: TextFormat
     marks: Marks
+    encoding: str
+
+    def begin(self, block: bytes, sample: bytes, line: int) -> Table:
+        """Return the rows of a file's first block, and how it is written, recognised from a sample.
+
+        The block and the sample start on a line; either may be the longer one.
+        """
+        is_smaller = len(block) < len(sample)
+        header, num_bytes = self.read_header(sample if is_smaller else block, line)
+        line += count(block[:num_bytes], "\n")
+        block, sample = block[num_bytes:], sample[num_bytes:]
+        table = self.read(block, header.names, line)
+        num_rows = int(np.searchsorted(table.numbers, line + count(sample, "\n")))
+        rows = table.frame.head(num_rows)
+        if is_smaller:
+            rows = self.read_sample(sample, header.names)
+        separator, quote = self.marks.separator, self.marks.quote
+        notation = recognise_notation(sample, rows, self.form, separator)
+        dialect = Dialect(separator, quote, self.encoding, header, notation, self.form)
+        return replace(
+            table,
+            written=header.written,
+            unnamed=header.unnamed,
+            notation=notation,
+            dialect=dialect,
+        )
 
     def refuse_open_quote(self, block: bytes, line: int) -> None:
         """Raise DataError for a quote that is not closed in a block of whole records."""
@@ -228,7 +231,7 @@ class _Records:
                 'quotation marks; write a cell with a quote as "a ""quoted"" word", or, if quotes '
                 f"are text throughout, {self.form.advice('quote', 'none')}"
             )
-        return Table(frame, self.source, numbers, "line")
+        return Table(frame, self.source, numbers, "line", has_exponents=has_exponents(block))
 
     def _refuse_ragged(self, cells: np.ndarray, numbers: np.ndarray, names: list[str]) -> None:
         ragged = np.flatnonzero(cells != len(names))
