@@ -100,6 +100,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def are(count: int) -> str:
+    """Return the verb for so many: `is`, `are`."""
+    return "is" if count == 1 else "are"
+
+
 def suggest(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string.
 

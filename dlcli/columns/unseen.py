@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dlcli.errors import DataError, counted
+from dlcli.errors import DataError, are, counted
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class UnseenCells:
         almost = "nothing" if self.count >= self.num_cells else "almost nothing"
         return (
             f"column '{self.column}' holds {almost} that training saw: {least}{self.count:,} of "
-            f"{self.num_cells:,} cells are {self.what}{first}. Results say little: check that the "
-            "column is what it was in training, and written alike"
+            f"{self.num_cells:,} cells {are(self.count)} {self.what}{first}. Results say little: "
+            "check that the column is what it was in training, and written alike"
         )
 
     def __str__(self) -> str:

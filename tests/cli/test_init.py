@@ -137,7 +137,7 @@ def test_what_is_left_out_is_no_feature(dlcli: Command, table: Table) -> None:
 def test_rows_that_stand_twice_are_counted(dlcli: Command, table: Table) -> None:
     table("x,y", *(f"{row % 30},{'ab'[row % 2]}" for row in range(60)), name="twice.csv")
     err = dlcli("init", "twice.csv", "--target", "y", "-o", "c.yaml").err
-    assert "30 of 60 rows are duplicates of an earlier row" in err
+    assert "30 of 60 rows are the same as an earlier row" in err
     prepared = prepare(load_config(Path("c.yaml")))
     known = {(*row, label) for row, label in rows_of(prepared, "train")}
     count = sum((*row, label) in known for row, label in rows_of(prepared, "test"))
@@ -155,7 +155,7 @@ def rows_of(prepared: object, part: str) -> list[tuple[tuple[float, ...], int]]:
 def test_rows_that_contradict_each_other_are_counted(dlcli: Command, table: Table) -> None:
     table("x,y", *numbered(60), "0.5,a", "0.5,b", "0.5,b", name="torn.csv")
     err = dlcli("init", "torn.csv", "--target", "y", "-o", "c.yaml").err
-    assert "rows have another 'y' than a row with equal features" in err
+    assert "rows with another 'y' than a row with equal features" in err
 
 
 def test_classes_out_of_balance_are_said(dlcli: Command, table: Table) -> None:

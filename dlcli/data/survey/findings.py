@@ -8,6 +8,7 @@ from dlcli.columns.base import Column
 from dlcli.columns.family import infer_kind, statistics_of_cells
 from dlcli.data.fields import Examples
 from dlcli.data.survey.leakage import share_predicted
+from dlcli.errors import are, counted
 from dlcli.losses import default_loss
 from dlcli.targets.task import Task
 
@@ -49,8 +50,8 @@ def class_findings(labels: pl.Series, task: Task) -> Iterator[str]:
         loss = default_loss(task).type
         yield (
             f"the classes are imbalanced: {most:,} of {len(labels):,} rows are '{commonest}', "
-            f"{fewest:,} are '{rarest}'. Always predicting '{commonest}' has an accuracy of "
-            f"{most / len(labels):.3f}, so look at balanced_accuracy; if every class matters "
+            f"{fewest:,} {are(fewest)} '{rarest}'. Always predicting '{commonest}' has an accuracy "
+            f"of {most / len(labels):.3f}, so look at balanced_accuracy; if every class matters "
             f"equally, set loss: {{type: {loss}, class_weights: balanced}}"
         )
     few = [f"'{label}'" for label, count in counts.items() if count < _FEW_ROWS_OF_CLASS]
@@ -67,14 +68,14 @@ def row_findings(features: pl.DataFrame, target: pl.Series, task: Task) -> Itera
     repeated = len(both) - both.n_unique()
     if repeated:
         yield (
-            f"{repeated:,} of {len(both):,} rows are duplicates of an earlier row: one may train "
-            "where the other tests (data.split)"
+            f"{repeated:,} of {len(both):,} rows {are(repeated)} the same as an earlier row: one "
+            "may train where the other tests (data.split)"
         )
     contradicting = both.n_unique() - features.n_unique()
     if contradicting and task != "regression":
         yield (
-            f"{contradicting:,} rows have another '{target.name}' than a row with equal features: "
-            "no network can predict both (data.features)"
+            f"{counted(contradicting, 'row')} with another '{target.name}' than a row with equal "
+            "features: no network can predict both (data.features)"
         )
 
 

@@ -8,6 +8,7 @@ import polars as pl
 from dlcli.columns.cells import read_cells
 from dlcli.columns.family import needs_labels, statistics_of_cells
 from dlcli.config.sections.data import MISSING_VALUES
+from dlcli.errors import are
 from dlcli.tables.table import Table
 
 _MANY_ROWS = 10  # of a class: enough whatever the others have
@@ -75,12 +76,12 @@ def left_out(table: Table, target: str, missing_values: tuple[str, ...]) -> Iter
     if empty := num_rows - sum(words.values()):
         written.append(f"nothing in {empty:,}")
     if num_rows:
-        is_are, keys = "is" if num_rows == 1 else "are", "data.drop_missing_target"
+        keys = "data.drop_missing_target"
         if words:
             keys += "; a word that is a class goes out of data.missing_values"
         yield (
-            f"{num_rows:,} of {len(table):,} rows {is_are} left out, without a '{target}': it has "
-            f"{', '.join(written)} ({keys})"
+            f"{num_rows:,} of {len(table):,} rows {are(num_rows)} left out, without a '{target}': "
+            f"it has {', '.join(written)} ({keys})"
         )
 
 
