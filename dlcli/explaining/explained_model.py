@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from dlcli.data.fitted import FittedData
+from dlcli.data.splits.groups import group_codes
 from dlcli.losses import Loss
 from dlcli.network.plan import Plan
 from dlcli.tables.table import Table
@@ -73,6 +74,10 @@ class ExplainedModel:
     def weights(self, rows: Rows) -> np.ndarray | None:
         """Return how much each row counts, float64 [rows]; None: each counts once."""
         return weights_of(rows)
+
+    def groups_of(self, rows: ExplainedRows) -> np.ndarray | None:
+        """Return the number of each row's group, from 0, [rows]; None: rows are independent."""
+        return None if self.group is None else group_codes(rows.table, self.group)
 
     def predict(self, inputs: Tensors) -> np.ndarray:
         """Return probabilities [rows, classes] or numbers in the target's units [rows], float64."""

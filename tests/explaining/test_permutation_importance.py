@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from dlcli.data.fields import Slots
 from dlcli.explaining.explained_model import ExplainedModel
@@ -81,6 +82,20 @@ def test_intervals_hold_what_is_true_of_all_rows() -> None:
         )
         held.append(abs(found.mean[0] - 18) < found.reach[0])
     assert 86 <= sum(held) <= 100
+
+
+def test_intervals_are_over_groups_whose_rows_say_the_same() -> None:
+    model = planted(400)
+    once = model.parts["test"].encoded.head(60)
+    thrice = once.take(torch.arange(60).repeat_interleave(3))
+    order = np.random.default_rng(1).permutation(180)
+    slots, plan = [Slots("numbers", (2,))], ShufflePlan(20, order)
+    groups = np.arange(60).repeat(3)
+    rows, whole = (
+        measure_loss_increase(model, thrice, slots, plan, some) for some in (None, groups)
+    )
+    assert whole.mean == rows.mean
+    assert whole.reach[0] == pytest.approx(3**0.5 * rows.reach[0], rel=0.1)
 
 
 def test_a_cell_never_comes_from_its_own_row_and_each_gives_as_often_as_it_takes() -> None:

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from dlcli.data.fields import Arrays
-from dlcli.data.splits.groups import group_codes
 from dlcli.errors import DivergedError
 from dlcli.explaining.constant_baseline import class_weights_of
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows, PartName
@@ -103,7 +102,7 @@ def assess_quality(model: ExplainedModel) -> Quality:
     network = _predictions(model, rows, outputs)
     linear_predictions = _predictions(model, rows, _linear_outputs(model, linear, rows))
     constant = _constant_predictions(model, rows)
-    groups = None if model.group is None else group_codes(rows.table, model.group)
+    groups = model.groups_of(rows)
     return Quality(
         part=part,
         weight=model.fitted.weight,

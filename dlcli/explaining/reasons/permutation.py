@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dlcli.data.fields import Slots
 from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.weighted import mean_and_error
 from dlcli.training.evaluation import compute_outputs
 from dlcli.training.rows.batches import Rows, Tensors, as_shares
 
@@ -48,14 +49,19 @@ class LossIncrease:
 
 
 def measure_loss_increase(
-    model: ExplainedModel, rows: Rows, groups: Sequence[Slots], shuffle_plan: ShufflePlan
+    model: ExplainedModel,
+    rows: Rows,
+    groups: Sequence[Slots],
+    shuffle_plan: ShufflePlan,
+    row_groups: np.ndarray | None = None,
 ) -> LossIncrease:
     """Shuffle each group of features across two or more rows.
 
     The mean over pairs of rows, one giving the other its cells, is a U-statistic, and its
     interval Hoeffding's (1948): Student's t over rows of the mean increase as taker plus that as
     giver. So it accounts for the choice of rows and of shuffles. Where rows have weights, a pair
-    counts as much as the product of its two.
+    counts as much as the product of its two. With `row_groups`, the number of each row's group,
+    from 0, [rows], the interval is over groups, whose rows needn't be independent.
     """
     from scipy.special import stdtrit
 
@@ -63,7 +69,8 @@ def measure_loss_increase(
     num_rows = len(rows)
     losses = _losses(model, rows.inputs, model.targets(rows))
     mean, reach = np.zeros(len(groups)), np.zeros(len(groups))
-    quantile = float(stdtrit(num_rows - 1, 0.975))
+    num_units = num_rows if row_groups is None else max(2, int(row_groups.max()) + 1)
+    quantile = float(stdtrit(num_units - 1, 0.975))
     for index, group in enumerate(groups):
         cells = rows.inputs[group.field][:, group.indices]
         if (cells == cells[0]).all():
@@ -77,7 +84,8 @@ def measure_loss_increase(
             giving = np.zeros(num_rows)
             np.add.at(giving, donors, increases / len(donors))
             mean[index] = taking.mean()
-            reach[index] = quantile * (taking + giving).std(ddof=1) / math.sqrt(num_rows)
+            _, error = mean_and_error(taking + giving, None, row_groups)
+            reach[index] = quantile * error * math.sqrt(num_units / (num_units - 1))
     return LossIncrease(float(np.average(losses, weights=weights)), mean, reach)
 
 

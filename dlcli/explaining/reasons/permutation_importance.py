@@ -82,6 +82,9 @@ def measure_importance(model: ExplainedModel) -> PermutationImportance | Unavail
     sample = sample_rows(model, "importance")
     if len(sample) < 2:
         return Unavailable("a single row can't be shuffled")
+    groups = model.groups_of(sample.rows)
+    if groups is not None and not groups.any():
+        return Unavailable("its rows are of a single group")
     by_column = model.fitted.slots()
     slots = [by_column[column.name] for column in model.fitted.columns]
     shape = array_shape(model)
@@ -179,11 +182,10 @@ def _measure(
         chosen = generator.choice(len(sample), num_rows, replace=False)
         sample = SampledRows(sample.part, take(sample.rows, chosen), sample.num_held)
     shuffle_plan = ShufflePlan(num_shuffles, generator.permutation(num_rows))
-    return (
-        sample,
-        measure_loss_increase(model, sample.rows.encoded, groups, shuffle_plan),
-        shuffle_plan,
+    increase = measure_loss_increase(
+        model, sample.rows.encoded, groups, shuffle_plan, model.groups_of(sample.rows)
     )
+    return sample, increase, shuffle_plan
 
 
 def _in_order(names: Sequence[str], increases: LossIncrease) -> tuple[ColumnImportance, ...]:
