@@ -73,8 +73,7 @@ def num_windows(
 class RowMixing:
     """In training, a row's output depends on the other rows of its batch."""
 
-    min_rows: int  # that a training batch needs
-    alternative: str  # the layer type to use for smaller batches
+    alternative: str  # the layer type to use for batches that are too small
 
 
 @dataclass(frozen=True)
@@ -137,6 +136,10 @@ class Layer(Section, ABC):
 
         `activation_after` is a module of its own that follows this one.
         """
+
+    def min_rows(self, shape: Shape) -> int:  # noqa: ARG002 - for those that mix rows
+        """Return how many rows of an input shape a training batch needs."""
+        return 1
 
     @property
     def inner_layers(self) -> tuple["Layer", ...]:
@@ -222,6 +225,15 @@ def walk_layers(
     for index, layer in enumerate(layers):
         yield (*path, index), layer
         yield from walk_layers(layer.inner_layers, (*path, index, "layers"))
+
+
+def walk_planned(
+    layers: Sequence[PlannedLayer], path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], PlannedLayer]]:
+    """Yield every layer with its path, each before those that it is made of."""
+    for index, layer in enumerate(layers):
+        yield (*path, index), layer
+        yield from walk_planned(layer.inner, (*path, index, "layers"))
 
 
 def walk_modules(

@@ -26,7 +26,7 @@ class BatchNorm(Layer):
         keeps_positions=True,
         passes_input_on=False,
         has_filters=False,
-        row_mixing=RowMixing(min_rows=2, alternative="layer_norm"),
+        row_mixing=RowMixing(alternative="layer_norm"),
         stacking_obstacle=None,
         recording_obstacle=None,
     )
@@ -41,6 +41,10 @@ class BatchNorm(Layer):
             multiply_adds=0,
             num_kept=math.prod(shape),
         )
+
+    def min_rows(self, shape: Shape) -> int:
+        """Return 1 where a row has several positions: two numbers a channel have a variance."""
+        return 1 if math.prod(shape[1:]) > 1 else 2
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
         """Build nn.BatchNorm1d, or nn.BatchNorm2d for images."""

@@ -41,8 +41,8 @@ class Plan:
     @property
     def min_rows(self) -> int:
         """The fewest rows that a training batch needs."""
-        mixing = (layer.config.traits.row_mixing for _, layer in walk_modules(self.layers))
-        return max((kind.min_rows for kind in mixing if kind is not None), default=1)
+        layers = (layer for _, layer in walk_modules(self.layers))
+        return max(layer.config.min_rows(layer.input_shape) for layer in layers)
 
     @property
     def num_kept(self) -> int:

@@ -8,15 +8,17 @@ from pathlib import Path
 
 from dlcli.config import Config, LoadedConfig
 from dlcli.config.config import TrackerName
+from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.dataset import Dataset, read_dataset
 from dlcli.data.signature import Signature
 from dlcli.data.stream import Reading, drain
 from dlcli.errors import ConfigError, DataError, Problem
-from dlcli.layers.base import ShapeError, walk_layers
+from dlcli.layers.base import ShapeError
 from dlcli.losses import Loss
 from dlcli.metrics import figure_names, why_undefined
 from dlcli.network.heads import choose_loss, refuse_double_activation
 from dlcli.network.plan import Plan, plan_network
+from dlcli.runs.last_batch import last_batch_notes, small_batch_problems, with_last_batch
 from dlcli.runs.unused_settings import unused_settings
 
 _TRACKER_PACKAGES: dict[TrackerName, str] = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
@@ -65,10 +67,14 @@ def preparing(
         if has_sound_data:
             with _collected(found):
                 plan = _plan(loaded, signature, loss)
-    found += _training_problems(loaded, dataset)
+    num_rows, training = dataset.num_rows["train"], loaded.config.training
+    if plan is not None and "training" not in loaded.doubtful:
+        training = with_last_batch(training, plan, num_rows)
+        found += small_batch_problems(loaded, training, plan, num_rows)
+    found += _training_problems(loaded, dataset, training)
     found += _missing_trackers(loaded)
     if has_sound_data:
-        found += unused_settings(loaded, dataset)
+        found += unused_settings(loaded, dataset, training)
     if plan is not None and not plan.num_parameters:
         path = ("model", "layers")
         found.append(loaded.problem(path, "there is nothing to train: no layer has weights"))
@@ -76,12 +82,17 @@ def preparing(
         raise ConfigError(*loaded.in_order(found))
     return Prepared(
         loaded,
-        _resolve(loaded.config, dataset, loss, plan),
+        _resolve(loaded.config, dataset, loss, plan, training),
         loaded.folder,
         dataset,
         loss,
         plan,
-        (*loaded.notes, *dataset.notes, *_notes(loaded.config, dataset, loss)),
+        (
+            *loaded.notes,
+            *dataset.notes,
+            *_notes(loaded.config, dataset, loss),
+            *last_batch_notes(loaded.config.training, training, num_rows),
+        ),
     )
 
 
@@ -129,9 +140,11 @@ def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:
         yield "no test rows: performance on new rows won't be measured (data.split)"
 
 
-def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
+def _training_problems(
+    loaded: LoadedConfig, dataset: Dataset, training: TrainingConfig
+) -> Iterator[Problem]:
     """Yield problems of the training settings with this data."""
-    training, schedule = loaded.config.training, loaded.config.schedule
+    schedule = loaded.config.schedule
     if "validation" not in dataset.num_rows:
         missing = "needs validation rows; hold some out, as in data.split: {validation: 0.2}"
         if training.early_stopping is not None:
@@ -162,14 +175,14 @@ def _training_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Probl
             "of rows, or set data.streaming: false with enough memory",
         )
     if "schedule" not in loaded.doubtful and schedule.warmup_epochs:
-        yield from _warmup_problems(loaded, dataset.num_rows["train"])
-    if "model" not in loaded.doubtful:
-        yield from _small_batch_problems(loaded, dataset.num_rows["train"])
+        yield from _warmup_problems(loaded, training, dataset.num_rows["train"])
 
 
-def _warmup_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
+def _warmup_problems(
+    loaded: LoadedConfig, training: TrainingConfig, num_rows: int
+) -> Iterator[Problem]:
     """Yield the problem of a warm-up that takes less than a step, or never ends."""
-    training, warmup = loaded.config.training, loaded.config.schedule.warmup_epochs
+    warmup = loaded.config.schedule.warmup_epochs
     path = ("schedule", "warmup_epochs")
     steps_per_epoch = training.steps_per_epoch(num_rows)
     num_steps = round(warmup * steps_per_epoch)
@@ -194,26 +207,9 @@ def _missing_trackers(loaded: LoadedConfig) -> Iterator[Problem]:
             )
 
 
-def _small_batch_problems(loaded: LoadedConfig, num_rows: int) -> Iterator[Problem]:
-    """Yield the layers that need more rows than the smallest batch, or part of one, has."""
-    training = loaded.config.training
-    size = training.rows_per_batch(num_rows)
-    smallest = max(1, (num_rows % size or size) // training.shards)
-    cut, part = "", "batch"
-    if training.shards > 1:
-        cut, part = f", each cut into {training.shards} parts (training.shards),", "part"
-    for path, layer in walk_layers(loaded.config.model.layers, ("model", "layers")):
-        mixing = layer.traits.row_mixing
-        if mixing is not None and smallest < mixing.min_rows:
-            yield loaded.problem(
-                path,
-                f"{layer.type} needs at least {mixing.min_rows} rows per batch; {num_rows} "
-                f"training rows in batches of {size}{cut} leave a {part} of {smallest}: choose "
-                f"another training.batch_size, or {mixing.alternative}",
-            )
-
-
-def _resolve(config: Config, dataset: Dataset, loss: Loss, plan: Plan) -> Config:
+def _resolve(
+    config: Config, dataset: Dataset, loss: Loss, plan: Plan, training: TrainingConfig
+) -> Config:
     """Return the config with what was inferred from the data."""
     data = config.data.model_copy(
         update={
@@ -230,5 +226,6 @@ def _resolve(config: Config, dataset: Dataset, loss: Loss, plan: Plan) -> Config
             "data": data,
             "model": config.model.model_copy(update={"layers": layers}),
             "loss": loss,
+            "training": training,
         }
     )

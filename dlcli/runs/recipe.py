@@ -136,9 +136,6 @@ def _for_images(num_train: int, grid: tuple[int, int], *, watched: bool) -> Reci
         side, channels = side // 2, 2 * channels
         if side <= _MAX_LAST_SIDE:
             break
-    batch_size = _batch_size(num_train)
-    while num_train % batch_size == 1:  # batch norm can't compute the variance of one row
-        batch_size += 1
     return Recipe(
         layers=[
             *layers,
@@ -153,7 +150,7 @@ def _for_images(num_train: int, grid: tuple[int, int], *, watched: bool) -> Reci
         lr=0.002,
         weight_decay=0.05,
         why_weight_decay="Keeps the weights from growing needlessly.",
-        batch_size=batch_size,
+        batch_size=_batch_size(num_train),
         epochs=30,
         why_epochs="By then the learning rate has decreased to 0.",
         patience=15 if watched else None,

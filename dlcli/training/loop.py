@@ -137,7 +137,8 @@ def fit(
                 raise
             trainer.epoch.read(trainer.parameter_names, trainer.scaler)
             raise _diverged(trainer, "the optimizer's step is too long for float32", 1) from None
-        yield _end_epoch(trainer, len(train), validation)
+        num_rows = trainer.settings.rows_per_epoch(len(train))
+        yield _end_epoch(trainer, num_rows, validation)
 
 
 def _take_steps(trainer: Trainer, train: BatchSource) -> Iterator[Progress]:
@@ -153,6 +154,7 @@ def _take_steps(trainer: Trainer, train: BatchSource) -> Iterator[Progress]:
         seed=trainer.seed,
         epoch=epoch.number,
         start=epoch.num_steps,
+        last_batch=settings.last_batch,
     )
     with closing(steps):
         for batches in steps:

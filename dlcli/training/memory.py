@@ -15,7 +15,7 @@ _COPIES = 3  # of its activations that a step needs room for: with gradients, an
 def suggest_batch_size(trainer: Trainer, train: BatchSource) -> str:
     """Say which batch size fits, by taking a step with it; the trainer is of no use afterwards."""
     settings = trainer.settings
-    size = settings.rows_per_batch(len(train))
+    size = settings.rows_of_whole_batch(len(train))
     fitting = _find_batch_size(trainer, train, below=size)
     if fitting is None:
         return "found no smaller batch that fits: try smaller layers"
@@ -32,7 +32,7 @@ def _find_batch_size(trainer: Trainer, train: BatchSource, *, below: int) -> int
     plan = trainer.plan
     bytes_a_row = _COPIES * plan.activation_bytes(1)
     for exponent in range((below - 1).bit_length() - 1, -1, -1):
-        size = _suitable_size(1 << exponent, len(train), plan.min_rows)
+        size = _suitable_size(1 << exponent, trainer, len(train))
         if size is None or size * bytes_a_row > room:
             continue
         trainer.stepper.recordings.clear()
@@ -46,10 +46,13 @@ def _find_batch_size(trainer: Trainer, train: BatchSource, *, below: int) -> int
     return None
 
 
-def _suitable_size(power: int, num_rows: int, min_rows: int) -> int | None:
-    """Return the largest size, above half of a power of two, whose last batch has enough rows."""
-    sizes = range(power, power // 2, -1)
-    return next((size for size in sizes if (num_rows % size or size) >= min_rows), None)
+def _suitable_size(power: int, trainer: Trainer, num_rows: int) -> int | None:
+    """Return the largest size, above half of a power of two, whose batches all have enough rows."""
+    for size in range(power, power // 2, -1):
+        settings = trainer.settings.model_copy(update={"batch_size": size})
+        if settings.rows_of_smallest_shard(num_rows) >= trainer.plan.min_rows:
+            return size
+    return None
 
 
 def _room(device: torch.device) -> float:

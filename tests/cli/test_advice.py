@@ -48,6 +48,10 @@ class Case:
 
 
 CONVOLUTION = {"type": "conv1d", "out_channels": 2, "kernel_size": 2}
+SHORT_BATCH = {
+    "model": {"layers": [{"type": "batch_norm"}, {"type": "dense"}]},
+    "training": {"batch_size": 39, "last_batch": "keep"},
+}
 KINDS = {"kinds": {"x": "numeric"}}
 COMMAS = rows(lambda row: f'"{row % 5},5"', number, label)
 MARK = rows(replaced(7, "?"), number, label)
@@ -307,22 +311,38 @@ CASES = {
     "a batch too small": Case(
         "x,y",
         rows(number, label),
-        "choose another training.batch_size, or layer_norm",
-        ("training.batch_size=20",),
-        sections={
-            "model": {"layers": [{"type": "batch_norm"}, {"type": "dense"}]},
-            "training": {"batch_size": 39},
-        },
+        "use training.batch_size: 40 or",
+        ("training.batch_size=40",),
+        sections=SHORT_BATCH,
+    ),
+    "a last batch to be joined": Case(
+        "x,y",
+        rows(number, label),
+        "or training.last_batch: join or",
+        ("training.last_batch=join",),
+        sections=SHORT_BATCH,
     ),
     "a layer in place of one that mixes rows": Case(
         "x,y",
         rows(number, label),
-        "choose another training.batch_size, or layer_norm",
+        "or layer_norm",
         ("model.layers=[{type: dense, units: 2}, {type: layer_norm}, {type: dense}]",),
-        sections={
-            "model": {"layers": [{"type": "batch_norm"}, {"type": "dense"}]},
-            "training": {"batch_size": 39},
-        },
+        sections=SHORT_BATCH,
+    ),
+    "batches of one row": Case(
+        "x,y",
+        rows(number, label),
+        "in batches of 1 leave a batch of 1: use training.batch_size: 2 or layer_norm",
+        ("training.batch_size=2",),
+        sections={**SHORT_BATCH, "training": {"batch_size": 1}},
+    ),
+    "parts of a batch that are too small": Case(
+        "x,y",
+        rows(number, label),
+        "in batches of 7 which are cut into 4 parts (training.shards) leave a part of 1: use "
+        "training.batch_size: 8 or layer_norm",
+        ("training.batch_size=8",),
+        sections={**SHORT_BATCH, "training": {"batch_size": 7, "shards": 4}},
     ),
     "a weight below 0": Case(
         "x,w,y",

@@ -239,7 +239,7 @@ SPLIT = {"split": {"validation": 0.2, "test": 0.2}}
             GOOD_TABLE,
             {
                 "model": {"layers": [{"type": "batch_norm"}, {"type": "dense"}]},
-                "training": {"batch_size": 29},
+                "training": {"batch_size": 29, "last_batch": "keep"},
             },
             2,
             "model.layers[0]: batch_norm needs at least 2 rows per batch",

@@ -97,12 +97,12 @@ def test_rows_are_mixed_where_the_layer_says_so(
     for others in (1.0, 2.0):
         torch.manual_seed(0)
         outputs.append(module.train()(torch.cat([rows[:1], others * rows[1:]]))[0])
-    mixing = planned.config.traits.row_mixing
-    assert torch.equal(*outputs) == (mixing is None)
-    module(rows[: 1 if mixing is None else mixing.min_rows])
-    if mixing is not None and len(shape) == 1:
+    min_rows = planned.config.min_rows(shape)
+    assert torch.equal(*outputs) == (planned.config.traits.row_mixing is None)
+    module(rows[:min_rows])
+    if min_rows > 1:
         with pytest.raises(ValueError, match="more than 1 value per channel"):
-            module(rows[: mixing.min_rows - 1])
+            module(rows[: min_rows - 1])
 
 
 @every_layer

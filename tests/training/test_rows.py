@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from dlcli.config.sections.training import LastBatch, TrainingConfig
 from dlcli.data.disk_cache import RowCache
 from dlcli.training.rows import batches, streamed
 from dlcli.training.rows.batches import Rows, epoch_steps, lengths_of, to_rows
@@ -112,3 +113,44 @@ def test_rows_of_a_network_are_copied_field_by_field() -> None:
 
 def values_of(rows: Rows) -> dict[str, Any]:
     return {name: tensor.tolist() for name, tensor in {**rows.inputs, **rows.targets}.items()}
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("batch_size", [32, 100, 506, 507, 600])
+@pytest.mark.parametrize(
+    ("last_batch", "rows_of_last"),
+    [
+        ("keep", {32: 27, 100: 7, 506: 1, 507: 507, 600: 507}),
+        ("drop", {32: 32, 100: 100, 506: 506, 507: 507, 600: 507}),
+        ("join", {32: 59, 100: 107, 506: 507, 507: 507, 600: 507}),
+    ],
+)
+def test_a_short_last_batch_is_kept_dropped_or_joined(
+    rows: Rows | StreamedRows,
+    last_batch: LastBatch,
+    rows_of_last: dict[int, int],
+    batch_size: int,
+    accumulate: int,
+) -> None:
+    settings = TrainingConfig(
+        batch_size=batch_size, accumulate_batches=accumulate, last_batch=last_batch
+    )
+    options: dict[str, Any] = {"batch_size": batch_size, "accumulate": accumulate}
+    options["last_batch"] = last_batch
+
+    def taken_from(start: int, **others: Any) -> list[list[list[Any]]]:
+        steps = epoch_steps(rows, seed=0, epoch=1, start=start, **options | others)
+        return [[batch.targets[TARGETS[0].name].tolist() for batch in step] for step in steps]
+
+    steps = taken_from(0)
+    sizes = [len(batch) for step in steps for batch in step]
+    assert len(steps) == settings.steps_per_epoch(NUM_ROWS)
+    assert len(sizes) == settings.batches_per_epoch(NUM_ROWS)
+    assert sum(sizes) == settings.rows_per_epoch(NUM_ROWS)
+    assert max(sizes) == settings.rows_per_batch(NUM_ROWS)
+    assert min(sizes) == settings.rows_of_smallest_shard(NUM_ROWS)
+    assert sizes[-1] == rows_of_last[batch_size]
+    order = [row for step in taken_from(0, last_batch="keep") for batch in step for row in batch]
+    assert [row for step in steps for batch in step for row in batch] == order[: sum(sizes)]
+    for start in {1, len(steps) - 1} - {len(steps)}:
+        assert taken_from(start) == steps[start:]

@@ -13,7 +13,7 @@ import torch
 from pydantic import TypeAdapter
 
 from dlcli.config import load_config
-from dlcli.config.sections.training import EngineName, TrainingConfig
+from dlcli.config.sections.training import EngineName, LastBatch, TrainingConfig
 from dlcli.errors import OutOfMemoryError
 from dlcli.network import inputs
 from dlcli.network.obstacles import has_dropout
@@ -25,7 +25,7 @@ from dlcli.runs.preparation import prepare
 from dlcli.schedules.constant import Constant
 from dlcli.targets.base import Target
 from dlcli.training.device import Placement, choose_placement, configure_torch
-from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.batches import Rows, epoch_steps
 from dlcli.trials.comparing.protocol import optimizer_trial
 from dlcli.trials.results import FinishedTrial
 from dlcli.trials.running import workers
@@ -181,6 +181,25 @@ def test_a_step_on_a_device_uses_nothing_that_is_not_there() -> None:
         for batches in stacked_steps(setup, stack.seeds, 1):
             figures = stack.take_step(batches, torch.zeros(kept, device=ELSEWHERE))
             assert (figures.device, figures.shape) == (ELSEWHERE, (kept, 2))
+
+
+@pytest.mark.parametrize("last_batch", ["keep", "drop", "join"])
+def test_each_seed_takes_the_batches_that_it_takes_by_itself(last_batch: LastBatch) -> None:
+    rows = Rows({"x": torch.arange(65.0)[:, None]}, {"y": torch.arange(65.0)}, 65)
+    settings = TrainingConfig(batch_size=8, accumulate_batches=3, last_batch=last_batch)
+    setup = made_setup(plan((5,), DENSE), {"type": "cross_entropy"})
+    setup, seeds = replace(setup, train=rows, settings=settings), [1, 2, 3]
+    stacked = [*stacked_steps(setup, seeds, 2)]
+    assert len(stacked) == setup.steps_per_epoch
+    for index, seed in enumerate(seeds):
+        alone = epoch_steps(
+            rows, batch_size=8, accumulate=3, seed=seed, epoch=2, last_batch=last_batch
+        )
+        for step, other in zip(stacked, alone, strict=True):
+            assert [*map(len, step)] == [*map(len, other)]
+            for batch, same in zip(step, other, strict=True):
+                assert torch.equal(batch.inputs["x"][index], same.inputs["x"])
+                assert torch.equal(batch.targets["y"][index], same.targets["y"])
 
 
 def num_recordings(planned: Plan, engine: EngineName) -> int:

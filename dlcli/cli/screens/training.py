@@ -40,7 +40,9 @@ def follow_training(
     with open_progress(
         console,
         num_epochs=started.prepared.config.training.epochs,
-        rows_per_epoch=started.prepared.dataset.num_rows["train"],
+        rows_per_epoch=started.prepared.config.training.rows_per_epoch(
+            started.prepared.dataset.num_rows["train"]
+        ),
         first_epoch=started.resumed.epoch if started.resumed else 1,
     ) as display:
         for event in events:

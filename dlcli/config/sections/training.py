@@ -9,6 +9,7 @@ from dlcli.section import NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 EngineName = Literal["auto", "eager", "captured"]
+LastBatch = Literal["auto", "keep", "drop", "join"]
 
 
 class EarlyStopping(Section):
@@ -26,6 +27,12 @@ class TrainingConfig(Section):
 
     batch_size: PositiveInt | Literal["full"] = Field(
         32, description='rows per batch, or "full": all rows, plain gradient descent'
+    )
+    last_batch: LastBatch = Field(
+        "auto",
+        description="what becomes of an epoch's last batch where it is shorter than the others. "
+        "keep: it is a batch; drop: its rows wait for another epoch's order; join: they are added "
+        "to the batch before. auto: keep, but join where it is too short for batch_norm",
     )
     epochs: PositiveInt = Field(100, description="maximum number of passes over the training rows")
     early_stopping: EarlyStopping | None = Field(
@@ -62,17 +69,40 @@ class TrainingConfig(Section):
         description="CPU threads per step; auto: as many as a step has work for",
     )
 
+    def rows_of_whole_batch(self, num_rows: int) -> int:
+        """Return the rows of every batch but a shorter or longer last one."""
+        return num_rows if self.batch_size == "full" else min(self.batch_size, num_rows)
+
+    def rows_left_over(self, num_rows: int) -> int:
+        """Return how many of `num_rows` training rows fill no whole batch."""
+        return num_rows % self.rows_of_whole_batch(num_rows)
+
+    def rows_per_epoch(self, num_rows: int) -> int:
+        """Return how many of `num_rows` training rows an epoch takes."""
+        return num_rows - (self.rows_left_over(num_rows) if self.last_batch == "drop" else 0)
+
     def rows_per_batch(self, num_rows: int) -> int:
         """Return the rows of the largest batch, of `num_rows` training rows."""
-        return num_rows if self.batch_size == "full" else min(self.batch_size, num_rows)
+        joined = self.rows_left_over(num_rows) if self.last_batch == "join" else 0
+        return self.rows_of_whole_batch(num_rows) + joined
 
     def rows_per_shard(self, num_rows: int) -> int:
         """Return the rows of the largest part of a batch, of `num_rows` training rows."""
         return -(-self.rows_per_batch(num_rows) // self.shards)
 
+    def rows_of_smallest_shard(self, num_rows: int) -> int:
+        """Return the rows of the smallest part of a batch, of `num_rows` training rows."""
+        whole, left = self.rows_of_whole_batch(num_rows), self.rows_left_over(num_rows)
+        if self.last_batch in ("auto", "keep"):
+            smallest = left or whole
+        else:  # the only batch may be the one that is joined
+            smallest = whole if num_rows >= 2 * whole else self.rows_per_batch(num_rows)
+        return max(1, smallest // self.shards)
+
     def batches_per_epoch(self, num_rows: int) -> int:
-        """Return how many batches `num_rows` training rows make, a short last one included."""
-        return -(-num_rows // self.rows_per_batch(num_rows))
+        """Return how many batches `num_rows` training rows make."""
+        whole, left = divmod(num_rows, self.rows_of_whole_batch(num_rows))
+        return whole + (left > 0 and self.last_batch in ("auto", "keep"))
 
     def steps_per_epoch(self, num_rows: int) -> int:
         """Return the optimizer's steps in an epoch of `num_rows` training rows."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlcli.config.sections.training import LastBatch
 from dlcli.data.fields import Arrays, Examples, pad
 from dlcli.data.signature import WEIGHT
 from dlcli.seeds import derive_seed
@@ -229,6 +230,7 @@ def epoch_steps(
     seed: int,
     epoch: int,
     start: int = 0,
+    last_batch: LastBatch = "auto",
 ) -> Generator[tuple[Rows, ...], None, None]:
     """Yield the batches of each optimizer step, in the epoch's order, from step `start` on."""
     if batch_size == "full":
@@ -239,13 +241,35 @@ def epoch_steps(
     )
     step: list[Rows] = []
     with closing(windows):
-        for batch in _batches(windows, batch_size):
+        for batch in end_with(last_batch, _batches(windows, batch_size), batch_size):
             step.append(batch)
             if len(step) == accumulate:
                 yield tuple(step)
                 step.clear()
     if step:
         yield tuple(step)
+
+
+def end_with(
+    last_batch: LastBatch, batches: Iterator[Rows], size: int, dim: int = 0
+) -> Iterator[Rows]:
+    """Keep the last batch of an epoch, drop it or join it to the one before, if it is shorter.
+
+    The only batch is kept, whatever its size.
+    """
+    if last_batch in ("auto", "keep"):
+        yield from batches
+        return
+    before: Rows | None = None
+    for batch in batches:
+        if before is not None and len(batch) < size:
+            before = _joined(before, batch, dim) if last_batch == "join" else before
+            break
+        if before is not None:
+            yield before
+        before = batch
+    if before is not None:
+        yield before
 
 
 def _batches(windows: Iterator[Rows], size: int) -> Iterator[Rows]:
@@ -267,9 +291,9 @@ def _batches(windows: Iterator[Rows], size: int) -> Iterator[Rows]:
         yield held
 
 
-def _joined(first: Rows, second: Rows) -> Rows:
-    return Rows(
-        {name: torch.cat([tensor, second.inputs[name]]) for name, tensor in first.inputs.items()},
-        {name: torch.cat([tensor, second.targets[name]]) for name, tensor in first.targets.items()},
-        len(first) + len(second),
-    )
+def _joined(first: Rows, second: Rows, dim: int = 0) -> Rows:
+    def joined(one: Tensors, other: Tensors) -> dict[str, Tensor]:
+        return {name: torch.cat([tensor, other[name]], dim) for name, tensor in one.items()}
+
+    inputs, targets = joined(first.inputs, second.inputs), joined(first.targets, second.targets)
+    return Rows(inputs, targets, len(first) + len(second))

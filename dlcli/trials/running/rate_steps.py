@@ -70,6 +70,7 @@ def _losses(trial: ResolvedTrial, lrs: Sequence[float]) -> Iterator[float]:
             accumulate=setup.settings.accumulate_batches,
             seed=trial.seed,
             epoch=epoch,
+            last_batch=setup.settings.last_batch,
         )
         for epoch in count(1)
     )

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from dlcli.training.rows.batches import Rows, epoch_order
+from dlcli.training.rows.batches import Rows, end_with, epoch_order
 from dlcli.trials.setup import SharedSetup
 
 _WINDOW_BYTES = 2**20  # of rows that are gathered at once
@@ -24,12 +24,13 @@ def stacked_steps(
     orders = torch.stack([epoch_order(len(rows), seed=seed, epoch=epoch) for seed in seeds])
     orders = orders.to(rows.device)
     step: list[Rows] = []
-    for window in _windows(rows, orders, size):
-        for batch in window.split(size, dim=1):
-            step.append(batch)
-            if len(step) == settings.accumulate_batches:
-                yield tuple(step)
-                step.clear()
+    windows = _windows(rows, orders, size)
+    batches = (batch for window in windows for batch in window.split(size, dim=1))
+    for batch in end_with(settings.last_batch, batches, size, dim=1):
+        step.append(batch)
+        if len(step) == settings.accumulate_batches:
+            yield tuple(step)
+            step.clear()
     if step:
         yield tuple(step)
 
