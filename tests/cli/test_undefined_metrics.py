@@ -139,3 +139,14 @@ def test_where_it_shows_only_during_training_the_loss_is_watched_and_that_is_sai
     told = "roc_auc has no value on the validation rows: their loss is watched instead"
     assert outcome.err.count(told) == 1
     assert outcome.json["watched"] == "loss"
+
+
+@pytest.mark.parametrize("command", ["compare-optimizers", "find-lr"])
+def test_nothing_is_compared_by_a_metric_without_a_value(
+    command: str, dlcli: Command, write_config: WriteConfig
+) -> None:
+    path = write_table(["b", "c"], ["a", "b", "c"])
+    config = write_config(path, "y", data=SPLIT, training=watching("roc_auc"))
+    outcome = dlcli(command, config)
+    assert outcome.code == 2
+    assert "roc_auc has no value on the validation rows: none of them is of class" in outcome.err

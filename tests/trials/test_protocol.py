@@ -284,3 +284,40 @@ def test_losses_as_good_as_none_make_no_rate_look_better_than_a_lower_one() -> N
     assert choice.near == (1e-1, 1.0)
     assert comparison.target == pytest.approx(0.1)
     assert "reduces the loss to less than 1 % of its initial value" in describe_verdict(comparison)
+
+
+@pytest.mark.parametrize(
+    ("noise", "contradicts"), [(0.01, ["momentum"]), (10.0, [])], ids=["apart", "overlapping"]
+)
+def test_test_rows_that_contradict_the_verdict_are_told_first(
+    noise: float, contradicts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result_of = MadeTrials._result
+
+    def with_other_test_rows(self: MadeTrials, trial: Trial, is_evaluated: bool) -> TrialResult:
+        result = result_of(self, trial, is_evaluated)
+        if not is_evaluated:
+            return result
+        is_adam = trial.changes["optimizer"]["type"] == "adam"  # type: ignore[index,call-overload]
+        test = (4.0 if is_adam else 1.0) + noise * float(np.random.default_rng(trial.seed).normal())
+        figures = {"validation": {"loss": result.best_loss}, "test": {"loss": test}}
+        return result.model_copy(update={"figures": figures})
+
+    monkeypatch.setattr(MadeTrials, "_result", with_other_test_rows)
+
+    def loss(optimizer: OptimizerConfig, seed: int) -> float:
+        small = 0.001 * float(np.random.default_rng([seed, len(optimizer.type)]).normal())
+        return (1.0 if optimizer.type == "adam" else 2.0) + small
+
+    comparison, _, _ = follow(loss, optimizers("momentum", "adam"), lrs=[0.1])
+    text, document = describe_verdict(comparison), to_document(comparison)
+    assert document["verdict"]["winner"] == "adam"
+    assert document["verdict"]["better_on_test"] == contradicts
+    if contradicts:
+        assert text.startswith(
+            "The test rows contradict the validation rows: adam, which has the lowest validation "
+            "loss, has a clearly higher test loss than momentum (adam "
+        )
+        assert "adam is the clear winner on the validation rows" in text
+    else:
+        assert text.startswith("adam is the clear winner on these rows")

@@ -142,6 +142,24 @@ class Comparison:
         }
         return [name for name in self.verdict.order if name in alike - {best}]
 
+    @property
+    def better_on_test(self) -> list[OptimizerResult]:
+        """Those whose test loss is lower than that of the best on validation rows, beyond doubt.
+
+        Their 95 % intervals lie apart. The lowest test loss comes first.
+        """
+        of_best = None if self.best is None else self.best.interval("test", "loss")
+        if of_best is None:
+            return []
+        found = [
+            (interval.mean, result.name, result)
+            for result in self.results
+            if result.is_judged
+            and (interval := result.interval("test", "loss")) is not None
+            and interval.high < of_best.low
+        ]
+        return [result for *_, result in sorted(found, key=lambda one: one[:2])]
+
     def seconds_to_target(self, result: OptimizerResult) -> float:
         """Return the median seconds that a run by itself takes to the target, misses infinite."""
         return result.median_epochs * self.steps_per_epoch * result.seconds_a_step

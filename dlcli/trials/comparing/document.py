@@ -18,6 +18,7 @@ def to_document(comparison: Comparison) -> dict[str, Any]:
             "winner": comparison.verdict.winner if comparison.verdict else None,
             "best": comparison.best.name if comparison.best else None,
             "not_told_apart_from_best": comparison.rivals,
+            "better_on_test": [result.name for result in comparison.better_on_test],
             **_verdict(comparison.verdict),
         },
         "target": {

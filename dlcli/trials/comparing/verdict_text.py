@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Iterator, Sequence
 
-from dlcli.trials.comparing.comparison import Comparison
+from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
 from dlcli.trials.comparing.verdict import Difference, Interval
 
 
@@ -24,12 +24,15 @@ def _verdict(comparison: Comparison) -> Iterator[str]:
     if verdict is None:
         yield f"Only {best.name} did not diverge, with {what}: there is nothing to compare it with."
         return
-    rivals = comparison.rivals
+    rivals, where = comparison.rivals, "on these rows"
+    if comparison.better_on_test:
+        where = "on the validation rows"
+        yield _contradiction(best, comparison.better_on_test)
     if not rivals:
         second = verdict.order[1]
         difference = _difference(comparison, best.name, second)
         yield (
-            f"{best.name} is the clear winner on these rows: {what}, lower than every other "
+            f"{best.name} is the clear winner {where}: {what}, lower than every other "
             f"optimizer's on the same {num_seeds} seeds (5 % family-wise error rate over all "
             f"pairs). The runner-up is {second}, {_range(difference.by)} behind."
         )
@@ -41,6 +44,17 @@ def _verdict(comparison: Comparison) -> Iterator[str]:
     beaten = [name for name in verdict.order if name != best.name and name not in rivals]
     if beaten:
         yield f"It is clearly better than {_listed(beaten)}."
+
+
+def _contradiction(best: OptimizerResult, others: Sequence[OptimizerResult]) -> str:
+    """Say that the test rows contradict the validation rows."""
+    losses = [(result.name, result.interval("test", "loss")) for result in [*others, best]]
+    *lower, higher = [f"{name} {_with_range(loss)}" for name, loss in losses if loss is not None]
+    return (
+        f"The test rows contradict the validation rows: {best.name}, which has the lowest "
+        f"validation loss, has a clearly higher test loss than {_listed([o.name for o in others])} "
+        f"({higher} against {_listed(lower)})."
+    )
 
 
 def _caveats(comparison: Comparison) -> Iterator[str]:
