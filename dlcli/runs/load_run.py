@@ -52,6 +52,7 @@ def untrained_model_and_data(loaded: LoadedConfig, prepared: Prepared) -> Explai
         placement=placement,
         parts=_parts(loaded, fitted, placement),
         seed=config.seed,
+        group=config.data.split.group,
     )
 
 

@@ -1,6 +1,7 @@
 """Runs that are split by groups or times, keep columns, and learn a logarithm: every command."""
 
 import csv
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,16 @@ import numpy as np
 import polars as pl
 import pytest
 
+from dlcli.config import load_config
 from dlcli.explaining.quality.quality import assess_quality
 from dlcli.explaining.reasons.boundary import find_equation
 from dlcli.report.quality.section import quality_sections
+from dlcli.runs.comparison.setup import build_setup
 from dlcli.runs.load_run import load_model_and_data
+from dlcli.runs.preparation import prepare
 from tests.conftest import Command, WriteConfig
+from tests.training.test_engines import CPU
+from tests.trials.test_stacked import check_trials, trials
 
 SPLITS = {
     "group": {"group": "shop", "validation": 0.2, "test": 0.2},
@@ -85,6 +91,33 @@ def test_metrics_of_a_logarithm_are_in_the_targets_units_and_its_loss_is_not(
     assert found["mae"] == pytest.approx(mean_error, rel=1e-5)
     squares = sum(math.log(p / y) ** 2 for p, y in pairs) / len(pairs)
     assert found["loss"] == pytest.approx(squares, rel=1e-5)
+
+
+def test_stacked_trials_of_a_logarithm_are_single_ones_and_judged_in_the_targets_units(
+    config: Callable[..., Path], dlcli: Command
+) -> None:
+    path = config(split={"validation": 0.2, "test": 0.2}, features=["x", "z"])
+    setup = build_setup(prepare(load_config(path)), CPU)
+    assert check_trials(trials(setup, [{"type": "sgd"}, {"type": "adam"}])) == {"epochs": 8}
+    found = dlcli(
+        *("compare-optimizers", path, "--optimizers", "sgd,adam", "--lrs", "0.01", "--json"),
+        *("--seeds", "3", "--set", "compare.most_lrs=1"),
+    )
+    assert found.code == 0, found.err
+    assert "stacked" in found.err
+    result = next(result for result in found.json["optimizers"] if result["name"] == "adam")
+    run = result["runs"][1]
+    settings = ("seed", run["seed"]), ("optimizer", json.dumps(result["settings"]))
+    again = [word for key, value in settings for word in ("--set", f"{key}={value}")]
+    assert dlcli("train", path, "--run-dir", "run", "--set", "data.split.seed=0", *again).code == 0
+    [test] = load_model_and_data(Path("run")).parts["test"].table.frame.select("note")
+    assert dlcli("predict", "run", "sales.csv", "-o", "out.csv").code == 0
+    rows = pl.read_csv("out.csv").filter(pl.col("note").is_in(test.to_list()))
+    predicted, truth = rows["prediction"].to_numpy(), rows["sales"].to_numpy()
+    figures = run["figures"]["test"]
+    assert len(rows) == 60
+    assert figures["loss"] == pytest.approx((np.log(predicted / truth) ** 2).mean(), rel=1e-4)
+    assert figures["mae"] == pytest.approx(np.abs(predicted - truth).mean(), rel=1e-4)
 
 
 def test_prediction_needs_no_column_but_the_features(

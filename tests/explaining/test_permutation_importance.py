@@ -1,6 +1,7 @@
 """Permutation importance, against what algebra says of networks with given weights."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,40 @@ def test_intervals_are_over_groups_whose_rows_say_the_same() -> None:
     )
     assert whole.mean == rows.mean
     assert whole.reach[0] == pytest.approx(3**0.5 * rows.reach[0], rel=0.1)
+
+
+def test_intervals_hold_what_is_true_of_all_groups() -> None:
+    """Of 4 equal rows each: taken for independent, they would say twice as much as they do."""
+    random = np.random.default_rng(5)
+    x = np.repeat(random.uniform(-(3**0.5), 3**0.5, 2400), 4)  # of variance 1
+    columns = {"x": x.tolist(), "y": (3 * x).tolist()}
+    model = make_model(columns, "y", [dense([[3.0]], [0.0])], split={}, **RAW)
+    rows, slots = model.parts["train"].encoded, [Slots("numbers", (0,))]
+    # 2 w² Var(x), but for pairs of a group, which are equal
+    truth, of_groups, of_rows = 18 * (1 - 3 / 95), 0, 0
+    groups = np.repeat(np.arange(24), 4)
+    for start in range(0, 9600, 96):
+        some, plan = rows.cut(start, start + 96), ShufflePlan(10, random.permutation(96))
+        found = measure_loss_increase(model, some, slots, plan, groups)
+        of_groups += abs(found.mean[0] - truth) < found.reach[0]
+        found = measure_loss_increase(model, some, slots, plan)
+        of_rows += abs(found.mean[0] - truth) < found.reach[0]
+    assert 90 <= of_groups <= 100
+    assert of_rows < 80
+
+
+def test_rows_that_are_split_by_groups_have_the_intervals_of_groups() -> None:
+    x = np.repeat(np.random.default_rng(2).normal(size=40), 5)
+    columns = {"x": x.tolist(), "y": (2 * x).tolist(), "shop": np.repeat(range(40), 5).tolist()}
+    split = {"group": "shop", "test": 0.5}
+    model = make_model(columns, "y", [dense([[2.0]], [0.0])], split=split)
+    found, of_rows = measured(model), measured(replace(model, group=None))
+    assert (found.num_groups, of_rows.num_groups) == (20, None)
+    (column,), (other,) = found.columns, of_rows.columns
+    assert column.increase == other.increase
+    widths = column.high - column.low, other.high - other.low
+    # 5 equal rows say what one does; of Student's t there are 19 degrees of freedom, not 99
+    assert widths[0] / widths[1] == pytest.approx(5**0.5 * 2.093 / 1.984, rel=0.1)
 
 
 def test_a_cell_never_comes_from_its_own_row_and_each_gives_as_often_as_it_takes() -> None:

@@ -135,6 +135,19 @@ def test_several_classes_have_regions() -> None:
     assert "other classes" in picture.svg
 
 
+def test_what_groups_and_weights_do_to_importance_is_said() -> None:
+    weights = [1 + row % 3 for row in range(80)]
+    shops: list[object] = [f"s{row // 8}" for row in range(80)]
+    table: Columns = {**numbers(80, "x", "y"), "shop": shops, "w": weights}
+    by_shop: dict[str, Any] = {"split": {"group": "shop", "test": 0.5}}
+    text = said(parts_of(table, "y", HIDDEN, weight="w", **by_shop))
+    assert "account for the choice of the 5 groups of 'shop' (data.split.group), as rows of" in text
+    assert "Each row counts as much as 'w' says (data.weight), and a row with the cell of" in text
+    plain = said(parts_of(table, "y", HIDDEN, features=["x"]))
+    assert "Intervals account for the choice of rows and of shuffles." in plain
+    assert "data." not in plain
+
+
 def test_images_have_maps_filters_and_what_excites_them() -> None:
     columns = {**numbers(40, *(f"p{index}" for index in range(72))), **numbers(40, "y")}
     layers: Layers = [

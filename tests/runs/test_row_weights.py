@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from sklearn.metrics import log_loss
 
 from dlcli.config import load_config
 from dlcli.data import memory_estimate
@@ -124,6 +125,34 @@ def test_stacked_trials_are_weighted_as_single_ones(weighted: Path, metric: str)
     config = load_config(write(weighted, training=settings, weight="w"))
     setup = build_setup(prepare(config), CPU)
     assert check_trials(trials(setup, [{"type": "sgd"}, {"type": "adam"}])) == {"epochs": 8}
+
+
+def test_runs_of_a_comparison_are_weighted(weighted: Path, dlcli: Command) -> None:
+    """As scikit-learn weighs the predictions of the same network, which `train` makes."""
+    config = write(weighted, weight="w")
+    found = dlcli(
+        *("compare-optimizers", config, "--optimizers", "sgd,adam", "--lrs", "0.02", "--json"),
+        *("--seeds", "3", "--set", "compare.most_lrs=1", "--set", "training.epochs=12"),
+    )
+    assert found.code == 0, found.err
+    result = next(result for result in found.json["optimizers"] if result["name"] == "adam")
+    run = result["runs"][1]
+    settings = (f"seed={run['seed']}", f"optimizer={json.dumps(result['settings'])}")
+    again = [word for one in (*settings, "training.epochs=12") for word in ("--set", one)]
+    train(dlcli, config, "run", *again)
+    assert dlcli("predict", "run", weighted, "-o", "out.parquet").code == 0
+    predicted = pl.read_parquet("out.parquet")
+    differences_to_unweighted = []
+    for part, figures in run["figures"].items():
+        rows = predicted.filter(part=part)
+        truth, weights = rows["y"].to_list(), rows["w"].cast(pl.Float64).to_numpy()
+        shares = rows.select("^probability_.*$").to_numpy()
+        loss = log_loss(truth, shares, sample_weight=weights)
+        assert figures["loss"] == pytest.approx(loss, rel=1e-4)
+        differences_to_unweighted.append(abs(log_loss(truth, shares) / loss - 1))
+        right = np.average((rows["y"] == rows["prediction"]).to_numpy(), weights=weights)
+        assert figures["accuracy"] == pytest.approx(right, rel=1e-6)
+    assert max(differences_to_unweighted) > 5e-3
 
 
 def test_a_range_test_is_weighted(weighted: Path, dlcli: Command) -> None:

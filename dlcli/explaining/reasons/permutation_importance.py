@@ -69,6 +69,9 @@ class PermutationImportance:
     clear: np.ndarray | None  # whether they are above 0 beyond chance, as `pixels`
     is_image: bool  # rather than a signal, where there are pixels
     patch: int  # pixels on a side that were shuffled together
+    weight: str | None  # the column that says how much rows count
+    group: str | None  # the column whose rows of one value aren't independent
+    num_groups: int | None  # that the rows are of; None where rows are independent
 
 
 def measure_importance(model: ExplainedModel) -> PermutationImportance | Unavailable:
@@ -115,6 +118,9 @@ def measure_importance(model: ExplainedModel) -> PermutationImportance | Unavail
         clear=None,
         is_image=False,
         patch=1,
+        weight=model.fitted.weight,
+        group=model.group,
+        num_groups=_count_groups(model, used),
     )
 
 
@@ -160,6 +166,9 @@ def _of_array(
         clear=clear,
         is_image=is_image,
         patch=patch,
+        weight=model.fitted.weight,
+        group=model.group,
+        num_groups=_count_groups(model, used),
     )
 
 
@@ -186,6 +195,11 @@ def _measure(
         model, sample.rows.encoded, groups, shuffle_plan, model.groups_of(sample.rows)
     )
     return sample, increase, shuffle_plan
+
+
+def _count_groups(model: ExplainedModel, sample: SampledRows) -> int | None:
+    groups = model.groups_of(sample.rows)
+    return None if groups is None else int(groups.max()) + 1
 
 
 def _in_order(names: Sequence[str], increases: LossIncrease) -> tuple[ColumnImportance, ...]:

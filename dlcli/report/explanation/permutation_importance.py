@@ -41,8 +41,13 @@ def _sentences(found: PermutationImportance) -> Iterator[str]:
     yield (
         f"Each column is shuffled across rows {_times(found.num_shuffles)}, which breaks its link "
         "to the target. The increase in the loss says how much the network relies on the column. "
-        "Intervals account for the choice of rows and of shuffles."
+        f"Intervals account for the choice of {_chosen(found)} and of shuffles."
     )
+    if found.weight is not None:
+        yield (
+            f"Each row counts as much as '{named(found.weight)}' says (data.weight), and a row "
+            "with the cell of another one as much as the product of the two."
+        )
     if found.sample.part == "train":
         yield (
             "There are no held-out rows, so training rows were used: what the network has "
@@ -85,6 +90,16 @@ def _sentences(found: PermutationImportance) -> Iterator[str]:
             for pair in found.correlated[:_MAX_NAMED]
         )
         yield f"Correlated here, by rank correlation: {pairs}."
+
+
+def _chosen(found: PermutationImportance) -> str:
+    """Say what is taken to be independent."""
+    if found.num_groups is None:
+        return "rows"
+    return (
+        f"the {found.num_groups:,} groups of '{named(str(found.group))}' (data.split.group), as "
+        "rows of one aren't independent,"
+    )
 
 
 def _times(number: int) -> str:
