@@ -150,6 +150,19 @@ class Column(Section, ABC):
 
     @property
     @abstractmethod
+    def parts(self) -> tuple[str, ...]:
+        """What each of its slots stands for; of an embedded column, each of its codes."""
+
+    @abstractmethod
+    def continued(self, before: Self) -> Self:
+        """Return it as training goes on with it: with what was fitted to it before.
+
+        So a network that was trained on it means the same by each number. What only these rows
+        have, such as new categories, is added.
+        """
+
+    @property
+    @abstractmethod
     def embedding(self) -> Embedding | None:
         """The table that its codes are looked up in."""
 
@@ -304,6 +317,15 @@ class OrderedColumn(Column):
     def field(self) -> InputField:
         """The input field that its numbers go to."""
         return "numbers"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The value, and whether it is missing."""
+        return ("value", *["missing"] * self.indicator)
+
+    def continued(self, before: Self) -> Self:
+        """Return what was fitted before; an indicator where one of both has it."""
+        return before.model_copy(update={"indicator": before.indicator or self.indicator})
 
     @property
     def embedding(self) -> Embedding | None:

@@ -167,6 +167,22 @@ class CategoricalColumn(Column):
         return self.num_codes - 1 if self.embedding_dim is None else 1
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The categories, then missing; before them, of an embedded column, the unseen ones."""
+        missing = ("missing",) if self.has_missing else ()
+        unseen = () if self.embedding_dim is None else ("unseen",)
+        return (*unseen, *(f"= {category}" for category in self.categories), *missing)
+
+    def continued(self, before: Self) -> Self:
+        """Return the categories of both, encoded in the same way as before."""
+        return before.model_copy(
+            update={
+                "categories": tuple(sorted({*before.categories, *self.categories})),
+                "has_missing": before.has_missing or self.has_missing,
+            }
+        )
+
+    @property
     def embedding(self) -> Embedding | None:
         """The table that its codes are looked up in."""
         if self.embedding_dim is None:

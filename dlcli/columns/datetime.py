@@ -96,6 +96,12 @@ class DatetimeColumn(OrderedColumn):
         """The seconds, the indicator, and two for each cycle."""
         return 1 + self.indicator + 2 * len(self.cycles)
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The time, whether it is missing, and a sine and a cosine for each cycle."""
+        waves = [f"{wave} of the {cycle}" for cycle in self.cycles for wave in ("sine", "cosine")]
+        return ("value", *["missing"] * self.indicator, *waves)
+
     def encoding_in_short(self, settings: EncodingSettings) -> str:
         """Say how it is encoded, for the screen."""
         del settings

@@ -58,10 +58,15 @@ def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Da
 
 
 def read_dataset(
-    loaded: LoadedConfig, found: list[Problem] | None = None, *, max_blocks: int | None = None
+    loaded: LoadedConfig,
+    found: list[Problem] | None = None,
+    *,
+    max_blocks: int | None = None,
+    before: FittedData | None = None,
 ) -> Generator[Reading, None, Dataset]:
     """Read, split, fit and encode, or leave the rows to be streamed.
 
+    What was fitted `before` to columns of the same name and kind is kept.
     Raises ConfigError where the config and the data don't fit, DataError where the data can't be
     used, StorageError where it can't be read. With `found`, names of columns that aren't there are
     added to it and left out, so that the rest can be checked. With `max_blocks`, of a streamed
@@ -71,12 +76,12 @@ def read_dataset(
     parts: dict[str, Examples] = {}
     notes = []
     if isinstance(source, Stream):
-        fit = yield from fit_rows(loaded, source)
+        fit = yield from fit_rows(loaded, source, before)
         if reason is not None:
             notes = [f"rows are streamed from disk: {reason} (data.streaming)"]
         notes += fit.notes
     else:
-        fit = drain(fit_rows(loaded, source))
+        fit = drain(fit_rows(loaded, source, before))
         notes += fit.notes
         blocks = [block for key in source.files for block in source.blocks(key)]
         tables = dict(table for block in blocks for table in block.tables())

@@ -63,9 +63,12 @@ class Fit:
     text_settings: dict[str, Any] | None  # how its text files are written; None: none is one
 
 
-def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None, Fit]:
+def fit_rows(
+    loaded: LoadedConfig, source: RowSource, before: FittedData | None = None
+) -> Generator[Reading, None, Fit]:
     """Fit to the training rows, and check the others, but for held ones: encoding does so.
 
+    What was fitted `before` to columns of the same name and kind is kept.
     Raises ConfigError where the config and the data don't fit, DataError where the data can't be
     used, with the same words and places whether rows are held or not.
     """
@@ -84,7 +87,7 @@ def fit_rows(loaded: LoadedConfig, source: RowSource) -> Generator[Reading, None
     task, said = choose_task(found.target_in(written, config.target), config)
     notes += weightless_notes(sum(part.weightless.count for part in parts.values()))
     refuse_empty({name: part.num_rows for name, part in parts.items()}, path, config)
-    fitted, columns, more = _fit_columns(loaded, parts["train"], task)
+    fitted, columns, more = _fit_columns(loaded, parts["train"], task, before)
     notes += said + more
     if not source.is_held:
         for name, part in parts.items():
@@ -133,19 +136,23 @@ def check_part(fitted: FittedData, part: PartStatistics) -> Iterator[UnseenCells
 
 
 def _fit_columns(
-    loaded: LoadedConfig, train: PartStatistics, task: Task
+    loaded: LoadedConfig, train: PartStatistics, task: Task, before: FittedData | None
 ) -> tuple[FittedData, tuple[ColumnReport, ...], list[str]]:
     """Return what is fitted to the training rows, what became of each column, and notes."""
     config = loaded.config.data
     target_statistics = train.columns[config.target]
     target = fit_target(target_statistics, task, scale=config.target_scale)
+    known: dict[str, Column] = {}
+    if before is not None:
+        known = {column.name: column for column in before.columns}
+        target = target.continued(before.target)
     notes = list(target.notes(target_statistics))
     used: list[Column] = []
     reports = []
     constant = []
     for name in feature_names(config, train.header):
         statistics = train.columns[name]
-        column, report = _fit_feature(loaded, statistics)
+        column, report = _fit_feature(loaded, statistics, known.get(name))
         reports.append(report)
         if column is not None:
             used.append(column)
@@ -172,7 +179,7 @@ def _fit_columns(
 
 
 def _fit_feature(
-    loaded: LoadedConfig, statistics: ColumnStatistics
+    loaded: LoadedConfig, statistics: ColumnStatistics, before: Column | None
 ) -> tuple[Column | None, ColumnReport]:
     config, name = loaded.config.data, statistics.name
     given, num_missing = config.kinds.get(name), statistics.missing.count
@@ -189,6 +196,8 @@ def _fit_feature(
         return _left_out(loaded, name, f"its type, {statistics.dtype}, has no encoding", 0)
     kind.refuse_other(statistics, ColumnUse(only_kind=statistics.only_kind))
     column = kind.fit(statistics, config)
+    if before is not None and before.kind == column.kind:
+        column = column.continued(before)
     encoding = column.encoding_in_short(config)
     return column, ColumnReport(name, column.kind, reason, num_missing, encoding)
 

@@ -176,8 +176,7 @@ def _quantiles(values: Tensor, shares: Sequence[float]) -> tuple[float, ...]:
 
 def as_weights(trainer: Trainer) -> Mapping[str, Tensor]:
     """Return copies of the parameters, by name, on the CPU."""
-    flat = trainer.optimizer.parameters
     return {
-        name: view.detach().to("cpu", copy=True).contiguous()
-        for name, view in zip(flat.names, flat.views, strict=True)
+        name: parameter.detach().to("cpu", copy=True).contiguous()
+        for name, parameter in trainer.network.named_parameters()
     }

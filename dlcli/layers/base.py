@@ -95,6 +95,14 @@ class Setting(NamedTuple, Generic[_Value]):
     value: _Value
 
 
+class TensorAxes(NamedTuple):
+    """A tensor of a layer's module, and which of its axes stand for what goes in and comes out."""
+
+    shape: Shape
+    inputs: int | None = None  # the axis along the features or channels of the layer's input
+    outputs: int | None = None  # the axis along those of its output
+
+
 @dataclass(frozen=True)
 class PlannedLayer:
     """A layer with nothing left open, its input known; shapes are without the batch."""
@@ -106,6 +114,11 @@ class PlannedLayer:
     multiply_adds: int  # of a row: multiplications by weights, each with its addition
     num_kept: int  # numbers of a row that are kept for the backward pass
     inner: tuple["PlannedLayer", ...] = ()  # of a layer that is made of layers
+
+    @property
+    def num_direct_parameters(self) -> int:
+        """Its parameters without those of the layers that it is made of."""
+        return self.num_parameters - sum(layer.num_parameters for layer in self.inner)
 
     def activation_bytes(self, batch_size: int) -> int:
         """Return the memory of a batch's activations, kept for the backward pass."""
@@ -136,6 +149,10 @@ class Layer(Section, ABC):
 
         `activation_after` is a module of its own that follows this one.
         """
+
+    def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:  # noqa: ARG002
+        """Return the tensors of its module's state by name, without those of layers inside."""
+        return {}
 
     def min_rows(self, shape: Shape) -> int:  # noqa: ARG002 - for those that mix rows
         """Return how many rows of an input shape a training batch needs."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import Layer, PlannedLayer, RowMixing, Shape, Traits
+from dlcli.layers.base import Layer, PlannedLayer, RowMixing, Shape, TensorAxes, Traits
 from dlcli.section import PositiveFloat
 
 if TYPE_CHECKING:
@@ -42,6 +42,12 @@ class BatchNorm(Layer):
             num_kept=math.prod(shape),
         )
 
+    def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
+        """Return a number for each channel: scale and shift, the running mean and variance."""
+        each = TensorAxes(planned.input_shape[:1], inputs=0, outputs=0)
+        names = ("weight", "bias", "running_mean", "running_var")
+        return {**dict.fromkeys(names, each), "num_batches_tracked": TensorAxes(())}
+
     def min_rows(self, shape: Shape) -> int:
         """Return 1 where a row has several positions: two numbers a channel have a variance."""
         return 1 if math.prod(shape[1:]) > 1 else 2
@@ -76,6 +82,10 @@ class LayerNorm(Layer):
         return PlannedLayer(
             self, shape, shape, num_parameters=2 * size, multiply_adds=0, num_kept=size
         )
+
+    def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
+        """Return scale and shift, one of each for each number of a row."""
+        return dict.fromkeys(("weight", "bias"), TensorAxes(planned.input_shape, 0, 0))
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
         """Build nn.LayerNorm."""

@@ -11,6 +11,7 @@ from dlcli.layers.base import (
     PlannedLayer,
     Shape,
     ShapeError,
+    TensorAxes,
     Traits,
     build_layers,
     plan_layers,
@@ -74,6 +75,17 @@ class Residual(Layer):
             num_kept=sum(layer.num_kept for layer in inner) + math.prod(after),
             inner=inner,
         )
+
+    def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
+        """Return those of the projection, where it has one."""
+        before, after = planned.input_shape, planned.output_shape
+        if before == after:
+            return {}
+        weight = (after[0], before[0], *(1 for _ in after[1:]))
+        return {
+            "projection.weight": TensorAxes(weight, inputs=1, outputs=0),
+            "projection.bias": TensorAxes(after[:1], outputs=0),
+        }
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
         """Build its layers, then the projection."""

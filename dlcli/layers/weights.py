@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, assert_never
 from pydantic import BeforeValidator, Field, model_validator
 
 from dlcli.layers.activations import ActivationName
-from dlcli.layers.base import Layer, PlannedLayer, Shape, ShapeError
+from dlcli.layers.base import Layer, PlannedLayer, Shape, ShapeError, TensorAxes
 from dlcli.section import Section
 
 if TYPE_CHECKING:
@@ -122,6 +122,12 @@ class WeightedLayer(Layer):
             multiply_adds=num_weights * math.prod(after[1:]),
             num_kept=math.prod(after),
         )
+
+    def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
+        """Return its weight and, where it has one, its bias."""
+        shape = self.weight_shape(planned.input_shape)
+        found = {"weight": TensorAxes(shape, inputs=1, outputs=0)}
+        return {**found, "bias": TensorAxes(shape[:1], outputs=0)} if self.bias else found
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
         """Build it, and set its weights as the config says.

@@ -1,13 +1,15 @@
 """A plan → one `nn.Module`, its weights drawn from the seed."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import nn
 
-from dlcli.layers.base import build_layers
+from dlcli.layers.base import build_layers, walk_modules
 from dlcli.network.inputs import InputStage
-from dlcli.network.plan import Plan
+from dlcli.network.plan import EMBEDDINGS, Plan
 from dlcli.seeds import derive_seed
 
 
@@ -22,11 +24,31 @@ def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
         torch.default_generator.manual_seed(derive_seed(seed, "weights"))  # the CPU's alone
         named: OrderedDict[str, nn.Module] = OrderedDict()
         signature = plan.signature
-        named["columns"] = InputStage(signature)
+        named[EMBEDDINGS] = InputStage(signature)
         if signature.shape is not None:
             named["shape"] = nn.Unflatten(1, signature.shape)
         named.update(build_layers(plan.layers))
         # Images with their channels last: convolutions and pools over them are faster so.
         network = nn.Sequential(named)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if plan.start is not None:
+            _begin_with(network, plan.start)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(not plan.is_frozen(name))
         return network
+
+
+def prepare_to_train(network: nn.Module, plan: Plan) -> None:
+    """Set a network to training mode, but for frozen layers that keep statistics of batches."""
+    network.train()
+    for name, layer in walk_modules(plan.layers):
+        if layer.config.traits.row_mixing is not None and plan.is_frozen(name):
+            network.get_submodule(name).eval()
+
+
+def _begin_with(network: nn.Module, start: Mapping[str, np.ndarray]) -> None:
+    """Put weights into a network, but where they are NaN."""
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            values = torch.tensor(start[name])
+            tensor.copy_(torch.where(values.isnan(), tensor, values))

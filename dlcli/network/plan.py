@@ -1,7 +1,9 @@
 """A config's layers and the data's signature → every shape and size, before torch is needed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from dlcli.data.signature import Signature
 from dlcli.layers.base import (
@@ -14,6 +16,8 @@ from dlcli.layers.base import (
     walk_modules,
 )
 
+EMBEDDINGS = "columns"  # the module that looks embedded columns up
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -21,6 +25,23 @@ class Plan:
 
     signature: Signature
     layers: tuple[PlannedLayer, ...]
+    # Weights to begin with, by name, NaN where they are drawn as usual; None: all are drawn.
+    start: Mapping[str, np.ndarray] | None = field(default=None, compare=False, repr=False)
+    frozen: frozenset[str] = frozenset()  # names of modules whose weights stay
+
+    @property
+    def num_trained(self) -> int:
+        """The parameters that are not frozen."""
+        trained = sum(
+            layer.num_direct_parameters
+            for name, layer in walk_modules(self.layers)
+            if not self.is_frozen(name)
+        )
+        return trained + (0 if self.is_frozen(EMBEDDINGS) else self.num_embedding_parameters)
+
+    def is_frozen(self, module: str) -> bool:
+        """Say whether a module, or one that it is part of, keeps its weights."""
+        return any(module == name or module.startswith(f"{name}.") for name in self.frozen)
 
     @property
     def num_embedding_parameters(self) -> int:

@@ -71,6 +71,13 @@ def _facts(overview: Overview) -> TextTable:
         facts["stop reason"] = str(summary.get("stop_reason")).replace("_", " ")
         facts["time"] = f"{summary.get('seconds', 0.0):.1f} s"
         facts["device"] = summary.get("device")
+        if summary.get("start_from"):
+            facts["begins with the weights of"] = summary["start_from"]
+        if (
+            "trained_parameters" in summary
+            and summary["trained_parameters"] < summary["parameters"]
+        ):
+            facts["trained parameters"] = f"{summary['trained_parameters']:,}"
     if overview.plan is not None:
         facts["parameters"] = f"{overview.plan.num_parameters:,}"
     facts |= overview.surroundings

@@ -19,7 +19,9 @@ from dlcli.metrics import figure_names, why_undefined
 from dlcli.network.heads import choose_loss, refuse_double_activation
 from dlcli.network.plan import Plan, plan_network
 from dlcli.runs.last_batch import last_batch_notes, small_batch_problems, with_last_batch
+from dlcli.runs.starting import Origin, begin, encoding_problems, find_origin
 from dlcli.runs.unused_settings import unused_settings
+from dlcli.training.saving.weights import SavedWeights
 
 _TRACKER_PACKAGES: dict[TrackerName, str] = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
 
@@ -35,6 +37,13 @@ class Prepared:
     loss: Loss
     plan: Plan
     notes: tuple[str, ...]  # what was inferred, each with the key that overrides it
+    origin: SavedWeights | None = None  # whose weights it begins with
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of what the run is made from, by the config key that names it."""
+        begun = {} if self.origin is None else {"start_from": self.origin.sha256}
+        return self.dataset.checksums | begun
 
 
 def prepare(loaded: LoadedConfig, dataset: Dataset | None = None) -> Prepared:
@@ -43,18 +52,28 @@ def prepare(loaded: LoadedConfig, dataset: Dataset | None = None) -> Prepared:
 
 
 def preparing(
-    loaded: LoadedConfig, *, max_blocks: int | None = None, dataset: Dataset | None = None
+    loaded: LoadedConfig,
+    *,
+    max_blocks: int | None = None,
+    dataset: Dataset | None = None,
+    resumed: Origin | None = None,
 ) -> Generator[Reading, None, Prepared]:
     """Read the data and check that everything fits, without torch; nothing is written.
 
     Yields how far streamed files are read; of each, at most `max_blocks` blocks if that is given.
-    A `dataset` that a config with the same `data` and `seed` has read is taken as it is.
+    A `dataset` that a config with the same `data` and `seed` has read is taken as it is. A run that
+    is `resumed` is encoded as it was, and needs no weights to start from.
     Raises ConfigError with every problem of the config that can be found in one pass, DataError
     where only the data is wrong, StorageError where it can't be read.
     """
     found = list(loaded.problems)
+    origin = None if loaded.config.model.start_from is None else resumed
+    beginning: list[Problem] = []
+    if origin is None:
+        with _collected(beginning):
+            origin = find_origin(loaded)
     if dataset is None:
-        dataset = yield from _read_dataset(loaded, found, max_blocks)
+        dataset = yield from _read_dataset(loaded, found, max_blocks, origin)
     has_sound_data = len(found) == len(loaded.problems)
     target, signature = dataset.fitted.target, dataset.fitted.signature()
     loss: Loss | None = None
@@ -67,6 +86,13 @@ def preparing(
         if has_sound_data:
             with _collected(found):
                 plan = _plan(loaded, signature, loss)
+    begun: tuple[str, ...] = ()
+    if origin is not None:
+        beginning += encoding_problems(loaded, origin)
+    found += beginning
+    if plan is not None and not beginning:
+        with _collected(found):
+            plan, begun = begin(loaded, plan, dataset, origin)
     num_rows, training = dataset.num_rows["train"], loaded.config.training
     if plan is not None and "training" not in loaded.doubtful:
         training = with_last_batch(training, plan, num_rows)
@@ -92,7 +118,9 @@ def preparing(
             *dataset.notes,
             *_notes(loaded.config, dataset, loss),
             *last_batch_notes(loaded.config.training, training, num_rows),
+            *begun,
         ),
+        None if origin is None or origin.is_resumed else origin.saved,
     )
 
 
@@ -106,11 +134,12 @@ def _collected(found: list[Problem]) -> Iterator[None]:
 
 
 def _read_dataset(
-    loaded: LoadedConfig, found: list[Problem], max_blocks: int | None
+    loaded: LoadedConfig, found: list[Problem], max_blocks: int | None, origin: Origin | None
 ) -> Generator[Reading, None, Dataset]:
     """Read the data; raise its problems together with those found before."""
+    before = None if origin is None else origin.fitted
     try:
-        return (yield from read_dataset(loaded, found, max_blocks=max_blocks))
+        return (yield from read_dataset(loaded, found, max_blocks=max_blocks, before=before))
     except ConfigError as error:
         raise ConfigError(*loaded.in_order({*found, *error.problems})) from None
     except DataError as error:

@@ -52,6 +52,12 @@ class NumberTarget(Target):
             numbers = log_statistics(statistics)
         return cls(name=name, center=numbers.mean, scale=numbers.deviation, is_log=scale == "log")
 
+    def continued(self, before: Target) -> Self:
+        if not isinstance(before, NumberTarget):
+            return self
+        is_same = (before.name, before.is_log) == (self.name, self.is_log)
+        return before if is_same else self
+
     @property
     def task(self) -> Task:
         return "regression"

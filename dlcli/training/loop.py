@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.errors import DivergedError
 from dlcli.metrics import metrics_for
+from dlcli.network.builder import prepare_to_train
 from dlcli.network.plan import Plan
 from dlcli.targets.base import Target
 from dlcli.training.device import GradientScaler, Placement
@@ -146,7 +147,7 @@ def _take_steps(trainer: Trainer, train: BatchSource) -> Iterator[Progress]:
     epoch, settings = trainer.epoch, trainer.settings
     if not epoch.num_steps:
         epoch.started = time.perf_counter()
-    trainer.network.train()
+    prepare_to_train(trainer.network, trainer.plan)
     steps = epoch_steps(
         train,
         batch_size=settings.batch_size,

@@ -29,8 +29,8 @@ class FlatParameters:
     """
 
     def __init__(self, network: nn.Module) -> None:
-        """Move the parameters, on their device, into one tensor."""
-        named = dict(network.named_parameters())
+        """Move the parameters that are not frozen, on their device, into one tensor."""
+        named = {name: one for name, one in network.named_parameters() if one.requires_grad}
         self.names = list(named)
         self.parameters = list(named.values())
         self._layouts = [(parameter.shape, parameter.stride()) for parameter in self.parameters]

@@ -150,8 +150,7 @@ def test_a_resolved_config_loads_to_an_equal_one_and_resolves_to_itself(config: 
     prepared = prepare(load_config(config))
     write_config(folder, prepared.config, prepared.folder)
     again = load_config(folder.config)
-    moved = move_paths(prepared.config.data, prepared.folder, folder.path)
-    assert again.config == prepared.config.model_copy(update={"data": moved})
+    assert again.config == move_paths(prepared.config, prepared.folder, folder.path)
     assert prepare(again).config == again.config
 
 

@@ -201,6 +201,8 @@ def test_it_says_which_slots_of_which_field_it_fills(
         assert 0 < encoded.min() <= encoded.max() == column.embedding.num_codes - 1
     if column.is_plain_number:
         assert (column.field, column.num_slots) == ("numbers", 1)
+    num_parts = column.num_slots if column.embedding is None else column.embedding.num_codes
+    assert len({*column.parts}) == len(column.parts) == num_parts
     assert not (column.indicates_missing and not has_missing)
 
 
@@ -210,6 +212,21 @@ def test_it_comes_back_equal_from_a_checkpoint(kind: type[Column]) -> None:
     stored = column.model_dump_json()
     assert column.model_dump().keys() == example(kind).stored
     assert TypeAdapter(FittedColumn).validate_json(stored) == column
+
+
+@every_kind
+@pytest.mark.parametrize("options", [{}, {"one_hot_max": 1, "embedding_dim": 3}])
+def test_a_column_that_is_continued_gives_cells_the_numbers_that_it_gave(
+    kind: type[Column], options: dict[str, object]
+) -> None:
+    cells = [cell for cell in example(kind).text if cell not in MISSING]
+    before = fit(kind, table(example(kind).text), **options)
+    after = fit(kind, table(cells[: len(cells) // 2 + 1]), **options).continued(before)
+    assert after == before
+    fewer = fit(kind, table(cells), **options)
+    more = fit(kind, table(example(kind).text), **options).continued(fewer)
+    assert {*fewer.parts} <= {*more.parts}
+    assert {*more.parts} == {*before.parts}
 
 
 @every_kind

@@ -57,6 +57,12 @@ def test_planned_shapes_and_parameters_are_those_of_the_module(
     assert planned.activation_bytes(10) == 40 * planned.num_kept
     if isinstance(planned.config, WeightedLayer):
         assert module.get_parameter("weight").shape == planned.config.weight_shape(shape)
+    inner = tuple(f"layers.{name}." for name, _ in walk_modules(planned.inner))
+    assert {
+        name: tuple(tensor.shape)
+        for name, tensor in module.state_dict().items()
+        if not name.startswith(inner or ("no layer",))
+    } == {name: axes.shape for name, axes in planned.config.tensors(planned).items()}
 
 
 @every_layer

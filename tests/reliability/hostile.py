@@ -43,7 +43,7 @@ from dlcli.runs.training.resume import restore_trainer
 from dlcli.runs.training.run import build_trainer
 from dlcli.runs.training.train import train
 from dlcli.training.device import choose_placement
-from dlcli.training.saving.checkpoint import _DIGEST, _NO_DIGEST
+from dlcli.training.saving.file import DIGEST, NO_DIGEST
 
 Stored = tuple[str, list[int], bytes]  # a tensor: dtype, shape, data
 
@@ -91,7 +91,7 @@ class Parts:
 
     def file(self, entries: dict[str, Any] | None = None, tail: str = "") -> bytes:
         """Put it together; entries of the header can be replaced, and text added at its end."""
-        text = json.dumps(self.about | {"sha256": _NO_DIGEST.decode()}, separators=(",", ":"))
+        text = json.dumps(self.about | {"sha256": NO_DIGEST.decode()}, separators=(",", ":"))
         for mark, raw in RAW.items():
             text = text.replace(f'"{mark}"', raw)
         return from_text(text, self.tensors, entries or {}, tail)
@@ -127,9 +127,9 @@ def from_header(header: bytes, data: bytes = b"") -> bytes:
 
 def signed(raw: bytes) -> bytes:
     """Return a file's bytes with the digest that they must have."""
-    blank = raw[: _DIGEST.start] + _NO_DIGEST + raw[_DIGEST.stop :]
+    blank = raw[: DIGEST.start] + NO_DIGEST + raw[DIGEST.stop :]
     digest = hashlib.sha256(blank).hexdigest().encode()
-    return raw[: _DIGEST.start] + digest + raw[_DIGEST.stop :]
+    return raw[: DIGEST.start] + digest + raw[DIGEST.stop :]
 
 
 def numbers(code: str, *values: float) -> bytes:
@@ -244,7 +244,7 @@ def pickled_in_disguise(markers: Path, sound: Parts, last: bytes) -> Iterator[Ca
     torch.save(payload("after"), saved)
     packed = pickle.dumps(payload("inside"))
     yield Case("gzip", gzip.compress(packed, mtime=0))
-    yield Case("after a start", last[: _DIGEST.stop] + packed)
+    yield Case("after a start", last[: DIGEST.stop] + packed)
     yield Case("before a checkpoint", packed + last)
     yield Case("a zip after a checkpoint", last + saved.getvalue())
     yield Case("a zip after a checkpoint, signed", signed(last + saved.getvalue()))
@@ -298,9 +298,9 @@ def texts() -> Iterator[Case]:
     for name, body in bodies.items():
         saved = safetensors.torch.save({"w": torch.zeros(1)}, {"dlcli": body})
         yield Case(f"{name}, foreign", saved)
-        text = f'{{"sha256":"{_NO_DIGEST.decode()}","format":3,"dlcli":{body}}}'
+        text = f'{{"sha256":"{NO_DIGEST.decode()}","format":3,"dlcli":{body}}}'
         yield Case(f"{name}, inside", from_text(text, {"w": entry}))
-        after = f'{{"sha256":"{_NO_DIGEST.decode()}"}}{body}'
+        after = f'{{"sha256":"{NO_DIGEST.decode()}"}}{body}'
         yield Case(f"{name}, after", from_text(after, {"w": entry}))
 
 

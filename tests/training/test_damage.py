@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dlcli.errors import CheckpointError
-from dlcli.training.saving.checkpoint import _DIGEST, load_checkpoint
+from dlcli.training.saving.checkpoint import load_checkpoint
+from dlcli.training.saving.file import DIGEST
 from tests.reliability.apart import run_apart
 from tests.reliability.hostile import SIGNED, Outcome, begin_run
 
@@ -65,7 +66,7 @@ def test_a_file_with_any_bit_flipped_is_refused(last: bytes) -> None:
         for place in places:
             byte, bit = divmod(place, 8)
             region = "length" if byte < 8 else "header" if byte < header_end else "data"
-            hit["digest" if _DIGEST.start <= byte < _DIGEST.stop else region] += 1
+            hit["digest" if DIGEST.start <= byte < DIGEST.stop else region] += 1
             file.seek(byte)
             file.write(bytes([last[byte] ^ 1 << bit]))
             if not is_refused(path):

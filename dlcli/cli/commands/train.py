@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from dlcli.runs.training.signals import EXIT_CODES
 if TYPE_CHECKING:
     from dlcli.config import LoadedConfig
     from dlcli.runs.preparation import Prepared
+    from dlcli.runs.starting import Origin
     from dlcli.runs.training.assertions import Assertion
     from dlcli.runs.training.events import (
         TrainingFinished,
@@ -127,12 +129,24 @@ def _open(request: _Request, num_processes: int) -> "LoadedConfig":
     return with_shards(loaded, num_processes, request.resumed)
 
 
+def _new_run(request: _Request, folder: Path) -> str:
+    """Return the command for a new run that begins with the weights of the one in a folder."""
+    number, folder = 2, folder if folder.name.strip(".") else folder.resolve()
+    while (new := folder.with_name(f"{folder.name}-{number}")).exists():
+        number += 1
+    start = os.path.relpath(folder, request.config.parent)
+    changes = [*request.overrides, f"model.start_from={start}"]
+    words = ["dlcli", "train", str(request.config), "--run-dir", str(new)]
+    return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
+
+
 def _train(request: _Request, group: "Group | None" = None) -> "TrainingFinished":
     """Train, by itself or as one of a group of processes; only the first of these prints."""
     from dlcli.cli.screens.progress import follow_reading
     from dlcli.cli.screens.tables import open_console
     from dlcli.cli.screens.training import follow_training
     from dlcli.runs.preparation import preparing
+    from dlcli.runs.starting import resumed_origin
     from dlcli.runs.training.assertions import check_assertion_name
     from dlcli.runs.training.smoke import SMOKE_BLOCKS
     from dlcli.tables.sources import bytes_of
@@ -140,12 +154,19 @@ def _train(request: _Request, group: "Group | None" = None) -> "TrainingFinished
     is_first = group is None or group.is_first
     console = open_console(to_stderr=request.as_json, may_vanish=True, is_silent=not is_first)
 
+    def find_resumed() -> "Origin | None":
+        folder = request.resumed if is_first else None
+        return None if folder is None else resumed_origin(folder)
+
+    resumed = find_resumed() if group is None else group.together(find_resumed)[0]
+
     def prepare() -> "Prepared":
         loaded = _open(request, 1 if group is None else group.num_processes)
         max_blocks = SMOKE_BLOCKS if request.smoke else None
         num_bytes = bytes_of(loaded.config.data.path, loaded.folder)
         with torch_imported_meanwhile(num_bytes):
-            prepared = follow_reading(console, preparing(loaded, max_blocks=max_blocks))
+            reading = preparing(loaded, max_blocks=max_blocks, resumed=resumed)
+            prepared = follow_reading(console, reading)
         for assertion in request.assertions:
             check_assertion_name(assertion, prepared)
         return prepared
@@ -165,6 +186,7 @@ def _train(request: _Request, group: "Group | None" = None) -> "TrainingFinished
         run_dir=request.run_dir,
         smoke=request.smoke,
         resume=request.resume,
+        go_on=None if request.resumed is None else _new_run(request, request.resumed),
         group=group or ALONE,
     )
     return follow_training(console, events, smoke=request.smoke)

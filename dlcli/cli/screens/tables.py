@@ -175,6 +175,8 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
     memory = format_bytes(plan.activation_bytes(batch_size))
     figures = (f"{plan.num_parameters:,}", f"{plan.multiply_adds:,}", memory)
     table.add_row("total", "", *figures, style="bold")
+    if plan.frozen:
+        table.add_row("trained", "", f"{plan.num_trained:,}", "", "")
     console.print(table)
     if plan.num_embedding_parameters:
         names = ", ".join(embedding.name for embedding in plan.signature.embeddings)
@@ -218,6 +220,8 @@ def _show_layers(console: Console, prepared: "Prepared") -> None:
     for index, layer in enumerate(plan.layers):
         _add_layer(table, str(index), layer)
     table.add_row("total", "", f"{plan.num_parameters:,}", style="bold")
+    if plan.frozen:
+        table.add_row("trained", "", f"{plan.num_trained:,}")
     console.print(table)
 
 

@@ -14,3 +14,14 @@ class ModelConfig(Section):
     layers: Annotated[tuple[AnyLayer, ...], Field(strict=False, min_length=1)] = Field(
         description="layers of the network, from input to output"
     )
+    start_from: str | None = Field(
+        None,
+        min_length=1,
+        description="a run, or a checkpoint in one, whose weights to begin with; all else begins "
+        "anew. Relative to the config; default: weights drawn from the seed",
+    )
+    freeze: Annotated[tuple[Annotated[int, Field(ge=0)] | str, ...], Field(strict=False)] = Field(
+        (),
+        description="layers that keep the weights they begin with: places in `layers`, layer "
+        "types, names as 0_dense, or `embeddings`",
+    )

@@ -12,7 +12,12 @@ from dlcli.config.text.parsing import Document, KeyPath, Plain, parse_yaml, refu
 from dlcli.errors import Place
 from dlcli.tables.sources import moved
 
-_PATHS: tuple[KeyPath, ...] = (("data", "path"), ("data", "validation_path"), ("data", "test_path"))
+_PATHS: tuple[KeyPath, ...] = (
+    ("data", "path"),
+    ("data", "validation_path"),
+    ("data", "test_path"),
+    ("model", "start_from"),
+)
 
 
 def read_with_bases(

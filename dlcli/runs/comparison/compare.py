@@ -108,7 +108,7 @@ def compare(
         notes = _check_resumable(folder, prepared) if resume else ()
         notes += _note_threads(config, backend)
         write_config(folder, config, prepared.folder)
-        finished = FinishedTrials(folder, prepared.dataset.checksums)
+        finished = FinishedTrials(folder, prepared.checksums)
         run = _ComparisonRun(
             comparable, placement, resolver, backend, folder, finished, stop_signal
         )
@@ -136,7 +136,7 @@ def _check_resumable(folder: RunFolder, prepared: Prepared) -> tuple[str, ...]:
             "--run-dir"
         )
     was = load_config(folder.config).config
-    checksums = FinishedTrials(folder, prepared.dataset.checksums).checksums
+    checksums = FinishedTrials(folder, prepared.checksums).checksums
 
     def why_harmful(key: str) -> str | None:
         # Other optimizers are other trials, which are added to the finished ones.

@@ -31,12 +31,8 @@ def _recommended(folder: RunFolder, comparison: Comparison, prepared: Prepared) 
     best = comparison.best
     assert best is not None, "one came through"
     name = re.sub(r"[^\w.-]", "-", f"{prepared.config.name}-{best.name}")
-    config = prepared.config.model_copy(
-        update={
-            "name": name[:100],
-            "optimizer": best.optimizer,
-            "data": move_paths(prepared.config.data, prepared.folder, folder.path),
-        }
+    config = move_paths(prepared.config, prepared.folder, folder.path).model_copy(
+        update={"name": name[:100], "optimizer": best.optimizer}
     )
     return f"# {describe_verdict(comparison)}\n{dump_config(config)}"
 

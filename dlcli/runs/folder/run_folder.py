@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.config import Config, LoadedConfig, dump_config, load_config
-from dlcli.config.sections.data import DataConfig
 from dlcli.errors import CheckpointError, ConfigError, StorageError
 from dlcli.files import atomic_file
 from dlcli.tables.sources import moved
@@ -208,10 +207,9 @@ def find_checkpoint(run: Path) -> Path:
 
 
 def write_config(folder: RunFolder, config: Config, config_folder: Path) -> None:
-    """Write the resolved config, with data paths relative to the run folder."""
-    moved = move_paths(config.data, config_folder, folder.path)
+    """Write the resolved config, with paths relative to the run folder."""
     with atomic_file(folder.config) as file:
-        file.write(dump_config(config.model_copy(update={"data": moved})).encode())
+        file.write(dump_config(move_paths(config, config_folder, folder.path)).encode())
 
 
 def write_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
@@ -220,11 +218,15 @@ def write_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
         file.write(json.dumps(summary, indent=2, allow_nan=False).encode() + b"\n")
 
 
-def move_paths(data: DataConfig, source: Path, destination: Path) -> DataConfig:
-    """Return the same data config, its paths relative to another folder."""
+def move_paths(config: Config, source: Path, destination: Path) -> Config:
+    """Return the same config, its paths relative to another folder."""
     paths = {
         key: moved(path, source, destination)
         for key in ("path", "validation_path", "test_path")
-        if (path := getattr(data, key)) is not None
+        if (path := getattr(config.data, key)) is not None
     }
-    return data.model_copy(update=paths)
+    model = config.model
+    if model.start_from is not None:
+        start = moved(model.start_from, source, destination)
+        model = model.model_copy(update={"start_from": start})
+    return config.model_copy(update={"data": config.data.model_copy(update=paths), "model": model})

@@ -37,7 +37,7 @@ def _description(prepared: Prepared) -> dict[str, Any]:
         config["data"].pop(key)
     return {
         "config": config,
-        "data": prepared.dataset.checksums,
+        "data": prepared.checksums,
         "versions": {
             "dlcli": __version__,
             "torch": torch.__version__,

@@ -14,6 +14,7 @@ from dlcli.config import Config
 from dlcli.errors import CheckpointError, ConfigError, DataError
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
+from dlcli.runs.starting import ENCODING_KEYS
 from dlcli.tables.text.text_format import TEXT_KEYS
 from dlcli.training.device import Placement
 from dlcli.training.early_stopping import Watch
@@ -22,6 +23,9 @@ from dlcli.training.saving.checkpoint import Checkpoint, OtherFormatError, RunSo
 from dlcli.training.saving.state import StateError, restore_state
 
 _DATA_PATHS = ("data.path", "data.validation_path", "data.test_path")  # their content is compared
+_START = "model.start_from"  # a resumed run goes on from weights of its own
+# What weights are made for: a run with others can't begin with them, or not by every change.
+_WEIGHTS_DEPEND_ON = ("model.", *(f"data.{key}" for key in ENCODING_KEYS))
 _HARMLESS = (
     *("name", "training.device", "training.engine", "training.threads"),
     *("checkpoint.", "compare.", "report", "trackers"),
@@ -40,9 +44,12 @@ class Resumed:
     run: RunSoFar
 
 
-def restore_trainer(folder: RunFolder, prepared: Prepared, trainer: Trainer) -> Resumed | None:
+def restore_trainer(
+    folder: RunFolder, prepared: Prepared, trainer: Trainer, go_on: str | None = None
+) -> Resumed | None:
     """Restore the state of the folder's run in a new trainer; None if nothing was saved yet.
 
+    `go_on` is the command for a new run that begins with the weights of this one.
     Raises CheckpointError if no checkpoint can be used, ConfigError and DataError if the config or
     the data differ from the run's.
     """
@@ -65,6 +72,7 @@ def restore_trainer(folder: RunFolder, prepared: Prepared, trainer: Trainer) -> 
         checkpoint.checksums,
         prepared,
         lambda key: _why_incompatible(key, checkpoint.config, prepared.config, epochs_done),
+        go_on,
     )
     _refuse_other_encoding(folder, checkpoint, prepared)
     notes += _surroundings_notes(run.surroundings, surroundings(trainer.placement))
@@ -124,18 +132,20 @@ def compare_with_saved(
     old_checksums: Mapping[str, str],
     prepared: Prepared,
     why_incompatible: Callable[[str], str | None],
+    go_on: str | None = None,
 ) -> Iterator[str]:
     """Yield a note for each compatible change; raise the others, all at once.
 
     `why_incompatible` returns the reason for a key, possibly empty, and None if the change is
-    compatible. Raises ConfigError and DataError.
+    compatible. `go_on` is the command for a new run with the same changes that begins with the
+    weights of this one. Raises ConfigError and DataError.
     """
     now = prepared.config
     config, data = [], []
     for key, (before, after) in differences(
         was.model_dump(mode="json"), now.model_dump(mode="json")
     ):
-        if key in _DATA_PATHS:
+        if key in _DATA_PATHS or (key == _START and None not in (before, after)):
             continue
         change = f"{key}: {_text(before)} then, {_text(after)} now"
         reason = None if key.startswith(_HARMLESS) else why_incompatible(key)
@@ -143,12 +153,14 @@ def compare_with_saved(
             yield f"changed: {change}"
         else:
             config.append(f"  {change}{reason}")
-    new_checksums = prepared.dataset.checksums
+            go_on = None if key.startswith(_WEIGHTS_DEPEND_ON) else go_on
+    new_checksums = prepared.checksums
     for key in sorted({*old_checksums, *new_checksums}):
         if old_checksums.get(key) != new_checksums.get(key):
             digests = [_text(sums.get(key, _ABSENT), 12) for sums in (old_checksums, new_checksums)]
-            file = getattr(now.data, key)
-            data.append(f"  data.{key}: {file}: SHA-256 {digests[0]} then, {digests[1]} now")
+            section = "model" if key == "start_from" else "data"
+            file = getattr(getattr(now, section), key)
+            data.append(f"  {section}.{key}: {file}: SHA-256 {digests[0]} then, {digests[1]} now")
     if config or data:
         what = " and ".join(["config"] * bool(config) + ["data"] * bool(data))
         error = ConfigError if config else DataError
@@ -156,6 +168,7 @@ def compare_with_saved(
             f"{folder.path}: the {what} differs from the run's; resume with the same (its config "
             f"is {folder.config}), or start a new run in another --run-dir:\n"
             + "\n".join([*config, *data])
+            + (f"\nto go on from its weights as a new run: {go_on}" if go_on else "")
         )
 
 

@@ -15,6 +15,7 @@ from dlcli.data.disk_cache import open_row_caches
 from dlcli.data.encoding import fill_row_caches
 from dlcli.data.stream import Reading
 from dlcli.errors import ConfigError
+from dlcli.network.builder import prepare_to_train
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.events import TrainingStarted
@@ -83,7 +84,7 @@ def estimate(prepared: Prepared, trainer: Trainer, rows: AllRows) -> tuple[StepE
     alone = replace(prepared, config=prepared.config.model_copy(update={"training": uncut}))
     with torch.random.fork_rng():
         other = build_trainer(alone, trainer.placement)
-        other.network.train()
+        prepare_to_train(other.network, other.plan)
         train = rows["train"]
 
         def step_of(num_rows: int) -> Callable[[], object]:
@@ -171,6 +172,8 @@ def summarise(run: TrainingRun, reason: StopReason, *, best_epoch: int) -> dict[
         "seconds": run.seconds,
         "rows": {name: len(part) for name, part in run.rows.items()},
         "parameters": prepared.plan.num_parameters,
+        "trained_parameters": prepared.plan.num_trained,
+        "start_from": prepared.config.model.start_from,
         "device": str(trainer.placement.device),
         "versions": {"dlcli": __version__, "torch": torch.__version__},
     }

@@ -49,6 +49,7 @@ def train(
     run_dir: Path | None = None,
     smoke: bool = False,
     resume: bool = False,
+    go_on: str | None = None,
     group: Group = ALONE,
 ) -> Iterator[TrainingEvent]:
     """Train, yielding events; the last is `TrainingFinished` or `StoppedBeforeTraining`.
@@ -57,7 +58,8 @@ def train(
 
     With `smoke`, every stage runs on a few batches in a temporary folder, which is removed after
     the last event. With `resume`, the run in `run_dir` resumes from its last checkpoint, or starts
-    if there is none. Raises DlcliErrors. A run folder is kept only if something was saved.
+    if there is none; `go_on` is the command for a new run that begins with its weights. Raises
+    DlcliErrors. A run folder is kept only if something was saved.
 
     Of a group of processes, each calls this and yields these events; the first one alone writes the
     run folder.
@@ -84,7 +86,7 @@ def train(
                 folder = RunFolder(Path(temporary))
             else:
                 folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
-            resumed = restore_trainer(folder, prepared, trainer) if resume else None
+            resumed = restore_trainer(folder, prepared, trainer, go_on) if resume else None
             return folder, resumed, capture(trainer) if resumed and group is not ALONE else None
 
         begun = group.together(begin)[0]

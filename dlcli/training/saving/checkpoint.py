@@ -9,10 +9,8 @@ tensor, since the library would hold every thread still and all of it in memory 
 What belongs to the state of a run is named `best/…`, `optimizer/…` and `random/…`.
 """
 
-import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -29,16 +27,20 @@ from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError
 from dlcli.files import atomic_file
 from dlcli.section import NonNegativeFloat, NonNegativeInt, Section
+from dlcli.training.saving.file import (
+    ABOUT,
+    DIGEST,
+    NO_DIGEST,
+    START,
+    damaged,
+    hexdigest,
+    read_file,
+)
 from dlcli.training.saving.state import NonTensorState, StateError, TrainingState, copy_into
 
 FORMAT_VERSION = 3
-_START = b'{"__metadata__":{"dlcli":"{\\"sha256\\":\\"'  # of the header, up to the digest
-_NO_DIGEST = b"0" * 64
-_DIGEST = slice(8 + len(_START), 8 + len(_START) + 64)  # where it stands in the file
 _DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.uint8: "U8"}
-_MAX_HEADER_BYTES = 100_000_000  # the format's own bound
 _MAX_PROBLEMS = 100
-_ABOUT = "__metadata__"  # safetensors' name for it
 _GROUPS = ("best", "optimizer", "random")
 
 
@@ -80,7 +82,7 @@ class _Format(BaseModel):
 class _About(Section):
     """The metadata."""
 
-    sha256: str  # first: `_START` ends with it
+    sha256: str  # first: `START` ends with it
     format: int
     dlcli: str
     torch: str
@@ -96,7 +98,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, keep: Path | None = N
     """Write a checkpoint, whole or not at all, what stood there to `keep`; StorageError."""
     state = checkpoint.state
     about = _About(
-        sha256=_NO_DIGEST.decode(),
+        sha256=NO_DIGEST.decode(),
         format=FORMAT_VERSION,
         dlcli=__version__,
         torch=torch.__version__,
@@ -119,7 +121,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, keep: Path | None = N
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint; CheckpointError where it can't be used, or isn't what was written."""
     try:
-        text, raw = _read(path)
+        text, raw = read_file(path)
         found = _Format.model_validate_json(text)
         if found.format != FORMAT_VERSION:
             raise OtherFormatError(
@@ -130,15 +132,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
         groups: dict[str, dict[str, Tensor]] = {group: {} for group in ("", *_GROUPS)}
         for name, tensor in safetensors.torch.load(raw).items():
             if tensor.dtype not in _DTYPES or not torch.isfinite(tensor).all():
-                raise _damaged(path, f"{name!r} holds what is never saved")
+                raise damaged(path, f"{name!r} holds what is never saved")
             group, member = name.split("/", 1) if "/" in name else ("", name)
             groups[group][member] = tensor
     except ValidationError as error:
-        raise _damaged(path, f"its metadata: {_first_of(error)}") from None
+        raise damaged(path, f"its metadata: {_first_of(error)}") from None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(path, f"its header: {error}") from None
+        raise damaged(path, f"its header: {error}") from None
     except (safetensors.SafetensorError, RuntimeError) as error:
-        raise _damaged(path, str(error)) from None
+        raise damaged(path, str(error)) from None
     weights = groups.pop("")
     state = None
     if about.numbers is not None:
@@ -164,15 +166,15 @@ def load_weights(network: nn.Module, checkpoint: Checkpoint, path: Path) -> None
 
 def _write(file: BinaryIO, tensors: dict[str, Tensor], about: str) -> None:
     header = _header(tensors, about)
-    assert header[8:].startswith(_START + _NO_DIGEST), "what _read looks for"
-    digest = _hexdigest([header, *_buffers(tensors)])
-    header[_DIGEST] = digest
+    assert header[8:].startswith(START + NO_DIGEST), "what read_file looks for"
+    digest = hexdigest([header, *_buffers(tensors)])
+    header[DIGEST] = digest
     file.writelines([header, *_buffers(tensors)])
 
 
 def _header(tensors: dict[str, Tensor], about: str) -> bytearray:
     """Return the file's bytes up to the first tensor's."""
-    entries: dict[str, Any] = {_ABOUT: {"dlcli": about}}
+    entries: dict[str, Any] = {ABOUT: {"dlcli": about}}
     end = 0
     for name, tensor in _in_order(tensors):
         start, end = end, end + tensor.nbytes
@@ -196,57 +198,8 @@ def _buffers(tensors: dict[str, Tensor]) -> Iterator[memoryview]:
         yield tensor.contiguous().flatten().view(torch.uint8).numpy().data
 
 
-def _hexdigest(blocks: Iterable[bytes | bytearray | memoryview]) -> bytes:
-    hasher = hashlib.sha256()
-    for block in blocks:
-        hasher.update(block)
-    return hasher.hexdigest().encode()
-
-
-def _read(path: Path) -> tuple[str, bytes]:
-    """Return a checkpoint's metadata and all its bytes; CheckpointError if any is another.
-
-    A file of another length is not read at all. Raises what json does where the header is none.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such checkpoint")
-    try:
-        with path.open("rb") as file:
-            start = file.read(_DIGEST.stop)
-            if len(start) < _DIGEST.stop or start[8 : _DIGEST.start] != _START:
-                raise CheckpointError(
-                    f"{path}: no checkpoint of this dlcli, {__version__}; train again, or use the "
-                    "dlcli that wrote it"
-                )
-            header_size = int.from_bytes(start[:8], "little")
-            if header_size > _MAX_HEADER_BYTES:
-                raise _damaged(path, f"its header would have {header_size:,} bytes")
-            file.seek(8)
-            header = json.loads(file.read(header_size))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != _ABOUT]
-            expected = 8 + header_size + max(ends, default=0)
-            size = os.fstat(file.fileno()).st_size
-            if size != expected:
-                raise _damaged(path, f"it has {size:,} bytes, and was written with {expected:,}")
-            file.seek(0)
-            raw = file.read()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot read it: {error.strerror or error}") from None
-    except MemoryError:
-        raise CheckpointError(f"{path}: it is larger than this machine's memory") from None
-    view = memoryview(raw)
-    digest = _hexdigest([view[: _DIGEST.start], _NO_DIGEST, view[_DIGEST.stop :]])
-    if digest != raw[_DIGEST]:
-        raise _damaged(path, "its bytes are not those that were written (SHA-256)")
-    return header[_ABOUT]["dlcli"], raw
-
-
 def _first_of(error: ValidationError) -> str:
     if error.error_count() > _MAX_PROBLEMS:  # each of them is taken down at length
         return f"{error.error_count():,} things wrong with it"
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-
-
-def _damaged(path: Path, reason: str) -> CheckpointError:
-    return CheckpointError(f"{path}: damaged: {reason}")

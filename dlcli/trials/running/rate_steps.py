@@ -7,6 +7,7 @@ from itertools import count
 import torch
 from torch import Tensor
 
+from dlcli.network.builder import prepare_to_train
 from dlcli.training.engines.threads import choose_threads, using_threads
 from dlcli.training.rows.batches import epoch_steps
 from dlcli.trials.running.execution import obstacle_to_stacking
@@ -61,7 +62,7 @@ def _losses(trial: ResolvedTrial, lrs: Sequence[float]) -> Iterator[float]:
     """Yield a trial's loss at each rate, infinite from where it is not finite."""
     with torch.random.fork_rng(devices=[]):
         trainer = assemble_trial(trial)
-    trainer.network.train()
+    prepare_to_train(trainer.network, trainer.plan)
     setup = trial.setup
     epochs = (
         epoch_steps(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from dlcli.network.builder import prepare_to_train
 from dlcli.training.engines.threads import choose_threads, using_threads
 from dlcli.training.rows.batches import Rows
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
@@ -54,7 +55,7 @@ def single_step(trial: ResolvedTrial) -> Callable[[], object]:
     """Return what takes a step of a trial by itself, on a full batch."""
     with torch.random.fork_rng(devices=[]):
         trainer = assemble_trial(trial)
-    trainer.network.train()
+    prepare_to_train(trainer.network, trainer.plan)
     batches = full_step(trial.setup)
     return lambda: trainer.stepper.take_step(batches, number=0)
 

@@ -1,0 +1,247 @@
+"""A trained network's weights → those that another network begins with, matched by name.
+
+Layers with weights are matched in their order. Where columns or classes differ, the first layer's
+numbers are matched by column, and the last layer's by class.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlcli.columns.base import Column
+from dlcli.data.fitted import FittedData
+from dlcli.layers.base import (
+    PlannedLayer,
+    ShapeError,
+    TensorAxes,
+    module_name,
+    walk_modules,
+    walk_planned,
+)
+from dlcli.network.plan import EMBEDDINGS, Plan
+
+_Names = Sequence[tuple[str, str]]  # of the numbers of a row: a column and a part of it
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with its weights, and what they were trained on."""
+
+    plan: Plan
+    fitted: FittedData
+    weights: Mapping[str, np.ndarray]  # by name
+
+
+@dataclass(frozen=True)
+class Start:
+    """What another network begins with."""
+
+    weights: dict[str, np.ndarray]  # all of its state by name; NaN where it is drawn as usual
+    new: tuple[str, ...]  # columns, parts of them and classes that are drawn
+    dropped: tuple[str, ...]  # those of the trained network that are not needed
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """A layer with weights."""
+
+    path: tuple[str | int, ...]
+    name: str  # of its module
+    planned: PlannedLayer
+    tensors: Mapping[str, TensorAxes]
+
+
+def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start:
+    """Match a trained network's weights with those of a plan for other data.
+
+    Raises ShapeError, with the path inside of `layers`, where they don't match.
+    """
+    before, after = _weighted(trained.plan), _weighted(plan)
+    if len(before) != len(after):
+        raise ShapeError(
+            f"{_count(len(after))} here, {_count(len(before))} in the run: "
+            f"{', '.join(layer.name for layer in before)}"
+        )
+    by_column = _layers_by_column(trained, plan, fitted)
+    outputs = _Outputs.that_differ(trained, plan, fitted)
+    weights = _embeddings(trained.fitted, fitted, trained.weights)
+    for old, new in zip(before, after, strict=True):
+        if old.planned.config.type != new.planned.config.type:
+            raise ShapeError(f"is {new.planned.config.type}; in the run, {old.name}", new.path)
+        matched = outputs if new is after[-1] else None
+        if matched is not None and not _gives_outputs(new):
+            raise ShapeError("can't be matched by class, and the classes differ", new.path)
+        for key in {**old.tensors, **new.tensors}:
+            if key not in old.tensors or key not in new.tensors:
+                where = "here" if key in new.tensors else "in the run"
+                raise ShapeError(f"has a {key} {where} only", new.path)
+            axes, values = new.tensors[key], trained.weights[f"{old.name}.{key}"]
+            if new.name in by_column and axes.inputs is not None:
+                values = _taken(values, axes.inputs, by_column[new.name])
+            if matched is not None:
+                values = matched.of(values)
+            if values.shape != axes.shape:
+                raise ShapeError(
+                    f"{key} has the shape {list(axes.shape)}; in the run, {list(values.shape)}",
+                    new.path,
+                )
+            weights[f"{new.name}.{key}"] = values
+    return Start(
+        weights,
+        (*_more(fitted, trained.fitted), *([] if outputs is None else outputs.new)),
+        (*_more(trained.fitted, fitted), *([] if outputs is None else outputs.dropped)),
+    )
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """Matches what stands for each output: of a class each, of two classes one, or of a number."""
+
+    before: tuple[str, ...]  # classes; none of a number
+    after: tuple[str, ...]
+    num_outputs: int  # after
+
+    @classmethod
+    def that_differ(
+        cls, trained: TrainedNetwork, plan: Plan, fitted: FittedData
+    ) -> "_Outputs | None":
+        """Return what matches the outputs; None where they are the same."""
+        old, new = trained.fitted.target, fitted.target
+        [before], [after] = trained.plan.layers[-1].output_shape, plan.layers[-1].output_shape
+        is_same_number = bool(new.class_names) or old == new  # on the same scale, too
+        if (old.class_names, before) == (new.class_names, after) and is_same_number:
+            return None
+        return cls(old.class_names, new.class_names, after)
+
+    @property
+    def new(self) -> list[str]:
+        """What of the outputs is drawn as usual."""
+        names = [f"class '{name}'" for name in self.after if name not in self.before]
+        return names if self.before and self.after else ["the output"]
+
+    @property
+    def dropped(self) -> list[str]:
+        """What of the outputs is not needed."""
+        names = [f"class '{name}'" for name in self.before if name not in self.after]
+        return names if self.before and self.after else ["the output"]
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Return numbers [outputs, …] for the outputs after, NaN where one is new."""
+        if not self.before or not self.after:
+            return np.full((self.num_outputs, *values.shape[1:]), np.nan, np.float32)
+        if len(values) < len(self.before):  # the logit of the second class against the first
+            values = np.concatenate([-values / 2, values / 2])
+        places = [self.before.index(name) if name in self.before else None for name in self.after]
+        found = _taken(values, 0, places)
+        return found[1:] - found[:1] if self.num_outputs < len(self.after) else found
+
+
+def _gives_outputs(layer: _Weighted) -> bool:
+    """Say whether the first axis of all that a layer holds is that of its outputs alone."""
+    is_first = all(axes.outputs == 0 for axes in layer.tensors.values())
+    return is_first and not layer.planned.config.traits.keeps_positions
+
+
+def _count(number: int) -> str:
+    return f"{number} layer{'s' * (number != 1)} with weights"
+
+
+def _weighted(plan: Plan) -> list[_Weighted]:
+    """Return the layers with weights, in their order."""
+    both = zip(walk_planned(plan.layers), walk_modules(plan.layers), strict=True)
+    return [
+        _Weighted(path, name, planned, tensors)
+        for (path, planned), (name, _) in both
+        if (tensors := planned.config.tensors(planned))
+    ]
+
+
+def _layers_by_column(
+    trained: TrainedNetwork, plan: Plan, fitted: FittedData
+) -> dict[str, list[int | None]]:
+    """Return which inputs of the run each input is, for the layers whose inputs are columns.
+
+    Nothing where all columns are the same, in the same order.
+    """
+    before, after = _input_names(trained.fitted), _input_names(fitted)
+    if before == after or plan.signature.shape is not None:
+        return {}
+    known = {name: place for place, name in enumerate(before)}
+    places = [known.get(name) for name in after]
+    found = {}
+    for index, layer in enumerate(plan.layers):
+        traits = layer.config.traits
+        if layer.inner or (traits.passes_input_on and layer.output_shape != layer.input_shape):
+            raise ShapeError(
+                f"the columns differ, and the weights of {layer.config.type} can't be matched by "
+                "column",
+                (index,),
+            )
+        found[module_name(index, layer.config)] = places
+        if not traits.keeps_positions and not traits.passes_input_on:
+            break
+    return found
+
+
+def _input_names(fitted: FittedData) -> _Names:
+    """Return what each number is that the first layer gets."""
+    dense = [(column.name, part) for column in _columns(fitted, False) for part in column.parts]
+    embedded = [
+        (column.name, f"embedding {number}")
+        for column in _columns(fitted, True)
+        if column.embedding is not None
+        for number in range(column.embedding.dim)
+    ]
+    return [*dense, *embedded]
+
+
+def _columns(fitted: FittedData, is_embedded: bool) -> list[Column]:
+    return [one for one in fitted.columns if (one.embedding is not None) == is_embedded]
+
+
+def _embeddings(
+    before: FittedData, after: FittedData, weights: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the tables of the embedded columns, matched by column and category."""
+    known = {column.name: (place, column) for place, column in enumerate(_columns(before, True))}
+    found = {}
+    for place, column in enumerate(_columns(after, True)):
+        table = column.embedding
+        assert table is not None, "the column is embedded"
+        values = np.full((table.num_codes, table.dim), np.nan, np.float32)
+        if column.name in known and known[column.name][1].kind == column.kind:
+            old_place, old = known[column.name]
+            codes = {part: code for code, part in enumerate(old.parts)}
+            places = [codes.get(part) for part in column.parts]
+            values = _taken(weights[_table_name(old_place)], 0, places)
+        found[_table_name(place)] = values
+    return found
+
+
+def _table_name(place: int) -> str:
+    return f"{EMBEDDINGS}.tables.{place}.weight"
+
+
+def _taken(values: np.ndarray, axis: int, places: Sequence[int | None]) -> np.ndarray:
+    """Return the values at some places along an axis, NaN where there is none."""
+    shape = (*values.shape[:axis], len(places), *values.shape[axis + 1 :])
+    found = np.full(shape, np.nan, np.float32)
+    known = [place for place, old in enumerate(places) if old is not None]
+    olds = [old for old in places if old is not None]
+    np.moveaxis(found, axis, 0)[known] = np.moveaxis(values, axis, 0)[olds]
+    return found
+
+
+def _more(fitted: FittedData, than: FittedData) -> list[str]:
+    """Return the columns, and the parts of columns, that other data don't have."""
+    known = {column.name: column for column in than.columns}
+    found = []
+    for column in fitted.columns:
+        other = known.get(column.name)
+        if other is None or other.kind != column.kind:
+            found.append(f"'{column.name}'")
+        else:
+            parts = [part for part in column.parts if part not in other.parts]
+            found += [f"'{column.name}' {part}" for part in parts]
+    return found

@@ -1,0 +1,221 @@
+"""`model.start_from` and `model.freeze`: the weights to begin with, and those that stay."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dlcli.config import LoadedConfig, load_config
+from dlcli.data.dataset import Dataset
+from dlcli.data.fitted import FittedData
+from dlcli.errors import CheckpointError, ConfigError, Problem, suggest
+from dlcli.layers.base import PlannedLayer, ShapeError, module_name, walk_modules
+from dlcli.network.plan import EMBEDDINGS, Plan, plan_network
+from dlcli.network.starting import TrainedNetwork, start_from
+from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
+from dlcli.training.saving.weights import SavedWeights, load_saved_weights
+
+_PATH = ("model", "start_from")
+# What decides which numbers a column becomes, and so what weights mean.
+ENCODING_KEYS = ("scale", "one_hot_max", "embedding_dim", "target_scale", "shape")
+_MAX_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run that another one goes on from, or that is resumed."""
+
+    saved: SavedWeights
+    is_resumed: bool = False
+
+    @property
+    def fitted(self) -> FittedData:
+        """What was fitted to its data."""
+        return self.saved.fitted
+
+
+def find_origin(loaded: LoadedConfig) -> Origin | None:
+    """Read the run that a config says to start from; None: it says nothing.
+
+    Raises ConfigError where there is no such run, CheckpointError where it can't be used.
+    """
+    said = loaded.config.model.start_from
+    if said is None or "model" in loaded.doubtful:
+        return None
+    try:
+        path = find_checkpoint(Path(os.path.normpath(loaded.folder / said)))
+    except CheckpointError as error:
+        raise loaded.error(_PATH, str(error)) from None
+    return Origin(load_saved_weights(path))
+
+
+def resumed_origin(folder: Path) -> Origin | None:
+    """Return the run in a folder that is resumed, if it began with the weights of another.
+
+    So that other run is not read again. None where nothing that can be read was saved.
+    """
+    run = RunFolder(folder)
+    if not run.config.is_file() or load_config(run.config).config.model.start_from is None:
+        return None
+    for path in (run.last, run.previous):
+        if path.is_file():
+            try:
+                return Origin(load_saved_weights(path), is_resumed=True)
+            except CheckpointError:
+                continue
+    return None
+
+
+def encoding_problems(loaded: LoadedConfig, origin: Origin) -> Iterator[Problem]:
+    """Yield the settings of encodings that differ from those that the weights were trained with."""
+    before, now = origin.saved.config.data, loaded.config.data
+    for key in () if origin.is_resumed else ENCODING_KEYS:
+        old, new = getattr(before, key), getattr(now, key)
+        if old != new:
+            yield loaded.problem(
+                ("data", key),
+                f"must be {_plain(old)}, as in {origin.saved.path}, whose weights are made for it "
+                "(model.start_from)",
+            )
+
+
+def begin(
+    loaded: LoadedConfig, plan: Plan, dataset: Dataset, origin: Origin | None
+) -> tuple[Plan, tuple[str, ...]]:
+    """Return the plan with the weights to begin with and those that are frozen, and notes.
+
+    Raises ConfigError where weights don't fit the network, or there is no such layer.
+    """
+    notes: list[str] = []
+    if origin is not None and not origin.is_resumed:
+        plan, notes = _started(loaded, plan, dataset, origin.saved)
+    problems: list[Problem] = []
+    frozen = {*_frozen(loaded, plan, problems)}
+    if problems:
+        raise ConfigError(*problems)
+    plan = replace(plan, frozen=frozenset(frozen))
+    if frozen and not plan.num_trained:
+        raise loaded.error(
+            ("model", "freeze"), "there is nothing to train: every layer with weights is frozen"
+        )
+    if frozen:
+        names = ", ".join("embeddings" if name == EMBEDDINGS else name for name in sorted(frozen))
+        notes.append(
+            f"frozen: {names}; {plan.num_trained:,} of {plan.num_parameters:,} parameters are "
+            "trained (model.freeze)"
+        )
+    return plan, tuple(notes)
+
+
+def _started(
+    loaded: LoadedConfig, plan: Plan, dataset: Dataset, saved: SavedWeights
+) -> tuple[Plan, list[str]]:
+    for index, layer in enumerate(loaded.config.model.layers):
+        if layer.fixes_input_size:
+            raise loaded.error(
+                ("model", "layers", index, "initial"),
+                "has no effect: the weights are those of model.start_from",
+            )
+    try:
+        start = start_from(_trained(saved), plan, dataset.fitted)
+    except ShapeError as error:
+        path = ("model", "layers", *error.path) if error.path else _PATH
+        raise loaded.error(
+            path, f"the weights of {saved.path} don't fit (model.start_from): {error}"
+        ) from None
+    notes = [
+        f"begins with the weights of {saved.path}, epoch {saved.epoch}; columns that it knows are "
+        "encoded as there (model.start_from)"
+    ]
+    if start.new:
+        notes.append(f"new, initialised as usual: {_listed(start.new)} (model.start_from)")
+    if start.dropped:
+        notes.append(f"dropped from the weights: {_listed(start.dropped)} (model.start_from)")
+    parts = [name for name in ("validation", "test") if name in dataset.num_rows]
+    if parts and not _has_same_parts(loaded, dataset, saved):
+        notes.append(
+            f"the rows are not split as there: if {' or '.join(parts)} rows are among those that "
+            "it was trained on, figures on them are too good (data.validation_path, "
+            "data.test_path)"
+        )
+    return replace(plan, start=start.weights), notes
+
+
+def _has_same_parts(loaded: LoadedConfig, dataset: Dataset, saved: SavedWeights) -> bool:
+    """Say whether each row is in the part that it was in when the weights were trained."""
+    before, now = saved.config, loaded.config
+    seeds = [one.data.split.seed is None and one.seed for one in (before, now)]
+    return (
+        saved.checksums == dataset.checksums
+        and before.data.split == now.data.split
+        and seeds[0] == seeds[1]
+    )
+
+
+def _trained(saved: SavedWeights) -> TrainedNetwork:
+    """Return the network of a checkpoint; CheckpointError where its weights are not all there."""
+    config, signature = saved.config, saved.fitted.signature()
+    if config.loss is None:
+        raise CheckpointError(f"{saved.path}: damaged: its config has no loss")
+    try:
+        num_outputs = config.loss.num_outputs(signature.num_classes)
+        plan = plan_network(config.model.layers, signature, num_outputs=num_outputs)
+    except ShapeError as error:
+        raise CheckpointError(
+            f"{saved.path}: damaged: its config is inconsistent: {error}"
+        ) from None
+    shapes = {
+        f"{name}.{key}": axes.shape
+        for name, layer in walk_modules(plan.layers)
+        for key, axes in layer.config.tensors(layer).items()
+    }
+    for place, table in enumerate(signature.embeddings):
+        shapes[f"{EMBEDDINGS}.tables.{place}.weight"] = (table.num_codes, table.dim)
+    if {name: array.shape for name, array in saved.weights.items()} != shapes:
+        raise CheckpointError(f"{saved.path}: damaged: its weights don't fit its config")
+    return TrainedNetwork(plan, saved.fitted, saved.weights)
+
+
+def _frozen(loaded: LoadedConfig, plan: Plan, problems: list[Problem]) -> Iterator[str]:
+    """Yield the names of the modules that are frozen; add what can't be to the problems."""
+    modules = dict(walk_modules(plan.layers))
+    for place, said in enumerate(loaded.config.model.freeze):
+        chosen = dict(_chosen(said, plan, modules))
+        if said == "embeddings" and plan.signature.embeddings:
+            yield EMBEDDINGS
+        elif any(layer.num_parameters for layer in chosen.values()):
+            yield from (name for name, layer in chosen.items() if layer.num_parameters)
+        else:
+            known = [name for name, layer in modules.items() if layer.num_parameters]
+            reason = f"there is no layer {said}"
+            if chosen or said == "embeddings":
+                reason = f"does nothing: {said} has no weights"
+            problems.append(
+                loaded.problem(
+                    ("model", "freeze", place),
+                    f"{reason}; layers with weights: {_listed(known)}{suggest(str(said), known)}",
+                )
+            )
+
+
+def _chosen(
+    said: int | str, plan: Plan, modules: dict[str, PlannedLayer]
+) -> Iterator[tuple[str, PlannedLayer]]:
+    """Yield the modules of a place, a type or a name."""
+    if isinstance(said, int):
+        for layer in plan.layers[said : said + 1]:
+            yield module_name(said, layer.config), layer
+        return
+    for name, layer in modules.items():
+        if said in (name, layer.config.type):
+            yield name, layer
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    """Write names, the first ones of many."""
+    more = len(names) - _MAX_LISTED
+    return ", ".join(names[:_MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _plain(value: object) -> str:
+    return "left out" if value is None else str(list(value) if isinstance(value, tuple) else value)
