@@ -76,7 +76,7 @@ class Plan:
 
     def training_bytes(self, state_per_parameter: int) -> int:
         """Return the memory of weights, gradients and the optimizer's state, which is so large."""
-        return self.num_parameters * (2 + state_per_parameter) * FLOAT_BYTES
+        return (self.num_parameters + self.num_trained * (1 + state_per_parameter)) * FLOAT_BYTES
 
 
 def plan_network(layers: Sequence[Layer], signature: Signature, *, num_outputs: int) -> Plan:

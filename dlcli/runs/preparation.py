@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlcli.config import Config, LoadedConfig
 from dlcli.config.config import TrackerName
@@ -21,7 +22,9 @@ from dlcli.network.plan import Plan, plan_network
 from dlcli.runs.last_batch import last_batch_notes, small_batch_problems, with_last_batch
 from dlcli.runs.starting import Origin, begin, encoding_problems, find_origin
 from dlcli.runs.unused_settings import unused_settings
-from dlcli.training.saving.weights import SavedWeights
+
+if TYPE_CHECKING:
+    from dlcli.training.saving.weights import SavedWeights
 
 _TRACKER_PACKAGES: dict[TrackerName, str] = {"tensorboard": "tensorboardX", "mlflow": "mlflow"}
 
@@ -37,7 +40,7 @@ class Prepared:
     loss: Loss
     plan: Plan
     notes: tuple[str, ...]  # what was inferred, each with the key that overrides it
-    origin: SavedWeights | None = None  # whose weights it begins with
+    origin: "SavedWeights | None" = None  # whose weights it begins with
 
     @property
     def checksums(self) -> dict[str, str]:

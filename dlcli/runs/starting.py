@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlcli.config import LoadedConfig, load_config
 from dlcli.data.dataset import Dataset
@@ -13,7 +14,9 @@ from dlcli.layers.base import PlannedLayer, ShapeError, module_name, walk_module
 from dlcli.network.plan import EMBEDDINGS, Plan, plan_network
 from dlcli.network.starting import TrainedNetwork, start_from
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
-from dlcli.training.saving.weights import SavedWeights, load_saved_weights
+
+if TYPE_CHECKING:
+    from dlcli.training.saving.weights import SavedWeights
 
 _PATH = ("model", "start_from")
 # What decides which numbers a column becomes, and so what weights mean.
@@ -25,7 +28,7 @@ _MAX_LISTED = 10
 class Origin:
     """The run that another one goes on from, or that is resumed."""
 
-    saved: SavedWeights
+    saved: "SavedWeights"
     is_resumed: bool = False
 
     @property
@@ -46,7 +49,7 @@ def find_origin(loaded: LoadedConfig) -> Origin | None:
         path = find_checkpoint(Path(os.path.normpath(loaded.folder / said)))
     except CheckpointError as error:
         raise loaded.error(_PATH, str(error)) from None
-    return Origin(load_saved_weights(path))
+    return Origin(_load(path))
 
 
 def resumed_origin(folder: Path) -> Origin | None:
@@ -60,10 +63,17 @@ def resumed_origin(folder: Path) -> Origin | None:
     for path in (run.last, run.previous):
         if path.is_file():
             try:
-                return Origin(load_saved_weights(path), is_resumed=True)
+                return Origin(_load(path), is_resumed=True)
             except CheckpointError:
                 continue
     return None
+
+
+def _load(path: Path) -> "SavedWeights":
+    # Imported here: a run that draws its weights doesn't need it.
+    from dlcli.training.saving.weights import load_saved_weights
+
+    return load_saved_weights(path)
 
 
 def encoding_problems(loaded: LoadedConfig, origin: Origin) -> Iterator[Problem]:
@@ -108,7 +118,7 @@ def begin(
 
 
 def _started(
-    loaded: LoadedConfig, plan: Plan, dataset: Dataset, saved: SavedWeights
+    loaded: LoadedConfig, plan: Plan, dataset: Dataset, saved: "SavedWeights"
 ) -> tuple[Plan, list[str]]:
     for index, layer in enumerate(loaded.config.model.layers):
         if layer.fixes_input_size:
@@ -141,7 +151,7 @@ def _started(
     return replace(plan, start=start.weights), notes
 
 
-def _has_same_parts(loaded: LoadedConfig, dataset: Dataset, saved: SavedWeights) -> bool:
+def _has_same_parts(loaded: LoadedConfig, dataset: Dataset, saved: "SavedWeights") -> bool:
     """Say whether each row is in the part that it was in when the weights were trained."""
     before, now = saved.config, loaded.config
     seeds = [one.data.split.seed is None and one.seed for one in (before, now)]
@@ -152,7 +162,7 @@ def _has_same_parts(loaded: LoadedConfig, dataset: Dataset, saved: SavedWeights)
     )
 
 
-def _trained(saved: SavedWeights) -> TrainedNetwork:
+def _trained(saved: "SavedWeights") -> TrainedNetwork:
     """Return the network of a checkpoint; CheckpointError where its weights are not all there."""
     config, signature = saved.config, saved.fitted.signature()
     if config.loss is None:

@@ -44,7 +44,8 @@ def assemble(
     flat = FlatParameters(network)
     sharded = None
     if settings.shards > 1:
-        sharded = ShardedStep(settings.shards, group, network, flat, seed=seed)
+        changing = [one for name, one in network.named_buffers() if not plan.is_frozen(name)]
+        sharded = ShardedStep(settings.shards, group, changing, flat, seed=seed)
     return Trainer(
         plan=plan,
         network=network,

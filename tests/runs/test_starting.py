@@ -249,15 +249,17 @@ def test_other_encodings_and_runs_that_are_not_there_are_refused_together(
     assert "broken.safetensors: damaged" in outcome.err
 
 
-@pytest.mark.parametrize("engine", ["eager", "captured"])
-def test_frozen_layers_stay_as_they_are(engine: str, first: Path, dlcli: Command) -> None:
+@pytest.mark.parametrize("settings", [{"engine": "eager"}, {"engine": "captured"}, {"shards": 3}])
+def test_frozen_layers_stay_as_they_are(
+    settings: dict[str, Any], first: Path, dlcli: Command
+) -> None:
     rows = first.parent / "first.csv"
     file = config(
         "c.yaml",
         rows,
         model={"start_from": str(first), "freeze": ["embeddings", 0, "batch_norm"]},
         optimizer={"weight_decay": 0.5},
-        training={"engine": engine},
+        training=settings,
     )
     outcome = dlcli("train", file, "--run-dir", "run", "--json")
     assert outcome.code == 0, outcome.err

@@ -131,10 +131,14 @@ def _open(request: _Request, num_processes: int) -> "LoadedConfig":
 
 def _new_run(request: _Request, folder: Path) -> str:
     """Return the command for a new run that begins with the weights of the one in a folder."""
+    from dlcli.runs.folder.run_folder import RunFolder
+
     number, folder = 2, folder if folder.name.strip(".") else folder.resolve()
     while (new := folder.with_name(f"{folder.name}-{number}")).exists():
         number += 1
-    start = os.path.relpath(folder, request.config.parent)
+    run = RunFolder(folder)
+    best = folder if run.best.exists() else run.last  # no epoch is done yet
+    start = os.path.relpath(best, request.config.parent)
     changes = [*request.overrides, f"model.start_from={start}"]
     words = ["dlcli", "train", str(request.config), "--run-dir", str(new)]
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])

@@ -4,11 +4,11 @@ How the shards are shared out among processes changes no bit of what comes out: 
 itself, with random draws of its own, and sums go from the first shard to the last.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlcli.seeds import derive_seed
 from dlcli.training.optimizers import ALIGNMENT, FlatParameters
@@ -53,11 +53,19 @@ class ShardedStep:
     """Shares the shards of each step among the processes of a group, and sums what they find."""
 
     def __init__(
-        self, num_shards: int, group: Group, network: nn.Module, flat: FlatParameters, *, seed: int
+        self,
+        num_shards: int,
+        group: Group,
+        buffers: Sequence[Tensor],
+        flat: FlatParameters,
+        *,
+        seed: int,
     ) -> None:
-        """Take the network whose parameters are `flat`; `seed` is that of the run."""
+        """Take a network's parameters, and the buffers that training changes.
+
+        `seed` is that of the run.
+        """
         device = flat.values.device
-        buffers = list(network.buffers())
         self._running = [buffer for buffer in buffers if buffer.is_floating_point()]
         self._counters = [buffer for buffer in buffers if not buffer.is_floating_point()]
         self._group, self._flat, self._seed = group, flat, seed
