@@ -23,7 +23,7 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
     # types of JSON and of labels
     ("columns", "boolean"): ("config/reference.py", "targets/class_target.py"),
     # the setting of other layers, as a key
-    ("layers", "activation"): ("runs/recipe.py",),
+    ("layers", "activation"): ("runs/combinations/parts.py", "runs/recipe.py"),
     # the loss of that name
     ("metrics", "mae"): ("losses/regression.py",),
     # JSON's type, sorts of cells and of times, and the axes of pictures

@@ -189,6 +189,29 @@ class Layer(Section, ABC):
         return None
 
     @property
+    def is_affine(self) -> bool:
+        """Whether it multiplies its input by weights and adds biases, its activation aside."""
+        return False
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether that is all that it does."""
+        return self.is_affine and self.activation_after is None
+
+    @property
+    def removes_means(self) -> bool:
+        """Whether it takes the mean of each feature or channel away, and so a bias before it."""
+        return False
+
+    def repeats(self, before: "Layer") -> bool:  # noqa: ARG002 - for those that can
+        """Say whether it does again what the layer before has done."""
+        return False
+
+    def why_idle(self, planned: PlannedLayer) -> str | None:  # noqa: ARG002 - for those that can
+        """Say why it leaves its input as it is; None where it doesn't."""
+        return None
+
+    @property
     def width(self) -> Setting[int] | None:
         """The number of units, where it is a setting that nothing but what follows depends on."""
         return None

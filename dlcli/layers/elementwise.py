@@ -33,6 +33,10 @@ class ActivationLayer(Layer):
         """The activation function that its output comes from."""
         return self.activation
 
+    def repeats(self, before: Layer) -> bool:
+        """Say whether the same function was applied just before."""
+        return before.applied_activation == self.activation
+
     def plan(self, shape: Shape) -> PlannedLayer:
         """Take any shape, and give it back."""
         return PlannedLayer(
@@ -64,6 +68,14 @@ class Dropout(Layer):
     def dropped_share(self) -> Setting[float]:
         """The share of numbers that are set to zero in training."""
         return Setting("rate", self.rate)
+
+    def repeats(self, before: Layer) -> bool:
+        """Say whether the layer before is dropout too."""
+        return before.dropped_share is not None
+
+    def why_idle(self, planned: PlannedLayer) -> str | None:  # noqa: ARG002 - any shape
+        """Say so where nothing is dropped."""
+        return None if self.rate else "its rate is 0"
 
     def plan(self, shape: Shape) -> PlannedLayer:
         """Take any shape, and give it back."""

@@ -31,6 +31,15 @@ class BatchNorm(Layer):
         recording_obstacle=None,
     )
 
+    @property
+    def removes_means(self) -> bool:
+        """Of each feature or channel, over the batch."""
+        return True
+
+    def repeats(self, before: Layer) -> bool:
+        """Say whether the layer before normalises likewise."""
+        return before.type == self.type
+
     def plan(self, shape: Shape) -> PlannedLayer:
         """Take any shape, and give it back; a scale and a shift for each channel."""
         return PlannedLayer(
@@ -75,6 +84,10 @@ class LayerNorm(Layer):
         stacking_obstacle=None,
         recording_obstacle=None,
     )
+
+    def repeats(self, before: Layer) -> bool:
+        """Say whether the layer before normalises likewise."""
+        return before.type == self.type
 
     def plan(self, shape: Shape) -> PlannedLayer:
         """Take any shape, and give it back; a scale and a shift for each number."""

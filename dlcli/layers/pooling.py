@@ -58,6 +58,12 @@ class _Pool(Layer):
             self, shape, after, num_parameters=0, multiply_adds=0, num_kept=math.prod(after)
         )
 
+    def why_idle(self, planned: PlannedLayer) -> str | None:
+        """Say so where each window is a number of its input."""
+        is_single = set(per_axis(self.kernel_size, self.num_axes)) == {1}
+        keeps_shape = planned.input_shape == planned.output_shape
+        return "its window is a single number" if is_single and keeps_shape else None
+
 
 class _Pool1d(_Pool):
     kernel_size: Size = Field(description="length of the window")

@@ -35,6 +35,10 @@ class Flatten(Layer):
             self, shape, (math.prod(shape),), num_parameters=0, multiply_adds=0, num_kept=0
         )
 
+    def why_idle(self, planned: PlannedLayer) -> str | None:
+        """Say so where nothing is left to flatten."""
+        return "its input is flat already" if len(planned.input_shape) == 1 else None
+
     def build(self, planned: PlannedLayer) -> "nn.Module":  # noqa: ARG002 - any shape
         """Build nn.Flatten."""
         from torch import nn
@@ -66,6 +70,10 @@ class Reshape(Layer):
                 f"{list(shape)}, {math.prod(shape)} numbers"
             )
         return PlannedLayer(self, shape, self.shape, num_parameters=0, multiply_adds=0, num_kept=0)
+
+    def why_idle(self, planned: PlannedLayer) -> str | None:
+        """Say so where the shape stays."""
+        return "its input has this shape already" if planned.input_shape == self.shape else None
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
         """Build nn.Flatten, nn.Unflatten or one after the other."""

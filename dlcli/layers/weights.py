@@ -90,6 +90,11 @@ class WeightedLayer(Layer):
                 raise ValueError("`init` has no effect where `initial.weight` is given")
         return self
 
+    @property
+    def is_affine(self) -> bool:
+        """It has a weight, and a bias."""
+        return True
+
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape of its output, units or channels first; ShapeError where none is."""

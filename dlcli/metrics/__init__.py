@@ -15,6 +15,7 @@ __all__ = [
     "MetricName",
     "figure_names",
     "is_higher_better",
+    "is_share",
     "label_of",
     "metrics_for",
     "why_undefined",
@@ -63,6 +64,11 @@ def why_undefined(name: str, values: "TargetValues | None") -> str | None:
 def is_higher_better(name: str) -> bool:
     """Say in which direction a figure gets better; a lower loss is better."""
     return any(metric.is_higher_better for metric in ALL_METRICS if metric.name == name)
+
+
+def is_share(name: str) -> bool:
+    """Say whether a figure lies between 0 and 1; a loss doesn't."""
+    return any(metric.is_share for metric in ALL_METRICS if metric.name == name)
 
 
 def label_of(name: str) -> str:

@@ -53,6 +53,11 @@ class Metric(ABC):
         """Whether better predictions have a higher value."""
 
     @property
+    def is_share(self) -> bool:
+        """Whether it lies between 0 and 1."""
+        return False
+
+    @property
     def streaming_note(self) -> str | None:
         """What is approximate where rows come block by block; None: nothing."""
         return None

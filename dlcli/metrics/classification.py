@@ -36,6 +36,7 @@ class ClassMetric(Metric):
 
     tasks: tuple[Task, ...] = ("binary", "multiclass")
     is_higher_better = True
+    is_share = True
 
     def new_sums(self, *, is_streamed: bool) -> Sums:
         del is_streamed

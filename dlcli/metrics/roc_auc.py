@@ -135,6 +135,7 @@ class RocAuc(Metric):
     label = "ROC AUC"
     tasks: tuple[Task, ...] = ("binary", "multiclass")
     is_higher_better = True
+    is_share = True
     streaming_note = "roc_auc treats scores with the same first three digits as equal"
 
     def new_sums(self, *, is_streamed: bool) -> Sums:

@@ -54,6 +54,11 @@ class OptimizerConfig(Section):
         return len(self.initial_state())
 
     @property
+    def shrinks_weights_directly(self) -> bool:
+        """Whether weight decay takes lr × weight_decay of each weight, whatever the gradient."""
+        return self.has_decoupled_weight_decay
+
+    @property
     def heavy_weight_decay(self) -> float:
         """The weight decay from which on a network can hardly learn."""
         return 1.0 if self.has_decoupled_weight_decay else 0.05

@@ -1,12 +1,14 @@
 """NAdam."""
 
-from typing import ClassVar, Literal, final
+from typing import ClassVar, Literal, Self, final
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dlcli.optimizers.base import Betas, Epsilon, LearningRate, OptimizerConfig
 from dlcli.optimizers.update_state import UpdateState
 from dlcli.section import NonNegativeFloat
+
+_MOMENTUM_DECAY = 4e-3  # torch's default
 
 
 @final
@@ -17,9 +19,17 @@ class NAdam(OptimizerConfig):
     lr: LearningRate = 2e-3
     betas: Betas = (0.9, 0.999)
     eps: Epsilon = 1e-8
-    momentum_decay: NonNegativeFloat = Field(4e-3, description="how fast the momentum warms up")
+    momentum_decay: NonNegativeFloat = Field(
+        _MOMENTUM_DECAY, description="how fast the momentum warms up"
+    )
 
     high_lr: ClassVar[float] = 0.1
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.betas[0] and self.momentum_decay != _MOMENTUM_DECAY:
+            raise ValueError("`momentum_decay` does nothing where `betas[0]` is 0")
+        return self
 
     def initial_state(self) -> dict[str, float]:
         """Keep the averages of the gradient and of its square."""

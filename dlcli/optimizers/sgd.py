@@ -34,6 +34,11 @@ class Sgd(OptimizerConfig):
             raise ValueError("`dampening` does nothing without `momentum`")
         return self
 
+    @property
+    def shrinks_weights_directly(self) -> bool:
+        """Weight decay is added to the gradient, which nothing rescales."""
+        return True
+
     def initial_state(self) -> dict[str, float]:
         """Keep the momentum buffer."""
         return {"momentum_buffer": 0.0} if self.momentum else {}

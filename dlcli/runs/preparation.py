@@ -19,6 +19,8 @@ from dlcli.losses import Loss
 from dlcli.metrics import figure_names, why_undefined
 from dlcli.network.heads import choose_loss, refuse_double_activation
 from dlcli.network.plan import Plan, plan_network
+from dlcli.runs.combinations.registry import refused_combinations, reported_combinations
+from dlcli.runs.combinations.rule import Facts
 from dlcli.runs.last_batch import last_batch_notes, small_batch_problems, with_last_batch
 from dlcli.runs.starting import Origin, begin, encoding_problems, find_origin
 from dlcli.runs.unused_settings import unused_settings
@@ -102,8 +104,10 @@ def preparing(
         found += small_batch_problems(loaded, training, plan, num_rows)
     found += _training_problems(loaded, dataset, training)
     found += _missing_trackers(loaded)
+    facts = Facts(loaded, training, dataset, plan)
     if has_sound_data:
-        found += unused_settings(loaded, dataset, training)
+        found += unused_settings(loaded, dataset)
+        found += refused_combinations(facts)
     if plan is not None and not plan.num_parameters:
         path = ("model", "layers")
         found.append(loaded.problem(path, "there is nothing to train: no layer has weights"))
@@ -122,6 +126,7 @@ def preparing(
             *_notes(loaded.config, dataset, loss),
             *last_batch_notes(loaded.config.training, training, num_rows),
             *begun,
+            *reported_combinations(facts),
         ),
         None if origin is None or origin.is_resumed else origin.saved,
     )
@@ -205,27 +210,6 @@ def _training_problems(
             ("training", "batch_size"),
             "full needs all rows in memory, but they are streamed (data.streaming); give a number "
             "of rows, or set data.streaming: false with enough memory",
-        )
-    if "schedule" not in loaded.doubtful and schedule.warmup_epochs:
-        yield from _warmup_problems(loaded, training, dataset.num_rows["train"])
-
-
-def _warmup_problems(
-    loaded: LoadedConfig, training: TrainingConfig, num_rows: int
-) -> Iterator[Problem]:
-    """Yield the problem of a warm-up that takes less than a step, or never ends."""
-    warmup = loaded.config.schedule.warmup_epochs
-    path = ("schedule", "warmup_epochs")
-    steps_per_epoch = training.steps_per_epoch(num_rows)
-    num_steps = round(warmup * steps_per_epoch)
-    if num_steps >= training.epochs * steps_per_epoch:
-        yield loaded.problem(
-            path,
-            f"must be less than training.epochs, {training.epochs}, or the warm-up never ends",
-        )
-    elif not num_steps:
-        yield loaded.problem(
-            path, f"does nothing: {warmup:g} epochs of {steps_per_epoch} steps are less than a step"
         )
 
 

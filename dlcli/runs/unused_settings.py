@@ -1,34 +1,26 @@
-"""Settings that would have no effect, which is never what was meant."""
+"""Settings of `data` that would have no effect, which is never what was meant."""
 
 from collections.abc import Iterable, Iterator
 
 from dlcli.columns import family
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
-from dlcli.config.sections.training import TrainingConfig
-from dlcli.config.text.parsing import KeyPath
 from dlcli.config.text_options import FILE_KEYS
 from dlcli.data.dataset import Dataset, find_sources
 from dlcli.errors import ConfigError, Problem
 from dlcli.tables.reading import settings_of
 from dlcli.tables.sources import Source
-from dlcli.training.schedules import Schedule
 
 _LACKING = {"query": "the rows come from no database", "sheet": "the rows come from no workbook"}
 
 
-def unused_settings(
-    loaded: LoadedConfig, dataset: Dataset, training: TrainingConfig
-) -> Iterator[Problem]:
+def unused_settings(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
     """Yield a problem for each setting that was given and, with this data, does nothing.
 
     `training` is the config's, with what is to become of its last batch.
     """
     for path, reason in _unused_data(loaded, dataset):
         yield loaded.problem(("data", path), f"does nothing: {reason}")
-    if not {"training", "schedule", "optimizer"} & loaded.doubtful:
-        for setting, reason in _unused_training(loaded, training, dataset.num_rows["train"]):
-            yield loaded.problem(setting, reason)
 
 
 def refuse_unused_options(said: DataConfig, source: Source) -> None:
@@ -65,22 +57,3 @@ def _unused_data(loaded: LoadedConfig, dataset: Dataset) -> Iterator[tuple[str, 
         yield "target_scale", f"a {dataset.task} target has no scale"
     yield from family.unused_settings(dataset.fitted.columns, given)
     yield from _unused_file_keys(given, find_sources(loaded).values())
-
-
-def _unused_training(
-    loaded: LoadedConfig, training: TrainingConfig, num_rows: int
-) -> Iterator[tuple[KeyPath, str]]:
-    config = loaded.config
-    if training.batch_size == "full" and training.last_batch != "auto":
-        yield ("training", "last_batch"), "does nothing: training.batch_size is full, one batch"
-    steps_per_epoch = training.steps_per_epoch(num_rows)
-    schedule = Schedule(config.schedule, config.optimizer.lr, steps_per_epoch, training.epochs)
-    if schedule.length.num_steps > 0:
-        for key, reason in config.schedule.unused_settings(schedule.length):
-            yield ("schedule", key), reason
-    num_batches = training.batches_per_epoch(num_rows)
-    if training.accumulate_batches > num_batches:
-        yield (
-            ("training", "accumulate_batches"),
-            f"must be at most {num_batches}, the batches per epoch",
-        )

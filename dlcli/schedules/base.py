@@ -60,6 +60,7 @@ class ScheduleConfig(Section):
 
     needs_validation: ClassVar[bool] = False
     is_constant: ClassVar[bool] = False  # the warm-up aside
+    warms_up: ClassVar[bool] = False  # by itself
 
     @property
     @abstractmethod
@@ -70,6 +71,16 @@ class ScheduleConfig(Section):
     @abstractmethod
     def is_constant_within_epoch(self) -> bool:
         """Whether all steps of an epoch have one rate; epochs count from the end of the warm-up."""
+
+    @property
+    def epochs_to_wait(self) -> int | None:
+        """How many epochs without improvement let it act; None: it follows no loss."""
+        return None
+
+    @property
+    def least_gain(self) -> float:
+        """The relative decrease of the loss below which it sees no improvement."""
+        return 0.0
 
     @abstractmethod
     def lr(self, at: Position) -> float:

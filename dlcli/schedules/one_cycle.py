@@ -19,6 +19,7 @@ class OneCycle(ScheduleConfig):
         1e4, ge=1, description="ratio of the initial to the final learning rate"
     )
 
+    warms_up: ClassVar[bool] = True
     spreads_over_epochs: ClassVar[bool] = True
     is_constant_within_epoch: ClassVar[bool] = False
 

@@ -32,6 +32,16 @@ class ReduceOnPlateau(ScheduleConfig):
     spreads_over_epochs: ClassVar[bool] = False
     is_constant_within_epoch: ClassVar[bool] = True
 
+    @property
+    def epochs_to_wait(self) -> int:
+        """One more than its patience."""
+        return self.patience + 1
+
+    @property
+    def least_gain(self) -> float:
+        """Its threshold."""
+        return self.threshold
+
     def lr(self, at: Position) -> float:
         """Return the rate after the reductions so far."""
         return max(at.base_lr * at.state.factor, min(self.min_lr, at.base_lr))
@@ -54,15 +64,14 @@ class ReduceOnPlateau(ScheduleConfig):
         The first epoch sets the loss to improve on, `patience` + 1 more may miss it, and the one
         after these has the reduced rate. A second reduction takes `patience` + 1 more.
         """
-        num_waited = self.patience + 1
-        if 1 + num_waited >= run.num_whole_epochs:
+        if 1 + self.epochs_to_wait >= run.num_whole_epochs:
             most = run.num_whole_epochs - 3
             hint = f"; at most {most}" if most >= 0 else ""
             yield "patience", f"does nothing: no reduction within {run.given}{hint}"
         elif self.min_lr >= run.base_lr:
             lr = f"{run.base_lr:g}"
             yield "min_lr", f"must be below optimizer.lr, {lr}, the initial learning rate"
-        elif self.cooldown and 1 + 2 * num_waited >= run.num_whole_epochs:
+        elif self.cooldown and 1 + 2 * self.epochs_to_wait >= run.num_whole_epochs:
             yield "cooldown", f"does nothing: no second reduction within {run.given}"
 
     def rates(self) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""Combinations of settings in which one undoes another, never acts, or acts twice."""

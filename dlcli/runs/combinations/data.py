@@ -1,0 +1,146 @@
+"""Settings of `data`, most of which the section refuses as it is read."""
+
+from dlcli.runs.combinations.rule import refused
+
+_SHARES = {"validation": 0.2, "test": 0.2}
+
+RULES = (
+    refused(
+        *("data.split.column", "data.split.validation", "data.split.test", "data.split.seed"),
+        when="`column` and any other",
+        effect="both say where rows belong",
+        example={"data": {"split": {"column": "part", "test": 0.2}}},
+    ),
+    refused(
+        *("data.split.group", "data.split.time"),
+        when="both are given",
+        effect="a group with early and late rows can't be in one part",
+        example={"data": {"split": {**_SHARES, "group": "part", "time": "a"}}},
+    ),
+    refused(
+        *("data.split.column", "data.split.group", "data.split.time"),
+        when="`column` and any other",
+        effect="both say where rows belong",
+        example={"data": {"split": {"column": "part", "group": "c"}}},
+    ),
+    refused(
+        *("data.split.group", "data.split.validation", "data.split.test"),
+        when="`group` or `time` without fractions",
+        effect="no rows are held out",
+        example={"data": {"split": {"group": "part"}}},
+    ),
+    refused(
+        *("data.split.seed", "data.split.time"),
+        when="both are given",
+        effect="no rows are drawn",
+        example={"data": {"split": {**_SHARES, "time": "a", "seed": 1}}},
+    ),
+    refused(
+        *("data.split.seed", "data.split.validation", "data.split.test"),
+        when="`seed` without fractions",
+        effect="no rows are drawn",
+        example={"data": {"split": {"seed": 1}}},
+    ),
+    refused(
+        *("data.split.validation", "data.split.test"),
+        when="their sum is 1 or more",
+        effect="no rows are left for training",
+        example={"data": {"split": {"validation": 0.5, "test": 0.5}}},
+    ),
+    refused(
+        *("data.validation_path", "data.split.validation", "data.split.column"),
+        when="the validation rows come from both; the test rows likewise",
+        effect="both say which rows they are",
+        example={"data": {"validation_path": "table.csv", "split": {"validation": 0.2}}},
+    ),
+    refused(
+        *("data.validation_path", "data.split.group", "data.split.time"),
+        when="`group` or `time` with rows of another file",
+        effect="no promise holds between files",
+        example={"data": {"validation_path": "table.csv", "split": {"test": 0.2, "group": "part"}}},
+    ),
+    refused(
+        *("data.target", "data.weight", "data.split.column", "data.split.group", "data.split.time"),
+        when="the target has another role",
+        effect="a column has one role",
+        example={"data": {"weight": "y"}},
+    ),
+    refused(
+        *("data.target", "data.features", "data.keep"),
+        when="`features` or `keep` lists the target",
+        effect="the network would be told what it predicts",
+        example={"data": {"features": ["a", "y"]}},
+    ),
+    refused(
+        *("data.features", "data.keep"),
+        when="both list a column",
+        effect="it is a feature, and none",
+        example={"data": {"features": ["a"], "keep": ["a"]}},
+    ),
+    refused(
+        *("data.features", "data.weight"),
+        when="`features` lists the weights",
+        effect="they are no feature",
+        example={"data": {"features": ["a", "w"], "weight": "w"}},
+    ),
+    refused(
+        *("data.features", "data.split.column"),
+        when="`features` lists the parts",
+        effect="they are no feature",
+        example={"data": {"features": ["a", "part"], "split": {"column": "part"}}},
+    ),
+    refused(
+        *("data.kinds", "data.target"),
+        when="`kinds` lists the target",
+        effect="its kind follows from `data.task`",
+        example={"data": {"kinds": {"y": "categorical"}}},
+    ),
+    refused(
+        *("data.kinds", "data.split.column"),
+        when="`kinds` lists the parts",
+        effect="they are no feature",
+        example={"data": {"kinds": {"part": "categorical"}, "split": {"column": "part"}}},
+    ),
+    refused(
+        *("data.kinds", "data.weight"),
+        when="`kinds` lists the weights",
+        effect="they are no feature",
+        example={"data": {"kinds": {"w": "numeric"}, "weight": "w"}},
+    ),
+    refused(
+        *("data.kinds", "data.features"),
+        when="`kinds` lists a column that is no feature",
+        effect="nothing is encoded",
+        example={"data": {"kinds": {"c": "categorical"}, "features": ["a", "b"]}},
+    ),
+    refused(
+        *("data.target_scale", "data.task"),
+        when="the target is classes",
+        effect="there is nothing to scale",
+        example={"data": {"target_scale": "log"}},
+    ),
+    refused(
+        *("data.one_hot_max", "data.embedding_dim", "data.features"),
+        when="no feature is encoded so",
+        effect="the setting does nothing",
+        example={"data": {"embedding_dim": 4, "features": ["a", "b"]}},
+    ),
+    refused(
+        *("data.query", "data.path"),
+        when="the rows come from no database; `sheet` without a workbook likewise",
+        effect="nothing is selected",
+        example={"data": {"query": "select 1"}},
+    ),
+    refused(
+        *("data.decimal", "data.thousands"),
+        when="both are the same mark",
+        effect="numbers can't be read",
+        example={"data": {"decimal": ",", "thousands": ","}},
+    ),
+    refused(
+        *("data.names", "data.header"),
+        when="`names`, where the file has a header line",
+        effect="the line would be taken for a row, or for names",
+        example={"data": {"names": ["a", "b"], "header": True}},
+    ),
+)

@@ -1,0 +1,198 @@
+"""Losses and layers."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from dlcli.config.text.parsing import KeyPath
+from dlcli.layers.base import PlannedLayer
+from dlcli.runs.combinations.rule import Facts, Found, refused, reported
+
+Placed = tuple[KeyPath, PlannedLayer]
+
+_DENSE = {"type": "dense", "units": 4, "activation": "relu"}
+_LAST = {"type": "dense"}
+
+
+def _sequences(facts: Facts) -> Iterator[list[Placed]]:
+    """Yield layers one after another, with their paths: the network's, then those of each block."""
+    if facts.plan is not None:
+        yield from _within(facts.plan.layers, ("model", "layers"))
+
+
+def _within(layers: Sequence[PlannedLayer], path: KeyPath) -> Iterator[list[Placed]]:
+    placed = [((*path, index), layer) for index, layer in enumerate(layers)]
+    yield placed
+    for place, layer in placed:
+        if layer.inner:
+            yield from _within(layer.inner, (*place, "layers"))
+
+
+def _idle_layers(facts: Facts) -> Found:
+    for layers in _sequences(facts):
+        for path, layer in layers:
+            if reason := layer.config.why_idle(layer):
+                yield path, f"{layer.config.type} does nothing: {reason}"
+
+
+def _repeated_layers(facts: Facts) -> Found:
+    for layers in _sequences(facts):
+        for (_, before), (path, layer) in pairwise(layers):
+            if layer.config.repeats(before.config) and not layer.config.why_idle(layer):
+                yield path, f"{layer.config.type} does again what the layer before has done"
+
+
+def _linear_pairs(facts: Facts) -> Found:
+    for layers in _sequences(facts):
+        computing = [item for item in layers if not _only_reshapes(item[1])]
+        for (path, before), (_, layer) in pairwise(computing):
+            if before.config.is_linear and layer.config.is_affine:
+                yield (
+                    path,
+                    f"without an activation, this {before.config.type} layer and the "
+                    f"{layer.config.type} layer after it are one linear map",
+                )
+
+
+def _only_reshapes(layer: PlannedLayer) -> bool:
+    return layer.config.traits.passes_input_on and layer.config.dropped_share is None
+
+
+def _undone_biases(facts: Facts) -> Found:
+    for layers in _sequences(facts):
+        for (path, before), (_, layer) in pairwise(layers):
+            is_undone = layer.config.removes_means and before.config.is_linear
+            if is_undone and facts.says(*path, "initial", "bias"):
+                yield (
+                    (*path, "initial", "bias"),
+                    f"{layer.config.type}, which follows, takes it away again",
+                )
+
+
+def _dropped_outputs(facts: Facts) -> Found:
+    for path, layer in next(_sequences(facts), [])[::-1]:
+        if layer.num_parameters or not layer.config.traits.passes_input_on:
+            return
+        if layer.config.dropped_share is not None and not layer.config.why_idle(layer):
+            yield path, "sets outputs of the network to zero: put it before the last layer"
+
+
+def _two_weights(facts: Facts) -> Found:
+    loss, weight = facts.config.loss, facts.config.data.weight
+    if weight is not None and getattr(loss, "class_weights", None) is not None:
+        yield (
+            ("loss", "class_weights"),
+            f"rows are weighted twice: by their class, and by '{weight}' (data.weight)",
+        )
+
+
+RULES = (
+    reported(
+        *("model.layers: dropout", "model.layers: dropout.rate"),
+        when="`rate` is 0",
+        effect="nothing is dropped",
+        example={"model": {"layers": [_DENSE, {"type": "dropout", "rate": 0.0}, _LAST]}},
+        find=_idle_layers,
+    ),
+    reported(
+        *("model.layers: flatten, reshape, pooling", "the layer before"),
+        when="the input has the shape already, or the window is a single number",
+        effect="the layer does nothing",
+        example={"model": {"layers": [{"type": "flatten"}, _DENSE, _LAST]}},
+        find=_idle_layers,
+    ),
+    reported(
+        *("model.layers: dropout, activation, batch_norm, layer_norm", "the layer before"),
+        when="both are of the same type, or apply the same activation",
+        effect="the layer does again what was done",
+        example={"model": {"layers": [{"type": "batch_norm"}, {"type": "batch_norm"}, _LAST]}},
+        find=_repeated_layers,
+    ),
+    reported(
+        *("model.layers: dense, conv", "the layer after"),
+        when="a layer without an activation is followed by another linear one",
+        effect="the two are one linear map",
+        example={"model": {"layers": [{"type": "dense", "units": 4}, _LAST]}},
+        find=_linear_pairs,
+    ),
+    reported(
+        *("model.layers: initial.bias", "model.layers: batch_norm"),
+        when="the norm follows a layer without an activation",
+        effect="the norm subtracts the bias",
+        example={
+            "model": {
+                "layers": [
+                    {"type": "dense", "units": 2, "initial": {"bias": [1, 2]}},
+                    {"type": "batch_norm"},
+                    _LAST,
+                ]
+            }
+        },
+        find=_undone_biases,
+    ),
+    reported(
+        *("model.layers: dropout", "the last layer with weights"),
+        when="dropout follows it",
+        effect="outputs of the network are set to zero in training",
+        example={"model": {"layers": [_LAST, {"type": "dropout", "rate": 0.5}]}},
+        find=_dropped_outputs,
+    ),
+    reported(
+        *("loss.class_weights", "data.weight"),
+        when="both are given",
+        effect="rows are weighted twice",
+        example={
+            "loss": {"type": "binary_cross_entropy", "class_weights": "balanced"},
+            "data": {"weight": "w"},
+        },
+        find=_two_weights,
+    ),
+    refused(
+        *("model.layers: activation", "loss.type"),
+        when="the last layer applies what the loss applies itself: sigmoid, softmax",
+        effect="it would be applied twice",
+        example={"model": {"layers": [{"type": "dense", "activation": "sigmoid"}]}},
+    ),
+    refused(
+        *("loss.type", "data.task"),
+        when="the loss is for another task",
+        effect="it has no value",
+        example={"loss": "mse"},
+    ),
+    refused(
+        *("loss.class_weights", "data.target"),
+        when="a class has a weight that the target doesn't have",
+        effect="the weight is of no row",
+        example={"loss": {"type": "binary_cross_entropy", "class_weights": {"maybe": 2.0}}},
+    ),
+    refused(
+        *("model.layers: initial.bias", "model.layers: bias"),
+        when="`bias` is false",
+        effect="there is no bias to start from",
+        example={
+            "model": {
+                "layers": [
+                    {"type": "dense", "units": 1, "bias": False, "initial": {"bias": [1]}},
+                    _LAST,
+                ]
+            }
+        },
+    ),
+    refused(
+        *("model.layers: init", "model.layers: initial.weight"),
+        when="both are given",
+        effect="weights begin as one of them says",
+        example={
+            "model": {
+                "layers": [
+                    {
+                        "type": "dense",
+                        "units": 1,
+                        "init": "zeros",
+                        "initial": {"weight": [[1, 2]]},
+                    },
+                    _LAST,
+                ]
+            }
+        },
+    ),
+)
