@@ -164,6 +164,9 @@ def _fit_columns(
             f"{target_statistics.source}: no column to learn from: "
             + ("; ".join(reasons) or f"there is only the target '{config.target}'")
         )
+    if known:  # columns that a network knows are where it knows them
+        places = {name: place for place, name in enumerate(known)}
+        used.sort(key=lambda column: places.get(column.name, len(places)))
     _check_shape(loaded, used)
     fitted = FittedData(
         columns=tuple(used),

@@ -93,7 +93,7 @@ def preparing(
                 plan = _plan(loaded, signature, loss)
     begun: tuple[str, ...] = ()
     if origin is not None:
-        beginning += encoding_problems(loaded, origin)
+        beginning += encoding_problems(loaded, dataset.fitted, origin)
     found += beginning
     if plan is not None and not beginning:
         with _collected(found):

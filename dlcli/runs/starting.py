@@ -76,12 +76,22 @@ def _load(path: Path) -> "SavedWeights":
     return load_saved_weights(path)
 
 
-def encoding_problems(loaded: LoadedConfig, origin: Origin) -> Iterator[Problem]:
-    """Yield the settings of encodings that differ from those that the weights were trained with."""
+def encoding_problems(
+    loaded: LoadedConfig, fitted: FittedData, origin: Origin
+) -> Iterator[Problem]:
+    """Yield the settings of encodings that differ from those that the weights were trained with.
+
+    Those that no column uses which both know may differ.
+    """
     before, now = origin.saved.config.data, loaded.config.data
+    known = {(column.name, column.kind) for column in origin.fitted.columns}
+    both = [column for column in fitted.columns if (column.name, column.kind) in known]
+    used = {key for key in ENCODING_KEYS if any(column.uses(key) for column in both)}
+    if fitted.target.task == "regression" and fitted.target.name == origin.fitted.target.name:
+        used.add("target_scale")
     for key in () if origin.is_resumed else ENCODING_KEYS:
         old, new = getattr(before, key), getattr(now, key)
-        if old != new:
+        if old != new and key in {*used, "shape"}:
             yield loaded.problem(
                 ("data", key),
                 f"must be {_plain(old)}, as in {origin.saved.path}, whose weights are made for it "

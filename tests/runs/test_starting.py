@@ -27,6 +27,7 @@ LAYERS: list[dict[str, Any]] = [
     {"type": "batch_norm"},
     {"type": "dense"},
 ]
+NO_CATEGORIES = {"one_hot_max": 10}  # the default: without categories it may not be given
 NAMES = ["size", "colour", "town", "late"]
 
 
@@ -135,14 +136,14 @@ def test_all_but_the_weights_begins_anew(first: Path, dlcli: Command) -> None:
 def test_columns_categories_and_classes_are_matched_by_name(first: Path) -> None:
     rows = write("c.csv", names=["other", "town", "colour", "size"], colours="bgw", classes="zxw")
     weights, told = begun(config("c.yaml", rows, model={"start_from": str(first)}))
-    assert "new, initialised as usual: 'other', 'colour' = w, class 'w'" in told
+    assert "new, initialised as usual: 'colour' = w, 'other', class 'w'" in told
     assert "dropped from the weights: 'late', class 'y'" in told
     best = weights_of(first / "best.safetensors")
     after, before = weights["0_dense.weight"], best["0_dense.weight"]
-    # before: size, b, g, r, late and its cycle, town; after: other, b, g, r, w, size, town.
+    # before: size, b, g, r, late and its cycle, town; after: size, b, g, r, w, other, town.
     dim = weights["columns.tables.0.weight"].shape[1]
-    assert np.array_equal(after[:, 1:4], before[:, 1:4])
-    assert np.array_equal(after[:, 5], before[:, 0])
+    assert np.array_equal(after[:, :4], before[:, :4])
+    assert after.shape[1] == 6 + dim
     assert np.array_equal(after[:, -dim:], before[:, -dim:])
     assert np.isfinite(after).all()
     assert np.array_equal(weights["columns.tables.0.weight"], best["columns.tables.0.weight"])
@@ -152,6 +153,31 @@ def test_columns_categories_and_classes_are_matched_by_name(first: Path) -> None
         if was is not None:
             assert np.array_equal(weights["2_dense.weight"][place], best["2_dense.weight"][was])
             assert weights["2_dense.bias"][place] == best["2_dense.bias"][was]
+
+
+def test_columns_in_another_order_are_taken_as_before(dlcli: Command) -> None:
+    block = {"type": "residual", "layers": [{"type": "dense", "units": 3}]}
+    layers: list[dict[str, Any]] = [block, {"type": "dense"}]
+    names = ["size", "other", "late"]
+    file = config("a.yaml", write("a.csv", names=names), layers=layers, data=NO_CATEGORIES)
+    assert dlcli("train", file, "--run-dir", "a").code == 0
+    rows = write("b.csv", names=names[::-1], colours="r")
+    file = config("b.yaml", rows, layers=layers, data=NO_CATEGORIES, model={"start_from": "a"})
+    weights, _ = begun(file)
+    best = weights_of(Path("a/best.safetensors"))
+    assert all(np.array_equal(weights[name], best[name]) for name in best)
+    assert dlcli("train", file, "--run-dir", "b").code == 0
+    # With another column there is no way to match a sum of inputs and outputs.
+    rows = write("c.csv", names=["size", "other"])
+    outcome = dlcli("validate", file, "--set", f"data.path={rows}")
+    assert "the weights of residual can't be matched by column" in outcome.err
+
+
+def test_encodings_of_columns_that_are_gone_may_differ(first: Path, dlcli: Command) -> None:
+    rows = write("c.csv", names=["size", "other"])
+    file = config("c.yaml", rows, data=NO_CATEGORIES, model={"start_from": str(first)})
+    outcome = dlcli("validate", file)
+    assert outcome.code == 0, outcome.err
 
 
 def test_two_classes_become_three_and_back(dlcli: Command) -> None:
