@@ -37,8 +37,8 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
         "report/explanation/partial_dependence.py",
         "tables/text/headers.py",
     ),
-    # torch.optim's key of the number of steps
-    ("schedules", "step"): ("training/optimizers.py",),
+    # the number of a step, and torch.optim's key of the number of steps
+    ("schedules", "step"): ("runs/rates.py", "training/optimizers.py"),
 }
 
 
