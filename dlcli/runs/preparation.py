@@ -22,7 +22,7 @@ from dlcli.network.plan import Plan, plan_network
 from dlcli.runs.combinations.registry import refused_combinations, reported_combinations
 from dlcli.runs.combinations.rule import Facts
 from dlcli.runs.last_batch import last_batch_notes, small_batch_problems, with_last_batch
-from dlcli.runs.starting import Origin, begin, encoding_problems, find_origin
+from dlcli.runs.starting import Origin, begin, encoding_problems, find_origin, start_of
 from dlcli.runs.unused_settings import unused_settings
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def preparing(
         raise ConfigError(*loaded.in_order(found))
     return Prepared(
         loaded,
-        _resolve(loaded.config, dataset, loss, plan, training),
+        _resolve(loaded.config, dataset, loss, plan, training, start_of(loaded, origin)),
         loaded.folder,
         dataset,
         loss,
@@ -224,7 +224,12 @@ def _missing_trackers(loaded: LoadedConfig) -> Iterator[Problem]:
 
 
 def _resolve(
-    config: Config, dataset: Dataset, loss: Loss, plan: Plan, training: TrainingConfig
+    config: Config,
+    dataset: Dataset,
+    loss: Loss,
+    plan: Plan,
+    training: TrainingConfig,
+    start_from: str | None,
 ) -> Config:
     """Return the config with what was inferred from the data."""
     data = config.data.model_copy(
@@ -240,7 +245,7 @@ def _resolve(
     return config.model_copy(
         update={
             "data": data,
-            "model": config.model.model_copy(update={"layers": layers}),
+            "model": config.model.model_copy(update={"layers": layers, "start_from": start_from}),
             "loss": loss,
             "training": training,
         }

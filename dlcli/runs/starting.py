@@ -29,7 +29,12 @@ class Origin:
     """The run that another one goes on from, or that is resumed."""
 
     saved: "SavedWeights"
-    is_resumed: bool = False
+    began_with: Path | None = None  # of a run that is resumed: what it said to start from
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether it is the run itself, from its own checkpoint."""
+        return self.began_with is not None
 
     @property
     def fitted(self) -> FittedData:
@@ -58,15 +63,32 @@ def resumed_origin(folder: Path) -> Origin | None:
     So that other run is not read again. None where nothing that can be read was saved.
     """
     run = RunFolder(folder)
-    if not run.config.is_file() or load_config(run.config).config.model.start_from is None:
+    start = load_config(run.config).config.model.start_from if run.config.is_file() else None
+    if start is None:
         return None
     for path in (run.last, run.previous):
         if path.is_file():
             try:
-                return Origin(_load(path), is_resumed=True)
+                return Origin(_load(path), began_with=folder.resolve() / start)
             except CheckpointError:
                 continue
     return None
+
+
+def start_of(loaded: LoadedConfig, origin: Origin | None) -> str | None:
+    """Return what a run began with, as its config names it."""
+    said = loaded.config.model.start_from
+    if origin is None or origin.began_with is None or said is None:
+        return said
+    if _is_other(loaded, origin.began_with):
+        return os.path.relpath(origin.began_with, loaded.folder.resolve())
+    return said
+
+
+def _is_other(loaded: LoadedConfig, began_with: Path) -> bool:
+    said = loaded.config.model.start_from
+    assert said is not None, "a run that began with another says so"
+    return (loaded.folder / said).resolve() != began_with.resolve()
 
 
 def _load(path: Path) -> "SavedWeights":
@@ -109,6 +131,11 @@ def begin(
     notes: list[str] = []
     if origin is not None and not origin.is_resumed:
         plan, notes = _started(loaded, plan, dataset, origin.saved)
+    elif origin is not None and origin.began_with and _is_other(loaded, origin.began_with):
+        notes.append(
+            f"{loaded.config.model.start_from} is not read, as a run that is resumed goes on from "
+            "weights of its own (model.start_from)"
+        )
     problems: list[Problem] = []
     frozen = {*_frozen(loaded, plan, problems)}
     if problems:

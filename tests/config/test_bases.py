@@ -60,6 +60,13 @@ def test_paths_of_a_base_start_from_its_own_folder(write: Write) -> None:
     assert os.path.normpath(path) == str(loaded.folder.parent / "shared" / "data" / "x.csv")
 
 
+def test_a_run_to_start_from_is_named_from_the_folder_of_its_base(write: Write) -> None:
+    write("shared/base.yaml", BASE.replace("layers: [", "start_from: ../run, layers: ["))
+    loaded = load_config(write("a/b/own.yaml", "base: ../../shared/base.yaml"))
+    start = loaded.folder / str(loaded.config.model.start_from)
+    assert os.path.normpath(start) == str(loaded.folder.parent.parent / "run")
+
+
 def test_a_base_can_have_a_base(write: Write) -> None:
     write("first.yaml", BASE)
     write("second.yaml", "base: first.yaml\nseed: 7")

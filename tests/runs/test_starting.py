@@ -327,12 +327,16 @@ def test_a_resumed_run_does_not_need_the_run_that_it_began_with(
     assert whole.code == 0
     assert dlcli("train", file, "--run-dir", "part").code == 0
     Path("start/best.safetensors").unlink()
+    other = ["--resume", "--set", "training.epochs=3", "--set", "model.start_from=other"]
+    told = dlcli("train", file, "--run-dir", "part", *other).out
+    assert "other is not read, as a run that is resumed goes on from weights of its own" in told
     resolved = Path("part/config.yaml")
     assert load_config(resolved).config.model.start_from == "../start"
     outcome = dlcli(
         "train", resolved, "--run-dir", "part", "--resume", "--set", "training.epochs=4"
     )
     assert outcome.code == 0, outcome.err
+    assert "not read" not in outcome.out
     ends = [weights_of(Path(name, "last.safetensors")) for name in ("whole", "part")]
     assert all(np.array_equal(ends[0][name], ends[1][name]) for name in ends[0])
 

@@ -12,7 +12,7 @@ from dlcli.config.text.parsing import Document, KeyPath, Plain, parse_yaml, refu
 from dlcli.errors import Place
 from dlcli.tables.sources import moved
 
-_PATHS: tuple[KeyPath, ...] = (
+_PATHS: tuple[tuple[str, str], ...] = (
     ("data", "path"),
     ("data", "validation_path"),
     ("data", "test_path"),
@@ -65,24 +65,22 @@ def _read_text(file: Path) -> str:
 
 
 def _moved(document: Document, source: Path, destination: Path) -> Document:
-    """Return the same config with its data paths relative to another folder."""
-    data = document.data
-    section = data.get("data") if isinstance(data, dict) else None
-    if source == destination or not isinstance(data, dict) or not isinstance(section, dict):
+    """Return the same config with its paths relative to another folder."""
+    if source == destination or not isinstance(document.data, dict):
         return document
-    paths: dict[str, Plain] = {}
-    for _, key in _PATHS:
-        match section.get(str(key)):
-            case str() as path:
-                paths[str(key)] = str(moved(path, source, destination))
-            case list() as several:
-                paths[str(key)] = [
-                    str(moved(path, source, destination)) if isinstance(path, str) else path
-                    for path in several
-                ]
-            case _:
-                pass
-    return Document({**data, "data": {**section, **paths}}, document.places)
+    changed = dict(document.data)
+    for name, key in _PATHS:
+        section = changed.get(name)
+        if isinstance(section, dict) and key in section:
+            changed[name] = {**section, key: _moved_path(section[key], source, destination)}
+    return Document(changed, document.places)
+
+
+def _moved_path(value: Plain, source: Path, destination: Path) -> Plain:
+    """Return a path, or a list of them, relative to another folder; anything else as it is."""
+    if isinstance(value, list):
+        return [_moved_path(one, source, destination) for one in value]
+    return str(moved(value, source, destination)) if isinstance(value, str) else value
 
 
 def _merged(base: Document, extension: Document) -> Document:
