@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from dlcli.config.text.parsing import KeyPath
-from dlcli.layers.base import PlannedLayer
+from dlcli.layers.base import PlannedLayer, walk_layers
 from dlcli.runs.combinations.rule import Facts, Found, refused, reported
 
 Placed = tuple[KeyPath, PlannedLayer]
@@ -85,6 +85,17 @@ def _two_weights(facts: Facts) -> Found:
         )
 
 
+def _frozen_draws(facts: Facts) -> Found:
+    model = facts.config.model
+    has_numbers = any(layer.fixes_input_size for _, layer in walk_layers(model.layers))
+    if model.freeze and model.start_from is None and not has_numbers:
+        yield (
+            ("model", "freeze"),
+            "the weights that stay are drawn from the seed: nothing says to begin with others "
+            "(model.start_from)",
+        )
+
+
 RULES = (
     reported(
         *("model.layers: dropout", "model.layers: dropout.rate"),
@@ -135,6 +146,19 @@ RULES = (
         effect="outputs of the network are set to zero in training",
         example={"model": {"layers": [_LAST, {"type": "dropout", "rate": 0.5}]}},
         find=_dropped_outputs,
+    ),
+    reported(
+        *("model.freeze", "model.start_from"),
+        when="layers are frozen, and nothing says which weights to begin with",
+        effect="random weights stay",
+        example={"model": {"layers": [_DENSE, _LAST], "freeze": [0]}},
+        find=_frozen_draws,
+    ),
+    refused(
+        *("model.freeze", "model.layers"),
+        when="every layer with weights is frozen",
+        effect="there is nothing to train",
+        example={"model": {"layers": [_DENSE, _LAST], "freeze": ["dense"]}},
     ),
     reported(
         *("loss.class_weights", "data.weight"),
