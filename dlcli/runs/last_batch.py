@@ -43,16 +43,16 @@ def small_batch_problems(
     smallest = training.rows_of_smallest_shard(num_rows)
     rows = f"{num_rows} training row{'s' * (num_rows > 1)}"
     batches = f"in batches of {training.rows_of_whole_batch(num_rows)}"
-    cut = "leave a batch"
+    cut = " leave a batch"
     if training.shards > 1:
-        cut = f"which are cut into {training.shards} parts (training.shards) leave a part"
+        cut = f", each cut into {training.shards} parts (training.shards), leave a part"
     for path, layer in walk_planned(plan.layers, ("model", "layers")):
         needed = layer.config.min_rows(layer.input_shape)
         if smallest < needed:
             repairs = " or ".join(_repairs(training, plan, num_rows, layer))
             yield loaded.problem(
                 path,
-                f"{layer.config.type} needs at least {needed} rows per batch; {rows} {batches} "
+                f"{layer.config.type} needs at least {needed} rows per batch; {rows} {batches}"
                 f"{cut} of {smallest}: use {repairs}",
             )
 

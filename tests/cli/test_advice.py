@@ -339,7 +339,7 @@ CASES = {
     "parts of a batch that are too small": Case(
         "x,y",
         rows(number, label),
-        "in batches of 7 which are cut into 4 parts (training.shards) leave a part of 1: use "
+        "in batches of 7, each cut into 4 parts (training.shards), leave a part of 1: use "
         "training.batch_size: 8 or layer_norm",
         ("training.batch_size=8",),
         sections={**SHORT_BATCH, "training": {"batch_size": 7, "shards": 4}},
