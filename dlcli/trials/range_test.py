@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydantic import JsonValue
 
+from dlcli.trials.constant_baseline import ConstantBaseline
 from dlcli.trials.rule import Rule, Stage
 from dlcli.trials.trial import Trial
 
@@ -19,6 +20,7 @@ _HOPELESS = 10.0  # times the first loss: from there on, training has diverged
 _SMOOTHED_DECADES = 0.5  # of rates: how far back the running mean of the losses reaches
 _BELOW = 10.0  # the suggestion is the rate of the lowest loss, divided by it
 _BEGUN = 0.1  # of the whole fall of the loss: from there on it falls
+_STANDARD_ERRORS = 4.0  # of a fall that is no chance
 _MIN_STEPS = 10  # of a curve that something can be read off
 
 
@@ -49,6 +51,7 @@ class RangeTest(Rule[RangeReading]):
     seeds: Sequence[int]
     lrs: Sequence[float]  # a step each
     changes: Mapping[str, JsonValue] = field(default_factory=dict)
+    constant: ConstantBaseline | None = None  # on the training rows
     losses: list[tuple[float, ...]] = field(default_factory=list)  # [steps][seeds] so far
 
     def stages(self) -> Iterator[Stage]:
@@ -68,35 +71,63 @@ class RangeTest(Rule[RangeReading]):
 
     def conclude(self) -> RangeReading:
         """Read the suggestion off the losses."""
-        return read_range(self.lrs, self.losses)
+        return read_range(self.lrs, self.losses, self.constant)
 
 
-def read_range(lrs: Sequence[float], losses: Sequence[Sequence[float]]) -> RangeReading:
-    """Read a test off its losses, [steps][seeds], each of the step at that rate."""
+def read_range(
+    lrs: Sequence[float],
+    losses: Sequence[Sequence[float]],
+    constant: ConstantBaseline | None = None,
+) -> RangeReading:
+    """Read a test off its losses, [steps][seeds], each of the step at that rate.
+
+    A suggestion is a rate of the range, and of a curve that falls by more than its noise. What the
+    `constant` baseline, of the training rows, says of the lowest loss is added to the reason.
+    """
     taken = lrs[: len(losses)]
-    running = _running_means(np.array(losses, np.float64), _steps_back(lrs))
+    steps_back = _steps_back(lrs)
+    running = _running_means(np.array(losses, np.float64), steps_back)
     low, middle, high = np.quantile(running, [0.25, 0.5, 0.75], axis=1, method="higher")
     lowest = int(np.argmin(middle))
     fall = middle[0] - middle[lowest]
     begins = next(
         (index for index in range(lowest) if middle[index] < middle[0] - _BEGUN * fall), None
     )
+    num_first = min(round(steps_back), len(taken))  # steps of the first smoothed loss
+    noise_of_step = _noise(np.array(losses, np.float64), lowest)
+    noise = noise_of_step / math.sqrt(steps_back)
+    is_rising = len(taken) < len(lrs) or not middle[-1] <= middle[num_first - 1] + noise
+    falls = middle[min(num_first - 1, lowest)] - middle[lowest] > noise or fall > noise_of_step
+    unbeaten = None
+    if constant is not None and np.isfinite(middle[lowest]):
+        unbeaten = constant.why_not_beaten(float(middle[lowest]), "the lowest smoothed loss")
     suggestion: float | None = None
-    if not np.isfinite(middle[0]) or lowest < _MIN_STEPS or begins is None:
+    if not np.isfinite(middle[0]) or (is_rising and (lowest < _MIN_STEPS or begins is None)):
         reason = (
             f"the loss only rises from the lowest rate, {taken[0]:g}, on: try lower ones "
             "(--lowest), or look at the data's scale (data.scale)"
         )
+    elif not falls:
+        reason = _flat(taken, is_rising=is_rising)
     elif lowest == len(lrs) - 1:
         reason = (
             f"the loss still falls at the highest rate, {lrs[-1]:g}: try higher ones (--highest)"
         )
-    else:
-        suggestion = float(f"{taken[lowest] / _BELOW:.2g}")
+    elif unbeaten is not None:
+        reason = "nothing can be read off in so few steps; try more --steps"
+    elif taken[lowest] / _BELOW < lrs[0]:
         reason = (
-            f"the smoothed loss falls from about lr {taken[begins]:.2g} on and is lowest at "
+            f"the smoothed loss is lowest at {taken[lowest]:.2g}, and a tenth of that is below the "
+            f"lowest rate, {lrs[0]:g}: try lower ones (--lowest)"
+        )
+    else:
+        suggestion = max(lrs[0], float(f"{taken[lowest] / _BELOW:.2g}"))
+        reason = (
+            f"the smoothed loss falls from about lr {taken[begins or 0]:.2g} on and is lowest at "
             f"{taken[lowest]:.2g}; the suggestion is a tenth of that, where training is stable"
         )
+    if unbeaten is not None and "--lowest" not in reason:
+        reason += f". {unbeaten.removesuffix('.')}"
     return RangeReading(
         lrs=tuple(taken),
         losses=tuple(map(tuple, losses)),
@@ -107,6 +138,32 @@ def read_range(lrs: Sequence[float], losses: Sequence[Sequence[float]]) -> Range
         begins_at=None if begins is None else taken[begins],
         reason=reason,
     )
+
+
+def _noise(losses: np.ndarray, lowest: int) -> float:
+    """Return how far the loss of a step may lie from another one by chance, as the curve has it.
+
+    The variance is that of a step's difference from the next, and of a median of seeds π / 2 of
+    their mean's. The lowest of many is far out: four standard errors. An exponential mean over k
+    steps has 1 / 2k of a step's variance, and a difference of two of them 1 / k.
+    """
+    losses = losses[: max(lowest + 1, len(losses) // 4)]
+    finite = [of_seed[np.isfinite(of_seed)] for of_seed in losses.T]
+    variances = [np.mean(np.square(np.diff(of_seed))) / 2 for of_seed in finite if len(of_seed) > 1]
+    if not variances:
+        return 0.0
+    return _STANDARD_ERRORS * math.sqrt(float(np.median(variances)) * math.pi / 2 / losses.shape[1])
+
+
+def _flat(lrs: Sequence[float], *, is_rising: bool) -> str:
+    """Say that a curve is flat, and in which direction to go."""
+    text = "nothing can be read off: the loss is flat within its noise"
+    if is_rising:
+        return (
+            f"{text} until it rises: no rate from {lrs[0]:g} on lowers it in so few steps; try "
+            "more --steps, or larger batches (training.batch_size)"
+        )
+    return f"{text} up to the highest rate, {lrs[-1]:g}: try higher ones (--highest)"
 
 
 def _steps_back(lrs: Sequence[float]) -> float:

@@ -1,12 +1,16 @@
 """`dlcli find-lr`, through the command line."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
-from tests.conftest import ROOT, Command
+from tests.conftest import ROOT, Command, WriteConfig
+
+WriteTable = Callable[..., Path]
 
 MOONS = ROOT / "configs" / "moons.yaml"
 
@@ -63,3 +67,31 @@ def test_a_folder_that_is_in_use_is_left_alone(dlcli: Command) -> None:
     outcome = dlcli("find-lr", MOONS, "--run-dir", "f")
     assert (outcome.code, "is not empty" in outcome.err) == (2, True)
     assert [path.name for path in Path("f").iterdir()] == ["mine.txt"]
+
+
+def test_of_nothing_to_learn_it_says_what_a_comparison_says(
+    dlcli: Command, table: WriteTable, write_config: WriteConfig
+) -> None:
+    random = np.random.default_rng(0)
+    rows = [f"{x:.3f},{'yes' if y > 0 else 'no'}" for x, y in random.normal(size=(200, 2))]
+    config = write_config(
+        table("a,y", *rows), "y", data={"split": {"validation": 0.3}}, optimizer={"type": "sgd"}
+    )
+    found = dlcli("find-lr", config, "--steps", "60", "--seeds", "2")
+    compare = {"seeds": 2, "tuning_seeds": 1, "lrs": [0.01]}
+    compared = dlcli(
+        *("compare-optimizers", config, "--optimizers", "sgd,adam"),
+        *("--set", f"compare={json.dumps(compare)}"),
+    )
+    for outcome in (found, compared):
+        assert outcome.code == 0, outcome.err
+        assert "Nothing is learned from the features: the lowest " in outcome.out
+        assert "is not clearly below that of the constant baseline, 0.69" in outcome.out
+    assert "no suggestion: nothing can be read off" in found.out
+
+
+def test_the_direction_that_a_flat_curve_names_leads_to_a_suggestion(dlcli: Command) -> None:
+    low = dlcli("find-lr", MOONS, "--lowest", "1e-9", "--highest", "1e-6", "--seeds", "2")
+    assert "flat within its noise up to the highest rate, 1e-06: try higher ones" in low.out
+    higher = dlcli("find-lr", MOONS, "--lowest", "1e-9", "--highest", "10", "--seeds", "2")
+    assert "suggested learning rate" in higher.out

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from dlcli.trials.constant_baseline import ConstantBaseline
 from dlcli.trials.range_test import read_range, rising_rates
 
 LRS = rising_rates(1e-6, 10.0, 300)
@@ -65,3 +66,60 @@ def test_a_seed_that_diverges_does_not_decide_and_an_early_end_is_an_end() -> No
     whole, cut = read_range(LRS, losses()), read_range(LRS, made[:290])
     assert len(cut.lrs) == 290
     assert cut.suggestion == pytest.approx(whole.suggestion, rel=0.4)
+
+
+def flat(noise: float = 0.05, seeds: int = 5, first: int = 0) -> list[list[float]]:
+    """Nothing but noise around 0.7."""
+    random = np.random.default_rng(first)
+    return (0.7 + noise * random.normal(size=(len(LRS), seeds))).tolist()  # type: ignore[no-any-return]
+
+
+def test_a_curve_that_is_flat_within_its_noise_asks_for_higher_rates() -> None:
+    for first in range(20):
+        for seeds in (1, 5):
+            reading = read_range(LRS, flat(first=first, seeds=seeds))
+            assert reading.suggestion is None
+            assert "flat within its noise up to the highest rate, 10: try higher" in reading.reason
+
+
+def test_a_flat_curve_that_rises_in_the_end_asks_for_more_steps() -> None:
+    for first in range(20):
+        rising = [
+            [loss + max(0.0, step - 220) / 20 for loss in losses]
+            for step, losses in enumerate(flat(first=first))
+        ]
+        for reading in (read_range(LRS, rising), read_range(LRS, flat(first=first)[:250])):
+            assert reading.suggestion is None
+            assert "no rate" in reading.reason or "only rises" in reading.reason
+
+
+def test_the_same_curve_with_less_noise_is_not_flat() -> None:
+    assert read_range(LRS, losses(noise=0.2)).suggestion is not None
+
+
+@pytest.mark.parametrize("shift", [-4, -3, -2.5, -2, -1, 0, 1, 1.5, 2])
+def test_a_suggestion_is_a_rate_of_the_range(shift: float) -> None:
+    for seeds in (1, 5):
+        reading = read_range(LRS, losses(shift=shift, seeds=seeds))
+        assert reading.suggestion is None or LRS[0] <= reading.suggestion <= LRS[-1]
+        if reading.suggestion is None:
+            assert "--lowest" in reading.reason or "--highest" in reading.reason
+
+
+def test_a_loss_that_is_lowest_near_the_lowest_rate_asks_for_lower_ones() -> None:
+    lrs = rising_rates(0.03, 10.0, 300)
+    x = np.log10(lrs)
+    curve = 0.3 + (x - np.log10(0.15)) ** 2
+    reading = read_range(lrs, curve[:, None].tolist())
+    assert reading.suggestion is None
+    assert "a tenth of that is below the lowest rate, 0.03: try lower ones" in reading.reason
+
+
+def test_a_loss_no_lower_than_the_constant_baseline_gives_no_suggestion() -> None:
+    made = losses()
+    lowest = min(read_range(LRS, made).smoothed)
+    beaten, unbeaten = ConstantBaseline(2 * lowest, 100), ConstantBaseline(lowest, 100)
+    assert read_range(LRS, made, beaten) == read_range(LRS, made)
+    reading = read_range(LRS, made, unbeaten)
+    assert reading.suggestion is None
+    assert "Nothing is learned from the features" in reading.reason

@@ -25,6 +25,7 @@ from dlcli.runs.training.signals import SignalName, stop_signals
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.trials.comparing.comparison import Comparison
 from dlcli.trials.comparing.protocol import ComparisonProtocol
+from dlcli.trials.constant_baseline import constant_baseline
 from dlcli.trials.rule import Stage
 from dlcli.trials.running.backend import Backend, LocalProcesses
 from dlcli.trials.running.executor import Event as ExecutorEvent
@@ -161,6 +162,7 @@ class _ComparisonRun:
         prepared = self.comparable.prepared
         self.config = prepared.config
         self.setup = self.resolver.base
+        assert self.setup.validation is not None, "optimizers are judged by validation rows"
         self.protocol = ComparisonProtocol(
             name=self.config.name,
             seed=self.config.seed,
@@ -169,6 +171,7 @@ class _ComparisonRun:
             settings=self.config.compare,
             steps_per_epoch=self.setup.steps_per_epoch,
             results=self.finished,
+            constant=constant_baseline(self.setup, self.setup.validation),
         )
         self.executor = Executor(self.resolver, self.finished, self.backend)
 

@@ -19,6 +19,7 @@ from dlcli.runs.folder.run_folder import RunFolder, write_config
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.signals import SignalName, stop_signals
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
+from dlcli.trials.constant_baseline import constant_baseline
 from dlcli.trials.range_test import RangeReading, RangeTest, rising_rates
 from dlcli.trials.running.backend import Backend
 from dlcli.trials.running.executor import Executor, StepLosses
@@ -97,11 +98,13 @@ def find_lr(
         memory_explained(placement.device, what, "try fewer --seeds or a smaller batch"),
         ExitStack() as stack,
     ):
-        executor = Executor(build_resolver(prepared, placement), backend=backend)
+        resolver = build_resolver(prepared, placement)
+        executor = Executor(resolver, backend=backend)
         stop_signal = stack.enter_context(stop_signals())
         folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=False))
         yield RangeTestStarted(prepared, placement, lowest, highest, wanted.num_steps, seeds)
-        rule = RangeTest(seeds, lrs)
+        constant = constant_baseline(resolver.base, resolver.base.train)
+        rule = RangeTest(seeds, lrs, constant=constant)
         for stage in rule.stages():
             for event in stack.enter_context(closing(executor.execute(stage))):
                 goes_on = True

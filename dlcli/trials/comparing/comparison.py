@@ -10,6 +10,7 @@ from dlcli.optimizers.base import OptimizerConfig
 from dlcli.targets.task import Task
 from dlcli.trials.comparing.learning_rate_grid import Choice, choose
 from dlcli.trials.comparing.verdict import Interval, Verdict, judge, mean_interval
+from dlcli.trials.constant_baseline import ConstantBaseline
 from dlcli.trials.results import TrialResult
 
 _SOLVED = 1e-2
@@ -118,6 +119,7 @@ class Comparison:
     target: float | None
     target_is_given: bool
     steps_per_epoch: int
+    constant: ConstantBaseline | None = None  # on the validation rows
 
     def result(self, name: str) -> OptimizerResult:
         """Return an optimizer's results."""
@@ -195,6 +197,7 @@ def sum_up(
     runs: Mapping[str, Sequence[TrialResult]],
     target: float | None,
     steps_per_epoch: int,
+    constant: ConstantBaseline | None = None,
 ) -> Comparison:
     """Summarise and test finished runs.
 
@@ -231,6 +234,7 @@ def sum_up(
         target=validation_target,
         target_is_given=target is not None,
         steps_per_epoch=steps_per_epoch,
+        constant=constant,
     )
 
 

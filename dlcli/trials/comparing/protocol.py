@@ -18,6 +18,7 @@ from dlcli.trials.comparing.learning_rate_grid import (
     grown,
     rates_around,
 )
+from dlcli.trials.constant_baseline import ConstantBaseline
 from dlcli.trials.results import Results, TrialResult
 from dlcli.trials.rule import Rule, Stage
 from dlcli.trials.trial import Trial
@@ -36,6 +37,7 @@ class ComparisonProtocol(Rule[Comparison]):
     settings: CompareConfig
     steps_per_epoch: int
     results: Results
+    constant: ConstantBaseline | None = None  # on the validation rows
     _trials: dict[tuple[OptimizerConfig, int], Trial] = field(default_factory=dict)  # made so far
 
     def __post_init__(self) -> None:
@@ -86,6 +88,7 @@ class ComparisonProtocol(Rule[Comparison]):
             },
             target=self.settings.target,
             steps_per_epoch=self.steps_per_epoch,
+            constant=self.constant,
         )
 
     def names_of(self, trial: Trial) -> list[str]:

@@ -21,6 +21,11 @@ def _verdict(comparison: Comparison) -> Iterator[str]:
     lr = best.optimizer.lr
     what = f"a validation loss of {_with_range(interval)} at lr {lr:g}" if interval else ""
     num_seeds = len(best.runs)
+    if interval and comparison.constant is not None:
+        name = f"the lowest mean validation loss, that of {best.name}"
+        unbeaten = comparison.constant.why_not_beaten(interval.mean, name)
+        if unbeaten is not None:
+            yield unbeaten
     if verdict is None:
         yield f"Only {best.name} did not diverge, with {what}: there is nothing to compare it with."
         return
