@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from dlcli.config.text.environment import expand_environment
 from dlcli.config.text.overrides import apply_override, set_value
 from dlcli.config.text.parsing import Document, KeyPath, Plain
 from dlcli.config.text.writing import dump_yaml
+from dlcli.config.values import read_value
 from dlcli.errors import ConfigError, Problem
 
 # Replacements for required sections that are invalid.
@@ -64,15 +66,16 @@ def open_config(
     `options` are overrides that have an option of their own, by what the user wrote.
     Raises ConfigError if the file is not YAML, or its `data` section is invalid.
     """
+    read = partial(read_value, Config)
     document, notes = read_with_bases(file)
     if isinstance(document.data, dict):
         stem = re.sub(r"[^\w.-]", "-", file.stem).lstrip(".") or "run"
         document = Document({"name": stem, **document.data}, document.places)
     for override in overrides:
-        document = apply_override(document, override)
+        document = apply_override(document, override, read)
     for source, override in (options or {}).items():
-        document = apply_override(document, override, source)
-    document, more_notes = expand_environment(document)
+        document = apply_override(document, override, read, source)
+    document, more_notes = expand_environment(document, read)
     notes += more_notes
     data = document.data
     if not isinstance(data, dict):

@@ -71,7 +71,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"must be a mapping, not {given}"
         case "tuple_type" | "list_type":
-            return f"must be a list, not {given}"
+            return f"must be a list, not {given}" + _list_hint(detail["input"])
         case "greater_than_equal":
             return f"must be at least {bound}, not {given}"
         case "greater_than":
@@ -116,7 +116,11 @@ def _brief(value: object) -> str:
 
 
 def _quote_hint(value: object) -> str:
-    return f": put it in quotes, '{value}'" if isinstance(value, int | float) else ""
+    return ": put what stands there in quotes" if isinstance(value, int | float) else ""
+
+
+def _list_hint(value: object) -> str:
+    return f": write [{value}]" if isinstance(value, str | int | float) else ""
 
 
 def _description(model: type[BaseModel], location: tuple[str | int, ...]) -> str:

@@ -1,6 +1,7 @@
 """`--set` where no config can be changed: how the file at hand is written, what is read of it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -8,6 +9,7 @@ from dlcli.config.problems import explain
 from dlcli.config.sections.data import DataConfig
 from dlcli.config.text.overrides import apply_override
 from dlcli.config.text.parsing import Document
+from dlcli.config.values import read_value
 from dlcli.errors import ConfigError, Place
 from dlcli.tables.text.text_format import TEXT_KEYS
 
@@ -25,6 +27,7 @@ def file_settings(overrides: Sequence[str], *, also: Sequence[str] = ()) -> Data
     Its path and target stand for none. `also` are other keys of the section that can be set. Raises
     ConfigError for any other key, and for values that can't be used.
     """
+    read = partial(read_value, DataConfig)
     document = Document({"path": "-", "target": "-"}, {(): Place("--set")})
     for override in overrides:
         named = override.partition("=")[0].removeprefix("data.")
@@ -35,7 +38,8 @@ def file_settings(overrides: Sequence[str], *, also: Sequence[str] = ()) -> Data
                 f"--set {override}: this command can't change a config; what can be set is how "
                 f"the file is read: {known}{more}"
             )
-        document = apply_override(document, override.removeprefix("data."), f"--set {override}")
+        key = override.removeprefix("data.")
+        document = apply_override(document, key, read, f"--set {override}")
     try:
         return DataConfig.model_validate(document.data)
     except ValidationError as error:

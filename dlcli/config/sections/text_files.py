@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from dlcli.tables.names import ColumnName
 from dlcli.tables.notation.dates import format_problem
@@ -30,8 +30,12 @@ def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _unescape(mark: object) -> object:
+    return "\t" if mark == r"\t" else mark
+
+
 Auto = Literal["auto"]
-Separator = Literal["auto", ",", ";", "\t", "|"]
+Separator = Annotated[Literal["auto", ",", ";", "\t", "|"], BeforeValidator(_unescape)]
 Decimal = Literal["auto", ".", ","]
 Thousands = Literal["auto", "none", ",", ".", " ", "'"]
 Quote = Literal["auto", '"', "'", "none"]

@@ -34,7 +34,8 @@ def read_with_bases(
     if "base" not in data:
         return Document(data, document.places), ()
     place = document.places["base",]
-    expanded, notes = expand_environment(Document({"base": data["base"]}, document.places))
+    named_base = Document({"base": data["base"]}, document.places)
+    expanded, notes = expand_environment(named_base, lambda _path, text, _source: text)
     assert isinstance(expanded.data, dict)
     named = expanded.data["base"]
     if not isinstance(named, str):

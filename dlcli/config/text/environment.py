@@ -1,5 +1,7 @@
 """`${env:NAME}` and `${env:NAME:default}` in text values; `$${env:` stands for `${env:`.
 
+A value that is one reference and nothing else is read as `--set` reads its value.
+
 In the address of a database they stay, and are filled in when it is opened: with a password, it
 would be written to the run folder.
 """
@@ -7,6 +9,7 @@ would be written to the run folder.
 import os
 import re
 
+from dlcli.config.text.overrides import ReadValue
 from dlcli.config.text.parsing import Document, KeyPath, Plain, format_path
 from dlcli.errors import ConfigError, Problem
 from dlcli.tables.databases.address import fill_in, is_address, without_password
@@ -25,7 +28,7 @@ def escape_references(text: str) -> str:
     return text.replace(_BEGUN, _ESCAPED)
 
 
-def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
+def expand_environment(document: Document, read: ReadValue) -> tuple[Document, tuple[str, ...]]:
     """Return the document with references replaced, and a note on each value that had one.
 
     ConfigError for every variable that is not set and has no default.
@@ -33,7 +36,7 @@ def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
     notes: list[str] = []
     problems: list[Problem] = []
 
-    def fill(text: str, path: KeyPath) -> str:
+    def fill(text: str, path: KeyPath) -> Plain:
         def value(match: re.Match[str]) -> str:
             groups: tuple[str | None, ...] = match.groups()
             escaped, name, default = groups
@@ -55,9 +58,16 @@ def expand_environment(document: Document) -> tuple[Document, tuple[str, ...]]:
         if is_address(filled) and filled != text:
             notes.append(f"{format_path(path)}: {without_password(text)}, filled in when opened")
             return text
-        if filled != text.replace(_ESCAPED, _BEGUN):
-            notes.append(f"{format_path(path)}: {filled!r}, from {text}")
-        return filled
+        if filled == text.replace(_ESCAPED, _BEGUN):
+            return filled
+        found: Plain = filled
+        if _REFERENCE.fullmatch(text) is not None:
+            try:
+                found = read(path, filled, text)
+            except ConfigError:
+                problems.append(document.problem(path, f"{text} is {filled!r}, which is not YAML"))
+        notes.append(f"{format_path(path)}: {found!r}, from {text}")
+        return found
 
     def walk(data: Plain, path: KeyPath) -> Plain:
         match data:

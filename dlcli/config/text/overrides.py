@@ -1,16 +1,22 @@
 """`--set model.layers[0].units=64`: one value of the config, replaced or added."""
 
 import re
+from collections.abc import Callable
 
-from dlcli.config.text.parsing import Document, KeyPath, Plain, parse_value, refusal
+from dlcli.config.text.parsing import Document, KeyPath, Plain, refusal
 from dlcli.errors import Place
 from dlcli.tables.databases.address import without_password
+
+# From the path of a key, what was typed as its value, and its source to the value.
+ReadValue = Callable[[KeyPath, str, str], Plain]
 
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _KEY = re.compile(r"[^.\[\]]+(\.[^.\[\]]+|\[\d+\])*")
 
 
-def apply_override(document: Document, override: str, source: str | None = None) -> Document:
+def apply_override(
+    document: Document, override: str, read: ReadValue, source: str | None = None
+) -> Document:
     """Return the document with one value set; ConfigError if the key leads nowhere.
 
     `source` is what the user wrote, if that was another option than --set.
@@ -19,7 +25,7 @@ def apply_override(document: Document, override: str, source: str | None = None)
     key, equals, text = override.partition("=")
     if not equals or not _KEY.fullmatch(key):
         raise refusal(Place(source), "write KEY=VALUE, as in --set model.layers[0].units=64")
-    return set_value(document, key, parse_value(text, source), source)
+    return set_value(document, key, read(_path(key), text, source), source)
 
 
 def set_value(document: Document, key: str, value: Plain, source: str) -> Document:
@@ -27,11 +33,15 @@ def set_value(document: Document, key: str, value: Plain, source: str) -> Docume
 
     `source` is where messages say that the value stands. ConfigError where the key leads nowhere.
     """
-    path: KeyPath = tuple(name or int(index) for name, index in _STEP.findall(key))
+    path = _path(key)
     data = _with_value(document.data, path, value, source)
     kept = {at: place for at, place in document.places.items() if at[: len(path)] != path}
     made = {path[:end]: Place(source) for end in range(1, len(path)) if path[:end] not in kept}
     return Document(data, {**kept, **made, path: Place(source)})
+
+
+def _path(key: str) -> KeyPath:
+    return tuple(name or int(index) for name, index in _STEP.findall(key))
 
 
 def _with_value(data: Plain, path: KeyPath, value: Plain, source: str) -> Plain:

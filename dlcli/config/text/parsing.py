@@ -77,8 +77,15 @@ def parse_yaml(text: str, source: str) -> Document:
 
 
 def parse_value(text: str, source: str) -> Plain:
-    """Read the value of an override; ConfigError where it is not YAML."""
-    return parse_yaml(text, source).data
+    """Read a value that stands alone; ConfigError where it is not YAML, or has a comment."""
+    data = parse_yaml(text, source).data
+    if "#" in text:
+        node = yaml.compose(text, yaml.BaseLoader)
+        rest = text[node.end_mark.index if node is not None else 0 :].strip()
+        if rest.startswith("#"):
+            message = f"{rest!r} would be a comment: leave it out, or put the value in quotes"
+            raise refusal(Place(source), message)
+    return data
 
 
 def reads_as_text(text: str) -> bool:
