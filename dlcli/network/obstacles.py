@@ -10,7 +10,7 @@ from dlcli.network.plan import Plan
 def stacking_obstacle(plan: Plan) -> str | None:
     """Say why torch.func.vmap can't compute networks of a plan side by side; None: it can."""
     if plan.frozen:
-        return "networks with frozen layers are trained one by one (model.freeze)"
+        return "layers are frozen (model.freeze)"
     if plan.signature.embeddings and inputs.STACKING_OBSTACLE is not None:
         return f"embedded columns can't be stacked: {inputs.STACKING_OBSTACLE}"
     return _first_obstacle(plan, lambda traits: traits.stacking_obstacle, "stacked")

@@ -111,7 +111,8 @@ def test_dead_and_saturated_units_are_named() -> None:
         {"type": "dense"},
     ]
     write(model={"layers": layers}, training={"epochs": 1})
-    first, second, _ = read_statistics(run("r", "optimizer={type: sgd, lr: 1e-9}"))[-1].layers
+    folder = run("r", "optimizer={type: sgd, lr: 1e-9}", "schedule=constant")
+    first, second, _ = read_statistics(folder)[-1].layers
     assert (first.num_dead, first.dead) == (2, (0, 2))
     assert first.zero_share == pytest.approx(2 / 3)
     assert (second.num_saturated, second.saturated) == (1, (1,))
