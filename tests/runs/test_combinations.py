@@ -1,16 +1,20 @@
 """Settings that undo each other: each rule of the table does what the table says."""
 
 import ast
+import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from dlcli.config import open_config
 from dlcli.errors import ConfigError
+from dlcli.explaining.learning.config_changes import stop_early
 from dlcli.runs.combinations.registry import RULES, combinations_page
 from dlcli.runs.combinations.rule import Rule
 from dlcli.runs.preparation import prepare
@@ -113,6 +117,36 @@ def test_the_advice_on_two_patiences_works_and_nothing_less_does(table: WriteTab
             training={"early_stopping": {"patience": waited}},
         )
         assert (not problems) == is_fine
+
+
+@pytest.mark.parametrize("patience", [10, 30])
+def test_the_early_stopping_that_a_report_suggests_lets_a_schedule_act(
+    patience: int, table: WriteTable
+) -> None:
+    write_table(table)
+    schedule = {"type": "reduce_on_plateau", "patience": patience}
+    [change] = stop_early(open_config(write(schedule=schedule)).config)
+    loaded = open_config(write(schedule=schedule), change.settings)
+    assert loaded.config.training.early_stopping is not None
+    assert prepare(loaded)
+
+
+def test_a_run_counts_a_plateau_from_the_end_of_its_warm_up(
+    dlcli: Command, table: WriteTable
+) -> None:
+    write_table(table)
+    schedule = {"type": "reduce_on_plateau", "patience": 0, "factor": 0.5, "warmup_epochs": 4}
+    config = write(optimizer={"type": "sgd", "lr": 5.0}, schedule=schedule, training={"epochs": 14})
+    assert dlcli("train", config, "--run-dir", "run").code == 0
+    epochs = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    sgd = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=5.0)
+    stepper = torch.optim.lr_scheduler.ReduceLROnPlateau(sgd, factor=0.5, patience=0)
+    losses = [epoch["validation"]["loss"] for epoch in epochs]
+    assert any(after > before for before, after in pairwise(losses[:4]))  # it would have counted
+    for epoch in epochs[4:]:
+        assert epoch["lr"] == pytest.approx(sgd.param_groups[0]["lr"])
+        stepper.step(epoch["validation"]["loss"])
+    assert epochs[-1]["lr"] < 5.0
 
 
 def test_a_run_with_patiences_as_advised_reduces_its_rate(

@@ -16,9 +16,10 @@ _SMALL_BATCH = 32
 
 
 def stop_early(config: Config | None) -> Iterator[Change]:
-    """Stop once the validation loss no longer improves."""
+    """Stop once the validation loss no longer improves, and a schedule had its chance."""
     if config is None or config.training.early_stopping is None:
-        setting = f"training.early_stopping.patience={_PATIENCE}"
+        wait = 0 if config is None else config.schedule.epochs_to_wait or 0
+        setting = f"training.early_stopping.patience={max(_PATIENCE, wait + 1)}"
         yield Change("stop once the validation loss no longer improves", (setting,))
 
 

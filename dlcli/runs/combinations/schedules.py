@@ -122,7 +122,7 @@ def _rates_near_nothing(facts: Facts) -> Found:
     if index < len(epochs):
         yield (
             ("schedule", "gamma"),
-            f"the rate falls to {run.lr(run.num_steps - 1):.2g} of {run.base_lr:g}: from epoch "
+            f"the rate falls from {run.base_lr:g} to {run.lr(run.num_steps - 1):.2g}: from epoch "
             f"{epochs[index] + 1} of {run.num_epochs} on the weights hardly change",
         )
 
