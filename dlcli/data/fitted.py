@@ -23,7 +23,7 @@ from dlcli.data.weights import read_weights
 from dlcli.errors import DataError
 from dlcli.section import Section
 from dlcli.tables.table import Table
-from dlcli.tables.text.text_format import TextFormat
+from dlcli.tables.text.text_format import PlacedColumns, TextFormat
 from dlcli.targets.family import AnyTarget
 
 
@@ -33,6 +33,7 @@ class FittedData(Section):
     columns: Annotated[tuple[FittedColumn, ...], Described(strict=False, min_length=1)]
     target: AnyTarget
     weight: str | None = None  # the column that says how much each row counts
+    placed_columns: int | None = None  # of a training file whose columns are named by their place
     shape: Shape | None
     missing_values: Annotated[tuple[str, ...], Described(strict=False)]
 
@@ -56,10 +57,14 @@ class FittedData(Section):
         labels = {column.name for column in self.columns if not isinstance(column, OrderedColumn)}
         if self.target.task != "regression":
             labels.add(self.target.name)
+        placed = None
+        if self.placed_columns is not None:
+            placed = PlacedColumns(self.placed_columns, self.target.name)
         return replace(
             said,
             missing_values=self.missing_values,
             labels=frozenset(labels),
+            placed=placed,
             said_by="option",
         )
 

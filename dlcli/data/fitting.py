@@ -168,10 +168,12 @@ def _fit_columns(
         places = {name: place for place, name in enumerate(known)}
         used.sort(key=lambda column: places.get(column.name, len(places)))
     _check_shape(loaded, used)
+    dialect = train.header.dialect
     fitted = FittedData(
         columns=tuple(used),
         target=target,
         weight=config.weight,
+        placed_columns=None if dialect is None else dialect.num_placed,
         shape=config.shape,
         missing_values=config.missing_values,
     )

@@ -49,7 +49,7 @@ def normalise_names(written: Sequence[str], place: str) -> tuple[list[str], dict
 
 def _refuse_twice(name: str, first: str, second: str, place: str) -> None:
     if first == second:
-        raise DataError(f"{place}: two columns are named '{name}'")
+        raise DataError(f"{place}: two columns are named '{name}'; rename one in the file")
     raise DataError(
         f"{place}: the columns {first!a} and {second!a} are both named '{name}' once spaces around "
         "names are dropped and characters are in one form (Unicode NFC): rename one"

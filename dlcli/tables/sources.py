@@ -117,6 +117,8 @@ def find_source(
 
 def _one_source(setting: str, folder: Path, selection: Selection) -> Source:
     setting = address.fill_in(setting)
+    if not setting.strip():  # as of a variable that isn't set: the working folder is `.`
+        raise DataError("an empty path names no file; name one, or a folder of parts")
     if "\0" in setting:  # no system takes such a name
         raise DataError(f"{setting!r}: there is no such file")
     if address.is_address(setting):

@@ -14,6 +14,7 @@ from dlcli.tables.notation.notation import PLAIN_NOTATION, Notation
 
 _PANDAS_INDEX = re.compile(r"__index_level_[0-9]+__")
 _FEW_ROWS = 100_000
+_MAX_SHOWN = 20  # columns that a message names
 _ROWS_OF_FILE = 2**40  # by which the numbers of rows in several files are apart
 
 
@@ -52,6 +53,10 @@ class TextDialect(Protocol):
     @property
     def separator(self) -> str:
         """What separates its cells."""
+
+    @property
+    def num_placed(self) -> int | None:
+        """How many columns are called by their place; None: they have names."""
 
     def settings(self) -> Mapping[str, object]:
         """Return all that is known of how it is written, by the keys of a config's `data`."""
@@ -142,9 +147,10 @@ class Table:
 
     def known_columns(self, name: str) -> str:
         """Return the end of a sentence that says that there is no column of a name."""
-        known = f"; its columns: {', '.join(self.frame.columns[:20])}"
-        more = None if self.dialect is None else self.dialect.header_hint()
-        return suggest(name, self.frame.columns) + known + ("" if more is None else f"; {more}")
+        shown, more = self.frame.columns[:_MAX_SHOWN], len(self.frame.columns) - _MAX_SHOWN
+        known = f"; its columns: {', '.join(shown)}" + (f" and {more} more" if more > 0 else "")
+        hint = None if self.dialect is None else self.dialect.header_hint()
+        return suggest(name, self.frame.columns) + known + ("" if hint is None else f"; {hint}")
 
     def plainly(self) -> "Table":
         """Return the table with text in plain notation: 1234.5 for 1.234,5, and ISO 8601 dates.

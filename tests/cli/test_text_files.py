@@ -286,6 +286,35 @@ def test_a_file_without_a_header_line_is_told_and_can_be_named(
     assert "the first line looks like data, not names" in unnamed.out
 
 
+def test_places_of_a_file_with_other_columns_are_not_taken_for_those_of_training(
+    dlcli: Command,
+) -> None:
+    rows = [f"{number * 7 % 60}.5,{number % 5},{number % 9}.5,8" for number in range(60)]
+    Path("t.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    config = write_config("t.csv", target="column_1", features=["column_2", "column_3"])
+    assert dlcli("train", config, "--run-dir", "run").code == 0
+    assert dlcli("predict", "run", "t.csv", "-o", "all.csv").code == 0
+    without = [row.partition(",")[2] for row in rows]  # the target stands first: places move
+    Path("new.csv").write_text("\n".join(without) + "\n", encoding="utf-8")
+    outcome = dlcli("predict", "run", "new.csv", "-o", "new-out.csv")
+    assert outcome.code == 3
+    assert "3 columns without names, where training had 4" in outcome.err
+    (told,) = re.findall(r"use --set '(.*)'", outcome.err)
+    assert dlcli("predict", "run", "new.csv", "-o", "new-out.csv", "--set", told).code == 0
+    predicted = [pl.read_csv(f, has_header=True)["prediction"] for f in ("all.csv", "new-out.csv")]
+    assert predicted[0].equals(predicted[1])
+    Path("few.csv").write_text("0.5,1\n1.5,2\n", encoding="utf-8")
+    assert "2 columns without names" in dlcli("predict", "run", "few.csv").err
+
+
+def test_a_last_target_without_a_name_may_be_absent(dlcli: Command) -> None:
+    rows = [f"{number % 5}.5,{number % 9},{number * 7 % 60}.5" for number in range(60)]
+    Path("t.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    assert dlcli("train", write_config("t.csv", target="column_3"), "--run-dir", "run").code == 0
+    Path("new.csv").write_text("0.5,1\n1.5,2\n", encoding="utf-8")
+    assert dlcli("predict", "run", "new.csv", "-o", "out.csv").code == 0
+
+
 def test_an_ambiguous_file_to_predict_on_is_refused_with_options_that_work(
     trained: Path, dlcli: Command
 ) -> None:

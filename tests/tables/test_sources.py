@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import polars as pl
 import pytest
@@ -119,6 +120,21 @@ def test_a_file_that_is_compressed_twice_and_an_empty_one_are_refused() -> None:
     assert refusal("t.parquet") == "t.parquet: the file is empty"
 
 
+def test_a_zip_archive_is_told_from_a_workbook_by_whoever_has_no_reader_of_excel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "fastexcel", None)
+    with ZipFile("t.zip", "w") as archive:
+        archive.writestr("t.csv", "x,y\n1,2\n")
+    assert refusal("t.zip") == "t.zip: a zip archive; unpack it, and name a file that was in it"
+
+
+def test_a_missing_column_is_told_with_how_many_others_there_are() -> None:
+    Path("t.csv").write_text(f"{','.join(f'c{n}' for n in range(26))}\n{'1,' * 25}1\n")
+    with pytest.raises(DataError, match=r"its columns: c0, .*, c19 and 6 more$"):
+        read("t.csv").column("price")
+
+
 def test_any_form_may_be_compressed() -> None:
     written = io.BytesIO()
     FRAME.write_parquet(written)
@@ -168,6 +184,7 @@ def test_lines_that_are_no_objects_are_refused(text: str, said: str) -> None:
         ("s3://bucket/t.csv", "an address on the web (s3)"),
         ("mongodb://host/t", "an address (mongodb), which dlcli doesn't read; download it, and"),
         ("file:///t.csv", "file:///t.csv: an address; name the file by its path"),
+        (" ", "an empty path names no file; name one, or a folder of parts"),
         ("a\0b", r"'a\x00b': there is no such file"),
         ("t.json", "t.json: JSON is read as JSON Lines"),
         ("t.ods", "t.ods: not a table by its name; what is read: .csv .tsv"),
@@ -210,6 +227,7 @@ def test_standard_input_is_recognised_by_its_first_bytes(monkeypatch: pytest.Mon
 MEASURE = """
 import resource, sys
 from pathlib import Path
+from zipfile import ZipFile
 from dlcli.tables import reading
 from dlcli.tables.sources import Source
 reading.BLOCK_BYTES, reading.BLOCK_ROWS = 2**20, 2**14

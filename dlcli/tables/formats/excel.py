@@ -6,6 +6,7 @@ and `false`. An empty cell, and one with an error such as #DIV/0!, is null.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -57,6 +58,8 @@ class ExcelFormat(Format):
 
 
 def _open(content: Content) -> "ExcelReader":
+    if content.path.suffix.lower() != ".xlsx" and not _is_workbook(content.path):
+        raise DataError(f"{content.name}: a zip archive; unpack it, and name a file that was in it")
     try:
         import fastexcel
     except ImportError:
@@ -66,14 +69,21 @@ def _open(content: Content) -> "ExcelReader":
     try:
         return fastexcel.read_excel(content.path)
     except fastexcel.FastExcelError as error:
-        if content.path.suffix.lower() != ".xlsx":
-            raise DataError(
-                f"{content.name}: a zip archive; unpack it, and name a file that was in it"
-            ) from None
         reason = str(error).partition("\n")[0]
         raise DataError(
             f"{content.name}: not an Excel workbook that can be read: {reason}"
         ) from None
+
+
+def _is_workbook(file: Path) -> bool:
+    """Whether a zip archive holds what every Excel workbook does."""
+    from zipfile import BadZipFile, ZipFile
+
+    try:
+        with ZipFile(file) as archive:
+            return "[Content_Types].xml" in archive.namelist()
+    except (BadZipFile, OSError):
+        return False
 
 
 def _choose_sheet(workbook: "ExcelReader", content: Content) -> tuple[str, pl.DataFrame]:

@@ -37,6 +37,12 @@ class Dialect:
         if form.date_formats is None:
             yield from self._date_findings()
 
+    @property
+    def num_placed(self) -> int | None:
+        """How many columns are called by their place; None: they have names."""
+        is_placed = self.header.first_cells is not None and self.form.names is None
+        return len(self.header.names) if is_placed else None
+
     def header_hint(self) -> str | None:
         """Say so where the first line was taken for data: a column by its name isn't there."""
         if self.header.first_cells is None or self.form.names is not None:

@@ -10,7 +10,7 @@ from dlcli.errors import DataError
 from dlcli.tables.names import normalise_name, normalise_names
 from dlcli.tables.notation.dates import LOOKS_DATED
 from dlcli.tables.notation.numbers import look_like_numbers
-from dlcli.tables.text.text_format import TextFormat
+from dlcli.tables.text.text_format import PlacedColumns, TextFormat
 
 _MOSTLY = 0.8
 _MIN_COUNTED = 3  # numbers that count up, as 0, 1, 2
@@ -74,11 +74,11 @@ def recognise_header(
     if form.names is not None:
         return _given_names(line, form, source)
     if form.header is not None:
-        return read_names(cells, source) if form.header else _placed_names(line, said=True)
+        return read_names(cells, source) if form.header else _placed_names(line, form, source)
     if not line.values or line.names_a_column:
         return read_names(cells, source)
     if line.is_surely_data:
-        return _placed_names(line, said=False)
+        return _placed_names(line, form, source)
     if line.counts_up:
         return replace(read_names(cells, source), is_recognised=True)
     raise DataError(
@@ -104,9 +104,31 @@ def _given_names(line: "_FirstLine", form: TextFormat, source: str) -> Header:
     return Header(names, {}, first_cells=texts)
 
 
-def _placed_names(line: "_FirstLine", *, said: bool) -> Header:
-    names = [f"column_{place}" for place in range(1, len(line.texts) + 1)]
-    return Header(names, {}, first_cells=line.texts, is_recognised=not said)
+def _placed_names(line: "_FirstLine", form: TextFormat, source: str) -> Header:
+    names = [_placed_name(place) for place in range(1, len(line.texts) + 1)]
+    if form.placed is not None:
+        _refuse_other_places(len(names), form.placed, form, source)
+    return Header(names, {}, first_cells=line.texts, is_recognised=form.header is None)
+
+
+def _placed_name(place: int) -> str:
+    return f"column_{place}"
+
+
+def _refuse_other_places(found: int, trained: PlacedColumns, form: TextFormat, source: str) -> None:
+    """Refuse a file in which a place may be another column's; only a last target may be absent."""
+    count, target = trained.count, trained.target
+    is_one_less = found == count - 1
+    if found == count or (is_one_less and target == _placed_name(count)):
+        return
+    names = [name for name in map(_placed_name, range(1, count + 1)) if name != target]
+    naming = "name its columns as training did, by data.names"
+    if is_one_less and len(names) == found:
+        naming += f": where only '{target}' is left out, {form.advice('names', names)}"
+    raise DataError(
+        f"{source}: {found} columns without names, where training had {count}, so nobody knows "
+        f"which is which; {naming}"
+    )
 
 
 @dataclass(frozen=True)

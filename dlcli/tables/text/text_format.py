@@ -12,6 +12,14 @@ TEXT_KEYS = (  # of a config's `data`: what it says about how text files are wri
 
 
 @dataclass(frozen=True)
+class PlacedColumns:
+    """The columns of training files that are named by their place: column_1 and so on."""
+
+    count: int
+    target: str
+
+
+@dataclass(frozen=True)
 class TextFormat:
     """How text files are written, as far as that is said; None: recognised in each file."""
 
@@ -25,6 +33,7 @@ class TextFormat:
     date_formats: tuple[str, ...] | None = None  # beside ISO 8601, tried in this order
     missing_values: tuple[str, ...] = ()  # cells that say nothing about how others are written
     labels: frozenset[str] = frozenset()  # columns of labels, neither numbers nor dates
+    placed: PlacedColumns | None = None  # of the training files, where they had no names
     said_by: Literal["config", "option"] = "config"
 
     def setting(self, key: str, value: object) -> str:
