@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,16 +11,25 @@ import polars as pl
 import pytest
 import yaml
 
+from dlcli.cli.app import run as run_dlcli
 from tests.conftest import ROOT, Command, WriteConfig
 
 CONFIGS = ROOT / "configs"
 WriteTable = Callable[..., Path]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("trained") / "run"
+    words = ["--run-dir", str(run), "--set", "seed=3", "--set", "report=false"]
+    assert run_dlcli(["train", str(CONFIGS / "penguins.yaml"), *words]) == 0
+    return run
+
+
 @pytest.fixture
-def run(dlcli: Command) -> Path:
-    outcome = dlcli("train", CONFIGS / "penguins.yaml", "--run-dir", "run", "--set", "seed=3")
-    assert outcome.code == 0, outcome.err
+def run(trained: Path) -> Path:
+    """A copy of the run, at the same depth, as its paths begin there."""
+    shutil.copytree(trained, "run")
     return Path("run")
 
 
@@ -378,20 +388,16 @@ def test_without_rows_the_header_of_the_predictions_is_written(
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_standard_input_without_rows_gives_a_header_too(
-    suffix: str, run: Path, penguins: Path
+    suffix: str, run: Path, penguins: Path, dlcli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frame = pl.read_csv(penguins, null_values="NA", infer_schema_length=None).clear()
     data = io.BytesIO()
     frame.write_csv(data) if suffix == "csv" else frame.write_parquet(data)
-    result = subprocess.run(
-        [sys.executable, "-m", "dlcli", "predict", str(run), "-"],
-        input=data.getvalue(),
-        capture_output=True,
-        check=False,
-    )
-    assert (result.returncode, b"0 rows predicted" in result.stderr) == (0, True)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data.getvalue())))
+    result = dlcli("predict", run, "-")
+    assert (result.code, "0 rows predicted" in result.err) == (0, True)
     added = ["prediction", *(f"probability_{name}" for name in ("Adelie", "Chinstrap", "Gentoo"))]
-    assert result.stdout.decode() == ",".join([*frame.columns, *added]) + "\n"
+    assert result.out == ",".join([*frame.columns, *added]) + "\n"
 
 
 def test_a_missing_column_is_refused_without_rows_too(run: Path, dlcli: Command) -> None:

@@ -110,6 +110,25 @@ def test_predictions_are_the_same_whatever_wrote_the_file_and_written_as_it_is(
     assert all(line.startswith(before) for line, before in zip(written, lines, strict=True))
 
 
+@pytest.mark.parametrize(
+    "layout", ["%b %d %Y", "%Y/%m/%d", "%m/%d/%Y", "%d.%m.%y", "%Y-%m-%d 00:00:00 UTC"]
+)
+def test_a_date_is_the_same_date_however_it_is_written(
+    layout: str, trained: Path, dlcli: Command
+) -> None:
+    frame = pl.DataFrame(
+        {"area": 1500.5, "side": "Nord", "day": [f"2025-0{row}-1{row}" for row in range(1, 9)]}
+    )
+    frame.write_csv(PLAIN)
+    frame.with_columns(pl.col("day").str.to_date().dt.strftime(layout)).write_csv("t.csv")
+    found = []
+    for name in (PLAIN, "t.csv"):
+        assert dlcli("predict", trained, name, "-o", "out.parquet").code == 0
+        found.append(pl.read_parquet("out.parquet")["prediction"].to_list())
+    assert found[0] == found[1]
+    assert len(set(found[0])) == len(frame), "later dates than those of training are no one value"
+
+
 def test_evaluate_recognises_a_file_anew(trained: Path, dlcli: Command) -> None:
     write_files()
     one, other = (dlcli("evaluate", trained, name, "--json") for name in (PLAIN, GERMAN))

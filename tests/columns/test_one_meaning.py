@@ -206,6 +206,82 @@ def test_a_boolean_class_is_evaluated_on_ones_and_zeros(
     assert dlcli("evaluate", "run", "digits.csv", "--json").json["data"]["accuracy"] == 1
 
 
+LABELLED = pl.DataFrame(
+    {
+        "store": [["1", "2", "3", "4"][row % 4] for row in range(40)],
+        "size": [["1.50", "2.25", "3.00", "0.75"][row % 4] for row in range(40)],
+        "sold": [["True", "False", "Unknown", "True"][row % 4] for row in range(40)],
+        "day": [f"2024-01-0{1 + row % 4}" for row in range(40)],
+        "y": ["pqqp"[row % 4] for row in range(40)],
+    }
+)
+KINDS = dict.fromkeys(("store", "size", "sold", "day"), "categorical")
+OTHERWISE: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
+    "numbers as pandas writes them beside a gap": lambda frame: frame.with_columns(
+        pl.col("store") + ".0", pl.col("size").str.replace("0$", "")
+    ),
+    "other spellings": lambda frame: frame.with_columns(
+        pl.col("sold").replace("True", "TRUE"), pl.col("day") + " 00:00"
+    ),
+    "types": lambda frame: frame.with_columns(
+        pl.col("store").cast(pl.Float64),
+        pl.col("size").cast(pl.Float32),
+        pl.col("day").str.to_datetime("%Y-%m-%d"),
+    ),
+    "other types": lambda frame: frame.with_columns(
+        pl.col("store").cast(pl.UInt8),
+        pl.col("size").cast(pl.Float64),
+        pl.col("day").str.to_date(),
+    ),
+}
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_labels_that_are_written_otherwise_are_recognised_by_a_run(
+    is_reversed: bool, dlcli: Command, write_config: WriteConfig
+) -> None:
+    """Trained on one form and evaluated on all, also where training has numbers and dates."""
+    LABELLED.write_csv("t.csv")
+    names = ["t.csv"]
+    for number, change in enumerate(OTHERWISE.values()):
+        names.append(f"{number}.{'csv' if number < 2 else 'parquet'}")
+        frame = change(LABELLED)
+        frame.write_csv(names[-1]) if number < 2 else frame.write_parquet(names[-1])
+    config = write_config(
+        names[-2 if is_reversed else 0],
+        "y",
+        data={"kinds": KINDS},
+        training={"epochs": 20},
+        optimizer={"type": "adam", "lr": 0.5},
+    )
+    assert dlcli("train", config, "--run-dir", "run").code == 0
+    losses = set()
+    for name in names:
+        outcome = dlcli("evaluate", "run", name, "--json")
+        assert outcome.code == 0, outcome.err
+        assert "unseen" not in outcome.err
+        assert outcome.json["data"]["accuracy"] == 1
+        losses.add(outcome.json["data"]["loss"])
+    assert len(losses) == 1, "the same predictions, to the bit"
+
+
+@pytest.mark.parametrize(
+    "codes", [("01201", "1201", "2139", "02139"), ("1E5", "10E4", "2E7", "20E6")]
+)
+def test_codes_that_are_one_number_are_two_categories(
+    codes: tuple[str, ...], dlcli: Command, table: Write, write_config: WriteConfig
+) -> None:
+    path = table("x,z,y", *[f"{codes[row % 4]},1.5,{'abab'[row % 4]}" for row in range(80)])
+    adam = {"type": "adam", "lr": 0.5}
+    config = write_config(path, "y", training={"epochs": 20}, optimizer=adam)
+    found = []
+    for kinds in ("{}", "{x: numeric}"):
+        trained = dlcli("train", config, "--run-dir", kinds, "--set", f"data.kinds={kinds}")
+        assert trained.code == 0, trained.err
+        found.append(dlcli("evaluate", kinds, path, "--json").json["data"]["accuracy"])
+    assert found == [1, 0.5]  # each number has as many rows of either class
+
+
 def test_the_number_of_classes_is_that_of_labels_not_of_ways_to_write_them(
     table: Write, load: Callable[..., LoadedConfig]
 ) -> None:

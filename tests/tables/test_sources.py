@@ -293,6 +293,24 @@ def test_a_file_that_is_named_twice_is_refused(parts: Path) -> None:
     assert "parts/1.csv: listed twice, so its rows would count twice" in said
 
 
+def test_init_drafts_the_same_config_for_the_same_rows_in_any_files(dlcli: Command) -> None:
+    frame = pl.select(x=pl.int_range(60) * 7 % 60 / 4, y=pl.int_range(60) % 2)
+    frame.write_csv("t.csv")
+    frame.write_csv("t.tsv", separator="\t")
+    for name, compress in (("t.csv.gz", gzip.compress), ("renamed.csv", zstd.compress)):
+        Path(name).write_bytes(compress(frame.write_csv().encode()))
+    Path("parts").mkdir()
+    frame[:30].write_csv("parts/1.csv")
+    frame[30:].write_csv("parts/2.csv")
+    drafts = set()
+    for path in ("t.csv", "t.tsv", "t.csv.gz", "renamed.csv", "parts", "parts/*.csv"):
+        drafted = dlcli("init", path, "--target", "y")
+        assert drafted.code == 0, drafted.err
+        assert "from 1 column of 60 rows" in drafted.out
+        drafts.add(drafted.out.replace(path, "PATH"))
+    assert len(drafts - {draft for draft in drafts if "separator" in draft}) == 1
+
+
 def test_parts_may_be_written_in_different_ways_which_is_said(dlcli: Command) -> None:
     Path("parts").mkdir()
     rows = [(row / 4, "yes" if row % 8 > 3 else "no") for row in range(60)]
