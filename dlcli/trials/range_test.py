@@ -84,50 +84,23 @@ def read_range(
     A suggestion is a rate of the range, and of a curve that falls by more than its noise. What the
     `constant` baseline, of the training rows, says of the lowest loss is added to the reason.
     """
-    taken = lrs[: len(losses)]
-    steps_back = _steps_back(lrs)
+    taken, steps_back = lrs[: len(losses)], _steps_back(lrs)
     running = _running_means(np.array(losses, np.float64), steps_back)
     low, middle, high = np.quantile(running, [0.25, 0.5, 0.75], axis=1, method="higher")
     lowest = int(np.argmin(middle))
-    fall = middle[0] - middle[lowest]
-    begins = next(
-        (index for index in range(lowest) if middle[index] < middle[0] - _BEGUN * fall), None
-    )
-    num_first = min(round(steps_back), len(taken))  # steps of the first smoothed loss
-    noise_of_step = _noise(np.array(losses, np.float64), lowest)
-    noise = noise_of_step / math.sqrt(steps_back)
-    is_rising = len(taken) < len(lrs) or not middle[-1] <= middle[num_first - 1] + noise
-    falls = middle[min(num_first - 1, lowest)] - middle[lowest] > noise or fall > noise_of_step
+    noise = _noise(np.array(losses, np.float64), lowest)
+    curve = _Curve(lrs, middle, lowest, num_first=round(steps_back), noise=noise)
     unbeaten = None
     if constant is not None and np.isfinite(middle[lowest]):
         unbeaten = constant.why_not_beaten(float(middle[lowest]), "the lowest smoothed loss")
-    suggestion: float | None = None
-    if not np.isfinite(middle[0]) or (is_rising and (lowest < _MIN_STEPS or begins is None)):
-        reason = (
-            f"the loss only rises from the lowest rate, {taken[0]:g}, on: try lower ones "
-            "(--lowest), or look at the data's scale (data.scale)"
-        )
-    elif not falls:
-        reason = _flat(taken, is_rising=is_rising)
-    elif lowest == len(lrs) - 1:
-        reason = (
-            f"the loss still falls at the highest rate, {lrs[-1]:g}: try higher ones (--highest)"
-        )
-    elif unbeaten is not None:
-        reason = "nothing can be read off in so few steps; try more --steps"
-    elif taken[lowest] / _BELOW < lrs[0]:
-        reason = (
-            f"the smoothed loss is lowest at {taken[lowest]:.2g}, and a tenth of that is below the "
-            f"lowest rate, {lrs[0]:g}: try lower ones (--lowest)"
-        )
-    else:
-        suggestion = max(lrs[0], float(f"{taken[lowest] / _BELOW:.2g}"))
-        reason = (
-            f"the smoothed loss falls from about lr {taken[begins or 0]:.2g} on and is lowest at "
-            f"{taken[lowest]:.2g}; the suggestion is a tenth of that, where training is stable"
-        )
+    obstacle = curve.obstacle()
+    if obstacle is None and unbeaten is not None:
+        obstacle = "nothing can be read off in so few steps; try more --steps"
+    suggestion = None if obstacle is not None else curve.suggestion
+    reason = obstacle or curve.reason
     if unbeaten is not None and "--lowest" not in reason:
         reason += f". {unbeaten.removesuffix('.')}"
+    begins = curve.begins
     return RangeReading(
         lrs=tuple(taken),
         losses=tuple(map(tuple, losses)),
@@ -138,6 +111,89 @@ def read_range(
         begins_at=None if begins is None else taken[begins],
         reason=reason,
     )
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """The smoothed losses, and what is read off them."""
+
+    lrs: Sequence[float]  # of the whole range
+    smoothed: np.ndarray  # [steps taken]
+    lowest: int
+    num_first: int  # steps of the first loss that is as smooth as any
+    noise: float  # of a step that is not smoothed
+
+    @property
+    def begins(self) -> int | None:
+        """The step from which on the loss falls; None: nowhere."""
+        first, fall = self.smoothed[0], self.smoothed[0] - self.smoothed[self.lowest]
+        is_below = (self.smoothed[step] < first - _BEGUN * fall for step in range(self.lowest))
+        return next((step for step, below in enumerate(is_below) if below), None)
+
+    @property
+    def suggestion(self) -> float:
+        """A tenth of the rate of the lowest loss, within the range."""
+        return max(self.lrs[0], float(f"{self.lrs[self.lowest] / _BELOW:.2g}"))
+
+    @property
+    def reason(self) -> str:
+        """How the suggestion was read off."""
+        return (
+            f"the smoothed loss falls from about lr {self.lrs[self.begins or 0]:.2g} on and is "
+            f"lowest at {self.lrs[self.lowest]:.2g}; the suggestion is a tenth of that, where "
+            "training is stable"
+        )
+
+    def obstacle(self) -> str | None:
+        """Say why nothing can be read off, and in which direction to go; None: something can."""
+        lowest, highest, best = self.lrs[0], self.lrs[-1], self.lrs[self.lowest]
+        is_only_rising = self._is_rising and (self.lowest < _MIN_STEPS or self.begins is None)
+        if not np.isfinite(self.smoothed[0]) or is_only_rising:
+            return (
+                f"the loss only rises from the lowest rate, {lowest:g}, on: try lower ones "
+                "(--lowest), or look at the data's scale (data.scale)"
+            )
+        if not self._is_falling and self._is_rising:
+            return (
+                "nothing can be read off: the loss is flat within its noise until it rises: no "
+                f"rate from {lowest:g} on lowers it in so few steps; try more --steps, or larger "
+                "batches (training.batch_size)"
+            )
+        if not self._is_falling:
+            return (
+                "nothing can be read off: the loss is flat within its noise up to the highest "
+                f"rate, {highest:g}: try higher ones (--highest)"
+            )
+        if self.lowest == len(self.lrs) - 1:
+            return (
+                f"the loss still falls at the highest rate, {highest:g}: try higher ones "
+                "(--highest)"
+            )
+        if best / _BELOW < lowest:
+            return (
+                f"the smoothed loss is lowest at {best:.2g}, and a tenth of that is below the "
+                f"lowest rate, {lowest:g}: try lower ones (--lowest)"
+            )
+        return None
+
+    @property
+    def _smooth_noise(self) -> float:
+        return self.noise / math.sqrt(max(1, self.num_first))
+
+    @property
+    def _is_rising(self) -> bool:
+        """Whether the test ended early, or with a loss above the first smooth one."""
+        first = self.smoothed[min(self.num_first, len(self.smoothed)) - 1]
+        is_cut = len(self.smoothed) < len(self.lrs)
+        return is_cut or not self.smoothed[-1] <= first + self._smooth_noise
+
+    @property
+    def _is_falling(self) -> bool:
+        """Whether the lowest loss is clearly below the first step's, or the first smooth one."""
+        first = self.smoothed[min(self.num_first - 1, self.lowest)]
+        least = self.smoothed[self.lowest]
+        is_below = bool(first - least > self._smooth_noise)
+        return is_below or bool(self.smoothed[0] - least > self.noise)
 
 
 def _noise(losses: np.ndarray, lowest: int) -> float:
@@ -153,17 +209,6 @@ def _noise(losses: np.ndarray, lowest: int) -> float:
     if not variances:
         return 0.0
     return _STANDARD_ERRORS * math.sqrt(float(np.median(variances)) * math.pi / 2 / losses.shape[1])
-
-
-def _flat(lrs: Sequence[float], *, is_rising: bool) -> str:
-    """Say that a curve is flat, and in which direction to go."""
-    text = "nothing can be read off: the loss is flat within its noise"
-    if is_rising:
-        return (
-            f"{text} until it rises: no rate from {lrs[0]:g} on lowers it in so few steps; try "
-            "more --steps, or larger batches (training.batch_size)"
-        )
-    return f"{text} up to the highest rate, {lrs[-1]:g}: try higher ones (--highest)"
 
 
 def _steps_back(lrs: Sequence[float]) -> float:
