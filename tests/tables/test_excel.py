@@ -1,8 +1,10 @@
 """Sheets of Excel workbooks."""
 
 import datetime
+import re
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import xlsxwriter
@@ -115,3 +117,14 @@ def test_the_sheet_that_is_read_is_said(
     option = ["--set", "data.sheet=February"]
     assert dlcli("predict", "run", "new.xlsx", "-o", "out.csv", *option).code == 0
     assert len(Path("out.csv").read_text().splitlines()) == 3
+
+
+def test_a_workbook_whose_sheets_are_lost_is_refused(write: WriteWorkbook) -> None:
+    write({"Data": DATA}, "whole.xlsx")
+    with ZipFile("whole.xlsx") as whole, ZipFile("t.xlsx", "w") as damaged:
+        for name in whole.namelist():
+            text = whole.read(name)
+            if name == "xl/workbook.xml":
+                text = re.sub(rb"<sheet [^>]*/>", b"", text)
+            damaged.writestr(name, text)
+    assert refusal() == "t.xlsx: an Excel workbook without sheets; save it anew"

@@ -89,6 +89,8 @@ def _is_workbook(file: Path) -> bool:
 def _choose_sheet(workbook: "ExcelReader", content: Content) -> tuple[str, pl.DataFrame]:
     """Return the sheet that is named, or the only one with rows; DataError where none is meant."""
     names = workbook.sheet_names
+    if not names:
+        raise DataError(f"{content.name}: an Excel workbook without sheets; save it anew")
     if content.sheet is not None:
         if content.sheet not in names:
             raise DataError(
