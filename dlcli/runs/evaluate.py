@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from dlcli.columns.bad_cells import CellError
 from dlcli.columns.unseen import UnseenCells, refuse_mostly_unseen
 from dlcli.config import LoadedConfig, load_config
 from dlcli.config.sections.data import DataConfig
@@ -83,7 +84,10 @@ def evaluate_run(
         selection = said.selection.over(restored.checkpoint.config.data.selection)
         source = find_source(data, selection=selection)
         refuse_unused_options(said, source)
-        rows = _rows_of_source(restored, source, said.text_format)
+        try:
+            rows = _rows_of_source(restored, source, said.text_format)
+        except CellError as error:  # its repairs for training are none here
+            raise DataError(f"{error.what}; {error.new_file}") from None
     if is_strict:
         refuse_mostly_unseen(rows.unseen)
     target, placement = restored.fitted.target, restored.placement

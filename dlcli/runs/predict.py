@@ -204,15 +204,29 @@ class PredictionSummary:
                 bad if known is None else replace(known, count=known.count + bad.count)
             )
 
+    @property
+    def warnings(self) -> list[UnseenCells]:
+        """Columns of which most cells are unseen, or can't be used, whatever was done about them.
+
+        A column is named once, by what is unseen before what is bad.
+        """
+        found = [cells for cells in self.unseen.values() if cells.are_most]
+        columns = {cells.column for cells in found}
+        bad = (
+            UnseenCells(bad.column, bad.reason, bad.count, bad.first, self.num_rows)
+            for bad in self.bad.values()
+            if bad.column is not None and bad.column not in columns
+        )
+        return [*found, *(cells for cells in bad if cells.are_most)]
+
     def as_document(self) -> dict[str, Any]:
         """Return it as plain data."""
-        unseen = self.unseen.values()
         return {
             "rows": self.num_rows,
             "rows_without_prediction": self.num_empty,
             "bad": [asdict(bad) for bad in self.bad.values()],
-            "unseen": [asdict(cells) for cells in unseen],
-            "warnings": [cells.warning for cells in unseen if cells.are_most],
+            "unseen": [asdict(cells) for cells in self.unseen.values()],
+            "warnings": [cells.warning for cells in self.warnings],
         }
 
 
@@ -278,7 +292,7 @@ def predict(
             summary.add(block)
             yield block.frame
         if is_strict:
-            refuse_mostly_unseen(summary.unseen.values())
+            refuse_mostly_unseen(summary.warnings)
 
     separator = "," if first.dialect is None else first.dialect.separator
     write_blocks(predicted(), out, separator=separator, is_whole=is_strict)

@@ -10,9 +10,11 @@ from dlcli.errors import DataError
 
 
 def normalise_name(name: str) -> str:
-    """Return a name without spaces around it, in the Unicode form NFC."""
+    """Return a name without spaces and byte order marks around it, in the Unicode form NFC."""
     name = name.strip()
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
+    if name.isascii():
+        return name
+    return unicodedata.normalize("NFC", name.strip("\ufeff").strip())
 
 
 ColumnName = Annotated[str, AfterValidator(normalise_name)]  # of a config, of what is fitted

@@ -8,9 +8,9 @@ from typing import Literal, Self
 import numpy as np
 import polars as pl
 
+from dlcli.columns.bad_cells import CellError
 from dlcli.columns.cells import read_cells
 from dlcli.columns.column_statistics import ColumnStatistics
-from dlcli.errors import DataError
 from dlcli.section import Section
 from dlcli.tables.names import ColumnName
 from dlcli.tables.table import Table
@@ -145,7 +145,7 @@ class Target(Section, ABC):
 
 
 def refuse_missing(rows: Table, name: str, missing_values: tuple[str, ...]) -> None:
-    """Raise DataError where a target value is missing."""
+    """Raise CellError where a target value is missing."""
     gaps = read_cells(rows, name, missing_values).is_null().arg_true()
     if len(gaps):
         raise missing_target(name, rows.place(gaps[0]), len(gaps), len(rows), missing_values)
@@ -153,13 +153,15 @@ def refuse_missing(rows: Table, name: str, missing_values: tuple[str, ...]) -> N
 
 def missing_target(
     name: str, place: str, num_missing: int, num_rows: int, missing_values: tuple[str, ...]
-) -> DataError:
+) -> CellError:
     """Return the error for a target that is missing, first at a place."""
     word = next(filter(None, missing_values), None)
     other = f"; if a word such as {word} is a class, take it out of data.missing_values"
-    return DataError(
+    return CellError(
         f"{place}: the target '{name}' is missing here and in {num_missing} of {num_rows} rows in "
-        "all; set data.drop_missing_target: true to leave them out" + (other if word else "")
+        "all",
+        "set data.drop_missing_target: true to leave them out" + (other if word else ""),
+        new_file="fill it in, or remove the rows without it from the file",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal, Self, final
 import numpy as np
 import polars as pl
 
+from dlcli.columns.bad_cells import CellError
 from dlcli.columns.cells import LARGEST, TARGET, numbers_in
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.numeric import log_statistics, number_statistics, refuse_other
@@ -148,8 +149,9 @@ def _refuse_not_positive(statistics: ColumnStatistics) -> None:
         raise _not_positive(statistics.name, below.cell, statistics.place(below), below.count)
 
 
-def _not_positive(name: str, cell: object, place: str, count: int) -> DataError:
-    return DataError(
+def _not_positive(name: str, cell: object, place: str, count: int) -> CellError:
+    return CellError(
         f"{place}: the target '{name}' is {cell} where only numbers above 0 have a logarithm"
-        f"{more_rows(count)}; set data.target_scale: standard, or correct the file"
+        f"{more_rows(count)}",
+        "set data.target_scale: standard, or correct the file",
     )

@@ -221,3 +221,29 @@ def test_a_row_with_another_number_of_cells_is_refused_as_before(
     outcome = dlcli("predict", run, "new.csv", "--bad-rows", option)
     assert outcome.code == 3
     assert message in outcome.err
+
+
+def test_a_column_that_is_bad_nearly_throughout_is_told_loudly_and_refused_by_strict(
+    run: Path, dlcli: Command
+) -> None:
+    write("new.csv", GOOD, *["-,2024-03-01,true,red"] * 9)
+    options = ["predict", run, "new.csv", "-o", "out.csv", "--bad-rows", "missing"]
+    outcome = dlcli(*options, "--json")
+    assert outcome.code == 0, outcome.err
+    (warning,) = outcome.json["warnings"]
+    assert "'a'" in warning
+    assert "9 of 10" in warning
+    assert warning in outcome.err.replace("\n", " ")
+    Path("out.csv").unlink()
+    assert dlcli(*options, "--strict").code == 3
+    assert not Path("out.csv").exists()
+
+
+def test_evaluate_advises_nothing_that_only_training_can_do(run: Path, dlcli: Command) -> None:
+    Path("new.csv").write_text(f"{HEADER},y\n{GOOD},yes\n{GOOD},\n")
+    outcome = dlcli("evaluate", run, "new.csv")
+    assert outcome.code == 3
+    assert "data.drop_missing_target" not in outcome.err
+    assert "fill it in, or remove the rows without it from the file" in outcome.err
+    Path("new.csv").write_text(f"{HEADER},y\n{GOOD},yes\n")
+    assert dlcli("evaluate", run, "new.csv").code == 0

@@ -77,3 +77,12 @@ def test_a_target_on_the_command_line_is_the_same_name_too(dlcli: Command) -> No
     outcome = dlcli("init", "t.csv", "--target", f"{COMPOSED} ", "-o", "c.yaml")
     assert outcome.code == 0, outcome.err
     assert dlcli("validate", "c.yaml").code == 0
+
+
+def test_a_byte_order_mark_twice_is_no_part_of_a_name(
+    dlcli: Command, write_config: WriteConfig
+) -> None:
+    path = write("t.csv", {"\ufeff\ufeffx": range(20), "y": ["a", "b"] * 10})
+    assert dlcli("train", write_config(path, "y"), "--run-dir", "run").code == 0
+    new = write("new.csv", {"x": range(3)})
+    assert dlcli("predict", "run", new, "-o", "out.csv").code == 0

@@ -70,7 +70,8 @@ def predict_command(
         console.print(escape(note), soft_wrap=True)
     for bad in summary.bad.values():
         console.print(escape(str(bad)), soft_wrap=True)
-    show_unseen(console, summary.unseen.values())
+    few = [cells for cells in summary.unseen.values() if not cells.are_most]
+    show_unseen(console, [*few, *summary.warnings])
     where = "standard output" if str(out) == "-" else escape(str(out))
     rows = f"{counted(summary.num_rows, 'row')} predicted"
     if summary.num_empty:

@@ -69,6 +69,9 @@ def _recognise_numbers(
         fitting = [PLAIN_READING, *(others if separator == ";" and has_points else ())]
     elif not fitting:
         fitting = [PLAIN_READING] if PLAIN_READING in allowed else allowed
+    if len(fitting) > 1:  # labels are no evidence, unless two readings are left
+        labels = [_numbers_of(rows[name], form) for name in rows.columns if name in form.labels]
+        fitting = fitting_readings(labels, fitting) or fitting
     ungrouped = {reading.decimal for reading in fitting if not reading.thousands}
     return (
         tuple(
@@ -79,6 +82,12 @@ def _recognise_numbers(
         ),
         frozenset(text_columns),
     )
+
+
+def _numbers_of(cells: pl.Series, form: TextFormat) -> pl.Series:
+    """Return the cells that some reading takes for a number."""
+    known = _known(cells, form).unique()
+    return known.filter(look_like_numbers(known))
 
 
 def _has_odd_marks(head: bytes, separator: str) -> bool:

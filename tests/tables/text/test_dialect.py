@@ -318,6 +318,14 @@ def test_what_is_recognised_does_not_depend_on_the_size_of_blocks(
     assert {note(table) for table in tables} == {note(tables[0])}
 
 
+def test_labels_tell_how_numbers_are_written_where_numbers_alone_do_not() -> None:
+    text = "a;y\n" + "1.234;1,5\n2.345;2,5\n"
+    table = read(text, said(labels=frozenset({"y"}))).plainly()
+    assert table.frame.rows() == [("1234", "1.5"), ("2345", "2.5")]
+    text = text.replace("1,5", "low").replace("2,5", "high")
+    assert "a" in read(text, said(labels=frozenset({"y"}))).plainly().misread
+
+
 def test_labels_are_no_evidence_and_stay_as_they_are() -> None:
     table = read('a,b\n"1,5",03/04/2024\n', said(labels=frozenset({"a", "b"})))
     assert table.frame.rows() == [("1,5", "03/04/2024")]
