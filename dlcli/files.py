@@ -41,7 +41,10 @@ def atomic_file(
             if is_durable:
                 _sync_folder(path.parent)
     except OSError as error:
-        raise StorageError(f"{path}: cannot write it: {error.strerror or error}") from None
+        reason = error.strerror or str(error)
+        if not path.parent.exists():
+            reason = f"there is no folder {path.parent}"
+        raise StorageError(f"{path}: cannot write it: {reason}") from None
 
 
 def remove_partials() -> None:

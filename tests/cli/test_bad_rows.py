@@ -247,3 +247,10 @@ def test_evaluate_advises_nothing_that_only_training_can_do(run: Path, dlcli: Co
     assert "fill it in, or remove the rows without it from the file" in outcome.err
     Path("new.csv").write_text(f"{HEADER},y\n{GOOD},yes\n")
     assert dlcli("evaluate", run, "new.csv").code == 0
+
+
+def test_a_folder_that_is_missing_is_named(run: Path, dlcli: Command) -> None:
+    write("new.csv", GOOD)
+    outcome = dlcli("predict", run, "new.csv", "-o", "nowhere/out.csv")
+    assert outcome.code == 7
+    assert "nowhere/out.csv: cannot write it: there is no folder nowhere" in outcome.err

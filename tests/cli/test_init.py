@@ -1,6 +1,7 @@
 import csv
 import random
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -310,3 +311,21 @@ def test_codes_are_told_with_the_key_for_amounts(
     changes = ["--set", repair, *(["--set", "loss=mse"] if target == "zip" else [])]
     outcome = dlcli("train", "c.yaml", "--smoke", *changes)
     assert outcome.code == 0, outcome.err
+
+
+def test_without_a_target_the_columns_are_named(dlcli: Command) -> None:
+    Path("t.csv").write_text("hours,passed\n1,no\n2,yes\n")
+    outcome = dlcli("init", "t.csv")
+    assert outcome.code == 2
+    told = "--target: say which column of t.csv to predict; its columns: hours, passed"
+    assert told in outcome.err
+
+
+def test_a_table_in_place_of_a_config_is_pointed_to_init(dlcli: Command) -> None:
+    Path("my table.csv").write_text("hours,passed\n" + "1,no\n2,yes\n" * 20)
+    outcome = dlcli("train", "my table.csv")
+    assert outcome.code == 2
+    assert "my table.csv: a table, not a config; make one with: dlcli init" in outcome.err
+    command = outcome.err.partition("dlcli init ")[2].replace("COLUMN", "passed")
+    assert dlcli("init", *shlex.split(command)).code == 0
+    assert dlcli("validate", "config.yaml").code == 0

@@ -14,7 +14,9 @@ from dlcli.errors import ConfigError
 def init_command(
     data: Data,
     overrides: TextOverrides,
-    target: Annotated[str, typer.Option("--target", help="The column to predict.")],
+    target: Annotated[
+        str, typer.Option("--target", help="The column to predict.", show_default=False)
+    ] = "",
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Config file to write; default: standard output."),

@@ -4,12 +4,14 @@ Mappings are merged key by key; anything else, lists included, replaces the base
 does a mapping whose `type` differs from the base's. Paths in a base are relative to its folder.
 """
 
+import shlex
 from pathlib import Path
 
 from dlcli.config.config import expand_names
 from dlcli.config.text.environment import expand_environment
 from dlcli.config.text.parsing import Document, KeyPath, Plain, parse_yaml, refusal
 from dlcli.errors import Place
+from dlcli.tables.formats.family import suffix_of
 from dlcli.tables.sources import moved
 
 _PATHS: tuple[tuple[str, str], ...] = (
@@ -57,6 +59,11 @@ def read_with_bases(
 
 
 def _read_text(file: Path) -> str:
+    if suffix_of(file.name) and file.is_file():
+        advice = (
+            f"make one with: dlcli init {shlex.quote(str(file))} --target COLUMN -o config.yaml"
+        )
+        raise refusal(Place(str(file)), f"a table, not a config; {advice}")
     try:
         return file.read_bytes().decode("utf-8")
     except OSError as error:

@@ -130,6 +130,9 @@ def _read(source: Source, target: str, said: DataConfig) -> tuple[Table, list[st
     if source.is_standard_input:
         raise ConfigError("DATA: standard input can't be read again for training; name a file")
     table = read_table(source, replace(said.text_format, said_by="option"))
+    if not target:
+        known = table.known_columns("")
+        raise ConfigError(f"--target: say which column of {source} to predict{known}")
     if target not in table.frame.columns:
         raise ConfigError(f"--target: {source} {without_column(target, table)}")
     table, findings = _without_nameless(table, target)

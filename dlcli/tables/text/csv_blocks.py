@@ -34,8 +34,9 @@ from dlcli.tables.text.records import (
     newlines_before,
     outside_quotes,
 )
-from dlcli.tables.text.separators import Marks, recognise_marks
+from dlcli.tables.text.separators import SEPARATORS, Marks, recognise_marks
 from dlcli.tables.text.text_format import TextFormat
+from dlcli.tables.text.titles import refuse_title
 
 HEAD_BYTES = 2**20  # that a file's dialect is recognised from
 MAX_RECORD_BYTES = 64 * 2**20  # a longer one is a quote that is never closed
@@ -145,6 +146,9 @@ class _Records:
         end = first_record_end(block, self.marks.quote)
         cells = self._cells(block[:end], line)
         cells = self._with_row_names(cells, block)
+        if len(cells) == 1:
+            separators = SEPARATORS if self.form.separator is None else self.marks.separator
+            refuse_title(cells[0], block[:HEAD_BYTES], separators, self.marks.quote, self.source)
 
         def sample() -> pl.DataFrame:
             ends = outside_quotes(block, "\n", self.marks.quote) + 1

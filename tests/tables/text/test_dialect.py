@@ -335,3 +335,21 @@ def test_a_missing_value_stays_as_it_is_written() -> None:
     form = TextFormat(missing_values=("31.12.1899", "-999,0"))
     table = read("a;b\n31.12.1899;-999,0\n30.12.2020;1,5\n", form)
     assert table.frame.rows() == [("31.12.1899", "-999,0"), ("2020-12-30", "1.5")]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("above", ["Sales report 2024\n", "# by hand\n\n", '"Sales\n2024"\n'])
+def test_a_title_above_the_names_is_refused_with_their_line(above: str, separator: str) -> None:
+    lines = [separator.join(cells) for cells in (["a", "b", "c"], ["1", "x", "2"], ["3", "y", "4"])]
+    table = "\n".join(lines) + "\n"
+    line = 1 + above.count("\n")
+    with pytest.raises(DataError) as caught:
+        read(above + table)
+    assert "f.csv, line 1: one cell, " in str(caught.value)
+    assert f"where line {line} and those after it have 3; if line {line} has" in str(caught.value)
+    assert read(table).frame.columns == ["a", "b", "c"]  # as it says
+
+
+@pytest.mark.parametrize("cell", ["1,234,567", "Paris, FR", "a"])
+def test_a_single_column_has_no_title(cell: str) -> None:
+    assert read(f"city\n{cell}\n{cell}\n{cell}\n").frame.columns == ["city"]
