@@ -294,13 +294,21 @@ def test_a_signal_while_rows_are_encoded_ends_the_run_and_nothing_stays(number: 
     assert not Path("r").exists()
 
 
-def test_on_a_terminal_a_line_moves_while_a_file_is_read() -> None:
+def test_on_a_terminal_a_line_moves_while_a_file_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def reading() -> Generator[Reading, None, str]:
         for num_rows in (1000, 2000):
             yield Reading("statistics", "t.csv", num_rows, 0.5, is_over=num_rows == 2000)
         return "done"
 
-    screen = io.StringIO()
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for name in ("CI", "JPY_PARENT_PID"):
+        monkeypatch.delenv(name, raising=False)
+    screen = Terminal()
     assert (
         follow_reading(Console(file=screen, force_terminal=True, highlight=False), reading())
         == "done"

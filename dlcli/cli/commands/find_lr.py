@@ -87,6 +87,7 @@ def _follow(
 ) -> "RangeTestFinished | RangeTestStopped":
     from rich.progress import Progress
 
+    from dlcli.cli.screens.terminal import can_redraw
     from dlcli.runs.comparison.find_lr import (
         RangeTestFinished,
         RangeTestStarted,
@@ -94,7 +95,7 @@ def _follow(
         RangeTestStopped,
     )
 
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(console=console, transient=True, disable=not can_redraw(console)) as progress:
         for event in events:
             match event:
                 case RangeTestStarted():

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from dlcli.cli.screens.cluster import count_cores, count_nodes
+from dlcli.cli.screens.terminal import can_redraw
 
 if TYPE_CHECKING:
     from dlcli.trials.comparing.protocol import ComparisonProtocol
@@ -152,7 +153,7 @@ def open_comparison_progress(
     console: Console, protocol: "ComparisonProtocol"
 ) -> Iterator[StageLines | LiveTable]:
     """Open the display that suits the screen."""
-    if not console.is_terminal:
+    if not can_redraw(console):
         yield StageLines(console)
         return
     # No thread of rich's: processes are forked meanwhile.

@@ -1,13 +1,16 @@
-"""Training progress: a live bar on a terminal, one line per epoch elsewhere."""
+"""Training progress: a live bar on a terminal, lines of epochs elsewhere."""
 
 import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console, Group
 from rich.markup import escape
 from rich.text import Text
+
+from dlcli.cli.screens.terminal import can_redraw
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -17,21 +20,58 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 _REDRAW_SECONDS = 0.1  # between two updates of the bar
+_MAX_LINES = 3000  # of a log in which each epoch has one
 
 
 class EpochLines:
-    """One line per epoch, for files and pipes."""
+    """A line for each epoch, for logs; of thousands, the first ones, every tenth, and the best.
 
-    def __init__(self, console: Console, num_epochs: int) -> None:
+    The first epoch of a run that is resumed, and the last one, have a line in any case.
+    """
+
+    def __init__(self, console: Console, num_epochs: int, record: Path) -> None:
         self._console = console
         self._num_epochs = num_epochs
+        self._record = record
+        self._interval = 0  # nothing is shown yet
+        self._best: loop.EpochResult | None = None  # since the last line
+        self._last: loop.EpochResult | None = None
 
     def show_progress(self, progress: "loop.Progress") -> None:
         """Do nothing: only finished epochs are printed."""
 
     def show_epoch(self, result: "loop.EpochResult") -> None:
-        """Print the epoch."""
-        self._console.print(f"epoch {result.epoch}/{self._num_epochs}  {describe(result)}")
+        """Print the epoch, or keep it until it is known to be the best or the last."""
+        interval, is_first = _interval(result.epoch), self._interval == 0
+        if interval > max(1, self._interval):
+            self._console.print(
+                f"from epoch {result.epoch:,} on, a line for every {interval:,}th epoch and the "
+                f"best one between; all epochs are in {self._record}",
+                markup=False,
+                soft_wrap=True,
+            )
+        self._interval = interval
+        self._best = result if result.is_best else self._best
+        self._last = result
+        if is_first or result.epoch % interval == 0:
+            self.show_kept()
+
+    def show_kept(self) -> None:
+        """Print the best epoch since the last line, and the last one."""
+        best, last = self._best, self._last
+        self._best = self._last = None
+        for result in (best, None if last is best else last):
+            if result is not None:
+                text = f"epoch {result.epoch}/{self._num_epochs}  {describe(result)}"
+                self._console.print(text, soft_wrap=True)
+
+
+def _interval(epoch: int) -> int:
+    """Return how many epochs share a line: 1, then ten times as many from a limit on, and so on."""
+    interval = 1
+    while epoch > _MAX_LINES * interval:
+        interval *= 10
+    return interval
 
 
 class LiveBar:
@@ -86,11 +126,15 @@ class LiveBar:
 
 @contextmanager
 def open_progress(
-    console: Console, *, num_epochs: int, rows_per_epoch: int, first_epoch: int = 1
+    console: Console, *, num_epochs: int, rows_per_epoch: int, first_epoch: int, record: Path
 ) -> Iterator[EpochLines | LiveBar]:
-    """Open a live bar on a terminal, plain lines elsewhere."""
-    if not console.is_terminal:
-        yield EpochLines(console, num_epochs)
+    """Open a live bar on a terminal, plain lines elsewhere, which name the record of all epochs."""
+    if not can_redraw(console):
+        lines = EpochLines(console, num_epochs, record)
+        try:
+            yield lines
+        finally:
+            lines.show_kept()
         return
     from rich.live import Live
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -128,7 +172,7 @@ def follow_reading(
             text = f"read {now.source} for {now.purpose}: {now.num_rows:,} rows"
             if now.is_over and lasting:
                 console.print(f"{text} in {now.seconds:.1f} s", markup=False, soft_wrap=True)
-            elif console.is_terminal and time.perf_counter() - shown >= _REDRAW_SECONDS:
+            elif can_redraw(console) and time.perf_counter() - shown >= _REDRAW_SECONDS:
                 shown = time.perf_counter()
                 status = status or stack.enter_context(console.status(""))
                 status.update(escape(text))

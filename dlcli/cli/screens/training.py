@@ -44,6 +44,7 @@ def follow_training(
             started.prepared.dataset.num_rows["train"]
         ),
         first_epoch=started.resumed.epoch if started.resumed else 1,
+        record=started.folder.metrics,
     ) as display:
         for event in events:
             match event:
