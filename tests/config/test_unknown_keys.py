@@ -59,13 +59,14 @@ def test_the_place_that_is_named_has_the_key() -> None:
     """For every key of the config, in every section that lacks it."""
     located = dict(_sections(Config, ()))
     names = {name for section in located.values() for name in section.model_fields}
+    homes = {name: {str(home) for home in homes_of(Config, name)} for name in names}
     for location, section in located.items():
         for name in names - section.model_fields.keys():
             message = explain_unknown_key(Config, location, name)
             _, belongs, places = message.partition("it belongs to ")
             places, _, meant = places.partition(", as ")
-            homes = {str(home) for home in homes_of(Config, meant or name)}
-            assert set(places.split(" or ")) <= homes or not belongs, (location, message)
+            named = set(places.split(" or "))
+            assert named <= homes[meant or name] or not belongs, (location, message)
 
 
 def _sections(model: type[BaseModel], location: tuple[Any, ...]) -> Iterator[tuple[Any, Any]]:
