@@ -43,9 +43,10 @@ def fill_closed_streams() -> None:
 
 
 def listen() -> None:
-    """Exit at once on SIGINT and SIGTERM."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+    """Exit at once on SIGINT, SIGTERM, SIGUSR1 and SIGUSR2."""
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"):
+        if hasattr(signal, name):  # Windows has only the first two
+            signal.signal(getattr(signal, name), _leave)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

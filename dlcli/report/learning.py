@@ -217,9 +217,11 @@ def _short_end(reason: StopReason | None) -> str:
             return "all epochs completed"
         case "early_stopping":
             return "early stopping"
+        case "time":
+            return "time used up"
         case "diverged":
             return "diverged"
-        case "sigint" | "sigterm":
+        case "sigint" | "sigterm" | "sigusr1" | "sigusr2":
             return "interrupted"
         case None:
             return "last known epoch"
@@ -234,9 +236,11 @@ def _describe_end(history: History) -> str:
             return f"All {last} epochs were completed"
         case "early_stopping":
             return f"Early stopping ended training after epoch {last}"
+        case "time":
+            return f"The time was used up (training.max_seconds) after epoch {last}"
         case "diverged":
             return f"The run diverged after epoch {last}"
-        case "sigint" | "sigterm":
+        case "sigint" | "sigterm" | "sigusr1" | "sigusr2":
             return f"The run was interrupted after epoch {last}"
         case None:
             return f"Epoch {last} is the last one known"

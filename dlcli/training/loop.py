@@ -30,7 +30,8 @@ from dlcli.training.rows.streamed import StreamedRows, in_order
 from dlcli.training.schedules import Schedule
 from dlcli.training.step import Stepper
 
-StopReason = Literal["epochs", "early_stopping", "sigint", "sigterm", "diverged"]
+End = Literal["epochs", "early_stopping", "time"]  # training came to its end
+StopReason = Literal[End, "sigint", "sigterm", "sigusr1", "sigusr2", "diverged"]
 
 
 @dataclass(frozen=True)

@@ -204,19 +204,38 @@ def test_the_others_end_where_one_is_gone_and_the_run_resumes_on_one(
 
 
 @pytest.mark.parametrize(
-    "rank", [1, *(pytest.param(rank, marks=pytest.mark.campaign) for rank in (0, None))]
+    ("rank", "number"),
+    [
+        (1, signal.SIGTERM),
+        *(
+            pytest.param(rank, number, marks=pytest.mark.campaign)
+            for rank, number in (
+                *((0, signal.SIGTERM), (None, signal.SIGTERM)),
+                *((None, signal.SIGUSR1), (0, signal.SIGUSR2)),
+            )
+        ),
+    ],
 )
 def test_a_signal_to_any_process_stops_all_and_the_work_is_saved(
-    tmp_path: Path, rank: int | None
+    tmp_path: Path, rank: int | None, number: signal.Signals
 ) -> None:
     folder = tmp_path / "run"
     with training(folder) as (process, ranks):
-        os.kill(process.pid if rank is None else ranks[rank], signal.SIGTERM)
+        os.kill(process.pid if rank is None else ranks[rank], number)
         code, out, err = finish(process, SECONDS)
-        assert code == 128 + signal.SIGTERM
-        assert "stopped by SIGTERM" in out + err
+        assert code == 128 + number
+        assert f"stopped by {number.name}" in out + err
         assert processes_of(folder) == {}
-    assert json.loads((folder / "summary.json").read_text())["stop_reason"] == "sigterm"
+    assert json.loads((folder / "summary.json").read_text())["stop_reason"] == number.name.lower()
+
+
+def test_the_time_is_up_for_all_processes_at_the_same_step(tmp_path: Path) -> None:
+    settings = ["--set", "training.epochs=5000", "--set", "training.max_seconds=1"]
+    settings += ["--set", "schedule={type: constant}", "--run-dir", str(tmp_path / "run")]
+    code, _, err = finish(train(*DIGITS, *settings, "--processes", 2))
+    assert code == 0, err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["stop_reason"], summary["test"] is None) == ("time", False)
 
 
 @pytest.mark.campaign

@@ -22,6 +22,26 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        *(("7", 7), ("0.5", 0.5), ("90s", 90), ("2d", 172_800), ("1h 30m", 5_400)),
+        *(("1h30m", 5_400), ("1.5h", 5_400), ("null", None)),
+    ],
+)
+def test_a_time_is_a_number_of_seconds_or_has_units(
+    text: str, seconds: float | None, config: Path
+) -> None:
+    training = load_config(config, [f"training.max_seconds={text}"]).config.training
+    assert training.max_seconds == seconds
+
+
+@pytest.mark.parametrize("text", ["1x", "30m 1h", "1h 30", "''", "soon", "0", "0s", "-1", ".inf"])
+def test_other_times_are_refused(text: str, config: Path) -> None:
+    with pytest.raises(ConfigError, match=r"training\.max_seconds"):
+        load_config(config, [f"training.max_seconds={text}"])
+
+
+@pytest.mark.parametrize(
     ("override", "key", "value"),
     [
         ("data.target=score #2", "target", "score #2"),

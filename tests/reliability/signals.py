@@ -1,8 +1,9 @@
 """Runs that are stopped at random moments: `python -m tests.reliability.signals 200`.
 
-A SIGINT, a SIGTERM or two SIGINTs come while a small real run starts, trains, validates or saves.
-It must end with the exit code of its signal (or with 0, had it just come to its end), without a
-traceback, leave nothing half-written, and go on to the same bits as a run that was left alone.
+A SIGINT, a SIGTERM, a SIGUSR1, a SIGUSR2 or two SIGINTs come while a small real run starts, trains,
+validates or saves. It must end with the exit code of its signal (or with 0, had it just come to its
+end), without a traceback, leave nothing half-written, and go on to the same bits as a run that was
+left alone.
 """
 
 import json
@@ -23,6 +24,8 @@ from tests.reliability.configs import write_config
 _KINDS = {
     "SIGINT": ([signal.SIGINT], 130),
     "SIGTERM": ([signal.SIGTERM], 143),
+    "SIGUSR1": ([signal.SIGUSR1], 138),
+    "SIGUSR2": ([signal.SIGUSR2], 140),
     "two SIGINTs": ([signal.SIGINT, signal.SIGINT], 130),
 }
 _RESUME_HINT = "resume: dlcli train"

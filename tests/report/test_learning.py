@@ -119,6 +119,12 @@ def test_curves_best_epoch_end_and_rate_are_in_the_picture_and_in_words() -> Non
     ("end", "shown", "told"),
     [
         ("early_stopping", "end: early stopping", "Early stopping ended training after epoch 3."),
+        (
+            "time",
+            "end: time used up",
+            "The time was used up (training.max_seconds) after epoch 3.",
+        ),
+        ("sigusr1", "end: interrupted", "The run was interrupted after epoch 3."),
         ("diverged", "end: diverged", "The run diverged after epoch 3."),
         ("sigint", "end: interrupted", "The run was interrupted after epoch 3."),
         (None, "end: last known epoch", "Epoch 3 is the last one known."),

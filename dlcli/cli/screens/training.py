@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         TrainingFinished,
         TrainingStarted,
     )
+    from dlcli.training.loop import StopReason
 
 
 def follow_training(
@@ -89,16 +90,20 @@ def _show_end(
     from dlcli.runs.folder.run_folder import resume_command
 
     summary, folder = finished.summary, str(finished.folder.path)
-    reasons = {
+    reasons: dict[StopReason, str] = {
         "epochs": "all epochs done",
         "early_stopping": "stopped early (no validation improvement)",
-        "sigint": "stopped by SIGINT",
-        "sigterm": "stopped by SIGTERM",
+        "time": "time used up (training.max_seconds)",
+        **{name: f"stopped by {name.upper()}" for name in EXIT_CODES},
     }
+    reason, num_epochs = summary["stop_reason"], started.prepared.config.training.epochs
+    of = f" of {num_epochs}" if reason == "time" else ""
     console.print(
-        f"{reasons[summary['stop_reason']]} after epoch {summary['epochs']}; best epoch: "
+        f"{reasons[reason]} after epoch {summary['epochs']}{of}; best epoch: "
         f"{summary['best_epoch']}; {summary['seconds']:.1f} s"
     )
+    if reason == "time" and not summary["epochs"]:
+        console.print("no epoch was finished: the best weights are those of the last step")
     parts = {name: summary[name] for name in ("validation", "test")}
     if any(parts.values()):
         show_figures(console, parts)
@@ -107,14 +112,14 @@ def _show_end(
         target = started.prepared.dataset.fitted.target
         show_confusion(console, matrix, target.class_names)
     if smoke:
-        is_complete = summary["stop_reason"] not in EXIT_CODES
+        is_complete = reason not in EXIT_CODES
         console.print(f"{'every stage ran' if is_complete else 'stopped'}; nothing was left behind")
         return
     for note in finished.notes:
         console.print(note, markup=False, soft_wrap=True)
     data = shlex.join(finished.data)
     console.print(f"run: {folder}", markup=False, soft_wrap=True)
-    if summary["stop_reason"] in EXIT_CODES:
+    if reason == "time" or reason in EXIT_CODES:
         command = resume_command(finished.folder)
         console.print(f"resume: {command}", markup=False, soft_wrap=True)
     command = f"dlcli predict {shlex.quote(folder)} {data} -o predictions.csv"

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from dlcli.config.sections.duration import Duration
 from dlcli.metrics import MetricName
 from dlcli.section import NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
@@ -35,6 +36,11 @@ class TrainingConfig(Section):
         "to the batch before. auto: keep, but join where it is too short for batch_norm",
     )
     epochs: PositiveInt = Field(100, description="maximum number of passes over the training rows")
+    max_seconds: Duration | None = Field(
+        None,
+        description="training ends after this time, as by early stopping: seconds, or text such "
+        "as `1h 30m`, `90s`, `2d`; a resumed run counts anew. Default: no limit",
+    )
     early_stopping: EarlyStopping | None = Field(
         None, description="stop when the validation metric no longer improves; default: never"
     )

@@ -101,6 +101,15 @@ def _may_stop_before_the_end(facts: Facts) -> Found:
         )
 
 
+def _may_run_out_of_time(facts: Facts) -> Found:
+    if facts.config.schedule.spreads_over_epochs and facts.training.max_seconds is not None:
+        yield (
+            ("training", "max_seconds"),
+            f"may end the run before {facts.config.schedule.type} has lowered the rate, which "
+            f"takes all {facts.training.epochs} epochs",
+        )
+
+
 def _may_stop_in_the_warmup(facts: Facts) -> Found:
     patience, warmup = facts.max_stopping_epoch, facts.config.schedule.warmup_epochs
     if patience is not None and patience < warmup:
@@ -265,6 +274,13 @@ RULES = (
         effect="the run may end before the rate has come down",
         example={"schedule": "cosine", "training": {"early_stopping": {}}},
         find=_may_stop_before_the_end,
+    ),
+    reported(
+        *("training.max_seconds", "schedule.type: cosine, one_cycle"),
+        when="both are set",
+        effect="the run may end before the rate has come down",
+        example={"schedule": "cosine", "training": {"max_seconds": 60}},
+        find=_may_run_out_of_time,
     ),
     reported(
         *("training.early_stopping.patience", "schedule.warmup_epochs"),

@@ -107,7 +107,7 @@ def compare(
         stop_signal = stack.enter_context(stop_signals())
         folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
         notes = _check_resumable(folder, prepared) if resume else ()
-        notes += _note_threads(config, backend)
+        notes += (*_note_threads(config, backend), *_note_time(config))
         write_config(folder, config, prepared.folder)
         finished = FinishedTrials(folder, prepared.checksums)
         run = _ComparisonRun(
@@ -124,6 +124,16 @@ def _note_threads(config: Config, backend: Backend) -> tuple[str, ...]:
     return (
         f"training.threads: {threads} has no say on a cluster: {backend.num_cores} runs or stacks "
         "train at once, one on each core",
+    )
+
+
+def _note_time(config: Config) -> tuple[str, ...]:
+    """Say that `training.max_seconds` ends no run of a comparison."""
+    if config.training.max_seconds is None:
+        return ()
+    return (
+        "training.max_seconds does nothing here: runs are compared by their epochs, whatever "
+        "time they take",
     )
 
 

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Literal
 
 from dlcli.runs.training.events import TrainingEvent, TrainingFinished
 from dlcli.runs.training.run import TrainingRun, summarise
 from dlcli.runs.training.signals import EXIT_CODES, SignalName
 from dlcli.training.device import memory_explained
-from dlcli.training.loop import Trainer, fit
+from dlcli.training.loop import fit
 from dlcli.training.saving.state import copy_into
 
+Interruption = SignalName | Literal["time"]  # what ends training from outside of it
 SMALLER_BATCH = "try a smaller training.batch_size, or more processes"
 
 
-def follow(run: TrainingRun, stop: Callable[[], SignalName | None]) -> Iterator[TrainingEvent]:
+def follow(run: TrainingRun, stop: Callable[[], Interruption | None]) -> Iterator[TrainingEvent]:
     """Train, yielding the events that the first process yields."""
     trainer, rows = run.trainer, run.rows
     yield run.started_event()
@@ -32,20 +34,30 @@ def follow(run: TrainingRun, stop: Callable[[], SignalName | None]) -> Iterator[
     yield TrainingFinished(summary, run.folder, (), makes_report=False)
 
 
-def agreed_signal(
-    trainer: Trainer, received: Callable[[], SignalName | None]
-) -> Callable[[], SignalName | None]:
-    """Return a function that returns the signal to stop for, the same in all processes."""
-    sharded = trainer.sharded
+def agreed_interruption(
+    run: TrainingRun, received: Callable[[], SignalName | None]
+) -> Callable[[], Interruption | None]:
+    """Return a function that says what to stop for, if anything, the same in all processes.
+
+    Any process may receive a signal; whether the time is used up, the first one decides.
+    """
+    trainer = run.trainer
+    sharded, is_first = trainer.sharded, trainer.group.is_first
+
+    def noticed() -> Interruption | None:
+        if name := received():
+            return name
+        return "time" if is_first and run.is_out_of_time else None
+
     if trainer.group.num_processes == 1 or sharded is None:
-        return received
-    names = list(EXIT_CODES)
+        return noticed
+    names: list[Interruption] = [*EXIT_CODES, "time"]
 
     def vote() -> int | None:
-        name = received()
+        name = noticed()
         return None if name is None else names.index(name)
 
-    def agreed() -> SignalName | None:
+    def agreed() -> Interruption | None:
         index = sharded.agreed_vote()
         return None if index is None else names[index]
 

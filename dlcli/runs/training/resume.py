@@ -27,7 +27,7 @@ _START = "model.start_from"  # a resumed run goes on from weights of its own
 # What weights are made for: a run with others can't begin with them, or not by every change.
 _WEIGHTS_DEPEND_ON = ("model.", *(f"data.{key}" for key in ENCODING_KEYS))
 _HARMLESS = (
-    *("name", "training.device", "training.engine", "training.threads"),
+    *("name", "training.device", "training.engine", "training.threads", "training.max_seconds"),
     *("checkpoint.", "compare.", "report", "trackers"),
     *(f"data.{key}" for key in TEXT_KEYS),  # data and what is fitted to them are compared
 )

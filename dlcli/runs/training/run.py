@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -24,7 +24,7 @@ from dlcli.training.assembly import assemble
 from dlcli.training.device import Placement, choose_placement, configure_torch
 from dlcli.training.engines.threads import Threads, choose_threads
 from dlcli.training.evaluation import evaluate
-from dlcli.training.loop import StopReason, Trainer
+from dlcli.training.loop import End, StopReason, Trainer
 from dlcli.training.processes.estimate import StepEstimate, estimate_steps
 from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.rows.batches import Rows, to_rows
@@ -138,6 +138,12 @@ class TrainingRun:
         return before + time.perf_counter() - self.started
 
     @property
+    def is_out_of_time(self) -> bool:
+        """Whether this process has trained for as long as `training.max_seconds` allows."""
+        limit = self.prepared.config.training.max_seconds
+        return limit is not None and time.perf_counter() - self.started >= limit
+
+    @property
     def load(self) -> str:
         """What the device's memory has to hold, for messages."""
         size = self.prepared.config.training.batch_size
@@ -186,7 +192,7 @@ def _evaluate(run: TrainingRun, reason: StopReason) -> dict[str, dict[str, Any] 
     """
     trainer = run.trainer
     figures: dict[str, dict[str, Any] | None] = {"validation": None, "test": None}
-    is_complete = reason in ("epochs", "early_stopping")
+    is_complete = reason in get_args(End)
     for name in ("validation", "test") if is_complete else ("validation",):
         if name in run.rows:
             figures[name] = evaluate(

@@ -1,6 +1,7 @@
-"""Signals during training: SIGINT and SIGTERM stop after the step, a second SIGINT at once.
+"""Signals during training: they stop it after the step, a second SIGINT at once.
 
-SIGHUP, sent when the terminal closes, is ignored.
+SIGUSR1 and SIGUSR2 are what batch systems send before a time limit. SIGHUP, sent when the terminal
+closes, is ignored.
 """
 
 import signal
@@ -10,8 +11,16 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Literal
 
-SignalName = Literal["sigint", "sigterm"]
-EXIT_CODES: dict[SignalName, int] = {"sigint": 130, "sigterm": 143}
+SignalName = Literal["sigint", "sigterm", "sigusr1", "sigusr2"]
+EXIT_CODES: dict[SignalName, int] = {
+    "sigint": 130,
+    "sigterm": 143,
+    "sigusr1": 138,
+    "sigusr2": 140,
+}
+NAMES: dict[int, SignalName] = {  # Windows has only the first two
+    int(getattr(signal, name.upper())): name for name in EXIT_CODES if hasattr(signal, name.upper())
+}
 
 
 @contextmanager
@@ -25,12 +34,12 @@ def stop_signals() -> Iterator[Callable[[], SignalName | None]]:
     def handle(number: int, _frame: FrameType | None) -> None:
         if received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        received.append("sigint" if number == signal.SIGINT else "sigterm")
+        received.append(NAMES[number])
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    handlers: dict[int, Any] = {signal.SIGINT: handle, signal.SIGTERM: handle}
+    handlers: dict[int, Any] = dict.fromkeys(NAMES, handle)
     if hasattr(signal, "SIGHUP"):
         handlers[signal.SIGHUP] = signal.SIG_IGN
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}

@@ -33,7 +33,7 @@ def shorten(prepared: Prepared) -> Prepared:
     sizes = {name: len(part) for name, part in parts.items()}
     dataset = replace(dataset, parts=parts, num_rows=sizes, stream=None)
     epochs = min(training.epochs, _EPOCHS)
-    shorter = training.model_copy(update={"epochs": epochs})
+    shorter = training.model_copy(update={"epochs": epochs, "max_seconds": None})
     config = prepared.config.model_copy(update={"training": shorter})
     return replace(prepared, config=config, dataset=dataset)
 

@@ -16,7 +16,12 @@ from dlcli.runs.folder.lock import hold_run_folder, there_meanwhile
 from dlcli.runs.folder.run_folder import RunFolder, resume_command, write_config, write_summary
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.events import StoppedBeforeTraining, TrainingEvent, TrainingFinished
-from dlcli.runs.training.follower import SMALLER_BATCH, agreed_signal, follow
+from dlcli.runs.training.follower import (
+    SMALLER_BATCH,
+    Interruption,
+    agreed_interruption,
+    follow,
+)
 from dlcli.runs.training.recorder import Recorder
 from dlcli.runs.training.resume import Resumed, restore_trainer, surroundings
 from dlcli.runs.training.run import (
@@ -29,7 +34,7 @@ from dlcli.runs.training.run import (
     summarise,
 )
 from dlcli.runs.training.saver import Captured, Saver
-from dlcli.runs.training.signals import SignalName, stop_signals
+from dlcli.runs.training.signals import EXIT_CODES, stop_signals
 from dlcli.runs.training.smoke import shorten
 from dlcli.runs.training.trackers import Trackers, open_trackers
 from dlcli.tables.sources import words_of
@@ -110,11 +115,11 @@ def train(
             is_kept=not smoke,
             estimates=estimate(prepared, trainer, rows),
         )
-        stop = agreed_signal(trainer, stop_signal)
+        stop = agreed_interruption(run, stop_signal)
         yield from _run(run, stop) if group.is_first else follow(run, stop)
 
 
-def _run(run: TrainingRun, stop_signal: Callable[[], SignalName | None]) -> Iterator[TrainingEvent]:
+def _run(run: TrainingRun, stop: Callable[[], Interruption | None]) -> Iterator[TrainingEvent]:
     prepared, trainer, folder = run.prepared, run.trainer, run.folder
     write_config(
         folder, prepared.config, prepared.folder
@@ -132,7 +137,7 @@ def _run(run: TrainingRun, stop_signal: Callable[[], SignalName | None]) -> Iter
             with closing(_train(run, saver, metrics, trackers)) as events:
                 for event in events:
                     yield event
-                    if stop_signal():
+                    if stop():
                         break
             _save_end(run, saver, metrics)
         except DivergedError as error:
@@ -143,10 +148,10 @@ def _run(run: TrainingRun, stop_signal: Callable[[], SignalName | None]) -> Iter
             raise StorageError(
                 f"{error}; {folder.last} is whole, resume from it with: {resume_command(folder)}"
             ) from None
-        reason = trainer.stop_reason or stop_signal()
+        reason = trainer.stop_reason or stop()
         assert reason is not None, "training ends only for a reason"
         summary = _finish(run, reason)
-        trackers.is_finished = reason == trainer.stop_reason
+        trackers.is_finished = reason not in EXIT_CODES
         trackers.log(metrics_in({"test": summary["test"]}), summary["epochs"])
     data = words_of(prepared.config.data.path, prepared.folder)
     yield TrainingFinished(

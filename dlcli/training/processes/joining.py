@@ -159,7 +159,7 @@ def _keys(what: str, rank: Rank) -> list[str]:
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
     """Let the system end this process on a signal: Python's handlers wait while it waits."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
     before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     try:
         yield

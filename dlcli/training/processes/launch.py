@@ -29,7 +29,8 @@ class Ended:
 def launch(command: Sequence[str], num_processes: int) -> Ended:
     """Run a program in so many processes that know their ranks, and wait for all of them.
 
-    Where one fails, the others are ended. SIGINT and SIGTERM are passed on to all.
+    Where one fails, the others are ended. SIGINT, SIGTERM, SIGUSR1 and
+    SIGUSR2 are passed on to all.
     """
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they tell of what dlcli tells
@@ -45,6 +46,7 @@ def launch(command: Sequence[str], num_processes: int) -> Ended:
         logs_specs=DefaultLogsSpecs(),
         local_addr="127.0.0.1",
         shutdown_timeout=_SAVE_SECONDS,
+        signals_to_handle="SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2",
     )
     program, *arguments = command
     try:

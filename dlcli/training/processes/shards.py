@@ -15,7 +15,7 @@ from dlcli.training.optimizers import ALIGNMENT, FlatParameters
 from dlcli.training.processes.group import Group
 from dlcli.training.rows.batches import Rows
 
-_NUM_VOTES = 2  # numbers that say how many processes have received each signal
+_NUM_VOTES = 5  # numbers that say how many processes want to stop, by reason: signals, time
 _READ_STEPS = 16  # between two looks at them on a GPU: a look makes the CPU wait
 
 

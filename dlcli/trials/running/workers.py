@@ -155,7 +155,8 @@ def _serve(jobs: Sequence[Job], connection: Connection, copied: list[Connection]
     """Execute the jobs whose numbers arrive, until the connection is closed."""
     for other in copied:
         other.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)  # the parent process decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         while True:

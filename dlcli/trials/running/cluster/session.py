@@ -23,7 +23,8 @@ _SHORT_TEMPORARY = "/tmp"  # noqa: S108 - a folder of its own is made in it
 def leave_the_terminal() -> None:
     """Keep Ctrl-C from this process and from Ray's, and their words from the screen."""
     os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
