@@ -1,18 +1,44 @@
 """Arguments and options that commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar, cast
 
 import typer
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML config.")]
+from dlcli.errors import ConfigError
+
+Given = TypeVar("Given")
+
+
+def as_in_shell(parameter: typer.CallbackParam, given: Given) -> Given:
+    """Return a path, or several, with `~` and variables replaced; ConfigError names the option."""
+    from dlcli.config.text.paths import expand_path
+
+    if isinstance(given, list | tuple):
+        return cast("Given", type(given)(as_in_shell(parameter, item) for item in given))
+    if not isinstance(given, str | Path):
+        return given
+    try:
+        return type(given)(expand_path(str(given), Path()))
+    except ConfigError as error:
+        name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
+        raise ConfigError(f"{name}: {error}") from None
+
+
+ConfigFile = Annotated[
+    Path, typer.Argument(metavar="CONFIG", callback=as_in_shell, help="The YAML config.")
+]
 Run = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run folder, or a checkpoint file in one.")
+    Path,
+    typer.Argument(
+        metavar="RUN", callback=as_in_shell, help="A run folder, or a checkpoint file in one."
+    ),
 ]
 Data = Annotated[
     list[str],
     typer.Argument(
         metavar="DATA...",
+        callback=as_in_shell,
         help="The rows: a file (CSV, JSON Lines, Parquet, Arrow, …), several, a quoted pattern, a "
         "folder of parts, or - for standard input.",
     ),

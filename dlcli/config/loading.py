@@ -14,6 +14,7 @@ from dlcli.config.text.bases import read_with_bases
 from dlcli.config.text.environment import expand_environment
 from dlcli.config.text.overrides import apply_override, set_value
 from dlcli.config.text.parsing import Document, KeyPath, Plain
+from dlcli.config.text.paths import expand_paths
 from dlcli.config.text.writing import dump_yaml
 from dlcli.config.values import read_value
 from dlcli.errors import ConfigError, Problem
@@ -76,7 +77,8 @@ def open_config(
     for source, override in (options or {}).items():
         document = apply_override(document, override, read, source)
     document, more_notes = expand_environment(document, read)
-    notes += more_notes
+    document, expanded = expand_paths(document, file.parent)
+    notes += (*more_notes, *expanded)
     data = document.data
     if not isinstance(data, dict):
         raise ConfigError(

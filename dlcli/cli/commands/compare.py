@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlcli.cli.options import Json, OnRay, Overrides
+from dlcli.cli.options import Json, OnRay, Overrides, as_in_shell
 from dlcli.cli.output import emit
 from dlcli.errors import ConfigError
 from dlcli.runs.training.signals import EXIT_CODES
@@ -25,7 +25,9 @@ def compare_command(
     configs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="CONFIG...", help="One or more YAML configs; several give performance profiles."
+            metavar="CONFIG...",
+            callback=as_in_shell,
+            help="One or more YAML configs; several give performance profiles.",
         ),
     ],
     overrides: Overrides,
@@ -59,7 +61,11 @@ def compare_command(
     ] = None,
     run_dir: Annotated[
         Path | None,
-        typer.Option("--run-dir", help="Folder for the results; default: the next in runs/NAME/."),
+        typer.Option(
+            "--run-dir",
+            callback=as_in_shell,
+            help="Folder for the results; default: the next in runs/NAME/.",
+        ),
     ] = None,
     resume: Annotated[
         bool,

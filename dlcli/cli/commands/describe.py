@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.options import ConfigFile, Overrides
+from dlcli.cli.options import ConfigFile, Overrides, as_in_shell
 from dlcli.cli.processes import (
     one_of_several,
     refuse_problems,
@@ -37,6 +37,7 @@ def describe_command(
             "-o",
             "--output",
             metavar="FILE",
+            callback=as_in_shell,
             help="With --schedule: write the rate of every step (.csv, .parquet, - for standard "
             "output) or a picture (.svg, .png).",
         ),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.options import EvaluationOverrides, Json, Run, Strict
+from dlcli.cli.options import EvaluationOverrides, Json, Run, Strict, as_in_shell
 from dlcli.cli.output import emit
 
 
@@ -16,6 +16,7 @@ def evaluate_command(
         list[str] | None,
         typer.Argument(
             metavar="[DATA...]",
+            callback=as_in_shell,
             help="Rows, named as for `predict`; default: the run's validation and test rows.",
         ),
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlcli.cli.options import ConfigFile, Json, OnRay, Overrides
+from dlcli.cli.options import ConfigFile, Json, OnRay, Overrides, as_in_shell
 from dlcli.cli.output import emit
 from dlcli.runs.training.signals import EXIT_CODES
 
@@ -48,7 +48,11 @@ def find_lr_command(
     ] = 5,
     run_dir: Annotated[
         Path | None,
-        typer.Option("--run-dir", help="Folder for the results; default: the next in runs/NAME/."),
+        typer.Option(
+            "--run-dir",
+            callback=as_in_shell,
+            help="Folder for the results; default: the next in runs/NAME/.",
+        ),
     ] = None,
     ray: OnRay = None,
     as_json: Json = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.options import Data, TextOverrides
+from dlcli.cli.options import Data, TextOverrides, as_in_shell
 from dlcli.cli.output import emit
 from dlcli.errors import ConfigError
 
@@ -19,7 +19,12 @@ def init_command(
     ] = "",
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Config file to write; default: standard output."),
+        typer.Option(
+            "-o",
+            "--output",
+            callback=as_in_shell,
+            help="Config file to write; default: standard output.",
+        ),
     ] = None,
 ) -> None:
     """Write a commented config that trains well on a table."""

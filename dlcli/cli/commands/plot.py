@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlcli.cli.options import ConfigFile, Overrides
+from dlcli.cli.options import ConfigFile, Overrides, as_in_shell
 from dlcli.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from dlcli.report.picture import Picture
 
-Folder = Annotated[Path, typer.Option("-o", "--output", help="Folder for the PNG and SVG files.")]
+Folder = Annotated[
+    Path,
+    typer.Option("-o", "--output", callback=as_in_shell, help="Folder for the PNG and SVG files."),
+]
 
 plot_app = typer.Typer(no_args_is_help=True, help="Draw plots that need no run.")
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dlcli.cli.options import Data, Overrides, Strict
+from dlcli.cli.options import Data, Overrides, Strict, as_in_shell
 from dlcli.cli.output import emit
 from dlcli.columns.bad_cells import BadRows
 from dlcli.errors import ConfigError, counted
@@ -16,13 +16,21 @@ def predict_command(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN", help="A run folder or checkpoint; with --untrained, a config."
+            metavar="RUN",
+            callback=as_in_shell,
+            help="A run folder or checkpoint; with --untrained, a config.",
         ),
     ],
     data: Data,
     overrides: Overrides,
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="A .csv or .parquet file, or - for CSV on stdout.")
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            callback=as_in_shell,
+            help="A .csv or .parquet file, or - for CSV on stdout.",
+        ),
     ] = Path("-"),
     bad_rows: Annotated[
         BadRows,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlcli.cli.options import ConfigFile, Json, Overrides
+from dlcli.cli.options import ConfigFile, Json, Overrides, as_in_shell
 from dlcli.cli.output import emit
 from dlcli.cli.processes import (
     one_of_several,
@@ -41,7 +41,9 @@ def train_command(
     run_dir: Annotated[
         Path | None,
         typer.Option(
-            "--run-dir", help="Run folder; default: the next free one, as in runs/NAME/001."
+            "--run-dir",
+            callback=as_in_shell,
+            help="Run folder; default: the next free one, as in runs/NAME/001.",
         ),
     ] = None,
     resume: Annotated[

@@ -5,21 +5,16 @@ does a mapping whose `type` differs from the base's. Paths in a base are relativ
 """
 
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from dlcli.config.config import expand_names
 from dlcli.config.text.environment import expand_environment
 from dlcli.config.text.parsing import Document, KeyPath, Plain, parse_yaml, refusal
-from dlcli.errors import Place
+from dlcli.config.text.paths import PATHS, expand_path
+from dlcli.errors import ConfigError, Place
 from dlcli.tables.formats.family import suffix_of
 from dlcli.tables.sources import moved
-
-_PATHS: tuple[tuple[str, str], ...] = (
-    ("data", "path"),
-    ("data", "validation_path"),
-    ("data", "test_path"),
-    ("model", "start_from"),
-)
 
 
 def read_with_bases(
@@ -42,7 +37,10 @@ def read_with_bases(
     named = expanded.data["base"]
     if not isinstance(named, str):
         raise refusal(place, "base: must be the path of another config")
-    base_file = file.parent / named
+    try:
+        base_file = file.parent / expand_path(named, file.parent)
+    except ConfigError as error:
+        raise refusal(place, f"base: {error}") from None
     chain = (*children, file)
     if base_file.resolve() in [link.resolve() for link in chain]:
         circle = " → ".join(map(str, (*chain, base_file)))
@@ -77,7 +75,7 @@ def _moved(document: Document, source: Path, destination: Path) -> Document:
     if source == destination or not isinstance(document.data, dict):
         return document
     changed = dict(document.data)
-    for name, key in _PATHS:
+    for name, key in PATHS:
         section = changed.get(name)
         if isinstance(section, dict) and key in section:
             changed[name] = {**section, key: _moved_path(section[key], source, destination)}
@@ -88,7 +86,11 @@ def _moved_path(value: Plain, source: Path, destination: Path) -> Plain:
     """Return a path, or a list of them, relative to another folder; anything else as it is."""
     if isinstance(value, list):
         return [_moved_path(one, source, destination) for one in value]
-    return str(moved(value, source, destination)) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    with suppress(ConfigError):  # refused later, unless the extension replaces it
+        value = expand_path(value, source)
+    return str(moved(value, source, destination))
 
 
 def _merged(base: Document, extension: Document) -> Document:
