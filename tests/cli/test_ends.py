@@ -42,6 +42,26 @@ def test_a_terminal_that_goes_away_does_not_end_training(dlcli: Command) -> None
     assert differences(Path("straight"), Path("run")) == []
 
 
+def test_a_signal_while_the_report_is_made_leaves_a_complete_run() -> None:
+    short = ["--set", "training.epochs=5", "--json", "--run-dir", "run"]
+    program = [sys.executable, "-m", "dlcli", "train", str(CONFIGS / "moons.yaml"), *short]
+    process = subprocess.Popen(
+        program, env=UNMEASURED, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("next: dlcli predict"):
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGUSR2)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "no report: SIGUSR2 came while it was made" in err
+    assert "dlcli report run" in err
+    assert json.loads(out)["stop_reason"] == "epochs"
+    assert not list(Path("run").glob(".*"))
+
+
 def test_a_second_sigint_ends_at_once_and_the_last_checkpoint_is_whole(dlcli: Command) -> None:
     forever = ["--set", "training.epochs=1000000", "--set", "training.early_stopping=null"]
     command = ["train", str(CONFIGS / "moons.yaml"), "--run-dir", "run", *forever]

@@ -1,5 +1,6 @@
 """`dlcli report`."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,6 +8,8 @@ import typer
 from dlcli.cli.options import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from dlcli.runs.report_data import Record, ReportData
@@ -35,29 +38,43 @@ def report_command(
         make_report(console, record)
 
 
-def make_report(console: "Console", record: "Record") -> None:
-    """Make a run's page and show the progress meanwhile."""
+def make_report(
+    console: "Console", record: "Record", stop: "Callable[[], str | None]" = lambda: None
+) -> None:
+    """Make a run's page and show the progress meanwhile; give up where `stop` names a signal."""
     from dlcli.explaining.unavailable import Unavailable
     from dlcli.report.run_page import write_run_page
 
-    report = _follow(console, record)
+    report = _follow(console, record, stop)
+    if report is None:
+        command = f"dlcli report {shlex.quote(str(record.folder.path))}"
+        console.print(
+            f"no report: {str(stop()).upper()} came while it was made; the run is complete, make "
+            f"the report with: {command}",
+            markup=False,
+            soft_wrap=True,
+        )
+        return
     if isinstance(report.network, Unavailable):
         note = f"not in the report: quality and explanation of the network: {report.network.reason}"
         console.print(note, markup=False, soft_wrap=True)
     console.print(f"report: {write_run_page(report)}", markup=False, soft_wrap=True)
 
 
-def _follow(console: "Console", record: "Record") -> "ReportData":
+def _follow(
+    console: "Console", record: "Record", stop: "Callable[[], str | None]"
+) -> "ReportData | None":
     from dlcli.runs.report_data import collect_report_data
 
     stages = collect_report_data(record)
     with console.status("report") as status:
-        while True:
+        while stop() is None:
             try:
                 status.update(f"report: {next(stages)}")
             except StopIteration as end:
                 report: ReportData = end.value
                 return report
+    return None
 
 
 def _show_text(console: "Console", record: "Record") -> None:

@@ -21,9 +21,11 @@ from dlcli.cli.processes import (
     said_once,
 )
 from dlcli.cli.warm_up import torch_imported_meanwhile
-from dlcli.runs.training.signals import EXIT_CODES
+from dlcli.runs.training.signals import EXIT_CODES, stop_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dlcli.config import LoadedConfig
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.starting import Origin
@@ -200,22 +202,31 @@ def _train(request: _Request, group: "Group | None" = None) -> "TrainingFinished
 
 def _conclude(request: _Request, finished: "TrainingFinished") -> None:
     """Make the page, print what is requested, and exit with the code for how training ended."""
-    from dlcli.cli.commands.report import make_report
-    from dlcli.cli.screens.tables import open_console
-    from dlcli.runs.report_data import read_record
     from dlcli.runs.training.assertions import check_assertion
 
     summary, stop_reason = finished.summary, finished.stop_reason
-    if finished.makes_report and stop_reason not in EXIT_CODES:
-        console = open_console(to_stderr=request.as_json, may_vanish=True)
-        make_report(console, read_record(finished.folder.path))
-    if request.as_json:
-        where = None if request.smoke else str(finished.folder.path)
-        emit(json.dumps({**summary, "run_dir": where}, allow_nan=False))
+    with stop_signals() as stop:  # the run is complete: a signal ends only the work on its page
+        if finished.makes_report and stop_reason not in EXIT_CODES:
+            with suppress(KeyboardInterrupt):  # of a second SIGINT
+                _make_page(request, finished, stop)
+        if request.as_json:
+            where = None if request.smoke else str(finished.folder.path)
+            emit(json.dumps({**summary, "run_dir": where}, allow_nan=False))
     if stop_reason in EXIT_CODES:
         raise typer.Exit(EXIT_CODES[stop_reason])
     for assertion in request.assertions:
         check_assertion(assertion, summary)
+
+
+def _make_page(
+    request: _Request, finished: "TrainingFinished", stop: "Callable[[], str | None]"
+) -> None:
+    from dlcli.cli.commands.report import make_report
+    from dlcli.cli.screens.tables import open_console
+    from dlcli.runs.report_data import read_record
+
+    console = open_console(to_stderr=request.as_json, may_vanish=True)
+    make_report(console, read_record(finished.folder.path), stop)
 
 
 def _train_as(rank: "Rank", request: _Request) -> None:
