@@ -1,5 +1,6 @@
 """How many threads share a step's arithmetic."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,8 +9,16 @@ import torch
 
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.network.plan import Plan
+from dlcli.training.engines.cpu_limit import limit_of_processors
 
-MAX_THREADS = torch.get_num_threads()  # a core each, or what the environment says (OMP_NUM_THREADS)
+
+def _most_threads() -> int:
+    """Return a thread for each core that the kernel allows, or what OMP_NUM_THREADS says."""
+    limit = None if "OMP_NUM_THREADS" in os.environ else limit_of_processors()
+    return min(torch.get_num_threads(), limit or torch.get_num_threads())
+
+
+MAX_THREADS = _most_threads()
 # Multiplications of a batch's forward pass that are worth a thread: less of them, and the threads
 # wait for each other longer than they work.
 _WORTH_A_THREAD = 10_000_000
