@@ -22,7 +22,8 @@ STATIC: dict[str, list[str]] = {
     "lint": [BIN + "ruff", "check", "."],
     "import layers": [BIN + "lint-imports"],
 }
-TESTS = ["-m", "pytest", "--numprocesses", "2", "--dist", "worksteal"]
+# More processes than cores, as many tests wait for programs that they have started.
+TESTS = ["-m", "pytest", "--numprocesses", "3", "--dist", "worksteal"]
 
 # Two processes that each have threads which spin while they wait would keep each other waiting; the
 # program `dlcli` sees to that itself, but tests import torch before.
