@@ -148,7 +148,8 @@ class _Records:
         cells = self._with_row_names(cells, block)
         if len(cells) == 1:
             separators = SEPARATORS if self.form.separator is None else self.marks.separator
-            refuse_title(cells[0], block[:HEAD_BYTES], separators, self.marks.quote, self.source)
+            head, quote = block[:HEAD_BYTES], self.marks.quote
+            refuse_title(cells[0], head, separators, quote, self.source, line)
 
         def sample() -> pl.DataFrame:
             ends = outside_quotes(block, "\n", self.marks.quote) + 1

@@ -10,11 +10,14 @@ from dlcli.tables.text.records import find_records, newlines_before
 _MIN_CELLS, _MIN_ROWS = 3, 3  # of a table that stands below a title
 
 
-def refuse_title(title: str, head: bytes, separators: str, quote: str, source: str) -> None:
+def refuse_title(
+    title: str, head: bytes, separators: str, quote: str, source: str, line: int
+) -> None:
     """Raise DataError where a first line of one cell stands above a table.
 
-    `head` are a file's first records, and `separators` those that its cells may have. Numbers such
-    as 1,234,567 in a single column are no table, nor are texts with fewer commas.
+    `head` are the first records, which begin on a `line`, and `separators` what may stand between
+    their cells. Numbers such as 1,234,567 in a single column are no table, nor are texts with fewer
+    commas.
     """
     for separator in separators:
         starts, counts = find_records(head, separator, quote)
@@ -24,9 +27,9 @@ def refuse_title(title: str, head: bytes, separators: str, quote: str, source: s
         names = head[starts[wide[0]] :].split(b"\n", 1)[0].decode("utf-8", "replace")
         if look_like_numbers(pl.Series(names.split(separator))).any():
             continue
-        line = 1 + int(newlines_before(head, starts)[wide[0]])
+        below = line + int(newlines_before(head, starts)[wide[0]])
         raise DataError(
-            f"{source}, line 1: one cell, {title!r}, where line {line} and those after it have "
-            f"{counts[wide[0]]}; if line {line} has the names of the columns, remove what stands "
-            "above it"
+            f"{source}, line {line}: one cell, {title!r}, where line {below} and those after it "
+            f"have {counts[wide[0]]}; if line {below} has the names of the columns, remove what "
+            "stands above it"
         )

@@ -338,14 +338,17 @@ def test_a_missing_value_stays_as_it_is_written() -> None:
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("above", ["Sales report 2024\n", "# by hand\n\n", '"Sales\n2024"\n'])
+@pytest.mark.parametrize(
+    "above", ["Sales report 2024\n", "# by hand\n\n", '"Sales\n2024"\n', "sep=;\nSales\n"]
+)
 def test_a_title_above_the_names_is_refused_with_their_line(above: str, separator: str) -> None:
     lines = [separator.join(cells) for cells in (["a", "b", "c"], ["1", "x", "2"], ["3", "y", "4"])]
     table = "\n".join(lines) + "\n"
     line = 1 + above.count("\n")
     with pytest.raises(DataError) as caught:
         read(above + table)
-    assert "f.csv, line 1: one cell, " in str(caught.value)
+    first = 1 + above.startswith("sep=")
+    assert f"f.csv, line {first}: one cell, " in str(caught.value)
     assert f"where line {line} and those after it have 3; if line {line} has" in str(caught.value)
     assert read(table).frame.columns == ["a", "b", "c"]  # as it says
 
