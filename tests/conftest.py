@@ -15,6 +15,15 @@ from dlcli.cli.app import run as run_dlcli
 from dlcli.config import LoadedConfig, load_config
 
 ROOT = Path(__file__).parent.parent
+# What the environment may ask of a screen. A test sets what it is about: the others see a plain
+# terminal or a file, on a desk, in a CI job (CI=true) and in a notebook.
+ASKED_OF_SCREENS = (
+    *("CI", "COLORTERM", "FORCE_COLOR", "JPY_PARENT_PID", "NO_COLOR", "TERM"),
+    *("TTY_COMPATIBLE", "TTY_INTERACTIVE"),
+)
+for name in ASKED_OF_SCREENS:
+    os.environ.pop(name, None)
+os.environ["TERM"] = "xterm-256color"
 # For programs that are ended halfway: what they left for coverage would be damaged.
 UNMEASURED = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
 

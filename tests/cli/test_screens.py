@@ -16,17 +16,6 @@ from tests.cli.test_ends import WriteTable
 from tests.conftest import Command, WriteConfig
 
 CURSOR_UP = "\x1b[1A"
-ASKED = (
-    *("CI", "COLORTERM", "FORCE_COLOR", "JPY_PARENT_PID", "NO_COLOR", "TERM"),
-    *("TTY_COMPATIBLE", "TTY_INTERACTIVE"),
-)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ASKED:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
 
 
 @pytest.fixture
