@@ -13,7 +13,8 @@ from benchmarks.gpu import __main__ as gpu
 from benchmarks.gpu import card, comparison, engines, libraries, stacks
 from benchmarks.gpu.part import run_part
 from benchmarks.gpu.work import Work
-from benchmarks.performance import Asked, Figures, ratio, unlike
+from benchmarks.performance import Asked, ratio, unlike
+from benchmarks.programs import Figures
 
 
 def figures(*steps: float, accuracy: float = 0.9) -> list[Figures]:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.gpu.work import Work
-from benchmarks.performance import Figures, run_dlcli, run_peer
+from benchmarks.programs import Figures, run_dlcli, run_peer
 from benchmarks.workloads import Workload, write_workload
 from dlcli.config import load_config
 from dlcli.runs.preparation import prepare
