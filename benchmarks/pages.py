@@ -159,7 +159,7 @@ def main() -> int:
             "",
             f"Made by `python -m benchmarks.pages{words} --write`: whole processes, in turn. The",
             f"process with its quick page may take {MAX_RATIO} times as long as the one without,",
-            f"and {MAX_SECONDS} s more, and {MAX_RATIO} times the memory at its peak; the full page",
+            f"{MAX_SECONDS} s more, and {MAX_RATIO} times the memory at its peak; the full page",
             f"(`dlcli report RUN`), {MAX_FULL_RATIO} times as long as that of the commit before.",
             f"Medians of {arguments.rounds} rounds, ratios within a round.",
             "",
