@@ -65,6 +65,11 @@ class Config(Section):
         ALL_DEFAULTS, validate_default=True, description="settings of `dlcli compare-optimizers`"
     )
 
+    @property
+    def split_seed(self) -> int:
+        """The seed of the random split."""
+        return self.seed if self.data.split.seed is None else self.data.split.seed
+
     @model_validator(mode="before")
     @classmethod
     def _expand_names(cls, data: Any) -> Any:  # noqa: ANN401 - not checked yet

@@ -140,7 +140,7 @@ def open_stream(loaded: LoadedConfig) -> Stream:
 
 
 def _unsettled(loaded: LoadedConfig) -> Stream:
-    return Stream(loaded.config.data, find_sources(loaded), _split_seed(loaded))
+    return Stream(loaded.config.data, find_sources(loaded), loaded.config.split_seed)
 
 
 def _open(
@@ -159,7 +159,7 @@ def _open(
         return loaded, stream, reason
     tables = read_tables(config, files)
     loaded = _with_known_names(loaded, tables["path"], found)
-    return loaded, hold_rows(loaded.config.data, files, tables, _split_seed(loaded)), None
+    return loaded, hold_rows(loaded.config.data, files, tables, loaded.config.split_seed), None
 
 
 def find_sources(loaded: LoadedConfig) -> dict[str, Source]:
@@ -190,11 +190,6 @@ def _with_known_names(
         raise ConfigError(*loaded.in_order([*(found or []), *problems]))
     found += problems
     return replace(loaded, config=loaded.config.model_copy(update={"data": sound}))
-
-
-def _split_seed(loaded: LoadedConfig) -> int:
-    seed = loaded.config.data.split.seed
-    return loaded.config.seed if seed is None else seed
 
 
 def encode_rows(

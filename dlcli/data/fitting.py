@@ -247,7 +247,7 @@ def _approximations(config: DataConfig, fitted: FittedData, train: PartStatistic
             "each group is assigned to a part independently, so the parts have their shares of "
             "the rows only on average (data.split.group, data.streaming)"
         )
-    elif config.split.has_fractions and config.split.time is None:
+    elif config.split.is_drawn:
         yield (
             "each row is assigned to a part independently, so classes have their shares only on "
             "average (data.split, data.streaming)"

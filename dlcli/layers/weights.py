@@ -2,12 +2,13 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, assert_never
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from dlcli.layers.activations import ActivationName
-from dlcli.layers.base import Layer, PlannedLayer, Shape, ShapeError, TensorAxes
+from dlcli.layers.base import Layer, PlannedLayer, Shape, ShapeError, TensorAxes, walk_layers
 from dlcli.section import Section
 
 if TYPE_CHECKING:
@@ -205,3 +206,10 @@ def _draw(weight: "Tensor", name: Initialisation) -> None:
             nn.init.zeros_(weight)
         case _:
             assert_never(name)
+
+
+def initial_weights(layers: Sequence[Layer]) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of each `initial` in layers, inner ones too."""
+    for path, layer in walk_layers(layers):
+        if isinstance(layer, WeightedLayer) and layer.initial is not None:
+            yield (*path, "initial")

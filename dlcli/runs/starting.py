@@ -11,6 +11,7 @@ from dlcli.data.dataset import Dataset
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError, ConfigError, Problem, suggest
 from dlcli.layers.base import PlannedLayer, ShapeError, module_name, walk_modules
+from dlcli.layers.weights import initial_weights
 from dlcli.network.plan import EMBEDDINGS, Plan, plan_network
 from dlcli.network.starting import TrainedNetwork, start_from
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
@@ -105,15 +106,17 @@ def encoding_problems(
 
     Those that no column uses which both know may differ.
     """
+    if origin.is_resumed:
+        return
     before, now = origin.saved.config.data, loaded.config.data
     known = {(column.name, column.kind) for column in origin.fitted.columns}
     both = [column for column in fitted.columns if (column.name, column.kind) in known]
-    used = {key for key in ENCODING_KEYS if any(column.uses(key) for column in both)}
+    used = {"shape", *(key for key in ENCODING_KEYS if any(one.uses(key) for one in both))}
     if fitted.target.task == "regression" and fitted.target.name == origin.fitted.target.name:
         used.add("target_scale")
-    for key in () if origin.is_resumed else ENCODING_KEYS:
+    for key in ENCODING_KEYS:
         old, new = getattr(before, key), getattr(now, key)
-        if old != new and key in {*used, "shape"}:
+        if old != new and key in used:
             yield loaded.problem(
                 ("data", key),
                 f"must be {_plain(old)}, as in {origin.saved.path}, whose weights are made for it "
@@ -157,12 +160,11 @@ def begin(
 def _started(
     loaded: LoadedConfig, plan: Plan, dataset: Dataset, saved: "SavedWeights"
 ) -> tuple[Plan, list[str]]:
-    for index, layer in enumerate(loaded.config.model.layers):
-        if layer.fixes_input_size:
-            raise loaded.error(
-                ("model", "layers", index, "initial"),
-                "has no effect: the weights are those of model.start_from",
-            )
+    for initial in initial_weights(loaded.config.model.layers):
+        raise loaded.error(
+            ("model", "layers", *initial),
+            "has no effect: the weights are those of model.start_from",
+        )
     try:
         start = start_from(_trained(saved), plan, dataset.fitted)
     except ShapeError as error:
@@ -191,11 +193,10 @@ def _started(
 def _has_same_parts(loaded: LoadedConfig, dataset: Dataset, saved: "SavedWeights") -> bool:
     """Say whether each row is in the part that it was in when the weights were trained."""
     before, now = saved.config, loaded.config
-    seeds = [one.data.split.seed is None and one.seed for one in (before, now)]
     return (
         saved.checksums == dataset.checksums
         and before.data.split == now.data.split
-        and seeds[0] == seeds[1]
+        and (not now.data.split.is_drawn or before.split_seed == now.split_seed)
     )
 
 

@@ -255,6 +255,39 @@ def test_layers_without_weights_may_differ(first: Path) -> None:
     assert np.array_equal(weights["1_dense.weight"], best["0_dense.weight"])
 
 
+def test_a_reshape_holds_no_weights_and_inner_layers_do(dlcli: Command) -> None:
+    inner: dict[str, Any] = {"type": "dense", "units": 2, "activation": "relu"}
+    reshape: dict[str, Any] = {"type": "reshape", "shape": [2]}
+    block: dict[str, Any] = {"type": "residual", "layers": [inner]}
+    layers = [reshape, block, {"type": "dense"}]
+    rows = write("t.csv", names=["size", "other"])
+    more: dict[str, Any] = {"layers": layers, "data": NO_CATEGORIES}
+    assert dlcli("train", config("a.yaml", rows, **more), "--run-dir", "a").code == 0
+    file = config("b.yaml", rows, **more, model={"start_from": "a"})
+    assert dlcli("validate", file).code == 0
+    block["layers"] = [{**inner, "initial": {"bias": [1.0, 2.0]}}]
+    outcome = dlcli("validate", config("b.yaml", rows, **more, model={"start_from": "a"}))
+    assert outcome.code == 2
+    assert "model.layers[1].layers[0].initial: has no effect: the weights are" in outcome.err
+    drawn = [reshape, inner, {"type": "dense"}]
+    file = config("c.yaml", rows, layers=drawn, data=NO_CATEGORIES, model={"freeze": [1]})
+    told = "\n".join(prepare(load_config(file)).notes)
+    assert "model.freeze: the weights that stay are drawn from the seed" in told
+
+
+def test_another_seed_splits_rows_otherwise_only_where_it_draws_them(dlcli: Command) -> None:
+    rows = write("t.csv", names=["size", "other"])
+    layers = [{"type": "dense", "units": 4, "activation": "relu"}, {"type": "dense"}]
+    told = {}
+    for name, time in (("drawn", {}), ("latest", {"time": "other"})):
+        data = {**NO_CATEGORIES, "split": {"validation": 0.2, **time}}
+        more: dict[str, Any] = {"layers": layers, "data": data, "training": {"epochs": 1}}
+        assert dlcli("train", config("a.yaml", rows, **more), "--run-dir", name).code == 0
+        file = config("b.yaml", rows, **more, model={"start_from": name}, seed=7)
+        told[name] = "the rows are not split as there" in begun(file)[1]
+    assert told == {"drawn": True, "latest": False}
+
+
 def test_other_encodings_and_runs_that_are_not_there_are_refused_together(
     first: Path, dlcli: Command
 ) -> None:

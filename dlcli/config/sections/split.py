@@ -38,6 +38,11 @@ class SplitConfig(Section):
         """Whether any part is given as a fraction."""
         return bool(self.validation or self.test)
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a seed decides which rows are held out."""
+        return self.has_fractions and self.time is None
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.column is not None and (self.has_fractions or self.seed is not None):

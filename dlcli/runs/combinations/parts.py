@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from dlcli.config.text.parsing import KeyPath
-from dlcli.layers.base import PlannedLayer, walk_layers
+from dlcli.layers.base import PlannedLayer
+from dlcli.layers.weights import initial_weights
 from dlcli.runs.combinations.rule import Facts, Found, refused, reported
 
 Placed = tuple[KeyPath, PlannedLayer]
@@ -87,8 +88,7 @@ def _two_weights(facts: Facts) -> Found:
 
 def _frozen_draws(facts: Facts) -> Found:
     model = facts.config.model
-    has_numbers = any(layer.fixes_input_size for _, layer in walk_layers(model.layers))
-    if model.freeze and model.start_from is None and not has_numbers:
+    if model.freeze and model.start_from is None and not any(initial_weights(model.layers)):
         yield (
             ("model", "freeze"),
             "the weights that stay are drawn from the seed: nothing says to begin with others "
