@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from dlcli.config.sections.checkpoint import CheckpointConfig
 from dlcli.config.sections.compare import CompareConfig
@@ -18,6 +18,7 @@ SHORT_SECTIONS = ("loss", "optimizer", "schedule")  # `loss: mse` is short for {
 
 
 TrackerName = Literal["tensorboard", "mlflow"]
+ReportKind = Literal["quick", "full"]
 
 
 class Config(Section):
@@ -54,9 +55,12 @@ class Config(Section):
     checkpoint: CheckpointConfig = Field(
         ALL_DEFAULTS, validate_default=True, description="how often checkpoints are saved"
     )
-    report: bool = Field(
-        True,
-        description="make a report at the end, and record what it needs during training",
+    report: Annotated[
+        ReportKind | bool, AfterValidator(lambda report: "quick" if report is True else report)
+    ] = Field(
+        "quick",
+        description="page about the run, made at its end: quick, from what is in memory, or full, "
+        "as `dlcli report` makes it; true: quick; false: none, and nothing is recorded for it",
     )
     trackers: Annotated[tuple[TrackerName, ...], Field(strict=False)] = Field(
         (), description="experiment trackers to log metrics to"

@@ -2,10 +2,8 @@
 
 import sys
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
 
 from dlcli.columns.unseen import UnseenCells
 from dlcli.config import LoadedConfig
@@ -15,6 +13,7 @@ from dlcli.data.fields import Examples
 from dlcli.data.fitted import FittedData
 from dlcli.data.fitting import ColumnReport, fit_rows
 from dlcli.data.held_rows import hold_rows, read_tables
+from dlcli.data.kept_rows import KeptParts, KeptRows, parts_to_keep
 from dlcli.data.memory_estimate import exceeds_memory
 from dlcli.data.splits import PARTS
 from dlcli.data.stream import (
@@ -28,7 +27,7 @@ from dlcli.data.stream import (
 from dlcli.data.text_files import recognition_notes
 from dlcli.data.weights import all_weightless, weightless_notes
 from dlcli.errors import ConfigError, DataError, Problem
-from dlcli.tables.reading import checksum, concatenate, read_table
+from dlcli.tables.reading import checksum, read_table
 from dlcli.tables.sources import Source, find_source
 from dlcli.tables.table import Table
 from dlcli.tables.text.text_format import TextFormat
@@ -50,6 +49,7 @@ class Dataset:
     target_values: Mapping[str, TargetValues]  # of each part that was read to its end
     text_settings: Mapping[str, Any] | None  # how its text files are written; None: none is one
     stream: Stream | None = None  # where the rows are read from instead, if there are no parts
+    kept: KeptRows = field(default_factory=KeptRows)  # as they are in the files
 
 
 def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Dataset:
@@ -63,10 +63,12 @@ def read_dataset(
     *,
     max_blocks: int | None = None,
     before: FittedData | None = None,
+    kept: KeptParts = "none",
 ) -> Generator[Reading, None, Dataset]:
     """Read, split, fit and encode, or leave the rows to be streamed.
 
-    What was fitted `before` to columns of the same name and kind is kept.
+    What was fitted `before` to columns of the same name and kind is kept; and so are rows as they
+    are in the files, of the parts that `kept` says.
     Raises ConfigError where the config and the data don't fit, DataError where the data can't be
     used, StorageError where it can't be read. With `found`, names of columns that aren't there are
     added to it and left out, so that the rest can be checked. With `max_blocks`, of a streamed
@@ -80,13 +82,16 @@ def read_dataset(
         if reason is not None:
             notes = [f"rows are streamed from disk: {reason} (data.streaming)"]
         notes += fit.notes
+        kept_rows = KeptRows(parts=parts_to_keep(kept, fit.num_rows))
     else:
         fit = drain(fit_rows(loaded, source, before))
         notes += fit.notes
         blocks = [block for key in source.files for block in source.blocks(key)]
         tables = dict(table for block in blocks for table in block.tables())
+        kept_rows = KeptRows(parts=parts_to_keep(kept, fit.num_rows))
         for name in fit.num_rows:
             parts[name], unseen = fit.fitted.encode(tables[name])
+            kept_rows.keep_evenly(name, tables[name])
             notes += [f"{name} rows: {cells}" for cells in unseen]
     return Dataset(
         fitted=fit.fitted,
@@ -99,6 +104,7 @@ def read_dataset(
         target_values=fit.target_values if source.is_held or max_blocks is None else {},
         text_settings=fit.text_settings,
         stream=source if isinstance(source, Stream) else None,
+        kept=kept_rows,
     )
 
 
@@ -109,29 +115,19 @@ def load_tables(loaded: LoadedConfig, max_rows: int | None = None) -> dict[str, 
     where rows are held, the first ones where they are streamed. Raises what `load_dataset` does.
     """
     _, source, _ = drain(_open(loaded, None, None))
-    found: dict[str, list[Table]] = {}
+    kept = KeptRows(sys.maxsize if max_rows is None else max_rows)
     for key in source.files:
-        most = sys.maxsize if max_rows is None else max_rows
-        lacking = dict.fromkeys(source.possible_parts(key), most)
+        parts = source.possible_parts(key)
         for block in source.blocks(key):
             for part, rows in block.tables():
-                num_taken = min(lacking[part], len(rows))
-                lacking[part] -= num_taken
-                if num_taken:
-                    taken = _take(rows, num_taken, evenly=source.is_held)
-                    found.setdefault(part, []).append(taken)
-            if not source.is_held and not any(lacking.values()):
+                if source.is_held:
+                    kept.keep_evenly(part, rows)
+                else:
+                    kept.keep_first(part, rows)
+            if not source.is_held and all(map(kept.is_full, parts)):
                 break
-    return {name: concatenate(tables) for name in PARTS if (tables := found.get(name))}
-
-
-def _take(rows: Table, num_taken: int, *, evenly: bool) -> Table:
-    """Return so many rows, evenly taken from all of them or the first ones."""
-    if num_taken == len(rows):
-        return rows
-    if evenly:
-        return rows.take(np.linspace(0, len(rows) - 1, num_taken).astype(np.int64))
-    return rows.take(np.arange(num_taken))
+    found = {name: kept.table(name) for name in PARTS}
+    return {name: rows for name, rows in found.items() if rows is not None}
 
 
 def open_stream(loaded: LoadedConfig) -> Stream:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from dlcli.data.disk_cache import RowCache
 from dlcli.data.fields import Examples
 from dlcli.data.fitted import FittedData
+from dlcli.data.kept_rows import KeptRows
 from dlcli.data.stream import Reading, Stream
 from dlcli.errors import DataError
+from dlcli.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class EncodedBlock:
     """Some rows of one part, in the order of the file."""
 
     part: str
+    rows: Table
     examples: Examples
     reading: Reading
 
@@ -39,14 +42,19 @@ def encode_blocks(
             for part, rows in block.tables():
                 if part in parts:
                     examples, _ = fitted.encode(rows)
-                    yield EncodedBlock(part, examples, reading)
+                    yield EncodedBlock(part, rows, examples, reading)
 
 
 def fill_row_caches(
-    fitted: FittedData, stream: Stream, caches: Mapping[str, RowCache], num_rows: Mapping[str, int]
+    fitted: FittedData,
+    stream: Stream,
+    caches: Mapping[str, RowCache],
+    num_rows: Mapping[str, int],
+    kept: KeptRows,
 ) -> Generator[Reading, None, None]:
     """Encode all rows into the caches of their parts, as many as there were when it was fitted.
 
+    The first ones of some parts are kept as they are in the files.
     Raises DataError where there are others now, StorageError where there is no room.
     """
     reading = None
@@ -55,6 +63,7 @@ def fill_row_caches(
             yield _over(reading)
         reading = block.reading
         caches[block.part].append(block.examples)
+        kept.keep_first(block.part, block.rows)
         yield reading
     for name, cache in caches.items():
         if len(cache) != num_rows[name]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from torch import Tensor, nn
 
 from dlcli.data.fitted import FittedData
+from dlcli.data.splits import PartName, judged_part
 from dlcli.data.splits.groups import group_codes
 from dlcli.losses import Loss
 from dlcli.network.plan import Plan
@@ -18,15 +18,20 @@ from dlcli.training.evaluation import compute_outputs, to_predictions, weights_o
 from dlcli.training.objective import Objective, build_objective
 from dlcli.training.rows.batches import Rows, Tensors
 
-PartName = Literal["test", "validation", "train"]
-
 
 @dataclass(frozen=True)
 class ExplainedRows:
     """Rows as the network sees them, and as they are in their file."""
 
     encoded: Rows  # on the network's device
-    table: Table
+    kept: Table | None  # None: not kept, as nothing is asked about cells of these rows
+    outputs: Tensor | None = None  # [rows, outputs] on the CPU, where they are known
+
+    @property
+    def table(self) -> Table:
+        """The rows as they are in their file."""
+        assert self.kept is not None, "rows of this part are kept"
+        return self.kept
 
     def __len__(self) -> int:
         return len(self.encoded)
@@ -63,9 +68,7 @@ class ExplainedModel:
     @property
     def judged_part(self) -> PartName:
         """The part to judge the network on: test, or else validation, or else train."""
-        if "test" in self.parts:
-            return "test"
-        return "validation" if "validation" in self.parts else "train"
+        return judged_part(self.parts)
 
     def targets(self, rows: Rows) -> Tensor:
         """Return what the loss compares outputs with, [rows], on the device."""

@@ -1,8 +1,12 @@
 """The data of a run's report → its page and pictures."""
 
+import shlex
 from pathlib import Path
+from typing import assert_never
 
+from dlcli.explaining.reasons.permutation_importance import PermutationImportance
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.report.explanation.permutation_importance import importance_section
 from dlcli.report.explanation.section import explanation_sections
 from dlcli.report.landscape.section import landscape_section
 from dlcli.report.learning import learning_section
@@ -11,7 +15,7 @@ from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import save_pictures
 from dlcli.report.quality.section import quality_sections
 from dlcli.report.training_statistics import statistics_section
-from dlcli.runs.report_data import ReportData
+from dlcli.runs.reporting.report_data import DeepReport, NetworkReport, QuickReport, ReportData
 
 
 def write_run_page(report: ReportData) -> Path:
@@ -21,17 +25,46 @@ def write_run_page(report: ReportData) -> Path:
     if isinstance(network, Unavailable):
         text = f"Metrics, explanations and the loss landscape are not shown: {network.reason}"
         sections.append(PageSection("Not available", (text,)))
+        sections.append(statistics_section(report.statistics))
     else:
         sections += quality_sections(network.quality)
-        sections += explanation_sections(network.explanation)
-    sections.append(statistics_section(report.statistics))
-    if not isinstance(network, Unavailable):
-        sections.append(landscape_section(network.landscape, network.path))
+        sections += _explanations(report, network)
     sections += overview_sections(_overview(report))
-    pictures = [picture for section in sections for picture in section.pictures]
-    save_pictures(record.folder.path, pictures)
+    if not report.is_quick:
+        pictures = [picture for section in sections for picture in section.pictures]
+        save_pictures(record.folder.path, pictures)
     write_page(record.folder.report, f"Run of {record.name}", report.diagnosis.text, sections)
     return record.folder.report
+
+
+def _explanations(report: ReportData, network: NetworkReport) -> list[PageSection]:
+    statistics = statistics_section(report.statistics)
+    match network.explained:
+        case QuickReport(importance):
+            found = []
+            if isinstance(importance, PermutationImportance):
+                model = network.model
+                found.append(importance_section(importance, model.loss, model.target))
+            return [*found, statistics, _full_report(report)]
+        case DeepReport(explanation, landscape, path):
+            surface = landscape_section(landscape, path)
+            return [*explanation_sections(explanation), statistics, surface]
+        case _:
+            assert_never(network.explained)
+
+
+def _full_report(report: ReportData) -> PageSection:
+    """Say what this page leaves out, and how to get it."""
+    return PageSection(
+        "The full report",
+        (
+            "This page was made at the end of training, from what was in memory. The full report "
+            "adds partial dependence, the decision boundary (for two columns), hidden units, "
+            "first-layer filters, the loss landscape and the path of training, and leaves each "
+            "plot as PNG and SVG. Make it with:",
+        ),
+        code=f"dlcli report {shlex.quote(str(report.record.folder.path))}",
+    )
 
 
 def _overview(report: ReportData) -> Overview:

@@ -11,6 +11,7 @@ from dlcli.config import Config, LoadedConfig
 from dlcli.config.config import TrackerName
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.dataset import Dataset, read_dataset
+from dlcli.data.kept_rows import KeptParts
 from dlcli.data.signature import Signature
 from dlcli.data.stream import Reading, drain
 from dlcli.errors import ConfigError, DataError, Problem
@@ -62,12 +63,14 @@ def preparing(
     max_blocks: int | None = None,
     dataset: Dataset | None = None,
     resumed: Origin | None = None,
+    kept: KeptParts = "none",
 ) -> Generator[Reading, None, Prepared]:
     """Read the data and check that everything fits, without torch; nothing is written.
 
     Yields how far streamed files are read; of each, at most `max_blocks` blocks if that is given.
     A `dataset` that a config with the same `data` and `seed` has read is taken as it is. A run that
-    is `resumed` is encoded as it was, and needs no weights to start from.
+    is `resumed` is encoded as it was, and needs no weights to start from. Rows of the parts that
+    `kept` says stay as they are in the files beside the encoded ones.
     Raises ConfigError with every problem of the config that can be found in one pass, DataError
     where only the data is wrong, StorageError where it can't be read.
     """
@@ -78,7 +81,7 @@ def preparing(
         with _collected(beginning):
             origin = find_origin(loaded)
     if dataset is None:
-        dataset = yield from _read_dataset(loaded, found, max_blocks, origin)
+        dataset = yield from _read_dataset(loaded, found, max_blocks, origin, kept)
     has_sound_data = len(found) == len(loaded.problems)
     target, signature = dataset.fitted.target, dataset.fitted.signature()
     loss: Loss | None = None
@@ -142,12 +145,18 @@ def _collected(found: list[Problem]) -> Iterator[None]:
 
 
 def _read_dataset(
-    loaded: LoadedConfig, found: list[Problem], max_blocks: int | None, origin: Origin | None
+    loaded: LoadedConfig,
+    found: list[Problem],
+    max_blocks: int | None,
+    origin: Origin | None,
+    kept: KeptParts,
 ) -> Generator[Reading, None, Dataset]:
     """Read the data; raise its problems together with those found before."""
     before = None if origin is None else origin.fitted
     try:
-        return (yield from read_dataset(loaded, found, max_blocks=max_blocks, before=before))
+        return (
+            yield from read_dataset(loaded, found, max_blocks=max_blocks, before=before, kept=kept)
+        )
     except ConfigError as error:
         raise ConfigError(*loaded.in_order({*found, *error.problems})) from None
     except DataError as error:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -95,6 +96,20 @@ def compute_predictions(
     return to_predictions(compute_outputs(network, tensors, placement), loss, target)
 
 
+@dataclass
+class KeptOutputs:
+    """The outputs of the first rows that are evaluated, [rows, outputs] on the CPU."""
+
+    max_rows: int
+    blocks: list[Tensor] = field(default_factory=list)
+
+    def add(self, outputs: Tensor) -> None:
+        """Keep the outputs of the next rows, as far as there is room."""
+        lacking = self.max_rows - sum(map(len, self.blocks))
+        if lacking > 0:
+            self.blocks.append(outputs[:lacking])
+
+
 def evaluate(
     network: nn.Module,
     objective: Objective,
@@ -104,6 +119,7 @@ def evaluate(
     placement: Placement,
     names: Collection[str] | None = None,
     group: Group = ALONE,
+    kept: KeptOutputs | None = None,
 ) -> dict[str, Any]:
     """Return the loss and the named metrics, in the target's own units.
 
@@ -111,6 +127,7 @@ def evaluate(
     rows the true classes and its columns the predicted ones. Rows can come in blocks; memory does
     not grow with them then, and roc_auc is that of binned scores. Raises DivergedError where
     outputs or loss are not finite. The processes of a group share the work; all get the figures.
+    The first outputs are `kept`, as many as that has room for.
     """
     metrics = [one for one in metrics_for(target.task) if names is None or one.name in names]
     blocks = [rows] if isinstance(rows, Rows) else rows
@@ -120,6 +137,8 @@ def evaluate(
         confusion = ConfusionCounts(len(target.class_names))
     total, summed_loss = 0.0, 0.0
     for block, outputs in _outputs(network, blocks, placement, group):
+        if kept is not None:
+            kept.add(outputs)
         loss = _finite_loss(objective, outputs.to(placement.device), block, target)
         scored = ScoredRows(
             to_predictions(outputs, objective.loss, target),

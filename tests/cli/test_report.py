@@ -1,16 +1,21 @@
 """`dlcli report`, and the page at the end of `dlcli train`, in a real browser."""
 
 import json
+import re
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from dlcli.config import load_config
+from dlcli.explaining.quality.quality import assess_quality
+from dlcli.report.text import interval_text
 from dlcli.runs.preparation import prepare
+from dlcli.runs.reporting.load_run import load_model_and_data
 from dlcli.runs.training.train import train as run_training
 from tests.browser import look_at, needs_browser
 from tests.conftest import ROOT, Command, WriteConfig
@@ -23,6 +28,7 @@ SECTIONS = [
     *("Learning curves", "Metrics", "Activations, gradients and updates"),
     *("Run summary", "Layers", "Config"),
 ]
+DEEP = ("Partial dependence", "Decision boundary", "Hidden units", "First-layer filters")
 
 
 def train(dlcli: Command, config: Path, *options: str, run: str = "r") -> str:
@@ -58,17 +64,94 @@ def check_page(page: Path) -> str:
         for name in SHIPPED
     ],
 )
-def test_every_shipped_config_has_a_report(name: str, dlcli: Command) -> None:
-    record(CONFIGS / name, Path("r"), "training.epochs=5")
+def test_every_shipped_config_has_a_quick_and_a_full_report(name: str, dlcli: Command) -> None:
+    train(dlcli, CONFIGS / name, "--set", "training.epochs=5")
+    quick = check_page(Path("r/report.html"))
+    assert not [*Path("r").glob("*.png"), *Path("r").glob("*.svg")]
     started = time.perf_counter()
     assert dlcli("report", "r").code == 0
     assert time.perf_counter() - started < 20
-    text = check_page(Path("r/report.html"))
+    full = check_page(Path("r/report.html"))
     for title in SECTIONS:
-        assert f"<h2>{title}</h2>" in text
+        assert f"<h2>{title}</h2>" in quick
+        assert f"<h2>{title}</h2>" in full
     pictures = {path.stem for path in Path("r").glob("*.png")}
     assert pictures == {path.stem for path in Path("r").glob("*.svg")}
     assert {"losses-by-epoch", "activations", "landscape"} <= pictures
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """Return the sections of a page by their titles."""
+    found = re.findall(r"<section[^>]*>\s*<h2[^>]*>(.*?)</h2>(.*?)</section>", page, re.DOTALL)
+    return dict(found)
+
+
+def test_the_quick_report_is_a_part_of_the_full_one_and_says_how_to_get_it(
+    dlcli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(ROOT / "data" / "moons.csv", "moons.csv")
+    text = (CONFIGS / "moons.yaml").read_text().replace("../data/moons.csv", "moons.csv")
+    Path("c.yaml").write_text(text)
+    with monkeypatch.context() as patch:  # what is needed is in memory: no file of rows is read
+        patch.setattr("dlcli.runs.reporting.load_run.load_tables", None)
+        out = train(dlcli, Path("c.yaml"), "--set", "training.epochs=4")
+    assert "report: r/report.html" in out
+    page = Path("r/report.html").read_text("utf-8")
+    quick = sections_of(page)
+    assert not [title for title in quick if title in DEEP or title == "Loss landscape"]
+    offered = quick.pop("The full report")
+    assert "the loss landscape" in offered
+    command = re.findall(r"<pre[^>]*>dlcli (.*?)</pre>", offered)
+    assert dlcli(*command[0].split()).code == 0
+    full = sections_of(Path("r/report.html").read_text("utf-8"))
+    assert {"Decision boundary", "Loss landscape"} <= set(full)
+    errors = (found.pop("Largest errors") for found in (quick, full))
+    here = str(Path.cwd())
+    assert len({text.replace(f"{here}/", "") for text in errors}) == 1  # files are named otherwise
+    assert {title: full[title] for title in quick} == quick
+    train(dlcli, Path("c.yaml"), "--set", "training.epochs=4", "--set", "report=full", run="f")
+    at_end = sections_of(Path("f/report.html").read_text("utf-8"))
+    for title in ("Run summary", "Config"):  # other folders, times and values of `report`
+        assert at_end.pop(title) != full.pop(title)
+    assert at_end.pop("Largest errors")
+    assert at_end == full
+    assert {path.name for path in Path("f").glob("*.*g")} == {
+        path.name for path in Path("r").glob("*.*g")
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        ({"streaming": True, "split": {"validation": 0.2, "test": 0.2}}, "test rows"),
+        ({"group": "g", "split": {"validation": 0.3}}, "validation rows"),
+        ({"weight": "w"}, "training rows"),
+    ],
+    ids=["streamed", "in groups", "weighed, none held out"],
+)
+def test_a_quick_report_shows_the_rows_of_any_data(
+    data: dict[str, Any], part: str, dlcli: Command, write_config: WriteConfig
+) -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=200).round(3)
+    columns: dict[str, np.ndarray] = {"x": x, "y": (2 * x + random.normal(size=200)).round(3)}
+    group = data.pop("group", None)
+    if group is not None:
+        columns["g"] = np.arange(200) // 5
+        data["split"]["group"] = "g"
+    if "weight" in data:
+        columns["w"] = random.integers(1, 4, 200)
+    pl.DataFrame(columns).write_csv("t.csv")
+    config = write_config("t.csv", "y", data=data)
+    train(dlcli, config)
+    shown = sections_of(Path("r/report.html").read_text("utf-8"))
+    assert part in shown["Metrics"]
+    quality = assess_quality(load_model_and_data(Path("r")))
+    for metric in quality.metrics:
+        assert f"<td>{interval_text(metric.network)}</td>" in shown["Metrics"]
+    lines = re.findall(r"line \d+", shown["Largest errors"])
+    assert lines == [row.position for row in quality.errors.rows]
+    assert "Permutation importance" in shown
 
 
 @needs_browser

@@ -16,8 +16,8 @@ from dlcli.explaining.quality.quality import assess_quality
 from dlcli.explaining.reasons.boundary import find_equation
 from dlcli.report.quality.section import quality_sections
 from dlcli.runs.comparison.setup import build_setup
-from dlcli.runs.load_run import load_model_and_data
 from dlcli.runs.preparation import prepare
+from dlcli.runs.reporting.load_run import load_model_and_data
 from tests.conftest import Command, WriteConfig
 from tests.training.test_engines import CPU
 from tests.trials.test_stacked import check_trials, trials

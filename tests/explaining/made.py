@@ -9,8 +9,8 @@ import yaml
 
 from dlcli.config import load_config
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.runs.load_run import untrained_model_and_data
 from dlcli.runs.preparation import prepare
+from dlcli.runs.reporting.load_run import untrained_model_and_data
 
 Columns = Mapping[str, Sequence[object]]
 Layers = Sequence[Mapping[str, Any]]

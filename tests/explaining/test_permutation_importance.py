@@ -24,8 +24,8 @@ from tests.explaining.made import Layers, dense, make_model
 RAW: dict[str, Any] = {"scale": "none", "target_scale": "none"}
 
 
-def measured(model: ExplainedModel) -> PermutationImportance:
-    found = measure_importance(model)
+def measured(model: ExplainedModel, max_work: float = module.MAX_WORK) -> PermutationImportance:
+    found = measure_importance(model, max_work=max_work)
     assert isinstance(found, PermutationImportance)
     return found
 
@@ -233,26 +233,18 @@ def test_five_hundred_columns_take_seconds_by_fewer_shuffles() -> None:
     assert found.num_shuffles == 3
 
 
-def test_where_time_is_short_rows_and_then_columns_are_chosen(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_where_time_is_short_rows_and_then_columns_are_chosen() -> None:
     model = planted(1000)
-    monkeypatch.setattr(
-        module,
-        "_MAX_WORK",
-        10 * (module._WORK_PER_COLUMN + 300 * 200),
-    )
-    found = measured(model)
+    found = measured(model, 10 * (module._WORK_PER_COLUMN + 300 * 200))
     assert 100 <= len(found.sample) < found.sample.num_held == 500
     assert found.num_shuffles == 2
     assert len(found.columns) == found.num_columns == 10
-    monkeypatch.setattr(module, "_MAX_WORK", 4.2 * module._WORK_PER_COLUMN)
-    found = measured(model)
+    found = measured(model, 4.2 * module._WORK_PER_COLUMN)
     assert (len(found.columns), found.num_columns) == (4, 10)
     assert [own.name for own in found.columns[:2]] == ["x2", "x7"]
 
 
-def images(monkeypatch: pytest.MonkeyPatch, work: float) -> PermutationImportance:
+def images(work: float) -> PermutationImportance:
     """Return what a network loses that looks at one pixel of an image only."""
     random = np.random.default_rng(8)
     pixels = random.uniform(size=(120, 2 * 36)).round(3)
@@ -260,13 +252,13 @@ def images(monkeypatch: pytest.MonkeyPatch, work: float) -> PermutationImportanc
     weights[6 * 2 + 4] = 9.0
     columns = {f"p{index}": pixels[:, index].tolist() for index in range(72)}
     y = 9 * pixels[:, 6 * 2 + 4]
-    monkeypatch.setattr(module, "_MAX_WORK", work)
     network = [{"type": "flatten"}, dense([weights.tolist()], [0.0])]
-    return measured(make_model({**columns, "y": y.tolist()}, "y", network, shape=[2, 6, 6], **RAW))
+    model = make_model({**columns, "y": y.tolist()}, "y", network, shape=[2, 6, 6], **RAW)
+    return measured(model, work)
 
 
-def test_pixels_of_an_image_have_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = images(monkeypatch, module._MAX_WORK)
+def test_pixels_of_an_image_have_a_map() -> None:
+    found = images(module.MAX_WORK)
     assert found.pixels is not None
     assert found.clear is not None
     assert found.patch == 1
@@ -275,8 +267,8 @@ def test_pixels_of_an_image_have_a_map(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_patches_stand_in_for_pixels_where_time_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = images(monkeypatch, 12 * module._WORK_PER_COLUMN)
+def test_patches_stand_in_for_pixels_where_time_is_short() -> None:
+    found = images(12 * module._WORK_PER_COLUMN)
     assert found.pixels is not None
     assert (found.patch, len(found.columns)) == (2, 9)
     assert found.columns[0].name == "row 2, column 4"

@@ -17,8 +17,8 @@ from dlcli.report.explanation.boundary import boundary_picture
 from dlcli.report.explanation.filters import filters_picture
 from dlcli.report.explanation.section import explanation_sections
 from dlcli.report.page import PageSection, write_page
-from dlcli.runs.load_run import load_model_and_data
 from dlcli.runs.preparation import prepare
+from dlcli.runs.reporting.load_run import load_model_and_data
 from dlcli.runs.training.train import train
 from tests.conftest import ROOT, WriteConfig
 from tests.explaining.made import Columns, Layers, dense, make_model

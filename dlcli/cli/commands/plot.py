@@ -37,8 +37,8 @@ def plot_plane(config: ConfigFile, overrides: Overrides, output: Folder = Path()
     from dlcli.explaining.reasons.boundary import compute_boundary
     from dlcli.explaining.unavailable import Unavailable
     from dlcli.report.explanation.boundary import boundary_picture
-    from dlcli.runs.load_run import untrained_model_and_data
     from dlcli.runs.preparation import prepare
+    from dlcli.runs.reporting.load_run import untrained_model_and_data
 
     loaded = open_config(config, overrides)
     model = untrained_model_and_data(loaded, prepare(loaded))

@@ -8,11 +8,12 @@ import typer
 from dlcli.cli.options import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
+    from pathlib import Path
 
     from rich.console import Console
 
-    from dlcli.runs.report_data import Record, ReportData
+    from dlcli.runs.reporting.report_data import Record, ReportData
 
 
 def report_command(
@@ -22,9 +23,9 @@ def report_command(
         typer.Option("--text", help="Print curves, diagnosis and metrics here; write no page."),
     ] = False,
 ) -> None:
-    """Make a self-contained HTML page about a run, with its plots as files."""
+    """Make the full report of a run: a self-contained HTML page, and its plots as files."""
     from dlcli.cli.screens.tables import open_console
-    from dlcli.runs.report_data import read_record
+    from dlcli.runs.reporting.report_data import collect_report_data, read_record
 
     console = open_console(to_stderr=False, may_vanish=not text)
     record = read_record(run)
@@ -35,19 +36,22 @@ def report_command(
     if text:
         _show_text(console, record)
     else:
-        make_report(console, record)
+        make_report(console, record.folder.path, collect_report_data(record))
 
 
 def make_report(
-    console: "Console", record: "Record", stop: "Callable[[], str | None]" = lambda: None
+    console: "Console",
+    run: "Path",
+    stages: "Generator[str, None, ReportData]",
+    stop: "Callable[[], str | None]" = lambda: None,
 ) -> None:
     """Make a run's page and show the progress meanwhile; give up where `stop` names a signal."""
     from dlcli.explaining.unavailable import Unavailable
     from dlcli.report.run_page import write_run_page
 
-    report = _follow(console, record, stop)
+    report = _follow(console, stages, stop)
     if report is None:
-        command = f"dlcli report {shlex.quote(str(record.folder.path))}"
+        command = f"dlcli report {shlex.quote(str(run))}"
         console.print(
             f"no report: {str(stop()).upper()} came while it was made; the run is complete, make "
             f"the report with: {command}",
@@ -62,11 +66,10 @@ def make_report(
 
 
 def _follow(
-    console: "Console", record: "Record", stop: "Callable[[], str | None]"
+    console: "Console",
+    stages: "Generator[str, None, ReportData]",
+    stop: "Callable[[], str | None]",
 ) -> "ReportData | None":
-    from dlcli.runs.report_data import collect_report_data
-
-    stages = collect_report_data(record)
     with console.status("report") as status:
         while stop() is None:
             try:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dlcli.config import LoadedConfig
+    from dlcli.data.kept_rows import KeptParts
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.starting import Origin
     from dlcli.runs.training.assertions import Assertion
@@ -133,6 +134,17 @@ def _open(request: _Request, num_processes: int) -> "LoadedConfig":
     return with_shards(loaded, num_processes, request.resumed)
 
 
+def _kept_parts(loaded: "LoadedConfig") -> "KeptParts":
+    """Return the parts whose rows the report shows as they are in their files."""
+    match loaded.config.report:
+        case "quick":
+            return "judged"
+        case "full":
+            return "all"
+        case _:
+            return "none"
+
+
 def _new_run(request: _Request, folder: Path) -> str:
     """Return the command for a new run that begins with the weights of the one in a folder."""
     from dlcli.runs.folder.run_folder import RunFolder
@@ -173,7 +185,12 @@ def _train(request: _Request, group: "Group | None" = None) -> "TrainingFinished
         max_blocks = SMOKE_BLOCKS if request.smoke else None
         num_bytes = bytes_of(loaded.config.data.path, loaded.folder)
         with torch_imported_meanwhile(num_bytes):
-            reading = preparing(loaded, max_blocks=max_blocks, resumed=resumed)
+            reading = preparing(
+                loaded,
+                max_blocks=max_blocks,
+                resumed=resumed,
+                kept=_kept_parts(loaded) if is_first and not request.smoke else "none",
+            )
             prepared = follow_reading(console, reading)
         for assertion in request.assertions:
             check_assertion_name(assertion, prepared)
@@ -206,7 +223,7 @@ def _conclude(request: _Request, finished: "TrainingFinished") -> None:
 
     summary, stop_reason = finished.summary, finished.stop_reason
     with stop_signals() as stop:  # the run is complete: a signal ends only the work on its page
-        if finished.makes_report and stop_reason not in EXIT_CODES:
+        if finished.material is not None:
             with suppress(KeyboardInterrupt):  # of a second SIGINT
                 _make_page(request, finished, stop)
         if request.as_json:
@@ -223,10 +240,12 @@ def _make_page(
 ) -> None:
     from dlcli.cli.commands.report import make_report
     from dlcli.cli.screens.tables import open_console
-    from dlcli.runs.report_data import read_record
+    from dlcli.runs.reporting.finished_run import collect_from_memory
 
+    assert finished.material is not None, "a report is wanted"
+    stages = collect_from_memory(finished.material, finished.folder, finished.summary)
     console = open_console(to_stderr=request.as_json, may_vanish=True)
-    make_report(console, read_record(finished.folder.path), stop)
+    make_report(console, finished.folder.path, stages, stop)
 
 
 def _train_as(rank: "Rank", request: _Request) -> None:

@@ -1,7 +1,8 @@
 """The parts, and rows whose part a column names."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -9,7 +10,15 @@ from dlcli.columns.cells import read_cells, to_labels
 from dlcli.errors import DataError
 from dlcli.tables.table import Table
 
-PARTS = ("train", "validation", "test")
+PartName = Literal["train", "validation", "test"]
+PARTS: tuple[str, ...] = get_args(PartName)
+
+
+def judged_part(parts: Container[str]) -> PartName:
+    """Return which part to judge a network on, of those that there are."""
+    if "test" in parts:
+        return "test"
+    return "validation" if "validation" in parts else "train"
 
 
 @dataclass(frozen=True)

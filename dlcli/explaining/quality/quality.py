@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from dlcli.data.fields import Arrays
+from dlcli.data.splits import PartName
 from dlcli.errors import DivergedError
 from dlcli.explaining.constant_baseline import class_weights_of
-from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows, PartName
+from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.explaining.quality.baselines import LinearModel, fit_logistic, fit_ridge
 from dlcli.explaining.quality.bootstrap import Estimate, Predictions, bootstrap, estimate
 from dlcli.explaining.quality.calibration import (
@@ -122,7 +123,9 @@ def assess_quality(model: ExplainedModel) -> Quality:
 
 
 def _outputs(model: ExplainedModel, rows: ExplainedRows) -> Tensor:
-    outputs = compute_outputs(model.network, rows.encoded.inputs, model.placement)
+    outputs = rows.outputs
+    if outputs is None:
+        outputs = compute_outputs(model.network, rows.encoded.inputs, model.placement)
     if not outputs.isfinite().all():
         raise DivergedError("the network's predictions are not finite")
     return outputs.double()

@@ -21,7 +21,7 @@ from dlcli.explaining.reasons.sampling import SampledRows, sample_rows, take, wo
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.seeds import derive_seed
 
-_MAX_WORK = 3e10  # multiplications: two or three seconds
+MAX_WORK = 3e10  # multiplications: two or three seconds
 _WORK_PER_COLUMN = 4e6  # besides its rows: calls and copies
 MAX_SHUFFLES = 10
 _MIN_SHUFFLES = 2
@@ -74,13 +74,15 @@ class PermutationImportance:
     num_groups: int | None  # that the rows are of; None where rows are independent
 
 
-def measure_importance(model: ExplainedModel) -> PermutationImportance | Unavailable:
+def measure_importance(
+    model: ExplainedModel, *, max_work: float = MAX_WORK
+) -> PermutationImportance | Unavailable:
     """Shuffle one column of the table after the other across the held-out rows.
 
     Breiman (2001), Random forests; Fisher, Rudin and Dominici (2019), arXiv:1801.01489, whose
     model reliance this is as a difference. All features that encode a column are shuffled together.
     The work is bounded: where it would be more, there are fewer shuffles, then fewer rows, then
-    larger patches of an image or fewer columns.
+    larger patches of an image or fewer columns. `max_work` is in multiply-adds.
     """
     sample = sample_rows(model, "importance")
     if len(sample) < 2:
@@ -92,17 +94,19 @@ def measure_importance(model: ExplainedModel) -> PermutationImportance | Unavail
     slots = [by_column[column.name] for column in model.fitted.columns]
     shape = array_shape(model)
     if shape is not None:
-        return _of_array(model, sample, slots, shape)
+        return _of_array(model, sample, slots, shape, max_work)
     columns = model.fitted.columns
     chosen = np.arange(len(columns))
-    max_groups = _max_groups(model, sample)
+    max_groups = _max_groups(model, sample, max_work)
     if len(columns) > max_groups:
         chosen = np.argsort(-estimate_increase(model, sample.rows.encoded, slots), kind="stable")[
             :max_groups
         ]
         chosen = np.sort(chosen)
     names = [columns[index].name for index in chosen]
-    used, increases, shuffle_plan = _measure(model, sample, [slots[index] for index in chosen])
+    used, increases, shuffle_plan = _measure(
+        model, sample, [slots[index] for index in chosen], max_work
+    )
     found = _in_order(names, increases)
     by_name = {column.name: column for column in columns}
     top = [by_name[importance.name] for importance in found[:_MAX_COMPARED]]
@@ -125,7 +129,11 @@ def measure_importance(model: ExplainedModel) -> PermutationImportance | Unavail
 
 
 def _of_array(
-    model: ExplainedModel, sample: SampledRows, slots: Sequence[Slots], shape: tuple[int, ...]
+    model: ExplainedModel,
+    sample: SampledRows,
+    slots: Sequence[Slots],
+    shape: tuple[int, ...],
+    max_work: float,
 ) -> PermutationImportance:
     """Shuffle patches, as small as the work allows: all channels of an image, one of a signal."""
     features = np.concatenate([column.indices for column in slots]).reshape(shape)
@@ -133,7 +141,7 @@ def _of_array(
         features = features[None]  # as an image of one channel, its rows the signal's channels
     _, height, width = features.shape
     is_image = len(shape) == 3
-    max_groups = _max_groups(model, sample)
+    max_groups = _max_groups(model, sample, max_work)
     for patch in range(1, max(height, width) + 1):
         down = patch if is_image else 1
         corners = [(y, x) for y in range(0, height, down) for x in range(0, width, patch)]
@@ -143,7 +151,7 @@ def _of_array(
         Slots(slots[0].field, tuple(features[:, y : y + down, x : x + patch].ravel().tolist()))
         for y, x in corners
     ]
-    used, increases, shuffle_plan = _measure(model, sample, groups)
+    used, increases, shuffle_plan = _measure(model, sample, groups, max_work)
     pixels, clear = np.empty((height, width)), np.empty((height, width), bool)
     for (y, x), mean, reach in zip(corners, increases.mean, increases.reach, strict=True):
         pixels[y : y + down, x : x + patch] = mean if math.isfinite(mean) else np.nan
@@ -172,17 +180,17 @@ def _of_array(
     )
 
 
-def _max_groups(model: ExplainedModel, sample: SampledRows) -> int:
+def _max_groups(model: ExplainedModel, sample: SampledRows, max_work: float) -> int:
     """Return how many groups of features there is time for, with the fewest rows and shuffles."""
     passes = min(_MIN_ROWS, len(sample)) * _MIN_SHUFFLES
-    return max(1, int(_MAX_WORK / (passes * work_per_row(model.plan) + _WORK_PER_COLUMN)))
+    return max(1, int(max_work / (passes * work_per_row(model.plan) + _WORK_PER_COLUMN)))
 
 
 def _measure(
-    model: ExplainedModel, sample: SampledRows, groups: Sequence[Slots]
+    model: ExplainedModel, sample: SampledRows, groups: Sequence[Slots], max_work: float
 ) -> tuple[SampledRows, LossIncrease, ShufflePlan]:
     """Measure with as many shuffles, then rows, as there is time for."""
-    work = max(0.0, _MAX_WORK / len(groups) - _WORK_PER_COLUMN)
+    work = max(0.0, max_work / len(groups) - _WORK_PER_COLUMN)
     passes = int(work / work_per_row(model.plan))
     num_shuffles = min(max(passes // len(sample), _MIN_SHUFFLES), MAX_SHUFFLES, len(sample) - 1)
     num_rows = min(len(sample), max(passes // num_shuffles, _MIN_ROWS))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows, PartName
+from dlcli.data.splits import PartName
+from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
 
@@ -41,7 +42,8 @@ def take(rows: ExplainedRows, chosen: np.ndarray) -> ExplainedRows:
     """Return some rows, in the order of their file."""
     chosen = np.sort(chosen)
     indices = torch.tensor(chosen, device=rows.encoded.device)
-    return ExplainedRows(rows.encoded.take(indices), rows.table.take(chosen))
+    kept = None if rows.kept is None else rows.kept.take(chosen)
+    return ExplainedRows(rows.encoded.take(indices), kept)
 
 
 def work_per_row(plan: Plan) -> int:

@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlcli.explaining.reasons.explanation import Explanation
 from dlcli.explaining.reasons.permutation_importance import (
     MAX_SHUFFLES,
     ColumnImportance,
@@ -26,9 +25,8 @@ _MAX_IN_CAPTION = 4  # columns
 _MAX_DOTS = 1000  # pixels that are large enough for a dot
 
 
-def importance_section(found: PermutationImportance, explanation: Explanation) -> PageSection:
+def importance_section(found: PermutationImportance, loss: Loss, target: Target) -> PageSection:
     """Return how much worse the network gets when a column is shuffled."""
-    loss, target = explanation.loss, explanation.target
     pictures: tuple[Picture, ...] = ()
     if found.columns and found.pixels is None:
         pictures = (importance_picture(found, loss, target),)

@@ -19,7 +19,7 @@ def explanation_sections(found: Explanation) -> list[PageSection]:
     """Return what is available, and at last what is not, with the reasons."""
     sections: list[PageSection] = []
     if isinstance(found.importance, PermutationImportance):
-        sections.append(importance_section(found.importance, found))
+        sections.append(importance_section(found.importance, found.loss, found.target))
     if isinstance(found.dependence, PartialDependence):
         sections.append(dependence_section(found.dependence, found))
     if isinstance(found.boundary, Boundary):

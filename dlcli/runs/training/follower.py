@@ -31,7 +31,7 @@ def follow(run: TrainingRun, stop: Callable[[], Interruption | None]) -> Iterato
     if best is not None:
         copy_into(trainer.network.state_dict(), best.weights)
     summary = summarise(run, reason, best_epoch=best.epoch if best else 0)
-    yield TrainingFinished(summary, run.folder, (), makes_report=False)
+    yield TrainingFinished(summary, run.folder, (), material=None)
 
 
 def agreed_interruption(

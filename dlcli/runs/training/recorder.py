@@ -30,7 +30,7 @@ Snapshot = tuple[int, Mapping[str, Tensor]]  # epochs done, and parameters by na
 
 
 class Recorder:
-    """Records one run."""
+    """Records one run; `statistics` and `snapshots` are what it has recorded."""
 
     def __init__(self, folder: RunFolder, trainer: Trainer, rows: BatchSource) -> None:
         """Continue the recording of the finished epochs in the folder."""
@@ -38,9 +38,11 @@ class Recorder:
         self._trainer = trainer
         self._probe = rows.head(PROBE_ROWS)
         done = trainer.epoch.number - 1
+        before = [found for found in _read_lines(folder) if found[0].epoch <= done]
+        self.statistics = [statistics for statistics, _ in before]
         # The lines themselves: parsed numbers may be written with other digits.
-        self._lines = [line for statistics, line in _read_lines(folder) if statistics.epoch <= done]
-        self._snapshots = [item for item in read_snapshots(folder) if item[0] <= done]
+        self._lines = [line for _, line in before]
+        self.snapshots = [item for item in read_snapshots(folder) if item[0] <= done]
         size = trainer.optimizer.parameters.values.nbytes
         self._max_snapshots = _MAX_BYTES // size if size <= _MAX_BYTES // 8 else 0
         self._before: Tensor | None = None
@@ -52,6 +54,7 @@ class Recorder:
         """Record an event if it is due; StorageError if it can't be written."""
         if isinstance(event, EpochResult) and is_recorded(event.epoch):
             statistics = collect_statistics(self._trainer, self._probe, event.epoch, self._before)
+            self.statistics.append(statistics)
             self._lines.append(statistics.model_dump_json())
             with atomic_file(self._folder.inside, is_durable=False) as file:
                 file.write("".join(f"{line}\n" for line in self._lines).encode())
@@ -69,12 +72,12 @@ class Recorder:
     def _keep_snapshot(self, epoch: int) -> None:
         if not self._max_snapshots:
             return
-        if len(self._snapshots) == self._max_snapshots:
-            del self._snapshots[1::2]  # the first weights stay
-        self._snapshots.append((epoch, as_weights(self._trainer)))
+        if len(self.snapshots) == self._max_snapshots:
+            del self.snapshots[1::2]  # the first weights stay
+        self.snapshots.append((epoch, as_weights(self._trainer)))
         tensors = {
             f"{number}/{name}": tensor
-            for number, weights in self._snapshots
+            for number, weights in self.snapshots
             for name, tensor in weights.items()
         }
         with atomic_file(self._folder.snapshots, is_durable=False) as file:

@@ -8,22 +8,26 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
+from torch import Tensor
 
 from dlcli import __version__
+from dlcli.config.config import ReportKind
 from dlcli.data.dataset import Dataset
 from dlcli.data.disk_cache import open_row_caches
 from dlcli.data.encoding import fill_row_caches
+from dlcli.data.kept_rows import MAX_ROWS, choose_evenly
 from dlcli.data.stream import Reading
 from dlcli.errors import ConfigError
 from dlcli.network.builder import prepare_to_train
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
-from dlcli.runs.training.events import TrainingStarted
+from dlcli.runs.training.events import ReportMaterial, TrainingStarted
+from dlcli.runs.training.recorder import Recorder
 from dlcli.runs.training.resume import Resumed
 from dlcli.training.assembly import assemble
 from dlcli.training.device import Placement, choose_placement, configure_torch
 from dlcli.training.engines.threads import Threads, choose_threads
-from dlcli.training.evaluation import evaluate
+from dlcli.training.evaluation import KeptOutputs, evaluate
 from dlcli.training.loop import End, StopReason, Trainer
 from dlcli.training.processes.estimate import StepEstimate, estimate_steps
 from dlcli.training.processes.group import ALONE, Group
@@ -61,7 +65,9 @@ def encode_to_disk(
     if dataset.stream is None:
         return
     caches = stack.enter_context(open_row_caches(folder, dataset.fitted, dataset.num_rows))
-    yield from fill_row_caches(dataset.fitted, dataset.stream, caches, dataset.num_rows)
+    yield from fill_row_caches(
+        dataset.fitted, dataset.stream, caches, dataset.num_rows, dataset.kept
+    )
     rows |= {name: StreamedRows(cache, device) for name, cache in caches.items()}
 
 
@@ -128,6 +134,7 @@ class TrainingRun:
     folder: RunFolder
     resumed: Resumed | None
     is_kept: bool  # whether the folder is kept after the end
+    outputs: dict[str, KeptOutputs] = field(default_factory=dict)  # of evaluated rows, by part
     estimates: tuple[StepEstimate, ...] = ()  # of a step, for several processes
     started: float = field(default_factory=time.perf_counter)
 
@@ -136,6 +143,13 @@ class TrainingRun:
         """The duration of the run, without interruptions."""
         before = self.resumed.run.seconds if self.resumed else 0.0
         return before + time.perf_counter() - self.started
+
+    @property
+    def report(self) -> ReportKind | None:
+        """The page that this process makes at the end."""
+        kind = self.prepared.config.report
+        is_wanted = self.is_kept and self.trainer.group.is_first
+        return kind if is_wanted and not isinstance(kind, bool) else None
 
     @property
     def is_out_of_time(self) -> bool:
@@ -161,6 +175,33 @@ class TrainingRun:
             self.estimates,
             self.folder,
             self.resumed,
+        )
+
+    def material(self, recorder: Recorder) -> ReportMaterial:
+        """Return what a report is made from, after the network has been evaluated."""
+        assert self.report is not None, "a report is wanted"
+        rows: dict[str, Rows] = {}
+        outputs: dict[str, Tensor] = {}
+        for name, part in self.rows.items():
+            chosen = choose_evenly(len(part)) if isinstance(part, Rows) else None
+            kept = self.outputs.get(name)
+            found = None if kept is None else torch.cat(kept.blocks)
+            if chosen is None or isinstance(part, StreamedRows):
+                rows[name] = part.head(MAX_ROWS)
+            else:
+                indices = torch.from_numpy(chosen)
+                rows[name] = part.take(indices.to(part.device))
+                found = None if found is None else found[indices]
+            if found is not None:
+                outputs[name] = found
+        return ReportMaterial(
+            self.report,
+            self.prepared,
+            self.trainer,
+            rows,
+            outputs,
+            recorder.statistics,
+            recorder.snapshots,
         )
 
 
@@ -195,12 +236,17 @@ def _evaluate(run: TrainingRun, reason: StopReason) -> dict[str, dict[str, Any] 
     is_complete = reason in get_args(End)
     for name in ("validation", "test") if is_complete else ("validation",):
         if name in run.rows:
+            rows = run.rows[name]
+            if run.report is not None:
+                max_rows = len(rows) if isinstance(rows, Rows) else MAX_ROWS
+                run.outputs[name] = KeptOutputs(max_rows)
             figures[name] = evaluate(
                 trainer.network,
                 trainer.objective,
-                in_order(run.rows[name]),
+                in_order(rows),
                 target=trainer.target,
                 placement=trainer.placement,
                 group=trainer.group if reason != "diverged" else ALONE,
+                kept=run.outputs.get(name),
             )
     return figures

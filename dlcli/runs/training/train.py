@@ -129,12 +129,13 @@ def _run(run: TrainingRun, stop: Callable[[], Interruption | None]) -> Iterator[
         folder.summary.unlink(missing_ok=True)  # of the shorter run
     yield run.started_event()
     saver = Saver(folder, metrics, prepared.config.checkpoint)
+    recorder = Recorder(folder, trainer, run.rows["train"]) if run.report is not None else None
     names = prepared.config.trackers if run.is_kept else ()
     opening = open_trackers(names, folder, prepared.config.name, trainer.epoch.number)
     with closing(saver), opening as trackers:
         try:
             # Closed explicitly: a second SIGINT while it closes must be raised.
-            with closing(_train(run, saver, metrics, trackers)) as events:
+            with closing(_train(run, saver, metrics, trackers, recorder)) as events:
                 for event in events:
                     yield event
                     if stop():
@@ -155,17 +156,23 @@ def _run(run: TrainingRun, stop: Callable[[], Interruption | None]) -> Iterator[
         trackers.log(metrics_in({"test": summary["test"]}), summary["epochs"])
     data = words_of(prepared.config.data.path, prepared.folder)
     yield TrainingFinished(
-        summary, folder, data, run.is_kept and prepared.config.report, tuple(trackers.lost)
+        summary,
+        folder,
+        data,
+        None if recorder is None or reason in EXIT_CODES else run.material(recorder),
+        tuple(trackers.lost),
     )
 
 
 def _train(
-    run: TrainingRun, saver: Saver, metrics: LinesFile, trackers: Trackers
+    run: TrainingRun,
+    saver: Saver,
+    metrics: LinesFile,
+    trackers: Trackers,
+    recorder: Recorder | None,
 ) -> Generator[Progress | EpochResult, None, None]:
     """Train, log and record each epoch, and save when due."""
     trainer, rows = run.trainer, run.rows
-    is_recorded = run.is_kept and run.prepared.config.report
-    recorder = Recorder(run.folder, trainer, rows["train"]) if is_recorded else None
     explained = memory_explained(
         trainer.placement.device,
         run.load,

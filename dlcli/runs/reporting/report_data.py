@@ -1,4 +1,4 @@
-"""A run folder → everything that its report shows, as far as it is available."""
+"""Everything that the report of a run shows, from its folder, as far as it is available."""
 
 import json
 from collections.abc import Generator, Mapping
@@ -15,12 +15,13 @@ from dlcli.explaining.learning.finding import Diagnosis
 from dlcli.explaining.learning.history import History, read_history
 from dlcli.explaining.quality.quality import Quality, assess_quality
 from dlcli.explaining.reasons.explanation import Explanation, explain
+from dlcli.explaining.reasons.permutation_importance import PermutationImportance
 from dlcli.explaining.surface.landscape import LossGrid, loss_landscape
-from dlcli.explaining.surface.path import PathPlane, end_at, path_plane
+from dlcli.explaining.surface.path import PathPlane, Snapshots, end_at, path_plane
 from dlcli.explaining.training_statistics import EpochStatistics
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.runs.folder.run_folder import RunFolder
-from dlcli.runs.load_run import load_model_and_data
+from dlcli.runs.reporting.load_run import load_model_and_data
 from dlcli.runs.training.recorder import read_snapshots, read_statistics
 from dlcli.training.saving.checkpoint import load_checkpoint
 
@@ -43,14 +44,28 @@ class Record:
 
 
 @dataclass(frozen=True)
+class DeepReport:
+    """What only the full report of a run shows."""
+
+    explanation: Explanation
+    landscape: LossGrid | Unavailable
+    path: PathPlane | Unavailable
+
+
+@dataclass(frozen=True)
+class QuickReport:
+    """What a quick report explains."""
+
+    importance: PermutationImportance | Unavailable
+
+
+@dataclass(frozen=True)
 class NetworkReport:
     """What evaluating and explaining a run's network has shown."""
 
     model: ExplainedModel
     quality: Quality
-    explanation: Explanation
-    landscape: LossGrid | Unavailable
-    path: PathPlane | Unavailable
+    explained: QuickReport | DeepReport
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,12 @@ class ReportData:
     diagnosis: Diagnosis
     statistics: tuple[EpochStatistics, ...]
     network: NetworkReport | Unavailable
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether only what is quickly made is shown."""
+        network = self.network
+        return isinstance(network, NetworkReport) and isinstance(network.explained, QuickReport)
 
 
 def read_record(run: Path) -> Record:
@@ -104,16 +125,23 @@ def collect_report_data(record: Record) -> Generator[str, None, ReportData]:
     except DlcliError as error:
         diagnosis = diagnose(record.history, constant_loss=None)
         return ReportData(record, diagnosis, statistics, Unavailable(str(error)))
+    network = yield from examine(model, record, read_snapshots(record.folder))
+    return ReportData(record, diagnose_run(model, record), statistics, network)
+
+
+def diagnose_run(model: ExplainedModel, record: Record) -> Diagnosis:
+    """Say how a run's network learned, beside the constant baseline on its training rows."""
     rows = model.parts["train"].encoded
     constant_loss = constant_baseline_loss(
         model.objective, model.target, model.targets(rows), model.weights(rows)
     )
-    network = yield from _examine(model, record)
-    diagnosis = diagnose(record.history, constant_loss=constant_loss)
-    return ReportData(record, diagnosis, statistics, network)
+    return diagnose(record.history, constant_loss=constant_loss)
 
 
-def _examine(model: ExplainedModel, record: Record) -> Generator[str, None, NetworkReport]:
+def examine(
+    model: ExplainedModel, record: Record, snapshots: Snapshots
+) -> Generator[str, None, NetworkReport]:
+    """Evaluate and explain a network in full, yielding the name of each stage before it begins."""
     yield "evaluating the network"
     quality = assess_quality(model)
     yield "explaining the network"
@@ -121,9 +149,11 @@ def _examine(model: ExplainedModel, record: Record) -> Generator[str, None, Netw
     yield "the loss landscape"
     rows = model.parts["train"].encoded
     weights = {name: tensor.detach() for name, tensor in model.network.state_dict().items()}
-    snapshots = end_at(read_snapshots(record.folder), record.history.best_epoch or 0, weights)
+    path = end_at(snapshots, record.history.best_epoch or 0, weights)
     return NetworkReport(
-        model, quality, explanation, loss_landscape(model, rows), path_plane(model, snapshots, rows)
+        model,
+        quality,
+        DeepReport(explanation, loss_landscape(model, rows), path_plane(model, path, rows)),
     )
 
 

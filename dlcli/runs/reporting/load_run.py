@@ -7,16 +7,16 @@ from pathlib import Path
 from dlcli.config import LoadedConfig
 from dlcli.data.dataset import load_tables
 from dlcli.data.fitted import FittedData
+from dlcli.data.kept_rows import MAX_ROWS
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.network.builder import build_network
 from dlcli.runs.evaluate import config_of_run
 from dlcli.runs.folder.run_folder import find_checkpoint
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
+from dlcli.tables.table import Table
 from dlcli.training.device import Placement, choose_placement
 from dlcli.training.rows.batches import to_rows
-
-MAX_ROWS = 10_000  # of each part; more rows take long and hardly change the results
 
 
 def load_model_and_data(run: Path) -> ExplainedModel:
@@ -56,17 +56,19 @@ def untrained_model_and_data(loaded: LoadedConfig, prepared: Prepared) -> Explai
     )
 
 
+def with_short_paths(table: Table) -> Table:
+    """Return a table whose files are named without the detours of a config's paths."""
+    files = tuple(map(os.path.normpath, table.files))
+    return replace(table, source=os.path.normpath(table.source), files=files)
+
+
 def _parts(
     loaded: LoadedConfig, fitted: FittedData, placement: Placement
 ) -> dict[str, ExplainedRows]:
     return {
         name: ExplainedRows(
             to_rows(fitted.encode(table)[0], placement.device),
-            replace(
-                table,
-                source=os.path.normpath(table.source),
-                files=tuple(map(os.path.normpath, table.files)),
-            ),
+            with_short_paths(table),
         )
         for name, table in load_tables(loaded, MAX_ROWS).items()
     }

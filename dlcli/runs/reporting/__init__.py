@@ -1,0 +1,1 @@
+"""What the report of a run shows, from its folder or from memory."""
