@@ -1,6 +1,8 @@
-"""What linters and type checkers leave to the reader: names assigned twice."""
+"""What linters and type checkers leave to the reader: names assigned twice, imports."""
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterator
 
 import pytest
@@ -81,3 +83,26 @@ def test_a_second_value_is_noticed(source: str, names: list[str]) -> None:
 def test_no_name_is_assigned_twice() -> None:
     found = {str(path.relative_to(ROOT)): assigned_twice(path.read_text("utf-8")) for path in FILES}
     assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_dlcli_imports_nothing_that_only_developers_have() -> None:
+    """Such as scipy, whose import takes longer than a small network's training."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    of_developers = {
+        re.split(r"[^\w.-]", name)[0] for name in project["optional-dependencies"]["dev"]
+    }
+    imported = {
+        (path.name, module.split(".")[0])
+        for path in FILES
+        if path.is_relative_to(ROOT / "dlcli")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in _modules(node)
+    }
+    assert {place for place in imported if place[1] in of_developers - {"dlcli"}} == set()
+
+
+def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [alias.name for alias in node.names]

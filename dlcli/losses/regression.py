@@ -9,6 +9,8 @@ from dlcli.losses.base import Loss, Reduction
 from dlcli.section import PositiveFloat
 from dlcli.targets.task import Task
 
+_NUM_HALVINGS = 60  # of the range of numbers, in which a centre is searched
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -149,14 +151,13 @@ class Huber(NumberLoss):
 
     def _center(self, numbers: "np.ndarray", weights: "np.ndarray | None") -> float:
         import numpy as np
-        from scipy.optimize import brentq
 
         low, high = float(numbers.min()), float(numbers.max())
-        if low == high:
-            return low
-
-        def slope(center: float) -> float:
+        for _ in range(_NUM_HALVINGS):
+            center = (low + high) / 2
             pulls = np.clip(numbers - center, -self.delta, self.delta)
-            return float(pulls.sum() if weights is None else pulls @ weights)
-
-        return float(brentq(slope, low, high))
+            if (pulls.sum() if weights is None else pulls @ weights) > 0:
+                low = center
+            else:
+                high = center
+        return (low + high) / 2

@@ -1,5 +1,8 @@
 """The shape of loss curves: trends, rises, falls, and comparison with the constant baseline."""
 
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -88,12 +91,16 @@ class LossCurve:
 
         From -1, every later loss is lower, to 1. 0 for fewer than four losses, or equal ones.
         """
-        from scipy import stats
-
-        losses = self.losses[start:]
-        if len(losses) < _MIN_TREND_LOSSES or np.ptp(losses) == 0:
+        losses = self.losses[start:].tolist()
+        if len(losses) < _MIN_TREND_LOSSES or min(losses) == max(losses):
             return 0.0
-        return float(stats.kendalltau(np.arange(len(losses)), losses).statistic)
+        num_concordant, before = 0, list[float]()  # less the discordant ones
+        for loss in losses:
+            num_concordant += bisect_left(before, loss) + bisect_right(before, loss) - len(before)
+            insort(before, loss)
+        num_pairs = math.comb(len(losses), 2)
+        num_equal = sum(math.comb(count, 2) for count in Counter(losses).values())
+        return num_concordant / math.sqrt(num_pairs) / math.sqrt(num_pairs - num_equal)
 
     @cached_property
     def late_trend(self) -> float:

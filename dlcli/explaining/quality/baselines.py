@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from dlcli.data.fields import Arrays
+from dlcli.explaining.quality.minimising import minimise
 
 MAX_CODES = 100  # of an embedded column that get their own weight
 _MAX_NUMBERS = 20_000_000  # features of the rows that a linear model is fitted to
@@ -234,13 +236,11 @@ class _Logistic:
         self, start: np.ndarray, penalty: float, max_steps: int, *, tolerance: float
     ) -> tuple[np.ndarray, bool]:
         """Return the vector that minimises the loss, and whether so many steps were enough."""
-        from scipy.optimize import minimize
-
         if self.numbers.dtype == np.float32:  # which can't resolve smaller decreases
             tolerance = max(tolerance, 1e-7)
-        options = {"maxfun": max_steps, "maxiter": max_steps, "ftol": tolerance}
-        found = minimize(self.loss, start, (penalty,), method="L-BFGS-B", jac=True, options=options)
-        return found.x, found.status != 1
+        return minimise(
+            partial(self.loss, penalty=penalty), start, max_steps=max_steps, tolerance=tolerance
+        )
 
     def loss(self, vector: np.ndarray, penalty: float) -> tuple[float, np.ndarray]:
         """Return the mean loss with the penalty, and its gradient."""

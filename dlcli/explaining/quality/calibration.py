@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dlcli.explaining.quality.minimising import minimise_between
+
 _MAX_BINS = 15
 _MIN_ROWS_PER_BIN = 10
 _NUM_SIMULATIONS = 1000
@@ -83,19 +85,17 @@ def fit_temperature(
     logits hold no information, larger is. Guo et al. (2017), On calibration of modern neural
     networks, arXiv:1706.04599.
     """
-    from scipy.optimize import minimize_scalar
-
     centered = logits - logits.max(axis=1, keepdims=True)
     if (centered.argmax(axis=1) == truth).all() or not centered.any():
         return None
     # The loss is convex in the inverse, so the search over logarithms finds its only minimum.
-    least = minimize_scalar(
+    power = minimise_between(
         lambda power: log_loss(centered, truth, math.exp(power), weights),
-        bounds=(math.log(_MIN_TEMPERATURE), math.log(_MAX_TEMPERATURE)),
-        method="bounded",
-        options={"xatol": 1e-6},
+        math.log(_MIN_TEMPERATURE),
+        math.log(_MAX_TEMPERATURE),
+        tolerance=1e-6,
     )
-    temperature = math.exp(least.x)
+    temperature = math.exp(power)
     is_inside = 1.01 * _MIN_TEMPERATURE < temperature < _MAX_TEMPERATURE / 1.01
     return temperature if is_inside else None
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from dlcli.data.fields import Slots
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.weighted import mean_and_error
+from dlcli.student_t import central_quantile
 from dlcli.training.evaluation import compute_outputs
 from dlcli.training.rows.batches import Rows, Tensors, as_shares
 
@@ -63,14 +64,12 @@ def measure_loss_increase(
     counts as much as the product of its two. With `row_groups`, the number of each row's group,
     from 0, [rows], the interval is over groups, whose rows needn't be independent.
     """
-    from scipy.special import stdtrit
-
     donors, weights = shuffle_plan.donors(), model.weights(rows)
     num_rows = len(rows)
     losses = _losses(model, rows.inputs, model.targets(rows))
     mean, reach = np.zeros(len(groups)), np.zeros(len(groups))
     num_units = num_rows if row_groups is None else max(2, int(row_groups.max()) + 1)
-    quantile = float(stdtrit(num_units - 1, 0.975))
+    quantile = central_quantile(0.95, num_units - 1)
     for index, group in enumerate(groups):
         cells = rows.inputs[group.field][:, group.indices]
         if (cells == cells[0]).all():

@@ -7,6 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
+from dlcli.student_t import central_quantile, two_sided_probability
+
 LEVEL = 0.05  # family-wise error rate: of any false difference among all pairs
 _ROUNDING = 1e-5  # of a loss: runs that differ by less may be the same, executed in another way
 
@@ -79,14 +81,11 @@ def judge(losses: Mapping[str, Sequence[float]]) -> Verdict:
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
     """Return the mean of numbers and its interval; infinite for a single number."""
-    from scipy import stats
-
     numbers = np.asarray(values, np.float64)
     mean = float(numbers.mean())
     if len(numbers) < 2:
         return Interval(mean, -math.inf, math.inf)
-    error = float(numbers.std(ddof=1)) / math.sqrt(len(numbers))
-    reach = float(stats.t.ppf(0.975, len(numbers) - 1)) * error
+    reach = central_quantile(0.95, len(numbers) - 1) * _standard_error(numbers)
     return Interval(mean, mean - reach, mean + reach)
 
 
@@ -109,13 +108,17 @@ def _apart(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def _p_value(differences: np.ndarray) -> float:
     """Return how likely such differences are where there is none, by the paired t-test."""
-    from scipy import stats
-
     if len(differences) < 2:
         return 1.0
     if np.ptp(differences) == 0:  # the same in every pair, which the test can't divide by
         return float(differences[0] == 0)
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+    t = float(differences.mean()) / _standard_error(differences)
+    return two_sided_probability(t, len(differences) - 1)
+
+
+def _standard_error(numbers: np.ndarray) -> float:
+    """Return the standard error of the mean."""
+    return float(numbers.std(ddof=1)) / math.sqrt(len(numbers))
 
 
 def _groups(order: Sequence[str], differences: Sequence[Difference]) -> tuple[tuple[str, ...], ...]:
