@@ -9,8 +9,11 @@ from typing import TextIO
 import pytest
 from rich.console import Console
 
+from dlcli.cli.commands.report import make_report
 from dlcli.cli.screens.progress import open_progress
+from dlcli.cli.screens.tables import open_console
 from dlcli.cli.screens.terminal import can_redraw
+from dlcli.runs.report_data import read_record
 from dlcli.training.loop import EpochResult
 from tests.cli.test_ends import WriteTable
 from tests.conftest import Command, WriteConfig
@@ -63,6 +66,7 @@ def test_a_log_has_a_line_for_each_epoch_whatever_is_said_of_colours(
     table: WriteTable,
     write_config: WriteConfig,
     monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     if name is not None:
         monkeypatch.setenv(name, "1")
@@ -76,6 +80,10 @@ def test_a_log_has_a_line_for_each_epoch_whatever_is_said_of_colours(
     assert all(line.endswith(" s") for line in lines)  # none is cut
     assert CURSOR_UP not in outcome.out
     assert ("\x1b[" in outcome.out) is (name is not None)
+    make_report(open_console(to_stderr=False), read_record(Path("r")), lambda: "sigterm")
+    told = capfd.readouterr().out
+    assert "no report: SIGTERM came" in told
+    assert CURSOR_UP not in told
 
 
 def show(epochs: Iterator[int], log: Path, *, best: tuple[int, ...]) -> list[str]:

@@ -70,10 +70,12 @@ def _follow(
     stages: "Generator[str, None, ReportData]",
     stop: "Callable[[], str | None]",
 ) -> "ReportData | None":
-    with console.status("report") as status:
+    from dlcli.cli.screens.terminal import open_status
+
+    with open_status(console) as show:
         while stop() is None:
             try:
-                status.update(f"report: {next(stages)}")
+                show(f"report: {next(stages)}")
             except StopIteration as end:
                 report: ReportData = end.value
                 return report

@@ -1,16 +1,15 @@
 """Training progress: a live bar on a terminal, lines of epochs elsewhere."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.text import Text
 
-from dlcli.cli.screens.terminal import can_redraw
+from dlcli.cli.screens.terminal import can_redraw, open_status
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -162,7 +161,7 @@ def follow_reading(
     """Show how many rows are read; return the generator's result. With `lasting`, lines stay."""
     shown = 0.0
     with ExitStack() as stack:
-        status = None
+        show: Callable[[str], None] | None = None
         while True:
             try:
                 now = next(reading)
@@ -172,10 +171,10 @@ def follow_reading(
             text = f"read {now.source} for {now.purpose}: {now.num_rows:,} rows"
             if now.is_over and lasting:
                 console.print(f"{text} in {now.seconds:.1f} s", markup=False, soft_wrap=True)
-            elif can_redraw(console) and time.perf_counter() - shown >= _REDRAW_SECONDS:
+            elif time.perf_counter() - shown >= _REDRAW_SECONDS:
                 shown = time.perf_counter()
-                status = status or stack.enter_context(console.status(""))
-                status.update(escape(text))
+                show = show or stack.enter_context(open_status(console))
+                show(text)
 
 
 def describe(result: "loop.EpochResult") -> str:

@@ -5,8 +5,11 @@ colours, but keeps every frame of a progress bar.
 """
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 
 _NO = ("", "0", "false", "no", "off")
 
@@ -22,6 +25,16 @@ def can_redraw(console: Console) -> bool:
     is_notebook = "JPY_PARENT_PID" in os.environ  # set by Jupyter for what its kernels start
     is_moving = console.is_interactive and is_terminal(console.file)
     return is_moving and not is_logged and not is_notebook
+
+
+@contextmanager
+def open_status(console: Console) -> Iterator[Callable[[str], None]]:
+    """Provide a function that shows a text in place of the one before, where that is possible."""
+    if not can_redraw(console):
+        yield lambda _text: None
+        return
+    with console.status("") as status:
+        yield lambda text: status.update(escape(text))
 
 
 def is_terminal(stream: object) -> bool:
