@@ -23,7 +23,7 @@ class ConstantBaseline:
     def why_not_beaten(self, loss: float, what: str) -> str | None:
         """Say that a loss is no better within the noise of so many rows; None where it is better.
 
-        A mean of n losses of one sign varies by about the n-th root of itself, `1 / √n` of it.
+        The noise of a mean of n losses of one sign is about `1 / √n` of it.
         """
         noise = min(_MAX_NOISE, 1 / math.sqrt(self.num_rows))
         if loss < self.loss * (1 - noise) or self.loss <= 0:

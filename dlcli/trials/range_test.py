@@ -8,6 +8,7 @@ rate off the losses was chosen by measuring: docs/measurements/find-lr.md compar
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import JsonValue
@@ -95,10 +96,9 @@ def read_range(
         unbeaten = constant.why_not_beaten(float(middle[lowest]), "the lowest smoothed loss")
     obstacle = curve.obstacle()
     if obstacle is None and unbeaten is not None:
-        obstacle = "nothing can be read off in so few steps; try more --steps"
-    suggestion = None if obstacle is not None else curve.suggestion
-    reason = obstacle or curve.reason
-    if unbeaten is not None and "--lowest" not in reason:
+        obstacle = _Obstacle("nothing can be read off in so few steps; try more --steps")
+    reason = curve.reason if obstacle is None else obstacle.text
+    if unbeaten is not None and obstacle is not None and not obstacle.is_range_too_high:
         reason += f". {unbeaten.removesuffix('.')}"
     begins = curve.begins
     return RangeReading(
@@ -106,11 +106,18 @@ def read_range(
         losses=tuple(map(tuple, losses)),
         smoothed=tuple(middle.tolist()),
         quartiles=tuple(zip(low.tolist(), high.tolist(), strict=True)),
-        suggestion=suggestion,
+        suggestion=curve.suggestion if obstacle is None else None,
         lowest_at=taken[lowest],
         begins_at=None if begins is None else taken[begins],
         reason=reason,
     )
+
+
+class _Obstacle(NamedTuple):
+    """Why nothing can be read off a curve, and in which direction to go."""
+
+    text: str
+    is_range_too_high: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,35 +151,37 @@ class _Curve:
             "training is stable"
         )
 
-    def obstacle(self) -> str | None:
-        """Say why nothing can be read off, and in which direction to go; None: something can."""
+    def obstacle(self) -> _Obstacle | None:
+        """Return why nothing can be read off; None: something can."""
         lowest, highest, best = self.lrs[0], self.lrs[-1], self.lrs[self.lowest]
         is_only_rising = self._is_rising and (self.lowest < _MIN_STEPS or self.begins is None)
         if not np.isfinite(self.smoothed[0]) or is_only_rising:
-            return (
+            return _Obstacle(
                 f"the loss only rises from the lowest rate, {lowest:g}, on: try lower ones "
-                "(--lowest), or look at the data's scale (data.scale)"
+                "(--lowest), or look at the data's scale (data.scale)",
+                is_range_too_high=True,
             )
         if not self._is_falling and self._is_rising:
-            return (
+            return _Obstacle(
                 "nothing can be read off: the loss is flat within its noise until it rises: no "
                 f"rate from {lowest:g} on lowers it in so few steps; try more --steps, or larger "
                 "batches (training.batch_size)"
             )
         if not self._is_falling:
-            return (
+            return _Obstacle(
                 "nothing can be read off: the loss is flat within its noise up to the highest "
                 f"rate, {highest:g}: try higher ones (--highest)"
             )
         if self.lowest == len(self.lrs) - 1:
-            return (
+            return _Obstacle(
                 f"the loss still falls at the highest rate, {highest:g}: try higher ones "
                 "(--highest)"
             )
         if best / _BELOW < lowest:
-            return (
+            return _Obstacle(
                 f"the smoothed loss is lowest at {best:.2g}, and a tenth of that is below the "
-                f"lowest rate, {lowest:g}: try lower ones (--lowest)"
+                f"lowest rate, {lowest:g}: try lower ones (--lowest)",
+                is_range_too_high=True,
             )
         return None
 
@@ -221,7 +230,8 @@ def _running_means(losses: np.ndarray, steps_back: float) -> np.ndarray:
     keep = 1 - 1 / steps_back
     means, total, weight = np.empty_like(losses), np.zeros(losses.shape[1]), 0.0
     for step, losses_of_step in enumerate(losses):
-        total = keep * total + (1 - keep) * losses_of_step
+        # Nothing is kept of a loss that is infinite: 0 times it has no value.
+        total = (keep * total if keep else 0.0) + (1 - keep) * losses_of_step
         weight = keep * weight + (1 - keep)
         means[step] = total / weight
     return means

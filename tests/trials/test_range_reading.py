@@ -68,6 +68,13 @@ def test_a_seed_that_diverges_does_not_decide_and_an_early_end_is_an_end() -> No
     assert cut.suggestion == pytest.approx(whole.suggestion, rel=0.4)
 
 
+def test_of_few_steps_over_many_rates_a_seed_that_diverges_leaves_the_others() -> None:
+    rates = rising_rates(1e-20, 10.0, 30)
+    sound = [[0.7 - step / 100] * 3 for step in range(30)]
+    diverged = [[*row[:2], math.inf if step > 9 else row[2]] for step, row in enumerate(sound)]
+    assert read_range(rates, diverged).smoothed == read_range(rates, sound).smoothed
+
+
 def flat(noise: float = 0.05, seeds: int = 5, first: int = 0) -> list[list[float]]:
     """Nothing but noise around 0.7."""
     random = np.random.default_rng(first)
