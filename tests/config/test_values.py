@@ -25,7 +25,7 @@ def config(tmp_path: Path) -> Path:
     ("text", "seconds"),
     [
         *(("7", 7), ("0.5", 0.5), ("90s", 90), ("2d", 172_800), ("1h 30m", 5_400)),
-        *(("1h30m", 5_400), ("1.5h", 5_400), ("null", None)),
+        *(("1h30m", 5_400), ("1.5 h", 5_400), ("null", None)),
     ],
 )
 def test_a_time_is_a_number_of_seconds_or_has_units(
@@ -35,7 +35,9 @@ def test_a_time_is_a_number_of_seconds_or_has_units(
     assert training.max_seconds == seconds
 
 
-@pytest.mark.parametrize("text", ["1x", "30m 1h", "1h 30", "''", "soon", "0", "0s", "-1", ".inf"])
+@pytest.mark.parametrize(
+    "text", ["1x", "30m 1h", "1h 30", "10 30s", "''", "soon", "0", "0s", "-1", ".inf"]
+)
 def test_other_times_are_refused(text: str, config: Path) -> None:
     with pytest.raises(ConfigError, match=r"training\.max_seconds"):
         load_config(config, [f"training.max_seconds={text}"])
