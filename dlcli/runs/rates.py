@@ -73,8 +73,6 @@ class Rates:
 
 def rates_of(prepared: Prepared) -> Rates:
     """Return the rates of a run on its training rows."""
-    config = prepared.config
-    steps_per_epoch = config.training.steps_per_epoch(prepared.dataset.num_rows["train"])
-    optimizer, epochs = config.optimizer, config.training.epochs
-    schedule = Schedule(config.schedule, optimizer.lr, steps_per_epoch, epochs)
-    return Rates(optimizer.type, schedule)
+    config, num_rows = prepared.config, prepared.dataset.num_rows["train"]
+    schedule = Schedule.of(config.schedule, config.optimizer.lr, config.training, num_rows)
+    return Rates(config.optimizer.type, schedule)

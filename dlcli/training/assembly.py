@@ -40,7 +40,6 @@ def assemble(
     """
     network = build_network(plan, seed=seed).to(placement.device)
     torch.manual_seed(derive_seed(seed, "dropout"))
-    steps_per_epoch = settings.steps_per_epoch(num_rows)
     flat = FlatParameters(network)
     sharded = None
     if settings.shards > 1:
@@ -51,7 +50,7 @@ def assemble(
         network=network,
         objective=build_objective(loss, target, placement.device),
         optimizer=Optimizer(optimizer, flat),
-        schedule=Schedule(schedule, optimizer.lr, steps_per_epoch, settings.epochs),
+        schedule=Schedule.of(schedule, optimizer.lr, settings, num_rows),
         target=target,
         placement=placement,
         settings=settings,

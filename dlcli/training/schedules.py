@@ -5,7 +5,9 @@ against. With a warm-up they are those of torch's class begun at its end.
 """
 
 from dataclasses import dataclass, field
+from typing import Self
 
+from dlcli.config.sections.training import TrainingConfig
 from dlcli.schedules.base import Position, RunLength, ScheduleConfig, ScheduleState
 
 
@@ -18,6 +20,13 @@ class Schedule:
     steps_per_epoch: int
     num_epochs: int
     state: ScheduleState = field(default_factory=ScheduleState)
+
+    @classmethod
+    def of(
+        cls, config: ScheduleConfig, base_lr: float, training: TrainingConfig, num_rows: int
+    ) -> Self:
+        """Return the schedule of a run on so many training rows."""
+        return cls(config, base_lr, training.steps_per_epoch(num_rows), training.epochs)
 
     def lr(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""

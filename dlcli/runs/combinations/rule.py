@@ -37,16 +37,15 @@ class Facts:
     @cached_property
     def schedule(self) -> Schedule:
         """The learning rates of the run."""
-        config, epochs = self.config, self.training.epochs
-        steps_per_epoch = self.training.steps_per_epoch(self.num_rows)
-        return Schedule(config.schedule, config.optimizer.lr, steps_per_epoch, epochs)
+        config = self.config
+        return Schedule.of(config.schedule, config.optimizer.lr, self.training, self.num_rows)
 
     def says(self, *path: str | int) -> bool:
         """Say whether the config gives a value, rather than leaving it to its default."""
         return path in self.loaded.document.places
 
     @property
-    def max_stopping_epoch(self) -> int | None:
+    def effective_patience(self) -> int | None:
         """The patience of early stopping where it can end the run before its last epoch."""
         stopping = self.training.early_stopping
         if stopping is None or stopping.patience >= self.training.epochs - 1:

@@ -92,7 +92,7 @@ def _may_stop_before_a_reduction(facts: Facts) -> Found:
 
 
 def _may_stop_before_the_end(facts: Facts) -> Found:
-    schedule, patience = facts.config.schedule, facts.max_stopping_epoch
+    schedule, patience = facts.config.schedule, facts.effective_patience
     if schedule.spreads_over_epochs and patience is not None:
         yield (
             ("training", "early_stopping"),
@@ -111,7 +111,7 @@ def _may_run_out_of_time(facts: Facts) -> Found:
 
 
 def _may_stop_in_the_warmup(facts: Facts) -> Found:
-    patience, warmup = facts.max_stopping_epoch, facts.config.schedule.warmup_epochs
+    patience, warmup = facts.effective_patience, facts.config.schedule.warmup_epochs
     if patience is not None and patience < warmup:
         yield (
             ("training", "early_stopping", "patience"),

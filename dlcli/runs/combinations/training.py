@@ -53,7 +53,7 @@ def _improvement_out_of_reach(facts: Facts) -> Found:
 def _patience_of_all_epochs(facts: Facts) -> Found:
     training = facts.training
     stopping = training.early_stopping
-    if stopping is None or stopping.metric != "loss" or facts.max_stopping_epoch is not None:
+    if stopping is None or stopping.metric != "loss" or facts.effective_patience is not None:
         return
     yield (
         ("training", "early_stopping", "patience"),
