@@ -56,10 +56,31 @@ def test_a_signal_while_the_report_is_made_leaves_a_complete_run() -> None:
     process.send_signal(signal.SIGUSR2)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
-    assert "no report: SIGUSR2 came while it was made" in err
+    assert "no report: SIGUSR2 came before it was done" in err
     assert "dlcli report run" in err
     assert json.loads(out)["stop_reason"] == "epochs"
     assert not list(Path("run").glob(".*"))
+
+
+def test_a_signal_while_figures_are_shown_leaves_a_complete_run(
+    dlcli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def show(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    monkeypatch.setattr("dlcli.cli.screens.tables.show_figures", show)
+    monkeypatch.setattr("dlcli.report.plots.range_test.draw_range", show)
+    before = signal.signal(signal.SIGUSR1, lambda *_: pytest.fail("it ends the process"))
+    try:
+        command = [CONFIGS / "moons.yaml", "--json", "--set", "training.epochs=2"]
+        outcome = dlcli("train", *command, "--run-dir", "run", "--set", "report=true")
+        assert outcome.code == 0
+        assert outcome.json["stop_reason"] == "epochs"
+        assert "no report: SIGUSR1 came before it was done" in outcome.err
+        outcome = dlcli("find-lr", *command, "--steps", 30, "--seeds", 1)
+        assert (outcome.code, outcome.json["steps"] > 0) == (0, True)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_second_sigint_ends_at_once_and_the_last_checkpoint_is_whole(dlcli: Command) -> None:

@@ -30,6 +30,7 @@ from dlcli.runs.training import run as run_under_way
 from dlcli.runs.training import smoke
 from dlcli.runs.training import train as runs
 from dlcli.runs.training.events import StoppedBeforeTraining
+from dlcli.runs.training.signals import stop_signals
 from dlcli.tables import reading
 from dlcli.training.loop import Progress
 from tests.conftest import ROOT, UNMEASURED, Command
@@ -285,11 +286,12 @@ class TestEvaluating:
 def test_a_signal_while_rows_are_encoded_ends_the_run_and_nothing_stays(number: int) -> None:
     loaded = load_config(write(), [STREAMED[1]])
     events = []
-    for event in runs.train(prepare(loaded), run_dir=Path("r")):
-        events.append(event)
-        if len(events) == 1:
-            assert isinstance(event, Reading)
-            os.kill(os.getpid(), number)
+    with stop_signals() as received:
+        for event in runs.train(prepare(loaded), run_dir=Path("r"), received=received):
+            events.append(event)
+            if len(events) == 1:
+                assert isinstance(event, Reading)
+                os.kill(os.getpid(), number)
     assert events[1:] == [StoppedBeforeTraining("sigint" if number == signal.SIGINT else "sigterm")]
     assert not Path("r").exists()
 

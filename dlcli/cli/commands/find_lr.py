@@ -78,12 +78,13 @@ def find_lr_command(
         closing(find_lr(prepared, wanted, run_dir=run_dir, backend=backend)) as events,
     ):
         end = _follow(console, events)
-    if isinstance(end, RangeTestStopped):
-        console.print(f"stopped by {end.signal.upper()}; nothing was kept")
-        raise typer.Exit(EXIT_CODES[end.signal])
-    _show_end(console, end, config)
-    if as_json:
-        emit(json.dumps({**end.document, "run_dir": str(end.folder.path)}, allow_nan=False))
+        if isinstance(end, RangeTestStopped):
+            console.print(f"stopped by {end.signal.upper()}; nothing was kept")
+            raise typer.Exit(EXIT_CODES[end.signal])
+        # Before the events are closed: until then no signal ends the process.
+        _show_end(console, end, config)
+        if as_json:
+            emit(json.dumps({**end.document, "run_dir": str(end.folder.path)}, allow_nan=False))
 
 
 def _follow(

@@ -53,7 +53,7 @@ def make_report(
     if report is None:
         command = f"dlcli report {shlex.quote(str(run))}"
         console.print(
-            f"no report: {str(stop()).upper()} came while it was made; the run is complete, make "
+            f"no report: {str(stop()).upper()} came before it was done; the run is complete, make "
             f"the report with: {command}",
             markup=False,
             soft_wrap=True,

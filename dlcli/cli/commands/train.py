@@ -4,7 +4,7 @@ import importlib
 import json
 import os
 import shlex
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,16 +24,13 @@ from dlcli.cli.warm_up import torch_imported_meanwhile
 from dlcli.runs.training.signals import EXIT_CODES, stop_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dlcli.config import LoadedConfig
     from dlcli.data.kept_rows import KeptParts
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.starting import Origin
     from dlcli.runs.training.assertions import Assertion
-    from dlcli.runs.training.events import (
-        TrainingFinished,
-    )
+    from dlcli.runs.training.events import TrainingFinished
+    from dlcli.runs.training.signals import Received
     from dlcli.training.processes.group import Group
     from dlcli.training.processes.rank import Rank
 
@@ -100,7 +97,9 @@ def train_command(
     if rank is not None:
         _train_as(rank, request)
     elif processes == 1 and not restarts:
-        _conclude(request, _train(request))
+        with ExitStack() as stack:
+            finished, received = _train(request, stack)
+            _conclude(request, finished, received)
     else:
         raise typer.Exit(_start(request, processes, restarts))
 
@@ -160,8 +159,14 @@ def _new_run(request: _Request, folder: Path) -> str:
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 
 
-def _train(request: _Request, group: "Group | None" = None) -> "TrainingFinished":
-    """Train, by itself or as one of a group of processes; only the first of these prints."""
+def _train(
+    request: _Request, stack: ExitStack, group: "Group | None" = None
+) -> "tuple[TrainingFinished, Received]":
+    """Train, by itself or as one of a group of processes; only the first of these prints.
+
+    From where training starts until the stack is closed, no signal ends the process; the function
+    that is returned tells of the first one.
+    """
     from dlcli.cli.screens.progress import follow_reading
     from dlcli.cli.screens.tables import open_console
     from dlcli.cli.screens.training import follow_training
@@ -206,6 +211,7 @@ def _train(request: _Request, group: "Group | None" = None) -> "TrainingFinished
     from dlcli.runs.training.train import train
     from dlcli.training.processes.group import ALONE
 
+    received = stack.enter_context(stop_signals())
     events = train(
         prepared,
         run_dir=request.run_dir,
@@ -213,31 +219,30 @@ def _train(request: _Request, group: "Group | None" = None) -> "TrainingFinished
         resume=request.resume,
         go_on=None if request.resumed is None else _new_run(request, request.resumed),
         group=group or ALONE,
+        received=received,
     )
-    return follow_training(console, events, smoke=request.smoke)
+    return follow_training(console, events, smoke=request.smoke), received
 
 
-def _conclude(request: _Request, finished: "TrainingFinished") -> None:
+def _conclude(request: _Request, finished: "TrainingFinished", received: "Received") -> None:
     """Make the page, print what is requested, and exit with the code for how training ended."""
     from dlcli.runs.training.assertions import check_assertion
 
     summary, stop_reason = finished.summary, finished.stop_reason
-    with stop_signals() as stop:  # the run is complete: a signal ends only the work on its page
-        if finished.material is not None:
-            with suppress(KeyboardInterrupt):  # of a second SIGINT
-                _make_page(request, finished, stop)
-        if request.as_json:
-            where = None if request.smoke else str(finished.folder.path)
-            emit(json.dumps({**summary, "run_dir": where}, allow_nan=False))
+    # The run is complete: a signal, even a second SIGINT, ends only the work on its page.
+    if finished.material is not None:
+        with suppress(KeyboardInterrupt):
+            _make_page(request, finished, received)
+    if request.as_json:
+        where = None if request.smoke else str(finished.folder.path)
+        emit(json.dumps({**summary, "run_dir": where}, allow_nan=False))
     if stop_reason in EXIT_CODES:
         raise typer.Exit(EXIT_CODES[stop_reason])
     for assertion in request.assertions:
         check_assertion(assertion, summary)
 
 
-def _make_page(
-    request: _Request, finished: "TrainingFinished", stop: "Callable[[], str | None]"
-) -> None:
+def _make_page(request: _Request, finished: "TrainingFinished", received: "Received") -> None:
     from dlcli.cli.commands.report import make_report
     from dlcli.cli.screens.tables import open_console
     from dlcli.runs.reporting.finished_run import collect_from_memory
@@ -245,7 +250,7 @@ def _make_page(
     assert finished.material is not None, "a report is wanted"
     stages = collect_from_memory(finished.material, finished.folder, finished.summary)
     console = open_console(to_stderr=request.as_json, may_vanish=True)
-    make_report(console, finished.folder.path, stages, stop)
+    make_report(console, finished.folder.path, stages, received)
 
 
 def _train_as(rank: "Rank", request: _Request) -> None:
@@ -259,12 +264,13 @@ def _train_as(rank: "Rank", request: _Request) -> None:
                     "started again by its agent: name the run's folder with --run-dir"
                 )
         request = replace(request, resume=True)
-    with one_of_several(rank) as group:
-        finished = _train(request, group)
-    if group.is_first:
-        _conclude(request, finished)
-    elif finished.stop_reason in EXIT_CODES:
-        raise typer.Exit(EXIT_CODES[finished.stop_reason])
+    with ExitStack() as stack:
+        with one_of_several(rank) as group:
+            finished, received = _train(request, stack, group)
+        if group.is_first:
+            _conclude(request, finished, received)
+        elif finished.stop_reason in EXIT_CODES:
+            raise typer.Exit(EXIT_CODES[finished.stop_reason])
 
 
 def _start(request: _Request, num_processes: int, restarts: int) -> int:

@@ -3,7 +3,7 @@
 trials/comparing/protocol.py says which trials; here each is executed once, whatever interrupts.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from dlcli.runs.folder.lock import hold_run_folder
 from dlcli.runs.folder.run_folder import RunFolder, write_config
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.resume import compare_with_saved
-from dlcli.runs.training.signals import SignalName, stop_signals
+from dlcli.runs.training.signals import Received, SignalName, stop_signals
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.trials.comparing.comparison import Comparison
 from dlcli.trials.comparing.protocol import ComparisonProtocol
@@ -166,7 +166,7 @@ class _ComparisonRun:
     backend: Backend
     folder: RunFolder
     finished: FinishedTrials
-    stop_signal: Callable[[], SignalName | None]
+    stop_signal: Received
 
     def __post_init__(self) -> None:
         prepared = self.comparable.prepared

@@ -6,7 +6,7 @@ from typing import Literal
 
 from dlcli.runs.training.events import TrainingEvent, TrainingFinished
 from dlcli.runs.training.run import TrainingRun, summarise
-from dlcli.runs.training.signals import EXIT_CODES, SignalName
+from dlcli.runs.training.signals import EXIT_CODES, Received, SignalName
 from dlcli.training.device import memory_explained
 from dlcli.training.loop import fit
 from dlcli.training.saving.state import copy_into
@@ -34,9 +34,7 @@ def follow(run: TrainingRun, stop: Callable[[], Interruption | None]) -> Iterato
     yield TrainingFinished(summary, run.folder, (), material=None)
 
 
-def agreed_interruption(
-    run: TrainingRun, received: Callable[[], SignalName | None]
-) -> Callable[[], Interruption | None]:
+def agreed_interruption(run: TrainingRun, received: Received) -> Callable[[], Interruption | None]:
     """Return a function that says what to stop for, if anything, the same in all processes.
 
     Any process may receive a signal; whether the time is used up, the first one decides.

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, Literal
 
 SignalName = Literal["sigint", "sigterm", "sigusr1", "sigusr2"]
+Received = Callable[[], SignalName | None]  # the first signal that came, if any
 EXIT_CODES: dict[SignalName, int] = {
     "sigint": 130,
     "sigterm": 143,
@@ -24,7 +25,7 @@ NAMES: dict[int, SignalName] = {  # Windows has only the first two
 
 
 @contextmanager
-def stop_signals() -> Iterator[Callable[[], SignalName | None]]:
+def stop_signals() -> Iterator[Received]:
     """Within the block, provide a function that returns the signal received, if any.
 
     Outside of the main thread, where Python can't handle signals, it always returns None.

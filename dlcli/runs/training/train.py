@@ -34,7 +34,7 @@ from dlcli.runs.training.run import (
     summarise,
 )
 from dlcli.runs.training.saver import Captured, Saver
-from dlcli.runs.training.signals import EXIT_CODES, stop_signals
+from dlcli.runs.training.signals import EXIT_CODES, Received
 from dlcli.runs.training.smoke import shorten
 from dlcli.runs.training.trackers import Trackers, open_trackers
 from dlcli.tables.sources import words_of
@@ -56,10 +56,12 @@ def train(
     resume: bool = False,
     go_on: str | None = None,
     group: Group = ALONE,
+    received: Received = lambda: None,
 ) -> Iterator[TrainingEvent]:
     """Train, yielding events; the last is `TrainingFinished` or `StoppedBeforeTraining`.
 
-    Streamed rows are encoded first, with `Reading` events.
+    Streamed rows are encoded first, with `Reading` events. `received` returns the signal that
+    stops it, if one came.
 
     With `smoke`, every stage runs on a few batches in a temporary folder, which is removed after
     the last event. With `resume`, the run in `run_dir` resumes from its last checkpoint, or starts
@@ -80,8 +82,10 @@ def train(
         trainer = build_trainer(prepared, placement, group)
         parts = prepared.dataset.parts
         rows: AllRows = {name: to_rows(part, placement.device) for name, part in parts.items()}
+    if signal := received():
+        yield StoppedBeforeTraining(signal)
+        return
     with ExitStack() as stack:
-        stop_signal = stack.enter_context(stop_signals())
 
         def begin() -> tuple[RunFolder, Resumed | None, TrainingState | None] | None:
             if not group.is_first:
@@ -102,7 +106,7 @@ def train(
         stack.enter_context(there_meanwhile(folder.path))  # on another machine, it may not be
         for reading in encode_to_disk(prepared.dataset, folder.path, placement.device, rows, stack):
             yield reading
-            if signal := stop_signal():
+            if signal := received():
                 yield StoppedBeforeTraining(signal)
                 return
         run = TrainingRun(
@@ -115,7 +119,7 @@ def train(
             is_kept=not smoke,
             estimates=estimate(prepared, trainer, rows),
         )
-        stop = agreed_interruption(run, stop_signal)
+        stop = agreed_interruption(run, received)
         yield from _run(run, stop) if group.is_first else follow(run, stop)
 
 
