@@ -73,7 +73,7 @@ def test_a_signal_while_figures_are_shown_leaves_a_complete_run(
     before = signal.signal(signal.SIGUSR1, lambda *_: pytest.fail("it ends the process"))
     try:
         command = [CONFIGS / "moons.yaml", "--json", "--set", "training.epochs=2"]
-        outcome = dlcli("train", *command, "--run-dir", "run", "--set", "report=true")
+        outcome = dlcli("train", *command, "--run-dir", "run", "--set", "report=quick")
         assert outcome.code == 0
         assert outcome.json["stop_reason"] == "epochs"
         assert "no report: SIGUSR1 came before it was done" in outcome.err

@@ -13,7 +13,7 @@ from dlcli.cli.commands.report import make_report
 from dlcli.cli.screens.progress import open_progress
 from dlcli.cli.screens.tables import open_console
 from dlcli.cli.screens.terminal import can_redraw
-from dlcli.runs.report_data import read_record
+from dlcli.runs.reporting.report_data import collect_report_data, read_record
 from dlcli.training.loop import EpochResult
 from tests.cli.test_ends import WriteTable
 from tests.conftest import Command, WriteConfig
@@ -80,7 +80,8 @@ def test_a_log_has_a_line_for_each_epoch_whatever_is_said_of_colours(
     assert all(line.endswith(" s") for line in lines)  # none is cut
     assert CURSOR_UP not in outcome.out
     assert ("\x1b[" in outcome.out) is (name is not None)
-    make_report(open_console(to_stderr=False), read_record(Path("r")), lambda: "sigterm")
+    stages = collect_report_data(read_record(Path("r")))
+    make_report(open_console(to_stderr=False), Path("r"), stages, lambda: "sigterm")
     told = capfd.readouterr().out
     assert "no report: SIGTERM came" in told
     assert CURSOR_UP not in told

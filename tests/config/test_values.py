@@ -134,7 +134,7 @@ def test_a_value_that_is_one_reference_is_read_as_a_typed_one(
     loaded = load_config(config, overrides)
     found = loaded.config
     assert (found.data.target, found.optimizer.lr, found.seed) == ("007", 0.05, 3)
-    assert (found.report, found.model.layers[0].units) == (True, 8)  # type: ignore[union-attr]
+    assert (found.report, found.model.layers[0].units) == ("quick", 8)  # type: ignore[union-attr]
     assert "optimizer.lr: 0.05, from ${env:LR}" in loaded.notes
 
 
