@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from typing import assert_never
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dlcli.explaining.learning.finding import Diagnosis, Finding
 from dlcli.explaining.learning.history import History
 from dlcli.metrics import label_of
+from dlcli.numbers import number_text
+from dlcli.report.charts.chart import Axis, Chart, Dots, Line, Mark, Panel, Rule
 from dlcli.report.page import PageSection
-from dlcli.report.picture import COLORS, INK, Picture, draw, scale_logarithmically
+from dlcli.report.picture import Picture, chart_picture
 from dlcli.training.loop import StopReason
 
 _MAX_POINTS = 1_000  # of a line: more can't be seen, and make the page large
@@ -68,42 +67,42 @@ _NAMES = {
 def _losses(history: History, constant_loss: float | None) -> Picture:
     """Draw both losses and, below them, the learning rate."""
     validation = history.validation_losses
-
-    def fill(figure: Figure) -> None:
-        axes, rates = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        drawn = [_line(axes, history, history.train_losses, "training", COLORS[0], "-")]
-        if validation is not None:
-            drawn.append(_line(axes, history, validation, "validation", COLORS[1], "--"))
-        _mark_best(axes, history, validation)
-        _mark_end(axes, history)
-        losses = np.concatenate(drawn)
-        if constant_loss is not None and _is_near(constant_loss, losses):
-            label = "constant baseline"
-            axes.axhline(constant_loss, color=COLORS[6], linestyle="-.", linewidth=1.2, label=label)
-        _scale(axes, losses)
-        axes.set_ylabel("loss")
-        figure.legend(loc="outside upper left", ncols=3)
-        _line(rates, history, history.lrs, "learning rate", COLORS[2], "-")
-        if history.lrs.max() > _WIDE * np.median(history.lrs) > 0:
-            scale_logarithmically(rates.yaxis, max_ticks=4)
-        else:
-            rates.set_ylim(0.0, 1.1 * history.lrs.max() or 1.0)
-            rates.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        rates.set_ylabel("learning rate")
-        _count_epochs(rates, history)
-
-    return draw(
+    curves: list[Mark] = [_line(history, history.train_losses, "training", 0, 0)]
+    if validation is not None:
+        curves.append(_line(history, validation, "validation", 1, 1))
+    losses = np.concatenate([line.y for line in curves if isinstance(line, Line)])
+    if constant_loss is not None and _is_near(constant_loss, losses):
+        curves.append(Rule(constant_loss, "y", "constant baseline", 6, 2, 1.4))
+    rate = _line(history, history.lrs, "learning rate", 2, 0)
+    highest = float(history.lrs.max())
+    is_peaked = highest > _WIDE * np.median(history.lrs) > 0
+    loss_axis = Axis("loss", is_log=_is_wide(losses))
+    rate_axis = Axis("learning rate", is_log=True, max_ticks=3)
+    if not is_peaked:
+        rate_axis = Axis("learning rate", low=0.0, high=1.1 * highest or 1.0, max_ticks=3)
+    marks = [*curves, *_best(history, validation), _end(history)]
+    chart = Chart(
+        rows=(
+            (Panel(marks, _epochs(history, is_hidden=True), loss_axis),),
+            (Panel((rate,), _epochs(history), rate_axis),),
+        ),
+        height=370.0,
+        heights=(3.0, 1.1),
+    )
+    return chart_picture(
         "losses-by-epoch",
         "Loss and learning rate by epoch",
         " ".join(_losses_caption(history, constant_loss)),
-        fill,
-        size=(7.5, 5.0),
+        chart,
     )
 
 
 def _losses_caption(history: History, constant_loss: float | None) -> Iterator[str]:
     train, validation = history.train_losses, history.validation_losses
-    yield f"Training loss: {train[0]:.4g} in the first epoch, {train[-1]:.4g} in the last."
+    yield (
+        f"Training loss: {number_text(train[0], 4)} in the first epoch, "
+        f"{number_text(train[-1], 4)} in the last."
+    )
     if validation is None:
         yield "There is no validation loss."
     else:
@@ -131,46 +130,32 @@ def _headline(history: History) -> Picture | None:
         return None
     label = label_of(name)
 
-    def fill(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        _line(axes, history, values, label, COLORS[1], "--")
-        _mark_best(axes, history, values)
-        _mark_end(axes, history)
-        axes.set_ylabel(f"validation {label}")
-        _count_epochs(axes, history)
-        figure.legend(loc="outside upper left", ncols=3)
-
     known = np.flatnonzero(np.isfinite(values))
     best = _value_at_best(history, values)
     kept = ""
     if best is not None:
-        kept = f", {best:.4g} in epoch {history.best_epoch}, whose weights were kept"
+        kept = f", {number_text(best, 4)} in epoch {history.best_epoch}, whose weights were kept"
     text = (
-        f"Validation {label}: {values[known[0]]:.4g} in the first epoch, "
-        f"{values[known[-1]]:.4g} in the last{kept}."
+        f"Validation {label}: {number_text(values[known[0]], 4)} in the first epoch, "
+        f"{number_text(values[known[-1]], 4)} in the last{kept}."
     )
-    return draw(
+    marks = [_line(history, values, label, 1, 1), *_best(history, values), _end(history)]
+    panel = Panel(marks, _epochs(history), Axis(f"validation {label}"))
+    return chart_picture(
         "headline-by-epoch",
         f"Validation {label} by epoch",
         " ".join([text, *_describe_thinning(history)]),
-        fill,
-        size=(7.5, 3.2),
+        Chart(((panel,),), height=200.0),
     )
 
 
-def _line(
-    axes: Axes, history: History, values: np.ndarray, label: str, color: str, dashes: str
-) -> np.ndarray:
-    """Draw values by epoch, medians of several epochs where there are many; return them."""
+def _line(history: History, values: np.ndarray, name: str, color: int, dashes: int) -> Line:
+    """Return values by epoch, medians of several epochs where there are many."""
     step = _epochs_per_point(history)
     starts = range(0, len(values), step)
     epochs = [float(np.median(history.numbers[start : start + step])) for start in starts]
     shown = np.array([np.median(values[start : start + step]) for start in starts])
-    marker = "o" if len(shown) <= _MAX_MARKERS else None
-    axes.plot(
-        epochs, shown, color=color, linestyle=dashes, label=label, marker=marker, markersize=3
-    )
-    return shown
+    return Line(epochs, shown, name, color, dashes, is_marked=len(shown) <= _MAX_MARKERS)
 
 
 def _epochs_per_point(history: History) -> int:
@@ -188,27 +173,25 @@ def _value_at_best(history: History, values: np.ndarray) -> float | None:
     return float(values[at[0]]) if len(at) and np.isfinite(values[at[0]]) else None
 
 
-def _mark_best(axes: Axes, history: History, values: np.ndarray | None) -> None:
+def _best(history: History, values: np.ndarray | None) -> Iterator[Mark]:
     """Mark the epoch whose weights were kept, on its line where it has one."""
     best = history.best_epoch
     if best is None:
         return
-    axes.axvline(best, color=INK, linestyle=":", linewidth=1.2, label=f"best epoch: {best}")
+    yield Rule(best, "x", f"best epoch: {best}", dashes=3, width=1.4)
     value = None if values is None else _value_at_best(history, values)
     if value is not None:
-        axes.plot(best, value, "D", color=INK, markersize=5)
+        yield Dots([best], [value], color="ink", shape="diamond", size=9.0, has_tooltip=False)
 
 
-def _mark_end(axes: Axes, history: History) -> None:
+def _end(history: History) -> Rule:
     last = float(history.numbers[-1])
-    label = f"end: {_short_end(history.stop_reason)}"
-    axes.axvline(last, color=INK, linestyle="-", linewidth=0.8, alpha=0.6, label=label)
+    return Rule(last, "x", f"end: {_short_end(history.stop_reason)}", opacity=0.6)
 
 
-def _count_epochs(axes: Axes, history: History) -> None:
-    axes.set_xlabel("epoch")
-    axes.set_xlim(0.0, max(2.0, 1.03 * history.numbers[-1]))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+def _epochs(history: History, *, is_hidden: bool = False) -> Axis:
+    highest = max(2.0, 1.03 * float(history.numbers[-1]))
+    return Axis("epoch", 0.0, highest, is_integer=True, max_ticks=8, is_hidden=is_hidden)
 
 
 def _short_end(reason: StopReason | None) -> str:
@@ -254,8 +237,7 @@ def _is_near(value: float, losses: np.ndarray) -> bool:
     return bool(known.min() - np.ptp(known) <= value <= known.max() + np.ptp(known))
 
 
-def _scale(axes: Axes, values: np.ndarray) -> None:
-    """Use a logarithmic scale where values differ widely and are positive."""
+def _is_wide(values: np.ndarray) -> bool:
+    """Return whether values differ so widely that the scale is logarithmic."""
     known = values[np.isfinite(values)]
-    if len(known) and known.min() > 0 and known.max() / known.min() > _WIDE:
-        scale_logarithmically(axes.yaxis)
+    return bool(len(known) and known.min() > 0 and known.max() / known.min() > _WIDE)

@@ -7,8 +7,6 @@ from typing import assert_never
 from dlcli.explaining.reasons.permutation_importance import PermutationImportance
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.report.explanation.permutation_importance import importance_section
-from dlcli.report.explanation.section import explanation_sections
-from dlcli.report.landscape.section import landscape_section
 from dlcli.report.learning import learning_section
 from dlcli.report.overview import Overview, overview_sections
 from dlcli.report.page import PageSection, write_page
@@ -46,7 +44,10 @@ def _explanations(report: ReportData, network: NetworkReport) -> list[PageSectio
                 model = network.model
                 found.append(importance_section(importance, model.loss, model.target))
             return [*found, statistics, _full_report(report)]
-        case DeepReport(explanation, landscape, path):
+        case DeepReport(explanation, landscape, path):  # whose planes matplotlib draws
+            from dlcli.report.explanation.section import explanation_sections
+            from dlcli.report.landscape.section import landscape_section
+
             surface = landscape_section(landscape, path)
             return [*explanation_sections(explanation), statistics, surface]
         case _:

@@ -8,13 +8,13 @@ import numpy as np
 from dlcli.explaining.quality.bootstrap import Estimate
 from dlcli.explaining.reasons.boundary import Equation, InputPlane
 from dlcli.explaining.reasons.sampling import SampledRows
+from dlcli.numbers import number_text
 from dlcli.report.picture import shortened
 from dlcli.targets.base import Target
 
 NAME = 24  # characters of a name, in a label
 _LONG_NAME = 60  # in a sentence
 _PARTS = {"test": "test rows", "validation": "validation rows", "train": "training rows"}
-_MAX_WRITTEN_OUT = 1e10
 _MAX_NAME_LENGTH, _MAX_CELL_LENGTH = 24, 20
 
 
@@ -80,12 +80,6 @@ def one_label(name: str, max_length: int) -> str:
     text = " ".join(seen.split()) or "(blank)"
     end = max_length // 3
     return text if len(text) <= max_length else f"{text[: max_length - end - 1]}…{text[-end:]}"
-
-
-def number_text(value: float, digits: int = 3) -> str:
-    """Return a number with so many significant digits, written out where that is not too long."""
-    text = f"{value:.{digits}g}"
-    return f"{float(text):.0f}" if "e" in text and 1 <= abs(value) < _MAX_WRITTEN_OUT else text
 
 
 def amount_text(amount: float) -> str:

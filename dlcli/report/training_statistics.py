@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from dlcli.explaining.training_statistics import (
     PROBE_ROWS,
@@ -12,16 +10,9 @@ from dlcli.explaining.training_statistics import (
     LayerStatistics,
     ParameterStatistics,
 )
+from dlcli.report.charts.chart import Axis, Band, Chart, Line, Mark, Panel, Rule, line_style
 from dlcli.report.page import PageSection
-from dlcli.report.picture import (
-    COLORS,
-    INK,
-    Picture,
-    draw,
-    line_style,
-    scale_logarithmically,
-    shortened,
-)
+from dlcli.report.picture import Picture, chart_picture, shortened
 from dlcli.report.table import TextTable
 
 _MAX_LAYERS = 12  # that are drawn; of more, the first and the last ones
@@ -100,34 +91,34 @@ def _named(units: Sequence[int], number: int) -> str:
 
 def _activations(statistics: Sequence[EpochStatistics]) -> Picture:
     names = _shown([layer.name for layer in statistics[-1].layers])
-    columns = min(_PANELS_A_ROW, len(names))
-    rows = -(-len(names) // columns)
+    num_columns = min(_PANELS_A_ROW, len(names))
     epochs = [epoch.epoch for epoch in statistics]
-
-    def fill(figure: Figure) -> None:
-        panels = figure.subplots(rows, columns, sharex=True, squeeze=False).flatten()
-        for axes, name in zip(panels, names, strict=False):
-            found = [_layer(epoch, name).quantiles for epoch in statistics]
-            lowest, low, middle, high, highest = np.array(found).T
-            axes.fill_between(epochs, lowest, highest, color=COLORS[0], alpha=0.15, linewidth=0)
-            axes.fill_between(epochs, low, high, color=COLORS[0], alpha=0.3, linewidth=0)
-            axes.plot(epochs, middle, color=COLORS[0], marker="." if len(epochs) < 3 else "")
-            axes.set_title(shortened(name, 26))
-        for axes in panels[len(names) :]:
-            axes.set_visible(False)
-        _scale_epochs(panels[0], epochs)
-        figure.supxlabel("epoch", fontsize="medium")
-        figure.supylabel("activations", fontsize="medium")
-
+    panels = []
+    for place, name in enumerate(names):
+        found = np.array([_layer(epoch, name).quantiles for epoch in statistics])
+        lowest, low, middle, high, highest = found.T
+        is_first, is_last = place % num_columns == 0, place + num_columns >= len(names)
+        panels.append(
+            Panel(
+                (
+                    Band(epochs, lowest, highest, 0, 0.18),
+                    Band(epochs, low, high, 0, 0.3),
+                    Line(epochs, middle, is_marked=len(epochs) < 3),
+                ),
+                _epoch_axis(epochs, is_hidden=not is_last, max_ticks=4),
+                Axis("activations" if is_first else "", max_ticks=5),
+                title=shortened(name, 26),
+            )
+        )
+    rows = [panels[start : start + num_columns] for start in range(0, len(panels), num_columns)]
     left_out = len(statistics[-1].layers) - len(names)
-    return draw(
+    return chart_picture(
         "activations",
         "Activations by epoch",
         "Activations of each layer by epoch: the line is the median, the dark band holds half of "
         "them, the light band 90 %."
         + (f" {left_out} layers in the middle are not shown." if left_out else ""),
-        fill,
-        size=(7.5, 0.6 + 1.9 * rows),
+        Chart(rows, height=125.0 * len(rows), widths=(1.0,) * num_columns),
     )
 
 
@@ -138,26 +129,22 @@ def _by_parameter(statistics: Sequence[EpochStatistics], what: str) -> Picture:
     shown = _shown(weights)
     of_steps = what == "steps"
 
-    def fill(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        epochs = [epoch.epoch for epoch in statistics]
-        for index, name in enumerate(shown):
-            found = [_parameter(epoch, name) for epoch in statistics]
-            values = [
-                parameter.update_ratio if of_steps else _median_gradient(parameter)
-                for parameter in found
-            ]
-            drawn = [value or np.nan for value in values]  # a logarithm has no 0
-            axes.plot(epochs, drawn, label=shortened(name, 26), **line_style(index))
-        if of_steps:
-            axes.axhline(_TYPICAL_RATIO, color=INK, linewidth=0.8, linestyle=":", label="0.001")
-        if any(np.nan_to_num(line.get_ydata()).any() for line in axes.get_lines()):
-            scale_logarithmically(axes.yaxis)  # there is something to draw
-        _scale_epochs(axes, epochs)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("update / weights" if of_steps else "median |gradient|")
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
-
+    epochs = [epoch.epoch for epoch in statistics]
+    marks: list[Mark] = []
+    if of_steps:
+        marks.append(Rule(_TYPICAL_RATIO, "y", "typical: 0.001", dashes=3))
+    for index, name in enumerate(shown):
+        found = [_parameter(epoch, name) for epoch in statistics]
+        values = [
+            parameter.update_ratio if of_steps else _median_gradient(parameter)
+            for parameter in found
+        ]
+        drawn = [value or np.nan for value in values]  # a logarithm has no 0
+        color, dashes = line_style(index)
+        marks.append(Line(epochs, drawn, shortened(name, 26), color, dashes))
+    label = "update / weights" if of_steps else "median |gradient|"
+    panel = Panel(marks, _epoch_axis(epochs), Axis(label, is_log=True, max_ticks=5))
+    chart = Chart(((panel,),), height=240.0)
     if of_steps:
         last = [_parameter(statistics[-1], name).update_ratio for name in shown]
         known = [ratio for ratio in last if ratio]
@@ -168,13 +155,13 @@ def _by_parameter(statistics: Sequence[EpochStatistics], what: str) -> Picture:
         )
         if known:
             text += f" At the end: {min(known):.1g} to {max(known):.1g}."
-        return draw("steps", "Update-to-weight ratio", text, fill)
-    return draw(
+        return chart_picture("steps", "Update-to-weight ratio", text, chart)
+    return chart_picture(
         "gradients",
         "Gradients by epoch",
         "The median absolute gradient at the last step of each epoch, for each layer's weights. "
         "Lines that are orders of magnitude apart indicate vanishing or exploding gradients.",
-        fill,
+        chart,
     )
 
 
@@ -198,7 +185,9 @@ def _shown(names: Sequence[str]) -> list[str]:
     return [*names[:half], *names[-half:]]
 
 
-def _scale_epochs(axes: Axes, epochs: Sequence[int]) -> None:
-    """Use a logarithmic scale for many epochs: the recorded ones are ever further apart."""
-    if len(epochs) > 1 and epochs[-1] >= 20:
-        scale_logarithmically(axes.xaxis)
+def _epoch_axis(epochs: Sequence[int], *, is_hidden: bool = False, max_ticks: int = 6) -> Axis:
+    """Return a logarithmic axis for many epochs: the recorded ones are ever further apart."""
+    is_log = len(epochs) > 1 and epochs[-1] >= 20
+    return Axis(
+        "epoch", is_log=is_log, is_integer=not is_log, is_hidden=is_hidden, max_ticks=max_ticks
+    )

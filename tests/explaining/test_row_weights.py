@@ -33,8 +33,8 @@ from dlcli.explaining.reasons.permutation import ShufflePlan, measure_loss_incre
 from dlcli.explaining.surface.weight_plane import loss_of
 from dlcli.explaining.weighted import mean_and_error, quantiles
 from dlcli.metrics import metrics_for
+from dlcli.numbers import number_text
 from dlcli.report.quality.section import quality_sections
-from dlcli.report.text import number_text
 from dlcli.targets.task import Task
 from dlcli.training.rows.batches import Rows
 from tests.data.weighted import TASKS, write_both

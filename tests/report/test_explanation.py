@@ -105,7 +105,7 @@ def test_hostile_names_stay_text_and_keep_pictures_small() -> None:
     write_page(Path("page.html"), "page", "lead", parts)
     reader = Reader()
     reader.feed(Path("page.html").read_text("utf-8"))
-    assert "script" not in reader.tags
+    assert reader.tags.count("script") == 1
     assert "49" not in re.findall(r"\{\{ (\d+)", reader.text)
     assert not [name for name, _ in reader.attributes if name.startswith("on")]
 

@@ -1,27 +1,63 @@
 """Pages load nothing, and text stays text whatever stands in it."""
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from dlcli.report.charts.chart import (
+    Axis,
+    Band,
+    Box,
+    Boxes,
+    Chart,
+    Dots,
+    Line,
+    Panel,
+    Raster,
+    Rule,
+    Spans,
+)
+from dlcli.report.charts.style import COLORS
+from dlcli.report.drawing import draw
 from dlcli.report.page import PageSection, write_page
-from dlcli.report.picture import INK, Picture, draw, save_pictures
+from dlcli.report.picture import Picture, chart_picture, save_pictures
 from dlcli.report.table import TextTable
 
 HOSTILE = """<script>alert(1)</script> & "quotes' $x^2$ {{ 7 * 7 }}"""
 
 
-def picture(name: str = "made") -> Picture:
+def picture(name: str = "drawn") -> Picture:
+    """Draw by matplotlib, as planes and maps are."""
+
     def fill(figure: Figure) -> None:
         axes = figure.add_subplot()
-        axes.plot([1, 2], [3, 4], marker="o", label=HOSTILE)
+        axes.plot([1, 2], [3, 4], marker="o", label=HOSTILE, color=COLORS[0])
         axes.set_title(HOSTILE)
-        axes.scatter([1, 2], [4, 3], rasterized=True)
+        axes.scatter([1, 2], [4, 3], color=COLORS[1], rasterized=True)
         axes.legend()
 
     return draw(name, HOSTILE, HOSTILE, fill)
+
+
+def chart(name: str = "chart") -> Picture:
+    """Draw a chart, as curves, bars and matrices are."""
+    marks = (
+        Band([1, 2, 3], [0, 0, 0], [1, 2, 3]),
+        Line([1, 2, 3, 4], [0.5, np.nan, 0.99996, 12345.0], HOSTILE, is_marked=True),
+        Dots([2, 3], [1, 2], "dots", shape="diamond"),
+        Rule(2.0, "x", "rule"),
+        Spans([1], [0], [1], [2]),
+        Boxes([Box(1, 0, 2, 1, text=HOSTILE, note=HOSTILE), Box(2, 0, 3, 1)]),
+        Raster(np.zeros((2, 2, 3), np.uint8), 1, 1, 2, 2),
+    )
+    panel = Panel(marks, Axis(HOSTILE), Axis(HOSTILE, is_log=True), HOSTILE, captions=(HOSTILE,))
+    return chart_picture(name, HOSTILE, HOSTILE, Chart(((panel, panel), (panel,))))
 
 
 class Reader(HTMLParser):
@@ -43,7 +79,7 @@ class Reader(HTMLParser):
 
 def read_page() -> Reader:
     table = TextTable((HOSTILE, "b"), ((HOSTILE, HOSTILE),), HOSTILE)
-    parts = [PageSection(HOSTILE, (HOSTILE,), (table,), (picture("one"), picture("two")))]
+    parts = [PageSection(HOSTILE, (HOSTILE,), (table,), (picture("one"), picture("two"), chart()))]
     write_page(Path("page.html"), HOSTILE, HOSTILE, parts)
     reader = Reader()
     reader.feed(Path("page.html").read_text("utf-8"))
@@ -52,22 +88,24 @@ def read_page() -> Reader:
 
 def test_text_is_never_markup() -> None:
     reader = read_page()
-    assert "script" not in reader.tags
-    assert reader.text.count("<script>alert(1)</script>") == 11 + 4  # in pictures too
+    assert reader.tags.count("script") == 1
+    # The title twice, the lead, the contents, two headings, a table, captions; and in pictures.
+    assert reader.text.count("<script>alert(1)</script>") > 30
     assert "49" not in reader.text
     assert not [name for name, _ in reader.attributes if name.startswith("on")]
 
 
-def test_nothing_is_loaded_from_anywhere() -> None:
+def test_nothing_is_loaded_from_anywhere_and_no_other_script_runs() -> None:
     reader = read_page()
     assert not {"link", "img", "iframe", "object"} & set(reader.tags)
     for name, value in reader.attributes:
         if name in ("src", "href", "xlink:href", "action"):
             assert value.startswith(("#", "data:image/png;base64,"))
-    assert (
-        "content",
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
-    ) in reader.attributes
+    (script,) = re.findall(r"<script>(.*?)</script>\n", Path("page.html").read_text(), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = dict(reader.attributes)["content"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:; ")
+    assert policy.endswith(f"script-src 'sha256-{digest}'")
 
 
 def test_ids_are_the_only_ones_and_references_lead_to_them() -> None:
@@ -84,15 +122,29 @@ def test_ids_are_the_only_ones_and_references_lead_to_them() -> None:
 
 def test_each_picture_has_words_and_takes_the_pages_colours() -> None:
     attributes = read_page().attributes
-    assert attributes.count(("aria-label", HOSTILE)) == 4
+    assert attributes.count(("aria-label", HOSTILE)) == 6
     assert ("viewbox", "0 0 540 302.4") in attributes
-    assert INK not in picture().inline
-    assert "currentColor" in picture().inline
+    for drawn in (picture().svg, chart().svg):
+        assert not re.search(r"(fill|stroke): ?#(?!000|fff)", drawn)
+    assert "currentColor" in picture().svg
+    assert "var(--c0)" in picture().svg
+    assert 'class="line c0"' in chart().svg
 
 
-def test_pictures_are_kept_in_two_formats_that_stay_the_same() -> None:
-    save_pictures(Path(), [picture()])
-    assert Path("made.png").read_bytes().startswith(b"\x89PNG")
-    first = Path("made.svg").read_bytes()
-    save_pictures(Path(), [picture()])
-    assert Path("made.svg").read_bytes() == first
+def test_a_line_keeps_its_values_with_its_points_and_never_rounds_up_to_a_bound() -> None:
+    (at, values, path) = re.findall(
+        r'data-at="([^"]*)" data-is="([^"]*)" d="([^"]*)"', chart().svg
+    )[0]
+    assert (at, values) == ("1 3 4", "0.5 0.99996 12340")
+    assert [letter for letter in path if letter.isalpha()] == ["M", "M", "L"]
+
+
+def test_files_are_made_where_asked_and_stay_the_same() -> None:
+    for made in (picture, chart):
+        save_pictures(Path(), [made("made")])
+        assert Path("made.png").read_bytes().startswith(b"\x89PNG")
+        first = Path("made.svg").read_bytes()
+        assert ElementTree.fromstring(first.decode().split("?>")[1]).tag.endswith("svg")
+        assert b"--c0: #0072b2" in first
+        save_pictures(Path(), [made("made")])
+        assert Path("made.svg").read_bytes() == first

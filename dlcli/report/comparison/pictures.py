@@ -7,14 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlcli.report.picture import (
-    COLORS,
-    INK,
-    Picture,
-    draw,
-    line_style,
-    scale_logarithmically,
-)
+from dlcli.report.charts.style import COLORS, INK
+from dlcli.report.drawing import draw, line_style, scale_logarithmically
+from dlcli.report.picture import Picture
 from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
 from dlcli.trials.comparing.profiles import LARGEST_RATIO, Profile, share_within
 

@@ -12,8 +12,10 @@ from matplotlib.lines import Line2D
 
 from dlcli.explaining.reasons.boundary import Boundary, InputPlane, Points
 from dlcli.explaining.reasons.explanation import Explanation
+from dlcli.report.charts.style import COLORS, INK
+from dlcli.report.drawing import draw
 from dlcli.report.page import PageSection
-from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
+from dlcli.report.picture import Picture, shortened
 from dlcli.report.text import NAME, equation_of, named, prediction_name, rows_of, value_text
 from dlcli.targets.base import Target
 

@@ -10,8 +10,10 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from dlcli.explaining.reasons.filters import Box, Filters, StrongestImages
+from dlcli.report.charts.style import DASHES, INK
+from dlcli.report.drawing import draw, line_style
 from dlcli.report.page import PageSection
-from dlcli.report.picture import DASHES, INK, Picture, draw, line_style
+from dlcli.report.picture import Picture
 from dlcli.report.text import describe_rows, value_text
 
 _TILES_A_ROW = 8

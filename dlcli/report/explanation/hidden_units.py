@@ -7,9 +7,10 @@ from matplotlib.ticker import MaxNLocator
 
 from dlcli.explaining.reasons.explanation import Explanation
 from dlcli.explaining.reasons.units import HiddenUnits, UnitMaps
+from dlcli.report.drawing import draw
 from dlcli.report.explanation.boundary import SHADES, image_options
 from dlcli.report.page import PageSection
-from dlcli.report.picture import Picture, draw, shortened
+from dlcli.report.picture import Picture, shortened
 from dlcli.report.table import TextTable
 from dlcli.report.text import describe_rows, named, value_text
 

@@ -1,25 +1,35 @@
 """Partial dependence: its words and its picture."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dlcli.explaining.reasons.explanation import Explanation
 from dlcli.explaining.reasons.partial_dependence import ColumnDependence, PartialDependence
+from dlcli.report.charts.chart import Axis, Band, Chart, Dots, Line, Mark, Panel, Spans
 from dlcli.report.page import PageSection
-from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
-from dlcli.report.text import describe_rows, named, prediction_name, value_text
+from dlcli.report.picture import Picture, chart_picture, shortened
+from dlcli.report.text import describe_rows, named, one_label, prediction_name, value_text
 from dlcli.targets.base import Target
 
 _LOW = 0.4  # probabilities that are all below it are drawn on a scale that fits them
 _MAX_TICKS = 80  # rows that a rug shows
 _MAX_SLANTED = 5  # categories with slanted names; names of more are vertical
-_SLANTED: dict[str, Any] = {"rotation": 35.0, "ha": "right", "rotation_mode": "anchor"}
 _DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class _Room:
+    """What there is room for in a panel."""
+
+    num_letters: int  # of the column's name
+    num_lines: int  # of single rows
+    num_ticks: int
+
+
+_WIDE, _NARROW = _Room(34, 10, 5), _Room(18, 6, 3)
 
 
 def dependence_section(found: PartialDependence, explanation: Explanation) -> PageSection:
@@ -40,97 +50,111 @@ def dependence_section(found: PartialDependence, explanation: Explanation) -> Pa
 def dependence_picture(found: PartialDependence, target: Target) -> Picture:
     """Draw a panel for each column; of several classes, a row of panels for each class."""
     is_single = len(found.curves) == 1
-    across = min(2, len(found.columns)) if is_single else len(found.columns)
-    down = -(-len(found.columns) // across) if is_single else len(found.curves)
-
-    def fill(drawing: Figure) -> None:
-        sharex: Literal["none", "col"] = "none" if is_single else "col"
-        panels = drawing.subplots(down, across, sharey=True, sharex=sharex, squeeze=False)
-        if is_single:
-            for axes, column in zip(panels.flatten(), found.columns, strict=False):
-                _draw(axes, column, 0, is_last=True, is_narrow=False)
-            for axes in panels.flatten()[len(found.columns) :]:
-                axes.set_visible(False)
-            drawing.supylabel(prediction_name(target, found.curves[0]), fontsize="medium")
-        else:
-            for index, curve in enumerate(found.curves):
-                for axes, column in zip(panels[index], found.columns, strict=True):
-                    _draw(axes, column, index, is_last=index == down - 1, is_narrow=True)
-                panels[index, 0].set_ylabel(shortened(curve, 14), fontsize="small")
-            drawing.supylabel("probability of the class", fontsize="medium")
-        if found.num_classes:
-            highest = max(float(column.high.max()) for column in found.columns)
-            top = 1.0 if highest > _LOW else 1.2 * highest
-            panels[0, 0].set_ylim(-0.05 * top, 1.05 * top)
-
-    height = 2.5 if is_single else 1.25
-    return draw(
+    limits = _limits(found)
+    if is_single:
+        name = prediction_name(target, found.curves[0])
+        panels = [
+            _panel(column, 0, _prediction_axis(name if index % 2 == 0 else "", limits), _WIDE)
+            for index, column in enumerate(found.columns)
+        ]
+        rows = [panels[start : start + 2] for start in range(0, len(panels), 2)]
+    else:
+        rows = [
+            [
+                _panel(
+                    column,
+                    index,
+                    _prediction_axis(shortened(curve, 14) if not place else "", limits),
+                    _NARROW,
+                    is_last=index == len(found.curves) - 1,
+                )
+                for place, column in enumerate(found.columns)
+            ]
+            for index, curve in enumerate(found.curves)
+        ]
+    height = 170.0 if is_single else 90.0
+    widths = (1.0,) * (min(2, len(found.columns)) if is_single else len(found.columns))
+    return chart_picture(
         "partial-dependence",
         "Partial dependence of the most important columns",
         _caption(found, target),
-        fill,
-        size=(7.5, 0.6 + height * down + max(map(_label_height, found.columns))),
+        Chart(rows, height=height * len(rows), widths=widths),
     )
 
 
-def _draw(
-    axes: Axes, column: ColumnDependence, curve: int, *, is_last: bool, is_narrow: bool
-) -> None:
+def _limits(found: PartialDependence) -> tuple[float, float]:
+    """Return the range of predictions that all panels show."""
+    if not found.num_classes:
+        shown = [(c.low.min(), c.high.max(), c.lines.min(), c.lines.max()) for c in found.columns]
+        low, high = float(np.min(shown)), float(np.max(shown))
+        margin = 0.05 * (high - low) or abs(high) / 2 or 1.0
+        return low - margin, high + margin
+    highest = max(float(column.high.max()) for column in found.columns)
+    top = 1.0 if highest > _LOW else 1.2 * highest
+    return -0.05 * top, 1.05 * top
+
+
+def _prediction_axis(label: str, limits: tuple[float, float]) -> Axis:
+    return Axis(label, *limits, max_ticks=4, is_hidden=not label)
+
+
+def _panel(
+    column: ColumnDependence, curve: int, y: Axis, room: _Room, *, is_last: bool = True
+) -> Panel:
+    draw = _categories if column.axis == "category" else _curve
+    marks = list(draw(column, curve, room))
+    if is_last and column.axis != "category":
+        marks.append(_rug(column, y))
+    return Panel(marks, _column_axis(column, room, is_last=is_last), y)
+
+
+def _column_axis(column: ColumnDependence, room: _Room, *, is_last: bool) -> Axis:
+    label = one_label(column.name, room.num_letters)
     if column.axis == "category":
-        _draw_categories(axes, column, curve)
-    else:
-        _draw_line(axes, column, curve, max_lines=6 if is_narrow else 10)
-        num_ticks = 3 if is_narrow else 4 if column.axis == "time" else 6
-        axes.xaxis.set_major_locator(MaxNLocator(num_ticks))
-        if column.axis == "time":
-            axes.xaxis.set_major_formatter(
-                FuncFormatter(lambda value, _: _datetime_text(value, column))
+        ticks = [
+            (float(place), f"{shortened(_category(value), 12)} ({count:,})")
+            for place, (value, count) in enumerate(
+                zip(column.grid, column.row_values.tolist(), strict=True)
             )
-            for label in axes.get_xticklabels():
-                label.set(**_SLANTED)
-        if is_narrow or column.axis == "time":
-            axes.tick_params(axis="x", labelsize="small")
-        if is_last:
-            _draw_rug(axes, column)
-    if is_last:
-        axes.set_xlabel(shortened(column.name, 20 if is_narrow else 40))
-
-
-def _draw_categories(axes: Axes, column: ColumnDependence, curve: int) -> None:
-    grid, color = np.arange(len(column.grid)), COLORS[curve]
-    axes.vlines(
-        grid, column.low[:, curve], column.high[:, curve], color=color, alpha=0.3, linewidth=5
-    )
-    axes.plot(grid, column.mean[:, curve], "o", color=color, markersize=6)
-    labels = [
-        f"{shortened(_category(value), 12)} ({count:,})"
-        for value, count in zip(column.grid, column.row_values.tolist(), strict=True)
-    ]
-    is_upright = len(grid) > _MAX_SLANTED
-    turned = {"rotation": 90.0, "fontsize": "x-small"} if is_upright else _SLANTED
-    axes.set_xticks(grid, labels, **{"fontsize": "small", **turned})
-    axes.set_xlim(-0.6, len(labels) - 0.4)
-
-
-def _draw_line(axes: Axes, column: ColumnDependence, curve: int, *, max_lines: int) -> None:
-    grid, color = np.array(column.grid, np.float64), COLORS[curve]
-    low, high = column.low[:, curve], column.high[:, curve]
-    axes.fill_between(grid, low, high, color=color, alpha=0.12, linewidth=0)
-    axes.plot(grid, column.lines[:, :max_lines, curve], color=color, alpha=0.3, linewidth=0.6)
-    axes.plot(grid, column.mean[:, curve], color=color)
+        ]
+        turned: Literal[40, 90] = 90 if len(ticks) > _MAX_SLANTED else 40
+        ends = (-0.6, len(ticks) - 0.4)
+        return Axis(label, *ends, ticks=ticks, turned=turned, is_hidden=not is_last)
+    grid = np.array(column.grid, np.float64)
     margin = 0.03 * float(np.ptp(grid))
-    axes.set_xlim(grid[0] - margin, grid[-1] + margin)
+    ends = (float(grid[0] - margin), float(grid[-1] + margin))
+    if column.axis == "time":
+        times = np.linspace(grid[0], grid[-1], 4).tolist()
+        ticks = [(time, _datetime_text(time, column)) for time in times]
+        return Axis(label, *ends, ticks=ticks, turned=40, is_hidden=not is_last)
+    return Axis(label, *ends, max_ticks=room.num_ticks, is_hidden=not is_last)
 
 
-def _draw_rug(axes: Axes, column: ColumnDependence) -> None:
-    """Draw where rows are, as one line with gaps: a line for each would take much room."""
+def _categories(column: ColumnDependence, curve: int, room: _Room) -> Iterator[Mark]:  # noqa: ARG001 - as `_curve`
+    places = np.arange(len(column.grid))
+    low, high, mean = column.low[:, curve], column.high[:, curve], column.mean[:, curve]
+    yield Spans(places, low, places, high, curve, 6.0, 0.3)
+    yield Dots(places, mean, "", curve, size=7.0)
+
+
+def _curve(column: ColumnDependence, curve: int, room: _Room) -> Iterator[Mark]:
+    grid = np.array(column.grid, np.float64)
+    yield Band(grid, column.low[:, curve], column.high[:, curve], curve, 0.14)
+    lines = column.lines[:, : room.num_lines, curve].T
+    # One line with gaps: one for each row would take more room.
+    x, gap = np.append(grid, np.nan), np.full((len(lines), 1), np.nan)
+    y = np.hstack([lines, gap]).ravel()
+    yield Line(np.tile(x, len(lines)), y, "", curve, 0, 0.7, 0.4, has_tooltip=False)
+    yield Line(grid, column.mean[:, curve], "", curve)
+
+
+def _rug(column: ColumnDependence, y: Axis) -> Spans:
+    """Show where rows are."""
     found = np.sort(column.row_values)
     chosen = found[np.linspace(0, len(found) - 1, min(_MAX_TICKS, len(found))).astype(int)]
-    gaps = np.full(len(chosen), np.nan)
-    x = np.column_stack([chosen, chosen, gaps]).ravel()
-    y = np.tile([0.0, 0.04, np.nan], len(chosen))
-    in_panel = axes.get_xaxis_transform()
-    axes.plot(x, y, color=INK, alpha=0.5, linewidth=0.8, transform=in_panel)
+    low, high = y.low or 0.0, y.high or 0.0
+    bottom, top = np.full(len(chosen), low), np.full(len(chosen), low + 0.05 * (high - low))
+    return Spans(chosen, bottom, chosen, top, "ink", 0.8, 0.6)
 
 
 def _category(value: object) -> str:
@@ -142,13 +166,6 @@ def _datetime_text(seconds: float, column: ColumnDependence) -> str:
     datetime = np.datetime64(round(seconds), "s")
     is_long = np.ptp(np.array(column.grid, np.float64)) > 2 * _DAY
     return str(datetime.astype("datetime64[D]" if is_long else "datetime64[m]")).replace("T", " ")
-
-
-def _label_height(column: ColumnDependence) -> float:
-    """Return the inches that a panel's tick labels need, beyond the usual."""
-    if column.axis == "number":
-        return 0.0
-    return 0.9 if len(column.grid) > _MAX_SLANTED and column.axis == "category" else 0.4
 
 
 def _caption(found: PartialDependence, target: Target) -> str:

@@ -1,11 +1,8 @@
 """Permutation importance: its words and its pictures."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from dlcli.explaining.reasons.permutation_importance import (
     MAX_SHUFFLES,
@@ -13,9 +10,24 @@ from dlcli.explaining.reasons.permutation_importance import (
     PermutationImportance,
 )
 from dlcli.losses import Loss
+from dlcli.report.charts.chart import (
+    Axis,
+    Box,
+    Boxes,
+    Chart,
+    Dots,
+    Mark,
+    Panel,
+    Raster,
+    Rule,
+    Shape,
+    Spans,
+)
+from dlcli.report.charts.parts import color_scale
+from dlcli.report.charts.pixels import from_dark_to_bright
 from dlcli.report.page import PageSection
-from dlcli.report.picture import COLORS, INK, Picture, draw, shortened
-from dlcli.report.text import NAME, describe_rows, named, value_text
+from dlcli.report.picture import Picture, chart_picture, shortened
+from dlcli.report.text import NAME, describe_rows, named, one_label, value_text
 from dlcli.targets.base import Target
 
 _MAX_NAMED = 5
@@ -108,21 +120,21 @@ def importance_picture(found: PermutationImportance, loss: Loss, target: Target)
     """Draw the increase in loss for each column, the largest first."""
     shown = found.columns[:_MAX_BARS]
 
-    def fill(drawing: Figure) -> None:
-        axes = drawing.add_subplot()
-        for row, column in enumerate(shown):
-            color = COLORS[0] if column.is_clear else COLORS[6]
-            axes.barh(row, column.increase, 0.66, color=color, alpha=0.3)
-            axes.plot([column.low, column.high], [row, row], color=color)
-            marker = "o" if column.is_clear else "D"
-            axes.plot(column.increase, row, marker, color=color, markersize=5)
-        axes.axvline(0.0, color=INK, linewidth=0.8)
-        axes.set_yticks(range(len(shown)), [shortened(column.name, NAME) for column in shown])
-        axes.set_ylim(len(shown) - 0.5, -0.5)
-        axes.grid(visible=False, axis="y")
-        axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.set_xlabel(f"increase in {loss.title} when the column is shuffled")
-
+    bars, marks = [], list[Mark]()
+    for row, column in enumerate(shown):
+        color = 0 if column.is_clear else 6
+        note = f"{one_label(column.name, NAME)}: {_with_interval(column)}"
+        bars.append(Box(0.0, row - 0.33, column.increase, row + 0.33, color, 0.3, note=note))
+        marks.append(Spans([column.low], [row], [column.high], [row], color, 1.8))
+        shape: Shape = "dot" if column.is_clear else "diamond"
+        dot = Dots([column.increase], [row], "", color, shape, 7.0, has_tooltip=False)
+        marks.append(dot)
+    names = [(float(row), one_label(column.name, NAME)) for row, column in enumerate(shown)]
+    panel = Panel(
+        (Boxes(bars), *marks, Rule(0.0, "x")),
+        Axis(f"increase in {loss.title} when the column is shuffled"),
+        Axis(low=-0.5, high=len(shown) - 0.5, ticks=names, is_flipped=True, has_grid=False),
+    )
     num_clear = sum(column.is_clear for column in found.columns)
     text = (
         f"{_about(found, loss, target, 'one column')} {_list_largest(shown)} Blue dots: above 0 "
@@ -131,8 +143,8 @@ def importance_picture(found: PermutationImportance, loss: Loss, target: Target)
     )
     if len(found.columns) > len(shown):
         text += f" The {len(shown)} largest are drawn."
-    size = (7.5, 1.0 + 0.3 * len(shown))
-    return draw("importance", "Permutation importance", text, fill, size=size)
+    chart = Chart(((panel,),), height=max(60.0, 26.0 * len(shown)))
+    return chart_picture("importance", "Permutation importance", text, chart)
 
 
 def pixels_picture(
@@ -145,22 +157,24 @@ def pixels_picture(
     height, width = pixels.shape
     has_dots = pixels.size <= _MAX_DOTS
 
-    def fill(drawing: Figure) -> None:
-        axes = drawing.add_subplot()
-        aspect: Literal["equal", "auto"] = "equal" if is_image else "auto"
-        image = axes.imshow(pixels, cmap="cividis", interpolation="nearest", aspect=aspect)
-        if has_dots:
-            rows, columns = np.nonzero(clear)
-            dot: Any = {"color": "white", "markeredgecolor": "black", "markeredgewidth": 0.6}
-            axes.plot(columns, rows, "o", markersize=3.5, **dot)
-        axes.grid(visible=False)
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(8, integer=True))
-        axes.set_xlabel("column of pixels" if is_image else "position")
-        axes.set_ylabel("row of pixels" if is_image else "channel")
-        bar = drawing.colorbar(image, ax=axes)
-        bar.set_label(f"increase in {loss.title}")
-
+    low, high = float(pixels.min()), float(pixels.max())
+    shares = (pixels - low) / (high - low or 1.0)
+    edges = (-0.5, -0.5, width - 0.5, height - 0.5)
+    marks: list[Mark] = [Raster(from_dark_to_bright(shares), *edges)]
+    if has_dots:
+        rows, columns = np.nonzero(clear)
+        marks += [
+            Dots(columns, rows, color="black", size=6.0, has_tooltip=False),
+            Dots(columns, rows, color="white", size=4.5, has_tooltip=False),
+        ]
+    x, y = ("column of pixels", "row of pixels") if is_image else ("position", "channel")
+    panel = Panel(
+        marks,
+        Axis(x, edges[0], edges[2], is_integer=True, has_grid=False, max_ticks=8),
+        Axis(y, edges[1], edges[3], is_integer=True, has_grid=False, is_flipped=True),
+        is_square=is_image,
+    )
+    scale = color_scale(from_dark_to_bright, low, high, f"increase in {loss.title}")
     single, several = ("pixel", "pixels") if is_image else ("point", "points")
     if found.patch == 1:
         what = f"one {single}"
@@ -173,10 +187,10 @@ def pixels_picture(
         f"{num_clear} of {len(found.columns):,} {several if found.patch == 1 else 'patches'} are "
         f"above 0 beyond chance{' (dots)' if has_dots else ''}."
     )
-    tall = min(5.2, 1.0 + 3.8 * height / width) if is_image else 2.6 + 0.2 * min(height, 12)
-    return draw(
-        "importance", f"Permutation importance of {several}", text, fill, size=(6.0, max(2.8, tall))
-    )
+    tall = min(380.0, 480.0 * height / width) if is_image else 40.0 + 30.0 * min(height, 12)
+    share = min(1.0, tall * width / height / 480.0) if is_image else 1.0
+    chart = Chart(((panel, scale),), height=tall, widths=(share * 24.0, 1.0, 24.0 * (1.0 - share)))
+    return chart_picture("importance", f"Permutation importance of {several}", text, chart)
 
 
 def _about(found: PermutationImportance, loss: Loss, target: Target, what: str) -> str:
@@ -190,8 +204,11 @@ def _about(found: PermutationImportance, loss: Loss, target: Target, what: str) 
 
 def _list_largest(columns: Sequence[ColumnImportance]) -> str:
     listed = [
-        f"{named(column.name)} {value_text(column.increase)} ({value_text(column.low)} to "
-        f"{value_text(column.high)})"
-        for column in columns[:_MAX_IN_CAPTION]
+        f"{named(column.name)} {_with_interval(column)}" for column in columns[:_MAX_IN_CAPTION]
     ]
     return f"The largest: {', '.join(listed)}." if listed else ""
+
+
+def _with_interval(column: ColumnImportance) -> str:
+    interval = f"{value_text(column.low)} to {value_text(column.high)}"
+    return f"{value_text(column.increase)} ({interval})"

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from dlcli.explaining.surface.landscape import LossGrid
 from dlcli.explaining.surface.path import PathPlane, Trajectory
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.report.charts.style import COLORS, DASHES
+from dlcli.report.drawing import draw
 from dlcli.report.landscape.captions import (
     MAX_PATHS,
     describe_landscape,
@@ -20,7 +22,7 @@ from dlcli.report.landscape.captions import (
 )
 from dlcli.report.landscape.scale import choose_levels, color_map, extend_of, loss_text, percent
 from dlcli.report.page import PageSection
-from dlcli.report.picture import COLORS, DASHES, Picture, draw, shortened
+from dlcli.report.picture import Picture, shortened
 
 # Not the page's ink: the background is the same in light and dark pages.
 _DARK, _LIGHT = "#000000", "#ffffff"

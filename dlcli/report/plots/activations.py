@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from dlcli.explaining.activation_curves import ActivationCurve
-from dlcli.report.picture import COLORS, INK, Picture, draw
+from dlcli.report.charts.style import COLORS, INK
+from dlcli.report.drawing import draw
+from dlcli.report.picture import Picture
 
 _COLUMNS = 4
 _MIN_Y, _MAX_Y = -1.6, 3.2  # range that is shown

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from dlcli.report.picture import COLORS, INK, draw, save_pictures, scale_logarithmically
+from dlcli.report.charts.style import COLORS, INK
+from dlcli.report.drawing import draw, scale_logarithmically
+from dlcli.report.picture import save_pictures
 from dlcli.trials.range_test import RangeReading
 
 _MARGIN = 0.1  # of the losses' range, below and above

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from dlcli.explaining.quality.calibration import Reliability, TemperatureScaling
 from dlcli.explaining.quality.quality import ClassQuality, Quality
+from dlcli.numbers import fixed_text, percent_text
+from dlcli.report.charts.chart import Axis, Chart, Dots, Line, Mark, Panel, Spans
 from dlcli.report.page import PageSection
-from dlcli.report.picture import COLORS, INK, Picture, draw
+from dlcli.report.picture import Picture, chart_picture
 from dlcli.report.text import metric_text
 
 
@@ -33,8 +33,8 @@ def _sentences(quality: Quality, details: ClassQuality) -> Iterator[str]:
         way = "overconfident on some rows and underconfident on others"
     chance = metric_text(details.chance_error, 2)
     yield (
-        f"Mean confidence is {confidence:.1%}, accuracy {accuracy:.1%}; the expected calibration "
-        f"error is {reliability.error:.3f}. "
+        f"Mean confidence is {percent_text(confidence, 1)}, accuracy {percent_text(accuracy, 1)}; "
+        f"the expected calibration error is {fixed_text(reliability.error)}. "
         + (
             f"This may be due to chance: 1 in 20 perfectly calibrated networks exceeds {chance} "
             "on such rows."
@@ -59,7 +59,7 @@ def _describe_scaling(scaling: TemperatureScaling | None, error: float, part: st
     after = scaling.reliability.error
     text = (
         f"Temperature scaling: with the logits divided by {scaling.temperature:.3g}, the best fit "
-        f"on {rows}, the error is {after:.3f}"
+        f"on {rows}, the error is {fixed_text(after)}"
     )
     text += ", no improvement." if after >= error else "."
     if scaling.is_on_same_rows:
@@ -72,51 +72,47 @@ def reliability_picture(quality: ClassQuality) -> Picture:
     reliability, scaling = quality.reliability, quality.temperature_scaling
     scaled = scaling.reliability if scaling else None
 
-    def fill(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        label = "perfect calibration"
-        axes.plot([0, 1], [0, 1], color=INK, linestyle=":", linewidth=1.0, label=label)
-        _draw_bins(axes, reliability, COLORS[0], "o", "-", f"network: {reliability.error:.3f}")
-        if scaling and scaled:
-            label = f"temperature {scaling.temperature:.3g}: {scaled.error:.3f}"
-            _draw_bins(axes, scaled, COLORS[1], "D", "--", label)
-        shown = [curve for curve in (reliability, scaled) if curve]
-        lowest = min(min(curve.confidence.min(), curve.low.min()) for curve in shown)
-        highest = max(max(curve.confidence.max(), curve.high.max()) for curve in shown)
-        bottom, top = np.floor(10 * lowest) / 10, np.ceil(10 * highest) / 10
-        axes.set_xlim(bottom, top + 0.02)
-        axes.set_ylim(bottom, top + 0.02)
-        axes.set_xlabel("confidence (probability of the predicted class)")
-        axes.set_ylabel("accuracy")
-        axes.legend(
-            title="calibration error", loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small"
-        )
-
+    marks: list[Mark] = [
+        Line([0, 1], [0, 1], "perfect calibration", "ink", 3, 1.2, has_tooltip=False)
+    ]
+    marks += _bins(reliability, f"network: {fixed_text(reliability.error)}", 0)
+    if scaling and scaled:
+        name = f"temperature {scaling.temperature:.3g}: {fixed_text(scaled.error)}"
+        marks += _bins(scaled, name, 1)
+    shown = [curve for curve in (reliability, scaled) if curve]
+    lowest = min(min(curve.confidence.min(), curve.low.min()) for curve in shown)
+    highest = max(max(curve.confidence.max(), curve.high.max()) for curve in shown)
+    bottom, top = float(np.floor(10 * lowest) / 10), float(np.ceil(10 * highest) / 10 + 0.02)
+    panel = Panel(
+        marks,
+        Axis("confidence (probability of the predicted class)", bottom, top),
+        Axis("accuracy", bottom, top),
+    )
     num_bins, size = len(reliability.num_rows), round(reliability.num_rows.mean())
     bins = f"{num_bins} bins of about {size} rows" if num_bins > 1 else "a single bin"
     text = (
         f"Reliability diagram: accuracy against confidence, with 95 % intervals, in {bins} of "
         "similar confidence. Points below the dotted line are overconfident. The expected "
-        f"calibration error is {reliability.error:.3f}"
+        f"calibration error is {fixed_text(reliability.error)}"
     )
     if scaling and scaled:
-        text += f"; with a temperature of {scaling.temperature:.3g} it is {scaled.error:.3f}"
-    return draw("reliability", "Reliability diagram", f"{text}.", fill)
+        text += (
+            f"; with a temperature of {scaling.temperature:.3g} it is {fixed_text(scaled.error)}"
+        )
+    chart = Chart(((panel,),), height=300.0, legend_title="calibration error")
+    return chart_picture("reliability", "Reliability diagram", f"{text}.", chart)
 
 
-def _draw_bins(
-    axes: Axes, reliability: Reliability, color: str, marker: str, line: str, label: str
-) -> None:
-    accuracy = reliability.accuracy
-    axes.errorbar(
-        reliability.confidence,
-        accuracy,
-        np.abs([accuracy - reliability.low, reliability.high - accuracy]),
-        color=color,
-        marker=marker,
-        markersize=5,
-        linestyle=line,
-        linewidth=1.4,
-        elinewidth=0.8,
-        label=label,
-    )
+def _bins(reliability: Reliability, name: str, color: int) -> list[Mark]:
+    x = reliability.confidence
+    return [
+        Spans(x, reliability.low, x, reliability.high, color),
+        Line(x, reliability.accuracy, name, color, color, 1.4),
+        Dots(
+            x,
+            reliability.accuracy,
+            color=color,
+            shape="diamond" if color else "dot",
+            has_tooltip=False,
+        ),
+    ]

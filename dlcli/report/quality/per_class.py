@@ -1,14 +1,16 @@
 """Per-class results and the confusion matrix."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from dlcli.explaining.quality.curves import MAX_CURVES, ClassCurves
+from dlcli.explaining.quality.curves import MAX_CURVES, ClassCurves, Curve
 from dlcli.explaining.quality.quality import ClassQuality
+from dlcli.numbers import fixed_text, percent_text
+from dlcli.report.charts.chart import NUM_COLORS, NUM_DASHES, Axis, Box, Boxes, Chart, Line, Panel
 from dlcli.report.page import PageSection
-from dlcli.report.picture import COLORS, DASHES, INK, Picture, draw
+from dlcli.report.picture import Picture, chart_picture
 from dlcli.report.table import TextTable
 from dlcli.report.text import amount_text, labels, listed, metric_text
 
@@ -17,7 +19,9 @@ _MAX_CLASSES = 20  # in a table
 _MAX_PAIRS = 10
 _MAX_NAME_LENGTH, _MAX_CELL_LENGTH = 24, 20
 _MAX_TICKS = 40  # of classes
-_MAX_VECTORS = 1_000  # drawn one by one; more are kept as dots of an image
+_MAX_LETTERS = 60  # of class names side by side
+_MANY_ERRORS = 0.1  # of the rows of a class: as strong as it gets
+_RIGHT, _WRONG = (0.08, 0.4), (0.15, 0.75)  # opacity of the fewest and of the most
 
 
 def per_class_section(details: ClassQuality, classes: Sequence[str]) -> PageSection:
@@ -109,55 +113,63 @@ def confusion_picture(confusion: np.ndarray, classes: Sequence[str]) -> Picture:
     num_classes = len(classes)
     is_counted = num_classes <= _MAX_COUNTED
     names = labels(classes, 18 if is_counted else 10)
-    sizes = confusion.sum(axis=1, keepdims=True)
-    shares = np.divide(confusion, sizes, out=np.zeros(confusion.shape), where=sizes > 0)
-    right = confusion.trace() / confusion.sum()
+    right = float(confusion.trace() / confusion.sum())
     what = "weight" if _is_weighted(confusion) else "rows"
-
-    def fill(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        shown = np.ma.masked_equal(shares, 0.0)
-        is_raster = num_classes**2 > _MAX_VECTORS
-        most = 1.0 if is_counted else shares.max()
-        mesh = axes.pcolormesh(shown, cmap="cividis", vmin=0, vmax=most, rasterized=is_raster)
-        if is_counted:
-            mesh.set(edgecolor=INK, linewidth=0.4)  # dark cells on a dark page
-        size = 9 if num_classes <= 12 else 7 if is_counted else 6
-        for row, column in np.argwhere(confusion) if is_counted else ():
-            axes.text(
-                column + 0.5,
-                row + 0.5,
-                amount_text(confusion[row, column]),
-                color="white" if shares[row, column] < 0.55 else "black",
-                ha="center",
-                va="center",
-                fontsize=size,
-            )
-        if not is_counted:
-            figure.colorbar(mesh, ax=axes, label=f"share of the true class's {what}")
-        places = range(0, num_classes, -(-num_classes // _MAX_TICKS))
-        shown_names = [names[place] for place in places]
-        is_wide = num_classes * max(map(len, shown_names)) > 60
-        ticks = [place + 0.5 for place in places]
-        axes.set_xticks(ticks, shown_names, rotation=90 if is_wide else 0, fontsize=size)
-        axes.set_yticks(ticks, shown_names, fontsize=size)
-        axes.set_ylim(num_classes, 0)
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(True)
-        axes.set_xlabel("predicted class")
-        axes.set_ylabel("true class")
-
+    cells = Boxes(_cells(confusion, names, is_counted=is_counted), is_small=num_classes > 12)
+    places = range(0, num_classes, -(-num_classes // _MAX_TICKS))
+    ticks = [(place + 0.5, names[place]) for place in places]
+    is_wide = len(ticks) * max(len(name) for _, name in ticks) > _MAX_LETTERS
+    ends: dict[str, Any] = {"low": 0.0, "high": float(num_classes)}
+    panel = Panel(
+        (cells,),
+        Axis("predicted class", **ends, ticks=ticks, turned=90 if is_wide else 0, has_grid=False),
+        Axis("true class", **ends, ticks=ticks, is_flipped=True, has_grid=False),
+    )
     text = (
-        "Rows: true classes; columns: predicted classes. Colour: the share of the true class's "
-        f"{what}; blank: none. The diagonal holds the correct predictions, {right:.1%} of "
-        f"{'the weight of ' if what == 'weight' else ''}all rows."
+        "Rows: true classes; columns: predicted classes. Blue, on the diagonal: correct, stronger "
+        f"the larger their share of the class, {percent_text(right, 1)} of "
+        f"{'the weight of ' if what == 'weight' else ''}all rows. Orange: errors, stronger the "
+        f"more {what} they are."
     )
     if not is_counted:
         text += " There are too many classes to print counts."
         if num_classes > _MAX_TICKS:
             text += " Not every class is labelled."
-    height = min(6.8, 1.5 + 0.36 * num_classes)
-    return draw("confusion", "Confusion matrix", text, fill, size=(7.5, height))
+    height = min(520.0, max(150.0, 44.0 * num_classes))
+    return chart_picture("confusion", "Confusion matrix", text, Chart(((panel,),), height=height))
+
+
+def _cells(confusion: np.ndarray, names: Sequence[str], *, is_counted: bool) -> list[Box]:
+    """Return a cell for each pair of classes that has rows.
+
+    Errors are coloured by their number, so that one of 30 rows is pale and the most frequent
+    confusion is not, unless even that is less than a tenth of a class.
+    """
+    sizes = confusion.sum(axis=1)
+    errors = confusion * (1 - np.eye(len(names), dtype=np.int64))
+    most = max(float(errors.max()), _MANY_ERRORS * float(sizes.mean()))
+    found = []
+    for true, predicted in np.argwhere(confusion).tolist():
+        amount, is_right = float(confusion[true, predicted]), true == predicted
+        share = amount / float(sizes[true]) if is_right else amount / most
+        lightest, darkest = _RIGHT if is_right else _WRONG
+        note = (
+            f"{names[true]} predicted as {names[predicted]}: {amount_text(amount)} of "
+            f"{amount_text(float(sizes[true]))}"
+        )
+        found.append(
+            Box(
+                float(predicted),
+                float(true),
+                predicted + 1.0,
+                true + 1.0,
+                color=0 if is_right else 1,
+                opacity=round(lightest + (darkest - lightest) * share, 2),
+                text=amount_text(amount) if is_counted else "",
+                note=note if is_counted else "",
+            )
+        )
+    return found
 
 
 def curves_picture(curves: Sequence[ClassCurves], classes: Sequence[str]) -> Picture:
@@ -167,48 +179,29 @@ def curves_picture(curves: Sequence[ClassCurves], classes: Sequence[str]) -> Pic
     mean = next((curve for curve in curves if curve.index is None), None)
     chance = (mean or curves[0]).share
 
-    def fill(figure: Figure) -> None:
-        left, right = figure.subplots(1, 2)
-        handles, entries = [], []
-        for number, curve in enumerate(curves):
-            style = {"color": COLORS[number % 7], "linestyle": DASHES[number % 4], "linewidth": 1.6}
-            if curve.index is None:
-                style = {"color": INK, "linestyle": "-", "linewidth": 2.4}
-            (line,) = left.plot(curve.roc.x, curve.roc.y, **style)
-            trade = curve.precision_recall
-            end = int(np.searchsorted(trade.x, 1.0)) + 1  # all that follows is right below
-            height = np.append(trade.y[1], trade.y[1:end])  # the first one is of no rows
-            right.plot(trade.x[:end], height, drawstyle="steps-pre", **style)
-            handles.append(line)
-            name = "mean over classes" if curve.index is None else names[curve.index]
-            entries.append(f"{curve.roc.area:.3f}, {curve.precision_recall.area:.3f}  {name}")
-        guess = {"color": INK, "linestyle": ":", "linewidth": 1.0}
-        handles += left.plot([0, 1], [0, 1], **guess)
-        right.plot([0, 1], [chance, chance], **guess)
-        entries.append(f"0.500, {chance:.3f}  chance")
-        for axes in (left, right):
-            axes.set_xlim(-0.02, 1.02)
-            axes.set_ylim(-0.02, 1.02)
-            axes.set_aspect("equal")
-        left.set_xlabel("false positive rate")
-        left.set_ylabel("true positive rate")
-        right.set_xlabel("recall")
-        right.set_ylabel("precision")
-        figure.legend(
-            handles,
-            entries,
-            title="ROC AUC, average precision",
-            loc="outside lower center",
-            ncols=2,
-            fontsize="small",
-        )
-
+    rocs, trades = [], []
+    for number, curve in enumerate(curves):
+        color, dashes, width = (number % NUM_COLORS, number % NUM_DASHES, 1.6)
+        name = "mean over classes" if curve.index is None else names[curve.index]
+        areas = f"{fixed_text(curve.roc.area)}, {fixed_text(curve.precision_recall.area)}"
+        style: dict[str, Any] = {"name": f"{areas}  {name}", "width": width}
+        style |= {"color": color, "dashes": dashes}
+        if curve.index is None:
+            style |= {"color": "ink", "dashes": 0, "width": 2.4}
+        rocs.append(Line(curve.roc.x, curve.roc.y, **style))
+        trades.append(Line(*_steps(curve.precision_recall), **style))
+    guess: dict[str, Any] = {"color": "ink", "dashes": 3, "width": 1.2, "has_tooltip": False}
+    rocs.append(Line([0, 1], [0, 1], f"0.500, {fixed_text(chance)}  chance", **guess))
+    trades.append(Line([0, 1], [chance, chance], **guess))
+    ends: dict[str, Any] = {"low": -0.02, "high": 1.02, "max_ticks": 5}
+    left = Panel(rocs, Axis("false positive rate", **ends), Axis("true positive rate", **ends))
+    right = Panel(trades, Axis("recall", **ends), Axis("precision", **ends))
     worst = lines[0]
     text = "Left: ROC curve; right: precision-recall curve"
     if mean is None:
         text += (
-            f", for the class {names[worst.index or 0]}: ROC AUC {worst.roc.area:.3f}, "
-            f"average precision {worst.precision_recall.area:.3f}."
+            f", for the class {names[worst.index or 0]}: ROC AUC {fixed_text(worst.roc.area)}, "
+            f"average precision {fixed_text(worst.precision_recall.area)}."
         )
     else:
         which = f"the {len(lines)} classes that have rows"
@@ -217,12 +210,18 @@ def curves_picture(curves: Sequence[ClassCurves], classes: Sequence[str]) -> Pic
         elif len(lines) == MAX_CURVES:
             which = f"the {MAX_CURVES} classes with the lowest ROC AUC"
         text += (
-            f", for {which} against the rest. The lowest ROC AUC is {worst.roc.area:.3f}, for "
-            f"{names[worst.index or 0]}; the mean over classes is {mean.roc.area:.3f}, that of the "
-            f"average precision {mean.precision_recall.area:.3f}."
+            f", for {which} against the rest. The lowest ROC AUC is {fixed_text(worst.roc.area)}, "
+            f"for {names[worst.index or 0]}; the mean over classes is "
+            f"{fixed_text(mean.roc.area)}, that of the average precision "
+            f"{fixed_text(mean.precision_recall.area)}."
         )
-    text += f" Chance level (dotted): 0.5 and {chance:.3f}."
-    height = 3.9 + 0.2 * -(-(len(curves) + 1) // 2)
-    return draw(
-        "roc-and-precision-recall", "ROC and precision-recall", text, fill, size=(7.5, height)
-    )
+    text += f" Chance level (dotted): 0.5 and {fixed_text(chance)}."
+    chart = Chart(((left, right),), height=250.0, legend_title="ROC AUC, average precision, class")
+    return chart_picture("roc-and-precision-recall", "ROC and precision-recall", text, chart)
+
+
+def _steps(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of a precision-recall curve, which is a sum of steps."""
+    end = int(np.searchsorted(curve.x, 1.0)) + 1  # all that follows is right below
+    x, y = curve.x[:end], np.append(curve.y[1], curve.y[1:end])  # the first one is of no rows
+    return np.append(x[0], np.repeat(x[1:], 2)), np.append(np.repeat(y, 2)[2:], y[-1])

@@ -1,16 +1,16 @@
 """Residuals of predicted numbers."""
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from dlcli.explaining.quality.quality import NumberQuality
 from dlcli.explaining.weighted import mean_and_error, quantiles
+from dlcli.numbers import number_text
+from dlcli.report.charts.chart import Axis, Band, Box, Boxes, Chart, Dots, Line, Mark, Panel, Rule
 from dlcli.report.page import PageSection
-from dlcli.report.picture import COLORS, INK, Picture, draw
-from dlcli.report.text import number_text, one_label
+from dlcli.report.picture import Picture, chart_picture
+from dlcli.report.text import amount_text, one_label
 
-_MAX_VECTORS = 1_000  # points drawn one by one; more become an image
+_MANY_DOTS = 1_000  # they are small, and have no tooltip
 _FEW_ROWS = 200  # of fewer rows, all residuals are shown
 _OUTSIDE = 0.005  # of more rows, the share at either end that doesn't set the scale
 
@@ -44,21 +44,21 @@ def prediction_picture(quality: NumberQuality, target: str) -> Picture:
     high = max(truth.max(), predictions.max())
     median_error = float(quantiles(np.abs(predictions - truth), [0.5], 0, quality.weights)[0])
 
-    def fill(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        _scatter(axes, truth, predictions)
-        axes.plot([low, high], [low, high], color=INK, linestyle="--", linewidth=1.0)
-        axes.set_aspect("equal")
-        axes.set_xlabel(f"true {one_label(target, 30)}")
-        axes.set_ylabel("predicted")
-
+    ideal = Line([low, high], [low, high], color="ink", dashes=1, width=1.2, has_tooltip=False)
+    panel = Panel(
+        (_scatter(truth, predictions), ideal),
+        Axis(f"true {one_label(target, 30)}"),
+        Axis("predicted"),
+        is_square=high > low,
+    )
     text = (
         f"Predicted against true {one_label(target, 60)}; the dashed line marks perfect "
         f"predictions. True: {number_text(truth.min(), 4)} to {number_text(truth.max(), 4)}; "
         f"predicted: {number_text(predictions.min(), 4)} to {number_text(predictions.max(), 4)}. "
         f"The median absolute error is {number_text(median_error)}."
     )
-    return draw("predicted-against-true", "Predicted against true", text, fill, size=(7.5, 5.2))
+    chart = Chart(((panel,),), height=400.0)
+    return chart_picture("predicted-against-true", "Predicted against true", text, chart)
 
 
 def residual_picture(quality: NumberQuality) -> Picture:
@@ -68,29 +68,20 @@ def residual_picture(quality: NumberQuality) -> Picture:
     num_outside = int(((residuals < low) | (residuals > high)).sum())
     num_bins = max(5, min(40, round(2 * len(residuals) ** (1 / 3))))
 
-    def fill(figure: Figure) -> None:
-        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
-        _scatter(left, quality.predictions, residuals)
-        if trend:
-            left.fill_between(
-                trend.x, trend.low, trend.high, color=COLORS[1], alpha=0.25, linewidth=0
-            )
-            left.plot(trend.x, trend.middle, color=COLORS[1])
-        right.hist(
-            residuals,
-            num_bins,
-            range=(low, high),
-            weights=quality.weights,
-            orientation="horizontal",
-            color=COLORS[0],
-            edgecolor="none",
-        )
-        for axes in (left, right):
-            axes.axhline(0.0, color=INK, linestyle="--", linewidth=1.0)
-        left.set_ylim(low, high)
-        left.set_xlabel("predicted")
-        left.set_ylabel("true − predicted")
-        right.set_xlabel("rows" if quality.weights is None else "weight")
+    counts, edges = np.histogram(residuals, num_bins, (low, high), weights=quality.weights)
+    bars = [
+        Box(0.0, float(bottom), float(count), float(top), note=_about_bar(bottom, top, count))
+        for count, bottom, top in zip(counts, edges, edges[1:], strict=False)
+        if count
+    ]
+    zero = Rule(0.0, "y", dashes=1, width=1.2)
+    marks: list[Mark] = [_scatter(quality.predictions, residuals)]
+    if trend:
+        marks.append(Band(trend.x, trend.low, trend.high, 1, 0.3))
+        marks.append(Line(trend.x, trend.middle, "running median", 1))
+    left = Panel((*marks, zero), Axis("predicted"), Axis("true − predicted", low, high))
+    amount = Axis("rows" if quality.weights is None else "weight", low=0.0, max_ticks=3)
+    right = Panel((Boxes(bars), zero), amount, Axis(low=low, high=high, is_hidden=True))
 
     shares = [0.025, 0.25, 0.5, 0.75, 0.975]
     lowest, lower, middle, upper, highest = (
@@ -109,7 +100,12 @@ def residual_picture(quality: NumberQuality) -> Picture:
     )
     if num_outside:
         text += f" {num_outside} rows lie outside the range shown."
-    return draw("residuals", "Residuals", text, fill)
+    chart = Chart(((left, right),), height=300.0, widths=(3.0, 1.0))
+    return chart_picture("residuals", "Residuals", text, chart)
+
+
+def _about_bar(low: float, high: float, count: float) -> str:
+    return f"{number_text(low)} to {number_text(high)}: {amount_text(float(count))}"
 
 
 def _limits(residuals: np.ndarray) -> tuple[float, float]:
@@ -123,8 +119,7 @@ def _limits(residuals: np.ndarray) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _scatter(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    is_image = len(x) > _MAX_VECTORS
-    size, alpha = (6, 0.3) if is_image else (14, 0.6)
-    axes.ticklabel_format(useOffset=False)
-    axes.scatter(x, y, size, color=COLORS[0], alpha=alpha, linewidth=0, rasterized=is_image)
+def _scatter(x: np.ndarray, y: np.ndarray) -> Dots:
+    if len(x) >= _MANY_DOTS:
+        return Dots(x, y, size=3.0, opacity=0.3, has_tooltip=False)
+    return Dots(x, y, size=5.0, opacity=0.6)

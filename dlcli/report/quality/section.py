@@ -113,13 +113,18 @@ def _metrics(quality: Quality) -> TextTable:
             metric_text(metric.network.value),
             interval_text(metric.network),
             metric_text(metric.linear.value),
-            with_interval(metric.over_linear, 2),
+            _difference(metric.over_linear),
             metric_text(metric.constant.value),
-            with_interval(metric.over_constant, 2),
+            _difference(metric.over_constant),
         )
         for metric in quality.metrics
     )
     return TextTable(titles, rows, " ".join(_notes(quality)))
+
+
+def _difference(estimate: Estimate) -> str:
+    value = metric_text(estimate.value, 2)
+    return value if estimate.low is None else f"{value} ({interval_text(estimate, 2)})"
 
 
 def _notes(quality: Quality) -> Iterator[str]:
@@ -132,7 +137,8 @@ def _notes(quality: Quality) -> Iterator[str]:
         )
     yield (
         f"95 % interval: percentile bootstrap over {NUM_RESAMPLES:,} resamples of {what}; "
-        "difference: on the same resamples, positive where the network is better."
+        "difference, with its interval: on the same resamples, positive where the network is "
+        "better."
     )
     linear, loss = quality.linear, quality.loss
     is_number = isinstance(quality.details, NumberQuality)
