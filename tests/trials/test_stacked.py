@@ -29,10 +29,10 @@ from dlcli.training.rows.batches import Rows, epoch_steps
 from dlcli.trials.comparing.protocol import optimizer_trial
 from dlcli.trials.results import FinishedTrial
 from dlcli.trials.running import workers
-from dlcli.trials.running.execution import obstacle_to_stacking, plan_execution
+from dlcli.trials.running.execution import Measured, obstacle_to_stacking, plan_execution
 from dlcli.trials.running.sequential import run_sequentially
 from dlcli.trials.running.stack import Stack
-from dlcli.trials.running.stacked import run_stacked
+from dlcli.trials.running.stacked import run_stacked, trace_stacked
 from dlcli.trials.running.stacked_rows import stacked_steps
 from dlcli.trials.running.workers import Job, execute
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
@@ -413,3 +413,32 @@ def test_the_execution_is_measured_and_said() -> None:
     assert {trial for job in plan.jobs for trial in job.trials} == set(resolved)
     single = plan_execution(trials(read_setup("penguins.yaml"), RULES)[:1], 2)
     assert single.num_processes == 1
+
+
+def test_trials_of_one_setup_are_measured_once() -> None:
+    resolved = trials(read_setup("moons.yaml"), RULES)
+    measured: Measured = {}
+    first = plan_execution(resolved, 2, measured=measured)
+    [(setup, _)] = measured
+    assert setup is resolved[0].setup
+    again = plan_execution(resolved[:14], 2, measured=measured)
+    assert (again.step_seconds, len(measured)) == (first.step_seconds, 1)
+    plan_execution(resolved[:2], 2, measured=measured)  # a smaller stack pays off less
+    assert len(measured) == 2
+
+
+def test_traced_weights_are_those_of_each_trial_by_itself() -> None:
+    resolved = trials(read_setup("moons.yaml", "training.epochs=2"), RULES)[:4]
+    best = {
+        finished.trial: (finished.best_epoch, finished.weights)
+        for finished in over(run_sequentially(resolved))
+    }
+    epochs = [best[one.trial][0] for one in resolved]
+    traced = trace_stacked(resolved, epochs, lambda epoch: epoch == 1)
+    for one, last, snapshots in zip(resolved, epochs, traced, strict=True):
+        assert [epoch for epoch, _ in snapshots] == sorted({0, 1, last})
+        start = assemble_trial(one).network.state_dict()
+        for expected, (_, weights) in ((start, snapshots[0]), (best[one.trial][1], snapshots[-1])):
+            assert weights.keys() == expected.keys()
+            for key, tensor in expected.items():
+                torch.testing.assert_close(weights[key], tensor, rtol=1e-4, atol=1e-5)

@@ -2,16 +2,22 @@
 
 from contextlib import closing
 
+from torch import Tensor
+
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.surface.path import PathPlane, Snapshots, paths_plane
+from dlcli.explaining.surface.path import PathPlane, paths_plane
 from dlcli.explaining.training_statistics import is_recorded
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.network.builder import build_network
 from dlcli.runs.preparation import Prepared
+from dlcli.training.engines.threads import using_threads
 from dlcli.training.loop import EpochResult, fit
 from dlcli.training.saving.state import to_cpu
-from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
-from dlcli.trials.setup import TrialResolver, assemble_trial
+from dlcli.trials.comparing.comparison import Comparison
+from dlcli.trials.running.execution import obstacle_to_stacking
+from dlcli.trials.running.rate_steps import num_threads_of_steps
+from dlcli.trials.running.stacked import trace_stacked
+from dlcli.trials.setup import ResolvedTrial, TrialResolver, assemble_trial
 
 _MAX_SECONDS = 20.0  # for repeating runs, as stacks keep no snapshots
 _MAX_OPTIMIZERS = 7  # lines that a picture can tell apart
@@ -28,8 +34,15 @@ def trace_paths(
     )
     if seconds > _MAX_SECONDS:
         return Unavailable(f"the runs would have to be repeated, which takes about {seconds:.0f} s")
-    paths = {result.name: _snapshots(resolver, result) for result in judged}
     setup = resolver.base
+    trials = [resolver.resolve(result.runs[0].trial) for result in judged]
+    best_epochs = [result.runs[0].best_epoch for result in judged]
+    with using_threads(num_threads_of_steps(trials)):
+        if obstacle_to_stacking(setup):
+            traced = [*map(_trace, trials, best_epochs)]
+        else:
+            traced = trace_stacked(trials, best_epochs, is_recorded)
+    paths = {result.name: snapshots for result, snapshots in zip(judged, traced, strict=True)}
     model = ExplainedModel(
         network=build_network(setup.plan, seed=0).to(setup.placement.device).eval(),
         plan=setup.plan,
@@ -42,18 +55,16 @@ def trace_paths(
     return paths_plane(model, paths, setup.train)
 
 
-def _snapshots(resolver: TrialResolver, result: OptimizerResult) -> Snapshots:
-    """Return an optimizer's weights at the start, at recorded epochs and at its best one."""
-    run = result.runs[0]
-    resolved = resolver.resolve(run.trial)
-    setup, trainer = resolved.setup, assemble_trial(resolved)
+def _trace(trial: ResolvedTrial, best_epoch: int) -> list[tuple[int, dict[str, Tensor]]]:
+    """Return a run's weights at the start, at recorded epochs and at its best one."""
+    setup, trainer = trial.setup, assemble_trial(trial)
     found = [(0, to_cpu(trainer.network.state_dict()))]
     with closing(fit(trainer, setup.train, setup.validation)) as events:
         for event in events:
             if not isinstance(event, EpochResult):
                 continue
-            if is_recorded(event.epoch) or event.epoch == run.best_epoch:
+            if is_recorded(event.epoch) or event.epoch == best_epoch:
                 found.append((event.epoch, to_cpu(trainer.network.state_dict())))
-            if event.epoch == run.best_epoch:
+            if event.epoch == best_epoch:
                 break
     return found

@@ -39,15 +39,30 @@ class _SetupPlan:
     step_seconds: float
 
 
+@dataclass(frozen=True)
+class StepSeconds:
+    """The seconds of a step of one trial, by itself and within a stack."""
+
+    single: float
+    stacked: float  # infinite where trials can't be stacked
+
+
+# By setup and the number of trials in the stack that was measured.
+Measured = dict[tuple[SharedSetup, int], StepSeconds]
+
+
 def plan_execution(
     trials: Sequence[ResolvedTrial],
     num_processes: int | None = None,
     name: Callable[[int], str] = name_processes,
+    measured: Measured | None = None,
 ) -> ExecutionPlan:
     """Cut trials into jobs; of each setup, measure a step of its trials stacked and one by one.
 
-    `name` says in words what so many processes are.
+    `name` says in words what so many processes are. What is in `measured` is not measured again;
+    what is, is added to it.
     """
+    measured = {} if measured is None else measured
     on_cpu = all(trial.setup.placement.device.type == "cpu" for trial in trials)
     # Processes that share a GPU wait for each other.
     processes = min(num_processes or MAX_THREADS, len(trials)) if on_cpu else 1
@@ -55,7 +70,7 @@ def plan_execution(
     groups: dict[SharedSetup, list[ResolvedTrial]] = {}
     for trial in trials:
         groups.setdefault(trial.setup, []).append(trial)
-    plans = [_plan(group, -(-processes // len(groups)), on) for group in groups.values()]
+    plans = [_plan(group, -(-processes // len(groups)), on, measured) for group in groups.values()]
     if len(plans) == 1:
         reason = plans[0].text
     else:
@@ -70,16 +85,19 @@ def plan_execution(
     return ExecutionPlan(reason, jobs, processes, seconds / len(trials))
 
 
-def _plan(trials: Sequence[ResolvedTrial], processes: int, on: str) -> _SetupPlan:
+def _plan(
+    trials: Sequence[ResolvedTrial], processes: int, on: str, measured: Measured
+) -> _SetupPlan:
     setup = trials[0].setup
-    with using_threads(1):  # as a process has
-        [single] = measure([single_step(trials[0])], setup.placement.device)
-        obstacle = obstacle_to_stacking(setup)
-        stacked = math.inf if obstacle else _stacked_seconds(trials)
-    if stacked >= single:
-        why = obstacle or f"a stacked step would take {stacked / single:.1f} × as long"
+    key = (setup, min(len(trials), _NUM_TRIED))
+    seconds = measured.get(key) or _measure(trials)
+    measured[key] = seconds
+    if seconds.stacked >= seconds.single:
+        why = obstacle_to_stacking(setup) or (
+            f"a stacked step would take {seconds.stacked / seconds.single:.1f} × as long"
+        )
         jobs = tuple(Job((trial,), is_stacked=False) for trial in trials)
-        return _SetupPlan(jobs, False, f"one by one on {on} ({why})", single)
+        return _SetupPlan(jobs, False, f"one by one on {on} ({why})", seconds.single)
     pieces = max(processes, -(-len(trials) // _max_stacked(setup)))
     size = -(-len(trials) // pieces)
     ordered = in_groups(trials)
@@ -87,8 +105,8 @@ def _plan(trials: Sequence[ResolvedTrial], processes: int, on: str) -> _SetupPla
         Job(tuple(ordered[start : start + size]), is_stacked=True)
         for start in range(0, len(ordered), size)
     )
-    gain = f"{single / stacked:.1f} × faster than one by one"
-    return _SetupPlan(jobs, True, f"stacked {size} at a time on {on} ({gain})", stacked)
+    gain = f"{seconds.single / seconds.stacked:.1f} × faster than one by one"
+    return _SetupPlan(jobs, True, f"stacked {size} at a time on {on} ({gain})", seconds.stacked)
 
 
 def obstacle_to_stacking(setup: SharedSetup) -> str | None:
@@ -114,6 +132,15 @@ def _max_stacked(setup: SharedSetup) -> int:
     step = recorded_bytes(setup.settings, setup.plan, len(setup.train))
     parameters = 4 * setup.plan.num_parameters
     return _MAX_BYTES // (step + _TENSORS_PER_PARAMETER * parameters)
+
+
+def _measure(trials: Sequence[ResolvedTrial]) -> StepSeconds:
+    """Measure trials of one setup."""
+    setup = trials[0].setup
+    with using_threads(1):  # as a process has
+        [single] = measure([single_step(trials[0])], setup.placement.device)
+        stacked = math.inf if obstacle_to_stacking(setup) else _stacked_seconds(trials)
+    return StepSeconds(single, stacked)
 
 
 def _stacked_seconds(trials: Sequence[ResolvedTrial]) -> float:

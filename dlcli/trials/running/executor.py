@@ -10,7 +10,7 @@ from dlcli.trials.evaluation import TrialEvaluator
 from dlcli.trials.results import Figures, FinishedTrial, HeldOutPart, Results, TrialResult
 from dlcli.trials.rule import Stage
 from dlcli.trials.running.backend import Backend, LocalProcesses, NodesChanged
-from dlcli.trials.running.execution import ExecutionPlan, plan_execution
+from dlcli.trials.running.execution import ExecutionPlan, Measured, plan_execution
 from dlcli.trials.running.step_time import measure_step_times
 from dlcli.trials.running.workers import StepsTaken
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, TrialResolver
@@ -64,6 +64,7 @@ class Executor:
         self._backend.check(resolver.base)
         self._resolver = resolver
         self._results = results
+        self._measured: Measured = {}
         self._seconds_a_step: dict[tuple[SharedSetup, OptimizerConfig], float] = {}
         self._evaluator: TrialEvaluator | None = None
 
@@ -79,7 +80,8 @@ class Executor:
     def plan(self, trials: Sequence[Trial]) -> ExecutionPlan:
         """Return how trials would be executed."""
         resolved = [*map(self._resolver.resolve, trials)]
-        return plan_execution(resolved, self._backend.num_cores, self._backend.name_cores)
+        cores, name = self._backend.num_cores, self._backend.name_cores
+        return plan_execution(resolved, cores, name, self._measured)
 
     def measure(self, trials: Sequence[Trial]) -> None:
         """Measure what a step of a trial by itself takes, side by side, where it is not known.

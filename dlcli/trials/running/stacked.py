@@ -1,6 +1,6 @@
 """Trials of one setup, all at once: epochs of a stack of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,28 @@ def run_stacked(trials: Sequence[ResolvedTrial]) -> Iterator[FinishedTrial | Sta
     yield from _StackedTraining(trials).finished_trials()
 
 
+def trace_stacked(
+    trials: Sequence[ResolvedTrial], last_epochs: Sequence[int], is_traced: Callable[[int], bool]
+) -> list[list[tuple[int, dict[str, Tensor]]]]:
+    """Train trials of one setup at once, each up to its last epoch; return weights on the CPU.
+
+    Those at the start, epoch 0, at the epochs that are traced, and at the last one.
+    """
+    training, steps_per_epoch = _StackedTraining(trials), trials[0].setup.steps_per_epoch
+    last = {trial.trial: epoch for trial, epoch in zip(trials, last_epochs, strict=True)}
+    traced = {run.trial: [(0, training.weights(index))] for index, run in enumerate(training.runs)}
+    for event in training.finished_trials():
+        if not isinstance(event, StackProgress) or event.num_steps < steps_per_epoch:
+            continue
+        for index, run in enumerate(training.runs):
+            is_last = event.epoch == last[run.trial]
+            if is_last or (event.epoch < last[run.trial] and is_traced(event.epoch)):
+                traced[run.trial].append((event.epoch, training.weights(index)))
+        if event.epoch == max(last_epochs):
+            break
+    return [traced[trial.trial] for trial in trials]
+
+
 class _StackedTraining:
     def __init__(self, trials: Sequence[ResolvedTrial]) -> None:
         self.setup = setup = trials[0].setup
@@ -89,6 +111,11 @@ class _StackedTraining:
             yield from self._end_epoch(epoch, sums, before)
             if not self.runs:
                 return
+
+    def weights(self, index: int) -> dict[str, Tensor]:
+        """Return a run's weights as they are, copied to the CPU."""
+        network = self.stack.network
+        return to_cpu(network.state_dict(index, network.parameters.values, network.buffers))
 
     def _end_epoch(self, epoch: int, sums: "_EpochSums", before: int) -> Iterator[FinishedTrial]:
         finite = self.stack.network.parameters.values.isfinite().all(1).tolist()
