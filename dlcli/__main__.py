@@ -43,10 +43,12 @@ def fill_closed_streams() -> None:
 
 
 def listen() -> None:
-    """Exit at once on SIGINT, SIGTERM, SIGUSR1 and SIGUSR2."""
+    """Exit at once on SIGINT, SIGTERM, SIGUSR1, SIGUSR2, and SIGHUP unless `nohup` ignores it."""
     for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"):
         if hasattr(signal, name):  # Windows has only the first two
             signal.signal(getattr(signal, name), _leave)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _leave)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -1,5 +1,6 @@
 """What README.md and docs/ show is run, and must print what they say."""
 
+import configparser
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmarks.lecture import pictures
 from dlcli.cli.app import run as run_dlcli
@@ -110,6 +112,20 @@ def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (page.parent / link).exists(), link
+
+
+def test_scripts_and_manifests_of_batch_systems_can_be_read() -> None:
+    text = (ROOT / "docs" / "guides" / "batch-systems.md").read_text("utf-8")
+    found = dict[str, int]()
+    for kind, body in re.findall(r"^```(sh|yaml|ini)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        found[kind] = found.get(kind, 0) + 1
+        if kind == "sh":
+            subprocess.run(["bash", "-n"], input=body, text=True, check=True)
+        elif kind == "yaml":
+            assert isinstance(yaml.safe_load(body), dict)
+        else:
+            configparser.ConfigParser(interpolation=None).read_string(body)
+    assert found == {"sh": 2, "ini": 1, "yaml": 2}
 
 
 def test_the_architecture_has_a_line_for_each_module() -> None:

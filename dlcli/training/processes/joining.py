@@ -159,7 +159,9 @@ def _keys(what: str, rank: Rank) -> list[str]:
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
     """Let the system end this process on a signal: Python's handlers wait while it waits."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        numbers.append(signal.SIGHUP)
     before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     try:
         yield
