@@ -77,9 +77,9 @@ def _losses(history: History, constant_loss: float | None) -> Picture:
     highest = float(history.lrs.max())
     is_peaked = highest > _WIDE * np.median(history.lrs) > 0
     loss_axis = Axis("loss", is_log=_is_wide(losses))
-    rate_axis = Axis("learning rate", is_log=True, max_ticks=3)
+    rate_axis = Axis("rate", is_log=True, max_ticks=3)
     if not is_peaked:
-        rate_axis = Axis("learning rate", low=0.0, high=1.1 * highest or 1.0, max_ticks=3)
+        rate_axis = Axis("rate", low=0.0, high=1.1 * highest or 1.0, max_ticks=3)
     marks = [*curves, *_best(history, validation), _end(history)]
     chart = Chart(
         rows=(

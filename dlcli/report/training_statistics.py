@@ -154,7 +154,8 @@ def _by_parameter(statistics: Sequence[EpochStatistics], what: str) -> Picture:
             "high, far below it little is learned."
         )
         if known:
-            text += f" At the end: {min(known):.1g} to {max(known):.1g}."
+            low, high = f"{min(known):.1g}", f"{max(known):.1g}"
+            text += f" At the end: {low}." if low == high else f" At the end: {low} to {high}."
         return chart_picture("steps", "Update-to-weight ratio", text, chart)
     return chart_picture(
         "gradients",

@@ -50,6 +50,8 @@ def check_page(page: Path) -> str:
     seen = look_at(page)
     assert seen.messages == []
     assert seen.requests == []
+    assert seen.flaws == []
+    assert "epoch" in seen.tooltip
     assert "</main>" in seen.dom
     assert seen.dom.count("<figure") == seen.dom.count("<figcaption>")
     assert seen.dom.count('role="img"') == seen.dom.count("<figure")

@@ -28,6 +28,7 @@ from dlcli.report.drawing import draw
 from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import Picture, chart_picture, save_pictures
 from dlcli.report.table import TextTable
+from tests.browser import look_at, needs_browser
 
 HOSTILE = """<script>alert(1)</script> & "quotes' $x^2$ {{ 7 * 7 }}"""
 
@@ -53,7 +54,7 @@ def chart(name: str = "chart") -> Picture:
         Dots([2, 3], [1, 2], "dots", shape="diamond"),
         Rule(2.0, "x", "rule"),
         Spans([1], [0], [1], [2]),
-        Boxes([Box(1, 0, 2, 1, text=HOSTILE, note=HOSTILE), Box(2, 0, 3, 1)]),
+        Boxes([Box(1, 0.5, 2, 2, text="<b>", note=HOSTILE), Box(2, 0, 3, 1)]),
         Raster(np.zeros((2, 2, 3), np.uint8), 1, 1, 2, 2),
     )
     panel = Panel(marks, Axis(HOSTILE), Axis(HOSTILE, is_log=True), HOSTILE, captions=(HOSTILE,))
@@ -106,6 +107,16 @@ def test_nothing_is_loaded_from_anywhere_and_no_other_script_runs() -> None:
     policy = dict(reader.attributes)["content"]
     assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:; ")
     assert policy.endswith(f"script-src 'sha256-{digest}'")
+
+
+@needs_browser
+def test_a_browser_runs_the_script_and_cuts_nothing_whatever_names_are() -> None:
+    read_page()
+    seen = look_at(Path("page.html"))
+    assert (seen.messages, seen.requests, seen.flaws) == ([], [], [])
+    assert seen.tooltip.splitlines()[0].startswith(HOSTILE)  # the name of the axis
+    assert f"━ {HOSTILE} 12340" in seen.tooltip
+    assert seen.dom.count("<script") == 1
 
 
 def test_ids_are_the_only_ones_and_references_lead_to_them() -> None:

@@ -9,9 +9,9 @@ from dlcli.report.charts.chart import Chart, Panel
 from dlcli.report.charts.scale import Scale, scales_of
 
 WIDTH = 640.0
-LETTER, LINE = 7.4, 20.0  # widths and heights of text, with room for a phone's larger letters
+LETTER, LINE = 8.4, 20.0  # widths and heights of text, with room for a phone's larger letters
 _GAP = 14.0  # between panels
-_TICK = 18.0  # below a panel, for its numbers
+_TICK = 22.0  # below a panel, for its numbers
 LABEL = 20.0  # for the name of an axis
 KEY = 34.0  # of a legend's entry, before its name
 _TURNED = {0: 0.0, 40: 0.66, 90: 1.0}  # of a label's length that is its height
@@ -46,6 +46,19 @@ class Frame:
     def down(self, values: object) -> np.ndarray:
         """Return where values along y are."""
         return self.top + self.height * (1.0 - self.y.place(values))
+
+    def ends_across(self, values: object) -> np.ndarray:
+        """Return where ends along x are, just outside where they are far from the panel."""
+        return self.left + self.width * _near(self.x.place(values))
+
+    def ends_down(self, values: object) -> np.ndarray:
+        """Return where ends along y are, just outside where they are far from the panel."""
+        return self.top + self.height * (1.0 - _near(self.y.place(values)))
+
+
+def _near(places: np.ndarray) -> np.ndarray:
+    """Return places no farther out than a panel's length: 0 has no place on a logarithmic axis."""
+    return np.clip(places, -1.0, 2.0)
 
 
 def frames_of(chart: Chart, top: float) -> Iterator[Frame]:

@@ -141,6 +141,6 @@ def tick_text(value: float) -> str:
         return "0"
     text = f"{value:g}"
     if 1e-3 <= abs(value) < 1e6 and "e" not in text:
-        return f"{value:,g}" if abs(value) >= 1e4 else text
+        return f"{value:,g}"
     mantissa, power = f"{value:.3e}".split("e")
     return f"{float(mantissa):g}e{int(power)}"

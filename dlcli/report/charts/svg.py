@@ -37,7 +37,7 @@ from dlcli.report.charts.pixels import png_of
 
 _TOOLTIP_DIGITS = 4
 _MANY_DOTS, _LAYERS = 1_000, 6
-_LETTER = 6.4  # the width of a letter of text that is cut off where it is too long
+_LETTER = 9.0  # the width of a letter of text that is cut off where it is too long
 
 
 def chart_svg(chart: Chart) -> str:
@@ -66,7 +66,7 @@ def _legend(chart: Chart, places: Sequence[tuple[float, float]]) -> Iterator[str
                     yield _symbols(Dots([], [], color=entry.color), [middle], [y])
             case Dots():
                 yield _symbols(entry, [x + KEY / 2 - 4], [y])
-        yield _text(x + KEY, y + 4, entry.name)
+        yield _text(x + KEY, y + 4, entry.name, "s")
 
 
 def _panel(frame: Frame) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _axes(frame: Frame) -> Iterator[str]:
     if panel.x.label and not panel.x.is_hidden:
         middle = frame.left + frame.width / 2
         down = frame.bottom + room_below(panel) - LINE * len(panel.captions) - 5
-        yield _text(middle, down, panel.x.label, "", "middle")
+        yield _text(middle, down, _fitting(panel.x.label, frame.width + 20), "", "middle")
     if panel.y.label and not panel.y.is_hidden:
         x = frame.left - room_left_of(panel) + LABEL - 6
         y = frame.top + frame.height / 2
@@ -125,7 +125,7 @@ def _axes(frame: Frame) -> Iterator[str]:
 
 def _tick(x: float, bottom: float, text: str, turned: int) -> str:
     if not turned:
-        return _text(x, bottom + 14, text, "s", "middle")
+        return _text(x, bottom + 17, text, "s", "middle")
     x, y = (x + 4, bottom + 6) if turned == 90 else (x + 4, bottom + 11)
     return _text(x, y, text, "s", "end", f' transform="rotate(-{turned} {x:.1f} {y:.1f})"')
 
@@ -133,10 +133,8 @@ def _tick(x: float, bottom: float, text: str, turned: int) -> str:
 def _mark(mark: Mark, frame: Frame) -> Iterator[str]:
     match mark:
         case Band():
-            x = frame.across(mark.x)
-            y = np.concatenate([frame.down(mark.low), frame.down(mark.high)[::-1]])
-            path = _path(np.concatenate([x, x[::-1]]), y)
-            yield f'<path class="fill {_color(mark.color)}"{_opacity(mark.opacity)} d="{path}z"/>'
+            path = "".join(_areas(mark, frame))
+            yield f'<path class="fill {_color(mark.color)}"{_opacity(mark.opacity)} d="{path}"/>'
         case Line():
             x, y = frame.across(mark.x), frame.down(mark.y)
             style = _stroke(mark.color, mark.dashes, mark.width, mark.opacity)
@@ -154,11 +152,12 @@ def _mark(mark: Mark, frame: Frame) -> Iterator[str]:
                 path = f"M{frame.left:.1f} {float(frame.down(mark.at)):.1f}h{frame.width:.1f}"
             yield f'<path {_stroke(mark.color, mark.dashes, mark.width, mark.opacity)} d="{path}"/>'
         case Spans():
-            across, down = frame.across, frame.down
+            across, down = frame.ends_across, frame.ends_down
             ends = [across(mark.x0), down(mark.y0), across(mark.x1), down(mark.y1)]
             path = "".join(
                 f"M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}"
                 for x0, y0, x1, y1 in np.column_stack(ends).tolist()
+                if np.isfinite([x0, y0, x1, y1]).all()
             )
             yield f'<path {_stroke(mark.color, 0, mark.width, mark.opacity)} d="{path}"/>'
         case Boxes():
@@ -168,6 +167,16 @@ def _mark(mark: Mark, frame: Frame) -> Iterator[str]:
             data = base64.b64encode(png_of(mark.pixels)).decode()
             yield f'<image class="pixels" {place} preserveAspectRatio="none" '
             yield f'href="data:image/png;base64,{data}">{_note(mark.note)}</image>'
+
+
+def _areas(mark: Band, frame: Frame) -> Iterator[str]:
+    """Yield the outline of each stretch without a gap."""
+    ends = [frame.across(mark.x), frame.ends_down(mark.low), frame.ends_down(mark.high)]
+    known = np.isfinite(ends).all(axis=0)
+    for start in np.flatnonzero(known & ~np.append(False, known[:-1])).tolist():
+        length = int(np.append(known[start:], False).argmin())
+        x, low, high = (numbers[start : start + length] for numbers in ends)
+        yield f"{_path(np.append(x, x[::-1]), np.append(low, high[::-1]))}z"
 
 
 def _boxes(mark: Boxes, frame: Frame) -> Iterator[str]:
@@ -195,8 +204,8 @@ def _corners(mark: Box | Raster, frame: Frame) -> str:
 
 
 def _rectangle(mark: Box | Raster, frame: Frame) -> tuple[float, float, float, float]:
-    left, right = sorted(frame.across([mark.x0, mark.x1]).tolist())
-    top, bottom = sorted(frame.down([mark.y0, mark.y1]).tolist())
+    left, right = sorted(frame.ends_across([mark.x0, mark.x1]).tolist())
+    top, bottom = sorted(frame.ends_down([mark.y0, mark.y1]).tolist())
     return left, top, right - left, bottom - top
 
 

@@ -184,14 +184,14 @@ def curves_picture(curves: Sequence[ClassCurves], classes: Sequence[str]) -> Pic
         color, dashes, width = (number % NUM_COLORS, number % NUM_DASHES, 1.6)
         name = "mean over classes" if curve.index is None else names[curve.index]
         areas = f"{fixed_text(curve.roc.area)}, {fixed_text(curve.precision_recall.area)}"
-        style: dict[str, Any] = {"name": f"{areas}  {name}", "width": width}
+        style: dict[str, Any] = {"name": f"{name}: {areas}", "width": width}
         style |= {"color": color, "dashes": dashes}
         if curve.index is None:
             style |= {"color": "ink", "dashes": 0, "width": 2.4}
         rocs.append(Line(curve.roc.x, curve.roc.y, **style))
         trades.append(Line(*_steps(curve.precision_recall), **style))
     guess: dict[str, Any] = {"color": "ink", "dashes": 3, "width": 1.2, "has_tooltip": False}
-    rocs.append(Line([0, 1], [0, 1], f"0.500, {fixed_text(chance)}  chance", **guess))
+    rocs.append(Line([0, 1], [0, 1], f"chance: 0.500, {fixed_text(chance)}", **guess))
     trades.append(Line([0, 1], [chance, chance], **guess))
     ends: dict[str, Any] = {"low": -0.02, "high": 1.02, "max_ticks": 5}
     left = Panel(rocs, Axis("false positive rate", **ends), Axis("true positive rate", **ends))
@@ -216,7 +216,7 @@ def curves_picture(curves: Sequence[ClassCurves], classes: Sequence[str]) -> Pic
             f"{fixed_text(mean.precision_recall.area)}."
         )
     text += f" Chance level (dotted): 0.5 and {fixed_text(chance)}."
-    chart = Chart(((left, right),), height=250.0, legend_title="ROC AUC, average precision, class")
+    chart = Chart(((left, right),), height=250.0, legend_title="class: ROC AUC, average precision")
     return chart_picture("roc-and-precision-recall", "ROC and precision-recall", text, chart)
 
 

@@ -20,8 +20,8 @@
     return known.get(path);
   }
 
-  function nearest(path, place) {
-    const flat = path.classList.contains("line") ? 0.05 : 1;  // of a line, mostly along x
+  // The nearest point of a path; of a line, mostly along x.
+  function nearest(path, place, flat = path.classList.contains("line") ? 0.05 : 1) {
     let best = null, least = Infinity;
     for (const point of points(path)) {
       const far = (point.x - place.x) ** 2 + flat * (point.y - place.y) ** 2;
@@ -40,8 +40,10 @@
       .sort((a, b) => a.far - b.far);
     if (!found.length) return hide();
     const first = found[0];
-    const shown = found.filter((one) => one === first
-      || (first.isLine && one.isLine && Math.abs(one.point.x - first.point.x) < 0.6));
+    const others = found.slice(1).filter((one) => first.isLine && one.isLine)
+      .map((one) => nearest(one.path, first.point, 1e-6))
+      .filter((one) => Math.abs(one.point.x - first.point.x) < 0.6);
+    const shown = [first, ...others];
     tip.replaceChildren(line(null, panel.dataset.x, first.point.at));
     for (const one of shown) {
       tip.append(line(one.path, one.path.dataset.name || panel.dataset.y, one.point.is));
