@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from dlcli.config.text.parsing import KeyPath, Plain, parse_value
 from dlcli.errors import ConfigError
 
-_NULLS = ("", "~", "null", "Null", "NULL")
 _FLOW = ("[", "{")  # what a list and a mapping begin with
 
 
@@ -33,7 +32,7 @@ def read_value(model: type[BaseModel], path: KeyPath, text: str, source: str) ->
         is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
         return value if is_quoted else text
     if value is None:
-        return None if NoneType in types and text in _NULLS else text
+        return None if NoneType in types else text
     return value if types & _types_of(value) else text
 
 

@@ -210,7 +210,7 @@ def _embeddings(
         table = column.embedding
         assert table is not None, "the column is embedded"
         values = np.full((table.num_codes, table.dim), np.nan, np.float32)
-        if column.name in known and known[column.name][1].kind == column.kind:
+        if column.name in known:
             old_place, old = known[column.name]
             codes = {part: code for code, part in enumerate(old.parts)}
             places = [codes.get(part) for part in column.parts]

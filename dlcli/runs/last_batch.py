@@ -16,8 +16,7 @@ def with_last_batch(training: TrainingConfig, plan: Plan, num_rows: int) -> Trai
     if training.last_batch != "auto" or _fits(training, plan, num_rows):
         return training
     joined = training.model_copy(update={"last_batch": "join"})
-    is_mended = training.batches_per_epoch(num_rows) > 1 and _fits(joined, plan, num_rows)
-    return joined if is_mended else training
+    return joined if _fits(joined, plan, num_rows) else training
 
 
 def last_batch_notes(said: TrainingConfig, taken: TrainingConfig, num_rows: int) -> Iterator[str]:
@@ -67,7 +66,7 @@ def _repairs(
             yield f"training.batch_size: {size}"
             break
     joined = training.model_copy(update={"last_batch": "join"})
-    if training.batches_per_epoch(num_rows) > 1 and _fits(joined, plan, num_rows):
+    if _fits(joined, plan, num_rows):
         yield "training.last_batch: join"
     mixing = layer.config.traits.row_mixing
     assert mixing is not None, "a layer that needs several rows mixes them"

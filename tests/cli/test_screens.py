@@ -113,6 +113,8 @@ def test_of_thousands_of_epochs_a_log_shows_the_first_the_last_the_best_and_ever
     assert shown[2] == f"{told} are in runs"
     assert shown[3:] == ["3006", "3010", "3020", "3022", "3026"]
     assert "runs/r/metrics.jsonl" in Path("log").read_text()
+    resumed = show(iter(range(5001, 5013)), Path("log"), best=())
+    assert [line for line in resumed if line.isdigit()] == ["5001", "5010", "5012"]
 
 
 def test_a_log_of_100_000_epochs_is_small() -> None:

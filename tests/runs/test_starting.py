@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -275,17 +276,21 @@ def test_a_reshape_holds_no_weights_and_inner_layers_do(dlcli: Command) -> None:
     assert "model.freeze: the weights that stay are drawn from the seed" in told
 
 
-def test_another_seed_splits_rows_otherwise_only_where_it_draws_them(dlcli: Command) -> None:
+def test_rows_are_split_otherwise_in_other_data_or_where_another_seed_draws(
+    dlcli: Command,
+) -> None:
     rows = write("t.csv", names=["size", "other"])
     layers = [{"type": "dense", "units": 4, "activation": "relu"}, {"type": "dense"}]
-    told = {}
+    others = write("u.csv", names=["size", "other"], num_rows=50)
+    told = []
     for name, time in (("drawn", {}), ("latest", {"time": "other"})):
         data = {**NO_CATEGORIES, "split": {"validation": 0.2, **time}}
         more: dict[str, Any] = {"layers": layers, "data": data, "training": {"epochs": 1}}
         assert dlcli("train", config("a.yaml", rows, **more), "--run-dir", name).code == 0
-        file = config("b.yaml", rows, **more, model={"start_from": name}, seed=7)
-        told[name] = "the rows are not split as there" in begun(file)[1]
-    assert told == {"drawn": True, "latest": False}
+        for table, seed in ((rows, 0), (rows, 7), (others, 0)):
+            file = config("b.yaml", table, **more, model={"start_from": name}, seed=seed)
+            told.append("the rows are not split as there" in begun(file)[1])
+    assert told == [False, True, True, False, False, True]
 
 
 def test_other_encodings_and_runs_that_are_not_there_are_refused_together(
@@ -360,6 +365,9 @@ def test_a_resumed_run_does_not_need_the_run_that_it_began_with(
     assert whole.code == 0
     assert dlcli("train", file, "--run-dir", "part").code == 0
     Path("start/best.safetensors").unlink()
+    for name in ("previous", "last"):  # the one is taken where the other is damaged
+        Path(f"part/{name}.safetensors").write_bytes(Path("part/last.safetensors").read_bytes())
+    Path("part/last.safetensors").write_bytes(b"damaged")
     other = ["--resume", "--set", "training.epochs=3", "--set", "model.start_from=other"]
     told = dlcli("train", file, "--run-dir", "part", *other).out
     assert "other is not read, as a run that is resumed goes on from weights of its own" in told
@@ -383,7 +391,9 @@ def test_rows_that_are_streamed_begin_with_it_too(first: Path, dlcli: Command) -
     assert dlcli("train", file, "--run-dir", "run").code == 0
 
 
-def test_a_refusal_to_resume_names_the_command_that_goes_on(first: Path, dlcli: Command) -> None:
+def test_a_refusal_to_resume_names_the_command_that_goes_on(
+    first: Path, dlcli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     changes = ["--set", "optimizer.lr=0.001", "--set", "schedule=cosine"]
     source = first.parent / "first.yaml"
     outcome = dlcli("train", source, "--run-dir", first, "--resume", *changes)
@@ -395,6 +405,12 @@ def test_a_refusal_to_resume_names_the_command_that_goes_on(first: Path, dlcli: 
     outcome = dlcli(*words)
     assert outcome.code == 0, outcome.err
     assert "begins with the weights of" in outcome.out
+    # Of a run that was killed in its first epoch, and is named from within.
+    monkeypatch.chdir(shutil.copytree(first, "copy"))
+    Path("best.safetensors").unlink()
+    outcome = dlcli("train", source, "--run-dir", ".", "--resume", *changes)
+    assert f"--run-dir {Path.cwd()}-2" in outcome.err
+    assert outcome.err.rstrip().endswith("/last.safetensors")
     # Other layers could not begin with them.
     layers = ["--set", "model.layers[0].units=4"]
     outcome = dlcli("train", source, "--run-dir", first, "--resume", *layers)

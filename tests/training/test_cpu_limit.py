@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.training.engines.cpu_limit import limit_of_processors
+from dlcli.training.engines.threads import threads_allowed
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,16 @@ def test_the_smallest_limit_of_the_groups_counts(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="ascii")
     assert limit_of_processors(tmp_path) == limit
+
+
+@pytest.mark.parametrize(
+    ("limit", "said", "allowed"), [(2, None, 2), (None, None, 8), (16, None, 8), (2, "8", 8)]
+)
+def test_threads_keep_within_the_limit_unless_their_number_is_said(
+    limit: int | None, said: str | None, allowed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlcli.training.engines.threads.limit_of_processors", lambda: limit)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert threads_allowed(8) == allowed

@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from dlcli.cli.output import unwritable
-from dlcli.cli.screens.terminal import is_terminal
 from dlcli.columns.unseen import UnseenCells
 from dlcli.layers.base import PlannedLayer, walk_modules
 from dlcli.network.plan import shape_text, title_of
@@ -65,7 +64,7 @@ def open_console(*, to_stderr: bool, may_vanish: bool = False, is_silent: bool =
     screen = _Screen(sys.stderr if to_stderr else sys.stdout, may_vanish=may_vanish or to_stderr)
     if is_silent:
         return Console(file=StringIO(), quiet=True)
-    width = None if is_terminal(screen) else 200
+    width = None if screen.isatty() else 200
     return Console(file=cast("TextIO", screen), highlight=False, width=width)
 
 

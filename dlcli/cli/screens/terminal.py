@@ -23,7 +23,7 @@ def can_redraw(console: Console) -> bool:
     """
     is_logged = os.environ.get("CI", "").strip().lower() not in _NO
     is_notebook = "JPY_PARENT_PID" in os.environ  # set by Jupyter for what its kernels start
-    is_moving = console.is_interactive and is_terminal(console.file)
+    is_moving = console.is_interactive and console.file.isatty()
     return is_moving and not is_logged and not is_notebook
 
 
@@ -35,12 +35,3 @@ def open_status(console: Console) -> Iterator[Callable[[str], None]]:
         return
     with console.status("") as status:
         yield lambda text: status.update(escape(text))
-
-
-def is_terminal(stream: object) -> bool:
-    """Say whether a stream is a terminal; one that is closed or missing is none."""
-    isatty = getattr(stream, "isatty", None)
-    try:
-        return isatty is not None and bool(isatty())
-    except ValueError:  # closed
-        return False

@@ -37,15 +37,15 @@ def follow(run: TrainingRun, stop: Callable[[], Interruption | None]) -> Iterato
 def agreed_interruption(run: TrainingRun, received: Received) -> Callable[[], Interruption | None]:
     """Return a function that says what to stop for, if anything, the same in all processes.
 
-    Any process may receive a signal; whether the time is used up, the first one decides.
+    Any process may receive a signal, or see first that the time is used up.
     """
     trainer = run.trainer
-    sharded, is_first = trainer.sharded, trainer.group.is_first
+    sharded = trainer.sharded
 
     def noticed() -> Interruption | None:
         if name := received():
             return name
-        return "time" if is_first and run.is_out_of_time else None
+        return "time" if run.is_out_of_time else None
 
     if trainer.group.num_processes == 1 or sharded is None:
         return noticed

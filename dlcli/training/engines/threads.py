@@ -12,13 +12,13 @@ from dlcli.network.plan import Plan
 from dlcli.training.engines.cpu_limit import limit_of_processors
 
 
-def _most_threads() -> int:
-    """Return a thread for each core that the kernel allows, or what OMP_NUM_THREADS says."""
+def threads_allowed(num_threads: int) -> int:
+    """Return how many of torch's threads the kernel allows; all where OMP_NUM_THREADS is set."""
     limit = None if "OMP_NUM_THREADS" in os.environ else limit_of_processors()
-    return min(torch.get_num_threads(), limit or torch.get_num_threads())
+    return min(num_threads, limit or num_threads)
 
 
-MAX_THREADS = _most_threads()
+MAX_THREADS = threads_allowed(torch.get_num_threads())
 # Multiplications of a batch's forward pass that are worth a thread: less of them, and the threads
 # wait for each other longer than they work.
 _WORTH_A_THREAD = 10_000_000
