@@ -58,7 +58,8 @@ class Frame:
 
 def _near(places: np.ndarray) -> np.ndarray:
     """Return places no farther out than a panel's length: 0 has no place on a logarithmic axis."""
-    return np.clip(places, -1.0, 2.0)
+    near: np.ndarray = np.clip(places, -1.0, 2.0)
+    return near
 
 
 def frames_of(chart: Chart, top: float) -> Iterator[Frame]:

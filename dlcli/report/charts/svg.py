@@ -172,7 +172,7 @@ def _mark(mark: Mark, frame: Frame) -> Iterator[str]:
 def _areas(mark: Band, frame: Frame) -> Iterator[str]:
     """Yield the outline of each stretch without a gap."""
     ends = [frame.across(mark.x), frame.ends_down(mark.low), frame.ends_down(mark.high)]
-    known = np.isfinite(ends).all(axis=0)
+    known = np.isfinite(np.array(ends)).all(axis=0)
     for start in np.flatnonzero(known & ~np.append(False, known[:-1])).tolist():
         length = int(np.append(known[start:], False).argmin())
         x, low, high = (numbers[start : start + length] for numbers in ends)
