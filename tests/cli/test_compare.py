@@ -1,8 +1,11 @@
 """`dlcli compare-optimizers`, through the command line."""
 
+import html
 import json
 import os
 import pty
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -36,7 +39,7 @@ def without_times(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def test_a_comparison_leaves_results_curves_pictures_and_a_config(dlcli: Command) -> None:
+def test_a_comparison_leaves_results_curves_a_page_and_a_config(dlcli: Command) -> None:
     outcome = compare(dlcli, "--json")
     assert outcome.code == 0, outcome.err
     folder = Path("runs/moons/001")
@@ -45,11 +48,6 @@ def test_a_comparison_leaves_results_curves_pictures_and_a_config(dlcli: Command
         "comparison.json",
         "config.yaml",
         "curves.parquet",
-        *(f"differences.{kind}" for kind in ("png", "svg")),
-        *(f"landscape-paths.{kind}" for kind in ("png", "svg")),
-        *(f"loss-against-epochs.{kind}" for kind in ("png", "svg")),
-        *(f"loss-against-learning-rate.{kind}" for kind in ("png", "svg")),
-        *(f"loss-against-seconds.{kind}" for kind in ("png", "svg")),
         "recommended.yaml",
         "runs.jsonl",
     ]
@@ -101,8 +99,33 @@ def test_the_recommended_config_trains_with_what_was_chosen(dlcli: Command) -> N
     assert dlcli("train", recommended, "--smoke").code == 0
 
 
+def test_the_page_says_how_to_make_the_full_one(dlcli: Command) -> None:
+    assert compare(dlcli, "--run-dir", "run with spaces").code == 0
+    folder = Path("run with spaces")
+    page = (folder / "comparison.html").read_text()
+    assert "Optimizer paths" not in page
+    [command] = re.findall(r"dlcli compare-optimizers .*report=full", html.unescape(page))
+    runs = (folder / "runs.jsonl").read_text()
+    outcome = dlcli(*shlex.split(command)[1:])
+    assert outcome.code == 0, outcome.err
+    assert (folder / "runs.jsonl").read_text() == runs
+    assert "Optimizer paths" in (folder / "comparison.html").read_text()
+    assert {path.name for path in folder.iterdir() if path.suffix in (".png", ".svg")} == {
+        f"{name}.{kind}"
+        for name in (
+            "differences",
+            "landscape-paths",
+            "loss-against-epochs",
+            "loss-against-learning-rate",
+            "loss-against-seconds",
+        )
+        for kind in ("png", "svg")
+    }
+
+
 def test_no_finished_run_is_done_again(dlcli: Command) -> None:
-    whole = compare(dlcli, "--json", "--run-dir", "whole").json
+    whole = compare(dlcli, "--json", "--run-dir", "whole", "--set", "report=false").json
+    assert not Path("whole/comparison.html").exists()
     lines = Path("whole/runs.jsonl").read_bytes().splitlines(keepends=True)
     Path("cut").mkdir()
     Path("cut/config.yaml").write_bytes(Path("whole/config.yaml").read_bytes())
@@ -225,8 +248,8 @@ def test_several_configs_give_profiles(dlcli: Command) -> None:
             [found] = [row for row in document["optimizers"] if row["name"] == optimizer["name"]]
             place = document["problems"].index(name)
             assert found["seconds_to_target"][place] == optimizer["to_target"]["seconds"]
-    assert Path("both/performance-profile.png").exists()
     page = Path("both/comparison.html").read_text()
+    assert not [*Path("both").glob("*.svg")]
     assert "Optimizers compared on several problems" in page
     again = compare(dlcli, grade, "--run-dir", "both", "--resume", "--json")
     assert again.code == 0, again.err

@@ -65,7 +65,7 @@ def test_a_signal_while_the_report_is_made_leaves_a_complete_run() -> None:
 def test_a_signal_while_figures_are_shown_leaves_a_complete_run(
     dlcli: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def show(*_: object) -> None:
+    def show(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGUSR1)
 
     monkeypatch.setattr("dlcli.cli.screens.tables.show_figures", show)

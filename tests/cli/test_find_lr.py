@@ -20,7 +20,7 @@ def test_a_rate_is_suggested_with_its_reason_and_a_picture(dlcli: Command) -> No
     assert outcome.code == 0, outcome.err
     folder = Path("runs/moons/001")
     assert {path.name for path in folder.iterdir()} == {
-        *("config.yaml", "find_lr.json", "find_lr.parquet", "find-lr.png", "find-lr.svg")
+        *("config.yaml", "find_lr.json", "find_lr.parquet", "find-lr.svg")
     }
     document = json.loads((folder / "find_lr.json").read_text())
     assert outcome.json == {**document, "run_dir": str(folder)}
@@ -36,8 +36,9 @@ def test_a_rate_is_suggested_with_its_reason_and_a_picture(dlcli: Command) -> No
 
 def test_the_range_and_the_seeds_are_the_users(dlcli: Command) -> None:
     options = ["--lowest", "0.001", "--highest", "0.01", "--steps", "40", "--seeds", "2"]
-    outcome = dlcli("find-lr", MOONS, *options, "--run-dir", "f")
+    outcome = dlcli("find-lr", MOONS, *options, "--run-dir", "f", "--set", "report=full")
     assert outcome.code == 0, outcome.err
+    assert Path("f/find-lr.png").read_bytes().startswith(b"\x89PNG")
     assert "adam: rates from 0.001 to 0.01 in 40 steps, on 2 seeds; device" in outcome.out
     assert "no suggestion: the loss still falls at the highest rate, 0.01" in outcome.out
     assert pl.read_parquet("f/find_lr.parquet")["lr"].max() == pytest.approx(0.01)

@@ -164,8 +164,9 @@ def _show_end(console: "Console", finished: "ComparisonFinished") -> dict[str, A
 
     comparison, folder = finished.comparison, finished.folder
     show_comparison(console, comparison)
-    page = write_comparison_page(folder.path, comparison, finished.paths)
-    console.print(f"pictures: {page}", markup=False, soft_wrap=True)
+    if finished.report is not None:
+        page = write_comparison_page(folder.path, comparison, finished.paths)
+        console.print(f"report: {page}", markup=False, soft_wrap=True)
     console.print(f"next: dlcli train {shlex.quote(str(folder.recommended))}", soft_wrap=True)
     return {**to_document(comparison), "run_dir": str(folder.path)}
 
@@ -195,6 +196,7 @@ def _show_all(console: "Console", finished: "AllFinished") -> dict[str, Any]:
 
     comparisons, folder = finished.comparisons, finished.folder
     show_profiles(console, comparisons, finished.profiles)
-    page = write_profiles_page(folder.path, comparisons, finished.profiles)
-    console.print(f"pictures: {page}", markup=False, soft_wrap=True)
+    if finished.report is not None:
+        page = write_profiles_page(folder.path, comparisons, finished.profiles, finished.report)
+        console.print(f"report: {page}", markup=False, soft_wrap=True)
     return {**finished.document, "run_dir": str(folder.path)}

@@ -82,7 +82,7 @@ def find_lr_command(
             console.print(f"stopped by {end.signal.upper()}; nothing was kept")
             raise typer.Exit(EXIT_CODES[end.signal])
         # Before the events are closed: until then no signal ends the process.
-        _show_end(console, end, config)
+        _show_end(console, end, config, has_png=prepared.config.report == "full")
         if as_json:
             emit(json.dumps({**end.document, "run_dir": str(end.folder.path)}, allow_nan=False))
 
@@ -124,11 +124,14 @@ def _show_start(console: "Console", started: "RangeTestStarted") -> None:
     )
 
 
-def _show_end(console: "Console", finished: "RangeTestFinished", config: Path) -> None:
+def _show_end(
+    console: "Console", finished: "RangeTestFinished", config: Path, *, has_png: bool
+) -> None:
     from dlcli.report.plots.range_test import draw_range
 
     reading = finished.reading
-    picture = draw_range(finished.folder.path, reading, str(finished.document["optimizer"]))
+    optimizer = str(finished.document["optimizer"])
+    picture = draw_range(finished.folder.path, reading, optimizer, has_png=has_png)
     lr = reading.suggestion
     said = "no suggestion" if lr is None else f"suggested learning rate: {lr:g}"
     console.print(f"[bold]{said}[/]: {reading.reason}", soft_wrap=True)

@@ -1,13 +1,14 @@
 """A comparison → its page and pictures."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from dlcli.config.config import ReportKind
 from dlcli.explaining.surface.path import PathPlane
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.report.comparison.pictures import curves, differences, profiles_picture, rates
 from dlcli.report.comparison.tables import comparison_table, profiles_table
-from dlcli.report.landscape.section import paths_picture
 from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import save_pictures
 from dlcli.trials.comparing.comparison import Comparison
@@ -18,9 +19,12 @@ _PAGE = "comparison.html"
 
 
 def write_comparison_page(
-    folder: Path, comparison: Comparison, paths: PathPlane | Unavailable
+    folder: Path, comparison: Comparison, paths: PathPlane | Unavailable | None
 ) -> Path:
-    """Draw a comparison into its folder; return the page. StorageError where that fails."""
+    """Draw a comparison into its folder; return the page. StorageError where that fails.
+
+    Without `paths` it is a quick page; a full one has pictures as files, too.
+    """
     behind = differences(comparison)
     time = (curves(comparison, "epochs"), curves(comparison, "seconds"))
     by_rate = rates(comparison)
@@ -29,29 +33,48 @@ def write_comparison_page(
         PageSection("Paired differences", pictures=(behind,) if behind else ()),
         PageSection("Loss curves", pictures=time),
         PageSection("Learning rates", pictures=(by_rate,)),
-        _landscape(paths),
+        _full_page(folder) if paths is None else _landscape(paths),
     ]
-    save_pictures(folder, [picture for part in parts for picture in part.pictures])
+    if paths is not None:
+        save_pictures(folder, [picture for part in parts for picture in part.pictures])
     title = f"Optimizers compared on {comparison.name}"
     shown = [part for part in parts if part.paragraphs or part.tables or part.pictures]
     write_page(folder / _PAGE, title, describe_verdict(comparison), shown)
     return folder / _PAGE
 
 
+def _full_page(folder: Path) -> PageSection:
+    """Say what the page leaves out, and how to get it."""
+    text = (
+        "This page was made from the runs alone. A full one adds the paths of the optimizers from "
+        "the same initial weights, for which a run of each is repeated, and leaves each plot as "
+        "PNG and SVG. Make it with:"
+    )
+    words = [str(folder / "config.yaml"), "--run-dir", str(folder), "--resume"]
+    command = f"dlcli compare-optimizers {shlex.join(words)} --set report=full"
+    return PageSection("The full page", (text,), code=command)
+
+
 def _landscape(paths: PathPlane | Unavailable) -> PageSection:
     title = "Optimizer paths"
     if isinstance(paths, Unavailable):
         return PageSection(title, (f"Not drawn: {paths.reason}.",))
+    from dlcli.report.landscape.section import paths_picture  # which imports matplotlib
+
     said = "From the same initial weights, on the first of the judging seeds."
     return PageSection(title, (said,), pictures=(paths_picture(paths),))
 
 
 def write_profiles_page(
-    folder: Path, comparisons: Sequence[Comparison], profiles: Sequence[Profile]
+    folder: Path,
+    comparisons: Sequence[Comparison],
+    profiles: Sequence[Profile],
+    kind: ReportKind,
 ) -> Path:
     """Draw comparisons on several problems into their folder; return the page. StorageError."""
     picture = profiles_picture(comparisons, profiles)
-    save_pictures(folder, [picture])
+    if kind == "full":
+        save_pictures(folder, [picture])
     best = profiles[0]
     lead = (
         f"Over {len(comparisons)} problems, {best.name} has the highest score, {best.score:.3f}. "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.config import Config, load_config
+from dlcli.config.config import ReportKind
 from dlcli.errors import CheckpointError, DivergedError
 from dlcli.explaining.surface.path import PathPlane
 from dlcli.explaining.unavailable import Unavailable
@@ -61,11 +62,12 @@ class ComparisonStarted:
 
 @dataclass(frozen=True)
 class ComparisonFinished:
-    """All runs are finished; the folder holds everything but the pictures."""
+    """All runs are finished; the folder holds everything but the page."""
 
     comparison: Comparison
-    paths: PathPlane | Unavailable  # of the optimizers, from the same initial weights
+    paths: PathPlane | Unavailable | None  # of the optimizers; None: the page is not a full one
     folder: RunFolder
+    report: ReportKind | None  # the page to make
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ def compare(
             comparable, placement, resolver, backend, folder, finished, stop_signal
         )
         yield from run.do(notes)
+
+
+def wanted_report(config: Config) -> ReportKind | None:
+    """Return the page that a config asks for; None: none."""
+    return None if isinstance(config.report, bool) else config.report
 
 
 def _note_threads(config: Config, backend: Backend) -> tuple[str, ...]:
@@ -206,8 +213,10 @@ class _ComparisonRun:
         if comparison.best is None:
             raise self._all_diverged()
         write_comparison(self.folder, comparison, prepared)
-        paths = trace_paths(self.resolver, comparison, prepared)
-        yield ComparisonFinished(comparison, paths, self.folder)
+        kind = wanted_report(self.config)
+        is_full = kind == "full"
+        paths = trace_paths(self.resolver, comparison, prepared) if is_full else None
+        yield ComparisonFinished(comparison, paths, self.folder, kind)
 
     def _execute(self, stage: Stage) -> Iterator[Event]:
         """Execute a stage until it is over or a signal comes."""

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlcli.config.config import ReportKind
 from dlcli.errors import ConfigError
 from dlcli.files import atomic_file
 from dlcli.runs.comparison.comparable import Comparable
-from dlcli.runs.comparison.compare import ComparisonFinished, ComparisonStopped, Event, compare
+from dlcli.runs.comparison.compare import (
+    ComparisonFinished,
+    ComparisonStopped,
+    Event,
+    compare,
+    wanted_report,
+)
 from dlcli.runs.folder.run_folder import RunFolder, make_run_folder
 from dlcli.trials.comparing.comparison import Comparison
 from dlcli.trials.comparing.profiles import LARGEST_RATIO, Profile, profile
@@ -37,6 +44,7 @@ class AllFinished:
     profiles: tuple[Profile, ...]  # best score first
     folder: RunFolder
     document: dict[str, Any]  # of comparison.json
+    report: ReportKind | None  # the page to make: the fullest that a config asks for
 
 
 AnyEvent = Event | NextProblem | AllFinished
@@ -103,7 +111,9 @@ def compare_several(
     document = _to_document(comparisons, profiles)
     with atomic_file(parent.comparison) as file:
         file.write(json.dumps(document, indent=2, allow_nan=False).encode() + b"\n")
-    yield AllFinished(tuple(comparisons), tuple(profiles), parent, document)
+    wanted = [wanted_report(comparable.prepared.config) for comparable in comparables]
+    kind: ReportKind | None = "full" if "full" in wanted else "quick" if "quick" in wanted else None
+    yield AllFinished(tuple(comparisons), tuple(profiles), parent, document, kind)
 
 
 def _to_document(comparisons: Sequence[Comparison], profiles: Sequence[Profile]) -> dict[str, Any]:
