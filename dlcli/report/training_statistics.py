@@ -10,6 +10,7 @@ from dlcli.explaining.training_statistics import (
     LayerStatistics,
     ParameterStatistics,
 )
+from dlcli.numbers import percent_text
 from dlcli.report.charts.chart import Axis, Band, Chart, Line, Mark, Panel, Rule, line_style
 from dlcli.report.page import PageSection
 from dlcli.report.picture import Picture, chart_picture, shortened
@@ -69,7 +70,7 @@ def _units_tables(epoch: EpochStatistics) -> tuple[TextTable, ...]:
         (
             layer.name,
             str(layer.num_units),
-            f"{layer.zero_share:.0%}",
+            percent_text(layer.zero_share),
             _named(layer.dead, layer.num_dead),
             _named(layer.saturated, layer.num_saturated),
         )

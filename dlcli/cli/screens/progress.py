@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from dlcli.cli.screens.terminal import can_redraw, open_status
+from dlcli.numbers import number_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -182,7 +183,7 @@ def describe(result: "loop.EpochResult") -> str:
     text = f"train loss {result.train_loss:.4g}"
     for name, value in (result.validation or {}).items():
         if value is not None:
-            text += f"  {'validation ' if name == 'loss' else ''}{name} {value:.4g}"
+            text += f"  {'validation ' if name == 'loss' else ''}{name} {number_text(value, 4)}"
     return f"{text}  best: epoch {result.best_epoch}  lr {result.lr:.3g}  {result.seconds:.2f} s"
 
 

@@ -16,6 +16,7 @@ from dlcli.cli.output import unwritable
 from dlcli.columns.unseen import UnseenCells
 from dlcli.layers.base import PlannedLayer, walk_modules
 from dlcli.network.plan import shape_text, title_of
+from dlcli.numbers import number_text
 from dlcli.tables.sources import setting_text
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    return "–" if value is None else number_text(value, 4)
 
 
 def _show_columns(console: Console, prepared: "Prepared") -> None:

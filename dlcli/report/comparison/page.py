@@ -7,6 +7,7 @@ from pathlib import Path
 from dlcli.config.config import ReportKind
 from dlcli.explaining.surface.path import PathPlane
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.numbers import fixed_text
 from dlcli.report.comparison.pictures import curves, differences, profiles_picture, rates
 from dlcli.report.comparison.tables import comparison_table, profiles_table
 from dlcli.report.page import PageSection, write_page
@@ -77,7 +78,8 @@ def write_profiles_page(
         save_pictures(folder, [picture])
     best = profiles[0]
     lead = (
-        f"Over {len(comparisons)} problems, {best.name} has the highest score, {best.score:.3f}. "
+        f"Over {len(comparisons)} problems, {best.name} has the highest score, "
+        f"{fixed_text(best.score)}. "
         "Each comparison's page shows how certain it is."
     )
     parts = [

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from string import ascii_lowercase
 
+from dlcli.numbers import fixed_text, number_text
 from dlcli.report.table import TextTable
 from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
 from dlcli.trials.comparing.profiles import LARGEST_RATIO, Profile
@@ -54,7 +55,7 @@ def profiles_table(comparisons: Sequence[Comparison], profiles: Sequence[Profile
     return TextTable(
         ("optimizer", "score", *(comparison.name for comparison in comparisons)),
         tuple(
-            (profile.name, f"{profile.score:.3f}", *map(_number, profile.times))
+            (profile.name, fixed_text(profile.score), *map(_number, profile.times))
             for profile in profiles
         ),
         "Median seconds until each problem's target is reached, in a run by itself. score: "
@@ -93,7 +94,7 @@ def _rate(result: OptimizerResult) -> tuple[str, str]:
 def _interval(interval: Interval | None) -> str:
     if interval is None:
         return "–"
-    return f"{interval.mean:.4g} ± {interval.high - interval.mean:.2g}"
+    return f"{number_text(interval.mean, 4)} ± {interval.high - interval.mean:.2g}"
 
 
 def _number(value: float) -> str:

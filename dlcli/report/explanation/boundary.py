@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from dlcli.explaining.reasons.boundary import Boundary, InputPlane, Points
 from dlcli.explaining.reasons.explanation import Explanation
+from dlcli.numbers import percent_text
 from dlcli.report.charts.style import COLORS, INK
 from dlcli.report.drawing import draw
 from dlcli.report.page import PageSection
@@ -237,8 +238,8 @@ def _caption(found: Boundary, target: Target) -> str:
         second = shortened(name, NAME)
         text = (
             f"The {prediction_name(target, name)} for each {x} and {y}; on the solid "
-            f"line both classes are equally likely. {second} is predicted in {share:.0%} of the "
-            "plane."
+            f"line both classes are equally likely. {second} is predicted in "
+            f"{percent_text(share)} of the plane."
         )
         if found.equation is not None:
             text += f" Boundary: {equation_of(found.equation, found.plane)} = 0."
@@ -248,7 +249,7 @@ def _caption(found: Boundary, target: Target) -> str:
         )
         largest = np.argsort(-shares, kind="stable")[:_MAX_COLORED]
         listed = [
-            f"{shortened(target.class_names[index], NAME)} {shares[index]:.0%}"
+            f"{shortened(target.class_names[index], NAME)} {percent_text(float(shares[index]))}"
             for index in largest.tolist()
             if shares[index] > 0
         ]

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 
+from dlcli.numbers import percent_text
+
 FLAT = 1e-3  # share of the highest loss: losses that differ by less are drawn as flat
 _WIDE = 20.0  # ratio of losses above which the levels are spaced by a factor
 _MIN_SHARE = 1e-8  # of the highest loss: lower losses share one colour
@@ -80,4 +82,4 @@ def loss_text(loss: float) -> str:
 
 def percent(share: float) -> str:
     """Write a share."""
-    return f"{100 * share:.1f} %"
+    return percent_text(share, 1).replace("%", " %")
