@@ -51,6 +51,9 @@ def test_a_loss_that_only_rises_gives_no_suggestion() -> None:
     reading = read_range(LRS, [[1.0 + step / 100] for step in range(300)])
     assert (reading.suggestion, reading.begins_at) == (None, None)
     assert "only rises from the lowest rate, 1e-06, on: try lower ones" in reading.reason
+    # What is learned shows at lower rates only.
+    constant = ConstantBaseline(0.5, 100)
+    assert read_range(LRS, [[1.0 + step / 100] for step in range(300)], constant) == reading
 
 
 def test_a_loss_that_falls_to_the_end_asks_for_higher_rates() -> None:
@@ -120,6 +123,14 @@ def test_a_loss_that_is_lowest_near_the_lowest_rate_asks_for_lower_ones() -> Non
     reading = read_range(lrs, curve[:, None].tolist())
     assert reading.suggestion is None
     assert "a tenth of that is below the lowest rate, 0.03: try lower ones" in reading.reason
+
+
+def test_a_suggestion_is_not_rounded_to_below_the_lowest_rate() -> None:
+    lrs = rising_rates(0.0124, 12.4, 300)
+    curve = 0.3 + (np.log10(lrs) - np.log10(0.0672)) ** 2
+    reading = read_range(lrs, curve[:, None].tolist())
+    assert reading.suggestion == 0.0124
+    assert reading.lowest_at < 0.125
 
 
 def test_a_loss_no_lower_than_the_constant_baseline_gives_no_suggestion() -> None:
