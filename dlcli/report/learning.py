@@ -213,7 +213,7 @@ def _short_end(reason: StopReason | None) -> str:
 
 
 def _describe_end(history: History) -> str:
-    last = history.epochs[-1].epoch
+    last = history.epochs.last
     match history.stop_reason:
         case "epochs":
             return f"All {last} epochs were completed"

@@ -15,7 +15,7 @@ from dlcli.config import Config, dump_config, load_config
 from dlcli.explaining.constant_baseline import constant_baseline_loss
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.finding import Diagnosis, Kind
-from dlcli.explaining.learning.history import Epoch, History, read_history
+from dlcli.explaining.learning.history import Epoch, Epochs, History, read_history
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
 from dlcli.runs.training.train import train
@@ -67,7 +67,7 @@ def made(
         for index, loss in enumerate(training)
     )
     best = None if validation is None else int(validation.argmin()) + 1
-    return History(epochs, config or config_of(), end, best, ROWS)
+    return History(Epochs.of(epochs), config or config_of(), end, best, ROWS)
 
 
 def falling(low: float, pace: float, epochs: np.ndarray = EPOCHS) -> np.ndarray:
@@ -301,20 +301,22 @@ def test_a_loss_that_begins_to_fall_late_is_no_under_fitting() -> None:
 def test_a_run_whose_metric_had_no_value_is_never_fine(num_epochs: int) -> None:
     stopping = {"early_stopping": {"patience": 5, "metric": "roc_auc"}}
     history = replace(fine(), config=config_of(training=stopping))
-    epochs = [
-        epoch.model_copy(update={"validation": {**(epoch.validation or {}), "roc_auc": None}})
-        for epoch in history.epochs[:num_epochs]
-    ]
-    diagnosis = diagnose(replace(history, epochs=tuple(epochs)), constant_loss=CONSTANT)
+    epochs = history.epochs
+    shown = Epochs(
+        *(epochs.numbers[:num_epochs], epochs.train_losses[:num_epochs], epochs.lrs[:num_epochs]),
+        epochs.is_validated[:num_epochs],
+        {
+            "loss": epochs.validation["loss"][:num_epochs],
+            "roc_auc": np.full(num_epochs, np.nan),
+        },
+    )
+    diagnosis = diagnose(replace(history, epochs=shown), constant_loss=CONSTANT)
     assert diagnosis.kind == "unwatched"
     assert "fine" not in {finding.kind for finding in diagnosis.findings}
     assert "could not monitor roc_auc" in diagnosis.text
     assert "--set training.early_stopping.metric=loss" in str(diagnosis.findings[0].changes[0])
-    known = [
-        epoch.model_copy(update={"validation": {**(epoch.validation or {}), "roc_auc": 0.9}})
-        for epoch in history.epochs
-    ]
-    history = replace(history, epochs=tuple(known))
+    known = {**epochs.validation, "roc_auc": np.full(len(epochs), 0.9)}
+    history = replace(history, epochs=replace(epochs, validation=known))
     assert diagnose(history, constant_loss=CONSTANT).kind == "fine"
 
 
@@ -402,7 +404,7 @@ def test_few_epochs_get_a_modest_answer(num_epochs: int) -> None:
 
 def test_no_epoch_at_all_is_told() -> None:
     diagnosis = diagnose(
-        History((), None, None, None, {}, ("metrics.jsonl is missing",)), constant_loss=1
+        History(Epochs.of(()), None, None, None, {}, ("metrics.jsonl is missing",)), constant_loss=1
     )
     assert diagnosis.kind == "too_few_epochs"
     assert (

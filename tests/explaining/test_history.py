@@ -1,6 +1,7 @@
 """A run's epochs are read whatever state its folder is in."""
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def test_a_line_that_was_cut_off_is_left_out_and_told(config: Path) -> None:
         '{"epoch": 2}',
         LINES[0],  # again
         LINES[1].replace("0.6", "NaN"),
+        LINES[1].replace("2", "1" + 400 * "0", 1),
         "[" * 100_000,
     ],
 )
@@ -114,6 +116,20 @@ def test_a_damaged_line_is_left_out_and_told(damaged: str, config: Path) -> None
     history = read("\n".join([LINES[0], damaged, LINES[2]]) + "\n", config)
     assert history.numbers.tolist() == [1, 3]
     assert any(note.startswith("line 2 of metrics.jsonl can't be read") for note in history.notes)
+
+
+def test_a_long_history_takes_little_memory(config: Path) -> None:
+    text = "".join(
+        line(epoch, 1 / epoch, {"loss": 2 / epoch, "accuracy": 0.5}) + "\n"
+        for epoch in range(1, 4001)
+    )
+    Path("metrics.jsonl").write_text(text, "utf-8")
+    tracemalloc.start()
+    history = read(None, config, {**SUMMARY, "epochs": 4000})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(history), history.notes) == (4000, ())
+    assert peak < 0.7 * len(text)  # an object for each line takes ten times that
 
 
 def test_without_a_summary_the_best_epoch_is_the_one_kept_so_far(config: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from dlcli.config import Config
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.finding import Change, Diagnosis, Finding, Kind
-from dlcli.explaining.learning.history import Epoch, History
+from dlcli.explaining.learning.history import Epoch, Epochs, History
 from dlcli.report.learning import learning_section
 from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import Picture
@@ -43,7 +43,7 @@ def made(
             judged = {"loss": validation[index], **others}
         line = {"epoch": index + 1, "lr": rates[index], "train": {"loss": loss}}
         epochs.append(Epoch.model_validate({**line, "validation": judged}))
-    return History(tuple(epochs), CONFIG, end, best, {"train": 100, "validation": 60})
+    return History(Epochs.of(epochs), CONFIG, end, best, {"train": 100, "validation": 60})
 
 
 def part_of(history: History, constant_loss: float | None = 1.0) -> PageSection:
@@ -63,7 +63,7 @@ OVERFITTED = made(
 )
 
 
-NOTHING = History((), None, None, None, {}, ("metrics.jsonl is missing",))
+NOTHING = History(Epochs.of(()), None, None, None, {}, ("metrics.jsonl is missing",))
 
 
 def test_the_part_says_the_diagnosis_its_evidence_and_the_changes() -> None:

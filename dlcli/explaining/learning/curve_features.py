@@ -13,6 +13,7 @@ from dlcli.explaining.learning.history import History
 from dlcli.explaining.learning.regularisation import starts_small
 
 _MAX_WINDOW = 101  # epochs
+_BLOCK = 1024  # windows whose medians are computed at once
 _MIN_TREND_LOSSES = 4
 _FLOOR = 0.1  # of the reference: rises of much lower losses don't matter
 
@@ -38,8 +39,12 @@ class LossCurve:
         smoothed = self.losses.copy()
         for width in range(1, min(reach, (len(self) - 1) // 2) + 1):
             windows = np.lib.stride_tricks.sliding_window_view(self.losses, 2 * width + 1)
-            inside = slice(width, len(self) - width) if width == reach else [width, -1 - width]
-            smoothed[inside] = np.median(windows if width == reach else windows[[0, -1]], axis=1)
+            if width < reach:
+                smoothed[[width, -1 - width]] = np.median(windows[[0, -1]], axis=1)
+                continue
+            for start in range(0, len(windows), _BLOCK):  # the median copies its windows
+                medians = np.median(windows[start : start + _BLOCK], axis=1)
+                smoothed[width + start : width + start + len(medians)] = medians
         return smoothed
 
     @property

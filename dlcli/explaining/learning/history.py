@@ -2,14 +2,14 @@
 
 import json
 import math
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, FiniteFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from dlcli.config import Config, load_config
 from dlcli.errors import ConfigError, StorageError
@@ -24,12 +24,57 @@ class _Loss(BaseModel):
 class Epoch(BaseModel):
     """A line of metrics.jsonl. Losses are in the target's units."""
 
-    epoch: PositiveInt
+    epoch: Annotated[int, Field(ge=1, le=2**53)]  # as far as float64 counts
     train: _Loss
     validation: dict[str, FiniteFloat | None] | None = None  # metrics by name
     lr: FiniteFloat  # of the last step
     gradient_norm: FiniteFloat | None = None  # of the last step; None: not finite
     seconds: FiniteFloat = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Epochs:
+    """What is known of the epochs, in columns: a hundred thousand of them take a few MB."""
+
+    numbers: np.ndarray  # from 1, float64 [epochs]
+    train_losses: np.ndarray  # float64 [epochs]
+    lrs: np.ndarray  # float64 [epochs]
+    is_validated: np.ndarray  # which have validation metrics, bool [epochs]
+    validation: Mapping[str, np.ndarray]  # by metric, NaN where it has no value, float64 [epochs]
+
+    @classmethod
+    def of(cls, lines: Iterable[Epoch]) -> "Epochs":
+        """Take the lines one by one; none is kept."""
+        numbers, losses, lrs = (array("d") for _ in range(3))
+        is_validated = array("b")
+        validation: dict[str, array[float]] = {}
+        for line in lines:
+            figures = line.validation or {}
+            for name in figures:
+                if name not in validation:
+                    validation[name] = array("d", [math.nan]) * len(numbers)
+            for name, values in validation.items():
+                figure = figures.get(name)
+                values.append(math.nan if figure is None else figure)
+            numbers.append(line.epoch)
+            losses.append(line.train.loss)
+            lrs.append(line.lr)
+            is_validated.append(line.validation is not None)
+        return cls(
+            np.array(numbers),
+            np.array(losses),
+            np.array(lrs),
+            np.array(is_validated, bool),
+            {name: np.array(values) for name, values in validation.items()},
+        )
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def last(self) -> int:
+        """The last epoch's number; 0 without any."""
+        return int(self.numbers[-1]) if len(self) else 0
 
 
 class _Summary(BaseModel):
@@ -46,7 +91,7 @@ _Read = TypeVar("_Read", bound=BaseModel)
 class History:
     """A run's epochs, and how it ended. Losses are in the target's units."""
 
-    epochs: tuple[Epoch, ...]  # in order, without those whose line can't be read
+    epochs: Epochs  # in order, without those whose line can't be read
     config: Config | None  # None: it can't be read
     stop_reason: StopReason | None  # None: there is no summary
     best_epoch: int | None  # whose weights were kept; None: there is none
@@ -56,54 +101,49 @@ class History:
     def __len__(self) -> int:
         return len(self.epochs)
 
-    @cached_property
+    @property
     def numbers(self) -> np.ndarray:
         """The epochs' numbers, from 1, float64 [epochs]."""
-        return np.array([epoch.epoch for epoch in self.epochs], np.float64)
+        return self.epochs.numbers
 
-    @cached_property
+    @property
     def train_losses(self) -> np.ndarray:
         """The mean over each epoch's examples, while the weights changed, float64 [epochs]."""
-        return np.array([epoch.train.loss for epoch in self.epochs], np.float64)
+        return self.epochs.train_losses
 
-    @cached_property
+    @property
     def validation_losses(self) -> np.ndarray | None:
         """The loss at each epoch's end, float64 [epochs]; None where there are no such rows."""
         return self.metric("loss")
 
-    @cached_property
+    @property
     def lrs(self) -> np.ndarray:
         """The learning rate of each epoch's last step, float64 [epochs]."""
-        return np.array([epoch.lr for epoch in self.epochs], np.float64)
+        return self.epochs.lrs
 
     @property
     def headline(self) -> str | None:
         """The most important validation metric besides the loss."""
-        for epoch in self.epochs:
-            for name in epoch.validation or {}:
-                if name != "loss":
-                    return name
-        return None
+        return next((name for name in self.epochs.validation if name != "loss"), None)
 
     @property
     def unwatched(self) -> str | None:
         """The metric that early stopping was to watch, where an epoch has no value of it."""
         stopping = self.config.training.early_stopping if self.config else None
-        if stopping is None or stopping.metric == "loss":
+        if stopping is None or stopping.metric == "loss" or not self.epochs.is_validated.any():
             return None
-        validated = [epoch.validation for epoch in self.epochs if epoch.validation is not None]
-        lacking = any(figures.get(stopping.metric) is None for figures in validated)
-        return stopping.metric if lacking else None
+        values = self.metric(stopping.metric)
+        if values is None or np.isnan(values[self.epochs.is_validated]).any():
+            return stopping.metric
+        return None
 
     def metric(self, name: str) -> np.ndarray | None:
         """Return a validation metric, NaN where it has no value, float64 [epochs].
 
         None where no epoch has one.
         """
-        values = [(epoch.validation or {}).get(name) for epoch in self.epochs]
-        if all(value is None for value in values):
-            return None
-        return np.array([math.nan if value is None else value for value in values], np.float64)
+        values = self.epochs.validation.get(name)
+        return None if values is None or np.isnan(values).all() else values
 
 
 def read_history(*, metrics: Path, summary: Path, config: Path) -> History:
@@ -116,11 +156,8 @@ def read_history(*, metrics: Path, summary: Path, config: Path) -> History:
     epochs = _read_epochs(metrics, notes)
     config_of_run = _read_config(config, notes)
     end = _read_summary(summary, notes)
-    if end is not None and end.epochs != (epochs[-1].epoch if epochs else 0):
-        notes.append(
-            f"{metrics.name} ends with epoch {epochs[-1].epoch if epochs else 0}, but the run did "
-            f"{end.epochs}"
-        )
+    if end is not None and end.epochs != epochs.last:
+        notes.append(f"{metrics.name} ends with epoch {epochs.last}, but the run did {end.epochs}")
     return History(
         epochs=epochs,
         config=config_of_run,
@@ -131,28 +168,35 @@ def read_history(*, metrics: Path, summary: Path, config: Path) -> History:
     )
 
 
-def _read_epochs(path: Path, notes: list[str]) -> tuple[Epoch, ...]:
-    text = _read_text(path)
-    if text is None:
+def _read_epochs(path: Path, notes: list[str]) -> Epochs:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return Epochs.of(_parse_lines(file, path.name, notes))
+    except FileNotFoundError:
         notes.append(f"{path.name} is missing, so the epochs are unknown")
-        return ()
-    *lines, rest = text.split("\n")
-    if rest:
-        notes.append(f"the last line of {path.name} was cut off and is ignored")
-    epochs: list[Epoch] = []
-    damaged = []
+        return Epochs.of(())
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _parse_lines(lines: Iterable[str], name: str, notes: list[str]) -> Iterator[Epoch]:
+    """Yield the epochs of whole lines in rising order; the notes say which were not."""
+    last, first_damaged, num_damaged = 0, 0, 0
     for number, line in enumerate(lines, 1):
+        if not line.endswith("\n"):
+            notes.append(f"the last line of {name} was cut off and is ignored")
+            break
         epoch = _parse(Epoch, line)
-        if epoch is None or (epochs and epoch.epoch <= epochs[-1].epoch):
-            damaged.append(number)
+        if epoch is None or epoch.epoch <= last:
+            first_damaged, num_damaged = first_damaged or number, num_damaged + 1
         else:
-            epochs.append(epoch)
-    if damaged:
-        more = f", and {len(damaged) - 1} others," if len(damaged) > 1 else ""
+            last = epoch.epoch
+            yield epoch
+    if num_damaged:
+        more = f", and {num_damaged - 1} others," if num_damaged > 1 else ""
         notes.append(
-            f"line {damaged[0]} of {path.name}{more} can't be read as the next epoch and is ignored"
+            f"line {first_damaged} of {name}{more} can't be read as the next epoch and is ignored"
         )
-    return tuple(epochs)
 
 
 def _read_summary(path: Path, notes: list[str]) -> _Summary | None:
@@ -185,7 +229,11 @@ def _read_text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StorageError(f"{path}: cannot read it: {error.strerror}") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path}: cannot read it: {error.strerror}")
 
 
 def _parse(kind: type[_Read], text: str) -> _Read | None:
@@ -196,12 +244,17 @@ def _parse(kind: type[_Read], text: str) -> _Read | None:
         return None
 
 
-def _best_epoch(epochs: tuple[Epoch, ...], config: Config | None) -> int:
+def _best_epoch(epochs: Epochs, config: Config | None) -> int:
     """Return the epoch whose weights would be kept; 0 if there is none."""
-    if not epochs:
-        return 0
     watch = Watch.of(config.training.early_stopping if config else None)
-    validated = [epoch for epoch in epochs if epoch.validation is not None]
-    for epoch in validated:
-        watch.observe(epoch.epoch, {"loss": None, **(epoch.validation or {})})
-    return watch.standing.best_epoch if validated else epochs[-1].epoch
+    if not epochs.is_validated.any():
+        return epochs.last
+    unknown = np.full(len(epochs), math.nan)
+    losses, figures = (
+        epochs.validation.get(name, unknown)[epochs.is_validated].tolist()
+        for name in ("loss", watch.metric)
+    )
+    numbers = epochs.numbers[epochs.is_validated].astype(int).tolist()
+    for number, loss, figure in zip(numbers, losses, figures, strict=True):
+        watch.observe(number, {"loss": loss, watch.metric: figure})
+    return watch.standing.best_epoch
