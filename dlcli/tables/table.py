@@ -1,5 +1,6 @@
 """A table in memory, with the place of each row in the file that it came from."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -190,6 +191,11 @@ class Table:
     def take(self, rows: np.ndarray) -> "Table":
         """Return some of the rows, in the order asked for."""
         return replace(self, frame=self.frame[for_polars(rows)], numbers=self.numbers[rows])
+
+    def with_short_paths(self) -> "Table":
+        """Return the table with its files named without the detours of a config's paths."""
+        files = tuple(map(os.path.normpath, self.files))
+        return replace(self, source=os.path.normpath(self.source), files=files)
 
     def with_written_names(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return a frame of this table's columns, and others, with the names that the file has."""

@@ -25,7 +25,7 @@ def report_command(
 ) -> None:
     """Make the full report of a run: a self-contained HTML page, and its plots as files."""
     from dlcli.cli.screens.tables import open_console
-    from dlcli.runs.reporting.report_data import collect_report_data, read_record
+    from dlcli.runs.reporting.from_folder import collect_report_data, read_record
 
     console = open_console(to_stderr=False, may_vanish=not text)
     record = read_record(run)

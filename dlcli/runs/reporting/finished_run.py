@@ -8,14 +8,12 @@ from dlcli.explaining.learning.history import read_history
 from dlcli.explaining.quality.quality import assess_quality
 from dlcli.explaining.reasons.permutation_importance import measure_importance
 from dlcli.runs.folder.run_folder import RunFolder
-from dlcli.runs.reporting.load_run import with_short_paths
 from dlcli.runs.reporting.report_data import (
     NetworkReport,
     QuickReport,
     Record,
     ReportData,
     diagnose_run,
-    examine,
 )
 from dlcli.runs.training.events import ReportMaterial
 from dlcli.runs.training.resume import surroundings
@@ -31,6 +29,8 @@ def collect_from_memory(
     record = _record(material, folder, summary)
     model = _model(material)
     if material.kind == "full":
+        from dlcli.runs.reporting.from_folder import examine
+
         network = yield from examine(model, record, material.snapshots)
     else:
         yield "evaluating the network"
@@ -56,7 +56,7 @@ def _model(material: ReportMaterial) -> ExplainedModel:
     parts = {}
     for name, rows in material.rows.items():
         table = prepared.dataset.kept.table(name)
-        kept = None if table is None else with_short_paths(table)
+        kept = None if table is None else table.with_short_paths()
         parts[name] = ExplainedRows(rows, kept, material.outputs.get(name))
     return ExplainedModel(
         network=trainer.network.eval(),

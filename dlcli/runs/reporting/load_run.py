@@ -1,7 +1,5 @@
 """A run folder or config → an `ExplainedModel`: a network with its rows."""
 
-import os
-from dataclasses import replace
 from pathlib import Path
 
 from dlcli.config import LoadedConfig
@@ -14,7 +12,6 @@ from dlcli.runs.evaluate import config_of_run
 from dlcli.runs.folder.run_folder import find_checkpoint
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
-from dlcli.tables.table import Table
 from dlcli.training.device import Placement, choose_placement
 from dlcli.training.rows.batches import to_rows
 
@@ -56,19 +53,13 @@ def untrained_model_and_data(loaded: LoadedConfig, prepared: Prepared) -> Explai
     )
 
 
-def with_short_paths(table: Table) -> Table:
-    """Return a table whose files are named without the detours of a config's paths."""
-    files = tuple(map(os.path.normpath, table.files))
-    return replace(table, source=os.path.normpath(table.source), files=files)
-
-
 def _parts(
     loaded: LoadedConfig, fitted: FittedData, placement: Placement
 ) -> dict[str, ExplainedRows]:
     return {
         name: ExplainedRows(
             to_rows(fitted.encode(table)[0], placement.device),
-            with_short_paths(table),
+            table.with_short_paths(),
         )
         for name, table in load_tables(loaded, MAX_ROWS).items()
     }
