@@ -83,17 +83,7 @@ def preparing(
     if dataset is None:
         dataset = yield from _read_dataset(loaded, found, max_blocks, origin, kept)
     has_sound_data = len(found) == len(loaded.problems)
-    target, signature = dataset.fitted.target, dataset.fitted.signature()
-    loss: Loss | None = None
-    plan: Plan | None = None
-    with _collected(found):
-        loss = choose_loss(loaded, dataset.task, target)
-    if loss is not None and "model" not in loaded.doubtful:
-        with _collected(found):
-            refuse_double_activation(loaded, loss)
-        if has_sound_data:
-            with _collected(found):
-                plan = _plan(loaded, signature, loss)
+    loss, plan = _fit_network(loaded, dataset, found, has_sound_data=has_sound_data)
     begun: tuple[str, ...] = ()
     if origin is not None:
         beginning += encoding_problems(loaded, dataset.fitted, origin)
@@ -111,9 +101,6 @@ def preparing(
     if has_sound_data:
         found += unused_settings(loaded, dataset)
         found += refused_combinations(facts)
-    if plan is not None and not plan.num_parameters:
-        path = ("model", "layers")
-        found.append(loaded.problem(path, "there is nothing to train: no layer has weights"))
     if found or loss is None or plan is None:
         raise ConfigError(*loaded.in_order(found))
     return Prepared(
@@ -164,6 +151,27 @@ def _read_dataset(
             raise
         problem = loaded.problem(("data", "path"), str(error))
         raise ConfigError(*loaded.in_order([*found, problem])) from None
+
+
+def _fit_network(
+    loaded: LoadedConfig, dataset: Dataset, found: list[Problem], *, has_sound_data: bool
+) -> tuple[Loss | None, Plan | None]:
+    """Choose the loss and plan the network; None where one can't be had. Adds to `found` why."""
+    loss: Loss | None = None
+    plan: Plan | None = None
+    with _collected(found):
+        loss = choose_loss(loaded, dataset.task, dataset.fitted.target)
+    if loss is None or "model" in loaded.doubtful:
+        return loss, None
+    with _collected(found):
+        refuse_double_activation(loaded, loss)
+    if has_sound_data:
+        with _collected(found):
+            plan = _plan(loaded, dataset.fitted.signature(), loss)
+    if plan is not None and not plan.num_parameters:
+        path = ("model", "layers")
+        found.append(loaded.problem(path, "there is nothing to train: no layer has weights"))
+    return loss, plan
 
 
 def _plan(loaded: LoadedConfig, signature: Signature, loss: Loss) -> Plan:
