@@ -75,6 +75,14 @@ EvaluationOverrides = Annotated[
         show_default=False,
     ),
 ]
+ResultsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--run-dir",
+        callback=as_in_shell,
+        help="Folder for the results; default: the next in runs/NAME/.",
+    ),
+]
 OnRay = Annotated[
     str | None,
     typer.Option(

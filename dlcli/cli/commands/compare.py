@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlcli.cli.options import Json, OnRay, Overrides, as_in_shell
+from dlcli.cli.options import Json, OnRay, Overrides, ResultsDir, as_in_shell
 from dlcli.cli.output import emit
 from dlcli.errors import ConfigError
 from dlcli.runs.training.signals import EXIT_CODES
@@ -59,14 +59,7 @@ def compare_command(
             "optimizers reach.",
         ),
     ] = None,
-    run_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--run-dir",
-            callback=as_in_shell,
-            help="Folder for the results; default: the next in runs/NAME/.",
-        ),
-    ] = None,
+    run_dir: ResultsDir = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Resume the comparison in --run-dir."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlcli.cli.options import ConfigFile, Json, OnRay, Overrides, as_in_shell
+from dlcli.cli.options import ConfigFile, Json, OnRay, Overrides, ResultsDir
 from dlcli.cli.output import emit
 from dlcli.runs.training.signals import EXIT_CODES
 
@@ -46,14 +46,7 @@ def find_lr_command(
     seeds: Annotated[
         int, typer.Option(min=1, max=1000, help="Number of seeds, one network each.")
     ] = 5,
-    run_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--run-dir",
-            callback=as_in_shell,
-            help="Folder for the results; default: the next in runs/NAME/.",
-        ),
-    ] = None,
+    run_dir: ResultsDir = None,
     ray: OnRay = None,
     as_json: Json = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from dlcli.cli.options import Data, Overrides, Strict, as_in_shell
 from dlcli.cli.output import emit
 from dlcli.columns.bad_cells import BadRows
 from dlcli.errors import ConfigError, counted
+
+if TYPE_CHECKING:
+    from dlcli.runs.predict import PredictionSummary
 
 
 def predict_command(
@@ -49,9 +52,6 @@ def predict_command(
     ] = False,
 ) -> None:
     """Add predictions to the rows of a table."""
-    from rich.markup import escape
-
-    from dlcli.cli.screens.tables import open_console, show_unseen
     from dlcli.config import open_config
     from dlcli.config.text_options import file_settings, names_file_key
     from dlcli.runs.predict import predict, trained_predictor, untrained_predictor
@@ -73,6 +73,17 @@ def predict_command(
     summary = predict(
         predictor, named, out, bad_rows=bad_rows, said=said.text_format, is_strict=is_strict
     )
+    _show_summary(summary, out)
+    if as_json:
+        emit(json.dumps({"out": str(out), **summary.as_document()}, allow_nan=False))
+
+
+def _show_summary(summary: "PredictionSummary", out: Path) -> None:
+    """Show what was found in the rows, and how many were predicted."""
+    from rich.markup import escape
+
+    from dlcli.cli.screens.tables import open_console, show_unseen
+
     console = open_console(to_stderr=True)
     for note in summary.notes:
         console.print(escape(note), soft_wrap=True)
@@ -85,5 +96,3 @@ def predict_command(
     if summary.num_empty:
         rows = f"{summary.num_rows - summary.num_empty:,} of {rows}, the others left empty"
     console.print(f"{rows}, to {where}", soft_wrap=True)
-    if as_json:
-        emit(json.dumps({"out": str(out), **summary.as_document()}, allow_nan=False))
