@@ -83,6 +83,44 @@ def test_a_signal_while_figures_are_shown_leaves_a_complete_run(
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_a_second_sigint_while_the_page_is_made_leaves_a_complete_run(
+    dlcli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("dlcli.report.run_page.overview_sections", draw)
+    command = [CONFIGS / "moons.yaml", "--json", "--set", "training.epochs=2"]
+    outcome = dlcli("train", *command, "--run-dir", "run", "--set", "report=quick")
+    assert outcome.code == 0
+    assert outcome.json["stop_reason"] == "epochs"
+    assert "no report: SIGINT came before it was done" in outcome.err
+    assert "dlcli report run" in outcome.err
+    assert not Path("run/report.html").exists()
+    assert not list(Path("run").glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"])
+def test_a_signal_leaves_no_half_written_file(name: str) -> None:
+    program = f"""
+import os, signal
+from pathlib import Path
+from dlcli.__main__ import listen
+from dlcli.files import atomic_file
+listen()
+with atomic_file(Path("predictions.csv")):
+    os.kill(os.getpid(), signal.{name})
+"""
+    command = shlex.join([sys.executable, "-c", program])
+    code = subprocess.run(["bash", "-c", command], check=False).returncode
+    assert code == 128 + getattr(signal, name)
+    assert not list(Path().iterdir())
+    if name == "SIGHUP":
+        assert subprocess.run(["nohup", sys.executable, "-c", program], check=False).returncode == 0
+        assert Path("predictions.csv").exists()
+
+
 def test_a_second_sigint_ends_at_once_and_the_last_checkpoint_is_whole(dlcli: Command) -> None:
     forever = ["--set", "training.epochs=1000000", "--set", "training.early_stopping=null"]
     command = ["train", str(CONFIGS / "moons.yaml"), "--run-dir", "run", *forever]

@@ -25,6 +25,7 @@ import dlcli.runs.training.train
 import dlcli.training.processes.joining
 from dlcli.__main__ import listen, main
 
+_HEARD = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
 _CLONE_NEWUTS = 0x04000000
 _CLONE_NEWNET = 0x40000000
 
@@ -63,7 +64,7 @@ def start(
     A signal that comes before the program listens waits until it does. `namespace` is the file of
     the network namespace that it runs in, as on a machine of that name.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
     pid = os.fork()
     if pid:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

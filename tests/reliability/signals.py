@@ -1,9 +1,9 @@
 """Runs that are stopped at random moments: `python -m tests.reliability.signals 200`.
 
-A SIGINT, a SIGTERM, a SIGUSR1, a SIGUSR2 or two SIGINTs come while a small real run starts, trains,
-validates or saves. It must end with the exit code of its signal (or with 0, had it just come to its
-end), without a traceback, leave nothing half-written, and go on to the same bits as a run that was
-left alone.
+A SIGINT, a SIGTERM, a SIGUSR1, a SIGUSR2, a SIGHUP or two SIGINTs come while a small real run
+starts, trains, validates or saves. It must end with the exit code of its signal (or with 0, had it
+just come to its end, or ignored SIGHUP), without a traceback, leave nothing half-written, and go on
+to the same bits as a run that was left alone.
 """
 
 import json
@@ -26,6 +26,7 @@ _KINDS = {
     "SIGTERM": ([signal.SIGTERM], 143),
     "SIGUSR1": ([signal.SIGUSR1], 138),
     "SIGUSR2": ([signal.SIGUSR2], 140),
+    "SIGHUP": ([signal.SIGHUP], 129),  # before training starts
     "two SIGINTs": ([signal.SIGINT, signal.SIGINT], 130),
 }
 _RESUME_HINT = "resume: dlcli train"

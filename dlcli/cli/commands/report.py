@@ -49,7 +49,13 @@ def make_report(
     from dlcli.explaining.unavailable import Unavailable
     from dlcli.report.run_page import write_run_page
 
-    report = _follow(console, stages, stop)
+    try:
+        report = _follow(console, stages, stop)
+        page = None if report is None else write_run_page(report)
+    except KeyboardInterrupt:  # a second SIGINT
+        if stop() is None:
+            raise
+        report = page = None
     if report is None:
         command = f"dlcli report {shlex.quote(str(run))}"
         console.print(
@@ -62,7 +68,7 @@ def make_report(
     if isinstance(report.network, Unavailable):
         note = f"not in the report: quality and explanation of the network: {report.network.reason}"
         console.print(note, markup=False, soft_wrap=True)
-    console.print(f"report: {write_run_page(report)}", markup=False, soft_wrap=True)
+    console.print(f"report: {page}", markup=False, soft_wrap=True)
 
 
 def _follow(
