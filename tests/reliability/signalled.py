@@ -119,6 +119,7 @@ def disturb(case: _Case, num_signals: int, folder: Path) -> tuple[int, list[str]
         kind = _SIGNALS[number % len(_SIGNALS)]
         disturbed = folder / str(number)
         disturbed.mkdir()
+        (disturbed / "screen.txt").touch()  # the signal may come before it is opened
         process = case.start(disturbed)
         code = process.kill(kind, random.uniform(0.002, duration))
         num_ended += code != 0
