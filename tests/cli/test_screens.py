@@ -13,7 +13,7 @@ from dlcli.cli.commands.report import make_report
 from dlcli.cli.screens.progress import open_progress
 from dlcli.cli.screens.tables import open_console
 from dlcli.cli.screens.terminal import can_redraw
-from dlcli.runs.reporting.report_data import collect_report_data, read_record
+from dlcli.runs.reporting.from_folder import collect_report_data, read_record
 from dlcli.training.loop import EpochResult
 from tests.cli.test_ends import WriteTable
 from tests.conftest import Command, WriteConfig
