@@ -38,12 +38,12 @@ def write_run_page(report: ReportData) -> Path:
 def _explanations(report: ReportData, network: NetworkReport) -> list[PageSection]:
     statistics = statistics_section(report.statistics)
     match network.explained:
-        case QuickReport(importance):
+        case QuickReport(importance, seconds):
             found = []
             if isinstance(importance, PermutationImportance):
                 model = network.model
                 found.append(importance_section(importance, model.loss, model.target))
-            return [*found, statistics, _full_report(report)]
+            return [*found, statistics, _full_report(report, seconds)]
         case DeepReport(explanation, landscape, path):  # whose planes matplotlib draws
             from dlcli.report.explanation.section import explanation_sections
             from dlcli.report.landscape.section import landscape_section
@@ -54,15 +54,17 @@ def _explanations(report: ReportData, network: NetworkReport) -> list[PageSectio
             assert_never(network.explained)
 
 
-def _full_report(report: ReportData) -> PageSection:
+def _full_report(report: ReportData, seconds: float) -> PageSection:
     """Say what this page leaves out, and how to get it."""
     return PageSection(
         "The full report",
         (
-            "This page was made at the end of training, from what was in memory. The full report "
-            "adds partial dependence, the decision boundary (for two columns), hidden units, "
-            "first-layer filters, the loss landscape and the path of training, and leaves each "
-            "plot as PNG and SVG. Make it with:",
+            "This page was made at the end of training, from what was in memory. The linear "
+            f"baseline, the intervals and the permutation importance had {seconds:.2g} seconds, by "
+            "the time that training took; what was left out for that is said beside them. The full "
+            "report does without this limit, adds partial dependence, the decision boundary (for "
+            "two columns), hidden units, first-layer filters, the loss landscape and the path of "
+            "training, and leaves each plot as PNG and SVG. Make it with:",
         ),
         code=f"dlcli report {shlex.quote(str(report.record.folder.path))}",
     )

@@ -172,3 +172,14 @@ def test_a_handful_of_rows_is_enough(num_rows: int) -> None:
     assert np.isfinite(
         fit_ridge({"numbers": features}, truth, 0).outputs({"numbers": features})
     ).all()
+
+
+def test_a_short_time_limits_rows_and_steps() -> None:
+    features = made_features(4000, 30)
+    truth = made_classes(features, 4)
+    quick, full = (logistic(features, truth, seconds=seconds) for seconds in (0.01, np.inf))
+    assert quick.num_rows < full.num_rows == 4000
+    assert log_loss(quick.outputs({"numbers": features}), truth) < np.log(4)
+    inputs = {"numbers": features}
+    quick, full = (fit_ridge(inputs, truth, 0, seconds=seconds) for seconds in (2e-4, np.inf))
+    assert 100 <= quick.num_rows < full.num_rows == 4000

@@ -94,6 +94,13 @@ def test_resamples_that_define_no_figure_are_left_out() -> None:
     assert np.isfinite(told.low)
 
 
+def test_standard_errors_of_a_share_stay_between_0_and_1() -> None:
+    samples = np.array([0.9, 1.0] * 40)
+    assert estimate(0.97, samples).high == pytest.approx(0.97 + 1.96 * 0.05)
+    assert estimate(0.97, samples, is_share=True).high == 1.0
+    assert estimate(0.03, samples, is_share=True).low == 0.0
+
+
 def test_equal_numbers_have_no_r2() -> None:
     own = Predictions(np.arange(4.0), np.zeros(4))
     (found,) = bootstrap([own], np.full(4, 0.1), NUMBER_METRICS, seed=0)
@@ -120,16 +127,18 @@ def test_blocks_make_no_difference_to_how_many_there_are() -> None:
     assert sizes == [(300_000, 3)] * 3 + [(300_000, 1)]
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+@pytest.mark.parametrize("num_resamples", [400, 60], ids=["percentiles", "standard errors"])
+def test_intervals_cover_the_truth_as_often_as_they_say(num_resamples: int) -> None:
     random = np.random.default_rng(0)
     covered = np.zeros(2)
     for trial in range(300):
         truth = random.normal(size=100)
         predictions = truth + random.normal(size=100)
         own = Predictions(predictions, (predictions - truth) ** 2)
-        (found,) = bootstrap([own], truth, NUMBER_METRICS, seed=trial, num_resamples=300)
+        (found,) = bootstrap([own], truth, NUMBER_METRICS, trial, num_resamples)
+        metrics = score(predictions, truth, NUMBER_METRICS) | {"loss": own.losses.mean()}
         for place, (name, value) in enumerate([("loss", 1.0), ("mae", np.sqrt(2 / np.pi))]):
-            told = estimate(0.0, found[name])
+            told = estimate(metrics[name], found[name])
             assert told.low is not None
             assert told.high is not None
             covered[place] += told.low < value < told.high

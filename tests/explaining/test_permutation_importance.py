@@ -24,8 +24,10 @@ from tests.explaining.made import Layers, dense, make_model
 RAW: dict[str, Any] = {"scale": "none", "target_scale": "none"}
 
 
-def measured(model: ExplainedModel, max_work: float = module.MAX_WORK) -> PermutationImportance:
-    found = measure_importance(model, max_work=max_work)
+def measured(
+    model: ExplainedModel, max_work: float = module.SECONDS * module._PRODUCTS
+) -> PermutationImportance:
+    found = measure_importance(model, seconds=max_work / module._PRODUCTS)
     assert isinstance(found, PermutationImportance)
     return found
 
@@ -258,7 +260,7 @@ def images(work: float) -> PermutationImportance:
 
 
 def test_pixels_of_an_image_have_a_map() -> None:
-    found = images(module.MAX_WORK)
+    found = images(module.SECONDS * module._PRODUCTS)
     assert found.pixels is not None
     assert found.clear is not None
     assert found.patch == 1

@@ -310,6 +310,16 @@ def test_the_same_question_has_the_same_answer() -> None:
     assert assess_quality(model).metrics == assess_quality(model).metrics
 
 
+def test_a_short_time_limits_resamples_and_the_linear_baseline() -> None:
+    model = make_model(halves(3000), "side", LAYERS)
+    quick, full = assess_quality(model, seconds=0.002), assess_quality(model)
+    assert (quick.num_resamples, full.num_resamples) == (50, 1000)
+    assert quick.linear.num_rows < full.linear.num_rows
+    one, other = (found.metrics[0].network for found in (quick, full))
+    assert one.value == other.value
+    assert one.low == pytest.approx(other.low, abs=0.02)
+
+
 def test_answers_that_are_not_finite_are_refused() -> None:
     model = make_model(slope(), "y", [dense([[3e38, 3e38]], [0.0])])
     with pytest.raises(DivergedError, match="not finite"):

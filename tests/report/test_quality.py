@@ -319,7 +319,7 @@ def test_a_linear_model_of_some_rows_or_steps_is_said_to_be_one() -> None:
     quality: Quality = assess_quality(made(classes(3), "kind"))
     hasty = replace(quality.linear, num_rows=40, is_settled=False)
     said = all_text(quality_sections(replace(quality, linear=hasty)))
-    assert "40 of 60 training rows (sampled, to be fast)" in said
+    assert "40 of 60 training rows (sampled, to be quick)" in said
     assert "stopped before it converged" in said
 
 

@@ -154,15 +154,25 @@ def read_history(*, metrics: Path, summary: Path, config: Path) -> History:
     """
     notes: list[str] = []
     epochs = _read_epochs(metrics, notes)
-    config_of_run = _read_config(config, notes)
-    end = _read_summary(summary, notes)
+    return _history(epochs, _read_config(config, notes), _read_summary(summary, notes), notes)
+
+
+def history_of_ended(metrics: Path, config: Config, summary: Mapping[str, Any]) -> History:
+    """Return the history of a run that has just ended: its epochs are read, the rest is known."""
+    notes: list[str] = []
+    return _history(_read_epochs(metrics, notes), config, _Summary.model_validate(summary), notes)
+
+
+def _history(
+    epochs: Epochs, config: Config | None, end: _Summary | None, notes: list[str]
+) -> History:
     if end is not None and end.epochs != epochs.last:
-        notes.append(f"{metrics.name} ends with epoch {epochs.last}, but the run did {end.epochs}")
+        notes.append(f"metrics.jsonl ends with epoch {epochs.last}, but the run did {end.epochs}")
     return History(
         epochs=epochs,
-        config=config_of_run,
+        config=config,
         stop_reason=end.stop_reason if end else None,
-        best_epoch=(end.best_epoch if end else _best_epoch(epochs, config_of_run)) or None,
+        best_epoch=(end.best_epoch if end else _best_epoch(epochs, config)) or None,
         rows=end.rows if end else {},
         notes=tuple(notes),
     )

@@ -12,9 +12,13 @@ from dlcli.explaining.quality.minimising import minimise
 MAX_CODES = 100  # of an embedded column that get their own weight
 _MAX_NUMBERS = 20_000_000  # features of the rows that a linear model is fitted to
 _MAX_COMPONENTS = 1_000  # of a ridge regression
+_MIN_RIDGE_ROWS = 100
 _MAX_STEPS = 400  # of a logistic regression, over all penalties
 _MIN_STEPS = 40
 _MAX_WORK = 30_000_000_000  # multiplications of these steps
+# What a CPU core of 2020 does: work is counted, not timed, so that a report is the same twice.
+_PRODUCTS = 1e10  # per second
+_LOGIT_SECONDS = 2.5e-8  # of one class's exponential and gradient, in a step
 _RIDGE_PENALTIES = np.logspace(-6, 2, 33)  # per row
 _ROUGH, _FINE = 1e-6, 1e-11  # relative decrease of the loss in the last step
 _PENALTIES = (1.0, 0.1, 0.01, 0.001, 0.0001)  # added to the mean log loss, strongest first
@@ -83,16 +87,22 @@ def _taken(inputs: Arrays, rows: np.ndarray) -> Arrays:
 
 
 def fit_ridge(
-    inputs: Arrays, targets: np.ndarray, seed: int, weights: np.ndarray | None = None
+    inputs: Arrays,
+    targets: np.ndarray,
+    seed: int,
+    weights: np.ndarray | None = None,
+    *,
+    seconds: float = math.inf,
 ) -> LinearModel:
     """Fit a ridge regression; the penalty is the one with the least leave-one-out error.
 
     `inputs` [rows, numbers] of each field, `targets` [rows] scaled numbers, `weights` [rows] of
-    the squared errors. All errors are had at once from the leverages (Allen 1974, PRESS).
+    the squared errors. All errors are had at once from the leverages (Allen 1974, PRESS). Rows are
+    sampled where all of them would take more than about so many seconds.
     """
     one_hots = choose_codes(inputs)
     width, num_rows = _width(inputs, one_hots), _num_rows(inputs)
-    max_rows = _MAX_NUMBERS // max(1, width)
+    max_rows = min(_MAX_NUMBERS // max(1, width), _affordable_rows(width, num_rows, seconds))
     if min(width, num_rows) > _MAX_COMPONENTS:
         max_rows = min(max_rows, _MAX_COMPONENTS)
     rows = _sample_rows(num_rows, max_rows, np.random.default_rng(seed))
@@ -125,6 +135,16 @@ def fit_ridge(
     )
 
 
+def _affordable_rows(width: int, num_rows: int, seconds: float) -> int:
+    """Return how many rows a ridge regression of so many numbers can take."""
+    while num_rows > _MIN_RIDGE_ROWS:
+        components = min(width, num_rows)
+        if num_rows * width * (2 * components + 100) + 12 * components**3 <= seconds * _PRODUCTS:
+            break
+        num_rows = max(_MIN_RIDGE_ROWS, 3 * num_rows // 4)
+    return num_rows
+
+
 def fit_logistic(
     inputs: Arrays,
     targets: np.ndarray,
@@ -134,6 +154,7 @@ def fit_logistic(
     smoothing: float = 0.0,
     penalty: float | None = None,
     weights: np.ndarray | None = None,
+    seconds: float = math.inf,
 ) -> LinearModel:
     """Fit a (multinomial) logistic regression with an L2 penalty by L-BFGS.
 
@@ -141,21 +162,21 @@ def fit_logistic(
     [classes] and `weights` [rows] factors of the rows' losses, `smoothing` the share of the truth
     that is spread over all classes. Unless it is given, the penalty is the one of a few with the
     least log loss on a fifth of the rows that the others were fitted without. Two classes have one
-    set of weights between them.
+    set of weights between them. Rows are sampled, and steps are fewer, where it would take more
+    than about so many seconds.
     """
     random = np.random.default_rng(seed)
     one_hots = choose_codes(inputs)
     num_outputs = 1 if len(class_weights) == 2 else len(class_weights)
     width = 1 + _width(inputs, one_hots)
     work_per_row = 2 * width * num_outputs  # of one step
-    rows = _sample_rows(
-        _num_rows(inputs),
-        min(_MAX_NUMBERS // width, _MAX_WORK // _MIN_STEPS // work_per_row),
-        random,
-    )
+    step_seconds = work_per_row / _PRODUCTS + num_outputs * _LOGIT_SECONDS  # of one row
+    affordable = min(_MAX_WORK / work_per_row, seconds / step_seconds)  # rows times steps
+    max_rows = min(_MAX_NUMBERS // width, int(min(affordable / _MIN_STEPS, _num_rows(inputs))))
+    rows = _sample_rows(_num_rows(inputs), max_rows, random)
     counts = _relative(weights, rows)
     numbers, center, scale = _standardise(expand(_taken(inputs, rows), one_hots), counts)
-    num_steps = min(_MAX_STEPS, _MAX_WORK // work_per_row // len(rows))
+    num_steps = int(min(_MAX_STEPS, affordable / len(rows)))
     if num_steps < _MAX_STEPS:
         numbers = numbers.astype(np.float32)  # twice as fast, and precise enough for so few steps
     problem = _Logistic(numbers, targets[rows], class_weights, smoothing, counts)

@@ -1,5 +1,6 @@
 """Bootstrap: confidence intervals of metrics, by resampling rows."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ from dlcli.metrics.accumulator import MetricAccumulator
 from dlcli.metrics.rows import ScoredRows
 
 NUM_RESAMPLES = 1000
+_FEW_RESAMPLES = 400  # of fewer, percentiles vary too much: they only give a standard error
+_MIN_RESAMPLES = 50  # enough for one (Efron and Tibshirani 1993, section 6.4)
+_SECONDS = 1e-7  # of a CPU core of 2020, to resample a row
+_DEVIATIONS = 1.96  # of an interval of 95 %
 _BLOCK_NUMBERS = 2**20  # counts held at once
 _TAIL = 0.025  # probability on either side of an interval
 
@@ -31,6 +36,17 @@ class Estimate:
     value: float | None
     low: float | None
     high: float | None
+
+
+def affordable_resamples(num_rows: int, seconds: float) -> int:
+    """Return how many resamples of so many rows take about so many seconds."""
+    affordable = min(seconds / _SECONDS / num_rows, NUM_RESAMPLES)
+    return max(int(affordable), _MIN_RESAMPLES)
+
+
+def is_by_percentiles(num_resamples: int) -> bool:
+    """Return whether intervals are percentiles, rather than multiples of a standard error."""
+    return num_resamples >= _FEW_RESAMPLES
 
 
 def resample(num_rows: int, seed: int, num_resamples: int = NUM_RESAMPLES) -> Iterator[np.ndarray]:
@@ -79,10 +95,18 @@ def bootstrap(
     ]
 
 
-def estimate(value: float | None, resampled: np.ndarray) -> Estimate:
-    """Return a metric with its percentile interval (Efron 1981), over resamples that define it."""
+def estimate(value: float | None, resampled: np.ndarray, *, is_share: bool = False) -> Estimate:
+    """Return a metric with its interval, over resamples that define it.
+
+    Its percentiles (Efron 1981) or, of few resamples, as many standard errors to each side, within
+    0 and 1 where it is a share.
+    """
     known = resampled[np.isfinite(resampled)]
     if value is None or not len(known):
         return Estimate(value, None, None)
+    if not is_by_percentiles(len(resampled)):
+        reach = _DEVIATIONS * float(known.std())
+        bounds = (0.0, 1.0) if is_share else (-math.inf, math.inf)
+        return Estimate(value, max(value - reach, bounds[0]), min(value + reach, bounds[1]))
     low, high = np.quantile(known, [_TAIL, 1 - _TAIL])
     return Estimate(value, float(low), float(high))

@@ -1,5 +1,6 @@
 """How good a network is on held-out rows, beside baselines, and where it errs."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,13 @@ from dlcli.errors import DivergedError
 from dlcli.explaining.constant_baseline import class_weights_of
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.explaining.quality.baselines import LinearModel, fit_logistic, fit_ridge
-from dlcli.explaining.quality.bootstrap import Estimate, Predictions, bootstrap, estimate
+from dlcli.explaining.quality.bootstrap import (
+    Estimate,
+    Predictions,
+    affordable_resamples,
+    bootstrap,
+    estimate,
+)
 from dlcli.explaining.quality.calibration import (
     Reliability,
     TemperatureScaling,
@@ -23,7 +30,7 @@ from dlcli.explaining.quality.calibration import (
 from dlcli.explaining.quality.curves import ClassCurves, Trend, class_curves, running_median
 from dlcli.explaining.quality.largest_errors import LargestErrors, find_largest_errors
 from dlcli.losses import Loss
-from dlcli.metrics import is_higher_better, metrics_for
+from dlcli.metrics import is_higher_better, is_share, metrics_for
 from dlcli.metrics.accumulator import compute_metrics
 from dlcli.metrics.confusion import ConfusionCounts
 from dlcli.metrics.rows import ScoredRows
@@ -84,22 +91,25 @@ class Quality:
     loss: Loss
     target: Target
     metrics: tuple[MetricComparison, ...]  # the headline first, the loss last
+    num_resamples: int  # that the intervals of metrics are from
     linear: LinearModel
     details: ClassQuality | NumberQuality
     errors: LargestErrors
 
 
-def assess_quality(model: ExplainedModel) -> Quality:
+def assess_quality(model: ExplainedModel, *, seconds: float = math.inf) -> Quality:
     """Evaluate a network on the held-out rows, beside a linear and a constant baseline.
 
-    Without held-out rows, training rows are used. Raises DivergedError where the network's
-    predictions are not finite.
+    Without held-out rows, training rows are used. Where the linear baseline and the intervals would
+    take more than about so many seconds, they are of fewer rows, steps and resamples. Raises
+    DivergedError where the network's predictions are not finite.
     """
     part = model.judged_part
     rows = model.parts[part]
     outputs = _outputs(model, rows)
     truth = model.truth(rows.encoded)
-    linear = _fit_linear(model)
+    linear = _fit_linear(model, seconds / 2)
+    num_resamples = affordable_resamples(len(rows), seconds / 2)
     network = _predictions(model, rows, outputs)
     linear_predictions = _predictions(model, rows, _linear_outputs(model, linear, rows))
     constant = _constant_predictions(model, rows)
@@ -113,7 +123,10 @@ def assess_quality(model: ExplainedModel) -> Quality:
         num_train=sum(model.target.class_counts) or len(model.parts["train"]),
         loss=model.loss,
         target=model.target,
-        metrics=_compare_metrics(model, rows, [network, linear_predictions, constant], groups),
+        metrics=_compare_metrics(
+            model, rows, [network, linear_predictions, constant], groups, num_resamples
+        ),
+        num_resamples=num_resamples,
         linear=linear,
         details=_class_quality(model, part, outputs, truth)
         if model.target.class_names
@@ -146,11 +159,12 @@ def _compare_metrics(
     rows: ExplainedRows,
     predictors: list[Predictions],
     groups: np.ndarray | None,
+    num_resamples: int,
 ) -> tuple[MetricComparison, ...]:
     metrics, truth = metrics_for(model.target.task), model.truth(rows.encoded)
     seed = derive_seed(model.seed, "quality", "bootstrap")
     weights = model.weights(rows.encoded)
-    resampled = bootstrap(predictors, truth, metrics, seed, weights=weights, groups=groups)
+    resampled = bootstrap(predictors, truth, metrics, seed, num_resamples, weights, groups)
     values = [
         {
             **compute_metrics(metrics, ScoredRows(predictor.values, truth), weights),
@@ -162,7 +176,7 @@ def _compare_metrics(
     for name in (*(metric.name for metric in metrics), "loss"):
         sign = 1 if is_higher_better(name) else -1
         estimates = [
-            estimate(value[name], samples[name])
+            estimate(value[name], samples[name], is_share=is_share(name))
             for value, samples in zip(values, resampled, strict=True)
         ]
         ahead = []
@@ -194,13 +208,13 @@ def _constant_predictions(model: ExplainedModel, rows: ExplainedRows) -> Predict
     return Predictions(plain.values, weighted.losses)
 
 
-def _fit_linear(model: ExplainedModel) -> LinearModel:
+def _fit_linear(model: ExplainedModel, seconds: float) -> LinearModel:
     rows = model.parts["train"].encoded
     inputs, targets = _arrays(rows), model.targets(rows).cpu().numpy()
     seed = derive_seed(model.seed, "quality", "linear model")
     num_classes = len(model.target.class_names)
     if not num_classes:
-        return fit_ridge(inputs, targets, seed, model.weights(rows))
+        return fit_ridge(inputs, targets, seed, model.weights(rows), seconds=seconds)
     weights = class_weights_of(model.objective)
     return fit_logistic(
         inputs,
@@ -209,6 +223,7 @@ def _fit_linear(model: ExplainedModel) -> LinearModel:
         class_weights=np.ones(num_classes) if weights is None else weights,
         smoothing=model.loss.smoothing,
         weights=model.weights(rows),
+        seconds=seconds,
     )
 
 

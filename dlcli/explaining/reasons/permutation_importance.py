@@ -21,7 +21,8 @@ from dlcli.explaining.reasons.sampling import SampledRows, sample_rows, take, wo
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.seeds import derive_seed
 
-MAX_WORK = 3e10  # multiplications: two or three seconds
+SECONDS = 2.0
+_PRODUCTS = 1.5e10  # multiplications per second of a CPU core of 2020, which are counted, not timed
 _WORK_PER_COLUMN = 4e6  # besides its rows: calls and copies
 MAX_SHUFFLES = 10
 _MIN_SHUFFLES = 2
@@ -75,16 +76,16 @@ class PermutationImportance:
 
 
 def measure_importance(
-    model: ExplainedModel, *, max_work: float = MAX_WORK
+    model: ExplainedModel, *, seconds: float = SECONDS
 ) -> PermutationImportance | Unavailable:
     """Shuffle one column of the table after the other across the held-out rows.
 
     Breiman (2001), Random forests; Fisher, Rudin and Dominici (2019), arXiv:1801.01489, whose
     model reliance this is as a difference. All features that encode a column are shuffled together.
     The work is bounded: where it would be more, there are fewer shuffles, then fewer rows, then
-    larger patches of an image or fewer columns. `max_work` is in multiply-adds.
+    larger patches of an image or fewer columns. It takes about so many seconds.
     """
-    sample = sample_rows(model, "importance")
+    sample, max_work = sample_rows(model, "importance"), seconds * _PRODUCTS
     if len(sample) < 2:
         return Unavailable("a single row can't be shuffled")
     groups = model.groups_of(sample.rows)

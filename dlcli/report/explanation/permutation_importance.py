@@ -67,7 +67,7 @@ def _sentences(found: PermutationImportance) -> Iterator[str]:
     if is_short or len(found.sample) < found.sample.num_held:
         fewer = f", with {found.num_shuffles} shuffles instead of {MAX_SHUFFLES}"
         yield (
-            f"To take only seconds, this was measured on {describe_rows(found.sample)}"
+            f"To be quick, this was measured on {describe_rows(found.sample)}"
             f"{fewer if is_short else ''}."
         )
     num_measured = len(found.columns) + len(found.not_finite)
@@ -77,7 +77,7 @@ def _sentences(found: PermutationImportance) -> Iterator[str]:
             "gradients were shuffled."
         )
     if found.patch > 1:
-        yield "To take only seconds, patches were shuffled instead of single pixels."
+        yield "To be quick, patches were shuffled instead of single pixels."
     if num_measured > _FEW_COLUMNS:
         yield (
             "Intervals are not corrected for the number of columns: of columns that don't matter "

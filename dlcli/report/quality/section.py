@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from dlcli.explaining.quality.baselines import MAX_CODES
-from dlcli.explaining.quality.bootstrap import NUM_RESAMPLES, Estimate
+from dlcli.explaining.quality.bootstrap import NUM_RESAMPLES, Estimate, is_by_percentiles
 from dlcli.explaining.quality.quality import ClassQuality, MetricComparison, NumberQuality, Quality
 from dlcli.report.page import PageSection
 from dlcli.report.quality.calibration import calibration_section
@@ -135,8 +135,13 @@ def _notes(quality: Quality) -> Iterator[str]:
             f"the {quality.num_groups:,} groups of '{quality.group}' (data.split.group), as rows "
             "of one aren't independent"
         )
+    num_resamples = quality.num_resamples
+    how = "percentile bootstrap over"
+    if not is_by_percentiles(num_resamples):
+        how = "1.96 standard errors to each side, by a bootstrap over"
+    fewer = f" (not {NUM_RESAMPLES:,}, to be quick)" if num_resamples < NUM_RESAMPLES else ""
     yield (
-        f"95 % interval: percentile bootstrap over {NUM_RESAMPLES:,} resamples of {what}; "
+        f"95 % interval: {how} {num_resamples:,} resamples{fewer} of {what}; "
         "difference, with its interval: on the same resamples, positive where the network is "
         "better."
     )
@@ -146,7 +151,7 @@ def _notes(quality: Quality) -> Iterator[str]:
     by = "the leave-one-out error" if is_number else "the loss on a fifth of these rows"
     rows = f"{linear.num_rows:,} training rows"
     if linear.num_rows < quality.num_train:
-        rows = f"{linear.num_rows:,} of {quality.num_train:,} training rows (sampled, to be fast)"
+        rows = f"{linear.num_rows:,} of {quality.num_train:,} training rows (sampled, to be quick)"
     yield (
         f"linear model: {kind} on the same encoded features of {rows}, with an L2 penalty of "
         f"{linear.penalty:.2g} per row, chosen by {by}."

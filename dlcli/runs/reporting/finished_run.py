@@ -4,10 +4,10 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
-from dlcli.explaining.learning.history import read_history
+from dlcli.explaining.learning.history import history_of_ended
 from dlcli.explaining.quality.quality import assess_quality
 from dlcli.explaining.reasons.permutation_importance import measure_importance
-from dlcli.runs.folder.run_folder import RunFolder
+from dlcli.runs.folder.run_folder import RunFolder, move_paths
 from dlcli.runs.reporting.report_data import (
     NetworkReport,
     QuickReport,
@@ -17,6 +17,10 @@ from dlcli.runs.reporting.report_data import (
 )
 from dlcli.runs.training.events import ReportMaterial
 from dlcli.runs.training.resume import surroundings
+
+_SHARE = 0.06  # of the time of training, that questions to the network may take
+_MIN_SECONDS, _MAX_SECONDS = 0.1, 10.0
+_QUALITY = 0.6  # of that time, for the linear baseline and the intervals
 
 
 def collect_from_memory(
@@ -34,17 +38,26 @@ def collect_from_memory(
         network = yield from examine(model, record, material.snapshots)
     else:
         yield "evaluating the network"
-        quality = assess_quality(model)
+        seconds = _budget(float(summary["seconds"]))
+        quality = assess_quality(model, seconds=_QUALITY * seconds)
         yield "permutation importance"
-        network = NetworkReport(model, quality, QuickReport(measure_importance(model)))
+        importance = measure_importance(model, seconds=(1 - _QUALITY) * seconds)
+        network = NetworkReport(model, quality, QuickReport(importance, seconds))
     return ReportData(record, diagnose_run(model, record), tuple(material.statistics), network)
+
+
+def _budget(training_seconds: float) -> float:
+    """Return how many seconds the questions to a network may take, by the time of its training."""
+    return min(max(_MIN_SECONDS, _SHARE * training_seconds), _MAX_SECONDS)
 
 
 def _record(material: ReportMaterial, folder: RunFolder, summary: Mapping[str, Any]) -> Record:
     prepared = material.prepared
     return Record(
         folder=folder,
-        history=read_history(metrics=folder.metrics, summary=folder.summary, config=folder.config),
+        history=history_of_ended(
+            folder.metrics, move_paths(prepared.config, prepared.folder, folder.path), summary
+        ),
         summary=summary,
         surroundings=surroundings(material.trainer.placement),
         fitted=prepared.dataset.fitted,

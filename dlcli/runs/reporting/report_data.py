@@ -53,6 +53,7 @@ class QuickReport:
     """What a quick report explains."""
 
     importance: PermutationImportance | Unavailable
+    seconds: float  # that all questions to the network were to take
 
 
 @dataclass(frozen=True)
