@@ -8,19 +8,23 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from dlcli.config.config import Config
+from dlcli.config.config import Config, expand_names
 from dlcli.config.problems import explain
 from dlcli.config.text.bases import read_with_bases
 from dlcli.config.text.environment import expand_environment
-from dlcli.config.text.overrides import apply_override, set_value
+from dlcli.config.text.overrides import ReadValue, apply_override, set_value
 from dlcli.config.text.parsing import Document, KeyPath, Plain
 from dlcli.config.text.paths import expand_paths
 from dlcli.config.text.writing import dump_yaml
 from dlcli.config.values import read_value
 from dlcli.errors import ConfigError, Problem
+from dlcli.optimizers import DEFAULT_OPTIMIZER
+from dlcli.schedules import DEFAULT_SCHEDULE
 
 # Replacements for required sections that are invalid.
 _PLACEHOLDERS = {"name": "run", "model": {"layers": [{"type": "dense"}]}}
+# What an override begins with where the config leaves the section out.
+_DEFAULTS = {"optimizer": DEFAULT_OPTIMIZER, "schedule": DEFAULT_SCHEDULE}
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,9 @@ def open_config(
         stem = re.sub(r"[^\w.-]", "-", file.stem).lstrip(".") or "run"
         document = Document({"name": stem, **document.data}, document.places)
     for override in overrides:
-        document = apply_override(document, override, read)
+        document = _override(document, override, read)
     for source, override in (options or {}).items():
-        document = apply_override(document, override, read, source)
+        document = _override(document, override, read, source)
     document, more_notes = expand_environment(document, read)
     document, expanded = expand_paths(document, file.parent)
     notes += (*more_notes, *expanded)
@@ -98,6 +102,20 @@ def open_config(
     valid = {key: value for key, value in data.items() if key not in doubtful}
     config = Config.model_validate({**valid, **placeholders})
     return LoadedConfig(config, file.parent, document, notes, tuple(problems), doubtful)
+
+
+def _override(
+    document: Document, override: str, read: ReadValue, source: str | None = None
+) -> Document:
+    """Return the document with one value set, of a section that is a name or left out as well.
+
+    `optimizer.lr` is that of `optimizer: sgd`, and that of the default optimizer.
+    """
+    if isinstance(document.data, dict):
+        section = override.partition(".")[0]
+        default = {section: _DEFAULTS[section]} if section in _DEFAULTS else {}
+        document = Document({**default, **expand_names(document.data)}, document.places)
+    return apply_override(document, override, read, source)
 
 
 def change_config(base: LoadedConfig, changes: Mapping[str, Plain]) -> LoadedConfig:

@@ -47,7 +47,8 @@ def _curve(
     figure.width, figure.height = _WIDTH, _HEIGHT
     figure.with_colors = False
     figure.set_x_limits(float(numbers[0]) - 0.5, float(numbers[-1]) + 0.5)
-    figure.set_y_limits(low - margin, high + margin)
+    # No rate and no loss of a range from 0 is negative, so neither is the axis.
+    figure.set_y_limits(low - margin if low else 0.0, high + margin)
     figure.origin = False  # plotille's axes would be taken for the curve
     figure.x_label, figure.y_label = labels
     figure.register_label_formatter(float, _label)

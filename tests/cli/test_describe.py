@@ -70,6 +70,7 @@ def test_the_rates_are_drawn_and_written_in_every_form(dlcli: Command) -> None:
         assert "last step of the warm-up, 7: 0.2625\nfirst step after it, 8: 0.3\n" in outcome.out
         assert "last step, 21: 0\n" in outcome.out
         assert "(steps)" in outcome.out
+        assert "         0 |" in outcome.out  # the axis of rates begins at 0
     lines = dlcli(*options, *cosine, "-o", "-").out.splitlines()
     assert (lines[0], len(lines)) == ("step,epoch,lr", 22)
     plateau = ["--set", "schedule={type: reduce_on_plateau, patience: 0}"]

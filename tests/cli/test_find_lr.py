@@ -16,7 +16,8 @@ MOONS = ROOT / "configs" / "moons.yaml"
 
 
 def test_a_rate_is_suggested_with_its_reason_and_a_picture(dlcli: Command) -> None:
-    outcome = dlcli("find-lr", MOONS, "--json")
+    overrides = ["--set", "optimizer.lr=1.0", "--set", "model.layers[0].activation=tanh"]
+    outcome = dlcli("find-lr", MOONS, *overrides, "--json")
     assert outcome.code == 0, outcome.err
     folder = Path("runs/moons/001")
     assert {path.name for path in folder.iterdir()} == {
@@ -27,7 +28,9 @@ def test_a_rate_is_suggested_with_its_reason_and_a_picture(dlcli: Command) -> No
     assert 0.003 <= document["suggestion"] <= 0.1  # tuning finds rates in there
     assert document["seeds"] == [0, 1, 2, 3, 4]
     assert f"suggested learning rate: {document['suggestion']:g}" in outcome.err
-    assert f"--set optimizer.lr={document['suggestion']:g}" in outcome.err
+    changes = "--set 'model.layers[0].activation=tanh' --set optimizer.lr="
+    command = f"next: dlcli train {MOONS} {changes}{document['suggestion']:g}\n"
+    assert command in outcome.err  # what was tested is what is trained
     losses = pl.read_parquet(folder / "find_lr.parquet")
     assert len(losses) == document["steps"] * 5
     lowest = losses.sort("smoothed").row(0, named=True)

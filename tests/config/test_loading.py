@@ -55,6 +55,28 @@ def test_a_name_alone_is_short_for_its_type(config: Callable[..., Path]) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "overrides"),
+    [
+        ("", ["optimizer.lr=0.1", "schedule.warmup_epochs=2.5"]),
+        ("", ["optimizer=sgd", "optimizer.momentum=0.9", "schedule=step", "schedule.step_size=3"]),
+        ("optimizer: sgd\nschedule: cosine\n", ["optimizer.lr=0.1", "schedule.eta_min=0.01"]),
+    ],
+)
+def test_a_part_of_a_section_can_be_set_where_it_is_a_name_or_left_out(
+    given: str, overrides: list[str], config: Callable[..., Path]
+) -> None:
+    before = load_config(config(MINIMAL + given)).config
+    after = load_config(config(MINIMAL + given), overrides).config
+    for override in overrides:
+        key, _, value = override.partition("=")
+        section, _, name = key.partition(".")
+        found = getattr(getattr(after, section), name or "type")
+        assert str(found) == value
+    kept = "sgd" if "optimizer=sgd" in overrides else before.optimizer.type
+    assert after.optimizer.type == kept
+
+
 def test_every_problem_is_told_at_once_in_the_order_of_the_file(
     config: Callable[..., Path],
 ) -> None:

@@ -136,6 +136,7 @@ def test_a_value_that_is_one_reference_is_read_as_a_typed_one(
     assert (found.data.target, found.optimizer.lr, found.seed) == ("007", 0.05, 3)
     assert (found.report, found.model.layers[0].units) == ("quick", 8)  # type: ignore[union-attr]
     assert "optimizer.lr: 0.05, from ${env:LR}" in loaded.notes
+    assert "report: true, from ${env:REPORT}" in loaded.notes
 
 
 @pytest.mark.parametrize(

@@ -56,4 +56,6 @@ def test_threads_keep_within_the_limit_unless_their_number_is_said(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if said is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", said)
-    assert threads_allowed(8) == allowed
+    threads = threads_allowed(8)
+    assert threads.number == allowed
+    assert ("CPU limit" in threads.reason) == (allowed < 8)

@@ -75,7 +75,8 @@ def find_lr_command(
             console.print(f"stopped by {end.signal.upper()}; nothing was kept")
             raise typer.Exit(EXIT_CODES[end.signal])
         # Before the events are closed: until then no signal ends the process.
-        _show_end(console, end, config, has_png=prepared.config.report == "full")
+        command = _next_command(config, overrides, end)
+        _show_end(console, end, command, has_png=prepared.config.report == "full")
         if as_json:
             emit(json.dumps({**end.document, "run_dir": str(end.folder.path)}, allow_nan=False))
 
@@ -117,8 +118,19 @@ def _show_start(console: "Console", started: "RangeTestStarted") -> None:
     )
 
 
+def _next_command(config: Path, overrides: list[str], finished: "RangeTestFinished") -> str | None:
+    """Return the command that trains what was tested with the suggested rate, if there is one."""
+    lr = finished.reading.suggestion
+    if lr is None:
+        return None
+    kept = [override for override in overrides if not override.startswith("optimizer.lr=")]
+    changes = [*kept, f"optimizer.lr={lr:g}"]
+    words = (word for change in changes for word in ("--set", change))
+    return shlex.join(["dlcli", "train", str(config), *words])
+
+
 def _show_end(
-    console: "Console", finished: "RangeTestFinished", config: Path, *, has_png: bool
+    console: "Console", finished: "RangeTestFinished", command: str | None, *, has_png: bool
 ) -> None:
     from dlcli.report.plots.range_test import draw_range
 
@@ -129,6 +141,5 @@ def _show_end(
     said = "no suggestion" if lr is None else f"suggested learning rate: {lr:g}"
     console.print(f"[bold]{said}[/]: {reading.reason}", soft_wrap=True)
     console.print(f"picture: {picture}", markup=False, soft_wrap=True)
-    if lr is not None:
-        command = f"dlcli train {shlex.quote(str(config))} --set optimizer.lr={lr:g}"
+    if command is not None:
         console.print(f"next: {command}", markup=False, soft_wrap=True)

@@ -72,7 +72,8 @@ class TrainingConfig(Section):
     )
     threads: Annotated[PositiveInt, Field(le=1024)] | Literal["auto"] = Field(
         "auto",
-        description="CPU threads per step; auto: as many as a step has work for",
+        description="CPU threads per step; auto: as many as a step has work for, at most the cores "
+        "that the machine, container or batch job (cgroups) allows, or OMP_NUM_THREADS",
     )
 
     def rows_of_whole_batch(self, num_rows: int) -> int:

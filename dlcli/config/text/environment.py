@@ -6,6 +6,7 @@ In the address of a database they stay, and are filled in when it is opened: wit
 would be written to the run folder.
 """
 
+import json
 import os
 import re
 
@@ -66,7 +67,8 @@ def expand_environment(document: Document, read: ReadValue) -> tuple[Document, t
                 found = read(path, filled, text)
             except ConfigError:
                 problems.append(document.problem(path, f"{text} is {filled!r}, which is not YAML"))
-        notes.append(f"{format_path(path)}: {found!r}, from {text}")
+        value_in_yaml = repr(found) if isinstance(found, str) else json.dumps(found)
+        notes.append(f"{format_path(path)}: {value_in_yaml}, from {text}")
         return found
 
     def walk(data: Plain, path: KeyPath) -> Plain:

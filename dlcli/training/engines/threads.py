@@ -12,13 +12,24 @@ from dlcli.network.plan import Plan
 from dlcli.training.engines.cpu_limit import limit_of_processors
 
 
-def threads_allowed(num_threads: int) -> int:
+@dataclass(frozen=True)
+class Threads:
+    """A number of threads, with the reason for it."""
+
+    number: int
+    reason: str
+
+
+def threads_allowed(num_threads: int) -> Threads:
     """Return how many of torch's threads the kernel allows; all where OMP_NUM_THREADS is set."""
     limit = None if "OMP_NUM_THREADS" in os.environ else limit_of_processors()
-    return min(num_threads, limit or num_threads)
+    if limit is not None and limit < num_threads:
+        return Threads(limit, "the CPU limit of the container or batch job allows no more")
+    return Threads(num_threads, "all that there are")
 
 
-MAX_THREADS = threads_allowed(torch.get_num_threads())
+_ALLOWED = threads_allowed(torch.get_num_threads())
+MAX_THREADS = _ALLOWED.number
 # Multiplications of a batch's forward pass that are worth a thread: less of them, and the threads
 # wait for each other longer than they work.
 _WORTH_A_THREAD = 10_000_000
@@ -35,14 +46,6 @@ def using_threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@dataclass(frozen=True)
-class Threads:
-    """A number of threads, with the reason for it."""
-
-    number: int
-    reason: str
-
-
 def choose_threads(settings: TrainingConfig, plan: Plan, num_rows: int) -> Threads:
     """Choose by the config's word, for so many training rows."""
     if settings.threads != "auto":
@@ -56,4 +59,4 @@ def choose_threads(settings: TrainingConfig, plan: Plan, num_rows: int) -> Threa
         return Threads(worth, f"{what} of {work:,} multiplications has no work for more")
     if settings.shards > 1:
         return Threads(most, f"a share for each of {settings.shards} processes")
-    return Threads(MAX_THREADS, "all that there are")
+    return _ALLOWED
