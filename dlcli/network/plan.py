@@ -62,8 +62,11 @@ class Plan:
     @property
     def min_rows(self) -> int:
         """The fewest rows that a training batch needs."""
-        layers = (layer for _, layer in walk_modules(self.layers))
-        return max(layer.config.min_rows(layer.input_shape) for layer in layers)
+        return max(self.min_rows_of(name, layer) for name, layer in walk_modules(self.layers))
+
+    def min_rows_of(self, module: str, layer: PlannedLayer) -> int:
+        """Return the fewest rows that a module needs; frozen, it uses no statistics of a batch."""
+        return 1 if self.is_frozen(module) else layer.config.min_rows(layer.input_shape)
 
     @property
     def num_kept(self) -> int:

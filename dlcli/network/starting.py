@@ -4,7 +4,7 @@ Layers with weights are matched in their order. Where columns or classes differ,
 numbers are matched by column, and the last layer's by class.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,9 @@ from dlcli.layers.base import (
 from dlcli.network.plan import EMBEDDINGS, Plan
 
 _Names = Sequence[tuple[str, str]]  # of the numbers of a row: a column and a part of it
+_Changed = tuple[tuple[str | int, ...], object, object]  # the path of a setting; before and after
+# Settings that shapes show, or that don't change what trained weights compute.
+_COMPARED_OTHERWISE = {"type", "units", "bias", "init", "initial", "layers", "momentum"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Start:
     weights: dict[str, np.ndarray]  # all of its state by name; NaN where it is drawn as usual
     new: tuple[str, ...]  # columns, parts of them and classes that are drawn
     dropped: tuple[str, ...]  # those of the trained network that are not needed
+    changed: tuple[_Changed, ...]  # what else matched layers differ in
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,16 @@ def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start
         weights,
         (*_more(fitted, trained.fitted), *([] if outputs is None else outputs.new)),
         (*_more(trained.fitted, fitted), *([] if outputs is None else outputs.dropped)),
+        tuple(found for pair in zip(before, after, strict=True) for found in _changed(*pair)),
     )
+
+
+def _changed(old: _Weighted, new: _Weighted) -> Iterator[_Changed]:
+    """Yield the settings in which a layer differs from the one whose weights it gets."""
+    before, after = old.planned.config.model_dump(), new.planned.config.model_dump()
+    for key in after:
+        if key not in _COMPARED_OTHERWISE and before[key] != after[key]:
+            yield (*new.path, key), before[key], after[key]
 
 
 @dataclass(frozen=True)

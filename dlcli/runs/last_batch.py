@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.errors import Problem
-from dlcli.layers.base import PlannedLayer, walk_planned
+from dlcli.layers.base import PlannedLayer, walk_modules, walk_planned
 from dlcli.network.plan import Plan
 
 _MAX_TRIED = 100_000  # batch sizes above the config's
@@ -45,8 +45,9 @@ def small_batch_problems(
     cut = " leave a batch"
     if training.shards > 1:
         cut = f", each cut into {training.shards} parts (training.shards), leave a part"
-    for path, layer in walk_planned(plan.layers, ("model", "layers")):
-        needed = layer.config.min_rows(layer.input_shape)
+    places = walk_planned(plan.layers, ("model", "layers"))
+    for (path, layer), (name, _) in zip(places, walk_modules(plan.layers), strict=True):
+        needed = plan.min_rows_of(name, layer)
         if smallest < needed:
             repairs = " or ".join(_repairs(training, plan, num_rows, layer))
             yield loaded.problem(

@@ -1,12 +1,14 @@
 """`model.start_from` and `model.freeze`: the weights to begin with, and those that stay."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.config import LoadedConfig, load_config
+from dlcli.config.text.parsing import format_path
 from dlcli.data.dataset import Dataset
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError, ConfigError, Problem, suggest
@@ -161,9 +163,11 @@ def _started(
     loaded: LoadedConfig, plan: Plan, dataset: Dataset, saved: "SavedWeights"
 ) -> tuple[Plan, list[str]]:
     for initial in initial_weights(loaded.config.model.layers):
+        path = ("model", "layers", *initial)
         raise loaded.error(
-            ("model", "layers", *initial),
-            "has no effect: the weights are those of model.start_from",
+            path,
+            "has no effect: the weights are those of model.start_from; leave it out, or give "
+            f"--set {shlex.quote(f'{format_path(path)}=null')}",
         )
     try:
         start = start_from(_trained(saved), plan, dataset.fitted)
@@ -180,6 +184,15 @@ def _started(
         notes.append(f"new, initialised as usual: {_listed(start.new)} (model.start_from)")
     if start.dropped:
         notes.append(f"dropped from the weights: {_listed(start.dropped)} (model.start_from)")
+    if start.changed:
+        settings = [
+            f"{format_path(('model', 'layers', *path))} is {_plain(new)}, {_plain(old)} there"
+            for path, old, new in start.changed
+        ]
+        notes.append(
+            f"its weights are used in another way: {'; '.join(settings[:_MAX_LISTED])} "
+            "(model.start_from)"
+        )
     parts = [name for name in ("validation", "test") if name in dataset.num_rows]
     if parts and not _has_same_parts(loaded, dataset, saved):
         notes.append(

@@ -256,6 +256,29 @@ def test_layers_without_weights_may_differ(first: Path) -> None:
     assert np.array_equal(weights["1_dense.weight"], best["0_dense.weight"])
 
 
+def test_layers_that_use_their_weights_in_another_way_are_told(first: Path) -> None:
+    rows = first.parent / "first.csv"
+    layers = [{**LAYERS[0], "activation": "relu"}, {"type": "batch_norm", "momentum": 0.2}]
+    file = config("c.yaml", rows, layers=[*layers, LAYERS[2]], model={"start_from": str(first)})
+    told = begun(file)[1]
+    assert "used in another way: model.layers[0].activation is relu, tanh there (model" in told
+    file = config("c.yaml", rows, model={"start_from": str(first)})
+    assert "in another way" not in begun(file)[1]
+
+
+def test_a_frozen_norm_needs_one_row_a_batch(first: Path, dlcli: Command) -> None:
+    model: dict[str, Any] = {"start_from": str(first), "freeze": ["batch_norm"]}
+    training = {"batch_size": 1, "epochs": 1}
+    rows = write("few.csv", num_rows=9)
+    file = config("c.yaml", rows, model=model, training=training)
+    outcome = dlcli("train", file, "--run-dir", "run")
+    assert outcome.code == 0, outcome.err
+    file = config("c.yaml", rows, model=model, training={"batch_size": 8, "epochs": 1})
+    assert "joins" not in begun(file)[1]
+    outcome = dlcli("validate", file, "--set", "model.freeze=[0]", "--set", "training.batch_size=1")
+    assert "batch_norm needs at least 2 rows per batch" in outcome.err
+
+
 def test_a_reshape_holds_no_weights_and_inner_layers_do(dlcli: Command) -> None:
     inner: dict[str, Any] = {"type": "dense", "units": 2, "activation": "relu"}
     reshape: dict[str, Any] = {"type": "reshape", "shape": [2]}
@@ -411,9 +434,19 @@ def test_a_refusal_to_resume_names_the_command_that_goes_on(
     outcome = dlcli("train", source, "--run-dir", ".", "--resume", *changes)
     assert f"--run-dir {Path.cwd()}-2" in outcome.err
     assert outcome.err.rstrip().endswith("/last.safetensors")
+    # Initial weights would have no effect, and any layer can be frozen.
+    layers: list[Any] = [{"type": "dense", "units": 1, "initial": {"bias": [1.0]}}]
+    layers.append({"type": "dense"})
+    file = config("a.yaml", write("t.csv", names=["size"]), layers=layers, data=NO_CATEGORIES)
+    assert dlcli("train", file, "--run-dir", "given").code == 0
+    changes = ["--resume", "--set", "model.freeze=[0]"]
+    lines = dlcli("train", file, "--run-dir", "given", *changes).err.rstrip().splitlines()
+    assert "  model.freeze: [] then, [0] now" in lines
+    outcome = dlcli(*shlex.split(lines[-1].split("dlcli ", 1)[1]))
+    assert "frozen: 0_dense" in outcome.out, outcome.err
     # Other layers could not begin with them.
-    layers = ["--set", "model.layers[0].units=4"]
-    outcome = dlcli("train", source, "--run-dir", first, "--resume", *layers)
+    units = ["--set", "model.layers[0].units=4"]
+    outcome = dlcli("train", source, "--run-dir", first, "--resume", *units)
     assert "as a new run" not in outcome.err
 
 

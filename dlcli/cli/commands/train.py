@@ -24,7 +24,7 @@ from dlcli.cli.warm_up import torch_imported_meanwhile
 from dlcli.runs.training.signals import EXIT_CODES, stop_signals
 
 if TYPE_CHECKING:
-    from dlcli.config import LoadedConfig
+    from dlcli.config import Config, LoadedConfig
     from dlcli.data.kept_rows import KeptParts
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.starting import Origin
@@ -144,8 +144,10 @@ def _kept_parts(loaded: "LoadedConfig") -> "KeptParts":
             return "none"
 
 
-def _new_run(request: _Request, folder: Path) -> str:
+def _new_run(request: _Request, folder: Path, config: "Config") -> str:
     """Return the command for a new run that begins with the weights of the one in a folder."""
+    from dlcli.config.text.parsing import format_path
+    from dlcli.layers.weights import initial_weights
     from dlcli.runs.folder.run_folder import RunFolder
 
     number, folder = 2, folder if folder.name.strip(".") else folder.resolve()
@@ -154,7 +156,9 @@ def _new_run(request: _Request, folder: Path) -> str:
     run = RunFolder(folder)
     best = folder if run.best.exists() else run.last  # no epoch is done yet
     start = os.path.relpath(best, request.config.parent)
-    changes = [*request.overrides, f"model.start_from={start}"]
+    given = [("model", "layers", *path) for path in initial_weights(config.model.layers)]
+    without = [f"{format_path(path)}=null" for path in given]  # weights begin as one of them says
+    changes = [*request.overrides, *without, f"model.start_from={start}"]
     words = ["dlcli", "train", str(request.config), "--run-dir", str(new)]
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 
@@ -217,7 +221,9 @@ def _train(
         run_dir=request.run_dir,
         smoke=request.smoke,
         resume=request.resume,
-        go_on=None if request.resumed is None else _new_run(request, request.resumed),
+        go_on=None
+        if request.resumed is None
+        else _new_run(request, request.resumed, prepared.config),
         group=group or ALONE,
         received=received,
     )

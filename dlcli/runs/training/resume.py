@@ -24,6 +24,7 @@ from dlcli.training.saving.state import StateError, restore_state
 
 _DATA_PATHS = ("data.path", "data.validation_path", "data.test_path")  # their content is compared
 _START = "model.start_from"  # a resumed run goes on from weights of its own
+_FREEZE = "model.freeze"  # any of the layers, whatever weights they begin with
 # What weights are made for: a run with others can't begin with them, or not by every change.
 _WEIGHTS_DEPEND_ON = ("model.", *(f"data.{key}" for key in ENCODING_KEYS))
 _HARMLESS = (
@@ -153,7 +154,8 @@ def compare_with_saved(
             yield f"changed: {change}"
         else:
             config.append(f"  {change}{reason}")
-            go_on = None if key.startswith(_WEIGHTS_DEPEND_ON) else go_on
+            fits = key == _FREEZE or not key.startswith(_WEIGHTS_DEPEND_ON)
+            go_on = go_on if fits else None
     new_checksums = prepared.checksums
     for key in sorted({*old_checksums, *new_checksums}):
         if old_checksums.get(key) != new_checksums.get(key):
@@ -225,6 +227,9 @@ def differences(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, t
             inner = f"{key}.{name}" if key else name
             pair = before.get(name), after.get(name)
             yield from differences(*pair, inner)
+    elif key == _FREEZE:
+        if before != after:
+            yield key, (before, after)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, pair in enumerate(zip(before, after, strict=True)):
             yield from differences(*pair, f"{key}[{index}]")
