@@ -1,5 +1,6 @@
 """How training can end before its time: what is said, and what is left."""
 
+import contextlib
 import json
 import os
 import pty
@@ -159,6 +160,25 @@ def test_closed_standard_streams_end_only_what_has_to_print(dlcli: Command, peng
     evaluated = run_with(">&-", "evaluate", "closed")
     assert evaluated.returncode == 7
     assert evaluated.stderr == ("dlcli: standard output: cannot write to it: Bad file descriptor\n")
+
+
+@pytest.mark.parametrize(("closed", "code"), [("stderr", 0), ("stdout", 7)])
+def test_json_without_one_of_the_streams_fails_only_where_it_has_to_be_printed(
+    closed: str, code: int, dlcli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = ["--set", "training.epochs=2", "--run-dir", "run", "--json"]
+    unwritable = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")  # as the program puts in place
+    monkeypatch.setattr(sys, closed, unwritable)
+    outcome = dlcli("train", CONFIGS / "penguins.yaml", *short)
+    with contextlib.suppress(OSError):  # what could not be written
+        unwritable.close()
+    assert outcome.code == code
+    assert json.loads(Path("run/summary.json").read_text())["stop_reason"] == "epochs"
+    if closed == "stderr":
+        assert outcome.json["epochs"] == 2
+    else:
+        last = outcome.err.splitlines()[-1]
+        assert last == "dlcli: standard output: cannot write to it: Bad file descriptor"
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,29 @@ def test_early_stopping_on_it_is_refused_before_training(
     assert outcome.code == 0, outcome.err
 
 
+@pytest.mark.parametrize(
+    ("metric", "validation", "train"),
+    [("roc_auc", ["b", "c"], ["a", "b", "c"]), ("r2", ["2.5"], ["1.5", "2.5", "7"])],
+)
+def test_watched_by_its_loss_such_a_run_keeps_the_epoch_with_the_lowest(
+    metric: str, validation: list[str], train: list[str], dlcli: Command, write_config: WriteConfig
+) -> None:
+    stopping = {"epochs": 60, "early_stopping": {"patience": 4, "metric": "loss"}}
+    optimizer = {"type": "adam", "lr": 0.1}
+    path = write_table(validation, train)
+    config = write_config(path, "y", data=SPLIT, training=stopping, optimizer=optimizer)
+    assert dlcli("train", config, "--run-dir", "run").code == 0
+    lines = Path("run/metrics.jsonl").read_text().splitlines()
+    figures = [json.loads(line)["validation"] for line in lines]
+    losses = [figure["loss"] for figure in figures]
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["best_epoch"] == losses.index(min(losses)) + 1 > 1
+    assert summary["validation"]["loss"] == pytest.approx(min(losses))
+    assert summary["validation"][metric] is None
+    waited = len(losses) - summary["best_epoch"]
+    assert waited == 4 if summary["stop_reason"] == "early_stopping" else waited < 4
+
+
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_a_random_split_may_leave_rare_rows_to_other_parts(
     task: str, dlcli: Command, write_config: WriteConfig

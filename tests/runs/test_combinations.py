@@ -149,6 +149,39 @@ def test_a_run_counts_a_plateau_from_the_end_of_its_warm_up(
     assert epochs[-1]["lr"] < 5.0
 
 
+@pytest.mark.parametrize(
+    ("training", "schedule", "expected"),
+    [
+        # 0.001 + 0.099 × (1 + cos(k/4 × 180°)) / 2
+        ({"epochs": 5}, {"eta_min": 0.001}, [0.1, 0.085502, 0.0505, 0.015498, 0.001]),
+        ({"epochs": 6}, {"warmup_epochs": 2}, [0.1 / 3, 0.2 / 3, 0.1, 0.075, 0.025, 0.0]),
+        # five batches are three steps; those of the last epoch are steps 4 to 6
+        (
+            {"epochs": 2, "batch_size": 5, "accumulate_batches": 2},
+            {"eta_min": 0.01},
+            [0.068906, 0.01],
+        ),
+        ({"epochs": 2}, {"eta_min": 0.02}, [0.1, 0.02]),
+    ],
+)
+def test_the_last_step_of_a_run_has_the_lowest_rate_of_its_cosine(
+    training: dict[str, Any],
+    schedule: dict[str, Any],
+    expected: list[float],
+    dlcli: Command,
+    table: WriteTable,
+) -> None:
+    write_table(table)
+    config = write(
+        optimizer={"type": "sgd", "lr": 0.1},
+        schedule={"type": "cosine", **schedule},
+        training={"batch_size": "full", **training},
+    )
+    assert dlcli("train", config, "--run-dir", "run").code == 0
+    lines = Path("run/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["lr"] for line in lines] == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_run_with_patiences_as_advised_reduces_its_rate(
     dlcli: Command, table: WriteTable
 ) -> None:

@@ -450,6 +450,24 @@ def test_a_refusal_to_resume_names_the_command_that_goes_on(
     assert "as a new run" not in outcome.err
 
 
+def test_a_refusal_to_resume_with_other_rows_names_the_command_that_learns_them(
+    first: Path, dlcli: Command
+) -> None:
+    rows = write("this_week.csv", num_rows=40)
+    changes = ["--set", f"data.path={rows.resolve()}"]
+    source = first.parent / "first.yaml"
+    outcome = dlcli("train", source, "--run-dir", first, "--resume", *changes)
+    assert outcome.code == 3
+    told = outcome.err.rstrip().splitlines()[-1]
+    assert told.startswith("to go on from its weights as a new run: dlcli train ")
+    words = shlex.split(told.split("dlcli ", 1)[1])
+    words[3] = "run"
+    outcome = dlcli(*words)
+    assert outcome.code == 0, outcome.err
+    assert f"data {rows.resolve()}" in outcome.out
+    assert "begins with the weights of" in outcome.out
+
+
 def test_trials_that_are_stacked_all_begin_with_it(first: Path) -> None:
     file = config(
         "c.yaml",
