@@ -1,5 +1,6 @@
 """The last batch of an epoch, where it is shorter than the others."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,19 @@ def test_nothing_is_joined_where_the_last_batch_can_be_normalised(
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
+@pytest.mark.parametrize(
+    ("kind", "shape", "kernel", "whole"), [("conv1d", [1, 6], 3, 6), ("conv2d", [1, 3, 3], 2, 3)]
+)
 def test_several_positions_of_one_row_are_normalised(
-    batch_size: int, dlcli: Command, write_config: WriteConfig
+    kind: str,
+    shape: list[int],
+    kernel: int,
+    whole: int,
+    batch_size: int,
+    dlcli: Command,
+    write_config: WriteConfig,
 ) -> None:
-    convolution: dict[str, Any] = {"type": "conv1d", "out_channels": 2, "kernel_size": 3}
+    convolution: dict[str, Any] = {"type": kind, "out_channels": 2, "kernel_size": kernel}
     layers: list[dict[str, Any]] = [
         convolution,
         {"type": "batch_norm"},
@@ -85,13 +95,13 @@ def test_several_positions_of_one_row_are_normalised(
         {"type": "dense"},
     ]
     sections = with_norm(layers, batch_size=batch_size, epochs=1)
-    sections["data"]["shape"] = [1, 6]
-    config = write_config(table(9, 6), "y", **sections)
+    sections["data"]["shape"] = shape
+    config = write_config(table(9, math.prod(shape)), "y", **sections)
     outcome = dlcli("train", config, "--run-dir", "run")
     assert outcome.code == 0, outcome.err
     assert "last batch" not in outcome.out
     # A convolution that leaves one position leaves one number of a row.
-    narrow = [{**convolution, "kernel_size": 6}, *layers[1:]]
+    narrow = [{**convolution, "kernel_size": whole}, *layers[1:]]
     refused = dlcli("validate", config, "--set", f"model.layers={narrow}".replace("'", ""))
     if batch_size == 1:
         assert "in batches of 1 leave a batch of 1: use training.batch_size: 2" in refused.err
