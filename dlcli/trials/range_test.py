@@ -154,7 +154,9 @@ class _Curve:
     def obstacle(self) -> _Obstacle | None:
         """Return why nothing can be read off; None: something can."""
         lowest, highest, best = self.lrs[0], self.lrs[-1], self.lrs[self.lowest]
-        is_only_rising = self._is_rising and (self.lowest < _MIN_STEPS or self.begins is None)
+        is_only_rising = self._is_rising_at_once and (
+            self.lowest < _MIN_STEPS or self.begins is None
+        )
         if not np.isfinite(self.smoothed[0]) or is_only_rising:
             return _Obstacle(
                 f"the loss only rises from the lowest rate, {lowest:g}, on: try lower ones "
@@ -190,11 +192,25 @@ class _Curve:
         return self.noise / math.sqrt(max(1, self.num_first))
 
     @property
+    def _is_above(self) -> np.ndarray:
+        """Whether the loss is above the first smooth one, at each step."""
+        first = self.smoothed[min(self.num_first, len(self.smoothed)) - 1]
+        above: np.ndarray = ~(self.smoothed <= first + self._smooth_noise)
+        return above
+
+    @property
     def _is_rising(self) -> bool:
         """Whether the test ended early, or with a loss above the first smooth one."""
-        first = self.smoothed[min(self.num_first, len(self.smoothed)) - 1]
-        is_cut = len(self.smoothed) < len(self.lrs)
-        return is_cut or not self.smoothed[-1] <= first + self._smooth_noise
+        return len(self.smoothed) < len(self.lrs) or bool(self._is_above[-1])
+
+    @property
+    def _is_rising_at_once(self) -> bool:
+        """Whether the loss rises for good before the rate is ten times the lowest.
+
+        Where it is flat for longer, lower rates are as flat.
+        """
+        turn = 1 + max(np.flatnonzero(~self._is_above).tolist(), default=-1)
+        return self._is_rising and self.lrs[min(turn, len(self.lrs) - 1)] < 10 * self.lrs[0]
 
     @property
     def _is_falling(self) -> bool:

@@ -56,6 +56,16 @@ def test_a_loss_that_only_rises_gives_no_suggestion() -> None:
     assert read_range(LRS, [[1.0 + step / 100] for step in range(300)], constant) == reading
 
 
+def test_a_loss_that_is_flat_before_it_rises_asks_for_no_lower_rates() -> None:
+    curve = np.clip(np.log10(LRS), 0, None)[:, None] + 0.7
+    for seed in range(8):
+        noise = 0.02 * np.random.default_rng(seed).normal(size=(len(LRS), 5))
+        noise[0] -= 0.1  # its lowest loss is the first
+        reading = read_range(LRS, (curve + noise).tolist())
+        assert reading.suggestion is None
+        assert "flat within its noise until it rises" in reading.reason
+
+
 def test_a_loss_that_falls_to_the_end_asks_for_higher_rates() -> None:
     reading = read_range(LRS, [[1.0 - step / 1000] for step in range(300)])
     assert reading.suggestion is None
