@@ -125,7 +125,7 @@ def test_scripts_and_manifests_of_batch_systems_can_be_read() -> None:
             assert isinstance(yaml.safe_load(body), dict)
         else:
             configparser.ConfigParser(interpolation=None).read_string(body)
-    assert found == {"sh": 2, "ini": 1, "yaml": 2}
+    assert found == {"sh": 3, "ini": 1, "yaml": 3}
 
 
 def test_the_architecture_has_a_line_for_each_module() -> None:
