@@ -108,7 +108,8 @@ def disturb(case: _Case, num_signals: int, folder: Path) -> tuple[int, list[str]
     """Send so many signals of each kind; return how many commands they ended, and what is wrong."""
     straight = folder / "straight"
     straight.mkdir(parents=True)
-    case.start(straight).wait()
+    if code := case.start(straight).wait():
+        raise RuntimeError(f"undisturbed, exit code {code}: {straight / 'screen.txt'}")
     again = folder / "again"
     again.mkdir()
     begun = time.monotonic()
