@@ -12,7 +12,8 @@ from dlcli.files import atomic_file
 from dlcli.report.picture import Picture, asset
 from dlcli.report.table import TextTable
 
-_NUMBER = re.compile(r"[-+−]?[\d.,]+(e[-+]?\d+)?( ?%| ± [\d.,e+-]+)?|–|")
+_NUMBER = re.compile(r"[-+−]?[\d.,]+(e[-+]?\d+)?( ?%)?|–|missed|")
+_WITH_ERROR = re.compile(_NUMBER.pattern.removesuffix("|") + r"|[-\d.,e+]+ ± [\d.,e+-]+|")
 _LONG_WORD = re.compile(r"\S{25}")
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -82,17 +83,24 @@ def _table(table: TextTable) -> Iterator[str]:
     yield f"<thead><tr>{heads}</tr></thead>\n<tbody>"
     for row in table.rows:
         cells = zip(row[1:], kinds[1:], strict=True)
-        rest = "".join(f"<td{kind}>{escape(cell)}</td>" for cell, kind in cells)
+        rest = "".join(f"<td{kind}>{_cell(cell)}</td>" for cell, kind in cells)
         yield f'<tr><th scope="row"{kinds[0]}>{escape(row[0])}</th>{rest}</tr>'
     yield "</tbody>\n</table>\n</div>"
     if table.note:
         yield f'<p class="note">{_prose(table.note)}</p>'
 
 
+def _cell(cell: str) -> str:
+    """Escape a cell; an error stays with its sign where the line is broken before it."""
+    return escape(cell).replace(" ± ", " ±\u00a0")
+
+
 def _kind(cells: Sequence[str]) -> str:
     """Return the class of a column: numbers, or texts with words that may have to be broken."""
     if cells and all(map(_NUMBER.fullmatch, cells)):
         return ' class="n"'
+    if cells and all(map(_WITH_ERROR.fullmatch, cells)):
+        return ' class="n wraps"'
     return ' class="long"' if any(map(_LONG_WORD.search, cells)) else ""
 
 

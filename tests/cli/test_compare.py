@@ -18,6 +18,7 @@ import polars as pl
 import pytest
 import yaml
 
+from tests.browser import CHROMIUM, look_at
 from tests.conftest import ROOT, Command, Outcome, WriteConfig
 
 MOONS = ROOT / "configs" / "moons.yaml"
@@ -51,6 +52,9 @@ def test_a_comparison_leaves_results_curves_a_page_and_a_config(dlcli: Command) 
         "recommended.yaml",
         "runs.jsonl",
     ]
+    if CHROMIUM:
+        seen = look_at(folder / "comparison.html")
+        assert (seen.messages, seen.requests, seen.flaws) == ([], [], [])
     document = json.loads((folder / "comparison.json").read_text())
     assert outcome.json == {**document, "run_dir": str(folder)}
     assert {result["name"] for result in document["optimizers"]} == {"sgd", "adam"}

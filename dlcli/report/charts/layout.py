@@ -10,7 +10,7 @@ from dlcli.report.charts.scale import Scale, scales_of
 
 WIDTH = 640.0
 LETTER, LINE = 8.4, 20.0  # widths and heights of text, with room for a phone's larger letters
-_GAP = 14.0  # between panels
+_GAP = 20.0  # between panels
 _TICK = 22.0  # below a panel, for its numbers
 LABEL = 20.0  # for the name of an axis
 KEY = 34.0  # of a legend's entry, before its name
@@ -28,6 +28,7 @@ class Frame:
     top: float
     width: float
     height: float
+    margin: float  # to the left, the same in all panels of a column
 
     @property
     def right(self) -> float:
@@ -78,17 +79,20 @@ def frames_of(chart: Chart, top: float) -> Iterator[Frame]:
         left = 0.0
         for panel, margin, part in zip(row, lefts, widths, strict=False):
             width = room * part / sum(widths)
-            yield _frame(panel, left + margin, top, width, height)
+            yield _frame(panel, (left + margin, top), (width, height), margin)
             left += margin + width + _GAP
         top += height + max(map(room_below, row)) + _GAP
 
 
-def _frame(panel: Panel, left: float, top: float, width: float, height: float) -> Frame:
+def _frame(
+    panel: Panel, corner: tuple[float, float], size: tuple[float, float], margin: float
+) -> Frame:
     x, y = scales_of(panel)
+    width, height = size
     if panel.is_square:
         unit = min(width / (x.high - x.low), height / (y.high - y.low))
         width, height = unit * (x.high - x.low), unit * (y.high - y.low)
-    return Frame(panel, x, y, left, top, width, height)
+    return Frame(panel, x, y, *corner, width, height, margin)
 
 
 def room_left_of(panel: Panel) -> float:

@@ -130,7 +130,7 @@ def _written(values: Sequence[float], step: float) -> list[str]:
     if largest >= 1e6 or (0 < largest < 1e-3):
         return [tick_text(float(f"{value:.6g}")) for value in values]
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    if decimals and round(step * 10**decimals, 6) % 1:
+    if round(step * 10**decimals, 6) % 1:  # 2.5
         decimals += 1
     return [f"{value:,.{decimals}f}" for value in np.array(values) + 0.0]
 

@@ -31,7 +31,6 @@ from dlcli.report.charts.layout import (
     frames_of,
     legend_places,
     room_below,
-    room_left_of,
 )
 from dlcli.report.charts.pixels import png_of
 
@@ -117,7 +116,7 @@ def _axes(frame: Frame) -> Iterator[str]:
         down = frame.bottom + room_below(panel) - LINE * len(panel.captions) - 5
         yield _text(middle, down, _fitting(panel.x.label, frame.width + 20), "", "middle")
     if panel.y.label and not panel.y.is_hidden:
-        x = frame.left - room_left_of(panel) + LABEL - 6
+        x = frame.left - frame.margin + LABEL - 6
         y = frame.top + frame.height / 2
         turn = f' transform="rotate(-90 {x:.1f} {y:.1f})"'
         yield _text(x, y, _fitting(panel.y.label, frame.height), "", "middle", turn)

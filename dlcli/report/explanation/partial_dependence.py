@@ -52,7 +52,7 @@ def dependence_picture(found: PartialDependence, target: Target) -> Picture:
     is_single = len(found.curves) == 1
     limits = _limits(found)
     if is_single:
-        name = prediction_name(target, found.curves[0])
+        name = "probability" if found.num_classes else "prediction"  # of what, the caption says
         panels = [
             _panel(column, 0, _prediction_axis(name if index % 2 == 0 else "", limits), _WIDE)
             for index, column in enumerate(found.columns)
