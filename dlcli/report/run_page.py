@@ -1,6 +1,7 @@
 """The data of a run's report → its page and pictures."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
@@ -19,7 +20,9 @@ from dlcli.runs.reporting.report_data import DeepReport, NetworkReport, QuickRep
 def write_run_page(report: ReportData) -> Path:
     """Draw a run into its folder; return the page. StorageError where that fails."""
     record, network = report.record, report.network
-    sections = [learning_section(record.history, report.diagnosis)]
+    learning = learning_section(record.history, report.diagnosis)
+    # The page begins with the diagnosis, which its first section needn't repeat.
+    sections = [replace(learning, paragraphs=learning.paragraphs[1:])]
     if isinstance(network, Unavailable):
         text = f"Metrics, explanations and the loss landscape are not shown: {network.reason}"
         sections.append(PageSection("Not available", (text,)))
