@@ -1,11 +1,12 @@
 """Cells that a fitted column can't encode."""
 
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from dlcli.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BadRows = Literal["refuse", "missing", "skip"]
 
@@ -28,4 +29,4 @@ class BadCells:
 
     column: str | None  # None: the rows as a whole
     reason: str  # "not a number"
-    rows: np.ndarray  # bool [rows]
+    rows: "np.ndarray"  # bool [rows]
