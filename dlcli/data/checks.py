@@ -14,6 +14,9 @@ from dlcli.targets.base import missing_target
 from dlcli.targets.family import infer_task
 from dlcli.targets.task import Task
 
+_MAX_ALIKE = 8  # columns with the same reason that have a line each
+_MAX_NAMED = 3  # of more of them
+
 
 @dataclass
 class FileStatistics:
@@ -177,3 +180,26 @@ def refuse_empty(num_rows: Mapping[str, int], source: str, config: DataConfig) -
                 f"{source}: too few rows for the split: {sum(num_rows.values())} in all leave none "
                 f"for {name}; change data.split or add rows"
             )
+
+
+def describe_left_out(reasons: Mapping[str, str]) -> list[str]:
+    """Return a line for each column that is left out; one for many that are for the same reason."""
+    alike: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        alike.setdefault(reason, []).append(name)
+    lines = []
+    for name, reason in reasons.items():
+        names = alike[reason]
+        if len(names) <= _MAX_ALIKE:
+            lines.append(f"'{name}' is left out: {reason} (data.features)")
+        elif name == names[0]:
+            lines.append(
+                f"{len(names):,} columns are left out: {reason}: {shortlist(names)} (data.features)"
+            )
+    return lines
+
+
+def shortlist(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    shown = ", ".join(f"'{name}'" for name in names[:_MAX_NAMED])
+    return shown if len(names) <= _MAX_NAMED else f"{shown} and {len(names) - _MAX_NAMED:,} more"

@@ -36,6 +36,17 @@ def test_nothing_heavy_is_imported_before_it_is_needed(arguments: list[str], cod
     assert (result.returncode, "imported" in result.stderr) == (code, False)
 
 
+def test_help_needs_neither_numbers_nor_tables() -> None:
+    program = (
+        "import sys; from dlcli.cli.app import run; run(['--help']); "
+        "sys.exit(' '.join({'numpy', 'polars', 'pydantic'} & {*sys.modules}))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert result.stderr == "\n"
+
+
 @pytest.mark.parametrize(
     ("given", "spins"),
     [

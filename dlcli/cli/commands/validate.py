@@ -40,13 +40,16 @@ def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = F
 
 
 def _columns(dataset: "Dataset") -> "Iterator[str]":
-    """Yield a line for each kind of column, and one for each column that is left out."""
+    """Yield a line for each kind of column, and lines on those that are left out."""
+    from dlcli.data.checks import describe_left_out
+
     kinds: dict[str, list[str]] = {}
     for column in dataset.columns:
-        if column.kind is None:
-            yield f"'{column.name}' is left out: {column.reason} (data.features)"
-        else:
+        if column.kind is not None:
             kinds.setdefault(column.kind, []).append(column.name)
+    yield from describe_left_out(
+        {column.name: column.reason for column in dataset.columns if column.kind is None}
+    )
     for kind, names in kinds.items():
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
         yield f"{kind}: {', '.join(names[:8])}{more} (data.kinds)"

@@ -14,18 +14,21 @@ from rich.text import Text
 
 from dlcli.cli.output import unwritable
 from dlcli.columns.unseen import UnseenCells
+from dlcli.data.checks import shortlist
 from dlcli.layers.base import PlannedLayer, walk_modules
 from dlcli.network.plan import shape_text, title_of
 from dlcli.numbers import number_text
 from dlcli.tables.sources import setting_text
 
 if TYPE_CHECKING:
+    from dlcli.data.fitting import ColumnReport
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.training.events import TrainingStarted
     from dlcli.runs.training.resume import Resumed
     from dlcli.training.processes.estimate import StepEstimate
 
 _MAX_LISTED = 12  # columns that are listed one by one
+_MAX_TABLE = 100  # columns of a data table, beyond which one line sums them up
 _MAX_CLASSES = 12  # of a confusion matrix that fits on a screen
 
 
@@ -198,6 +201,9 @@ def _show_columns(console: Console, prepared: "Prepared") -> None:
     reports = prepared.dataset.columns
     used = [report for report in reports if report.kind is not None]
     left_out = [report for report in reports if report.kind is None]
+    if len(reports) > _MAX_TABLE:
+        console.print(f"[bold]columns[/] {escape(_in_one_line(reports))}", soft_wrap=True)
+        return
     table = Table("column", "kind", "reason", "missing", "encoding")
     for report in used[:_MAX_LISTED] + left_out:
         kind = report.kind or "left out"
@@ -208,6 +214,24 @@ def _show_columns(console: Console, prepared: "Prepared") -> None:
         kinds = Counter(str(report.kind) for report in used[_MAX_LISTED:])
         rest = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
         console.print(f"  and {rest} more columns")
+
+
+def _in_one_line(reports: "Sequence[ColumnReport]") -> str:
+    """Return how many columns there are of each kind, and left out for each reason."""
+    kinds = Counter(report.kind for report in reports if report.kind is not None)
+    parts = [", ".join(f"{count:,} {kind}" for kind, count in kinds.items())]
+    num_missing = sum(report.kind is not None and report.num_missing > 0 for report in reports)
+    if num_missing:
+        parts.append(f"{num_missing:,} of them with missing values")
+    reasons: dict[str, list[str]] = {}
+    for report in reports:
+        if report.kind is None:
+            reasons.setdefault(report.reason, []).append(report.name)
+    parts += [
+        f"{len(names):,} left out, {reason} ({shortlist(names)})"
+        for reason, names in reasons.items()
+    ]
+    return f"{len(reports):,}: {'; '.join(parts)}"
 
 
 def _show_layers(console: Console, prepared: "Prepared") -> None:

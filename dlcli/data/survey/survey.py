@@ -18,7 +18,7 @@ from dlcli.columns.cells import (
 from dlcli.columns.family import ColumnKind, column_statistics, infer_kind, kind_named
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config.sections.data import DataConfig
-from dlcli.data.checks import without_column
+from dlcli.data.checks import describe_left_out, without_column
 from dlcli.data.survey.findings import (
     class_findings,
     code_findings,
@@ -90,7 +90,7 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
         reasons = "; ".join(f"'{name}': {why}" for name, why in useless.items())
         why = reasons or f"there is only the target '{target}'"
         raise DataError(f"{source}: no column to learn from: {why}")
-    findings += [f"'{name}' is left out: {why} (data.features)" for name, why in useless.items()]
+    findings += describe_left_out(useless)
     findings += code_findings(used, targets)
     if grid is None:
         findings += weight_findings(used, are_listed=bool(useless))
@@ -179,9 +179,7 @@ def _choose_split(
 def _without_nameless(table: Table, target: str) -> tuple[Table, list[str]]:
     """Return the table without columns that have no name, and findings on them."""
     dropped = [name for name in table.nameless if name != target]
-    findings = [
-        f"'{name}' is left out: it {why_nameless(table, name)} (data.features)" for name in dropped
-    ]
+    findings = describe_left_out({name: f"it {why_nameless(table, name)}" for name in dropped})
     return replace(table, frame=table.frame.drop(dropped)), findings
 
 
@@ -192,10 +190,9 @@ def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
         for name, dtype in table.frame.schema.items()
         if name != target and not has_encoding(dtype)
     }
-    findings = [
-        f"'{name}' is left out: its type, {dtype}, has no encoding (data.features)"
-        for name, dtype in dropped.items()
-    ]
+    findings = describe_left_out(
+        {name: f"its type, {dtype}, has no encoding" for name, dtype in dropped.items()}
+    )
     return replace(table, frame=table.frame.drop(dropped)), findings
 
 
