@@ -47,6 +47,7 @@ def test_keys_are_text_as_written() -> None:
         ("a: .nan", "f:1:4: .nan is not a finite number"),
         ("a: 1e999", "f:1:4: 1e999 is not a finite number"),
         ("a: [1, 2", "f:1:9: not YAML: expected ',' or ']'"),
+        ("a: {b: ${env:B}}", "in {…} or […], put quotes around ${…}"),
         ("a: 1\n b: 2", "f:2:3: not YAML: mapping values are not allowed here"),
         ("a: 1\n---\nb: 2", "not YAML"),
         ("[x]: 1", "f:1:1: a key must be text"),

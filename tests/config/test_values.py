@@ -142,9 +142,9 @@ def test_a_value_that_is_one_reference_is_read_as_a_typed_one(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("fast", "optimizer.lr: must be a number, not 'fast'"),
+        ("fast", "optimizer.lr: must be a number, not 'fast', from ${env:LR}"),
         ("[1", "optimizer.lr: ${env:LR} is '[1', which is not YAML"),
-        ("", "optimizer.lr: must be a number, not nothing"),
+        ("", "optimizer.lr: must be a number, not nothing, from ${env:LR}"),
     ],
 )
 def test_a_variable_that_does_not_fit_is_refused_where_it_is_used(

@@ -35,6 +35,7 @@ def expand_environment(document: Document, read: ReadValue) -> tuple[Document, t
     ConfigError for every variable that is not set and has no default.
     """
     notes: list[str] = []
+    references: dict[KeyPath, str] = {}
     problems: list[Problem] = []
 
     def fill(text: str, path: KeyPath) -> Plain:
@@ -69,6 +70,7 @@ def expand_environment(document: Document, read: ReadValue) -> tuple[Document, t
                 problems.append(document.problem(path, f"{text} is {filled!r}, which is not YAML"))
         value_in_yaml = repr(found) if isinstance(found, str) else json.dumps(found)
         notes.append(f"{format_path(path)}: {value_in_yaml}, from {text}")
+        references[path] = text
         return found
 
     def walk(data: Plain, path: KeyPath) -> Plain:
@@ -82,7 +84,7 @@ def expand_environment(document: Document, read: ReadValue) -> tuple[Document, t
             case _:
                 return data
 
-    expanded = Document(walk(document.data, ()), document.places)
+    expanded = Document(walk(document.data, ()), document.places, references)
     if problems:
         raise ConfigError(*problems)
     return expanded, tuple(notes)

@@ -8,7 +8,7 @@ code, are rejected, and so are duplicate keys.
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 import yaml
@@ -33,10 +33,11 @@ _INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 @dataclass(frozen=True)
 class Document:
-    """Plain data, and the place of each of its values."""
+    """Plain data, the place of each of its values, and what some were filled in for."""
 
     data: Plain
     places: dict[KeyPath, Place]
+    references: dict[KeyPath, str] = field(default_factory=dict)  # `${env:NAME}`
 
     def place_of(self, path: KeyPath) -> Place:
         """Return the place of a value, or of the nearest value around it that has one."""
@@ -46,7 +47,8 @@ class Document:
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         """Return a problem with a value."""
-        return Problem(self.place_of(path), format_path(path), message)
+        origin = f", from {self.references[path]}" if path in self.references else ""
+        return Problem(self.place_of(path), format_path(path), message + origin)
 
 
 def format_path(path: KeyPath) -> str:
@@ -67,6 +69,8 @@ def parse_yaml(text: str, source: str) -> Document:
         reason = error.problem or ""
         if not reason or reason.startswith("but "):  # the second half of a sentence
             reason = f"{error.context} {reason}".strip()
+        if mark and "${" in text.split("\n")[mark.line]:
+            reason += "; within {…} or […], put quotes around ${…}"
         raise refusal(place, f"not YAML: {reason}") from None
     except yaml.YAMLError as error:
         raise refusal(Place(source), f"not YAML: {error}") from None

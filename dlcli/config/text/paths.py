@@ -6,6 +6,7 @@ command of a service or a container.
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from dlcli.config.text.parsing import Document, KeyPath, Plain, format_path
@@ -89,4 +90,4 @@ def expand_paths(document: Document, folder: Path) -> tuple[Document, tuple[str,
             changed[name] = {**section, key: expand(section[key], (name, key))}
     if problems:
         raise ConfigError(*problems)
-    return Document(changed, document.places), tuple(notes)
+    return replace(document, data=changed), tuple(notes)
