@@ -17,10 +17,11 @@ from benchmarks.workloads import WORKLOADS
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
-WITHOUT_PAGE = "dlcli-without-page"
+WITHOUT_PAGE, IN_BF16 = "dlcli-without-page", "dlcli-in-bf16"
 TITLES = {
     "dlcli": "dlcli",
     WITHOUT_PAGE: "dlcli, `report: false`",
+    IN_BF16: "dlcli, `training.precision: bf16`",
     "pytorch": "PyTorch, a DataLoader",
     "lightning": "Lightning",
     "skorch": "skorch",
@@ -29,6 +30,11 @@ TITLES = {
     "sklearn": "scikit-learn",
     "jax-scan": "JAX, an epoch in one scan",
     "ludwig": "Ludwig",
+}
+SETTINGS = {  # of dlcli, when it goes by these names
+    "dlcli": (),
+    WITHOUT_PAGE: ("report=false",),
+    IN_BF16: ("training.precision=bf16",),
 }
 DENSE_ONLY = ("sklearn", "jax-scan", "ludwig")
 
@@ -62,9 +68,9 @@ def cores(number: int) -> Iterator[None]:
 
 def run_program(name: str, config: Path, spec: Path, python: Path) -> Figures:
     """Run a program on a work load; Python is the interpreter of its environment."""
-    if name == WITHOUT_PAGE:
-        return run_dlcli(config, ("report=false",))
-    return run_dlcli(config) if name == "dlcli" else run_peer(name, spec, python)
+    if name in SETTINGS:
+        return run_dlcli(config, SETTINGS[name])
+    return run_peer(name, spec, python)
 
 
 def run_dlcli(config: Path, settings: Sequence[str] = ()) -> Figures:

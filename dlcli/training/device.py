@@ -69,8 +69,21 @@ def choose_placement(device: str, precision: Precision, local_rank: int | None =
     dtype = dtypes.get(precision, torch.float32)
     if precision not in ("auto", "fp32"):
         reason += f"; training.precision says {precision}"
+    if kind == "cpu" and dtype != torch.float32 and not _multiplies(dtype):
+        reason += ", which this processor doesn't multiply: fp32 is faster"
     torch_device = torch.device(f"{kind}:{index}" if index else kind)
     return Placement(torch_device, dtype, reason, has_tf32=precision == "tf32")
+
+
+def _multiplies(dtype: torch.dtype) -> bool:
+    """Say whether the processor has instructions for products of such numbers, or can't tell."""
+    if not hasattr(torch.cpu, "get_capabilities"):  # an older PyTorch
+        return True
+    capabilities = torch.cpu.get_capabilities()
+    if capabilities.get("architecture") != "x86_64":
+        return True  # these instructions have names for that one only
+    kind = "bf16" if dtype == torch.bfloat16 else "fp16"
+    return bool(capabilities.get(f"avx512_{kind}") or capabilities.get(f"amx_{kind}"))
 
 
 def choose_placement_anew(precision: Precision) -> Placement:
