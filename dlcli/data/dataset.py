@@ -74,7 +74,27 @@ def read_dataset(
     added to it and left out, so that the rest can be checked. With `max_blocks`, of a streamed
     file only so many blocks are read, and nothing is said of the rest.
     """
-    loaded, source, reason = yield from _open(loaded, found, max_blocks)
+    loaded, source, reason = yield from open_rows(loaded, found, max_blocks)
+    return (
+        yield from fit_dataset(
+            loaded, source, reason=reason, max_blocks=max_blocks, before=before, kept=kept
+        )
+    )
+
+
+def fit_dataset(
+    loaded: LoadedConfig,
+    source: RowSource,
+    *,
+    reason: str | None = None,
+    max_blocks: int | None = None,
+    before: FittedData | None = None,
+    kept: KeptParts = "none",
+) -> Generator[Reading, None, Dataset]:
+    """Fit and encode rows that are split, or leave them to be streamed, for a `reason`.
+
+    All else is as `read_dataset` has it.
+    """
     parts: dict[str, Examples] = {}
     notes = []
     if isinstance(source, Stream):
@@ -114,7 +134,7 @@ def load_tables(loaded: LoadedConfig, max_rows: int | None = None) -> dict[str, 
     Of a part with more than `max_rows` (None: all are returned), so many: evenly taken from all
     where rows are held, the first ones where they are streamed. Raises what `load_dataset` does.
     """
-    _, source, _ = drain(_open(loaded, None, None))
+    _, source, _ = drain(open_rows(loaded))
     kept = KeptRows(sys.maxsize if max_rows is None else max_rows)
     for key in source.files:
         parts = source.possible_parts(key)
@@ -139,8 +159,8 @@ def _unsettled(loaded: LoadedConfig) -> Stream:
     return Stream(loaded.config.data, find_sources(loaded), loaded.config.split_seed)
 
 
-def _open(
-    loaded: LoadedConfig, found: list[Problem] | None, max_blocks: int | None
+def open_rows(
+    loaded: LoadedConfig, found: list[Problem] | None = None, max_blocks: int | None = None
 ) -> Generator[Reading, None, tuple[LoadedConfig, RowSource, str | None]]:
     """Return the config with names of columns that are there, its rows, and why they are streamed.
 

@@ -147,7 +147,7 @@ def _split(
     elif cuts is not None:
         found = cuts.split(TimeReader(str(split.time), cuts.are_dates).read(rows))
     else:
-        strata = _strata(rows, config, task)
+        strata = strata_of(rows, config, task)
         if split.group is not None:
             found = split_by_groups(rows, split.group, seed=seed, strata=strata, **shares)
         else:
@@ -155,7 +155,7 @@ def _split(
     return found.by_part()
 
 
-def _strata(rows: Table, config: DataConfig, task: Task) -> np.ndarray | None:
+def strata_of(rows: Table, config: DataConfig, task: Task) -> np.ndarray | None:
     """Return a number for each row's class, int64 [rows]; None for numbers."""
     if task == "regression":
         return None

@@ -1,0 +1,274 @@
+"""A config's rows → folds of them, and the data of each: fitted and encoded by its own rows."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dlcli.columns.cells import read_cells, to_labels
+from dlcli.columns.column_statistics import CellCount
+from dlcli.config import LoadedConfig
+from dlcli.config.sections.split import SplitConfig
+from dlcli.data.dataset import Dataset, fit_dataset, open_rows
+from dlcli.data.folding.cutting import Fold, chain_folds, draw_folds, draw_group_folds
+from dlcli.data.held_rows import HeldRows, strata_of
+from dlcli.data.splits import TimeReader
+from dlcli.data.splits.groups import group_codes, group_labels, group_note
+from dlcli.data.stream import Block, Reading, drain
+from dlcli.errors import DataError, Problem, counted
+from dlcli.seeds import derive_seed
+from dlcli.tables.reading import concatenate
+from dlcli.tables.sources import Source
+from dlcli.tables.table import Table
+from dlcli.targets.task import Task
+
+MIN_ROWS = 2  # that a fold holds out, and as many classes have
+
+
+@dataclass(frozen=True)
+class FoldedRows:
+    """All rows but the test rows, cut into folds; those of one repeat follow each other.
+
+    Kinds of columns, features and task are those of all these rows, so that a column is the same
+    kind in every fold. Whatever else is fitted is fitted to the training rows of each fold alone.
+    """
+
+    loaded: LoadedConfig  # with these settled
+    whole: Dataset  # everything fitted to all rows: parts "train" and, if there is one, "test"
+    rows: Table  # those of the part "train" of it, as they are in their file
+    folds: tuple[Fold, ...]  # of `rows`; folds × repeats of them
+    num_folds: int  # of a repeat
+    files: Mapping[str, Source]
+    test_rows: Table | None
+    test_key: str  # of the file that they are in
+
+    @property
+    def num_repeats(self) -> int:
+        """How often the rows are cut."""
+        return len(self.folds) // self.num_folds
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """Say of each row whether a fold holds it out; the earliest in time are in none."""
+        found = np.zeros(len(self.rows), bool)
+        for fold in self.folds[: self.num_folds]:
+            found[fold.validation] = True
+        return found
+
+    def dataset(self, number: int, loaded: LoadedConfig | None = None) -> Dataset:
+        """Return the data of the fold with this number, from 0, fitted and encoded.
+
+        Its parts are "train", "validation" (the rows that it holds out) and, if there is one,
+        "test". `loaded` is a config that differs from the one at hand in more than its folds and
+        split. Raises ConfigError and DataError as reading the data does.
+        """
+        fold = self.folds[number]
+        parts = {"train": self.rows.take(fold.train), "validation": self.rows.take(fold.validation)}
+        source = self._source({"path": parts})
+        loaded = self.loaded if loaded is None else settle(loaded, self.whole)
+        try:
+            return drain(fit_dataset(loaded, source))
+        except DataError as error:
+            raise DataError(
+                f"fold {number % self.num_folds + 1} of {self.num_folds}: {error}"
+            ) from None
+
+    def _source(self, parts: Mapping[str, dict[str, Table]]) -> HeldRows:
+        of_key = {key: dict(tables) for key, tables in parts.items()}
+        if self.test_rows is not None:
+            of_key.setdefault(self.test_key, {})["test"] = self.test_rows
+        return _held(self.loaded, self.files, of_key)
+
+
+def fold_rows(
+    loaded: LoadedConfig, num_folds: int, repeats: int = 1, found: list[Problem] | None = None
+) -> FoldedRows:
+    """Read a config's rows and cut them; what `reading_folds` does, its progress dropped."""
+    return drain(reading_folds(loaded, num_folds, repeats, found))
+
+
+def reading_folds(
+    loaded: LoadedConfig, num_folds: int, repeats: int = 1, found: list[Problem] | None = None
+) -> Generator[Reading, None, FoldedRows]:
+    """Read a config's rows, keep the test rows apart, and cut all others into folds.
+
+    Rows that `data.split` would validate on are among them. Classes are spread evenly, groups stay
+    whole, and of rows with times, each fold holds out later ones than it trains on. Each repeat
+    cuts anew, but by times. Raises what `read_dataset` does, ConfigError for rows that can't be
+    folded, DataError where there are too few for so many folds.
+    """
+    if loaded.config.data.validation_path is not None:
+        raise loaded.error(
+            ("data", "validation_path"),
+            "folds are cut from the rows of data.path, and hold out rows in turn: list these files "
+            "in data.path as well, or leave them out",
+        )
+    loaded, source, reason = yield from open_rows(loaded, found)
+    if not isinstance(source, HeldRows):
+        because = "" if reason is None else f" ({reason})"
+        raise loaded.error(
+            ("data", "streaming"),
+            f"folds need the rows in memory, and these are streamed{because}; set data.streaming: "
+            "false if they fit, or use a file with a part of the rows",
+        )
+    rows, test_rows, test_key = _take_apart(source)
+    whole_source = _whole(loaded, source, rows, test_rows, test_key)
+    whole = yield from fit_dataset(without_validation(loaded), whole_source)
+    loaded = settle(loaded, whole)
+    cuts = [
+        _cut(loaded, rows, num_folds, whole.task, derive_seed(loaded.config.split_seed, repeat))
+        for repeat in range(repeats)
+    ]
+    folds = tuple(fold for cut in cuts for fold in cut)
+    _refuse_lone_classes(loaded, rows, whole.task, folds)
+    return FoldedRows(loaded, whole, rows, folds, num_folds, source.files, test_rows, test_key)
+
+
+def settle(loaded: LoadedConfig, whole: Dataset) -> LoadedConfig:
+    """Return a config with the task, features and kinds that all rows have, where it leaves them.
+
+    Which rows validate is not left to its split any more.
+    """
+    data = loaded.config.data
+    used = {column.name: column.kind for column in whole.fitted.columns}
+    features = data.features or tuple(used)
+    update = {
+        "task": data.task or whole.task,
+        "features": features,
+        "kinds": {**{name: used[name] for name in features if name in used}, **data.kinds},
+    }
+    data = data.model_copy(update=update)
+    return replace(loaded, config=loaded.config.model_copy(update={"data": data}))
+
+
+def without_validation(loaded: LoadedConfig) -> LoadedConfig:
+    """Return a config whose split asks for no validation rows: every fold has some."""
+    split = loaded.config.data.split
+    update: dict[str, object] = {"validation": 0.0}
+    if not split.test:  # what a split without parts has no use for
+        update |= {"seed": None}
+    data = loaded.config.data.model_copy(update={"split": split.model_copy(update=update)})
+    return replace(loaded, config=loaded.config.model_copy(update={"data": data}))
+
+
+def _take_apart(source: HeldRows) -> tuple[Table, Table | None, str]:
+    """Return the rows that are folded in the order of their file, the test rows, and their key."""
+    folded: list[Table] = []
+    test_rows, test_key = None, "path"
+    for key in source.files:
+        for block in source.blocks(key):
+            for part, table in block.tables():
+                if part == "test":
+                    test_rows, test_key = table, key
+                else:
+                    folded.append(table)
+    rows = folded[0] if len(folded) == 1 else concatenate(folded)
+    return rows.take(np.argsort(rows.numbers, kind="stable")), test_rows, test_key
+
+
+def _whole(
+    loaded: LoadedConfig, source: HeldRows, rows: Table, test_rows: Table | None, test_key: str
+) -> HeldRows:
+    """Return the rows as one training part beside the test rows, with what is said of both."""
+    parts: dict[str, dict[str, Table]] = {"path": {"train": rows}}
+    if test_rows is not None:
+        parts.setdefault(test_key, {})["test"] = test_rows
+    counts = {key: [*source.blocks(key)][:1] for key in source.files}
+    held = _held(loaded, source.files, parts, counts)
+    notes: tuple[str, ...] = ()
+    split = loaded.config.data.split
+    if source.cuts is not None:
+        notes = tuple(replace(source.cuts, validation=None).notes(str(split.time)))
+    elif split.group is not None and test_rows is not None:
+        labels = group_labels(concatenate([rows, test_rows]), split.group)
+        places = np.arange(len(labels))
+        parts_of = {"train": places[: len(rows)], "test": places[len(rows) :]}
+        notes = (group_note(labels, parts_of),)
+    return replace(held, split_notes=notes)
+
+
+def _held(
+    loaded: LoadedConfig,
+    files: Mapping[str, Source],
+    parts: Mapping[str, Mapping[str, Table]],
+    counts: Mapping[str, list[Block]] | None = None,
+) -> HeldRows:
+    """Return tables as the parts of files; `counts` are blocks that stand for all of a file."""
+    held: dict[str, list[Block]] = {}
+    headers = {}
+    for key, tables in parts.items():
+        blocks = [
+            Block(rows, {part: np.arange(len(rows))}, 0, len(rows), CellCount(), CellCount())
+            for part, rows in tables.items()
+        ]
+        for known in (counts or {}).get(key, ()):
+            blocks[0] = replace(known, rows=blocks[0].rows, parts=blocks[0].parts)
+            blocks[1:] = [replace(block, num_rows=0) for block in blocks[1:]]
+        held[key] = blocks
+        headers[key] = blocks[0].rows.take(np.empty(0, np.int64))
+    named = {key: file for key, file in files.items() if key in parts}
+    return HeldRows(loaded.config.data, named, loaded.config.split_seed, headers, held)
+
+
+def _cut(loaded: LoadedConfig, rows: Table, num_folds: int, task: Task, seed: int) -> list[Fold]:
+    config = loaded.config.data
+    split, source = config.split, rows.source
+    if len(rows) < MIN_ROWS * num_folds:
+        most = len(rows) // MIN_ROWS
+        raise DataError(
+            f"{source}: {counted(len(rows), 'row')} besides the test rows are too few for "
+            f"{num_folds} folds, which hold out at least {MIN_ROWS} each; "
+            + (f"take at most {most} folds, or add rows" if most > 1 else "add rows")
+        )
+    if split.time is not None:
+        times = TimeReader(split.time).read(rows)
+        _refuse_few(len(np.unique(times)), num_folds + 1, "different time", split, source)
+        return chain_folds(times, num_folds)
+    strata = strata_of(rows, config, task)
+    if split.group is None:
+        return draw_folds(len(rows), num_folds, seed=seed, strata=strata)
+    groups = group_codes(rows, split.group)
+    _refuse_few(int(groups.max()) + 1, num_folds, "group", split, source)
+    return draw_group_folds(groups, num_folds, seed=seed, strata=strata)
+
+
+def _refuse_few(number: int, needed: int, what: str, split: SplitConfig, source: str) -> None:
+    """Raise DataError where there are fewer groups or times than folds need."""
+    if number >= needed:
+        return
+    column = split.group or split.time
+    spare = needed - number
+    most = (needed if split.group else needed - 1) - spare
+    raise DataError(
+        f"{source}: '{column}' has {counted(number, what)} besides the test rows, and so many "
+        f"folds need {needed}: "
+        + (f"take at most {most} folds, or " if most > 1 else "")
+        + f"name another column in data.split.{'group' if split.group else 'time'}"
+    )
+
+
+def _refuse_lone_classes(
+    loaded: LoadedConfig, rows: Table, task: Task, folds: tuple[Fold, ...]
+) -> None:
+    """Raise DataError for a class that no row of a fold trains, while others are held out."""
+    config = loaded.config.data
+    strata = strata_of(rows, config, task)
+    if strata is None:
+        return
+    present = np.unique(strata)
+    for fold in folds:
+        lacking = np.setdiff1d(present, strata[fold.train])
+        if not len(lacking):
+            continue
+        first = int(np.flatnonzero(strata == lacking[0])[0])
+        label = to_labels(read_cells(rows, config.target, config.missing_values))[first]
+        why = "is in one row only"
+        if config.split.group is not None:
+            why = f"is in too few of '{config.split.group}'"
+        elif config.split.time is not None:
+            why = f"comes only at times of '{config.split.time}' that are held out"
+        raise DataError(
+            f"{rows.place(first)}: the class {label!r} of '{config.target}' {why}, so that a fold "
+            "would hold it out and train on none; add rows of it, remove it, or merge it with "
+            "another class"
+        )
