@@ -22,6 +22,8 @@ _SECTIONS = {
     "CheckpointConfig": "checkpoint",
     "CompareConfig": "compare",
     "InitialValues": "initial (of dense and convolutional layers)",
+    "LrFactors": "lr_factor (of dense and convolutional layers)",
+    "WeightDecayFactors": "weight_decay_factor (of dense and convolutional layers)",
 }
 
 

@@ -8,7 +8,7 @@ the program has about it. The rest of the program asks and names no type.
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Generic, NamedTuple, Self, TypeVar
 
@@ -103,6 +103,13 @@ class TensorAxes(NamedTuple):
     outputs: int | None = None  # the axis along those of its output
 
 
+class UpdateFactors(NamedTuple):
+    """By how much the optimizer's settings are multiplied for a tensor."""
+
+    lr: float = 1.0
+    weight_decay: float = 1.0
+
+
 @dataclass(frozen=True)
 class PlannedLayer:
     """A layer with nothing left open, its input known; shapes are without the batch."""
@@ -152,6 +159,11 @@ class Layer(Section, ABC):
 
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:  # noqa: ARG002
         """Return the tensors of its module's state by name, without those of layers inside."""
+        return {}
+
+    @property
+    def update_factors(self) -> Mapping[str, UpdateFactors]:
+        """The factors of its module's parameters by name, where any of them isn't 1."""
         return {}
 
     def min_rows(self, shape: Shape) -> int:  # noqa: ARG002 - for those that mix rows

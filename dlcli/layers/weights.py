@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, assert_never
 from pydantic import BeforeValidator, Field, model_validator
 
 from dlcli.layers.activations import ActivationName
-from dlcli.layers.base import Layer, PlannedLayer, Shape, ShapeError, TensorAxes, walk_layers
-from dlcli.section import Section
+from dlcli.layers.base import (
+    Layer,
+    PlannedLayer,
+    Shape,
+    ShapeError,
+    TensorAxes,
+    UpdateFactors,
+    walk_layers,
+)
+from dlcli.section import NonNegativeFloat, PositiveFloat, Section
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -70,6 +78,20 @@ class InitialValues(Section):
         return self
 
 
+class LrFactors(Section):
+    """What the learning rate is multiplied by, as with PyTorch's parameter groups."""
+
+    weight: PositiveFloat = Field(1.0, description="factor of the weight's learning rate")
+    bias: PositiveFloat = Field(1.0, description="factor of the bias's learning rate")
+
+
+class WeightDecayFactors(Section):
+    """What the weight decay is multiplied by, as with PyTorch's parameter groups."""
+
+    weight: NonNegativeFloat = Field(1.0, description="factor of the weight's decay")
+    bias: NonNegativeFloat = Field(1.0, description="factor of the bias's decay; 0: none")
+
+
 class WeightedLayer(Layer):
     """A linear map with a weight and a bias, and an activation function after it."""
 
@@ -81,6 +103,12 @@ class WeightedLayer(Layer):
         "default", description="how the weights are drawn; `default` is PyTorch's"
     )
     initial: InitialValues | None = Field(None, description="weights to start from, as numbers")
+    lr_factor: LrFactors | None = Field(
+        None, description="learning rates of its weight and its bias, as factors; default: 1"
+    )
+    weight_decay_factor: WeightDecayFactors | None = Field(
+        None, description="weight decay of its weight and its bias, as factors; default: 1"
+    )
 
     @model_validator(mode="after")
     def _check_initial(self) -> Self:
@@ -89,7 +117,22 @@ class WeightedLayer(Layer):
                 raise ValueError("`initial.bias` has no effect where `bias` is false")
             if self.initial.weight is not None and self.init != "default":
                 raise ValueError("`init` has no effect where `initial.weight` is given")
+        for name in ("lr_factor", "weight_decay_factor"):
+            factors = getattr(self, name)
+            if factors is not None and factors.bias != 1 and not self.bias:
+                raise ValueError(f"`{name}.bias` has no effect where `bias` is false")
         return self
+
+    @property
+    def update_factors(self) -> dict[str, UpdateFactors]:
+        """The factors of its weight and its bias."""
+        lr = self.lr_factor or LrFactors()
+        decay = self.weight_decay_factor or WeightDecayFactors()
+        found = {
+            "weight": UpdateFactors(lr.weight, decay.weight),
+            "bias": UpdateFactors(lr.bias, decay.bias),
+        }
+        return {name: factors for name, factors in found.items() if factors != UpdateFactors()}
 
     @property
     def is_affine(self) -> bool:

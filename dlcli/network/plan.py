@@ -12,6 +12,7 @@ from dlcli.layers.base import (
     PlannedLayer,
     Shape,
     ShapeError,
+    UpdateFactors,
     plan_layers,
     walk_modules,
 )
@@ -42,6 +43,15 @@ class Plan:
     def is_frozen(self, module: str) -> bool:
         """Say whether a module, or one that it is part of, keeps its weights."""
         return any(module == name or module.startswith(f"{name}.") for name in self.frozen)
+
+    @property
+    def update_factors(self) -> dict[str, UpdateFactors]:
+        """The factors of the optimizer's settings by parameter, where any of them isn't 1."""
+        return {
+            f"{module}.{name}": factors
+            for module, layer in walk_modules(self.layers)
+            for name, factors in layer.config.update_factors.items()
+        }
 
     @property
     def num_embedding_parameters(self) -> int:

@@ -24,7 +24,17 @@ from dlcli.network.plan import EMBEDDINGS, Plan
 _Names = Sequence[tuple[str, str]]  # of the numbers of a row: a column and a part of it
 _Changed = tuple[tuple[str | int, ...], object, object]  # the path of a setting; before and after
 # Settings that shapes show, or that don't change what trained weights compute.
-_COMPARED_OTHERWISE = {"type", "units", "bias", "init", "initial", "layers", "momentum"}
+_COMPARED_OTHERWISE = {
+    "type",
+    "units",
+    "bias",
+    "init",
+    "initial",
+    "layers",
+    "momentum",
+    "lr_factor",
+    "weight_decay_factor",
+}
 
 
 @dataclass(frozen=True)

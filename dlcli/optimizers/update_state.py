@@ -1,5 +1,6 @@
 """What an update rule reads and changes in one step, for one run or for many stacked runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,15 @@ class ParameterViews:
     values: "list[Tensor]"
     gradients: "list[Tensor]"
     state: "dict[str, list[Tensor]]"
+
+    def some(self, indices: "Sequence[int]") -> "ParameterViews":
+        """Return those of some parameters."""
+
+        def chosen(views: "list[Tensor]") -> "list[Tensor]":
+            return [views[index] for index in indices]
+
+        state = {key: chosen(views) for key, views in self.state.items()}
+        return ParameterViews(chosen(self.values), chosen(self.gradients), state)
 
 
 @dataclass(eq=False)

@@ -40,7 +40,7 @@ def assemble(
     """
     network = build_network(plan, seed=seed).to(placement.device)
     torch.manual_seed(derive_seed(seed, "dropout"))
-    flat = FlatParameters(network)
+    flat = FlatParameters(network, plan.update_factors)
     sharded = None
     if settings.shards > 1:
         changing = [one for name, one in network.named_buffers() if not plan.is_frozen(name)]

@@ -5,21 +5,61 @@ it has some, parameter by parameter, as they round a tensor's last numbers in th
 else by its operations in their order. Its classes do the same work with twenty times the overhead,
 and import torch._dynamo, which takes as long as torch.
 
+Parameters of a layer that multiplies the learning rate or the weight decay form groups, as in
+torch.optim: the numbers of a group stand side by side, and the update rule is applied to each.
+
 Of several runs at once, a row of numbers each, every run has its own learning rate; the kernels
 know only one, so there it is always the operations, and the results are the same within rounding.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from dlcli.layers.base import UpdateFactors
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.optimizers.update_state import ParameterViews, UpdateState
 
 # Numbers: where PyTorch puts tensors of their own too, so that products are as fast.
 ALIGNMENT = 16
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that share their factors, and the numbers that are theirs."""
+
+    factors: UpdateFactors
+    start: int
+    stop: int
+    indices: tuple[int, ...]  # of its parameters, in their order
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each parameter's numbers begin in a flat tensor: those of a group side by side."""
+
+    starts: list[int]
+    num_numbers: int
+    groups: tuple[ParameterGroup, ...]
+
+    @classmethod
+    def of(cls, named: Mapping[str, Tensor], factors: Mapping[str, UpdateFactors]) -> "Layout":
+        """Lay parameters out, groups in the order of their first parameters."""
+        indices: dict[UpdateFactors, list[int]] = {}
+        for index, name in enumerate(named):
+            indices.setdefault(factors.get(name, UpdateFactors()), []).append(index)
+        sizes = [-(-one.numel() // ALIGNMENT) * ALIGNMENT for one in named.values()]
+        starts, groups, end = [0] * len(sizes), [], 0
+        for shared, members in indices.items():
+            first = end
+            for index in members:
+                starts[index] = end
+                end += sizes[index]
+            groups.append(ParameterGroup(shared, first, end, tuple(members)))
+        return cls(starts, end, tuple(groups))
 
 
 class FlatParameters:
@@ -28,17 +68,20 @@ class FlatParameters:
     Between two parameters there can be a few numbers of no meaning, which are and stay zero.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        """Move the parameters that are not frozen, on their device, into one tensor."""
+    def __init__(
+        self, network: nn.Module, factors: Mapping[str, UpdateFactors] | None = None
+    ) -> None:
+        """Move the parameters that are not frozen, on their device, into one tensor.
+
+        `factors` are those of some parameters by name; those of the others are 1.
+        """
         named = {name: one for name, one in network.named_parameters() if one.requires_grad}
         self.names = list(named)
         self.parameters = list(named.values())
         self._layouts = [(parameter.shape, parameter.stride()) for parameter in self.parameters]
-        ends = [0]
-        for parameter in self.parameters:
-            ends.append(ends[-1] + -(-parameter.numel() // ALIGNMENT) * ALIGNMENT)
-        self._starts = ends[:-1]
-        self.values = self.parameters[0].detach().new_zeros(ends[-1])
+        layout = Layout.of(named, factors or {})
+        self._starts, self.groups = layout.starts, layout.groups
+        self.values = self.parameters[0].detach().new_zeros(layout.num_numbers)
         self.views = self.split(self.values)
         for parameter, view in zip(self.parameters, self.views, strict=True):
             view.copy_(parameter.detach())
@@ -61,6 +104,7 @@ class ManyRuns:
 
     values: Tensor  # [runs, numbers]
     gradient: Tensor  # [runs, numbers]
+    groups: tuple[ParameterGroup, ...] = ()  # none: all is one group whose factors are 1
 
 
 _Parameters = TypeVar("_Parameters", FlatParameters, ManyRuns)
@@ -77,7 +121,14 @@ class Optimizer(UpdateState, Generic[_Parameters]):
         tensors = {
             key: torch.full_like(values, start) for key, start in config.initial_state().items()
         }
-        scalars = {key: torch.full((), start) for key, start in config.initial_scalars().items()}
+        has_factors = any(group.factors != UpdateFactors() for group in parameters.groups)
+        self._groups = parameters.groups if has_factors else ()
+        self._configs = [_with_factors(config, group.factors) for group in self._groups]
+        scalars = {
+            _scalar(key, index): torch.full((), start)
+            for key, start in config.initial_scalars().items()
+            for index in range(max(1, len(self._groups)))
+        }
         views = None
         if isinstance(parameters, FlatParameters):
             split = {key: parameters.split(tensor) for key, tensor in tensors.items()}
@@ -101,4 +152,32 @@ class Optimizer(UpdateState, Generic[_Parameters]):
         """Change the parameters by the gradient."""
         self.num_steps += 1
         self.state["step"] += 1
-        self.config.update(self)
+        if not self._groups:
+            self.config.update(self)
+        for index, config in enumerate(self._configs):
+            config.update(self._state_of(index))
+
+    def _state_of(self, index: int) -> UpdateState:
+        """Return what is a group's: views of its numbers, and scalars of its own."""
+        group = self._groups[index]
+        part = slice(group.start, group.stop)
+        tensors = {key: self.state[key][..., part] for key in self.config.initial_state()}
+        scalars = {key: self.state[_scalar(key, index)] for key in self.config.initial_scalars()}
+        return UpdateState(
+            values=self.values[..., part],
+            gradient=self.gradient[..., part],
+            state={"step": self.state["step"], **scalars, **tensors},
+            lr=self.lr * group.factors.lr,
+            num_steps=self.num_steps,
+            views=None if self.views is None else self.views.some(group.indices),
+        )
+
+
+def _scalar(key: str, index: int) -> str:
+    """Return the key of a group's own scalar; the first group has torch.optim's."""
+    return f"{key}.{index}" if index else key
+
+
+def _with_factors(config: OptimizerConfig, factors: UpdateFactors) -> OptimizerConfig:
+    decay = config.weight_decay * factors.weight_decay
+    return config.model_copy(update={"weight_decay": decay})

@@ -23,7 +23,12 @@ DENSE = ("model", "layers", 0, "dense")
         (("data",), "column", "unknown key here; it belongs to data.split"),
         (("data", "split"), "streaming", "unknown key here; it belongs to data"),
         (("training",), "patience", "unknown key here; it belongs to training.early_stopping"),
-        (DENSE, "weight", "unknown key here; it belongs to model.layers.initial"),
+        (
+            DENSE,
+            "weight",
+            "unknown key here; it belongs to model.layers.initial or model.layers.lr_factor or "
+            "model.layers.weight_decay_factor",
+        ),
         (("training",), "loss", "unknown key here; it belongs to the top level"),
         (("data",), "groups", "unknown key here; it belongs to data.split, as group"),
         # A typing error rather than a section far away.

@@ -38,6 +38,11 @@ FLAT, LONG, IMAGE = (12,), (3, 16), (2, 5, 6)
 EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     (FLAT, {"type": "dense", "units": 5, "activation": "relu"}),
     (FLAT, {"type": "dense", "units": 5, "bias": False}),
+    (
+        FLAT,
+        {"type": "dense", "units": 5, "lr_factor": {"bias": 0.1},
+         "weight_decay_factor": {"weight": 2.0, "bias": 0.0}},
+    ),
     (FLAT, {"type": "activation", "activation": "softmax"}),
     (FLAT, {"type": "dropout", "rate": 0.3}),
     (FLAT, {"type": "batch_norm"}),

@@ -1,10 +1,13 @@
 """Settings of every optimizer to test: defaults, presets, switches, weight decay, some more."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from pydantic import TypeAdapter
 
+from dlcli.layers.base import UpdateFactors
 from dlcli.optimizers import OPTIMIZERS, PRESETS, AnyOptimizer
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.section import type_of
@@ -42,13 +45,29 @@ def read(settings: dict[str, Any]) -> OptimizerConfig:
     return config
 
 
-def reference_of(settings: dict[str, Any], network: torch.nn.Module) -> torch.optim.Optimizer:
-    """Return torch.optim's optimizer of these settings, for a network's parameters."""
+def reference_of(
+    settings: dict[str, Any],
+    network: torch.nn.Module,
+    factors: Mapping[str, UpdateFactors] = MappingProxyType({}),
+) -> torch.optim.Optimizer:
+    """Return torch.optim's optimizer of these settings, for a network's parameters.
+
+    Those that have factors are groups of their own.
+    """
     options = {key: value for key, value in settings.items() if key != "type"}
     defaults: dict[str, Any] = {"lr": read(settings).lr}
     if settings["type"] in _FUSED:
         defaults["fused"] = True
+    config = read(settings)
+    groups = [
+        {
+            "params": [parameter],
+            "lr": config.lr * factors.get(name, UpdateFactors()).lr,
+            "weight_decay": config.weight_decay * factors.get(name, UpdateFactors()).weight_decay,
+        }
+        for name, parameter in network.named_parameters()
+    ]
     reference: torch.optim.Optimizer = TORCH_OPTIMIZERS[settings["type"]](
-        network.parameters(), **{**defaults, **options}
+        groups if factors else network.parameters(), **{**defaults, **options}
     )
     return reference

@@ -11,6 +11,7 @@ from torch import nn
 
 from dlcli.config import LoadedConfig
 from dlcli.errors import ConfigError
+from dlcli.layers.base import UpdateFactors
 from dlcli.network.builder import build_network
 from dlcli.optimizers import OPTIMIZERS, PRESETS, USUAL_PRESETS
 from dlcli.optimizers.base import OptimizerConfig
@@ -21,6 +22,7 @@ from tests.layers.samples import DENSE, plan
 from tests.optimizers.samples import SAMPLES, TORCH_OPTIMIZERS, read, reference_of
 
 NUM_STEPS = 8
+FACTORS = {"0.bias": UpdateFactors(lr=0.1, weight_decay=0.0), "1.weight": UpdateFactors(lr=3.0)}
 EVERY_SAMPLE = pytest.mark.parametrize("settings", SAMPLES.values(), ids=list(SAMPLES))
 EVERY_MEMBER = pytest.mark.parametrize("member", OPTIMIZERS, ids=type_of)
 
@@ -79,6 +81,20 @@ def test_its_steps_and_its_state_are_torchs_to_the_bit(settings: dict[str, Any])
                 own = optimizer.state[key]
                 own = optimizer.parameters.split(own)[index] if own.dim() else own
                 assert torch.equal(value, own), key
+
+
+@pytest.mark.parametrize("settings", WITH_REFERENCE.values(), ids=list(WITH_REFERENCE))
+def test_factors_are_what_torchs_parameter_groups_are_to_the_bit(settings: dict[str, Any]) -> None:
+    network, theirs = make_network(), make_network()
+    steps = make_gradients(network)
+    optimizer = Optimizer(read(settings), FlatParameters(network, FACTORS))
+    reference = reference_of(settings, theirs, FACTORS)
+    for gradients in steps:
+        take_steps(optimizer, [gradients])
+        for parameter, gradient in zip(theirs.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        reference.step()
+    assert torch.equal(weights_of(network), weights_of(theirs))
 
 
 def test_its_defaults_are_torchs() -> None:

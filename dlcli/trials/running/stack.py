@@ -113,7 +113,7 @@ class Stack:
 
     def _rows(self, start: int, stop: int) -> ManyRuns:
         all_runs = self.network.parameters
-        return ManyRuns(all_runs.values[start:stop], all_runs.gradient[start:stop])
+        return ManyRuns(all_runs.values[start:stop], all_runs.gradient[start:stop], all_runs.groups)
 
     def _compute_now(self, batches: tuple[Rows, ...]) -> Tensor:
         return self._compute(batches, self._drawn(batches))

@@ -17,7 +17,7 @@ from dlcli.network.builder import build_network
 from dlcli.network.inputs import empty_inputs
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
-from dlcli.training.optimizers import ALIGNMENT, ManyRuns
+from dlcli.training.optimizers import Layout, ManyRuns
 from dlcli.training.rows.batches import Tensors
 
 
@@ -56,10 +56,15 @@ class StackedNetwork:
         self.seed_of_run = seed_of_run.to(device)
         networks = [build_network(plan, seed=seed) for seed in self.distinct]
         self._network = networks[0]
-        self._layouts = _layouts(self._network)
-        rows = torch.stack([_row(network, self._layouts) for network in networks])
+        named = dict(self._network.named_parameters())
+        layout = Layout.of(named, plan.update_factors)
+        self._layouts = {
+            name: (start, parameter.shape)
+            for (name, parameter), start in zip(named.items(), layout.starts, strict=True)
+        }
+        rows = torch.stack([self._row(network, layout.num_numbers) for network in networks])
         values = rows[seed_of_run].to(device)
-        self.parameters = ManyRuns(values, torch.zeros_like(values))
+        self.parameters = ManyRuns(values, torch.zeros_like(values), layout.groups)
         self.buffers = {
             name: buffer.expand(len(seeds), *buffer.shape).to(device, copy=True)
             for name, buffer in self._network.named_buffers()
@@ -78,7 +83,7 @@ class StackedNetwork:
         """Go on with some of the runs, int64 [kept]."""
         self.seed_of_run = self.seed_of_run[runs]
         values = self.parameters.values[runs]
-        self.parameters = ManyRuns(values, torch.zeros_like(values))
+        self.parameters = ManyRuns(values, torch.zeros_like(values), self.parameters.groups)
         self.buffers = {name: buffer[runs] for name, buffer in self.buffers.items()}
         self._look()
 
@@ -145,6 +150,13 @@ class StackedNetwork:
     ) -> Tensor:
         return functional_call(self._network, (parameters, state), (inputs,))  # type: ignore[no-any-return]
 
+    def _row(self, network: nn.Module, num_numbers: int) -> Tensor:
+        row = torch.zeros(num_numbers)
+        for name, parameter in network.named_parameters():
+            start, shape = self._layouts[name]
+            row[start : start + shape.numel()] = parameter.detach().flatten()
+        return row
+
     def _look(self) -> None:
         """Make the views that the network's operations see."""
         views = self.split(self.parameters.values)
@@ -156,24 +168,6 @@ class StackedNetwork:
     def _note_shapes(self) -> None:
         with torch.no_grad():
             self._network.eval()(empty_inputs(self.plan.signature, 1))
-
-
-def _layouts(network: nn.Module) -> dict[str, tuple[int, torch.Size]]:
-    """Return where each parameter begins in a row, and its shape."""
-    layouts, start = {}, 0
-    for name, parameter in network.named_parameters():
-        layouts[name] = (start, parameter.shape)
-        start += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
-    return layouts
-
-
-def _row(network: nn.Module, layouts: dict[str, tuple[int, torch.Size]]) -> Tensor:
-    start, shape = list(layouts.values())[-1]
-    row = torch.zeros(-(-(start + shape.numel()) // ALIGNMENT) * ALIGNMENT)
-    for name, parameter in network.named_parameters():
-        start, shape = layouts[name]
-        row[start : start + shape.numel()] = parameter.detach().flatten()
-    return row
 
 
 def _replace_masks(network: nn.Module) -> list[tuple[str, _GivenMask]]:
