@@ -19,12 +19,12 @@ from dlcli.columns.cells import (
     unparsed,
 )
 from dlcli.columns.column_statistics import ColumnStatistics
+from dlcli.columns.scaling import Scale
 from dlcli.columns.unseen import UnseenCells
 from dlcli.section import Section
 from dlcli.tables.names import ColumnName
 from dlcli.tables.table import Table
 
-Scale = Literal["standard", "minmax", "none"]
 InputField = Literal["numbers", "codes"]
 Axis = Literal["number", "time", "category"]
 
@@ -184,6 +184,19 @@ class Column(Section, ABC):
     @property
     def center_and_scale(self) -> tuple[float, float] | None:
         """The c and s where all that becomes of a number x in the data's units is (x - c) / s."""
+        return None
+
+    @property
+    def sampled(self) -> str | None:
+        """What of its numbers is fitted to quantiles, which a stream takes from a sample."""
+        return None
+
+    def unscaled(self, numbers: np.ndarray) -> np.ndarray | None:
+        """Return what the numbers [rows] of its first slot stand for in the data's units.
+
+        None where a slot stands for no number.
+        """
+        del numbers
         return None
 
     def uses(self, setting: str) -> bool:

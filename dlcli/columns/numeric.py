@@ -1,12 +1,13 @@
 """Columns of numbers."""
 
 import re
-from typing import ClassVar, Literal, Self, final
+from typing import Any, ClassVar, Literal, Self, final
 
 import numpy as np
 import polars as pl
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from dlcli.columns.base import Axis, EncodingSettings, Inference, OrderedColumn, Scale
+from dlcli.columns.base import Axis, EncodingSettings, Inference, OrderedColumn
 from dlcli.columns.cells import (
     FEATURE,
     ColumnUse,
@@ -15,7 +16,8 @@ from dlcli.columns.cells import (
     parse_numbers,
 )
 from dlcli.columns.column_statistics import ColumnStatistics
-from dlcli.columns.running_statistics import RunningStatistics, center_and_deviation, median
+from dlcli.columns.running_statistics import RunningStatistics, median
+from dlcli.columns.scaling import Transform, fit_scaling
 from dlcli.tables.table import Table
 
 _MOSTLY = 0.8
@@ -28,7 +30,10 @@ _IDENTIFIER = re.compile(
 
 @final
 class NumericColumn(OrderedColumn):
-    """(x - center) / scale; a missing number is `fill`, and `indicator` adds a column for that."""
+    """(x - center) / scale, and what `then` makes of it.
+
+    A missing number is `fill`, and `indicator` adds a column for that.
+    """
 
     axis: ClassVar[Axis] = "number"
     is_scalar: ClassVar[bool] = True
@@ -40,6 +45,12 @@ class NumericColumn(OrderedColumn):
     kind: Literal["numeric"] = "numeric"
     center: float
     scale: float
+    then: Transform | None = None  # left out of checkpoints, as in older ones, where it is None
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        stored: dict[str, Any] = serialise(self)
+        return {key: value for key, value in stored.items() if key != "then" or value is not None}
 
     @classmethod
     def parse(cls, cells: pl.Series) -> pl.Series:
@@ -88,12 +99,14 @@ class NumericColumn(OrderedColumn):
 
     @classmethod
     def fit(cls, statistics: ColumnStatistics, settings: EncodingSettings) -> Self:
-        """Fit center and scale, and the median of the sample."""
-        center, scale = _center_and_scale(statistics.numbers_of(cls.kind_name()), settings.scale)
+        """Fit how numbers are scaled, and the median of the sample."""
+        numbers = statistics.numbers_of(cls.kind_name())
+        center, scale, then = fit_scaling(numbers, statistics.sample, settings.scale)
         return cls(
             name=statistics.name,
             center=center,
             scale=scale,
+            then=then,
             fill=median(statistics.sample),
             indicator=statistics.missing.count > 0,
         )
@@ -104,7 +117,8 @@ class NumericColumn(OrderedColumn):
 
     def scaled(self, numbers: np.ndarray) -> list[np.ndarray]:
         """Return the numbers [rows] that the network gets for known ones."""
-        return [(numbers - self.center) / self.scale]
+        scaled = (numbers - self.center) / self.scale
+        return [scaled if self.then is None else self.then.apply(scaled)]
 
     @property
     def num_slots(self) -> int:
@@ -114,7 +128,19 @@ class NumericColumn(OrderedColumn):
     @property
     def center_and_scale(self) -> tuple[float, float] | None:
         """The c and s where all that becomes of a number x in the data's units is (x - c) / s."""
-        return self.center, self.scale
+        return (self.center, self.scale) if self.then is None else None
+
+    @property
+    def sampled(self) -> str | None:
+        """What of its numbers is fitted to quantiles, which a stream takes from a sample."""
+        return None if self.then is None else "scaled"
+
+    def unscaled(self, numbers: np.ndarray) -> np.ndarray:
+        """Return what the numbers [rows] of its first slot stand for in the data's units."""
+        scaled = numbers.astype(np.float64)
+        return (
+            scaled if self.then is None else self.then.invert(scaled)
+        ) * self.scale + self.center
 
     def cell_text(self, cell: object) -> str | None:
         """Return a cell's text: a whole number without a fraction, a long fraction rounded."""
@@ -130,10 +156,11 @@ class NumericColumn(OrderedColumn):
 
     def encoding_in_full(self) -> str:
         """Say how it is encoded and with which numbers, for a page."""
-        if (self.center, self.scale) == (0.0, 1.0):
-            return "unscaled"
         sign = "−" if self.center >= 0 else "+"
-        return f"(x {sign} {abs(self.center):.4g}) / {self.scale:.4g}"
+        scaled = f"(x {sign} {abs(self.center):.4g}) / {self.scale:.4g}"
+        if self.then is not None:
+            return self.then.in_words(scaled)
+        return "unscaled" if (self.center, self.scale) == (0.0, 1.0) else scaled
 
 
 class NumbersWithLogs:
@@ -184,12 +211,3 @@ def refuse_mixed(statistics: ColumnStatistics, use: ColumnUse = FEATURE) -> None
     """Raise DataError where text is mostly numbers."""
     if is_mixed(statistics):
         refuse_other(statistics, use)
-
-
-def _center_and_scale(spread: RunningStatistics, how: Scale) -> tuple[float, float]:
-    """Return what to subtract and to divide by; a constant column is divided by 1."""
-    if not spread.count or how == "none":
-        return 0.0, 1.0
-    if how == "minmax":
-        return spread.least, spread.greatest - spread.least or 1.0
-    return center_and_deviation(spread)

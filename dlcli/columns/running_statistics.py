@@ -114,3 +114,36 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
     # The middle lies between two values where the lower half ends exactly with one.
     middle = [np.searchsorted(reached, half, side) for side in ("left", "right")]
     return float(values[order][np.minimum(middle, len(values) - 1)].mean())
+
+
+def quantiles(sample: Sample, shares: np.ndarray) -> np.ndarray:
+    """Return the quantiles at some shares, from 0 to 1, of the numbers that are not NaN, [shares].
+
+    They are `np.quantile`'s. With weights they are those of the numbers repeated, each as many
+    times as its weight is that of the lightest: only ratios count. Nothing, [0], where all are NaN.
+    """
+    values, counts = _known(sample)
+    if not len(values):
+        return np.empty(0)
+    order = np.argsort(values, kind="stable")
+    ends = np.cumsum(counts[order])
+    # Each number holds the places of its copies, the first one at 0; what lies between two numbers'
+    # places is interpolated.
+    places = np.column_stack([ends - counts[order], ends - 1]).ravel()
+    found: np.ndarray = np.interp(shares * (ends[-1] - 1), places, np.repeat(values[order], 2))
+    return found
+
+
+def total_count(sample: Sample) -> float:
+    """Return how many numbers `quantiles` takes quantiles of, copies among them."""
+    return float(_known(sample)[1].sum())
+
+
+def _known(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers that are not NaN, and how many copies of each there are, at least 1."""
+    is_known = ~np.isnan(sample.values)
+    values = sample.values[is_known]
+    if sample.weights is None or not len(values):
+        return values, np.ones(len(values))
+    weights = sample.weights[is_known]
+    return values, weights / weights.min()

@@ -255,9 +255,10 @@ def _approximations(config: DataConfig, fitted: FittedData, train: PartStatistic
     for metric in metrics_for(fitted.target.task):
         if metric.streaming_note is not None:
             yield f"{metric.streaming_note} (data.streaming)"
-    has_medians = any(column.fills_with_median for column in fitted.columns)
-    if train.num_rows > SAMPLE_ROWS and has_medians:
-        yield (
-            f"missing numbers are imputed with the medians of {SAMPLE_ROWS:,} training rows "
-            "drawn at random (data.streaming)"
-        )
+    if train.num_rows <= SAMPLE_ROWS:
+        return
+    drawn = f"{SAMPLE_ROWS:,} training rows drawn at random (data.streaming)"
+    if any(column.fills_with_median for column in fitted.columns):
+        yield f"missing numbers are imputed with the medians of {drawn}"
+    for what in sorted({column.sampled for column in fitted.columns if column.sampled}):
+        yield f"numbers are {what} by the quantiles of {drawn}"

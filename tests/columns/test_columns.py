@@ -83,7 +83,7 @@ class TestNumeric:
         rows = table("5", "7")
         assert encode(fit("numeric", rows, scale="none"), rows)[:, 0].tolist() == [5, 7]
 
-    @pytest.mark.parametrize("scale", ["standard", "minmax"])
+    @pytest.mark.parametrize("scale", ["standard", "minmax", "robust_clip", "quantile"])
     def test_a_constant_column_becomes_zeros(self, scale: str) -> None:
         rows = table("0.1", "0.1", "0.1")
         assert encode(fit("numeric", rows, scale=scale), rows).tolist() == [[0], [0], [0]]

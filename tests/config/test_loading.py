@@ -99,7 +99,8 @@ training: {batch_size: no, epochs: 1.5}
         f"{path}:1:1: seed: must be at least 0, not -1",
         f"{path}:2:1: data.target: is required",
         f"{path}:4:3: data.taget: unknown key; did you mean 'target'?",
-        f"{path}:5:3: data.scale: must be 'standard', 'minmax' or 'none', not 'log'",
+        f"{path}:5:3: data.scale: must be 'standard', 'minmax', 'robust_clip', 'quantile' or "
+        "'none', not 'log'",
         f"{path}:8:21: model.layers[0].unit: unknown key; did you mean 'units'?",
         f"{path}:9:7: model.layers[1]: unknown type 'dens'; did you mean 'dense'?; known: "
         "dense, activation, dropout, flatten, reshape, conv1d, conv2d, max_pool1d, max_pool2d, "

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from dlcli.columns import categorical, labels
 from dlcli.columns.categorical import CategoricalColumn
 from dlcli.config import LoadedConfig, load_config
-from dlcli.data import memory_estimate, part_statistics
+from dlcli.data import fitting, memory_estimate, part_statistics
 from dlcli.data.dataset import Dataset, load_dataset, load_tables
 from dlcli.data.encoding import encode_blocks
 from dlcli.data.fields import Examples, concatenate
@@ -235,15 +235,25 @@ class TestShares:
             assert both[1][name].tolist() == part.tolist()
 
 
-def test_medians_come_from_rows_drawn_by_the_seed(
-    load: Callable[..., LoadedConfig], table: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("scale", ["standard", "robust_clip", "quantile"])
+def test_medians_and_quantiles_come_from_rows_drawn_by_the_seed(
+    scale: str,
+    load: Callable[..., LoadedConfig],
+    table: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(part_statistics, "SAMPLE_ROWS", 200)
+    for module in (part_statistics, fitting):
+        monkeypatch.setattr(module, "SAMPLE_ROWS", 200)
     file = table("x,y", *[f"{row},{row % 2}" for row in range(2000)])
 
     def fitted(seed: int, num_bytes: int) -> Any:
         with blocks_of(num_bytes):
-            return load_dataset(streamed(load(file, "y", seed=seed))).fitted.columns[0]
+            loaded = streamed(load(file, "y", seed=seed, data={"scale": scale}))
+            dataset = load_dataset(loaded)
+        drawn = "quantiles of 200 training rows drawn at random (data.streaming)"
+        told = any(note == f"numbers are scaled by the {drawn}" for note in dataset.notes)
+        assert told == (scale != "standard")
+        return dataset.fitted.columns[0]
 
     assert fitted(0, 500) == fitted(0, 10**7) != fitted(1, 500)
     assert fitted(0, 500).fill == pytest.approx(1000, abs=150)

@@ -48,14 +48,23 @@ def fitted_state(dataset: Dataset) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("task", "streaming"), [*((task, False) for task in TASKS), ("binary", True)]
+    ("task", "scale", "streaming"),
+    [
+        *((task, "standard", False) for task in TASKS),
+        *(("binary", scale, True) for scale in ("standard", "robust_clip", "quantile")),
+    ],
 )
 def test_what_is_fitted_to_weighted_rows_is_fitted_to_repeated_rows(
-    task: Task, streaming: bool, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: Task,
+    scale: str,
+    streaming: bool,
+    load: Load,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reading, "BLOCK_BYTES", 2_000)
     weighted, repeated = write_both(task, tmp_path)
-    how = {**SPLIT, "streaming": streaming, "one_hot_max": 6}
+    how = {**SPLIT, "streaming": streaming, "one_hot_max": 6, "scale": scale}
     found = fitted_state(load_dataset(load(weighted, "y", data={**how, **WEIGHTED})))
     wanted = fitted_state(load_dataset(load(repeated, "y", data=how)))
     plain = fitted_state(load_dataset(load(weighted, "y", data={**how, "features": FEATURES})))

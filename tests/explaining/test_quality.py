@@ -290,18 +290,20 @@ def test_embedded_columns_reach_the_linear_model() -> None:
     assert figure(quality, "r2").linear.value == pytest.approx(1.0, abs=0.01)
 
 
-def test_images_are_shown_as_in_their_file() -> None:
+@pytest.mark.parametrize("scale", ["standard", "robust_clip", "quantile"])
+def test_images_are_shown_as_in_their_file(scale: str) -> None:
     pixels = np.random.default_rng(6).integers(0, 17, (60, 16))
     columns: dict[str, Any] = {f"p{place}": pixels[:, place] for place in range(16)}
     columns |= {"kind": list("ab") * 30, "part": ["train", "train", "test"] * 20}
     layers = [{"type": "flatten"}, {"type": "dense"}]
-    model = make_model(columns, "kind", layers, split=BY_COLUMN, shape=[1, 4, 4])
+    how: dict[str, Any] = {"split": BY_COLUMN, "scale": scale}
+    model = make_model(columns, "kind", layers, shape=[1, 4, 4], **how)
     errors = assess_quality(model).errors
     assert errors.images is not None
     assert errors.images.shape == (10, 4, 4, 1)
     row = int(errors.rows[0].position.split()[1]) - 2
     assert errors.images[0].ravel() == pytest.approx(pixels[row], abs=1e-4)
-    plain = make_model(columns, "kind", LAYERS, split=BY_COLUMN)
+    plain = make_model(columns, "kind", LAYERS, **how)
     assert assess_quality(plain).errors.images is None
 
 

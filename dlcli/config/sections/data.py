@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from dlcli.columns.base import OrderedColumn, Scale
+from dlcli.columns.base import OrderedColumn
 from dlcli.columns.family import ColumnKind, kind_named
+from dlcli.columns.scaling import Scale
 from dlcli.config.sections.split import SplitConfig
 from dlcli.config.sections.text_files import (
     Auto,
@@ -74,7 +75,8 @@ class DataConfig(Section):
     scale: Scale = Field(
         "standard",
         description="scaling of numeric features, fitted on the training rows: to mean 0 and "
-        "standard deviation 1, to the range 0 to 1, or none",
+        "standard deviation 1; to the range 0 to 1; by median and quartiles, with outliers clipped "
+        "smoothly at ±3 (`robust_clip`); by rank, to a normal distribution (`quantile`); or none",
     )
     target_scale: TargetScale = Field(
         "standard",

@@ -79,11 +79,12 @@ def _images(rows: Rows, chosen: np.ndarray, fitted: FittedData) -> np.ndarray | 
         return None
     if min(shape[1:]) < _MIN_SIDE:
         return None
-    scales = [column.center_and_scale for column in fitted.columns]
-    known = [scale for scale in scales if scale is not None]
-    if len(known) < fitted.signature().num_inputs:  # an indicator or a category is no pixel
+    numbers = rows.inputs[NUMBERS].cpu().numpy()[chosen]
+    if numbers.shape[1] != len(fitted.columns):  # an indicator or a category is no pixel
         return None
-    center, scale = np.array(known).T
-    pixels = rows.inputs[NUMBERS].cpu().numpy()[chosen] * scale + center
+    units = [column.unscaled(numbers[:, place]) for place, column in enumerate(fitted.columns)]
+    pixels = np.column_stack([unit for unit in units if unit is not None])
+    if pixels.shape != numbers.shape:
+        return None
     images: np.ndarray = np.moveaxis(pixels.reshape(-1, *shape), 1, -1)
     return images
