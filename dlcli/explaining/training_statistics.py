@@ -4,22 +4,25 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from dlcli.layers.activations import ACTIVATIONS
 from dlcli.layers.base import Layer, output_name
+from dlcli.network.plan import Plan
 from dlcli.section import NonNegativeInt, PositiveInt, Section
 from dlcli.training.device import Placement
 from dlcli.training.loop import Trainer
 from dlcli.training.rows.batches import Rows, Tensors
 
-PROBE_ROWS = 256  # training rows that activations are recorded on
+# Training rows that activations are recorded on; fewer where they take so many multiply-adds.
+_MAX_ROWS, _MIN_ROWS, _MAX_WORK = 256, 64, 100_000_000
 _FIRST_EPOCHS = 4  # that are all recorded
 _SPACING = 1.25  # ratio from one recorded epoch to the next, later
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_MAX_NUMBERS = 100_000  # of a layer, for quantiles
+MAX_NUMBERS = 10_000  # of a layer or a gradient, for quantiles
 _MAX_LISTED = 20  # units of a layer
 _SATURATED = 0.95  # share of rows for which a saturated unit is at an end of its range
 
@@ -55,6 +58,12 @@ class EpochStatistics(Section):
     epoch: NonNegativeInt
     layers: Annotated[tuple[LayerStatistics, ...], Field(strict=False)]
     parameters: Annotated[tuple[ParameterStatistics, ...], Field(strict=False)]
+    num_rows: PositiveInt = _MAX_ROWS  # training rows that the activations are of, at most
+
+
+def num_probe_rows(plan: Plan) -> int:
+    """Return how many training rows a network's activations are recorded on, at most."""
+    return min(_MAX_ROWS, max(_MIN_ROWS, _MAX_WORK // max(1, plan.multiply_adds)))
 
 
 def is_recorded(epoch: int) -> bool:
@@ -75,6 +84,7 @@ def collect_statistics(
         epoch=epoch,
         layers=tuple(_layers(trainer, probe)),
         parameters=tuple(_parameters(trainer, before)),
+        num_rows=len(probe),
     )
 
 
@@ -118,19 +128,20 @@ def _outputs(
 
 
 def _layer(name: str, layer: Layer, values: Tensor) -> LayerStatistics:
-    by_unit = values.transpose(0, 1).flatten(1) if values.dim() > 1 else values[None]
-    dead = (by_unit == by_unit[:, :1]).all(1)
+    values = values if values.dim() > 1 else values[:, None]
+    others = [0, *range(2, values.dim())]  # all dimensions but that of the units
+    dead = values.amin(others) == values.amax(others)
     activation = layer.applied_activation
     ends = None if activation is None else ACTIVATIONS[activation].saturates_beyond
     saturated = torch.zeros_like(dead)
     if ends is not None:
-        outside = (by_unit < ends[0]) | (by_unit > ends[1])
-        saturated = outside.float().mean(1) >= _SATURATED
+        outside = (values < ends[0]) | (values > ends[1])
+        saturated = outside.float().mean(others) >= _SATURATED
     return LayerStatistics(
         name=name,
-        num_units=len(by_unit),
+        num_units=len(dead),
         quantiles=_quantiles(values, _QUANTILES),
-        zero_share=float((values == 0).float().mean()),
+        zero_share=float((values == 0).sum()) / max(1, values.numel()),
         num_dead=int(dead.sum()),
         dead=tuple(dead.nonzero().flatten().tolist()[:_MAX_LISTED]),
         num_saturated=int(saturated.sum()),
@@ -152,26 +163,45 @@ def _parameters(trainer: Trainer, before: Tensor | None) -> list[ParameterStatis
 def _parameter(
     name: str, weight: Tensor, gradient: Tensor, before: Tensor | None
 ) -> ParameterStatistics:
-    rms = float(weight.double().square().mean().sqrt())  # squares of large float32s overflow
+    rms = _length(weight) / math.sqrt(weight.numel())
     if before is None:
         return ParameterStatistics(name=name, gradient=None, weight_rms=rms, update_ratio=None)
-    old, new = before.double(), weight.double()
-    length = torch.linalg.vector_norm(old)
-    ratio = float(torch.linalg.vector_norm(new - old) / length) if length else math.nan
+    length = _length(before)
+    ratio = _length(weight - before) / length if length else math.nan
     return ParameterStatistics(
         name=name,
-        gradient=_quantiles(gradient.abs(), (0.05, 0.5, 0.95)),
+        gradient=_quantiles(gradient, (0.05, 0.5, 0.95), is_absolute=True),
         weight_rms=rms,
         update_ratio=ratio if math.isfinite(ratio) else None,
     )
 
 
-def _quantiles(values: Tensor, shares: Sequence[float]) -> tuple[float, ...]:
-    """Return quantiles, of evenly spaced numbers where there are very many."""
-    flat = values.detach().float().flatten()
-    flat = flat[:: -(-len(flat) // _MAX_NUMBERS)]
-    found = torch.quantile(flat.nan_to_num(), torch.tensor(shares, device=flat.device))
-    return tuple(found.tolist())
+def _length(values: Tensor) -> float:
+    """Return a Euclidean norm; squares of large float32s overflow, those of doubles don't."""
+    return float(torch.linalg.vector_norm(values, dtype=torch.float64))
+
+
+def _quantiles(
+    values: Tensor, shares: Sequence[float], *, is_absolute: bool = False
+) -> tuple[float, ...]:
+    """Return quantiles, of a sample with replacement where there are many numbers.
+
+    The sample is the same at each epoch, and of no random state that training uses.
+    """
+    flat = values.detach().flatten()
+    if len(flat) > MAX_NUMBERS:
+        generator = torch.Generator().manual_seed(0)
+        chosen = torch.randint(len(flat), (MAX_NUMBERS,), generator=generator)
+        flat = flat[chosen.to(flat.device)]
+    numbers = np.nan_to_num(flat.float().cpu().numpy())
+    ordered = np.sort(np.abs(numbers) if is_absolute else numbers)
+    return tuple(_interpolated(ordered, share * (len(ordered) - 1)) for share in shares)
+
+
+def _interpolated(values: np.ndarray, place: float) -> float:
+    """Return the value at a place between two of them, counted from 0."""
+    low, part = int(place), place % 1
+    return float(values[low]) * (1 - part) + float(values[min(low + 1, len(values) - 1)]) * part
 
 
 def as_weights(trainer: Trainer) -> Mapping[str, Tensor]:

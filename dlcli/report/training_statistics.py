@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dlcli.explaining.training_statistics import (
-    PROBE_ROWS,
+    MAX_NUMBERS,
     EpochStatistics,
     LayerStatistics,
     ParameterStatistics,
@@ -48,7 +48,8 @@ def _sentences(statistics: Sequence[EpochStatistics]) -> Iterator[str]:
     total = sum(layer.num_units for layer in last.layers[:-1])
     yield (
         f"Recorded after {len(statistics)} epochs, the last of them epoch {last.epoch}, on up to "
-        f"{PROBE_ROWS} training rows."
+        f"{last.num_rows} training rows. Quantiles of a large layer or gradient are those of a "
+        f"random sample of {MAX_NUMBERS:,} of its numbers."
     )
     if dead:
         yield (

@@ -14,8 +14,10 @@ import pytest
 from dlcli.config import load_config
 from dlcli.explaining.quality.quality import assess_quality
 from dlcli.report.text import interval_text
+from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
 from dlcli.runs.reporting.load_run import load_model_and_data
+from dlcli.runs.training.recorder import read_snapshots
 from dlcli.runs.training.train import train as run_training
 from tests.browser import look_at, needs_browser
 from tests.conftest import ROOT, Command, WriteConfig
@@ -238,6 +240,7 @@ def test_a_run_that_diverged_has_a_report(dlcli: Command) -> None:
     outcome = dlcli("train", CONFIGS / "diabetes.yaml", *options, "--run-dir", "r")
     assert outcome.code == 5
     assert "The weights of the best epoch" in outcome.err
+    assert len(read_snapshots(RunFolder(Path("r")))) > 2
     assert dlcli("report", "r").code == 0
     text = Path("r/report.html").read_text("utf-8")
     assert "diverged" in text

@@ -12,7 +12,7 @@ from dlcli.config import load_config
 from dlcli.explaining.training_statistics import is_recorded
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
-from dlcli.runs.training import recorder
+from dlcli.runs.training import recorder, saver
 from dlcli.runs.training.recorder import read_snapshots, read_statistics
 from dlcli.runs.training.train import train
 from dlcli.training.loop import Progress
@@ -69,6 +69,21 @@ def test_a_run_that_goes_on_has_recorded_the_same(batch_size: int, stop_after: i
         assert (straight.path / name).read_bytes() == (resumed.path / name).read_bytes()
 
 
+def test_a_run_killed_long_after_its_checkpoint_has_recorded_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(saver, "_FIRST_SECONDS", 0.0)  # a checkpoint after the first step,
+    monkeypatch.setattr(saver, "_SHARE", 1e9)  # and none before the end
+    write(training={"batch_size": 16, "accumulate_batches": 1})  # 13 steps an epoch
+    straight = run("straight")
+    stopped = run("stopped", stop_after=38)
+    assert [epoch for epoch, _ in read_snapshots(stopped)] == [0]
+    assert [item.epoch for item in read_statistics(stopped)] == [1, 2]
+    resumed = run("stopped", resume=True)
+    for name in FILES:
+        assert (straight.path / name).read_bytes() == (resumed.path / name).read_bytes()
+
+
 def test_a_last_step_that_was_not_seen_is_not_made_up() -> None:
     write(checkpoint={"every_steps": 1}, training={"batch_size": 16, "accumulate_batches": 1})
     run("r", stop_after=13)  # all steps of the first epoch, and not its end
@@ -116,6 +131,23 @@ def test_dead_and_saturated_units_are_named() -> None:
     assert (first.num_dead, first.dead) == (2, (0, 2))
     assert first.zero_share == pytest.approx(2 / 3)
     assert (second.num_saturated, second.saturated) == (1, (1,))
+
+
+def test_quantiles_of_a_large_layer_are_of_a_sample_and_of_fewer_rows() -> None:
+    bias = [unit / 199 for unit in range(200)]
+    layers = [
+        {"type": "dense", "units": 200, "init": "zeros", "initial": {"bias": bias}},
+        {"type": "dense", "units": 5000},
+        {"type": "dense"},
+    ]
+    write(
+        model={"layers": layers},
+        training={"epochs": 1, "batch_size": "full", "accumulate_batches": 1},
+    )
+    folder = run("r", "optimizer={type: sgd, lr: 1e-9}", "schedule=constant")
+    (found,) = read_statistics(folder)
+    assert found.num_rows < 128
+    assert found.layers[0].quantiles == pytest.approx([0.05, 0.25, 0.5, 0.75, 0.95], abs=0.015)
 
 
 def test_snapshots_keep_within_their_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,11 @@ class LinesFile:
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Add a line."""
-        text = json.dumps(line, allow_nan=False).encode() + b"\n"
+        self.append_json(json.dumps(line, allow_nan=False))
+
+    def append_json(self, line: str) -> None:
+        """Add a line that is JSON already."""
+        text = line.encode() + b"\n"
         with self._explained():
             try:
                 with self.path.open("ab") as file:

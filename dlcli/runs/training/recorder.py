@@ -1,10 +1,12 @@
 """Recording for the report during training: activation statistics, and snapshots of the weights.
 
-Recording doesn't affect training. The files are not synced: if the power fails they may be lost,
-and the report says so.
+Recording doesn't affect training. Statistics are appended to their file at each recorded epoch.
+Snapshots are kept in memory, and written with each checkpoint on the saver's thread: a run that
+resumes from it has all that there were. The files are not synced: if the power fails they may be
+lost, and the report says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import safetensors
@@ -13,16 +15,18 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from dlcli.explaining.training_statistics import (
-    PROBE_ROWS,
     EpochStatistics,
     as_weights,
     collect_statistics,
     is_recorded,
+    num_probe_rows,
 )
 from dlcli.files import atomic_file
+from dlcli.runs.folder.lines_file import LinesFile
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.training.loop import EpochResult, Progress, Trainer
 from dlcli.training.rows.batches import BatchSource
+from dlcli.training.saving.tensors import file_buffers, file_header
 
 _MAX_BYTES = 32 * 2**20  # of all snapshots; none are kept if one is larger than an eighth
 
@@ -33,16 +37,16 @@ class Recorder:
     """Records one run; `statistics` and `snapshots` are what it has recorded."""
 
     def __init__(self, folder: RunFolder, trainer: Trainer, rows: BatchSource) -> None:
-        """Continue the recording of the finished epochs in the folder."""
-        self._folder = folder
+        """Continue the recording of the finished epochs in the folder; StorageError."""
         self._trainer = trainer
-        self._probe = rows.head(PROBE_ROWS)
+        self._probe = rows.head(num_probe_rows(trainer.plan))
         done = trainer.epoch.number - 1
         before = [found for found in _read_lines(folder) if found[0].epoch <= done]
         self.statistics = [statistics for statistics, _ in before]
-        # The lines themselves: parsed numbers may be written with other digits.
-        self._lines = [line for _, line in before]
-        self.snapshots = [item for item in read_snapshots(folder) if item[0] <= done]
+        self._lines = LinesFile(folder.inside, sum(num_bytes for _, num_bytes in before))
+        found = read_snapshots(folder)
+        self.snapshots = [item for item in found if item[0] <= done]
+        self._is_saved = len(self.snapshots) == len(found)  # whether take_unsaved gave all away
         size = trainer.optimizer.parameters.values.nbytes
         self._max_snapshots = _MAX_BYTES // size if size <= _MAX_BYTES // 8 else 0
         self._before: Tensor | None = None
@@ -55,11 +59,19 @@ class Recorder:
         if isinstance(event, EpochResult) and is_recorded(event.epoch):
             statistics = collect_statistics(self._trainer, self._probe, event.epoch, self._before)
             self.statistics.append(statistics)
-            self._lines.append(statistics.model_dump_json())
-            with atomic_file(self._folder.inside, is_durable=False) as file:
-                file.write("".join(f"{line}\n" for line in self._lines).encode())
+            self._lines.append_json(statistics.model_dump_json())
             self._keep_snapshot(event.epoch)
         self._remember()
+
+    def take_unsaved(self) -> Sequence[Snapshot]:
+        """Return all snapshots, to be written; none if there are no new ones since the last call.
+
+        Training goes on while they are written: no later snapshot changes them.
+        """
+        if self._is_saved:
+            return ()
+        self._is_saved = True
+        return tuple(self.snapshots)
 
     def _remember(self) -> None:
         """Keep the weights before the last step of an epoch that is recorded."""
@@ -75,13 +87,18 @@ class Recorder:
         if len(self.snapshots) == self._max_snapshots:
             del self.snapshots[1::2]  # the first weights stay
         self.snapshots.append((epoch, as_weights(self._trainer)))
-        tensors = {
-            f"{number}/{name}": tensor
-            for number, weights in self.snapshots
-            for name, tensor in weights.items()
-        }
-        with atomic_file(self._folder.snapshots, is_durable=False) as file:
-            file.write(safetensors.torch.save(tensors))
+        self._is_saved = False
+
+
+def write_snapshots(folder: RunFolder, snapshots: Sequence[Snapshot]) -> None:
+    """Write the snapshots of a run in place of those that are there; StorageError."""
+    tensors = {
+        f"{number}/{name}": tensor
+        for number, weights in snapshots
+        for name, tensor in weights.items()
+    }
+    with atomic_file(folder.snapshots, is_durable=False) as file:
+        file.writelines([file_header(tensors, None), *file_buffers(tensors)])
 
 
 def read_statistics(folder: RunFolder) -> list[EpochStatistics]:
@@ -89,11 +106,12 @@ def read_statistics(folder: RunFolder) -> list[EpochStatistics]:
     return [statistics for statistics, _ in _read_lines(folder)]
 
 
-def _read_lines(folder: RunFolder) -> list[tuple[EpochStatistics, str]]:
-    found: list[tuple[EpochStatistics, str]] = []
-    with suppress(OSError, ValidationError, UnicodeDecodeError):
-        lines = folder.inside.read_text("utf-8").splitlines()
-        found.extend((EpochStatistics.model_validate_json(line), line) for line in lines)
+def _read_lines(folder: RunFolder) -> list[tuple[EpochStatistics, int]]:
+    """Return the statistics of each whole line up to the first bad one, and its length in bytes."""
+    found: list[tuple[EpochStatistics, int]] = []
+    with suppress(OSError, ValidationError), folder.inside.open("rb") as file:
+        whole = (line for line in file if line.endswith(b"\n"))
+        found.extend((EpochStatistics.model_validate_json(line), len(line)) for line in whole)
     return found
 
 

@@ -1,12 +1,13 @@
 """Saving checkpoints on a background thread, at intervals that limit the cost."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from dlcli.config.sections.checkpoint import CheckpointConfig
 from dlcli.runs.folder.lines_file import LinesFile
 from dlcli.runs.folder.run_folder import RunFolder
+from dlcli.runs.training.recorder import Recorder, Snapshot, write_snapshots
 from dlcli.training.saving.checkpoint import Checkpoint, save_checkpoint
 
 _FIRST_SECONDS = 1.0  # before the first save, whose cost is unknown
@@ -17,12 +18,19 @@ Captured = tuple[Checkpoint, Checkpoint | None]  # the last one, and the best if
 
 
 class Saver:
-    """Saves the checkpoints of one run, one at a time."""
+    """Saves the checkpoints of one run, one at a time, and what is recorded beside them."""
 
-    def __init__(self, folder: RunFolder, metrics: LinesFile, config: CheckpointConfig) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        metrics: LinesFile,
+        config: CheckpointConfig,
+        recorder: Recorder | None = None,
+    ) -> None:
         self._folder = folder
         self._metrics = metrics
         self._config = config
+        self._recorder = recorder
         self._thread = ThreadPoolExecutor(1, "dlcli-saver")
         self._pending: Future[float] | None = None
         self._begun = time.perf_counter()  # the last save
@@ -48,7 +56,8 @@ class Saver:
         self.wait()
         self._begun = time.perf_counter()
         last, best = capture()
-        self._pending = self._thread.submit(self._write, last, best)
+        snapshots = () if self._recorder is None else self._recorder.take_unsaved()
+        self._pending = self._thread.submit(self._write, last, best, snapshots)
 
     def wait(self) -> None:
         """Wait until the pending save is on disk; StorageError if it failed."""
@@ -62,13 +71,25 @@ class Saver:
             save_checkpoint(self._folder.best, best)
             self._best_epoch = best.epoch
 
+    def save_recorded(self) -> None:
+        """Write the snapshots of the weights alone, where no checkpoint follows; StorageError."""
+        if self._recorder is not None and (snapshots := self._recorder.take_unsaved()):
+            write_snapshots(self._folder, snapshots)
+
     def close(self) -> None:
         """Start no more saves, and wait for the pending one."""
         self._thread.shutdown()
 
-    def _write(self, last: Checkpoint, best: Checkpoint | None) -> float:
-        """Write last, which contains best, first; return the seconds since the capture."""
+    def _write(
+        self, last: Checkpoint, best: Checkpoint | None, snapshots: Sequence[Snapshot]
+    ) -> float:
+        """Write last, which contains best, before it; return the seconds since the capture.
+
+        The snapshots up to a checkpoint come first: a run that resumes from it finds them.
+        """
         self._metrics.sync()
+        if snapshots:
+            write_snapshots(self._folder, snapshots)
         save_checkpoint(self._folder.last, last, keep=self._folder.previous)
         if best is not None:
             self.save_best(best)

@@ -132,8 +132,8 @@ def _run(run: TrainingRun, stop: Callable[[], Interruption | None]) -> Iterator[
     if trainer.stop_reason is None:
         folder.summary.unlink(missing_ok=True)  # of the shorter run
     yield run.started_event()
-    saver = Saver(folder, metrics, prepared.config.checkpoint)
     recorder = Recorder(folder, trainer, run.rows["train"]) if run.report is not None else None
+    saver = Saver(folder, metrics, prepared.config.checkpoint, recorder)
     names = prepared.config.trackers if run.is_kept else ()
     opening = open_trackers(names, folder, prepared.config.name, trainer.epoch.number)
     with closing(saver), opening as trackers:
@@ -227,6 +227,7 @@ def _save_end(run: TrainingRun, saver: Saver, metrics: LinesFile) -> None:
 def _explain_divergence(run: TrainingRun, saver: Saver, error: DivergedError) -> DivergedError:
     """Save the best weights so far, and add to the error what is kept."""
     saver.wait()
+    saver.save_recorded()
     folder, dataset, best = run.folder, run.prepared.dataset, run.trainer.best
     left = ""
     if best is not None:

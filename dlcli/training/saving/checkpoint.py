@@ -9,11 +9,9 @@ tensor, since the library would hold every thread still and all of it in memory 
 What belongs to the state of a run is named `best/…`, `optimizer/…` and `random/…`.
 """
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 
 import safetensors
 import safetensors.torch
@@ -28,7 +26,6 @@ from dlcli.errors import CheckpointError
 from dlcli.files import atomic_file
 from dlcli.section import NonNegativeFloat, NonNegativeInt, Section
 from dlcli.training.saving.file import (
-    ABOUT,
     DIGEST,
     NO_DIGEST,
     START,
@@ -37,9 +34,9 @@ from dlcli.training.saving.file import (
     read_file,
 )
 from dlcli.training.saving.state import NonTensorState, StateError, TrainingState, copy_into
+from dlcli.training.saving.tensors import DTYPES, file_buffers, file_header
 
 FORMAT_VERSION = 3
-_DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.uint8: "U8"}
 _MAX_PROBLEMS = 100
 _GROUPS = ("best", "optimizer", "random")
 
@@ -131,7 +128,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         about = _About.model_validate_json(text)
         groups: dict[str, dict[str, Tensor]] = {group: {} for group in ("", *_GROUPS)}
         for name, tensor in safetensors.torch.load(raw).items():
-            if tensor.dtype not in _DTYPES or not torch.isfinite(tensor).all():
+            if tensor.dtype not in DTYPES or not torch.isfinite(tensor).all():
                 raise damaged(path, f"{name!r} holds what is never saved")
             group, member = name.split("/", 1) if "/" in name else ("", name)
             groups[group][member] = tensor
@@ -165,37 +162,11 @@ def load_weights(network: nn.Module, checkpoint: Checkpoint, path: Path) -> None
 
 
 def _write(file: BinaryIO, tensors: dict[str, Tensor], about: str) -> None:
-    header = _header(tensors, about)
+    header = file_header(tensors, {"dlcli": about})
     assert header[8:].startswith(START + NO_DIGEST), "what read_file looks for"
-    digest = hexdigest([header, *_buffers(tensors)])
+    digest = hexdigest([header, *file_buffers(tensors)])
     header[DIGEST] = digest
-    file.writelines([header, *_buffers(tensors)])
-
-
-def _header(tensors: dict[str, Tensor], about: str) -> bytearray:
-    """Return the file's bytes up to the first tensor's."""
-    entries: dict[str, Any] = {ABOUT: {"dlcli": about}}
-    end = 0
-    for name, tensor in _in_order(tensors):
-        start, end = end, end + tensor.nbytes
-        entries[name] = {
-            "dtype": _DTYPES[tensor.dtype],
-            "shape": list(tensor.shape),
-            "data_offsets": [start, end],
-        }
-    text = json.dumps(entries, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return bytearray(len(text).to_bytes(8, "little") + text)
-
-
-def _in_order(tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
-    """Put wide numbers first, so that each is aligned."""
-    return sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0]))
-
-
-def _buffers(tensors: dict[str, Tensor]) -> Iterator[memoryview]:
-    for _, tensor in _in_order(tensors):
-        yield tensor.contiguous().flatten().view(torch.uint8).numpy().data
+    file.writelines([header, *file_buffers(tensors)])
 
 
 def _first_of(error: ValidationError) -> str:
