@@ -7,7 +7,9 @@ from pydantic import Field
 from dlcli.schedules.base import ScheduleConfig
 from dlcli.schedules.constant import Constant
 from dlcli.schedules.cosine import Cosine
+from dlcli.schedules.coslog import Coslog
 from dlcli.schedules.exponential import Exponential
+from dlcli.schedules.flat_cosine import FlatCosine
 from dlcli.schedules.one_cycle import OneCycle
 from dlcli.schedules.reduce_on_plateau import ReduceOnPlateau
 from dlcli.schedules.step import StepSchedule
@@ -18,7 +20,9 @@ SCHEDULES: tuple[type[ScheduleConfig], ...] = (
     StepSchedule,
     Exponential,
     Cosine,
+    FlatCosine,
     OneCycle,
+    Coslog,
     ReduceOnPlateau,
 )
 

@@ -4,11 +4,13 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from dlcli.section import NonNegativeFloat, NonNegativeInt, Section
+from dlcli.section import Fraction, NonNegativeFloat, NonNegativeInt, Section
+
+Flat = Annotated[Fraction, Field(description="fraction of the steps before the way down begins")]
 
 
 @dataclass(frozen=True)

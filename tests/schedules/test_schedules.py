@@ -96,6 +96,7 @@ BY_HAND: list[tuple[Settings, int, int, list[float]]] = [
     ({"type": "cosine"}, 1, 1, [0.3]),
     ({"type": "one_cycle", "div_factor": 3, "final_div_factor": 10}, 3, 1, [0.1, 0.3, 0.01]),
     ({"type": "one_cycle", "pct_start": 0.95, "final_div_factor": 3}, 3, 2, [*range(5), 0.004]),
+    ({"type": "flat_cosine", "flat": 0.0}, 2, 2, [0.3, 0.15 * (1 + HALF), 0.15, 0.15 * (1 - HALF)]),
     ({"type": "step", "step_size": 1, "warmup_epochs": 0.5}, 2, 2, [0.15, 0.3, 0.3, 0.03]),
     ({"type": "exponential", "gamma": 0.5}, 3, 1, [0.3, 0.15, 0.075]),
 ]
@@ -109,6 +110,26 @@ def test_rates_are_those_found_by_hand(
     if settings.get("pct_start"):  # that many steps up leave less than one for the way down
         found, expected = found[-1:], expected[-1:]
     assert found == pytest.approx(expected, abs=1e-15)
+
+
+# get_schedule(NAME).call_time_(step / N) for step in range(N), of pytabkit 1.7.0's
+# models/training/scheduling.py, with NAME flat_cos, coslog4 and coslog2.
+PYTABKITS: list[tuple[Settings, list[float]]] = [
+    ({"type": "flat_cosine"}, [1, 1, 1, 0.9045084972, 0.3454915028]),
+    ({"type": "coslog"}, [0, 0.7183546885, 0, 0.9838444269, 0.3236890042, 0.0736189342,
+                          0.7183546885, 0.9945307336, 0.6531941052, 0.1862008001]),
+    ({"type": "coslog", "cycles": 2}, [0, 0.7183546885, 0.1752843938, 0.9979053835, 0.4512736125]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "factors"), PYTABKITS, ids=str)
+@pytest.mark.parametrize("warmup_epochs", [0, 2])
+def test_realmlps_schedules_are_pytabkits_after_the_warm_up(
+    settings: Settings, factors: list[float], warmup_epochs: int
+) -> None:
+    run = schedule(len(factors) + warmup_epochs, 1, **settings, warmup_epochs=warmup_epochs)
+    expected = [LR * factor for factor in factors]
+    assert rates(run)[warmup_epochs:] == pytest.approx(expected, rel=1e-8, abs=1e-9)
 
 
 @pytest.mark.parametrize("pct_start", [0.1, 0.3, 0.5, 0.9, 0.99])
@@ -190,6 +211,9 @@ def observed(chosen: Schedule, losses: list[float]) -> Schedule:
 @EVERY_SAMPLE
 def test_rates_are_positive_and_never_above_the_optimizers(settings: Settings) -> None:
     *found, last = rates(schedule(**settings))
+    if settings["type"] == "coslog":  # where a cycle begins, its rate is 0
+        assert found[0] == 0
+        found = [rate for rate in found if rate]
     assert all(0 < rate <= LR * (1 + 1e-12) for rate in found)
     assert last >= settings.get("eta_min", 0)  # cosine's last step may have a rate of 0
 

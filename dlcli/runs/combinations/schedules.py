@@ -44,10 +44,11 @@ def _warmup_of_no_step(facts: Facts) -> Found:
 def _two_warmups(facts: Facts) -> Found:
     schedule = facts.config.schedule
     if schedule.warms_up and schedule.warmup_epochs:
+        instead = ", or set schedule.pct_start instead" * hasattr(schedule, "pct_start")
         yield (
             ("schedule", "warmup_epochs"),
             f"{schedule.type} raises the rate itself: after the warm-up it drops and rises once "
-            "more; leave it out, or set schedule.pct_start instead",
+            f"more; leave it out{instead}",
         )
 
 
@@ -164,7 +165,7 @@ RULES = (
         find=_warmup_of_no_step,
     ),
     reported(
-        *("schedule.type: one_cycle", "schedule.warmup_epochs"),
+        *("schedule.type: one_cycle, coslog", "schedule.warmup_epochs"),
         when="both are given",
         effect="the rate rises to `optimizer.lr`, drops and rises again",
         example={"schedule": {"type": "one_cycle", "warmup_epochs": 2}},
@@ -183,6 +184,23 @@ RULES = (
         effect="the rate can't go up and down",
         example={"schedule": "one_cycle", "training": {"batch_size": "full", "epochs": 2}},
         find=_unused("one_cycle.type"),
+    ),
+    refused(
+        *("schedule.type: coslog", "training.epochs", "training.batch_size"),
+        when="the run has a single step after the warm-up",
+        effect="its rate is 0",
+        example={"schedule": "coslog", "training": {"batch_size": "full", "epochs": 1}},
+        find=_unused("coslog.type"),
+    ),
+    refused(
+        *("schedule.flat", "training.epochs", "training.batch_size"),
+        when="no step follows the flat part",
+        effect="the rate stays",
+        example={
+            "schedule": {"type": "flat_cosine", "flat": 0.9},
+            "training": {"batch_size": "full", "epochs": 5},
+        },
+        find=_unused("flat_cosine.flat"),
     ),
     refused(
         *("schedule.eta_min", "optimizer.lr"),
@@ -269,14 +287,14 @@ RULES = (
         find=_may_stop_before_a_reduction,
     ),
     reported(
-        *("training.early_stopping", "schedule.type: cosine, one_cycle"),
+        *("training.early_stopping", "schedule.type: cosine, flat_cosine, one_cycle, coslog"),
         when="early stopping can end the run before its last epoch",
         effect="the run may end before the rate has come down",
         example={"schedule": "cosine", "training": {"early_stopping": {}}},
         find=_may_stop_before_the_end,
     ),
     reported(
-        *("training.max_seconds", "schedule.type: cosine, one_cycle"),
+        *("training.max_seconds", "schedule.type: cosine, flat_cosine, one_cycle, coslog"),
         when="both are set",
         effect="the run may end before the rate has come down",
         example={"schedule": "cosine", "training": {"max_seconds": 60}},
