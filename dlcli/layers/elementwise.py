@@ -1,4 +1,4 @@
-"""Layers that take each number by itself: activation functions, dropout."""
+"""Layers that take each number by itself: activation functions, dropout, learned scales."""
 
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal, final
@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 from pydantic import Field
 
 from dlcli.layers.activations import ACTIVATIONS, ActivationName
-from dlcli.layers.base import Layer, PlannedLayer, Setting, Shape, Traits
+from dlcli.layers.base import (
+    Layer,
+    PlannedLayer,
+    Setting,
+    Shape,
+    TensorAxes,
+    Traits,
+    UpdateFactors,
+)
+from dlcli.section import NonNegativeFloat, PositiveFloat
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,3 +97,57 @@ class Dropout(Layer):
         from dlcli.layers.modules import RandomMask
 
         return RandomMask(self.rate)
+
+
+@final
+class Scale(Layer):
+    """Multiplies each feature or channel by a learned factor, 1 at first (arXiv:2407.04491)."""
+
+    # Before the first dense layer, with a learning rate of its own, it weighs the features softly:
+    # Holzmüller, Grinsztajn and Steinwart 2024, "Better by Default", section 3.
+
+    type: Literal["scale"]
+    lr_factor: PositiveFloat = Field(1.0, description="learning rate of the factors, as a factor")
+    weight_decay_factor: NonNegativeFloat = Field(
+        1.0, description="weight decay of the factors, as a factor; 0: none"
+    )
+
+    traits: ClassVar[Traits] = Traits(
+        keeps_positions=True,
+        passes_input_on=False,
+        has_filters=False,
+        row_mixing=None,
+        stacking_obstacle=None,
+        recording_obstacle=None,
+    )
+
+    @property
+    def update_factors(self) -> dict[str, UpdateFactors]:
+        """The factors of the optimizer's settings."""
+        factors = UpdateFactors(self.lr_factor, self.weight_decay_factor)
+        return {} if factors == UpdateFactors() else {"weight": factors}
+
+    def repeats(self, before: Layer) -> bool:
+        """Say whether the layer before is such a layer too."""
+        return before.type == self.type
+
+    def plan(self, shape: Shape) -> PlannedLayer:
+        """Take any shape, and give it back; a factor for each feature or channel."""
+        return PlannedLayer(
+            self,
+            shape,
+            shape,
+            num_parameters=shape[0],
+            multiply_adds=0,
+            num_kept=math.prod(shape),
+        )
+
+    def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
+        """Return the factors."""
+        return {"weight": TensorAxes(planned.input_shape[:1], inputs=0, outputs=0)}
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":
+        """Build a module that multiplies by its weight."""
+        from dlcli.layers.modules import FeatureScale
+
+        return FeatureScale(planned.input_shape[0])

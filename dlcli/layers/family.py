@@ -8,7 +8,7 @@ from dlcli.layers import residual
 from dlcli.layers.base import Layer
 from dlcli.layers.convolution import Conv1d, Conv2d
 from dlcli.layers.dense import Dense
-from dlcli.layers.elementwise import ActivationLayer, Dropout
+from dlcli.layers.elementwise import ActivationLayer, Dropout, Scale
 from dlcli.layers.normalisation import BatchNorm, LayerNorm
 from dlcli.layers.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
 from dlcli.layers.reshaping import Flatten, Reshape
@@ -29,6 +29,7 @@ AnyLayer = Annotated[
     | GlobalAvgPool
     | BatchNorm
     | LayerNorm
+    | Scale
     | Residual,
     Field(discriminator="type"),
 ]

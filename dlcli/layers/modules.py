@@ -58,3 +58,15 @@ class ChannelMeans(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Take the mean over all positions."""
         return x.flatten(2).mean(2)
+
+
+class FeatureScale(nn.Module):
+    """`[batch, features, …]` times a learned factor for each feature or channel."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(num_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply."""
+        return x * self.weight.view(-1, *(1 for _ in x.shape[2:]))

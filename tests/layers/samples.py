@@ -47,6 +47,7 @@ EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     (FLAT, {"type": "dropout", "rate": 0.3}),
     (FLAT, {"type": "batch_norm"}),
     (FLAT, {"type": "layer_norm"}),
+    (FLAT, {"type": "scale", "lr_factor": 6.0, "weight_decay_factor": 0.0}),
     (FLAT, {"type": "reshape", "shape": [3, 4]}),
     (FLAT, {"type": "residual", "layers": [{"type": "dense", "units": 12}]}),
     (FLAT, {"type": "residual", "layers": [{"type": "dense", "units": 7}], "activation": "relu"}),
@@ -69,6 +70,7 @@ EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     (LONG, {"type": "global_avg_pool"}),
     (LONG, {"type": "batch_norm"}),
     (LONG, {"type": "layer_norm"}),
+    (LONG, {"type": "scale"}),
     (LONG, {"type": "flatten"}),
     (LONG, {"type": "reshape", "shape": [4, 12]}),
     (LONG, {"type": "reshape", "shape": [48]}),
@@ -89,6 +91,7 @@ EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     (IMAGE, {"type": "global_avg_pool"}),
     (IMAGE, {"type": "batch_norm"}),
     (IMAGE, {"type": "layer_norm"}),
+    (IMAGE, {"type": "scale"}),
     (IMAGE, {"type": "activation", "activation": "softmax"}),
     (
         IMAGE,

@@ -116,6 +116,9 @@ def test_only_what_passes_its_input_on_gives_the_same_numbers(
     shape: tuple[int, ...], spec: dict[str, Any]
 ) -> None:
     planned, module, rows = build(shape, spec)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(1.5)  # as training may leave it: a factor begins with 1
     traits, after = planned.config.traits, module.eval()(rows)
     assert torch.equal(after.flatten(), rows.flatten()) == traits.passes_input_on
     if traits.keeps_positions:
@@ -156,6 +159,19 @@ def test_settings_that_advice_changes_are_keys_of_the_layer(
     if layer.width is not None:
         wider = layers({**spec, layer.width.key: layer.width.value + 1})[0]
         assert wider.plan(shape).output_shape[0] == layer.plan(shape).output_shape[0] + 1
+
+
+@every_layer
+def test_factors_of_the_learning_rate_are_of_parameters_that_it_has(
+    shape: tuple[int, ...], spec: dict[str, Any]
+) -> None:
+    planned, module, _ = build(shape, spec)
+    factors = planned.config.update_factors
+    assert factors.keys() <= {name for name, _ in module.named_parameters()}
+    given = {key for key in ("lr_factor", "weight_decay_factor") if key in spec}
+    assert bool(factors) == bool(given)
+    for of_parameter in factors.values():
+        assert of_parameter == (spec["lr_factor"], spec["weight_decay_factor"])
 
 
 @every_layer

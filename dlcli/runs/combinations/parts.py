@@ -112,7 +112,7 @@ RULES = (
         find=_idle_layers,
     ),
     reported(
-        *("model.layers: dropout, activation, batch_norm, layer_norm", "the layer before"),
+        *("model.layers: dropout, activation, batch_norm, layer_norm, scale", "the layer before"),
         when="both are of the same type, or apply the same activation",
         effect="the layer does again what was done",
         example={"model": {"layers": [{"type": "batch_norm"}, {"type": "batch_norm"}, _LAST]}},
