@@ -35,6 +35,8 @@ class FinishedTrial:
     num_steps: int  # taken; the last is the one that diverged
     best_epoch: int  # 0: it diverged in its first epoch
     weights: dict[str, Tensor]  # of the best epoch, on the CPU; none where there is no such epoch
+    # For the validation rows of a fold, [rows, outputs], see cross_fitting; None: not folded.
+    outputs: Tensor | None = None
 
 
 class TrialResult(Section):
@@ -46,7 +48,7 @@ class TrialResult(Section):
     best_epoch: NonNegativeInt  # 0: it diverged in its first epoch
     train_losses: Losses
     validation_losses: Losses
-    seconds_a_step: NonNegativeFloat  # of such a trial by itself
+    seconds_a_step: NonNegativeFloat  # of such a trial by itself; 0: it was not measured
     figures: dict[HeldOutPart, Figures] | None  # of the best epoch's weights; None: not evaluated
 
     @property

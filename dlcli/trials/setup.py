@@ -1,7 +1,9 @@
 """Trials → what each one trains, and what it shares with others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from dlcli.config import Config, LoadedConfig
 from dlcli.config.loading import change_config
@@ -31,6 +33,32 @@ class SharedSetup:
     train: Rows
     validation: Rows | None
     test: Rows | None
+    # Which half of the rows that a fold holds out each is in, bool [rows] on the CPU; None: the
+    # data are not folded.
+    halves: Tensor | None = None
+
+    def stacks_with(self, other: "SharedSetup") -> bool:
+        """Say whether trials of both can be one stack: they differ in what their rows hold alone.
+
+        Folds do that have as many training rows, encoded to as many numbers.
+        """
+        return self is other or self._stacked_alike() == other._stacked_alike()
+
+    def _stacked_alike(self) -> list[object]:
+        """Return what trials of a stack have in common, beside numbers in tensors."""
+        target, is_folded = self.target, self.halves is not None
+        class_weights = self.loss.class_weights_of(target.class_names, target.class_totals)
+        shapes = [
+            {name: (tensor.shape[1:], tensor.dtype) for name, tensor in tensors.items()}
+            for rows in (self.train, self.validation or self.train)
+            for tensors in (rows.inputs, rows.targets)
+        ]
+        return [
+            *(self.plan, self.loss, class_weights, self.schedule, self.settings),
+            *(self.placement.device, self.placement.dtype),
+            *(target.field, target.class_names, len(self.train), shapes),
+            *(is_folded, self.plan.start is None or id(self.plan.start)),
+        ]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -65,35 +93,52 @@ class ResolvedTrial:
 class TrialResolver:
     """Applies the changes of trials to a config, each set of changes once.
 
-    Trials whose configs are the same but for the optimizer share a setup.
+    Trials of one fold whose configs are the same but for the optimizer share a setup.
     """
 
     def __init__(
-        self, base: LoadedConfig, setup: SharedSetup, build: Callable[[LoadedConfig], SharedSetup]
+        self,
+        base: LoadedConfig,
+        setup: SharedSetup,
+        build: Callable[[LoadedConfig, int | None], SharedSetup],
+        *,
+        fold: int | None = None,
     ) -> None:
-        """Take a config with its setup, and what builds the setup of a changed one."""
+        """Take a config with its setup, and what builds the setup of a changed one.
+
+        Where data are folded, `setup` is that of a `fold`, and others are built when they are
+        asked for.
+        """
         self.base = setup
         self._config = base
         self._build = build
-        self._setups: list[tuple[Config, SharedSetup]] = [(base.config, setup)]
-        self._known: dict[str, tuple[SharedSetup, OptimizerConfig]] = {}
+        self._setups: list[tuple[Config, int | None, SharedSetup]] = [(base.config, fold, setup)]
+        self._known: dict[tuple[str, int | None], tuple[SharedSetup, OptimizerConfig]] = {}
 
     def resolve(self, trial: Trial) -> ResolvedTrial:
         """Return what a trial trains; ConfigError where its changes make no sound config."""
-        assert trial.fold is None, "data are not folded yet"
-        key = canonical_json(trial.changes)
+        key = (canonical_json(trial.changes), trial.fold)
         if key not in self._known:
-            changed = change_config(self._config, trial.changes)
-            self._known[key] = (self._setup(changed), changed.config.optimizer)
+            changed = self._config
+            if trial.changes:
+                changed = change_config(self._config, trial.changes)
+            self._known[key] = (self._setup(changed, trial.fold), changed.config.optimizer)
         return ResolvedTrial(trial, *self._known[key])
 
-    def _setup(self, changed: LoadedConfig) -> SharedSetup:
+    def forget(self, folds: Collection[int]) -> None:
+        """Give the memory of the rows of some folds back, but for the base's."""
+        kept = [one for one in self._setups if one[1] not in folds or one[2] is self.base]
+        self._setups = kept
+        setups = [setup for _, _, setup in kept]
+        self._known = {key: found for key, found in self._known.items() if found[0] in setups}
+
+    def _setup(self, changed: LoadedConfig, fold: int | None) -> SharedSetup:
         shared = changed.config.model_copy(update={"optimizer": self._config.config.optimizer})
-        for config, setup in self._setups:
-            if config == shared:
+        for config, of_fold, setup in self._setups:
+            if of_fold == fold and config == shared:
                 return setup
-        self._setups.append((shared, self._build(changed)))
-        return self._setups[-1][1]
+        self._setups.append((shared, fold, self._build(changed, fold)))
+        return self._setups[-1][2]
 
 
 def assemble_trial(resolved: ResolvedTrial) -> Trainer:

@@ -73,6 +73,31 @@ class FoldedRows:
                 f"fold {number % self.num_folds + 1} of {self.num_folds}: {error}"
             ) from None
 
+    def halves(self, number: int) -> np.ndarray:
+        """Return which half of the rows that a fold holds out each is in, bool [rows].
+
+        Halves are alike as folds are: by classes, groups and times. Where the rows are of one
+        group, or of one time, they are drawn row by row.
+        """
+        held = self.rows.take(self.folds[number].validation)
+        split, seed = self.loaded.config.data.split, derive_seed(self.seed, "halves", number)
+        strata = strata_of(held, self.loaded.config.data, self.whole.task)
+        if split.time is not None:
+            times = TimeReader(split.time).read(held)
+            is_late: np.ndarray = times > np.median(times)
+            if is_late.any():
+                return is_late
+        elif split.group is not None:
+            groups = group_codes(held, split.group)
+            if groups.max():
+                return _in_first(draw_group_folds(groups, 2, seed=seed, strata=strata), len(held))
+        return _in_first(draw_folds(len(held), 2, seed=seed, strata=strata), len(held))
+
+    @property
+    def seed(self) -> int:
+        """The seed of the folds."""
+        return self.loaded.config.split_seed
+
     def _source(self, parts: Mapping[str, dict[str, Table]]) -> HeldRows:
         of_key = {key: dict(tables) for key, tables in parts.items()}
         if self.test_rows is not None:
@@ -208,6 +233,12 @@ def _held(
         headers[key] = blocks[0].rows.take(np.empty(0, np.int64))
     named = {key: file for key, file in files.items() if key in parts}
     return HeldRows(loaded.config.data, named, loaded.config.split_seed, headers, held)
+
+
+def _in_first(folds: list[Fold], num_rows: int) -> np.ndarray:
+    found = np.zeros(num_rows, bool)
+    found[folds[0].validation] = True
+    return found
 
 
 def _cut(loaded: LoadedConfig, rows: Table, num_folds: int, task: Task, seed: int) -> list[Fold]:

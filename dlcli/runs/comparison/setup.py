@@ -2,8 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import torch
 
 from dlcli.config import Config, LoadedConfig
+from dlcli.data.folding.rows import FoldedRows
 from dlcli.runs.comparison.comparable import refuse_streamed
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.training.device import Placement, choose_placement
@@ -34,11 +39,34 @@ def open_backend(ray: str | None, configs: Sequence[Config]) -> Iterator[Backend
         yield cluster
 
 
-def build_setup(prepared: Prepared, placement: Placement) -> SharedSetup:
-    """Put the rows on their device, beside all but optimizer and seed; rows that are held."""
+def build_setup(
+    prepared: Prepared, placement: Placement, halves: np.ndarray | None = None
+) -> SharedSetup:
+    """Put the rows on their device, beside all but optimizer and seed; rows that are held.
+
+    `halves` are those of the rows that a fold holds out, bool [rows].
+    """
     parts = prepared.dataset.parts
     rows = {name: to_rows(part, placement.device) for name, part in parts.items()}
-    return _setup(prepared, placement, rows)
+    setup = _setup(prepared, placement, rows)
+    return setup if halves is None else replace(setup, halves=torch.from_numpy(halves))
+
+
+def build_fold_resolver(rows: FoldedRows, first: Prepared, placement: Placement) -> TrialResolver:
+    """Return what finds the setups of trials of folds; `first` is the prepared first fold.
+
+    Those of other folds, and of trials that change the config, are built when they are asked for,
+    and stay until they are forgotten. Test rows are in none of them.
+    """
+
+    def build(changed: LoadedConfig, fold: int | None) -> SharedSetup:
+        assert fold is not None, "the data are folded"
+        new = prepare(changed, rows.dataset(fold, changed))
+        place = choose_placement(changed.config.training.device, changed.config.training.precision)
+        return replace(build_setup(new, place, rows.halves(fold)), test=None)
+
+    base = replace(build_setup(first, placement, rows.halves(0)), test=None)
+    return TrialResolver(rows.loaded, base, build, fold=0)
 
 
 def build_resolver(prepared: Prepared, placement: Placement) -> TrialResolver:
@@ -50,7 +78,8 @@ def build_resolver(prepared: Prepared, placement: Placement) -> TrialResolver:
     parts = {"train": base.train, "validation": base.validation, "test": base.test}
     rows = {name: part for name, part in parts.items() if part is not None}
 
-    def build(changed: LoadedConfig) -> SharedSetup:
+    def build(changed: LoadedConfig, fold: int | None) -> SharedSetup:
+        assert fold is None, "a comparison's data are not folded"
         config, before = changed.config, prepared.loaded.config
         has_same_data = (config.data, config.seed) == (before.data, before.seed)
         new = prepare(changed, prepared.dataset if has_same_data else None)

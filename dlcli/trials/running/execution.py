@@ -1,8 +1,9 @@
 """How trials are executed, stacked or sequentially: found by measuring, and why so."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 
@@ -13,9 +14,12 @@ from dlcli.trials.running.stack import Stack, in_groups
 from dlcli.trials.running.step_time import full_step, measure, single_step
 from dlcli.trials.running.workers import Job, name_processes
 from dlcli.trials.setup import ResolvedTrial, SharedSetup
+from dlcli.trials.trial import Trial
 
 _NUM_TRIED = 12  # trials of the stack that is measured
 _MAX_BYTES = 2**29  # of a stack: more of them, one after the other, cost nothing
+REPEATABLE_SIZE = 16  # trials of a stack that is not measured
+_MAX_STACKED_WORK = 2**24  # multiplications of a forward pass: more take as long one by one
 _TENSORS_PER_PARAMETER = 8  # values, gradient, optimizer state, the best so far, temporary copies
 
 
@@ -83,6 +87,67 @@ def plan_execution(
     seconds = sum(plan.step_seconds * n for plan, n in zip(plans, counts, strict=True))
     jobs = tuple(job for plan in plans for job in plan.jobs)
     return ExecutionPlan(reason, jobs, processes, seconds / len(trials))
+
+
+def plan_repeatably(
+    trials: Sequence[ResolvedTrial],
+    num_processes: int | None = None,
+    name: Callable[[int], str] = name_processes,
+) -> ExecutionPlan:
+    """Cut trials into jobs that are the same whenever and wherever these trials are planned.
+
+    Nothing is measured, and the number of processes decides only how many jobs are done at once.
+    Trials that stack with each other are stacked, `REPEATABLE_SIZE` at a time, where a step of one
+    is small; the last bits of a trial depend on which others are in its stack.
+    """
+    groups: list[list[ResolvedTrial]] = []
+    for trial in trials:
+        for group in groups:
+            if group[0].setup.stacks_with(trial.setup):
+                group.append(trial)
+                break
+        else:
+            groups.append([trial])
+    jobs: list[Job] = []
+    for group in groups:
+        setup = group[0].setup
+        is_stacked = len(group) > 1 and _is_worth_stacking(setup)
+        size = min(REPEATABLE_SIZE, _max_stacked(setup)) if is_stacked else 1
+        ordered = in_groups(group) if is_stacked else group
+        pieces = -(-len(group) // size)
+        ends = [len(group) * piece // pieces for piece in range(pieces + 1)]
+        jobs += [
+            Job(tuple(ordered[start:end]), is_stacked=end - start > 1)
+            for start, end in pairwise(ends)
+        ]
+    num_stacked = sum(len(job.trials) for job in jobs if job.is_stacked)
+    on_cpu = all(trial.setup.placement.device.type == "cpu" for trial in trials)
+    processes = min(num_processes or MAX_THREADS, len(jobs)) if on_cpu else 1
+    on = name(processes)
+    if num_stacked == len(trials):
+        num_stacks = len(jobs)
+        reason = f"in {num_stacks} stack{'s' if num_stacks > 1 else ''} on {on}"
+    elif num_stacked:
+        reason = f"{num_stacked} of them stacked, {len(trials) - num_stacked} one by one, on {on}"
+    else:
+        why = obstacle_to_stacking(trials[0].setup) or "no two of them would gain by sharing steps"
+        reason = f"one by one on {on} ({why})"
+    return ExecutionPlan(reason, tuple(jobs), processes, 0.0)
+
+
+def without_finished(plan: ExecutionPlan, missing: Collection[Trial]) -> ExecutionPlan:
+    """Return a plan without the jobs of which no trial is missing."""
+    wanted = {*missing}
+    jobs = (job for job in plan.jobs if any(one.trial in wanted for one in job.trials))
+    return replace(plan, jobs=tuple(jobs))
+
+
+def _is_worth_stacking(setup: SharedSetup) -> bool:
+    """Say whether a step of one trial is so small that most of it is not arithmetic."""
+    if obstacle_to_stacking(setup) is not None:
+        return False
+    rows = setup.settings.rows_per_batch(len(setup.train))
+    return setup.plan.multiply_adds * rows <= _MAX_STACKED_WORK
 
 
 def _plan(

@@ -1,6 +1,6 @@
 """The one executor of stages: trials → results, whatever rule asks for them."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -10,7 +10,13 @@ from dlcli.trials.evaluation import TrialEvaluator
 from dlcli.trials.results import Figures, FinishedTrial, HeldOutPart, Results, TrialResult
 from dlcli.trials.rule import Stage
 from dlcli.trials.running.backend import Backend, LocalProcesses, NodesChanged
-from dlcli.trials.running.execution import ExecutionPlan, Measured, plan_execution
+from dlcli.trials.running.execution import (
+    ExecutionPlan,
+    Measured,
+    plan_execution,
+    plan_repeatably,
+    without_finished,
+)
 from dlcli.trials.running.step_time import measure_step_times
 from dlcli.trials.running.workers import StepsTaken
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, TrialResolver
@@ -46,6 +52,9 @@ class StepLosses:
 Event = StageStarted | StepsTaken | NodesChanged | TrialFinished | StepLosses
 
 
+Keep = Callable[[TrialResult, FinishedTrial], None]
+
+
 class Executor:
     """Executes stages, and keeps each trial as soon as it is finished."""
 
@@ -54,12 +63,20 @@ class Executor:
         resolver: TrialResolver,
         results: Results | None = None,
         backend: Backend | None = None,
+        *,
+        keep: Keep | None = None,
+        is_repeatable: bool = False,
     ) -> None:
         """Take what trials are resolved by, where finished ones are kept, and what executes them.
 
         Without `results` they are kept nowhere; without `backend`, processes of this machine
-        execute them, one a core.
+        execute them, one a core. `keep`, where it is given, keeps each with its weights in place of
+        `results`. What `is_repeatable` ends with the same bits whatever interrupts it, and however
+        many cores there are: which trials are stacked is a function of the stage alone, not
+        measured, and a stack of which one is missing is done again.
         """
+        self._keep = keep
+        self._is_repeatable = is_repeatable
         self._backend = backend or LocalProcesses(MAX_THREADS)
         self._backend.check(resolver.base)
         self._resolver = resolver
@@ -81,6 +98,8 @@ class Executor:
         """Return how trials would be executed."""
         resolved = [*map(self._resolver.resolve, trials)]
         cores, name = self._backend.num_cores, self._backend.name_cores
+        if self._is_repeatable:
+            return plan_repeatably(resolved, cores, name)
         return plan_execution(resolved, cores, name, self._measured)
 
     def measure(self, trials: Sequence[Trial]) -> None:
@@ -111,12 +130,16 @@ class Executor:
             yield from self._train(stage, missing)
 
     def _train(self, stage: Stage, missing: Sequence[Trial]) -> Iterator[Event]:
-        self.measure(missing)
-        plan = self.plan(missing)
-        max_steps = {trial: self._resolver.resolve(trial).setup.max_steps for trial in missing}
+        if self._is_repeatable:
+            plan = without_finished(self.plan(stage.trials), missing)
+        else:
+            self.measure(missing)
+            plan = self.plan(missing)
+        trials = [trial.trial for job in plan.jobs for trial in job.trials]
+        max_steps = {trial: self._resolver.resolve(trial).setup.max_steps for trial in trials}
         yield StageStarted(
             title=stage.title,
-            num_trials=len(missing),
+            num_trials=len(trials),
             max_steps=sum(max_steps.values()),
             execution=plan.reason,
             num_nodes=self._backend.num_nodes,
@@ -127,7 +150,9 @@ class Executor:
                     yield event
                     continue
                 result = self._result(event, is_evaluated=stage.is_evaluated)
-                if self._results is not None:
+                if self._keep is not None:
+                    self._keep(result, event)
+                elif self._results is not None:
                     self._results.add(result)
                 yield TrialFinished(result, max_steps[event.trial] - result.num_steps)
 
@@ -140,7 +165,7 @@ class Executor:
             best_epoch=finished.best_epoch,
             train_losses=tuple(point.train_loss for point in finished.curve),
             validation_losses=tuple(point.validation_loss for point in finished.curve),
-            seconds_a_step=self._seconds_a_step[resolved.setup, resolved.update_rule],
+            seconds_a_step=self._seconds_a_step.get((resolved.setup, resolved.update_rule), 0.0),
             figures=self._evaluate(resolved.setup, finished) if is_evaluated else None,
         )
 

@@ -2,24 +2,33 @@
 
 from collections.abc import Iterator, Sequence
 
+from torch import Tensor
+
 from dlcli.errors import DivergedError
-from dlcli.training.loop import EpochResult, Progress, fit
+from dlcli.training.evaluation import compute_outputs
+from dlcli.training.loop import EpochResult, Progress, Trainer, fit
 from dlcli.training.saving.state import to_cpu
+from dlcli.trials.cross_fitting import CrossFitted, mean_losses
 from dlcli.trials.results import FinishedTrial, Point
-from dlcli.trials.setup import ResolvedTrial, assemble_trial
+from dlcli.trials.running.stacked_validation import watched_figure
+from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 
 
 def run_sequentially(trials: Sequence[ResolvedTrial]) -> Iterator[FinishedTrial | Progress]:
     """Train each as `dlcli train` would, yielding after each step and at the end of each trial."""
     for trial in trials:
         setup, trainer = trial.setup, assemble_trial(trial)
-        curve = []
+        curve, crossed = [], None
+        if setup.halves is not None:
+            crossed = CrossFitted.of(setup.halves, setup.settings.early_stopping)
         try:
             for event in fit(trainer, setup.train, setup.validation):
                 if isinstance(event, EpochResult):
                     assert event.validation is not None, "there are validation rows"
                     loss = event.validation["loss"]
                     curve.append(Point(event.epoch, event.train_loss, loss))
+                    if crossed is not None:
+                        _cross_fit(event.epoch, trainer, setup, crossed)
                 else:
                     yield event
             end = trainer.stop_reason
@@ -37,4 +46,22 @@ def run_sequentially(trials: Sequence[ResolvedTrial]) -> Iterator[FinishedTrial 
             num_steps,
             best.epoch if best else 0,
             to_cpu(best.weights) if best else {},
+            None if crossed is None else crossed.outputs,
         )
+
+
+def _cross_fit(epoch: int, trainer: Trainer, setup: SharedSetup, crossed: CrossFitted) -> None:
+    """Take note of an epoch's outputs for the rows that a fold holds out."""
+    rows = setup.validation
+    assert rows is not None, "a fold holds rows out"
+    outputs = compute_outputs(trainer.network, rows.inputs, setup.placement)
+    targets = rows.targets[setup.target.field]
+    each = trainer.objective.each(outputs.to(targets.device), targets).cpu()
+    weights = None if rows.weights is None else rows.weights.cpu()
+    metric = None
+    if crossed.watches[0].metric != "loss":
+
+        def metric(mask: Tensor) -> float | None:
+            return watched_figure(crossed.watches[0].metric, setup, rows, outputs, mask)
+
+    crossed.observe(epoch, mean_losses(each, weights, crossed.halves), outputs, metric)

@@ -1,7 +1,7 @@
 """Trials that take their steps at once: one step of all of them is one program.
 
-They share a setup and differ in optimizer, learning rate and seed. Each is what it would be by
-itself, within rounding: its own weights, rows, dropout, clipping and update.
+They differ in optimizer, learning rate, seed and fold. Each is what it would be by itself, within
+rounding: its own weights, rows, dropout, clipping and update.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,8 @@ from dlcli.training.objective import Objective, build_objective
 from dlcli.training.optimizers import ManyRuns, Optimizer
 from dlcli.training.rows.batches import Rows, as_shares
 from dlcli.trials.running.stacked_network import Draws, StackedNetwork
-from dlcli.trials.setup import ResolvedTrial
+from dlcli.trials.running.stacked_rows import SlotRows
+from dlcli.trials.setup import ResolvedTrial, SharedSetup
 
 
 @dataclass
@@ -49,23 +50,27 @@ class Stack:
     placement: Placement
     clip_norm: float | None
     is_captured: bool
+    setups: list[SharedSetup] = field(default_factory=list)  # that differ, fold by fold
     groups: list[_Group] = field(default_factory=list)
     # By the rows of each batch.
     recordings: dict[tuple[int, ...], _StackRecording] = field(default_factory=dict)
 
     @classmethod
     def of(cls, trials: Sequence[ResolvedTrial]) -> "Stack":
-        """Build the network and optimizer of every trial; they share a setup."""
+        """Build the network and optimizer of every trial; their setups stack with each other."""
         ordered, setup = in_groups(trials), trials[0].setup
         placement = setup.placement
         seeds = [trial.seed for trial in ordered]
-        network = StackedNetwork(setup.plan, seeds, placement.device)
+        setups = [*dict.fromkeys(trial.setup for trial in ordered)]
+        folds = [setups.index(trial.setup) for trial in ordered]
+        network = StackedNetwork(setup.plan, seeds, placement.device, folds)
         objective = build_objective(setup.loss, setup.target, placement.device)
         clip_norm = setup.settings.gradient_clip_norm
         target = setup.target.field
         engine = choose_engine(setup.settings, placement, setup.plan, len(setup.train))
         is_captured = engine.name == "captured"
         stack = cls(ordered, network, objective, target, placement, clip_norm, is_captured)
+        stack.setups = setups
         stack.groups = [
             _Group(Optimizer(ordered[start].optimizer, stack._rows(start, stop)), start, stop)
             for start, stop in _stretches(ordered)
@@ -74,8 +79,13 @@ class Stack:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds whose rows a step is given, in this order."""
-        return self.network.distinct
+        """The seeds whose rows a step is given, in this order; of each fold's rows, its own."""
+        return [seed for _, seed in self.network.slots]
+
+    @property
+    def slot_rows(self) -> SlotRows:
+        """What the batches of its steps are taken from."""
+        return SlotRows.of([self.setups[fold] for fold, _ in self.network.slots], self.seeds)
 
     def take_step(self, batches: tuple[Rows, ...], lrs: Tensor) -> Tensor:
         """Take one step of every run, on the mean loss over all rows of the batches.

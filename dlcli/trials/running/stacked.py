@@ -1,29 +1,24 @@
-"""Trials of one setup, all at once: epochs of a stack of them."""
+"""Trials of one setup, or of its folds, all at once: epochs of a stack of them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.metrics import metrics_for
-from dlcli.metrics.accumulator import compute_metrics
-from dlcli.metrics.rows import ScoredRows
 from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
-from dlcli.training.evaluation import to_predictions, weights_of
 from dlcli.training.rows.batches import Rows, total_weight
 from dlcli.training.saving.state import to_cpu
 from dlcli.training.schedules import Schedule
+from dlcli.trials.cross_fitting import CrossFitted
 from dlcli.trials.results import End, FinishedTrial, Point
 from dlcli.trials.running.stack import Stack
-from dlcli.trials.running.stacked_rows import stacked_steps
+from dlcli.trials.running.stacked_validation import StackedValidation
 from dlcli.trials.setup import ResolvedTrial
 from dlcli.trials.trial import Trial
 
-_BLOCK_NUMBERS = 2**21  # of all runs' outputs of a layer, when evaluating
 _WORTH_CUTTING = 1 / 8  # of the runs: once so many are over, they are taken out of the stack
 
 
@@ -34,6 +29,8 @@ class _Run:
     trial: Trial
     watch: Watch
     schedule: Schedule
+    unit: float  # the factor from its losses to the target's own units
+    crossed: CrossFitted | None  # where data are folded
     curve: list[Point] = field(default_factory=list)
     best_epoch: int = 0
     is_over: bool = False
@@ -49,7 +46,7 @@ class StackProgress:
 
 
 def run_stacked(trials: Sequence[ResolvedTrial]) -> Iterator[FinishedTrial | StackProgress]:
-    """Train trials of one setup at once, yielding after each step, and each trial when it is over.
+    """Train trials that stack at once, yielding after each step, and each trial when it is over.
 
     Each has the weights and figures that it would have by itself, within rounding.
     """
@@ -83,16 +80,19 @@ class _StackedTraining:
         self.setup = setup = trials[0].setup
         self.settings = settings = setup.settings
         self.stack = Stack.of(trials)
-        self.unit = self.stack.objective.unit
+        self.slot_rows = self.stack.slot_rows
         self.steps_per_epoch = setup.steps_per_epoch
         self.runs = [
             _Run(
                 trial.trial,
                 Watch.of(settings.early_stopping),
                 Schedule(setup.schedule, trial.optimizer.lr, self.steps_per_epoch, settings.epochs),
+                trial.setup.loss.unit(trial.setup.target.unit),
+                _crossed(trial),
             )
             for trial in self.stack.trials
         ]
+        self.validation = StackedValidation(self.stack, self.runs[0].watch.metric)
         network = self.stack.network
         self.best_values = network.parameters.values.clone()
         self.best_buffers = {name: buffer.clone() for name, buffer in network.buffers.items()}
@@ -103,7 +103,7 @@ class _StackedTraining:
             sums = _EpochSums(len(self.runs))
             before = (epoch - 1) * self.steps_per_epoch
             lrs = self._lrs(before)
-            for index, batches in enumerate(stacked_steps(self.setup, self.stack.seeds, epoch)):
+            for index, batches in enumerate(self.slot_rows.steps(self.settings, epoch)):
                 figures = self.stack.take_step(batches, lrs[min(index, len(lrs) - 1)])
                 sums.add(figures, sum(map(len, batches)), self._weights(batches))
                 yield StackProgress(epoch, index + 1, sum(not run.is_over for run in self.runs))
@@ -119,25 +119,28 @@ class _StackedTraining:
 
     def _end_epoch(self, epoch: int, sums: "_EpochSums", before: int) -> Iterator[FinishedTrial]:
         finite = self.stack.network.parameters.values.isfinite().all(1).tolist()
-        losses, watched = self._validate()
+        shown = self.validation.validate()
+        losses, watched = shown.losses, shown.watched
         is_last = epoch == self.settings.epochs
         improved = []
         for index, run in enumerate(self.runs):
             if run.is_over:
                 continue
-            bad_step = sums.bad_step[index]
-            if bad_step is not None or not finite[index] or losses[index] is None:
+            bad_step, validation_loss = sums.bad_step[index], losses[index]
+            if bad_step is not None or not finite[index] or validation_loss is None:
                 yield self._end(index, "diverged", before + (bad_step or sums.num_steps))
                 continue
-            loss = losses[index] * self.unit
-            run.curve.append(Point(epoch, sums.mean_loss(index) * self.unit, loss))
-            figures = {"loss": loss}
+            loss = validation_loss * run.unit
+            run.curve.append(Point(epoch, sums.mean_loss(index) * run.unit, loss))
+            figures: dict[str, float | None] = {"loss": loss}
             if watched is not None:
                 figures[run.watch.metric] = watched[index]
             if run.watch.observe(epoch, figures):
                 run.best_epoch = epoch
                 improved.append(index)
             run.schedule.observe(epoch, loss)
+            if run.crossed is not None:
+                self.validation.cross_fit(epoch, index, shown, run.crossed)
         network = self.stack.network
         self.best_values[improved] = network.parameters.values[improved]
         for name, buffer in network.buffers.items():
@@ -156,7 +159,9 @@ class _StackedTraining:
             weights = to_cpu(
                 self.stack.network.state_dict(index, self.best_values, self.best_buffers)
             )
-        return FinishedTrial(run.trial, tuple(run.curve), end, steps, run.best_epoch, weights)
+        outputs = None if run.crossed is None else run.crossed.outputs
+        curve = tuple(run.curve)
+        return FinishedTrial(run.trial, curve, end, steps, run.best_epoch, weights, outputs)
 
     def _cut(self) -> None:
         """Take runs that are over out of the stack, once there are enough of them."""
@@ -187,41 +192,10 @@ class _StackedTraining:
         totals = total_weight(batches)
         return None if totals is None else totals[self.stack.network.seed_of_run]
 
-    def _validate(self) -> tuple[list[Any], list[float | None] | None]:
-        """Return each run's validation loss, None where it is not finite, and watched figure."""
-        rows, network = self.setup.validation, self.stack.network
-        assert rows is not None, "there are validation rows"
-        target, loss = self.setup.target, self.setup.loss
-        inputs = [tensor.shape[1:] for tensor in rows.inputs.values()]
-        shapes = [*inputs, *(layer.output_shape for layer in network.plan.layers)]
-        widest = max(int(np.prod(shape)) for shape in shapes)
-        size = max(1, _BLOCK_NUMBERS // (len(network) * widest))
-        total = network.parameters.values.new_zeros(len(network), dtype=torch.float64)
-        outputs = []
-        metric = self.runs[0].watch.metric
-        for part in rows.split(size):
-            with self.setup.placement.autocast():
-                block = network.outputs(part.inputs).float()  # [runs, rows, num_outputs]
-            encoded = part.targets[target.field].expand(len(network), -1).flatten()
-            each = self.stack.objective.each(block.flatten(0, 1), encoded).view(len(network), -1)
-            if part.weights is not None:
-                each = each * part.weights
-            total += each.sum(1, dtype=torch.float64)
-            if metric != "loss":
-                outputs.append(block)
-        weights = weights_of(rows)
-        means = (total / (len(rows) if weights is None else weights.sum())).tolist()
-        losses = [mean if np.isfinite(mean) else None for mean in means]
-        if metric == "loss":
-            return losses, None
-        metrics = [one for one in metrics_for(target.task) if one.name == metric]
-        truth = target.truth(rows.targets[target.field].cpu().numpy())
-        figures = []
-        for index, one in enumerate(torch.cat(outputs, dim=1).cpu()):
-            scored = ScoredRows(to_predictions(one, loss, target), truth)
-            value = compute_metrics(metrics, scored, weights)[metric]
-            figures.append(value if losses[index] is not None else None)
-        return losses, figures
+
+def _crossed(trial: ResolvedTrial) -> CrossFitted | None:
+    halves, settings = trial.setup.halves, trial.setup.settings
+    return None if halves is None else CrossFitted.of(halves, settings.early_stopping)
 
 
 class _EpochSums:

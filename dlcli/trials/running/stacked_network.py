@@ -46,24 +46,37 @@ class Draws:
 
 
 class StackedNetwork:
-    """Networks built from a plan and some seeds."""
+    """Networks built from a plan and some seeds.
 
-    def __init__(self, plan: Plan, seeds: Sequence[int], device: torch.device) -> None:
-        """Build a network for each run, its weights drawn from its seed, and put it on a device."""
+    A slot is a fold and a seed: runs of one slot see the same batches and drop the same units.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        seeds: Sequence[int],
+        device: torch.device,
+        folds: Sequence[int] | None = None,
+    ) -> None:
+        """Build a network for each run, its weights drawn from its seed, and put it on a device.
+
+        `folds` number the rows that each run is given; None: all are given the same.
+        """
         self.plan = plan
-        self.distinct = sorted(set(seeds))
-        seed_of_run = torch.tensor([self.distinct.index(seed) for seed in seeds])
-        self.seed_of_run = seed_of_run.to(device)
-        networks = [build_network(plan, seed=seed) for seed in self.distinct]
-        self._network = networks[0]
+        slot_of_run = [*zip(folds or [0] * len(seeds), seeds, strict=True)]
+        self.slots = sorted(set(slot_of_run))
+        places = torch.tensor([self.slots.index(slot) for slot in slot_of_run])
+        self.seed_of_run = places.to(device)
+        built = {seed: build_network(plan, seed=seed) for seed in sorted(set(seeds))}
+        self._network = next(iter(built.values()))
         named = dict(self._network.named_parameters())
         layout = Layout.of(named, plan.update_factors)
         self._layouts = {
             name: (start, parameter.shape)
             for (name, parameter), start in zip(named.items(), layout.starts, strict=True)
         }
-        rows = torch.stack([self._row(network, layout.num_numbers) for network in networks])
-        values = rows[seed_of_run].to(device)
+        rows = {seed: self._row(network, layout.num_numbers) for seed, network in built.items()}
+        values = torch.stack([rows[seed] for seed in seeds]).to(device)
         self.parameters = ManyRuns(values, torch.zeros_like(values), layout.groups)
         self.buffers = {
             name: buffer.expand(len(seeds), *buffer.shape).to(device, copy=True)
@@ -71,7 +84,7 @@ class StackedNetwork:
         }
         self._masks = _replace_masks(self._network)
         self._generators = [
-            torch.Generator().manual_seed(derive_seed(seed, "dropout")) for seed in self.distinct
+            torch.Generator().manual_seed(derive_seed(seed, "dropout")) for _, seed in self.slots
         ]
         self._note_shapes()
         self._look()
@@ -97,7 +110,7 @@ class StackedNetwork:
         """Return where bits for a batch of so many rows can be drawn into."""
         return Draws(
             [
-                torch.empty(len(self.distinct), -(-num_rows * module.shape.numel() // 4)).long()
+                torch.empty(len(self.slots), -(-num_rows * module.shape.numel() // 4)).long()
                 for _, module in self._masks
             ]
         )
@@ -108,7 +121,7 @@ class StackedNetwork:
         masks = {
             f"{name}.mask": module.drawn.mask_from(
                 words.view(torch.int16)[:, : num_rows * module.shape.numel()].view(
-                    len(self.distinct), num_rows, *module.shape
+                    len(self.slots), num_rows, *module.shape
                 )
             )[self.seed_of_run]
             for (name, module), words in zip(self._masks, draws.words, strict=True)
@@ -119,11 +132,14 @@ class StackedNetwork:
         of_runs = {name: tensor[self.seed_of_run] for name, tensor in inputs.items()}
         return forward(self._views, state, of_runs)
 
-    def outputs(self, inputs: Tensors) -> Tensor:
-        """Return each run's outputs in evaluation mode, [runs, rows, num_outputs]."""
+    def outputs(self, inputs: Tensors, *, are_each_runs: bool = False) -> Tensor:
+        """Return each run's outputs in evaluation mode, [runs, rows, num_outputs].
+
+        `inputs` are [rows, *shape], the same for all runs, or [runs, rows, *shape].
+        """
         self._network.eval()
         with torch.no_grad():
-            forward = vmap(self._forward, in_dims=(0, 0, None))
+            forward = vmap(self._forward, in_dims=(0, 0, 0 if are_each_runs else None))
             return forward(self._views, self.buffers, dict(inputs))
 
     def gradients_of(self, losses: Tensor) -> list[Tensor]:
