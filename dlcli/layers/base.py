@@ -101,6 +101,7 @@ class TensorAxes(NamedTuple):
     shape: Shape
     inputs: int | None = None  # the axis along the features or channels of the layer's input
     outputs: int | None = None  # the axis along those of its output
+    scale: float = 1.0  # what it is multiplied by before it is used
 
 
 class UpdateFactors(NamedTuple):

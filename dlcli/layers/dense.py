@@ -21,6 +21,12 @@ class Dense(WeightedLayer):
         None, description="number of outputs; the last dense layer takes it from the target"
     )
 
+    parametrization: Literal["standard", "ntk"] = Field(
+        "standard",
+        description="ntk: the weight is divided by √features in the forward pass, and drawn as "
+        "much larger; `initial.weight` is the weight before the division",
+    )
+
     traits: ClassVar[Traits] = Traits(
         keeps_positions=False,
         passes_input_on=False,
@@ -49,14 +55,27 @@ class Dense(WeightedLayer):
         """Return `[units, features]`."""
         return (self._num_units(), shape[0])
 
+    def weight_scale(self, shape: Shape) -> float:
+        """Return 1 / √features in the parametrisation of the neural tangent kernel, otherwise 1.
+
+        That of Jacot et al. 2018, arXiv:1806.07572; RealMLP's (Holzmüller et al. 2024,
+        arXiv:2407.04491).
+        """
+        return 1.0 if self.parametrization == "standard" else shape[0] ** -0.5
+
     def receptive_field(self, position: Shape) -> None:
         """Every unit sees all features."""
 
     def build_linear(self, shape: Shape) -> "nn.Linear":
-        """Build nn.Linear."""
+        """Build nn.Linear, or one that scales its weight."""
         from torch import nn
 
-        return nn.Linear(shape[0], self._num_units(), bias=self.bias)
+        if self.parametrization == "standard":
+            return nn.Linear(shape[0], self._num_units(), bias=self.bias)
+        from dlcli.layers.modules import ScaledLinear
+
+        scale = self.weight_scale(shape)
+        return ScaledLinear(shape[0], self._num_units(), bias=self.bias, scale=scale)
 
     def _num_units(self) -> int:
         if self.units is None:

@@ -57,6 +57,68 @@ class ActivationLayer(Layer):
         return ACTIVATIONS[self.activation].build()
 
 
+class _LearnedByUnit(Layer):
+    """A layer with a learned number, the weight, for each feature or channel."""
+
+    lr_factor: PositiveFloat = Field(1.0, description="factor of the weight's learning rate")
+    weight_decay_factor: NonNegativeFloat = Field(
+        1.0, description="factor of the weight's decay; 0: none"
+    )
+
+    traits: ClassVar[Traits] = Traits(
+        keeps_positions=True,
+        passes_input_on=False,
+        has_filters=False,
+        row_mixing=None,
+        stacking_obstacle=None,
+        recording_obstacle=None,
+    )
+
+    @property
+    def update_factors(self) -> dict[str, UpdateFactors]:
+        """The factors of the weight."""
+        factors = UpdateFactors(self.lr_factor, self.weight_decay_factor)
+        return {} if factors == UpdateFactors() else {"weight": factors}
+
+    def plan(self, shape: Shape) -> PlannedLayer:
+        """Take any shape, and give it back."""
+        return PlannedLayer(
+            self, shape, shape, num_parameters=shape[0], multiply_adds=0, num_kept=math.prod(shape)
+        )
+
+    def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
+        """Return a number for each feature or channel."""
+        return {"weight": TensorAxes(planned.input_shape[:1], inputs=0, outputs=0)}
+
+
+@final
+class ParametricActivation(_LearnedByUnit):
+    """x + a·(f(x) − x), a learned by feature or channel, 1 at first (RealMLP, arXiv:2407.04491)."""
+
+    type: Literal["parametric_activation"]
+    activation: ActivationName = Field(description="the activation function f")
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":
+        """Build it around the function's module."""
+        from dlcli.layers.modules import LearnedActivation
+
+        return LearnedActivation(ACTIVATIONS[self.activation].build(), planned.input_shape)
+
+
+@final
+class PReLU(_LearnedByUnit):
+    """ReLU with a slope below 0, learned by feature or channel (He et al., arXiv:1502.01852)."""
+
+    type: Literal["prelu"]
+    init: float = Field(0.25, description="the slopes at first")
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":
+        """Build nn.PReLU."""
+        from torch import nn
+
+        return nn.PReLU(planned.input_shape[0], init=self.init)
+
+
 @final
 class Dropout(Layer):
     """Sets activations to zero at random while training, and scales the others up."""
@@ -100,51 +162,17 @@ class Dropout(Layer):
 
 
 @final
-class Scale(Layer):
+class Scale(_LearnedByUnit):
     """Multiplies each feature or channel by a learned factor, 1 at first (arXiv:2407.04491)."""
 
     # Before the first dense layer, with a learning rate of its own, it weighs the features softly:
     # Holzmüller, Grinsztajn and Steinwart 2024, "Better by Default", section 3.
 
     type: Literal["scale"]
-    lr_factor: PositiveFloat = Field(1.0, description="learning rate of the factors, as a factor")
-    weight_decay_factor: NonNegativeFloat = Field(
-        1.0, description="weight decay of the factors, as a factor; 0: none"
-    )
-
-    traits: ClassVar[Traits] = Traits(
-        keeps_positions=True,
-        passes_input_on=False,
-        has_filters=False,
-        row_mixing=None,
-        stacking_obstacle=None,
-        recording_obstacle=None,
-    )
-
-    @property
-    def update_factors(self) -> dict[str, UpdateFactors]:
-        """The factors of the optimizer's settings."""
-        factors = UpdateFactors(self.lr_factor, self.weight_decay_factor)
-        return {} if factors == UpdateFactors() else {"weight": factors}
 
     def repeats(self, before: Layer) -> bool:
         """Say whether the layer before is such a layer too."""
         return before.type == self.type
-
-    def plan(self, shape: Shape) -> PlannedLayer:
-        """Take any shape, and give it back; a factor for each feature or channel."""
-        return PlannedLayer(
-            self,
-            shape,
-            shape,
-            num_parameters=shape[0],
-            multiply_adds=0,
-            num_kept=math.prod(shape),
-        )
-
-    def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
-        """Return the factors."""
-        return {"weight": TensorAxes(planned.input_shape[:1], inputs=0, outputs=0)}
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
         """Build a module that multiplies by its weight."""

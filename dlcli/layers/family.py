@@ -8,7 +8,13 @@ from dlcli.layers import residual
 from dlcli.layers.base import Layer
 from dlcli.layers.convolution import Conv1d, Conv2d
 from dlcli.layers.dense import Dense
-from dlcli.layers.elementwise import ActivationLayer, Dropout, Scale
+from dlcli.layers.elementwise import (
+    ActivationLayer,
+    Dropout,
+    ParametricActivation,
+    PReLU,
+    Scale,
+)
 from dlcli.layers.normalisation import BatchNorm, LayerNorm
 from dlcli.layers.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
 from dlcli.layers.reshaping import Flatten, Reshape
@@ -17,6 +23,8 @@ from dlcli.layers.residual import Residual
 AnyLayer = Annotated[
     Dense
     | ActivationLayer
+    | ParametricActivation
+    | PReLU
     | Dropout
     | Flatten
     | Reshape

@@ -39,6 +39,34 @@ class RandomMask(nn.Module):
         return mask.mul_(self._scale)
 
 
+class ScaledLinear(nn.Linear):
+    """scale · x·Wᵀ + b."""
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool, scale: float) -> None:
+        super().__init__(in_features, out_features, bias=bias)
+        self.scale, self.has_bias = scale, bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale the product: [batch, in_features] to [batch, out_features]."""
+        if not self.has_bias:
+            return functional.linear(x, self.weight) * self.scale
+        return torch.addmm(self.bias, x, self.weight.t(), alpha=self.scale)
+
+
+class LearnedActivation(nn.Module):
+    """x + a·(f(x) − x), with a learned `weight` a for each feature or channel, 1 at first."""
+
+    def __init__(self, function: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.ones(shape[0]))
+        self._shape = (shape[0], *(1 for _ in shape[1:]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix the function with the identity."""
+        return torch.lerp(x, self.function(x), self.weight.view(self._shape))
+
+
 class SkipConnection(nn.Module):
     """layers(x) + projection(x)."""
 

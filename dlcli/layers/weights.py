@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Initialisation = Literal[
     "default", "kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal",
-    "orthogonal", "truncated_normal", "zeros",
+    "orthogonal", "truncated_normal", "normal", "zeros",
 ]  # fmt: skip
 
 _MAX_FLOAT32 = 3.4e38
@@ -100,7 +100,9 @@ class WeightedLayer(Layer):
     )
     bias: bool = Field(True, description="add a learned bias to each unit or channel")
     init: Initialisation = Field(
-        "default", description="how the weights are drawn; `default` is PyTorch's"
+        "default",
+        description="how the weights are drawn; `default` is PyTorch's, `normal` has the variance "
+        "1 / inputs of a unit",
     )
     initial: InitialValues | None = Field(None, description="weights to start from, as numbers")
     lr_factor: LrFactors | None = Field(
@@ -147,6 +149,10 @@ class WeightedLayer(Layer):
     def weight_shape(self, shape: Shape) -> Shape:
         """Return the shape of its weight, as PyTorch has it, units or channels first."""
 
+    def weight_scale(self, shape: Shape) -> float:  # noqa: ARG002 - for those that have one
+        """Return what the weight is multiplied by in the forward pass, for an input shape."""
+        return 1.0
+
     @abstractmethod
     def receptive_field(self, position: Shape) -> tuple[tuple[int, int], ...] | None:
         """Return what the output at a position sees of the input: start and length by axis.
@@ -175,13 +181,15 @@ class WeightedLayer(Layer):
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
         """Return its weight and, where it has one, its bias."""
         shape = self.weight_shape(planned.input_shape)
-        found = {"weight": TensorAxes(shape, inputs=1, outputs=0)}
+        scale = self.weight_scale(planned.input_shape)
+        found = {"weight": TensorAxes(shape, inputs=1, outputs=0, scale=scale)}
         return {**found, "bias": TensorAxes(shape[:1], outputs=0)} if self.bias else found
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
         """Build it, and set its weights as the config says.
 
-        Draws by name set the bias to zero, as is usual with them; PyTorch's default draws it.
+        Draws by name set the bias to zero, as is usual with them; PyTorch's default draws it. What
+        is drawn is what the layer computes with: a weight that is scaled is divided by its scale.
         """
         import torch
 
@@ -191,6 +199,8 @@ class WeightedLayer(Layer):
                 _draw(module.weight, self.init)
                 if module.bias is not None:
                     module.bias.zero_()
+            if (scale := self.weight_scale(planned.input_shape)) != 1:
+                module.weight.div_(scale)
             if self.initial is not None and self.initial.weight is not None:
                 module.weight.copy_(torch.tensor(self.initial.weight))
             if self.initial is not None and self.initial.bias is not None:
@@ -245,6 +255,8 @@ def _draw(weight: "Tensor", name: Initialisation) -> None:
             nn.init.orthogonal_(weight)
         case "truncated_normal":
             nn.init.trunc_normal_(weight, std=0.02)
+        case "normal":
+            nn.init.normal_(weight, std=math.prod(weight.shape[1:]) ** -0.5)
         case "zeros":
             nn.init.zeros_(weight)
         case _:

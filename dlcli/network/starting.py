@@ -34,6 +34,7 @@ _COMPARED_OTHERWISE = {
     "momentum",
     "lr_factor",
     "weight_decay_factor",
+    "parametrization",
 }
 
 
@@ -100,6 +101,8 @@ def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start
                     f"{key} has the shape {list(axes.shape)}; in the run, {list(values.shape)}",
                     new.path,
                 )
+            if (factor := old.tensors[key].scale / axes.scale) != 1:
+                values = (values * factor).astype(values.dtype)
             weights[f"{new.name}.{key}"] = values
     return Start(
         weights,

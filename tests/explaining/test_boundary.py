@@ -55,8 +55,12 @@ def test_a_neurons_line_is_where_the_classes_are_as_likely(scale: str, loss: str
     assert found.predictions.sum(axis=2) == pytest.approx(1)
 
 
-def test_a_neuron_for_a_number_answers_by_its_equation_in_the_targets_units() -> None:
-    found = drawn(two_columns("number", [{"type": "dense"}]))
+@pytest.mark.parametrize("parametrization", ["standard", "ntk"])
+def test_a_neuron_for_a_number_answers_by_its_equation_in_the_targets_units(
+    parametrization: str,
+) -> None:
+    layers: Layers = [{"type": "dense", "parametrization": parametrization}]
+    found = drawn(two_columns("number", layers))
     assert found.predictions == pytest.approx(plane_of(found), rel=1e-4, abs=1e-3)
 
 

@@ -170,8 +170,14 @@ def test_factors_of_the_learning_rate_are_of_parameters_that_it_has(
     assert factors.keys() <= {name for name, _ in module.named_parameters()}
     given = {key for key in ("lr_factor", "weight_decay_factor") if key in spec}
     assert bool(factors) == bool(given)
-    for of_parameter in factors.values():
-        assert of_parameter == (spec["lr_factor"], spec["weight_decay_factor"])
+
+    def given_for(key: str, parameter: str) -> float:
+        value = spec.get(key, 1.0)
+        return float(value.get(parameter, 1.0) if isinstance(value, dict) else value)
+
+    for name, of_parameter in factors.items():
+        keys = ("lr_factor", "weight_decay_factor")
+        assert of_parameter == tuple(given_for(key, name) for key in keys)
 
 
 @every_layer

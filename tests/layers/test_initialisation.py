@@ -22,6 +22,7 @@ class TestInitialisation:
             ("xavier_uniform", (2 / 700) ** 0.5),
             ("orthogonal", (1 / 400) ** 0.5),
             ("truncated_normal", 0.02),
+            ("normal", (1 / 400) ** 0.5),
             ("zeros", 0.0),
         ],
     )

@@ -119,6 +119,15 @@ def test_a_run_begins_with_all_weights_of_another_and_the_same_function(
     assert predictions(dlcli, file, rows, "--untrained", "-o", "-") == before
 
 
+def test_weights_are_scaled_for_another_parametrization(first: Path) -> None:
+    layers = [{**LAYERS[0], "parametrization": "ntk"}, *LAYERS[1:]]
+    rows = first.parent / "first.csv"
+    weights, told = begun(config("c.yaml", rows, layers=layers, model={"start_from": str(first)}))
+    best = weights_of(first / "best.safetensors")["0_dense.weight"]
+    assert np.allclose(weights["0_dense.weight"] / best.shape[1] ** 0.5, best, rtol=1e-6)
+    assert "parametrization" not in told
+
+
 def test_all_but_the_weights_begins_anew(first: Path, dlcli: Command) -> None:
     file = config("c.yaml", first.parent / "first.csv", data={"split": {"validation": 0.2}})
     start = ["--set", f"model.start_from={first}", "--set", "optimizer.lr=0.001"]

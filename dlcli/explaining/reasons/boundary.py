@@ -129,20 +129,20 @@ def find_equation(model: ExplainedModel) -> Equation | None:
         return None
     columns = model.fitted.columns
     layers = [
-        (name, layer.config)
+        (name, layer.config, layer.input_shape)
         for name, layer in walk_modules(model.plan.layers)
         if not layer.config.traits.passes_input_on
     ]
     if len(columns) != 2 or len(layers) != 1:
         return None
-    ((name, layer),) = layers
+    ((name, layer, shape),) = layers
     if not isinstance(layer, WeightedLayer) or layer.applied_activation is not None:
         return None
     numbers = {
         key: parameter.detach().double().cpu().numpy()
         for key, parameter in model.network.get_submodule(name).named_parameters()
     }
-    weight = numbers["weight"]
+    weight = numbers["weight"] * layer.weight_scale(shape)
     if weight.ndim > 2 or len(weight) > 2:
         return None
     bias = numbers.get("bias", np.zeros(len(weight)))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from dlcli.config.text.parsing import KeyPath
-from dlcli.layers.base import PlannedLayer
+from dlcli.layers.base import PlannedLayer, walk_layers
 from dlcli.layers.weights import initial_weights
 from dlcli.runs.combinations.rule import Facts, Found, refused, reported
 
@@ -84,6 +84,16 @@ def _two_weights(facts: Facts) -> Found:
             ("loss", "class_weights"),
             f"rows are weighted twice: by their class, and by '{weight}' (data.weight)",
         )
+
+
+def _idle_decay_factors(facts: Facts) -> Found:
+    if not facts.config.optimizer.weight_decay:
+        for path, layer in walk_layers(facts.config.model.layers, ("model", "layers")):
+            if any(factors.weight_decay != 1 for factors in layer.update_factors.values()):
+                yield (
+                    (*path, "weight_decay_factor"),
+                    "has no effect: optimizer.weight_decay is 0",
+                )
 
 
 def _frozen_draws(facts: Facts) -> Found:
@@ -200,6 +210,51 @@ RULES = (
                 ]
             }
         },
+    ),
+    refused(
+        *("model.layers: lr_factor.bias", "model.layers: bias"),
+        when="`bias` is false",
+        effect="there is no bias that learns",
+        example={
+            "model": {
+                "layers": [
+                    {"type": "dense", "units": 4, "bias": False, "lr_factor": {"bias": 0.1}},
+                    _LAST,
+                ]
+            }
+        },
+    ),
+    refused(
+        *("model.layers: weight_decay_factor.bias", "model.layers: bias"),
+        when="`bias` is false",
+        effect="there is no bias that decays",
+        example={
+            "model": {
+                "layers": [
+                    {
+                        "type": "dense",
+                        "units": 4,
+                        "bias": False,
+                        "weight_decay_factor": {"bias": 0.0},
+                    },
+                    _LAST,
+                ]
+            }
+        },
+    ),
+    reported(
+        *("model.layers: weight_decay_factor", "optimizer.weight_decay"),
+        when="`weight_decay` is 0",
+        effect="the factor has no effect",
+        example={
+            "model": {
+                "layers": [
+                    {**_DENSE, "weight_decay_factor": {"bias": 0.0}},
+                    _LAST,
+                ]
+            }
+        },
+        find=_idle_decay_factors,
     ),
     refused(
         *("model.layers: init", "model.layers: initial.weight"),
