@@ -175,9 +175,9 @@ def test_factors_of_the_learning_rate_are_of_parameters_that_it_has(
         value = spec.get(key, 1.0)
         return float(value.get(parameter, 1.0) if isinstance(value, dict) else value)
 
-    for name, of_parameter in factors.items():
+    for parameter, of_parameter in factors.items():
         keys = ("lr_factor", "weight_decay_factor")
-        assert of_parameter == tuple(given_for(key, name) for key in keys)
+        assert of_parameter == tuple(given_for(key, parameter) for key in keys)
 
 
 @every_layer
