@@ -49,6 +49,7 @@ class ExplainedModel:
     parts: Mapping[str, ExplainedRows]  # "train", "validation", "test", where they exist
     seed: int  # of the run
     group: str | None = None  # the column whose rows of one value are in one part
+    temperature: float | None = None  # that calibrates its probabilities, if one does
 
     @property
     def target(self) -> Target:
@@ -85,7 +86,8 @@ class ExplainedModel:
     def predict(self, inputs: Tensors) -> np.ndarray:
         """Return probabilities [rows, classes] or numbers in the target's units [rows], float64."""
         outputs = compute_outputs(self.network, inputs, self.placement)
-        return to_predictions(outputs, self.loss, self.target)
+        calibrated = self.loss.calibrated(outputs, self.temperature)
+        return to_predictions(calibrated, self.loss, self.target)
 
     def truth(self, rows: Rows) -> np.ndarray:
         """Return class indices, int64, or numbers in the target's units, float64, [rows]."""

@@ -115,6 +115,18 @@ class Loss(Section, ABC):
         Raises ValueError where it is a loss of numbers.
         """
 
+    def calibrated(self, outputs: "Tensor", temperature: float | None) -> "Tensor":
+        """Return outputs, on the CPU, whose class logits are divided by a temperature.
+
+        Without one, they are what was given. Raises ValueError where it is a loss of numbers.
+        """
+        if temperature is None:
+            return outputs
+        import torch
+
+        divided = self.to_outputs(self.class_logits(outputs) / temperature)
+        return torch.from_numpy(divided).to(outputs.dtype)
+
     @abstractmethod
     def to_outputs(self, values: "np.ndarray") -> "np.ndarray":
         """Return the outputs [rows, num_outputs] for a logit a class, or a number, [rows, …]."""

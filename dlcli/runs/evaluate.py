@@ -92,11 +92,22 @@ def evaluate_run(
         refuse_mostly_unseen(rows.unseen)
     target, placement = restored.fitted.target, restored.placement
     objective = build_objective(restored.loss, target, placement.device)
+    temperature = restored.temperature
     figures = {
-        name: evaluate(restored.network, objective, part, target=target, placement=placement)
+        name: evaluate(
+            restored.network,
+            objective,
+            part,
+            target=target,
+            placement=placement,
+            temperature=None if name == "validation" else temperature,  # it was found on these
+        )
         for name, part in rows.parts.items()
     }
     notes = [*_weight_notes(restored.fitted.weight, trained), *rows.notes]
+    if temperature is not None:
+        without = ", but for the validation rows that it was found on" if data is None else ""
+        notes.append(f"figures are with the run's temperature, {temperature:.3g}{without}")
     return Evaluation(figures, notes, rows.unseen)
 
 

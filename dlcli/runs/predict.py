@@ -79,6 +79,7 @@ class Predictor:
     loss: Loss
     placement: Placement
     selection: Selection  # what training read of a database or a workbook
+    temperature: float | None = None  # that calibrates probabilities
 
     def predict(self, rows: Table, *, bad_rows: BadRows = "refuse") -> PredictedBlock:
         """Return the rows with the prediction's columns; DataError for rows that don't fit."""
@@ -87,7 +88,12 @@ class Predictor:
         if bad_rows == "skip":
             has_prediction = _without_bad(rows, bad)
         predictions = compute_predictions(
-            self.network, inputs, self.placement, self.loss, self.fitted.target
+            self.network,
+            inputs,
+            self.placement,
+            self.loss,
+            self.fitted.target,
+            self.temperature,
         )
         is_finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
         not_finite = has_prediction & ~is_finite
@@ -239,6 +245,7 @@ def trained_predictor(run: Path) -> Predictor:
         restored.loss,
         restored.placement,
         restored.checkpoint.config.data.selection,
+        restored.temperature,
     )
 
 
@@ -279,6 +286,10 @@ def predict(
     blocks = read_blocks(source, predictor.fitted.text_format(said))
     first = next(blocks)
     summary.notes += recognition_notes([first])
+    if predictor.temperature is not None:
+        summary.notes.append(
+            f"probabilities are calibrated with the run's temperature, {predictor.temperature:.3g}"
+        )
 
     def noted() -> Iterator[Table]:
         for rows in chain([first], blocks):

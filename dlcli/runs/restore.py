@@ -31,6 +31,11 @@ class Restored:
     placement: Placement
     checkpoint: Checkpoint
 
+    @property
+    def temperature(self) -> float | None:
+        """The temperature that calibrates its probabilities; None: they are as the network's."""
+        return self.checkpoint.temperature
+
 
 def restore(path: Path) -> Restored:
     """Build a checkpoint's network; CheckpointError if it can't be used.

@@ -89,11 +89,19 @@ def to_predictions(outputs: Tensor, loss: Loss, target: Target) -> np.ndarray:
 
 
 def compute_predictions(
-    network: nn.Module, inputs: Arrays, placement: Placement, loss: Loss, target: Target
+    network: nn.Module,
+    inputs: Arrays,
+    placement: Placement,
+    loss: Loss,
+    target: Target,
+    temperature: float | None = None,
 ) -> np.ndarray:
-    """Return probabilities [rows, classes] or numbers in the target's units [rows], float64."""
-    tensors = to_tensors(inputs, placement.device)
-    return to_predictions(compute_outputs(network, tensors, placement), loss, target)
+    """Return probabilities [rows, classes] or numbers in the target's units [rows], float64.
+
+    With a temperature, probabilities are calibrated.
+    """
+    outputs = compute_outputs(network, to_tensors(inputs, placement.device), placement)
+    return to_predictions(loss.calibrated(outputs, temperature), loss, target)
 
 
 @dataclass
@@ -120,6 +128,7 @@ def evaluate(
     names: Collection[str] | None = None,
     group: Group = ALONE,
     kept: KeptOutputs | None = None,
+    temperature: float | None = None,
 ) -> dict[str, Any]:
     """Return the loss and the named metrics, in the target's own units.
 
@@ -127,7 +136,8 @@ def evaluate(
     rows the true classes and its columns the predicted ones. Rows can come in blocks; memory does
     not grow with them then, and roc_auc is that of binned scores. Raises DivergedError where
     outputs or loss are not finite. The processes of a group share the work; all get the figures.
-    The first outputs are `kept`, as many as that has room for.
+    The first outputs are `kept` as they are, as many as that has room for. With a temperature,
+    loss and metrics are those of the calibrated probabilities.
     """
     metrics = [one for one in metrics_for(target.task) if names is None or one.name in names]
     blocks = [rows] if isinstance(rows, Rows) else rows
@@ -139,6 +149,7 @@ def evaluate(
     for block, outputs in _outputs(network, blocks, placement, group):
         if kept is not None:
             kept.add(outputs)
+        outputs = objective.loss.calibrated(outputs, temperature)
         loss = _finite_loss(objective, outputs.to(placement.device), block, target)
         scored = ScoredRows(
             to_predictions(outputs, objective.loss, target),

@@ -7,7 +7,8 @@ from sklearn.preprocessing import StandardScaler
 
 from dlcli.explaining.quality import baselines
 from dlcli.explaining.quality.baselines import LinearModel, fit_logistic, fit_ridge
-from dlcli.explaining.quality.calibration import log_loss, softmax
+from dlcli.explaining.quality.calibration import softmax
+from dlcli.explaining.quality.temperature import log_loss
 
 
 def made_features(num_rows: int, width: int, seed: int = 0) -> np.ndarray:

@@ -6,12 +6,11 @@ from sklearn import metrics
 
 from dlcli.explaining.quality.calibration import (
     chance_error,
-    fit_temperature,
-    log_loss,
     measure_reliability,
     scale_temperature,
     softmax,
 )
+from dlcli.explaining.quality.temperature import fit_temperature, log_loss
 
 
 def drawn(num_rows: int, seed: int, num_classes: int = 4) -> tuple[np.ndarray, np.ndarray]:

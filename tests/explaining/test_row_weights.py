@@ -12,12 +12,7 @@ from dlcli.explaining.constant_baseline import constant_baseline_loss
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.quality.baselines import LinearModel, fit_logistic, fit_ridge
 from dlcli.explaining.quality.bootstrap import Predictions, bootstrap
-from dlcli.explaining.quality.calibration import (
-    chance_error,
-    fit_temperature,
-    log_loss,
-    measure_reliability,
-)
+from dlcli.explaining.quality.calibration import chance_error, measure_reliability
 from dlcli.explaining.quality.curves import precision_recall_curve, roc_curve, running_median
 from dlcli.explaining.quality.quality import (
     ClassQuality,
@@ -25,6 +20,7 @@ from dlcli.explaining.quality.quality import (
     Quality,
     assess_quality,
 )
+from dlcli.explaining.quality.temperature import fit_temperature, log_loss
 from dlcli.explaining.reasons.partial_dependence import (
     PartialDependence,
     measure_partial_dependence,

@@ -107,6 +107,9 @@ def _show_end(
     parts = {name: summary[name] for name in ("validation", "test")}
     if any(parts.values()):
         show_figures(console, parts)
+    calibration = finished.calibration
+    if calibration is not None and calibration.temperature is not None:
+        console.print(calibration.sentence, markup=False, soft_wrap=True)
     matrix = (summary["test"] or {}).get("confusion_matrix")
     if matrix is not None:
         target = started.prepared.dataset.fitted.target

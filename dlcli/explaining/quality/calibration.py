@@ -1,17 +1,15 @@
 """Calibration: confidence against accuracy, and temperature scaling."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from dlcli.explaining.quality.minimising import minimise_between
+from dlcli.explaining.quality.temperature import fit_temperature, log_loss
 
 _MAX_BINS = 15
 _MIN_ROWS_PER_BIN = 10
 _NUM_SIMULATIONS = 1000
 _CHANCE = 0.95  # share of calibrated networks with an error below the reported one
-_MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.01, 100.0
 _DEVIATIONS = 1.96  # of an interval of 95 %
 
 
@@ -35,7 +33,9 @@ class TemperatureScaling:
     temperature: float | None  # None where no finite one is best
     num_rows: int  # that it was fitted on
     is_on_same_rows: bool  # whether it was fitted on the same rows
+    is_applied: bool  # whether predictions of the run are made with it
     reliability: Reliability | None  # with the temperature
+    losses: tuple[float, float] | None  # the log loss without and with it
 
 
 def measure_reliability(
@@ -76,61 +76,34 @@ def chance_error(probabilities: np.ndarray, seed: int, weights: np.ndarray | Non
     return float(np.quantile(errors, _CHANCE))
 
 
-def fit_temperature(
-    logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None
-) -> float | None:
-    """Return the divisor of logits [rows, classes] with the lowest log loss.
-
-    None where it is unbounded: where all rows are right, smaller is always better, and where the
-    logits hold no information, larger is. Guo et al. (2017), On calibration of modern neural
-    networks, arXiv:1706.04599.
-    """
-    centered = logits - logits.max(axis=1, keepdims=True)
-    if (centered.argmax(axis=1) == truth).all() or not centered.any():
-        return None
-    # The loss is convex in the inverse, so the search over logarithms finds its only minimum.
-    power = minimise_between(
-        lambda power: log_loss(centered, truth, math.exp(power), weights),
-        math.log(_MIN_TEMPERATURE),
-        math.log(_MAX_TEMPERATURE),
-        tolerance=1e-6,
-    )
-    temperature = math.exp(power)
-    is_inside = 1.01 * _MIN_TEMPERATURE < temperature < _MAX_TEMPERATURE / 1.01
-    return temperature if is_inside else None
-
-
 def scale_temperature(
     fitted: tuple[np.ndarray, np.ndarray],
     shown: tuple[np.ndarray, np.ndarray],
     *,
     is_on_same_rows: bool,
     weights: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
+    applied: float | None = None,
 ) -> TemperatureScaling:
     """Fit a temperature on some rows and apply it to others: logits and truth each.
 
-    `weights` say how much the rows of both count.
+    `weights` say how much the rows of both count. `applied` is the temperature of the run, which is
+    shown then, instead of one that is fitted here.
     """
-    temperature = fit_temperature(*fitted, weights[0])
-    reliability = None
+    temperature = fit_temperature(*fitted, weights[0]) if applied is None else applied
+    reliability, losses = None, None
     if temperature is not None:
         logits, truth = shown
         reliability = measure_reliability(softmax(logits / temperature), truth, weights[1])
-    return TemperatureScaling(temperature, len(fitted[1]), is_on_same_rows, reliability)
-
-
-def log_loss(
-    logits: np.ndarray,
-    truth: np.ndarray,
-    temperature: float = 1.0,
-    weights: np.ndarray | None = None,
-) -> float:
-    """Return the mean of -log of the true class's probability."""
-    scaled = logits / temperature
-    scaled = scaled - scaled.max(axis=1, keepdims=True)
-    sums = np.log(np.exp(scaled).sum(axis=1))
-    losses = sums - scaled[np.arange(len(truth)), truth]
-    return float(losses.mean() if weights is None else np.average(losses, weights=weights))
+        before, after = (log_loss(logits, truth, one, weights[1]) for one in (1.0, temperature))
+        losses = before, after
+    return TemperatureScaling(
+        temperature,
+        len(fitted[1]),
+        is_on_same_rows,
+        is_applied=applied is not None,
+        reliability=reliability,
+        losses=losses,
+    )
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

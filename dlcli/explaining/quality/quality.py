@@ -110,7 +110,9 @@ def assess_quality(model: ExplainedModel, *, seconds: float = math.inf) -> Quali
     truth = model.truth(rows.encoded)
     linear = _fit_linear(model, seconds / 2)
     num_resamples = affordable_resamples(len(rows), seconds / 2)
-    network = _predictions(model, rows, outputs)
+    # The temperature was found on the validation rows, and their figures are without it.
+    temperature = None if part == "validation" else model.temperature
+    network = _predictions(model, rows, model.loss.calibrated(outputs, temperature))
     linear_predictions = _predictions(model, rows, _linear_outputs(model, linear, rows))
     constant = _constant_predictions(model, rows)
     groups = model.groups_of(rows)
@@ -252,6 +254,7 @@ def _class_quality(
             (model.loss.class_logits(outputs), truth),
             is_on_same_rows=part == "validation",
             weights=(model.weights(validation.encoded), weights),
+            applied=model.temperature,
         )
     confusion = ConfusionCounts(len(model.target.class_names))
     confusion.add(scored, weights)

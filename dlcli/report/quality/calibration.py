@@ -57,14 +57,25 @@ def _describe_scaling(scaling: TemperatureScaling | None, error: float, part: st
             "every row is classified correctly."
         )
     after = scaling.reliability.error
+    assert scaling.losses is not None, "they are measured wherever there is a temperature"
+    before_loss, after_loss = map(fixed_text, scaling.losses)
+    found = "found on" if scaling.is_applied else "the best fit on"
     text = (
-        f"Temperature scaling: with the logits divided by {scaling.temperature:.3g}, the best fit "
-        f"on {rows}, the error is {fixed_text(after)}"
+        f"Temperature scaling: with the logits divided by {scaling.temperature:.3g}, {found} "
+        f"{rows}, the error is {fixed_text(after)}"
     )
-    text += ", no improvement." if after >= error else "."
+    text += ", no improvement" if after >= error else ""
+    text += f", and the log loss {after_loss} instead of {before_loss}."
     if scaling.is_on_same_rows:
         text += f" It was fitted on the same {part} rows, so this is optimistic."
-    return text
+    if scaling.is_applied:
+        text += " Predictions are made with this temperature"
+        but = " (the metrics above are without it)" if scaling.is_on_same_rows else ""
+        return f"{text}{but}; calibration: none leaves probabilities as they are."
+    return (
+        f"{text} Predictions are made without it; calibration: temperature applies one, and auto "
+        "does where the log loss on held-out rows falls by more than its standard error."
+    )
 
 
 def reliability_picture(quality: ClassQuality) -> Picture:

@@ -82,6 +82,21 @@ def _weights_wiped_out(facts: Facts) -> Found:
         )
 
 
+def _temperature_of_numbers(facts: Facts) -> Found:
+    if facts.config.calibration == "temperature" and facts.dataset.task == "regression":
+        yield ("calibration",), "does nothing: there are no probabilities in a regression"
+
+
+def _temperature_without_rows(facts: Facts) -> Found:
+    is_class = facts.dataset.task != "regression"
+    is_requested = facts.config.calibration == "temperature"
+    if is_requested and is_class and not facts.dataset.num_rows.get("validation"):
+        yield (
+            ("calibration",),
+            "there are no validation rows to find a temperature on; set data.split.validation",
+        )
+
+
 RULES = (
     refused(
         *("training.accumulate_batches", "training.batch_size"),
@@ -189,5 +204,19 @@ RULES = (
         when="`full`, and the rows are streamed",
         effect="no batch can have all of the rows",
         example={"training": {"batch_size": "full"}, "data": {"streaming": True}},
+    ),
+    refused(
+        *("calibration", "data.task"),
+        when="a temperature is requested in a regression",
+        effect="there are no probabilities",
+        example={"calibration": "temperature", "data": {"target": "a", "features": ["b"]}},
+        find=_temperature_of_numbers,
+    ),
+    refused(
+        *("calibration", "data.split.validation"),
+        when="a temperature is requested, and there are no validation rows",
+        effect="there are no rows to find it on",
+        example={"calibration": "temperature", "data": {"split": {"test": 0.2}}},
+        find=_temperature_without_rows,
     ),
 )

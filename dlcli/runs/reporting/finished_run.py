@@ -65,7 +65,7 @@ def _record(material: ReportMaterial, folder: RunFolder, summary: Mapping[str, A
 
 
 def _model(material: ReportMaterial) -> ExplainedModel:
-    prepared, trainer = material.prepared, material.trainer
+    prepared, trainer, calibration = material.prepared, material.trainer, material.calibration
     parts = {}
     for name, rows in material.rows.items():
         table = prepared.dataset.kept.table(name)
@@ -80,4 +80,5 @@ def _model(material: ReportMaterial) -> ExplainedModel:
         parts=parts,
         seed=prepared.config.seed,
         group=prepared.config.data.split.group,
+        temperature=None if calibration is None else calibration.temperature,
     )

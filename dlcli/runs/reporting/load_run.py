@@ -34,6 +34,7 @@ def load_model_and_data(run: Path) -> ExplainedModel:
         parts=_parts(loaded, restored.fitted, restored.placement),
         seed=restored.checkpoint.config.seed,
         group=loaded.config.data.split.group,
+        temperature=restored.temperature,
     )
 
 

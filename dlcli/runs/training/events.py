@@ -9,6 +9,7 @@ from torch import Tensor
 from dlcli.config.config import ReportKind
 from dlcli.data.stream import Reading
 from dlcli.explaining.training_statistics import EpochStatistics
+from dlcli.runs.calibration import Calibration
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.resume import Resumed
@@ -46,6 +47,7 @@ class ReportMaterial:
     outputs: Mapping[str, Tensor]  # of the network for these rows, of the parts it was judged on
     statistics: Sequence[EpochStatistics]
     snapshots: Sequence[tuple[int, Mapping[str, Tensor]]]  # epochs done, and weights
+    calibration: Calibration | None
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class TrainingFinished:
     data: tuple[str, ...]  # the training data, as `predict` takes it
     material: ReportMaterial | None  # None: no report is to be made
     notes: tuple[str, ...] = ()  # on trackers that failed
+    calibration: Calibration | None = None  # None: no temperature was looked for
 
     @property
     def stop_reason(self) -> StopReason:

@@ -30,7 +30,7 @@ def follow(run: TrainingRun, stop: Callable[[], Interruption | None]) -> Iterato
     best = trainer.best
     if best is not None:
         copy_into(trainer.network.state_dict(), best.weights)
-    summary = summarise(run, reason, best_epoch=best.epoch if best else 0)
+    summary, _ = summarise(run, reason, best_epoch=best.epoch if best else 0)
     yield TrainingFinished(summary, run.folder, (), material=None)
 
 

@@ -29,7 +29,7 @@ _FREEZE = "model.freeze"  # any of the layers, whatever weights they begin with
 _WEIGHTS_DEPEND_ON = ("model.", *(f"data.{key}" for key in ENCODING_KEYS))
 _HARMLESS = (
     *("name", "training.device", "training.engine", "training.threads", "training.max_seconds"),
-    *("checkpoint.", "compare.", "report", "trackers"),
+    *("calibration", "checkpoint.", "compare.", "report", "trackers"),
     *(f"data.{key}" for key in TEXT_KEYS),  # data and what is fitted to them are compared
 )
 _ABSENT = "nothing"

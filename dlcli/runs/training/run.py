@@ -19,6 +19,7 @@ from dlcli.data.kept_rows import MAX_ROWS, choose_evenly
 from dlcli.data.stream import Reading
 from dlcli.errors import ConfigError
 from dlcli.network.builder import prepare_to_train
+from dlcli.runs.calibration import Calibration, calibrate
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.events import ReportMaterial, TrainingStarted
@@ -152,6 +153,12 @@ class TrainingRun:
         return kind if is_wanted and not isinstance(kind, bool) else None
 
     @property
+    def is_calibrated(self) -> bool:
+        """Whether a temperature for its probabilities is looked for."""
+        is_wanted = self.prepared.config.calibration != "none"
+        return is_wanted and bool(self.trainer.target.class_names)
+
+    @property
     def is_out_of_time(self) -> bool:
         """Whether this process has trained for as long as `training.max_seconds` allows."""
         limit = self.prepared.config.training.max_seconds
@@ -177,21 +184,23 @@ class TrainingRun:
             self.resumed,
         )
 
-    def material(self, recorder: Recorder) -> ReportMaterial:
+    def sample(self, name: str) -> tuple[Rows, Tensor | None]:
+        """Return up to `MAX_ROWS` rows of a part, and the network's outputs for them, if kept."""
+        part, kept = self.rows[name], self.outputs.get(name)
+        chosen = choose_evenly(len(part)) if isinstance(part, Rows) else None
+        outputs = None if kept is None else torch.cat(kept.blocks)
+        if chosen is None or isinstance(part, StreamedRows):
+            return part.head(MAX_ROWS), outputs
+        indices = torch.from_numpy(chosen)
+        return part.take(indices.to(part.device)), None if outputs is None else outputs[indices]
+
+    def material(self, recorder: Recorder, calibration: Calibration | None) -> ReportMaterial:
         """Return what a report is made from, after the network has been evaluated."""
         assert self.report is not None, "a report is wanted"
         rows: dict[str, Rows] = {}
         outputs: dict[str, Tensor] = {}
-        for name, part in self.rows.items():
-            chosen = choose_evenly(len(part)) if isinstance(part, Rows) else None
-            kept = self.outputs.get(name)
-            found = None if kept is None else torch.cat(kept.blocks)
-            if chosen is None or isinstance(part, StreamedRows):
-                rows[name] = part.head(MAX_ROWS)
-            else:
-                indices = torch.from_numpy(chosen)
-                rows[name] = part.take(indices.to(part.device))
-                found = None if found is None else found[indices]
+        for name in self.rows:
+            rows[name], found = self.sample(name)
             if found is not None:
                 outputs[name] = found
         return ReportMaterial(
@@ -202,16 +211,21 @@ class TrainingRun:
             outputs,
             recorder.statistics,
             recorder.snapshots,
+            calibration,
         )
 
 
-def summarise(run: TrainingRun, reason: StopReason, *, best_epoch: int) -> dict[str, Any]:
-    """Return the summary of a run whose network has the best weights."""
+def summarise(
+    run: TrainingRun, reason: StopReason, *, best_epoch: int
+) -> tuple[dict[str, Any], Calibration | None]:
+    """Return the summary of a run whose network has the best weights, and its calibration."""
     prepared, trainer = run.prepared, run.trainer
-    return {
+    figures, calibration = _evaluate(run, reason)
+    summary = {
         "name": prepared.config.name,
         "task": prepared.dataset.task,
-        **_evaluate(run, reason),
+        **figures,
+        "calibration": None if calibration is None else calibration.as_document(),
         "best_epoch": best_epoch,
         "watched": trainer.watch.watched if "validation" in run.rows else None,
         "epochs": trainer.epoch.number - 1,
@@ -224,29 +238,47 @@ def summarise(run: TrainingRun, reason: StopReason, *, best_epoch: int) -> dict[
         "device": str(trainer.placement.device),
         "versions": {"dlcli": __version__, "torch": torch.__version__},
     }
+    return summary, calibration
 
 
-def _evaluate(run: TrainingRun, reason: StopReason) -> dict[str, dict[str, Any] | None]:
+def _evaluate(
+    run: TrainingRun, reason: StopReason
+) -> tuple[dict[str, dict[str, Any] | None], Calibration | None]:
     """Return the figures of the network on the parts that it didn't learn from.
 
-    The test rows are used only here, and only if training has come to its end.
+    The test rows are used only here, and only if training has come to its end; then probabilities
+    are calibrated on the validation rows, whose own figures stay those that were watched.
     """
-    trainer = run.trainer
     figures: dict[str, dict[str, Any] | None] = {"validation": None, "test": None}
+    calibration = None
     is_complete = reason in get_args(End)
-    for name in ("validation", "test") if is_complete else ("validation",):
-        if name in run.rows:
-            rows = run.rows[name]
-            if run.report is not None:
-                max_rows = len(rows) if isinstance(rows, Rows) else MAX_ROWS
-                run.outputs[name] = KeptOutputs(max_rows)
-            figures[name] = evaluate(
-                trainer.network,
-                trainer.objective,
-                in_order(rows),
-                target=trainer.target,
-                placement=trainer.placement,
-                group=trainer.group if reason != "diverged" else ALONE,
-                kept=run.outputs.get(name),
-            )
-    return figures
+    if "validation" in run.rows:
+        figures["validation"] = _figures(run, reason, "validation")
+        if is_complete and run.is_calibrated:
+            rows, outputs = run.sample("validation")
+            assert outputs is not None, "they are kept where probabilities are calibrated"
+            prepared, trainer = run.prepared, run.trainer
+            calibration = calibrate(prepared.config, prepared.loss, trainer.target, rows, outputs)
+    if is_complete and "test" in run.rows:
+        temperature = None if calibration is None else calibration.temperature
+        figures["test"] = _figures(run, reason, "test", temperature)
+    return figures, calibration
+
+
+def _figures(
+    run: TrainingRun, reason: StopReason, name: str, temperature: float | None = None
+) -> dict[str, Any]:
+    """Return the figures of a part, and keep the outputs that are used later."""
+    trainer, rows = run.trainer, run.rows[name]
+    if run.report is not None or (name == "validation" and run.is_calibrated):
+        run.outputs[name] = KeptOutputs(len(rows) if isinstance(rows, Rows) else MAX_ROWS)
+    return evaluate(
+        trainer.network,
+        trainer.objective,
+        in_order(rows),
+        target=trainer.target,
+        placement=trainer.placement,
+        group=trainer.group if reason != "diverged" else ALONE,
+        kept=run.outputs.get(name),
+        temperature=temperature,
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from dlcli.errors import DivergedError, StorageError
+from dlcli.runs.calibration import Calibration
 from dlcli.runs.folder.epoch_line import epoch_line, metrics_in
 from dlcli.runs.folder.lines_file import LinesFile
 from dlcli.runs.folder.lock import hold_run_folder, there_meanwhile
@@ -44,7 +45,13 @@ from dlcli.training.loop import EpochResult, Progress, StopReason, fit
 from dlcli.training.memory import suggest_batch_size
 from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.rows.batches import to_rows
-from dlcli.training.saving.checkpoint import Checkpoint, RunSoFar, load_checkpoint, load_weights
+from dlcli.training.saving.checkpoint import (
+    Checkpoint,
+    RunSoFar,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
 from dlcli.training.saving.state import TrainingState, capture, restore_state, to_cpu
 
 
@@ -155,7 +162,7 @@ def _run(run: TrainingRun, stop: Callable[[], Interruption | None]) -> Iterator[
             ) from None
         reason = trainer.stop_reason or stop()
         assert reason is not None, "training ends only for a reason"
-        summary = _finish(run, reason)
+        summary, calibration = _finish(run, reason)
         trackers.is_finished = reason not in EXIT_CODES
         trackers.log(metrics_in({"test": summary["test"]}), summary["epochs"])
     data = words_of(prepared.config.data.path, prepared.folder)
@@ -163,8 +170,9 @@ def _run(run: TrainingRun, stop: Callable[[], Interruption | None]) -> Iterator[
         summary,
         folder,
         data,
-        None if recorder is None or reason in EXIT_CODES else run.material(recorder),
+        None if recorder is None or reason in EXIT_CODES else run.material(recorder, calibration),
         tuple(trackers.lost),
+        calibration,
     )
 
 
@@ -244,10 +252,16 @@ def _explain_divergence(run: TrainingRun, saver: Saver, error: DivergedError) ->
     return DivergedError(f"{error}{left}") if run.is_kept else error
 
 
-def _finish(run: TrainingRun, reason: StopReason) -> dict[str, Any]:
-    """Write the summary, with metrics of the best weights as read from their file."""
-    checkpoint = load_checkpoint(run.folder.best)
-    load_weights(run.trainer.network, checkpoint, run.folder.best)
-    summary = summarise(run, reason, best_epoch=checkpoint.epoch)
+def _finish(run: TrainingRun, reason: StopReason) -> tuple[dict[str, Any], Calibration | None]:
+    """Write the summary, with metrics of the best weights as read from their file.
+
+    The temperature, if one is applied, is added to that file first.
+    """
+    best = run.folder.best
+    checkpoint = load_checkpoint(best)
+    load_weights(run.trainer.network, checkpoint, best)
+    summary, calibration = summarise(run, reason, best_epoch=checkpoint.epoch)
+    if calibration is not None and calibration.temperature is not None:
+        save_checkpoint(best, replace(checkpoint, temperature=calibration.temperature))
     write_summary(run.folder, summary)
-    return summary
+    return summary, calibration

@@ -24,7 +24,7 @@ from dlcli.config import Config
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError
 from dlcli.files import atomic_file
-from dlcli.section import NonNegativeFloat, NonNegativeInt, Section
+from dlcli.section import NonNegativeFloat, NonNegativeInt, PositiveFloat, Section
 from dlcli.training.saving.file import (
     DIGEST,
     NO_DIGEST,
@@ -64,6 +64,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     state: TrainingState | None = None
     run: RunSoFar | None = None
+    temperature: float | None = None  # that calibrates predicted probabilities
 
 
 _DataKey = Annotated[str, Field(pattern=r"^(path|validation_path|test_path)$")]
@@ -89,6 +90,7 @@ class _About(Section):
     epoch: NonNegativeInt
     numbers: NonTensorState | None
     run: RunSoFar | None
+    temperature: PositiveFloat | None = None  # absent from checkpoints of older versions
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, *, keep: Path | None = None) -> None:
@@ -105,6 +107,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, keep: Path | None = N
         epoch=checkpoint.epoch,
         numbers=None if state is None else state.numbers,
         run=checkpoint.run,
+        temperature=checkpoint.temperature,
     )
     tensors = dict(checkpoint.weights)
     if state is not None:
@@ -150,6 +153,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         weights=weights,
         state=state,
         run=about.run,
+        temperature=about.temperature,
     )
 
 
