@@ -39,6 +39,7 @@ def reference_page() -> str:
         ("Losses", schema, "loss"),
         ("Optimizers", schema, "optimizer"),
         ("Schedules", schema, "schedule"),
+        ("Numbers that change with every step", definitions["Dropout"], "rate"),
     ):
         lines.append(f"## {title}\n")
         for reference in _references(owner["properties"][key]):
@@ -89,6 +90,8 @@ def _value(about: JsonObject, definitions: JsonObject) -> str:
     if "const" in about:
         return f"`{_shown(about['const'])}`"
     parts = [part for part in about.get("anyOf", []) if part.get("type") != "null"]
+    if any("$ref" not in part for part in about.get("oneOf", [])):
+        parts = about["oneOf"]
     if parts:
         return " or ".join(dict.fromkeys(_value(part, definitions) for part in parts))
     if "oneOf" in about:

@@ -15,6 +15,7 @@ from dlcli.layers.base import (
     Traits,
     UpdateFactors,
 )
+from dlcli.schedules.scheduled_number import FractionOrSchedule, highest
 from dlcli.section import NonNegativeFloat, PositiveFloat
 
 if TYPE_CHECKING:
@@ -124,7 +125,10 @@ class Dropout(Layer):
     """Sets activations to zero at random while training, and scales the others up."""
 
     type: Literal["dropout"]
-    rate: float = Field(0.5, ge=0, lt=1, description="share of the activations set to zero")
+    rate: FractionOrSchedule = Field(
+        0.5,
+        description="share of the activations set to zero, or how it changes over the steps",
+    )
 
     traits: ClassVar[Traits] = Traits(
         keeps_positions=True,
@@ -138,7 +142,7 @@ class Dropout(Layer):
     @property
     def dropped_share(self) -> Setting[float]:
         """The share of numbers that are set to zero in training."""
-        return Setting("rate", self.rate)
+        return Setting("rate", highest(self.rate))
 
     def repeats(self, before: Layer) -> bool:
         """Say whether the layer before is dropout too."""
@@ -146,7 +150,7 @@ class Dropout(Layer):
 
     def why_idle(self, planned: PlannedLayer) -> str | None:  # noqa: ARG002 - any shape
         """Say so where nothing is dropped."""
-        return None if self.rate else "its rate is 0"
+        return None if highest(self.rate) else "its rate is 0"
 
     def plan(self, shape: Shape) -> PlannedLayer:
         """Take any shape, and give it back."""

@@ -1,8 +1,13 @@
 """The few modules that PyTorch lacks."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from dlcli.schedules.base import ScheduledNumber
+from dlcli.schedules.scheduled_number import highest, scheduled
 
 
 class RandomMask(nn.Module):
@@ -10,23 +15,41 @@ class RandomMask(nn.Module):
 
     Like nn.Dropout, with cheaper random numbers on the CPU: 16 bits of them for each number. The
     rate is therefore a multiple of 1/65536; what is kept is scaled by exactly that.
+
+    Rate and scale are tensors that a recorded step reads: a rate that changes needs no new one.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float | ScheduledNumber) -> None:
         super().__init__()
+        self.schedule = scheduled(rate)
+        self._least_kept = torch.tensor(0, dtype=torch.int16)  # of the values that 16 bits have
+        self._scale = torch.tensor(1.0)
+        self._device_rate = torch.tensor(0.0)  # where rates change, on the network's device
+        self.rate = -1.0
+        self.set_rate(highest(rate))
+
+    def set_rate(self, rate: float) -> None:
+        """Drop this share from now on."""
+        if rate == self.rate:
+            return
         self.rate = rate
-        self._num_dropped = min(round(rate * 2**16), 2**16 - 1)  # of the values that 16 bits have
-        self._scale = torch.tensor(2**16 / (2**16 - self._num_dropped))
+        num_dropped = min(round(rate * 2**16), 2**16 - 1)
+        self._least_kept.fill_(num_dropped - 2**15)
+        self._scale.fill_(2**16 / (2**16 - num_dropped))
+        self._device_rate.fill_(num_dropped / 2**16)
 
     @property
     def drops_something(self) -> bool:
         """Whether it does anything while training."""
-        return self._num_dropped > 0
+        return self.schedule is not None or round(self.rate * 2**16) > 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop numbers at random, while training."""
         if not self.training or not self.drops_something:
             return x
+        if x.device.type != "cpu" and self.schedule is not None:
+            is_kept = torch.rand(x.shape, device=x.device) >= self._device_rate
+            return x * (is_kept / (1 - self._device_rate)).to(x.dtype)
         if x.device.type != "cpu":
             return functional.dropout(x, self.rate)
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
@@ -35,8 +58,13 @@ class RandomMask(nn.Module):
     def mask_from(self, bits: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return each number's factor, 0 or what makes up for the zeros, from int16 bits."""
         # Numbers at once, and the scale as a tensor: both are faster than what is usual.
-        mask = torch.ge(bits, self._num_dropped - 2**15, out=torch.empty(bits.shape, dtype=dtype))
+        mask = torch.ge(bits, self._least_kept, out=torch.empty(bits.shape, dtype=dtype))
         return mask.mul_(self._scale)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "RandomMask":
+        self._device_rate = fn(self._device_rate)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
 
 class ScaledLinear(nn.Linear):

@@ -27,7 +27,7 @@ class Adadelta(OptimizerConfig):
 
     def update(self, run: UpdateState) -> None:
         """Step along the gradient, rescaled to the size of past steps."""
-        gradient, square_avg = run.decayed_gradient(self.weight_decay), run.state["square_avg"]
+        gradient, square_avg = run.decayed_gradient(run.weight_decay), run.state["square_avg"]
         acc_delta = run.state["acc_delta"]
         square_avg.mul_(self.rho).addcmul_(gradient, gradient, value=1 - self.rho)
         std = square_avg.add(self.eps).sqrt_()

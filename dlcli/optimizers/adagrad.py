@@ -32,7 +32,7 @@ class Adagrad(OptimizerConfig):
 
     def update(self, run: UpdateState) -> None:
         """Step along the gradient over the root of the sum of its squares."""
-        gradient, total = run.decayed_gradient(self.weight_decay), run.state["sum"]
+        gradient, total = run.decayed_gradient(run.weight_decay), run.state["sum"]
         lr = run.lr / (1 + (run.num_steps - 1) * self.lr_decay)
         total.addcmul_(gradient, gradient, value=1)
         run.add_quotient(gradient, total.sqrt().add_(self.eps), -lr)

@@ -25,7 +25,7 @@ class Adamax(OptimizerConfig):
         """Step along the mean gradient over its decaying maximum."""
         import torch
 
-        gradient, exp_inf = run.decayed_gradient(self.weight_decay), run.state["exp_inf"]
+        gradient, exp_inf = run.decayed_gradient(run.weight_decay), run.state["exp_inf"]
         exp_avg = run.state["exp_avg"].lerp_(gradient, 1 - self.betas[0])
         largest = gradient.abs().add_(self.eps)
         torch.maximum(exp_inf.mul_(self.betas[1]), largest, out=exp_inf)

@@ -6,10 +6,14 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from dlcli.optimizers.update_state import UpdateState
+from dlcli.schedules.scheduled_number import NumberOrSchedule, highest
 from dlcli.section import Fraction, Section
 
 LearningRate = Annotated[float, Field(gt=0, description="learning rate")]
-WeightDecay = Annotated[float, Field(ge=0, description="weight decay coefficient")]
+WeightDecay = Annotated[
+    NumberOrSchedule,
+    Field(description="weight decay coefficient, or how it changes over the steps"),
+]
 Betas = Annotated[
     tuple[Fraction, Fraction],
     Field(strict=False, description="decay rates of the means of the gradient and of its square"),
@@ -52,6 +56,11 @@ class OptimizerConfig(Section):
     def numbers_per_parameter(self) -> int:
         """How many numbers are kept for each parameter."""
         return len(self.initial_state())
+
+    @property
+    def highest_weight_decay(self) -> float:
+        """The weight decay, or the highest where it changes."""
+        return highest(self.weight_decay)
 
     @property
     def shrinks_weights_directly(self) -> bool:

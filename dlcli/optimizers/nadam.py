@@ -41,7 +41,7 @@ class NAdam(OptimizerConfig):
 
     def update(self, run: UpdateState) -> None:
         """Step along the gradient and its mean, over the root of its mean square."""
-        gradient = run.decayed_gradient(self.weight_decay)
+        gradient = run.decayed_gradient(run.weight_decay)
         exp_avg, exp_avg_sq, _, correction2 = run.adam_moments(gradient, self.betas)
         mu, mu_next = self._momentum(run.num_steps), self._momentum(run.num_steps + 1)
         mu_product: float = run.state["mu_product"].mul_(mu).item()

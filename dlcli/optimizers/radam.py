@@ -24,7 +24,7 @@ class RAdam(OptimizerConfig):
     def update(self, run: UpdateState) -> None:
         """Step along the mean gradient, over the root of its mean square once it is reliable."""
         exp_avg, exp_avg_sq, correction1, correction2 = run.adam_moments(
-            run.decayed_gradient(self.weight_decay), self.betas
+            run.decayed_gradient(run.weight_decay), self.betas
         )
         beta2 = self.betas[1]
         change = (exp_avg / correction1) * run.lr

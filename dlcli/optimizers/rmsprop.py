@@ -34,7 +34,7 @@ class RmsProp(OptimizerConfig):
 
     def update(self, run: UpdateState) -> None:
         """Step along the gradient over the root of its mean square or variance."""
-        gradient, square_avg = run.decayed_gradient(self.weight_decay), run.state["square_avg"]
+        gradient, square_avg = run.decayed_gradient(run.weight_decay), run.state["square_avg"]
         square_avg.mul_(self.alpha).addcmul_(gradient, gradient, value=1 - self.alpha)
         if self.centered:
             mean = run.state["grad_avg"].lerp_(gradient, 1 - self.alpha)

@@ -54,7 +54,7 @@ class Sgd(OptimizerConfig):
             run.views.values,
             run.views.gradients,
             run.views.state["momentum_buffer"] if self.momentum else [],
-            weight_decay=self.weight_decay,
+            weight_decay=run.weight_decay,
             momentum=self.momentum,
             lr=run.lr,
             dampening=self.dampening,
@@ -64,7 +64,7 @@ class Sgd(OptimizerConfig):
         )
 
     def _update_many(self, run: UpdateState) -> None:
-        change = run.decayed_gradient(self.weight_decay)
+        change = run.decayed_gradient(run.weight_decay)
         if self.momentum:
             buffer = run.state["momentum_buffer"]
             if run.num_steps == 1:

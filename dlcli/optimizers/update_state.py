@@ -37,6 +37,7 @@ class UpdateState:
     gradient: "Tensor"
     state: "dict[str, Tensor]"  # by torch.optim's keys: shaped like `values`, or scalars
     lr: "float | Tensor"  # of many runs: [runs, 1]
+    weight_decay: float
     num_steps: int  # the step under way included
     views: ParameterViews | None  # None: many runs, whose learning rates fused kernels can't take
 

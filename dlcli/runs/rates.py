@@ -5,8 +5,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from dlcli.config import Config
+from dlcli.config.text.parsing import format_path
 from dlcli.errors import counted
+from dlcli.layers.base import walk_layers
 from dlcli.runs.preparation import Prepared
+from dlcli.schedules.base import ScheduledNumber
+from dlcli.section import Section
 from dlcli.training.schedules import Schedule
 
 _BLOCK_STEPS = 65_536
@@ -19,6 +24,7 @@ class Rates:
 
     optimizer: str
     schedule: Schedule
+    others: tuple[tuple[str, ScheduledNumber], ...] = ()  # numbers that change too, by their keys
 
     @property
     def title(self) -> str:
@@ -57,6 +63,13 @@ class Rates:
             yield "first step after it", self.schedule.num_warmup_steps + 1
         yield "last step", self.schedule.num_steps
 
+    def other_numbers(self) -> Iterator[str]:
+        """Say of each other number that changes how it begins and ends."""
+        last = (self.schedule.num_steps - 1) / self.schedule.num_steps
+        for key, number in self.others:
+            ends = f"{number.at(0):.6g} at the first step, {number.at(last):.6g} at the last"
+            yield f"{key}: {number.type}, at most {number.highest:g}: {ends}"
+
     def blocks(self) -> Iterator[pl.DataFrame]:
         """Yield every step with its epoch, both from 1, and its rate."""
         run = self.schedule
@@ -75,4 +88,14 @@ def rates_of(prepared: Prepared) -> Rates:
     """Return the rates of a run on its training rows."""
     config, num_rows = prepared.config, prepared.dataset.num_rows["train"]
     schedule = Schedule.of(config.schedule, config.optimizer.lr, config.training, num_rows)
-    return Rates(config.optimizer.type, schedule)
+    return Rates(config.optimizer.type, schedule, tuple(scheduled_numbers(config)))
+
+
+def scheduled_numbers(config: Config) -> Iterator[tuple[str, ScheduledNumber]]:
+    """Yield the numbers that change with every step besides the learning rate, by their keys."""
+    sections: list[tuple[tuple[str | int, ...], Section]] = [(("optimizer",), config.optimizer)]
+    sections += walk_layers(config.model.layers, ("model", "layers"))
+    for path, section in sections:
+        for key in type(section).model_fields:
+            if isinstance(number := getattr(section, key), ScheduledNumber):
+                yield format_path((*path, key)), number

@@ -101,6 +101,25 @@ class ScheduleConfig(Section):
         return {}
 
 
+class ScheduledNumber(Section):
+    """A number that changes with every step of a run."""
+
+    type: str
+
+    @property
+    @abstractmethod
+    def highest(self) -> float:
+        """The highest number that it can be."""
+
+    @abstractmethod
+    def factor(self, share: float) -> float:
+        """Return the number over the highest one, at a share of the run's steps, 0 to 1."""
+
+    def at(self, share: float) -> float:
+        """Return the number at a share of the run's steps, 0 to 1."""
+        return self.highest * self.factor(share)
+
+
 def is_flat(gamma: float) -> Iterator[tuple[str, str]]:
     """Yield a factor of 1, which reduces nothing."""
     if gamma == 1:

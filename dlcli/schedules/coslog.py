@@ -7,11 +7,17 @@ that were taken before it. So the first step has a rate of 0.
 
 import math
 from collections.abc import Iterator
-from typing import ClassVar, Literal, final
+from typing import Annotated, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.schedules.base import Position, RunLength, ScheduleConfig
+from dlcli.schedules.base import Position, RunLength, ScheduleConfig, ScheduledNumber
+from dlcli.section import NonNegativeFloat
+
+Cycles = Annotated[
+    int,
+    Field(ge=1, le=16, description="number of cycles, each twice as long as the one before"),
+]
 
 
 def coslog(share: float, cycles: int) -> float:
@@ -24,9 +30,7 @@ class Coslog(ScheduleConfig):
     """Cosine cycles from 0 to the learning rate and back, each twice as long as the one before."""
 
     type: Literal["coslog"]
-    cycles: int = Field(
-        4, ge=1, le=16, description="number of cycles, each twice as long as the one before"
-    )
+    cycles: Cycles = 4
 
     warms_up: ClassVar[bool] = True
     spreads_over_epochs: ClassVar[bool] = True
@@ -43,3 +47,21 @@ class Coslog(ScheduleConfig):
                 "type",
                 f"coslog begins with a rate of 0, and there is no second step ({run.given})",
             )
+
+
+@final
+class CoslogNumber(ScheduledNumber):
+    """A number in cosine cycles from 0 to its peak and back, each twice as long as the last."""
+
+    type: Literal["coslog"]
+    peak: NonNegativeFloat = Field(description="the number at the middle of a cycle")
+    cycles: Cycles = 4
+
+    @property
+    def highest(self) -> float:
+        """Its peak."""
+        return self.peak
+
+    def factor(self, share: float) -> float:
+        """Return 0 where a cycle begins, 1 at its middle."""
+        return coslog(share, self.cycles)

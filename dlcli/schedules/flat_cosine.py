@@ -8,7 +8,17 @@ so that 0 would be reached one step after the last.
 from collections.abc import Iterator
 from typing import ClassVar, Literal, final
 
-from dlcli.schedules.base import Flat, Position, RunLength, ScheduleConfig, half_cosine
+from pydantic import Field
+
+from dlcli.schedules.base import (
+    Flat,
+    Position,
+    RunLength,
+    ScheduleConfig,
+    ScheduledNumber,
+    half_cosine,
+)
+from dlcli.section import NonNegativeFloat
 
 
 def flat_cosine(share: float, flat: float) -> float:
@@ -38,3 +48,21 @@ class FlatCosine(ScheduleConfig):
                 f"does nothing: all {run.num_steps} steps of {run.given} lie within the flat part; "
                 "give less, or more epochs",
             )
+
+
+@final
+class FlatCosineNumber(ScheduledNumber):
+    """A number that stays as it starts, then goes to 0 along half a cosine."""
+
+    type: Literal["flat_cosine"]
+    start: NonNegativeFloat = Field(description="the number up to the way down")
+    flat: Flat = 0.5
+
+    @property
+    def highest(self) -> float:
+        """Its start."""
+        return self.start
+
+    def factor(self, share: float) -> float:
+        """Return 1, then less and less."""
+        return flat_cosine(share, self.flat)

@@ -27,6 +27,7 @@ from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.processes.shards import ShardedStep
 from dlcli.training.rows.batches import BatchSource, Rows, epoch_steps, total_weight
 from dlcli.training.rows.streamed import StreamedRows, in_order
+from dlcli.training.scheduled import ScheduledNumbers
 from dlcli.training.schedules import Schedule
 from dlcli.training.step import Stepper
 
@@ -104,6 +105,9 @@ class Trainer:
             is_captured=self.engine.name == "captured",
             sharded=self.sharded,
         )
+        self.scheduled = ScheduledNumbers.of(
+            self.network, [self.optimizer], self.schedule.num_steps
+        )
 
     @property
     def parameter_names(self) -> list[str]:
@@ -162,6 +166,7 @@ def _take_steps(trainer: Trainer, train: BatchSource) -> Iterator[Progress]:
         for batches in steps:
             lr = trainer.schedule.lr(trainer.num_steps)
             trainer.optimizer.lr = lr
+            trainer.scheduled.set(trainer.num_steps)
             figures = trainer.stepper.take_step(batches, trainer.num_steps)
             num_rows, weight = sum(map(len, batches)), total_weight(batches)
             epoch.add(PendingStep(trainer.num_steps + 1, lr, num_rows, figures, weight))

@@ -123,7 +123,6 @@ class Optimizer(UpdateState, Generic[_Parameters]):
         }
         has_factors = any(group.factors != UpdateFactors() for group in parameters.groups)
         self._groups = parameters.groups if has_factors else ()
-        self._configs = [_with_factors(config, group.factors) for group in self._groups]
         scalars = {
             _scalar(key, index): torch.full((), start)
             for key, start in config.initial_scalars().items()
@@ -138,6 +137,7 @@ class Optimizer(UpdateState, Generic[_Parameters]):
             gradient=parameters.gradient,
             state={"step": torch.zeros((), device=values.device), **scalars, **tensors},
             lr=config.lr,
+            weight_decay=config.highest_weight_decay,
             num_steps=0,
             views=views,
         )
@@ -154,8 +154,12 @@ class Optimizer(UpdateState, Generic[_Parameters]):
         self.state["step"] += 1
         if not self._groups:
             self.config.update(self)
-        for index, config in enumerate(self._configs):
-            config.update(self._state_of(index))
+        for index in range(len(self._groups)):
+            self.config.update(self._state_of(index))
+
+    def set_weight_decay(self, weight_decay: float) -> None:
+        """Take another weight decay from the next step on."""
+        self.weight_decay = weight_decay
 
     def _state_of(self, index: int) -> UpdateState:
         """Return what is a group's: views of its numbers, and scalars of its own."""
@@ -168,6 +172,7 @@ class Optimizer(UpdateState, Generic[_Parameters]):
             gradient=self.gradient[..., part],
             state={"step": self.state["step"], **scalars, **tensors},
             lr=self.lr * group.factors.lr,
+            weight_decay=self.weight_decay * group.factors.weight_decay,
             num_steps=self.num_steps,
             views=None if self.views is None else self.views.some(group.indices),
         )
@@ -176,8 +181,3 @@ class Optimizer(UpdateState, Generic[_Parameters]):
 def _scalar(key: str, index: int) -> str:
     """Return the key of a group's own scalar; the first group has torch.optim's."""
     return f"{key}.{index}" if index else key
-
-
-def _with_factors(config: OptimizerConfig, factors: UpdateFactors) -> OptimizerConfig:
-    decay = config.weight_decay * factors.weight_decay
-    return config.model_copy(update={"weight_decay": decay})

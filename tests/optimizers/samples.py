@@ -63,7 +63,8 @@ def reference_of(
         {
             "params": [parameter],
             "lr": config.lr * factors.get(name, UpdateFactors()).lr,
-            "weight_decay": config.weight_decay * factors.get(name, UpdateFactors()).weight_decay,
+            "weight_decay": config.highest_weight_decay
+            * factors.get(name, UpdateFactors()).weight_decay,
         }
         for name, parameter in network.named_parameters()
     ]

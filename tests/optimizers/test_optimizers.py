@@ -97,6 +97,23 @@ def test_factors_are_what_torchs_parameter_groups_are_to_the_bit(settings: dict[
     assert torch.equal(weights_of(network), weights_of(theirs))
 
 
+@pytest.mark.parametrize("kind", sorted({own["type"] for own in WITH_REFERENCE.values()}))
+def test_a_weight_decay_that_changes_is_that_of_torchs_group(kind: str) -> None:
+    network, theirs = make_network(), make_network()
+    settings = {"type": kind, "weight_decay": 0.2}
+    optimizer = Optimizer(read(settings), FlatParameters(network))
+    reference = reference_of(settings, theirs)
+    for decay, gradients in zip((0.2, 0.1, 0.0), make_gradients(network), strict=False):
+        optimizer.set_weight_decay(decay)
+        take_steps(optimizer, [gradients])
+        for group in reference.param_groups:
+            group["weight_decay"] = decay
+        for parameter, gradient in zip(theirs.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        reference.step()
+    assert torch.equal(weights_of(network), weights_of(theirs))
+
+
 def test_its_defaults_are_torchs() -> None:
     for member in OPTIMIZERS:
         if reference := TORCH_OPTIMIZERS.get(type_of(member)):
@@ -186,7 +203,7 @@ def test_decoupled_weight_decay_leaves_the_state_alone(member: type[OptimizerCon
 def test_its_default_rate_and_weight_decay_are_not_unusual(member: type[OptimizerConfig]) -> None:
     config = read({"type": type_of(member)})
     assert config.lr < config.high_lr
-    assert config.weight_decay < config.heavy_weight_decay
+    assert config.highest_weight_decay < config.heavy_weight_decay
 
 
 @EVERY_SAMPLE

@@ -107,6 +107,8 @@ def _describe_schedule(
     console.print(rate_curve(rates.points()), markup=False, soft_wrap=True)
     for what, step in rates.turns():
         console.print(f"{what}, {step:,}: {rates.schedule.lr(step - 1):.6g}", markup=False)
+    for line in rates.other_numbers():
+        console.print(line, markup=False, soft_wrap=True)
     if output is None:
         return
     if output.suffix.lower() in (".csv", ".parquet"):

@@ -37,7 +37,7 @@ def regularise(config: Config | None) -> Iterator[Change]:
         yield Change("make the network smaller", smaller)
     optimizer = config.optimizer
     least = 0.1 if optimizer.has_decoupled_weight_decay else 0.001
-    heavier = max(least, 10 * optimizer.weight_decay)
+    heavier = max(least, 10 * optimizer.highest_weight_decay)
     if heavier < optimizer.heavy_weight_decay:
         yield Change("increase weight decay", (f"optimizer.weight_decay={heavier:g}",))
     shares = dropped_shares(config)

@@ -28,7 +28,7 @@ def restrictions(config: Config | None) -> list[Restriction]:
 
 
 def _find_restrictions(config: Config) -> Iterator[Restriction]:
-    decay = config.optimizer.weight_decay
+    decay = config.optimizer.highest_weight_decay
     if decay >= config.optimizer.heavy_weight_decay:
         change = Change("reduce weight decay", ("optimizer.weight_decay=0.0",))
         yield Restriction(f"a weight decay of {decay:g}", change)

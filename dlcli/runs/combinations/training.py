@@ -73,7 +73,7 @@ def _steps_between_saves(facts: Facts) -> Found:
 
 def _weights_wiped_out(facts: Facts) -> Found:
     optimizer = facts.config.optimizer
-    taken = optimizer.lr * optimizer.weight_decay
+    taken = optimizer.lr * optimizer.highest_weight_decay
     if optimizer.shrinks_weights_directly and taken >= 1:
         yield (
             ("optimizer", "weight_decay"),

@@ -8,6 +8,7 @@ from dlcli.config.sections.compare import Candidate, unknown_optimizer
 from dlcli.errors import ConfigError
 from dlcli.optimizers import PRESETS, USUAL_PRESETS
 from dlcli.optimizers.base import OptimizerConfig
+from dlcli.schedules.base import ScheduledNumber
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def choose_candidates(config: Config, names: Sequence[str] | None = None) -> Can
             "at least two, as in --optimizers sgd,adam"
         )
     notes.append(
-        f"weight decay {decay:g} for all that don't set their own (optimizer.weight_decay)"
+        f"weight decay {_text(decay)} for all that don't set their own (optimizer.weight_decay)"
     )
     if not config.compare.lrs and "configured" not in chosen:
         notes.append(
@@ -67,7 +68,7 @@ def _usual(config: Config, named: dict[str, Candidate], notes: list[str]) -> lis
         rule = _preset(name, decay).simplified()
         if rule in simplest:
             notes.append(
-                f"{name} is left out: with weight decay {decay:g} it is the same as "
+                f"{name} is left out: with weight decay {_text(decay)} it is the same as "
                 f"{simplest[rule]} (optimizer.weight_decay)"
             )
         else:
@@ -84,7 +85,7 @@ def _usual(config: Config, named: dict[str, Candidate], notes: list[str]) -> lis
     return names
 
 
-def _preset(name: str, weight_decay: float) -> OptimizerConfig:
+def _preset(name: str, weight_decay: float | ScheduledNumber) -> OptimizerConfig:
     optimizer = Candidate.model_validate(name).optimizer
     return optimizer.model_copy(update={"weight_decay": weight_decay})
 
@@ -104,3 +105,9 @@ def _twins(chosen: dict[str, OptimizerConfig]) -> list[str]:
         for first in names[:index]
         if settings[first] == settings[second]
     ][:3]
+
+
+def _text(decay: float | ScheduledNumber) -> str:
+    if isinstance(decay, ScheduledNumber):
+        return f"{decay.type}, at most {decay.highest:g},"
+    return f"{decay:g}"

@@ -14,6 +14,7 @@ from dlcli.config import Config
 from dlcli.errors import CheckpointError, ConfigError, DataError
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
+from dlcli.runs.rates import scheduled_numbers
 from dlcli.runs.starting import ENCODING_KEYS
 from dlcli.tables.text.text_format import TEXT_KEYS
 from dlcli.training.device import Placement
@@ -190,6 +191,9 @@ def _why_incompatible(key: str, was: Config, now: Config, epochs_done: int) -> s
     if key == "training.epochs":
         if now.schedule.spreads_over_epochs:
             return f"; schedule {now.schedule.type} depends on the number of epochs"
+        changing = [key for key, _ in scheduled_numbers(now)]
+        if changing:
+            return f"; {changing[0]} depends on the number of epochs"
         if now.training.epochs < epochs_done:
             return f"; {epochs_done} are done already"
         return None

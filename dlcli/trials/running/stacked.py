@@ -11,6 +11,7 @@ from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
 from dlcli.training.rows.batches import Rows, total_weight
 from dlcli.training.saving.state import to_cpu
+from dlcli.training.scheduled import ScheduledNumbers
 from dlcli.training.schedules import Schedule
 from dlcli.trials.cross_fitting import CrossFitted
 from dlcli.trials.results import End, FinishedTrial, Point
@@ -103,7 +104,9 @@ class _StackedTraining:
             sums = _EpochSums(len(self.runs))
             before = (epoch - 1) * self.steps_per_epoch
             lrs = self._lrs(before)
+            scheduled = self._scheduled()
             for index, batches in enumerate(self.slot_rows.steps(self.settings, epoch)):
+                scheduled.set(before + index)
                 figures = self.stack.take_step(batches, lrs[min(index, len(lrs) - 1)])
                 sums.add(figures, sum(map(len, batches)), self._weights(batches))
                 yield StackProgress(epoch, index + 1, sum(not run.is_over for run in self.runs))
@@ -174,6 +177,11 @@ class _StackedTraining:
                 self.best_buffers = {
                     name: buffer[left] for name, buffer in self.best_buffers.items()
                 }
+
+    def _scheduled(self) -> ScheduledNumbers:
+        """Return what changes with every step, for the runs that are left."""
+        optimizers = [group.optimizer for group in self.stack.groups]
+        return ScheduledNumbers.of(self.stack.network.masks, optimizers, self.setup.max_steps)
 
     def _lrs(self, before: int) -> Tensor:
         """Return the learning rates of an epoch's steps, [steps, runs]; one row if all alike."""

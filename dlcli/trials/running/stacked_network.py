@@ -100,6 +100,11 @@ class StackedNetwork:
         self.buffers = {name: buffer[runs] for name, buffer in self.buffers.items()}
         self._look()
 
+    @property
+    def masks(self) -> nn.ModuleList:
+        """The random masks of the runs, which they share."""
+        return nn.ModuleList([given.drawn for _, given in self._masks])
+
     def draw(self, draws: Draws) -> None:
         """Draw the bits of the next batch, layer by layer, as a single run of each seed would."""
         for layer in draws.words:
