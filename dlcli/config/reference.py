@@ -17,6 +17,7 @@ _SECTIONS = {
     "DataConfig": "data",
     "SplitConfig": "data.split",
     "ModelConfig": "model",
+    "EnsembleConfig": "model.ensemble",
     "TrainingConfig": "training",
     "EarlyStopping": "training.early_stopping",
     "CheckpointConfig": "checkpoint",

@@ -173,9 +173,11 @@ class FittedData(Section):
     def signature(self) -> Signature:
         """Return the inputs and outputs of a network for this data."""
         embeddings = (column.embedding for column in self.columns)
+        widths = tuple(column.num_slots for column in self.columns if column.field == "numbers")
         return Signature(
-            num_dense=sum(column.num_slots for column in self.columns if column.field == "numbers"),
+            num_dense=sum(widths),
             embeddings=tuple(embedding for embedding in embeddings if embedding is not None),
             shape=self.shape,
             num_classes=len(self.target.class_names) or None,
+            dense_widths=widths,
         )

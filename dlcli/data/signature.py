@@ -19,6 +19,7 @@ class Signature:
     embeddings: tuple[Embedding, ...]
     shape: tuple[int, ...] | None  # the dense features as one array, where the config says so
     num_classes: int | None  # None for a regression
+    dense_widths: tuple[int, ...] = ()  # dense numbers of each column; none: one each
 
     @property
     def inputs(self) -> tuple[Field, ...]:
@@ -39,3 +40,9 @@ class Signature:
         """The shape, without the batch, that the first layer gets."""
         width = self.num_dense + sum(embedding.dim for embedding in self.embeddings)
         return self.shape or (width,)
+
+    @property
+    def column_widths(self) -> tuple[int, ...]:
+        """How many numbers in a row the first layer gets of each column."""
+        embedded = (embedding.dim for embedding in self.embeddings)
+        return (*(self.dense_widths or (1,) * self.num_dense), *embedded)

@@ -9,8 +9,8 @@ the program has about it. The rest of the program asks and names no type.
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Generic, NamedTuple, Self, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Generic, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import Field
 
@@ -112,6 +112,20 @@ class UpdateFactors(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Members:
+    """The members of an ensemble that compute a layer: their rows are one batch, [members · rows].
+
+    The rows of a member are side by side.
+    """
+
+    number: int
+    # What of the layer's parameters each member has for itself: none, vectors for each input and
+    # output of a matrix that all share, or all of them.
+    separate: Literal["nothing", "vectors", "all"]
+    is_input_scaled: bool = False  # for each member, just before the layer
+
+
+@dataclass(frozen=True)
 class PlannedLayer:
     """A layer with nothing left open, its input known; shapes are without the batch."""
 
@@ -122,6 +136,7 @@ class PlannedLayer:
     multiply_adds: int  # of a row: multiplications by weights, each with its addition
     num_kept: int  # numbers of a row that are kept for the backward pass
     inner: tuple["PlannedLayer", ...] = ()  # of a layer that is made of layers
+    members: Members | None = None  # None: computed once; otherwise, costs are those of all members
 
     @property
     def num_direct_parameters(self) -> int:
@@ -131,6 +146,15 @@ class PlannedLayer:
     def activation_bytes(self, batch_size: int) -> int:
         """Return the memory of a batch's activations, kept for the backward pass."""
         return self.num_kept * batch_size * FLOAT_BYTES
+
+    def computed_by(self, members: Members) -> "PlannedLayer":
+        """Return it with the operations and the memory of all members, its parameters shared."""
+        return replace(
+            self,
+            multiply_adds=self.multiply_adds * members.number,
+            num_kept=self.num_kept * members.number,
+            members=members,
+        )
 
 
 class Layer(Section, ABC):
@@ -157,6 +181,24 @@ class Layer(Section, ABC):
 
         `activation_after` is a module of its own that follows this one.
         """
+
+    def plan_members(self, planned: PlannedLayer, members: Members) -> PlannedLayer:
+        """Say what members of an ensemble make of what was planned for a single network.
+
+        Raises ShapeError where they can't compute it. A layer whose parameters can be each member's
+        own says how; others are shared.
+        """
+        if self.traits.row_mixing is not None:
+            raise ShapeError(
+                f"the members of an ensemble would influence each other through {self.type}; use "
+                f"{self.traits.row_mixing.alternative}, or put it before the first dense layer"
+            )
+        if planned.num_parameters and members.separate != "nothing":
+            raise ShapeError(
+                f"the weights of {self.type} can't be each member's own; put it before the first "
+                "dense layer, where all members share what is computed, or use share: mini"
+            )
+        return planned.computed_by(members)
 
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:  # noqa: ARG002
         """Return the tensors of its module's state by name, without those of layers inside."""
@@ -246,6 +288,17 @@ def plan_layers(layers: Sequence[Layer], shape: Shape) -> tuple[PlannedLayer, ..
         except ShapeError as error:
             raise ShapeError(str(error), (index, *error.path)) from None
         shape = planned[-1].output_shape
+    return tuple(planned)
+
+
+def plan_members(layers: Sequence[PlannedLayer], members: Members) -> tuple[PlannedLayer, ...]:
+    """Plan layers for the members of an ensemble; ShapeError with the path to one that can't be."""
+    planned = []
+    for index, layer in enumerate(layers):
+        try:
+            planned.append(layer.config.plan_members(layer, members))
+        except ShapeError as error:
+            raise ShapeError(str(error), (index, *error.path)) from None
     return tuple(planned)
 
 

@@ -1,11 +1,22 @@
 """Dense layers."""
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field
 
-from dlcli.layers.base import Setting, Shape, ShapeError, Traits, require_axes
-from dlcli.layers.weights import WeightedLayer
+from dlcli.layers.base import (
+    Members,
+    PlannedLayer,
+    Setting,
+    Shape,
+    ShapeError,
+    TensorAxes,
+    Traits,
+    require_axes,
+)
+from dlcli.layers.weights import WeightedLayer, draw
 from dlcli.section import Size
 
 if TYPE_CHECKING:
@@ -76,6 +87,65 @@ class Dense(WeightedLayer):
 
         scale = self.weight_scale(shape)
         return ScaledLinear(shape[0], self._num_units(), bias=self.bias, scale=scale)
+
+    def plan_members(self, planned: PlannedLayer, members: Members) -> PlannedLayer:
+        """Give each member a matrix of its own, or factors for inputs and outputs; and a bias."""
+        if members.separate == "nothing":
+            return super().plan_members(planned, members)
+        if self.initial is not None:
+            raise ShapeError(
+                "the weights of an ensemble's members can't be given as numbers", ("initial",)
+            )
+        found = planned.computed_by(members)
+        tensors = self.tensors(found)
+        num_kept = found.num_kept
+        if members.separate == "vectors":  # products with the matrix, and scaled inputs
+            num_kept += math.prod(tensors["output_scale"].shape)
+            num_kept += math.prod(tensors["input_scale"].shape) if "input_scale" in tensors else 0
+        num_parameters = sum(math.prod(axes.shape) for axes in tensors.values())
+        return replace(found, num_parameters=num_parameters, num_kept=num_kept)
+
+    def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
+        """Return its weight and, where it has one, its bias; those of an ensemble's members."""
+        members, found = planned.members, super().tensors(planned)
+        if members is None or members.separate == "nothing":
+            return found
+        number, units = members.number, planned.output_shape[0]
+        of_members = {name: TensorAxes((number, units), outputs=1) for name in found}
+        if members.separate == "all":
+            shape = (number, *found["weight"].shape)
+            weight = found["weight"]._replace(shape=shape, inputs=2, outputs=1)
+            return {**of_members, "weight": weight}
+        of_members["output_scale"] = TensorAxes((number, units), outputs=1)
+        if not members.is_input_scaled:
+            of_members["input_scale"] = TensorAxes((number, planned.input_shape[0]), inputs=1)
+        return {**of_members, "weight": found["weight"]}
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":
+        """Build nn.Linear, or what computes it for an ensemble's members."""
+        members = planned.members
+        if members is None or members.separate == "nothing":
+            return super().build(planned)
+        from dlcli.layers.modules import AdaptedLinear, MembersLinear
+
+        sizes = (members.number, planned.input_shape[0], planned.output_shape[0])
+        scale = self.weight_scale(planned.input_shape)
+        module: MembersLinear | AdaptedLinear
+        if members.separate == "all":
+            module = MembersLinear(*sizes, bias=self.bias, scale=scale)
+            weights = module.weight.detach().unbind()
+        else:
+            scales_input = not members.is_input_scaled
+            module = AdaptedLinear(*sizes, bias=self.bias, scale=scale, scales_input=scales_input)
+            weights = (module.weight.detach(),)
+        if self.init != "default":
+            for weight in weights:
+                draw(weight, self.init)
+            if module.bias is not None:
+                module.bias.detach().zero_()
+        if scale != 1:
+            module.weight.detach().div_(scale)
+        return module
 
     def _num_units(self) -> int:
         if self.units is None:

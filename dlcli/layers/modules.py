@@ -95,6 +95,103 @@ class LearnedActivation(nn.Module):
         return torch.lerp(x, self.function(x), self.weight.view(self._shape))
 
 
+class MembersLinear(nn.Module):
+    """A linear map for each member of an ensemble: `[members · batch, inputs]`, `… outputs]`.
+
+    They begin as nn.Linear does, each by itself. The weights are multiplied by a scale.
+    """
+
+    def __init__(
+        self, num_members: int, num_inputs: int, num_outputs: int, *, bias: bool, scale: float
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        bound = num_inputs**-0.5
+        self.weight = nn.Parameter(
+            torch.empty(num_members, num_outputs, num_inputs).uniform_(-bound, bound)
+        )
+        self.bias = (
+            nn.Parameter(torch.empty(num_members, num_outputs).uniform_(-bound, bound))
+            if bias
+            else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply each member's rows by its weight."""
+        rows, weight = _by_member(x, len(self.weight)), _scaled(self.weight, self.scale).mT
+        if self.bias is None:
+            return torch.bmm(rows, weight).flatten(0, 1)
+        return torch.baddbmm(self.bias[:, None], rows, weight).flatten(0, 1)
+
+
+class AdaptedLinear(nn.Module):
+    """One matrix for all members of an ensemble: `[members · batch, inputs]` to `… outputs]`.
+
+    BatchEnsemble (Wen et al. 2020, arXiv:2002.06715): each member has factors for the inputs and
+    the outputs, and a bias, s · W(r · x) + b. As in TabM (Gorishniy et al. 2025, arXiv:2410.24210),
+    factors begin at 1, and all biases with the same numbers. The matrix is multiplied by a scale.
+    """
+
+    def __init__(
+        self,
+        num_members: int,
+        num_inputs: int,
+        num_outputs: int,
+        *,
+        bias: bool,
+        scale: float,
+        scales_input: bool,
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        shared = nn.Linear(num_inputs, num_outputs, bias=bias)
+        self.weight = shared.weight
+        self.input_scale = (
+            nn.Parameter(torch.ones(num_members, num_inputs)) if scales_input else None
+        )
+        self.output_scale = nn.Parameter(torch.ones(num_members, num_outputs))
+        self.bias = nn.Parameter(shared.bias.detach().repeat(num_members, 1)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale, multiply by the matrix, scale and shift."""
+        num_members = len(self.output_scale)
+        if self.input_scale is not None:
+            x = (_by_member(x, num_members) * self.input_scale[:, None]).flatten(0, 1)
+        x = _by_member(functional.linear(x, _scaled(self.weight, self.scale)), num_members)
+        return _scaled_and_shifted(x, self.output_scale, self.bias)
+
+
+class MembersLayerNorm(nn.Module):
+    """Layer norm of `[members · batch, …]`, with a scale and a shift for each member."""
+
+    def __init__(self, num_members: int, shape: tuple[int, ...], eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(num_members, *shape))
+        self.bias = nn.Parameter(torch.zeros(num_members, *shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each row, scale and shift."""
+        x = functional.layer_norm(x, self.weight.shape[1:], eps=self.eps)
+        return _scaled_and_shifted(_by_member(x, len(self.weight)), self.weight, self.bias)
+
+
+def _scaled(weight: Tensor, scale: float) -> Tensor:
+    return weight if scale == 1 else weight * scale
+
+
+def _by_member(x: Tensor, num_members: int) -> Tensor:
+    """Return `[members · batch, …]` as `[members, batch, …]`."""
+    return x.reshape(num_members, -1, *x.shape[1:])
+
+
+def _scaled_and_shifted(x: Tensor, scale: Tensor, shift: Tensor | None) -> Tensor:
+    """Return `[members, batch, …]` times and plus each member's numbers, `[members · batch, …]`."""
+    if shift is None:
+        return (x * scale[:, None]).flatten(0, 1)
+    return torch.addcmul(shift[:, None], x, scale[:, None]).flatten(0, 1)
+
+
 class SkipConnection(nn.Module):
     """layers(x) + projection(x)."""
 

@@ -1,11 +1,20 @@
 """Normalisation: batch norm and layer norm."""
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import Layer, PlannedLayer, RowMixing, Shape, TensorAxes, Traits
+from dlcli.layers.base import (
+    Layer,
+    Members,
+    PlannedLayer,
+    RowMixing,
+    Shape,
+    TensorAxes,
+    Traits,
+)
 from dlcli.section import PositiveFloat
 
 if TYPE_CHECKING:
@@ -96,12 +105,27 @@ class LayerNorm(Layer):
             self, shape, shape, num_parameters=2 * size, multiply_adds=0, num_kept=size
         )
 
+    def plan_members(self, planned: PlannedLayer, members: Members) -> PlannedLayer:
+        """Give each member a scale and a shift of its own, unless all parameters are shared."""
+        found = planned.computed_by(members)
+        if members.separate == "nothing":
+            return found
+        return replace(found, num_parameters=planned.num_parameters * members.number)
+
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
-        """Return scale and shift, one of each for each number of a row."""
-        return dict.fromkeys(("weight", "bias"), TensorAxes(planned.input_shape, 0, 0))
+        """Return scale and shift, one of each for each number of a row, and for each member."""
+        axes, members = TensorAxes(planned.input_shape, 0, 0), planned.members
+        if members is not None and members.separate != "nothing":
+            axes = TensorAxes((members.number, *planned.input_shape), 1, 1)
+        return dict.fromkeys(("weight", "bias"), axes)
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
-        """Build nn.LayerNorm."""
+        """Build nn.LayerNorm, or what computes it for an ensemble's members."""
         from torch import nn
 
+        from dlcli.layers.modules import MembersLayerNorm
+
+        members = planned.members
+        if members is not None and members.separate != "nothing":
+            return MembersLayerNorm(members.number, planned.input_shape, self.eps)
         return nn.LayerNorm(planned.input_shape, eps=self.eps)

@@ -1,6 +1,7 @@
 """Residual blocks."""
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field
@@ -8,6 +9,7 @@ from pydantic import Field
 from dlcli.layers.activations import ActivationName
 from dlcli.layers.base import (
     Layer,
+    Members,
     PlannedLayer,
     Shape,
     ShapeError,
@@ -15,6 +17,7 @@ from dlcli.layers.base import (
     Traits,
     build_layers,
     plan_layers,
+    plan_members,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +77,29 @@ class Residual(Layer):
             + num_weights * math.prod(after[1:]),
             num_kept=sum(layer.num_kept for layer in inner) + math.prod(after),
             inner=inner,
+        )
+
+    def plan_members(self, planned: PlannedLayer, members: Members) -> PlannedLayer:
+        """Plan its layers for the members, which share no projection unless they share all."""
+        try:
+            inner = plan_members(planned.inner, replace(members, is_input_scaled=False))
+        except ShapeError as error:
+            raise ShapeError(str(error), ("layers", *error.path)) from None
+        if planned.num_direct_parameters and members.separate != "nothing":
+            raise ShapeError(
+                "the projection of a residual block can't be each member's own; give the last of "
+                f"its layers {planned.input_shape[0]} outputs, as many as the block has inputs"
+            )
+        kept_inside = sum(layer.num_kept for layer in planned.inner)
+        return replace(
+            planned,
+            num_parameters=planned.num_direct_parameters
+            + sum(layer.num_parameters for layer in inner),
+            multiply_adds=planned.multiply_adds * members.number,
+            num_kept=(planned.num_kept - kept_inside) * members.number
+            + sum(layer.num_kept for layer in inner),
+            inner=inner,
+            members=members,
         )
 
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:

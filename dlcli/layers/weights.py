@@ -196,7 +196,7 @@ class WeightedLayer(Layer):
         module = self.build_linear(planned.input_shape)
         with torch.no_grad():
             if self.init != "default":
-                _draw(module.weight, self.init)
+                draw(module.weight, self.init)
                 if module.bias is not None:
                     module.bias.zero_()
             if (scale := self.weight_scale(planned.input_shape)) != 1:
@@ -237,7 +237,8 @@ class WeightedLayer(Layer):
                 )
 
 
-def _draw(weight: "Tensor", name: Initialisation) -> None:
+def draw(weight: "Tensor", name: Initialisation) -> None:
+    """Draw a weight anew, in place, from torch's state; `default`: it stays as it is."""
     from torch import nn
 
     match name:

@@ -101,6 +101,13 @@ class Loss(Section, ABC):
         """
 
     @abstractmethod
+    def mean_of_members(self, outputs: "Tensor") -> "Tensor":
+        """Return the outputs [rows, num_outputs] whose predictions are the mean of several.
+
+        `outputs` are [rows, members, num_outputs], float32; gradients pass through.
+        """
+
+    @abstractmethod
     def log_odds(self, outputs: "Tensor") -> "np.ndarray":
         """Return each class's log odds, or the second's of two, float32 [rows, scores].
 

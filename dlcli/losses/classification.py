@@ -1,5 +1,6 @@
 """Losses for classes."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, final
@@ -134,6 +135,12 @@ class BinaryCrossEntropy(_ClassLoss):
         # 1 - p by the sigmoid of -z: it keeps its digits where p is near 1.
         return torch.stack([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1).numpy()
 
+    def mean_of_members(self, outputs: "Tensor") -> "Tensor":
+        from torch.nn.functional import logsigmoid
+
+        # Sums of both classes' probabilities, as logarithms: a mean near 1 keeps its digits.
+        return logsigmoid(outputs).logsumexp(1) - logsigmoid(-outputs).logsumexp(1)
+
     def log_odds(self, outputs: "Tensor") -> "np.ndarray":
         return outputs[:, :1].float().numpy()
 
@@ -180,6 +187,9 @@ class CrossEntropy(_ClassLoss):
 
     def predictions(self, outputs: "Tensor") -> "np.ndarray":
         return outputs.double().softmax(dim=1).numpy()
+
+    def mean_of_members(self, outputs: "Tensor") -> "Tensor":
+        return outputs.log_softmax(2).logsumexp(1) - math.log(outputs.shape[1])
 
     def log_odds(self, outputs: "Tensor") -> "np.ndarray":
         import torch

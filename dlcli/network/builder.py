@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from dlcli.layers.base import build_layers, walk_modules
+from dlcli.layers.base import build_layers, module_name, walk_modules
+from dlcli.network.ensemble import MEMBERS, MEMBERS_MEAN
 from dlcli.network.inputs import InputStage
+from dlcli.network.members import MembersInput, MembersMean
 from dlcli.network.plan import EMBEDDINGS, Plan
 from dlcli.seeds import derive_seed
 
@@ -16,7 +18,8 @@ from dlcli.seeds import derive_seed
 def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
     """Build the network on the CPU, in float32.
 
-    It takes the input fields by name, each `[batch, *shape]`, and gives `[batch, num_outputs]`. Its
+    It takes the input fields by name, each `[batch, *shape]`, and gives `[batch, num_outputs]`; an
+    ensemble gives those of each member, `[batch, members, num_outputs]`, in training mode. Its
     weights are a function of the plan and the seed; torch's own random state is left as it was. A
     layer's module is named by its place in the config and its type: `0_dense`, `0_dense_relu`.
     """
@@ -28,6 +31,8 @@ def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
         if signature.shape is not None:
             named["shape"] = nn.Unflatten(1, signature.shape)
         named.update(build_layers(plan.layers))
+        if plan.ensemble is not None:
+            _add_members(named, plan)
         # Images with their channels last: convolutions and pools over them are faster so.
         network = nn.Sequential(named)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -36,6 +41,18 @@ def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(not plan.is_frozen(name))
         return network
+
+
+def _add_members(modules: OrderedDict[str, nn.Module], plan: Plan) -> None:
+    """Put in what gives an ensemble's members their rows, and what takes the mean of theirs."""
+    ensemble = plan.ensemble
+    assert ensemble is not None, "the network has members"
+    first = module_name(ensemble.first, plan.layers[ensemble.first].config)
+    after = [*modules][[*modules].index(first) :]
+    modules[MEMBERS] = MembersInput(ensemble)
+    for name in after:
+        modules.move_to_end(name)
+    modules[MEMBERS_MEAN] = MembersMean(ensemble.num_members, ensemble.loss)
 
 
 def prepare_to_train(network: nn.Module, plan: Plan) -> None:

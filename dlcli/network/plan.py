@@ -1,10 +1,11 @@
 """A config's layers and the data's signature → every shape and size, before torch is needed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from dlcli.config.sections.model import ModelConfig
 from dlcli.data.signature import Signature
 from dlcli.layers.base import (
     FLOAT_BYTES,
@@ -16,6 +17,8 @@ from dlcli.layers.base import (
     plan_layers,
     walk_modules,
 )
+from dlcli.losses import Loss
+from dlcli.network.ensemble import PlannedEnsemble, plan_ensemble
 
 EMBEDDINGS = "columns"  # the module that looks embedded columns up
 
@@ -29,6 +32,12 @@ class Plan:
     # Weights to begin with, by name, NaN where they are drawn as usual; None: all are drawn.
     start: Mapping[str, np.ndarray] | None = field(default=None, compare=False, repr=False)
     frozen: frozenset[str] = frozenset()  # names of modules whose weights stay
+    ensemble: PlannedEnsemble | None = None  # None: a single network
+
+    @property
+    def num_members(self) -> int:
+        """How many networks are trained as one."""
+        return 1 if self.ensemble is None else self.ensemble.num_members
 
     @property
     def num_trained(self) -> int:
@@ -38,6 +47,7 @@ class Plan:
             for name, layer in walk_modules(self.layers)
             if not self.is_frozen(name)
         )
+        trained += 0 if self.ensemble is None else self.ensemble.num_parameters
         return trained + (0 if self.is_frozen(EMBEDDINGS) else self.num_embedding_parameters)
 
     def is_frozen(self, module: str) -> bool:
@@ -62,7 +72,8 @@ class Plan:
     def num_parameters(self) -> int:
         """All that is learned."""
         layers = sum(layer.num_parameters for layer in self.layers)
-        return layers + self.num_embedding_parameters
+        adapter = 0 if self.ensemble is None else self.ensemble.num_parameters
+        return layers + adapter + self.num_embedding_parameters
 
     @property
     def multiply_adds(self) -> int:
@@ -81,7 +92,8 @@ class Plan:
     @property
     def num_kept(self) -> int:
         """Numbers of one row that are kept for the backward pass."""
-        return sum(layer.num_kept for layer in self.layers)
+        members = 0 if self.ensemble is None else self.ensemble.num_kept
+        return members + sum(layer.num_kept for layer in self.layers)
 
     def activation_bytes(self, batch_size: int) -> int:
         """Return the memory of a batch's activations, kept for the backward pass."""
@@ -90,6 +102,21 @@ class Plan:
     def training_bytes(self, state_per_parameter: int) -> int:
         """Return the memory of weights, gradients and the optimizer's state, which is so large."""
         return (self.num_parameters + self.num_trained * (1 + state_per_parameter)) * FLOAT_BYTES
+
+
+def plan_model(model: ModelConfig, signature: Signature, loss: Loss) -> Plan:
+    """Track shapes from the data to what the loss needs, and plan the members of an ensemble.
+
+    Raises ShapeError, with the path inside of `layers`, where something doesn't fit.
+    """
+    num_outputs = loss.num_outputs(signature.num_classes)
+    plan = plan_network(model.layers, signature, num_outputs=num_outputs)
+    if model.ensemble is None:
+        return plan
+    ensemble, layers = plan_ensemble(
+        plan.layers, model.ensemble, loss=loss, widths=signature.column_widths
+    )
+    return replace(plan, layers=layers, ensemble=ensemble)
 
 
 def plan_network(layers: Sequence[Layer], signature: Signature, *, num_outputs: int) -> Plan:
@@ -112,6 +139,25 @@ def title_of(layer: PlannedLayer, number: str) -> str:
     """Write a layer's place in the config, its type and its activation: `0 dense relu`."""
     activation = layer.config.applied_activation
     return f"{number} {layer.config.type}" + (f" {activation}" if activation else "")
+
+
+def output_text(layer: PlannedLayer) -> str:
+    """Write the shape of a layer's output, with the members of an ensemble before it."""
+    number = () if layer.members is None else (layer.members.number,)
+    return shape_text((*number, *layer.output_shape))
+
+
+def members_row(plan: Plan, place: int) -> tuple[str, str, int] | None:
+    """Return what is done before a layer, the shape after it, and parameters: members begin.
+
+    None where they don't begin at this layer.
+    """
+    ensemble = plan.ensemble
+    if ensemble is None or ensemble.first != place:
+        return None
+    shape = shape_text((ensemble.num_members, ensemble.num_features))
+    title = f"{ensemble.num_members} members, share: {ensemble.config.share}"
+    return title, shape, ensemble.num_parameters
 
 
 def shape_text(shape: Shape) -> str:

@@ -19,6 +19,7 @@ from dlcli.layers.base import (
     walk_modules,
     walk_planned,
 )
+from dlcli.network.ensemble import ADAPTER
 from dlcli.network.plan import EMBEDDINGS, Plan
 
 _Names = Sequence[tuple[str, str]]  # of the numbers of a row: a column and a part of it
@@ -78,6 +79,7 @@ def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start
             f"{_count(len(after))} here, {_count(len(before))} in the run: "
             f"{', '.join(layer.name for layer in before)}"
         )
+    _refuse_other_members(trained.plan, plan)
     by_column = _layers_by_column(trained, plan, fitted)
     outputs = _Outputs.that_differ(trained, plan, fitted)
     weights = _embeddings(trained.fitted, fitted, trained.weights)
@@ -104,12 +106,29 @@ def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start
             if (factor := old.tensors[key].scale / axes.scale) != 1:
                 values = (values * factor).astype(values.dtype)
             weights[f"{new.name}.{key}"] = values
+    if plan.ensemble is not None and plan.ensemble.has_adapter:
+        place = plan.ensemble.first
+        places = by_column.get(module_name(place, plan.layers[place].config))
+        factors = trained.weights[ADAPTER]
+        weights[ADAPTER] = factors if places is None else _taken(factors, 1, places)
     return Start(
         weights,
         (*_more(fitted, trained.fitted), *([] if outputs is None else outputs.new)),
         (*_more(trained.fitted, fitted), *([] if outputs is None else outputs.dropped)),
         tuple(found for pair in zip(before, after, strict=True) for found in _changed(*pair)),
     )
+
+
+def _refuse_other_members(before: Plan, after: Plan) -> None:
+    """Raise ShapeError where the members of an ensemble are others, or share other weights."""
+    old, new = (
+        "a single network"
+        if plan.ensemble is None
+        else f"{plan.ensemble.num_members} members, share: {plan.ensemble.config.share}"
+        for plan in (before, after)
+    )
+    if old != new:
+        raise ShapeError(f"{new} here, {old} in the run (model.ensemble)")
 
 
 def _changed(old: _Weighted, new: _Weighted) -> Iterator[_Changed]:

@@ -19,7 +19,7 @@ from dlcli.layers.base import ShapeError
 from dlcli.losses import Loss
 from dlcli.metrics import figure_names, why_undefined
 from dlcli.network.heads import choose_loss, refuse_double_activation
-from dlcli.network.plan import Plan, plan_network
+from dlcli.network.plan import Plan, plan_model
 from dlcli.runs.combinations.registry import refused_combinations, reported_combinations
 from dlcli.runs.combinations.rule import Facts
 from dlcli.runs.last_batch import last_batch_notes, small_batch_problems, with_last_batch
@@ -175,9 +175,8 @@ def _fit_network(
 
 
 def _plan(loaded: LoadedConfig, signature: Signature, loss: Loss) -> Plan:
-    num_outputs = loss.num_outputs(signature.num_classes)
     try:
-        return plan_network(loaded.config.model.layers, signature, num_outputs=num_outputs)
+        return plan_model(loaded.config.model, signature, loss)
     except ShapeError as error:
         raise loaded.error(("model", "layers", *error.path), str(error)) from None
 

@@ -10,7 +10,7 @@ from dlcli.errors import CheckpointError
 from dlcli.layers.base import ShapeError
 from dlcli.losses import Loss
 from dlcli.network.builder import build_network
-from dlcli.network.plan import Plan, plan_network
+from dlcli.network.plan import Plan, plan_model
 from dlcli.training.device import (
     Placement,
     choose_placement_anew,
@@ -47,9 +47,8 @@ def restore(path: Path) -> Restored:
     if config.loss is None or fitted.target.task not in config.loss.tasks():
         raise CheckpointError(f"{path}: damaged: its config has no loss for its target")
     signature = fitted.signature()
-    num_outputs = config.loss.num_outputs(signature.num_classes)
     try:
-        plan = plan_network(config.model.layers, signature, num_outputs=num_outputs)
+        plan = plan_model(config.model, signature, config.loss)
     except ShapeError as error:
         raise CheckpointError(f"{path}: damaged: its config is inconsistent: {error}") from None
     num_weights = sum(weight.numel() for weight in checkpoint.weights.values())

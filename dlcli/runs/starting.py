@@ -14,7 +14,8 @@ from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError, ConfigError, Problem, suggest
 from dlcli.layers.base import PlannedLayer, ShapeError, module_name, walk_modules
 from dlcli.layers.weights import initial_weights
-from dlcli.network.plan import EMBEDDINGS, Plan, plan_network
+from dlcli.network.ensemble import ADAPTER
+from dlcli.network.plan import EMBEDDINGS, Plan, plan_model
 from dlcli.network.starting import TrainedNetwork, start_from
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 
@@ -219,8 +220,7 @@ def _trained(saved: "SavedWeights") -> TrainedNetwork:
     if config.loss is None:
         raise CheckpointError(f"{saved.path}: damaged: its config has no loss")
     try:
-        num_outputs = config.loss.num_outputs(signature.num_classes)
-        plan = plan_network(config.model.layers, signature, num_outputs=num_outputs)
+        plan = plan_model(config.model, signature, config.loss)
     except ShapeError as error:
         raise CheckpointError(
             f"{saved.path}: damaged: its config is inconsistent: {error}"
@@ -232,6 +232,8 @@ def _trained(saved: "SavedWeights") -> TrainedNetwork:
     }
     for place, table in enumerate(signature.embeddings):
         shapes[f"{EMBEDDINGS}.tables.{place}.weight"] = (table.num_codes, table.dim)
+    if plan.ensemble is not None and plan.ensemble.has_adapter:
+        shapes[ADAPTER] = (plan.ensemble.num_members, plan.ensemble.num_features)
     if {name: array.shape for name, array in saved.weights.items()} != shapes:
         raise CheckpointError(f"{saved.path}: damaged: its weights don't fit its config")
     return TrainedNetwork(plan, saved.fitted, saved.weights)

@@ -18,6 +18,7 @@ from dlcli.metrics import metrics_for
 from dlcli.metrics.accumulator import MetricAccumulator
 from dlcli.metrics.confusion import ConfusionCounts
 from dlcli.metrics.rows import ScoredRows
+from dlcli.network.members import num_members
 from dlcli.targets.base import Target
 from dlcli.training.device import Placement
 from dlcli.training.objective import Objective
@@ -42,7 +43,7 @@ def compute_outputs(
 
     The processes of a group share the blocks of rows that pass the network together.
     """
-    blocks = _blocks(_at_least_one_row(inputs))
+    blocks = _blocks(_at_least_one_row(inputs), num_members(network))
     return _pass_through(network, blocks, placement, group)[: _num_rows(inputs)]
 
 
@@ -60,9 +61,10 @@ def _pass_through(
         return group.gather(torch.cat(mine), sizes)
 
 
-def _blocks(inputs: Tensors) -> list[Tensors]:
-    """Cut rows into blocks that pass the network together."""
-    num_rows = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, _numbers_per_row(inputs))))
+def _blocks(inputs: Tensors, num_members: int) -> list[Tensors]:
+    """Cut rows into blocks that pass the network together, each once for every member."""
+    num_rows = min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, _numbers_per_row(inputs)))
+    num_rows = max(1, num_rows // num_members)
     blocks = split_tensors(inputs, num_rows)
     return [{name: aligned(tensor) for name, tensor in block.items()} for block in blocks]
 
@@ -176,7 +178,8 @@ def _outputs(
     """Yield each block with its outputs; the processes of a group take as many at once."""
     left = iter(blocks)
     while some := [*islice(left, group.num_processes)]:
-        cut = [block for rows in some for block in _blocks(rows.inputs)]
+        members = num_members(network)
+        cut = [block for rows in some for block in _blocks(rows.inputs, members)]
         outputs = _pass_through(network, cut, placement, group)
         yield from zip(some, torch.split(outputs, [*map(len, some)]), strict=True)
 

@@ -13,10 +13,11 @@ from dlcli.targets.base import Target
 class Objective:
     """A loss, called with outputs `[batch, num_outputs]` and targets `[batch]`.
 
-    The result is the mean over the batch's examples. Class weights are factors of each example's
-    loss, and the mean divides by the number of examples, not by the sum of the weights: so every
-    example counts alike in whichever batch it falls. Weights of rows are what repeats examples: the
-    mean divides by their sum.
+    Outputs of an ensemble's members are `[batch, members, num_outputs]`: the loss of an example is
+    the mean of the members'. The result is the mean over the batch's examples. Class weights are
+    factors of each example's loss, and the mean divides by the number of examples, not by the sum
+    of the weights: so every example counts alike in whichever batch it falls. Weights of rows are
+    what repeats examples: the mean divides by their sum.
     """
 
     loss: Loss
@@ -28,13 +29,24 @@ class Objective:
 
         They are the weights of the rows over the total weight, see `as_shares`.
         """
+        if shares is None and outputs.ndim == 3:
+            outputs, targets = _member_by_member(outputs, targets)
         if shares is None:
             return self.loss.mean(outputs, targets, self.class_weights)
         return (self.each(outputs, targets) * shares).sum()
 
     def each(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each example, [batch]: their mean is what a call returns."""
-        return self.loss.each(outputs, targets, self.class_weights)
+        if outputs.ndim == 2:
+            return self.loss.each(outputs, targets, self.class_weights)
+        losses = self.loss.each(*_member_by_member(outputs, targets), self.class_weights)
+        return losses.view(outputs.shape[:2]).mean(1)
+
+
+def _member_by_member(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return outputs `[batch · members, num_outputs]`, and targets for each."""
+    repeated = targets[:, None].expand(outputs.shape[:2])
+    return outputs.flatten(0, 1), repeated.flatten()
 
 
 def build_objective(loss: Loss, target: Target, device: torch.device) -> Objective:

@@ -6,10 +6,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from dlcli.columns.base import Embedding
+from dlcli.config.sections.model import ModelConfig
 from dlcli.data.signature import Signature
 from dlcli.layers.base import Layer
 from dlcli.layers.family import AnyLayer
-from dlcli.network.plan import Plan, plan_network
+from dlcli.network.plan import Plan, plan_model, plan_network
+from tests.losses.examples import loss_of
 
 DENSE = {"type": "dense"}
 
@@ -31,6 +33,13 @@ def plan_embedded(num_dense: int, *specs: dict[str, Any]) -> Plan:
     embeddings = (Embedding("city", 6, 3), Embedding("shop", 4, 2))
     signature = Signature(num_dense, embeddings, None, 2)
     return plan_network(layers(*specs), signature, num_outputs=2)
+
+
+def plan_members(share: str, *specs: dict[str, Any], loss: str = "cross_entropy") -> Plan:
+    """Plan an ensemble of three members on five numbers, of which two are of one column."""
+    model = {"layers": list(specs), "ensemble": {"members": 3, "share": share}}
+    signature = Signature(5, (), None, None if loss == "mse" else 2, (1, 2, 1, 1))
+    return plan_model(ModelConfig.model_validate(model), signature, loss_of({"type": loss}))
 
 
 FLAT, LONG, IMAGE = (12,), (3, 16), (2, 5, 6)
@@ -105,6 +114,18 @@ EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
                                          "stride": [2, 3], "padding": 1}]},
     ),
 ]  # fmt: skip
+
+
+# What members of an ensemble compute: some of it before they begin.
+MEMBERS: list[dict[str, Any]] = [
+    {"type": "batch_norm"},
+    {"type": "dense", "units": 6, "activation": "tanh"},
+    {"type": "dropout", "rate": 0.3},
+    {"type": "residual", "layers": [{"type": "layer_norm"}, {"type": "dense", "units": 6}]},
+    {"type": "activation", "activation": "softmax"},
+    DENSE,
+]
+SHARES = ("batch", "mini", "none")
 
 
 def name(case: object) -> str:

@@ -24,7 +24,16 @@ from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.rows.batches import Rows
 from dlcli.training.step import Stepper
 from tests.conftest import ROOT, Command
-from tests.layers.samples import DENSE, EVERY_LAYER, name, plan, plan_embedded
+from tests.layers.samples import (
+    DENSE,
+    EVERY_LAYER,
+    MEMBERS,
+    SHARES,
+    name,
+    plan,
+    plan_embedded,
+    plan_members,
+)
 from tests.losses.examples import EVERY_LOSS, PAIR, loss_of
 from tests.reliability.comparing import differences
 from tests.reliability.configs import OPTIMIZERS, write_config
@@ -115,6 +124,11 @@ def test_every_loss(
     dense = {"type": "dense", "units": 6, "activation": "tanh"}
     check_alike(plan((5,), dense, DENSE), loss, target)
     assert capfd.readouterr().err == ""  # where PyTorch would warn
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_members(share: str) -> None:
+    check_alike(plan_members(share, *MEMBERS), {"type": "cross_entropy"})
 
 
 @pytest.mark.parametrize("num_dense", [0, 3])

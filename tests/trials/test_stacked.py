@@ -37,7 +37,16 @@ from dlcli.trials.running.stacked_rows import stacked_steps
 from dlcli.trials.running.workers import Job, execute
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 from tests.conftest import ROOT
-from tests.layers.samples import DENSE, EVERY_LAYER, name, plan, plan_embedded
+from tests.layers.samples import (
+    DENSE,
+    EVERY_LAYER,
+    MEMBERS,
+    SHARES,
+    name,
+    plan,
+    plan_embedded,
+    plan_members,
+)
 from tests.losses.examples import EVERY_LOSS, PAIR, loss_of
 from tests.optimizers.samples import SAMPLES
 from tests.training.test_engines import CPU, SIZES, made_rows
@@ -140,6 +149,11 @@ def are_close(one: torch.Tensor, other: torch.Tensor) -> bool:
 @pytest.mark.parametrize("optimizer", SAMPLES.values(), ids=list(SAMPLES))
 def test_every_optimizer(optimizer: dict[str, Any]) -> None:
     check_steps(plan((5,), HIDDEN, DROPOUT, HIDDEN, DENSE), [optimizer])
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_members(share: str) -> None:
+    check_steps(plan_members(share, *MEMBERS), [{"type": "sgd"}, {"type": "adam"}])
 
 
 @pytest.mark.parametrize("num_dense", [0, 3])

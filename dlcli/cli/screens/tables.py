@@ -15,8 +15,8 @@ from rich.text import Text
 from dlcli.cli.output import unwritable
 from dlcli.columns.unseen import UnseenCells
 from dlcli.data.checks import shortlist
-from dlcli.layers.base import PlannedLayer, walk_modules
-from dlcli.network.plan import shape_text, title_of
+from dlcli.layers.base import FLOAT_BYTES, PlannedLayer, walk_modules
+from dlcli.network.plan import members_row, output_text, shape_text, title_of
 from dlcli.numbers import number_text
 from dlcli.tables.sources import setting_text
 
@@ -173,6 +173,10 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
         table.add_column(title, justify="right")
     table.add_row("input", shape_text(plan.signature.input_shape))
     for index, layer in enumerate(plan.layers):
+        if members := members_row(plan, index):
+            assert plan.ensemble is not None, "it has members"
+            memory = format_bytes(plan.ensemble.num_kept * batch_size * FLOAT_BYTES)
+            table.add_row(*members[:2], f"{members[2]:,}", "0", memory)
         _add_costs(table, str(index), layer, batch_size)
     memory = format_bytes(plan.activation_bytes(batch_size))
     figures = (f"{plan.num_parameters:,}", f"{plan.multiply_adds:,}", memory)
@@ -241,6 +245,8 @@ def _show_layers(console: Console, prepared: "Prepared") -> None:
         "input", shape_text(plan.signature.input_shape), _count(plan.num_embedding_parameters)
     )
     for index, layer in enumerate(plan.layers):
+        if members := members_row(plan, index):
+            table.add_row(*members[:2], _count(members[2]))
         _add_layer(table, str(index), layer)
     table.add_row("total", "", f"{plan.num_parameters:,}", style="bold")
     if plan.frozen:
@@ -249,7 +255,7 @@ def _show_layers(console: Console, prepared: "Prepared") -> None:
 
 
 def _add_layer(table: Table, number: str, layer: PlannedLayer) -> None:
-    shape, count = shape_text(layer.output_shape), _count(layer.num_parameters)
+    shape, count = output_text(layer), _count(layer.num_parameters)
     table.add_row(title_of(layer, number), shape, count)
     for index, inner in enumerate(layer.inner):
         _add_layer(table, f"  {number}.{index}", inner)
@@ -258,7 +264,7 @@ def _add_layer(table: Table, number: str, layer: PlannedLayer) -> None:
 def _add_costs(table: Table, number: str, layer: PlannedLayer, batch_size: int) -> None:
     table.add_row(
         title_of(layer, number),
-        shape_text(layer.output_shape),
+        output_text(layer),
         f"{layer.num_parameters:,}",
         f"{layer.multiply_adds:,}",
         format_bytes(layer.activation_bytes(batch_size)),

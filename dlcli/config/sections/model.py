@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from dlcli.config.sections.ensemble import EnsembleConfig
 from dlcli.layers.family import AnyLayer
 from dlcli.section import Section
 
@@ -13,6 +14,9 @@ class ModelConfig(Section):
 
     layers: Annotated[tuple[AnyLayer, ...], Field(strict=False, min_length=1)] = Field(
         description="layers of the network, from input to output"
+    )
+    ensemble: EnsembleConfig | None = Field(
+        None, description="several networks that train as one; default: a single network"
     )
     start_from: str | None = Field(
         None,

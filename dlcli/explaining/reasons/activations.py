@@ -27,7 +27,10 @@ class LayerPosition:
 
 
 def hidden_layers(plan: Plan) -> list[LayerPosition]:
-    """Return the layers of units, which see all of their input, before the output layer."""
+    """Return the layers of units, which see all of their input, before the output layer.
+
+    Without those of an ensemble's members.
+    """
     with_weights = [
         module_name(index, layer.config)
         for index, layer in enumerate(plan.layers)
@@ -36,7 +39,9 @@ def hidden_layers(plan: Plan) -> list[LayerPosition]:
     return [
         position
         for position in _positions(plan.layers, "")
-        if len(position.planned.output_shape) == 1 and position.name not in with_weights[-1:]
+        if len(position.planned.output_shape) == 1
+        and position.name not in with_weights[-1:]
+        and position.planned.members is None
     ]
 
 

@@ -57,6 +57,8 @@ def find_filters(model: ExplainedModel) -> Filters | Unavailable:
     position = first_weighted(model.plan)
     if position is None or not _reaches_untouched(model, position):
         return Unavailable("the first layer with weights doesn't see the raw input")
+    if position.planned.members is not None:
+        return Unavailable("each member of the ensemble computes the first layer for itself")
     shape = _image_shape(model, position)
     if shape is None:
         return Unavailable("rows are neither images nor signals")

@@ -24,7 +24,6 @@ _MAX_CATEGORIES = 12  # of a column, the most frequent ones
 _MAX_ROWS = 500
 _MIN_ROWS = 50
 _MAX_WORK = 1e10
-_NO_LAYER = "the network has no hidden dense layer"
 _MIN_CORRELATION = 0.2  # that is reported
 
 
@@ -74,7 +73,7 @@ def measure_units(model: ExplainedModel) -> HiddenUnits | Unavailable:
     """
     layers = hidden_layers(model.plan)
     if not layers:
-        return Unavailable(_NO_LAYER)
+        return _no_layer(model)
     position = layers[-1]
     sample = _sample(model)
     activations, influence, slopes = _influences(model, position, sample)
@@ -107,7 +106,7 @@ def map_units(model: ExplainedModel) -> UnitMaps | Unavailable:
         return plane
     layers = hidden_layers(model.plan)
     if not layers:
-        return Unavailable(_NO_LAYER)
+        return _no_layer(model)
     position = layers[0]
     sample = _sample(model)
     _, influence, _ = _influences(model, position, sample)
@@ -126,6 +125,12 @@ def map_units(model: ExplainedModel) -> UnitMaps | Unavailable:
         maps=maps.numpy().T.reshape(len(order), len(plane.y), len(plane.x)),
         num_units=len(influence),
     )
+
+
+def _no_layer(model: ExplainedModel) -> Unavailable:
+    if model.plan.ensemble is not None:
+        return Unavailable("each member of the ensemble has hidden units of its own")
+    return Unavailable("the network has no hidden dense layer")
 
 
 def _sample(model: ExplainedModel) -> SampledRows:

@@ -1,5 +1,6 @@
 """The loss around a trained network, over a plane through its weights."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.surface.weight_plane import WeightPlane, losses_on
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.layers.base import walk_modules
+from dlcli.network.ensemble import MEMBERS
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
 from dlcli.training.rows.batches import Rows
@@ -140,30 +142,45 @@ def random_directions(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return two directions, by parameter: each filter as long as that of the network.
 
-    A filter is the weights of one output: of one unit, one channel, one code. Biases and the
-    parameters of norms have no filters: their directions are 0.
+    A filter is the weights of one output: of one unit, one channel, one code. Biases, the
+    parameters of norms and the factors of an ensemble's members have none: their directions are 0.
     """
     random = np.random.default_rng(derive_seed(seed, "landscape", "directions"))
-    without_filters = tuple(
-        f"{name}."
+    without_filters = tuple(_without_filters(plan))
+    outputs = {
+        f"{name}.{key}": axes.outputs
         for name, layer in walk_modules(plan.layers)
-        if not layer.config.traits.has_filters
-    )
+        for key, axes in layer.config.tensors(layer).items()
+        if axes.outputs is not None
+    }
 
     def draw() -> dict[str, Tensor]:
         return {
             name: torch.zeros_like(weight, requires_grad=False)
             if weight.ndim < 2 or name.startswith(without_filters)
-            else _like_filters(weight.detach(), random)
+            else _like_filters(weight.detach(), random, outputs.get(name, 0))
             for name, weight in network.named_parameters()
         }
 
     return draw(), draw()
 
 
-def _like_filters(weight: Tensor, random: np.random.Generator) -> Tensor:
+def _without_filters(plan: Plan) -> Iterator[str]:
+    """Yield how the names of parameters begin that are no weights of outputs."""
+    yield f"{MEMBERS}."
+    for name, layer in walk_modules(plan.layers):
+        if not layer.config.traits.has_filters:
+            yield f"{name}."
+        elif layer.members is not None:
+            tensors = layer.config.tensors(layer).items()
+            yield from (f"{name}.{key}" for key, axes in tensors if axes.inputs is None)
+            yield from (f"{name}.{key}" for key, axes in tensors if axes.outputs is None)
+
+
+def _like_filters(weight: Tensor, random: np.random.Generator, outputs: int) -> Tensor:
+    """Draw a direction whose filters are as long as the weight's, which has them on some axis."""
     drawn = torch.tensor(random.standard_normal(weight.shape, dtype=np.float32)).to(weight)
-    others = tuple(range(1, weight.ndim))
+    others = tuple(range(outputs + 1, weight.ndim))
     length, drawn_length = (
         torch.linalg.vector_norm(x, dim=others, keepdim=True) for x in (weight, drawn)
     )

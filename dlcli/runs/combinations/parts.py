@@ -96,6 +96,12 @@ def _idle_decay_factors(facts: Facts) -> Found:
                 )
 
 
+def _undrawn_adapters(facts: Facts) -> Found:
+    ensemble, path = facts.config.model.ensemble, ("model", "ensemble", "adapter_init")
+    if ensemble is not None and ensemble.share == "none" and facts.says(*path):
+        yield path, "has no effect: with share: none, members have no factors for their inputs"
+
+
 def _frozen_draws(facts: Facts) -> Found:
     model = facts.config.model
     if model.freeze and model.start_from is None and not any(initial_weights(model.layers)):
@@ -163,6 +169,18 @@ RULES = (
         effect="random weights stay",
         example={"model": {"layers": [_DENSE, _LAST], "freeze": [0]}},
         find=_frozen_draws,
+    ),
+    reported(
+        *("model.ensemble.adapter_init", "model.ensemble.share"),
+        when="`share` is `none`",
+        effect="there are no factors to draw",
+        example={
+            "model": {
+                "layers": [_DENSE, _LAST],
+                "ensemble": {"members": 2, "share": "none", "adapter_init": "normal"},
+            }
+        },
+        find=_undrawn_adapters,
     ),
     refused(
         *("model.freeze", "model.layers"),

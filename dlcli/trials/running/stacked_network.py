@@ -25,16 +25,18 @@ class _GivenMask(nn.Module):
     """A random mask that is given, not drawn; it notes how large one has to be."""
 
     mask: Tensor
-    shape: torch.Size  # of what it was last given, without the rows
+    shape: torch.Size  # of what it was first given: a row, or one of each member of an ensemble
 
     def __init__(self, drawn: RandomMask) -> None:
         super().__init__()
         self.drawn = drawn
+        self.shape = torch.Size()
         self.register_buffer("mask", torch.empty(0))
 
     def forward(self, x: Tensor) -> Tensor:
         """Take the mask times x."""
-        self.shape = x.shape[1:]
+        if not self.shape:
+            self.shape = x.shape
         return x * self.mask if self.training else x
 
 
@@ -126,7 +128,7 @@ class StackedNetwork:
         masks = {
             f"{name}.mask": module.drawn.mask_from(
                 words.view(torch.int16)[:, : num_rows * module.shape.numel()].view(
-                    len(self.slots), num_rows, *module.shape
+                    len(self.slots), num_rows * module.shape[0], *module.shape[1:]
                 )
             )[self.seed_of_run]
             for (name, module), words in zip(self._masks, draws.words, strict=True)
@@ -187,6 +189,7 @@ class StackedNetwork:
         }
 
     def _note_shapes(self) -> None:
+        """Show the masks what a single row becomes."""
         with torch.no_grad():
             self._network.eval()(empty_inputs(self.plan.signature, 1))
 

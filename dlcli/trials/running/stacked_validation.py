@@ -109,7 +109,7 @@ class StackedValidation:
     def _blocks(self) -> Iterator[tuple[Tensors, Tensor, Tensor | None]]:
         """Yield inputs, encoded targets [runs, rows] and how much rows count, block by block."""
         network, target = self.stack.network, self.stack.target
-        size = max(1, _BLOCK_NUMBERS // (len(network) * self._widest))
+        size = max(1, _BLOCK_NUMBERS // (len(network) * network.plan.num_members * self._widest))
         if self._held is None:
             for part in self._rows.split(size):
                 yield part.inputs, part.targets[target].expand(len(network), -1), part.weights
