@@ -18,6 +18,7 @@ from dlcli.cli.commands.predict import predict_command
 from dlcli.cli.commands.report import report_command
 from dlcli.cli.commands.schema import schema_command
 from dlcli.cli.commands.train import train_command
+from dlcli.cli.commands.tune import tune_command
 from dlcli.cli.commands.validate import validate_command
 from dlcli.cli.errors import show_error
 from dlcli.cli.warm_up import shorten_spinning
@@ -46,6 +47,7 @@ app.command(
     epilog="Example: dlcli compare-optimizers configs/moons.yaml --optimizers sgd,adam",
 )(compare_command)
 app.command("find-lr", epilog="Example: dlcli find-lr configs/moons.yaml")(find_lr_command)
+app.command("tune", epilog="Example: dlcli tune configs/moons.yaml --trials 32")(tune_command)
 app.command("report", epilog="Example: dlcli report runs/penguins/001")(report_command)
 app.add_typer(plot_app, name="plot")
 app.command("describe", epilog="Example: dlcli describe configs/digits.yaml")(describe_command)

@@ -9,6 +9,7 @@ from dlcli.config.sections.compare import CompareConfig
 from dlcli.config.sections.data import DataConfig
 from dlcli.config.sections.model import ModelConfig
 from dlcli.config.sections.training import TrainingConfig
+from dlcli.config.sections.tune import TuneConfig
 from dlcli.losses import AnyLoss
 from dlcli.optimizers import DEFAULT_OPTIMIZER, AnyOptimizer
 from dlcli.schedules import DEFAULT_SCHEDULE, AnySchedule
@@ -73,6 +74,9 @@ class Config(Section):
     )
     compare: CompareConfig = Field(
         ALL_DEFAULTS, validate_default=True, description="settings of `dlcli compare-optimizers`"
+    )
+    tune: TuneConfig = Field(
+        ALL_DEFAULTS, validate_default=True, description="settings of `dlcli tune`"
     )
 
     @property

@@ -111,11 +111,17 @@ def _override(
 
     `optimizer.lr` is that of `optimizer: sgd`, and that of the default optimizer.
     """
-    if isinstance(document.data, dict):
-        section = override.partition(".")[0]
-        default = {section: _DEFAULTS[section]} if section in _DEFAULTS else {}
-        document = Document({**default, **expand_names(document.data)}, document.places)
+    document = _with_sections_of(document, [override])
     return apply_override(document, override, read, source)
+
+
+def _with_sections_of(document: Document, keys: Iterable[str]) -> Document:
+    """Return the document with the sections of some keys as mappings, where they have a default."""
+    if not isinstance(document.data, dict):
+        return document
+    sections = [key.partition(".")[0] for key in keys]
+    defaults = {section: _DEFAULTS[section] for section in sections if section in _DEFAULTS}
+    return Document({**defaults, **expand_names(document.data)}, document.places)
 
 
 def change_config(base: LoadedConfig, changes: Mapping[str, Plain]) -> LoadedConfig:
@@ -123,7 +129,7 @@ def change_config(base: LoadedConfig, changes: Mapping[str, Plain]) -> LoadedCon
 
     Shorter keys are set before longer ones that begin alike. ConfigError with every problem.
     """
-    document = base.document
+    document = _with_sections_of(base.document, changes)
     for key, value in sorted(changes.items()):
         document = set_value(document, key, value, f"changed {key}")
     try:

@@ -71,6 +71,6 @@ def models_in(annotation: object) -> Iterator[type[BaseModel]]:
     """Yield the sections that a field can hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    elif get_origin(annotation) in (Union, UnionType, Annotated, tuple):
+    elif get_origin(annotation) in (Union, UnionType, Annotated, tuple, dict):
         for part in get_args(annotation):
             yield from models_in(part)

@@ -22,6 +22,9 @@ _SECTIONS = {
     "EarlyStopping": "training.early_stopping",
     "CheckpointConfig": "checkpoint",
     "CompareConfig": "compare",
+    "TuneConfig": "tune",
+    "Spread": "tune.space (of each key)",
+    "HalvingConfig": "tune.halving",
     "InitialValues": "initial (of dense and convolutional layers)",
     "LrFactors": "lr_factor (of dense and convolutional layers)",
     "WeightDecayFactors": "weight_decay_factor (of dense and convolutional layers)",
@@ -112,6 +115,8 @@ def _value(about: JsonObject, definitions: JsonObject) -> str:
             return "a whole number" + _bounds(about)
         case "number":
             return "a number" + _bounds(about)
+        case None if "description" in about:
+            return str(about["description"])
         case _:
             return "numbers"
 

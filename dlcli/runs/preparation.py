@@ -23,6 +23,7 @@ from dlcli.network.plan import Plan, plan_model
 from dlcli.runs.combinations.registry import refused_combinations, reported_combinations
 from dlcli.runs.combinations.rule import Facts
 from dlcli.runs.last_batch import last_batch_notes, small_batch_problems, with_last_batch
+from dlcli.runs.search_problems import search_problems
 from dlcli.runs.starting import Origin, begin, encoding_problems, find_origin, start_of
 from dlcli.runs.unused_settings import unused_settings
 
@@ -97,6 +98,7 @@ def preparing(
         found += small_batch_problems(loaded, training, plan, num_rows)
     found += _training_problems(loaded, dataset, training)
     found += _missing_trackers(loaded)
+    found += search_problems(loaded, dataset if has_sound_data else None)
     facts = Facts(loaded, training, dataset, plan)
     if has_sound_data:
         found += unused_settings(loaded, dataset)

@@ -50,6 +50,8 @@ class TrialResult(Section):
     validation_losses: Losses
     seconds_a_step: NonNegativeFloat  # of such a trial by itself; 0: it was not measured
     figures: dict[HeldOutPart, Figures] | None  # of the best epoch's weights; None: not evaluated
+    # Of a search: its metric on each block of the validation rows; None where one has no value.
+    blocks: Annotated[tuple[float | None, ...], Field(strict=False)] | None = None
 
     @property
     def is_sound(self) -> bool:

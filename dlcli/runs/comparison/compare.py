@@ -148,10 +148,10 @@ def _check_resumable(folder: RunFolder, prepared: Prepared) -> tuple[str, ...]:
     """Refuse to resume a comparison of other data or another config; return what changed."""
     if not folder.config.exists():
         return ()
-    if not folder.runs.exists():
+    if folder.rounds.exists() or not folder.runs.exists():
+        why = "it is that of a search" if folder.rounds.exists() else f"no {folder.runs.name} in it"
         raise CheckpointError(
-            f"{folder.path}: no comparison to resume: it has no {folder.runs.name}; name another "
-            "--run-dir"
+            f"{folder.path}: no comparison to resume: {why}; name another --run-dir"
         )
     was = load_config(folder.config).config
     checksums = FinishedTrials(folder, prepared.checksums).checksums

@@ -82,7 +82,8 @@ class FinishedTrials:
 
     def add(self, result: TrialResult) -> None:
         """Keep a finished trial."""
-        self._file.append(result.model_dump(mode="json"))
+        left_out = {"blocks"} if result.blocks is None else set[str]()
+        self._file.append(result.model_dump(mode="json", exclude=left_out))
         self._results[result.trial] = result
 
     def sync(self) -> None:

@@ -40,14 +40,22 @@ def open_backend(ray: str | None, configs: Sequence[Config]) -> Iterator[Backend
 
 
 def build_setup(
-    prepared: Prepared, placement: Placement, halves: np.ndarray | None = None
+    prepared: Prepared,
+    placement: Placement,
+    halves: np.ndarray | None = None,
+    *,
+    has_test: bool = True,
 ) -> SharedSetup:
     """Put the rows on their device, beside all but optimizer and seed; rows that are held.
 
-    `halves` are those of the rows that a fold holds out, bool [rows].
+    `halves` are those of the rows that a fold holds out, bool [rows]. Unless it `has_test`, the
+    test rows are left where they are.
     """
-    parts = prepared.dataset.parts
-    rows = {name: to_rows(part, placement.device) for name, part in parts.items()}
+    rows = {
+        name: to_rows(part, placement.device)
+        for name, part in prepared.dataset.parts.items()
+        if has_test or name != "test"
+    }
     setup = _setup(prepared, placement, rows)
     return setup if halves is None else replace(setup, halves=torch.from_numpy(halves))
 
@@ -69,27 +77,37 @@ def build_fold_resolver(rows: FoldedRows, first: Prepared, placement: Placement)
     return TrialResolver(rows.loaded, base, build, fold=0)
 
 
-def build_resolver(prepared: Prepared, placement: Placement) -> TrialResolver:
+def build_resolver(
+    prepared: Prepared, placement: Placement, *, has_test: bool = True
+) -> TrialResolver:
     """Return what finds the setups of trials that change a prepared config.
 
-    Rows are shared by all trials that don't change `data`.
+    Rows are shared by all trials with the same `data`; there are test rows if it `has_test`.
     """
-    base = build_setup(prepared, placement)
-    parts = {"train": base.train, "validation": base.validation, "test": base.test}
-    rows = {name: part for name, part in parts.items() if part is not None}
+    base = build_setup(prepared, placement, has_test=has_test)
+    read = [(prepared.loaded.config.data, prepared.dataset, base)]
 
     def build(changed: LoadedConfig, fold: int | None) -> SharedSetup:
         assert fold is None, "a comparison's data are not folded"
-        config, before = changed.config, prepared.loaded.config
-        has_same_data = (config.data, config.seed) == (before.data, before.seed)
-        new = prepare(changed, prepared.dataset if has_same_data else None)
+        config, seed = changed.config, prepared.loaded.config.seed
+        known = (one for one in read if (one[0], seed) == (config.data, config.seed))
+        same = next(known, None)
+        new = prepare(changed, None if same is None else same[1])
         refuse_streamed(changed, new)
         place = choose_placement(config.training.device, config.training.precision)
-        if has_same_data and place.device == placement.device:
-            return _setup(new, place, rows)
-        return build_setup(new, place)
+        if same is not None and place.device == placement.device:
+            return _setup(new, place, _rows_of(same[2]))
+        setup = build_setup(new, place, has_test=has_test)
+        if same is None:
+            read.append((config.data, new.dataset, setup))
+        return setup
 
     return TrialResolver(prepared.loaded, base, build)
+
+
+def _rows_of(setup: SharedSetup) -> dict[str, Rows]:
+    parts = {"train": setup.train, "validation": setup.validation, "test": setup.test}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _setup(prepared: Prepared, placement: Placement, rows: dict[str, Rows]) -> SharedSetup:

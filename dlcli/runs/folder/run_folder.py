@@ -71,6 +71,26 @@ class RunFolder:
         return self.path / "recommended.yaml"
 
     @property
+    def rounds(self) -> Path:
+        """The rounds of a search: one JSON object per line."""
+        return self.path / "rounds.jsonl"
+
+    @property
+    def search(self) -> Path:
+        """The results of a search, as JSON."""
+        return self.path / "search.json"
+
+    @property
+    def trials(self) -> Path:
+        """The settings that a search tried, a row each."""
+        return self.path / "trials.csv"
+
+    @property
+    def best_config(self) -> Path:
+        """A config for `dlcli train` with the best settings of a search."""
+        return self.path / "best.yaml"
+
+    @property
     def found_rate(self) -> Path:
         """The results of a learning-rate range test, as JSON."""
         return self.path / "find_lr.json"

@@ -30,7 +30,7 @@ _FREEZE = "model.freeze"  # any of the layers, whatever weights they begin with
 _WEIGHTS_DEPEND_ON = ("model.", *(f"data.{key}" for key in ENCODING_KEYS))
 _HARMLESS = (
     *("name", "training.device", "training.engine", "training.threads", "training.max_seconds"),
-    *("calibration", "checkpoint.", "compare.", "report", "trackers"),
+    *("calibration", "checkpoint.", "compare.", "tune.", "report", "trackers"),
     *(f"data.{key}" for key in TEXT_KEYS),  # data and what is fitted to them are compared
 )
 _ABSENT = "nothing"
@@ -56,9 +56,14 @@ def restore_trainer(
     the data differ from the run's.
     """
     if folder.runs.exists():
+        is_search = folder.rounds.exists()
+        what = (
+            "search; resume it with `dlcli tune"
+            if is_search
+            else ("comparison; resume it with `dlcli compare-optimizers")
+        )
         raise CheckpointError(
-            f"{folder.path}: the folder of a comparison; resume it with `dlcli "
-            "compare-optimizers --resume`, or name another --run-dir"
+            f"{folder.path}: the folder of a {what} --resume`, or name another --run-dir"
         )
     notes: list[str] = []
     path, checkpoint = _load_newest(folder, notes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.training.engines.threads import MAX_THREADS
 from dlcli.trials.evaluation import TrialEvaluator
-from dlcli.trials.results import Figures, FinishedTrial, HeldOutPart, Results, TrialResult
+from dlcli.trials.results import FinishedTrial, Results, TrialResult
 from dlcli.trials.rule import Stage
 from dlcli.trials.running.backend import Backend, LocalProcesses, NodesChanged
 from dlcli.trials.running.execution import (
@@ -66,6 +66,7 @@ class Executor:
         *,
         keep: Keep | None = None,
         is_repeatable: bool = False,
+        evaluator: Callable[[SharedSetup], TrialEvaluator] = TrialEvaluator,
     ) -> None:
         """Take what trials are resolved by, where finished ones are kept, and what executes them.
 
@@ -73,7 +74,8 @@ class Executor:
         execute them, one a core. `keep`, where it is given, keeps each with its weights in place of
         `results`. What `is_repeatable` ends with the same bits whatever interrupts it, and however
         many cores there are: which trials are stacked is a function of the stage alone, not
-        measured, and a stack of which one is missing is done again.
+        measured, and a stack of which one is missing is done again. `evaluator` builds what
+        evaluates the trials of a setup.
         """
         self._keep = keep
         self._is_repeatable = is_repeatable
@@ -83,6 +85,7 @@ class Executor:
         self._results = results
         self._measured: Measured = {}
         self._seconds_a_step: dict[tuple[SharedSetup, OptimizerConfig], float] = {}
+        self._build_evaluator = evaluator
         self._evaluator: TrialEvaluator | None = None
 
     def missing(self, stage: Stage) -> list[Trial]:
@@ -144,6 +147,7 @@ class Executor:
             execution=plan.reason,
             num_nodes=self._backend.num_nodes,
         )
+        lacking = {*missing}
         with closing(self._backend.execute(plan.jobs)) as events:
             for event in events:
                 if isinstance(event, StepsTaken | NodesChanged):
@@ -152,12 +156,16 @@ class Executor:
                 result = self._result(event, is_evaluated=stage.is_evaluated)
                 if self._keep is not None:
                     self._keep(result, event)
-                elif self._results is not None:
+                elif self._results is not None and event.trial in lacking:
                     self._results.add(result)
                 yield TrialFinished(result, max_steps[event.trial] - result.num_steps)
 
     def _result(self, finished: FinishedTrial, *, is_evaluated: bool) -> TrialResult:
         resolved = self._resolver.resolve(finished.trial)
+        figures = blocks = None
+        if is_evaluated:
+            evaluator = self._evaluator_of(resolved.setup)
+            figures, blocks = evaluator.figures(finished), evaluator.blocks(finished)
         return TrialResult(
             trial=finished.trial,
             end=finished.end,
@@ -166,10 +174,11 @@ class Executor:
             train_losses=tuple(point.train_loss for point in finished.curve),
             validation_losses=tuple(point.validation_loss for point in finished.curve),
             seconds_a_step=self._seconds_a_step.get((resolved.setup, resolved.update_rule), 0.0),
-            figures=self._evaluate(resolved.setup, finished) if is_evaluated else None,
+            figures=figures,
+            blocks=blocks,
         )
 
-    def _evaluate(self, setup: SharedSetup, finished: FinishedTrial) -> dict[HeldOutPart, Figures]:
+    def _evaluator_of(self, setup: SharedSetup) -> TrialEvaluator:
         if self._evaluator is None or self._evaluator.setup is not setup:
-            self._evaluator = TrialEvaluator(setup)
-        return self._evaluator.figures(finished)
+            self._evaluator = self._build_evaluator(setup)
+        return self._evaluator
