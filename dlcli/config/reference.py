@@ -20,6 +20,7 @@ _SECTIONS = {
     "EnsembleConfig": "model.ensemble",
     "TrainingConfig": "training",
     "EarlyStopping": "training.early_stopping",
+    "Ema": "training.ema",
     "CheckpointConfig": "checkpoint",
     "CompareConfig": "compare",
     "TuneConfig": "tune",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from dlcli.metrics import metrics_for
 from dlcli.network.builder import prepare_to_train
 from dlcli.network.plan import Plan
 from dlcli.targets.base import Target
+from dlcli.training.averaging import WeightAverage, exchanged, tensors_of
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.divergence import diverged, layer_of
 from dlcli.training.early_stopping import Watch
@@ -105,9 +106,18 @@ class Trainer:
             is_captured=self.engine.name == "captured",
             sharded=self.sharded,
         )
+        flat, ema = self.optimizer.parameters, self.settings.ema
+        averaged = tensors_of(flat.values, dict(self.network.named_buffers()))
+        self.average = None if ema is None else WeightAverage(ema.decay, averaged)
         self.scheduled = ScheduledNumbers.of(
             self.network, [self.optimizer], self.schedule.num_steps
         )
+
+    def judged_weights(self) -> AbstractContextManager[None]:
+        """Give the network the weights to judge and to predict with, for a while."""
+        if self.average is None:
+            return nullcontext()
+        return exchanged(self.average.tensors, self.average.means)
 
     @property
     def parameter_names(self) -> list[str]:
@@ -168,6 +178,8 @@ def _take_steps(trainer: Trainer, train: BatchSource) -> Iterator[Progress]:
             trainer.optimizer.lr = lr
             trainer.scheduled.set(trainer.num_steps)
             figures = trainer.stepper.take_step(batches, trainer.num_steps)
+            if trainer.average is not None:
+                trainer.average.update(trainer.num_steps)
             num_rows, weight = sum(map(len, batches)), total_weight(batches)
             epoch.add(PendingStep(trainer.num_steps + 1, lr, num_rows, figures, weight))
             if len(epoch.unread) == CHECK_STEPS:
@@ -182,15 +194,16 @@ def _end_epoch(
     epoch = trainer.epoch
     epoch.read(trainer.parameter_names, trainer.scaler)
     assert epoch.last is not None, "an epoch has steps"
-    weights = trainer.network.state_dict()
-    refuse_not_finite(trainer, weights)
-    figures = None if validation is None else _validate(trainer, validation)
-    # Without validation rows nothing says which epoch is best; the last one is.
-    before = trainer.watch.watched
-    is_best = figures is None or trainer.watch.observe(epoch.number, figures)
-    if is_best:
-        clones = {name: tensor.detach().clone() for name, tensor in weights.items()}
-        trainer.best = Best(epoch.number, clones)
+    with trainer.judged_weights():
+        weights = trainer.network.state_dict()
+        refuse_not_finite(trainer, weights)
+        figures = None if validation is None else _validate(trainer, validation)
+        # Without validation rows nothing says which epoch is best; the last one is.
+        before = trainer.watch.watched
+        is_best = figures is None or trainer.watch.observe(epoch.number, figures)
+        if is_best:
+            clones = {name: tensor.detach().clone() for name, tensor in weights.items()}
+            trainer.best = Best(epoch.number, clones)
     assert trainer.best is not None, "the first epoch is the best so far"
     if figures is not None:
         trainer.schedule.observe(epoch.number, figures["loss"])

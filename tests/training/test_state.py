@@ -45,7 +45,8 @@ def follow(trainer: Trainer, rows: dict[str, Rows]) -> Iterator[Progress | Epoch
 def checkpoint(prepared: Prepared, trainer: Trainer) -> Checkpoint:
     state = capture(trainer)
     dataset = prepared.dataset
-    return Checkpoint(prepared.config, dataset.fitted, dataset.checksums, 1, state.weights, state)
+    weights = state.judged or state.weights
+    return Checkpoint(prepared.config, dataset.fitted, dataset.checksums, 1, weights, state)
 
 
 def resume_at_every_step(prepared: Prepared) -> int:
@@ -76,6 +77,11 @@ def test_a_run_resumed_at_any_step_ends_with_the_same_bits(optimizer: str, sched
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_in_half_precision_too(precision: str) -> None:
     prepared = read_config("adam", "cosine", precision=precision)
+    assert resume_at_every_step(prepared) == 2 * (4 + 1)
+
+
+def test_with_an_average_of_the_weights_too() -> None:
+    prepared = read_config("sgd", "constant", ema={"decay": 0.7})
     assert resume_at_every_step(prepared) == 2 * (4 + 1)
 
 

@@ -99,6 +99,12 @@ def show_start(console: Console, started: "TrainingStarted") -> None:
         f"[bold]device[/] {placement.device}, {precision}: {escape(placement.reason)} "
         "(training.device, training.precision)"
     )
+    ema = prepared.config.training.ema
+    if ema is not None:
+        console.print(
+            f"[bold]weights[/] averaged with decay {ema.decay:g}: the average is judged, saved and "
+            "predicted with (training.ema)"
+        )
     console.print(f"[bold]engine[/] {engine.name}: {escape(engine.reason)} (training.engine)")
     if prepared.config.training.shards > 1:
         _show_shards(console, started)

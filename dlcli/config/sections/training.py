@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dlcli.config.sections.duration import Duration
 from dlcli.metrics import MetricName
-from dlcli.section import NonNegativeFloat, PositiveFloat, PositiveInt, Section
+from dlcli.section import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Section
 
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 EngineName = Literal["auto", "eager", "captured"]
@@ -21,6 +21,12 @@ class EarlyStopping(Section):
         0.0, description="smallest change that counts as improvement"
     )
     metric: MetricName = Field("loss", description="validation metric to monitor")
+
+
+class Ema(Section):
+    """Exponential moving average of the weights, as torch.optim.swa_utils computes it."""
+
+    decay: Fraction = Field(0.999, description="share of the average that each step keeps")
 
 
 class TrainingConfig(Section):
@@ -43,6 +49,11 @@ class TrainingConfig(Section):
     )
     early_stopping: EarlyStopping | None = Field(
         None, description="stop when the validation metric no longer improves; default: never"
+    )
+    ema: Ema | None = Field(
+        None,
+        description="average the weights over the steps; the average is what is judged, saved and "
+        "predicted with. Default: the weights as they are",
     )
     gradient_clip_norm: PositiveFloat | None = Field(
         None, description="maximum global gradient norm; larger gradients are scaled down"

@@ -3,6 +3,8 @@
 from dlcli.metrics import is_share
 from dlcli.runs.combinations.rule import Facts, Found, refused, reported
 
+_FIRST_SHARE = 0.05  # of an average, that the weights after the first step have at the end
+
 
 def _too_many_accumulated(facts: Facts) -> Found:
     training = facts.training
@@ -97,6 +99,21 @@ def _temperature_without_rows(facts: Facts) -> Found:
         )
 
 
+def _average_of_the_start(facts: Facts) -> Found:
+    ema = facts.training.ema
+    if ema is None:
+        return
+    share = ema.decay ** (facts.schedule.num_steps - 1)
+    if share > _FIRST_SHARE:
+        fitting = 1 - 10 / facts.schedule.num_steps
+        hint = f"; give less, such as {fitting:.2g}" if fitting > 0 else ""
+        yield (
+            ("training", "ema", "decay"),
+            f"at the end of {facts.schedule.num_steps:,} steps, {100 * share:.0f} % of the average "
+            f"are the weights after the first step{hint}",
+        )
+
+
 RULES = (
     refused(
         *("training.accumulate_batches", "training.batch_size"),
@@ -148,6 +165,13 @@ RULES = (
         effect="no epoch but the first is an improvement",
         example={"training": {"early_stopping": {"metric": "accuracy", "min_delta": 2.0}}},
         find=_improvement_out_of_reach,
+    ),
+    reported(
+        *("training.ema.decay", "training.epochs", "training.batch_size"),
+        when="the run is short for `decay`",
+        effect="the average holds more than 5 % of the weights after the first step",
+        example={"training": {"ema": {"decay": 0.9999}, "epochs": 5}},
+        find=_average_of_the_start,
     ),
     reported(
         *("checkpoint.every_steps", "training.epochs"),

@@ -213,7 +213,7 @@ def _capture(run: TrainingRun, metrics: LinesFile) -> Captured:
         fitted=dataset.fitted,
         checksums=dataset.checksums,
         epoch=numbers.epoch - (numbers.num_steps == 0),
-        weights=state.weights,
+        weights=state.judged or state.weights,
         state=state,
         run=RunSoFar(
             seconds=run.seconds,

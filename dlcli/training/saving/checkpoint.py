@@ -6,7 +6,8 @@ bit can change unnoticed. The layout is that of https://github.com/huggingface/s
 are named as in the network, so other programs can read them. dlcli writes it itself, tensor by
 tensor, since the library would hold every thread still and all of it in memory a second time.
 
-What belongs to the state of a run is named `best/…`, `optimizer/…` and `random/…`.
+What belongs to the state of a run is named `best/…`, `optimizer/…` and `random/…`; where an
+average is judged and predicted with, the weights that are trained are named `training/…`.
 """
 
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from dlcli.training.saving.tensors import DTYPES, file_buffers, file_header
 FORMAT_VERSION = 3
 _MAX_PROBLEMS = 100
 _GROUPS = ("best", "optimizer", "random")
+_TRAINED = "training"
 
 
 class OtherFormatError(CheckpointError):
@@ -114,6 +116,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, keep: Path | None = N
         for group in _GROUPS:
             members: dict[str, Tensor] = getattr(state, group)
             tensors |= {f"{group}/{name}": tensor for name, tensor in members.items()}
+        if state.judged:
+            trained = state.weights.items()
+            tensors |= {f"{_TRAINED}/{name}": tensor for name, tensor in trained}
     with atomic_file(path, keep=keep) as file:
         _write(file, tensors, about.model_dump_json())
 
@@ -129,7 +134,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
                 f"dlcli, {__version__}, reads format {FORMAT_VERSION}"
             )
         about = _About.model_validate_json(text)
-        groups: dict[str, dict[str, Tensor]] = {group: {} for group in ("", *_GROUPS)}
+        groups: dict[str, dict[str, Tensor]] = {group: {} for group in ("", *_GROUPS, _TRAINED)}
         for name, tensor in safetensors.torch.load(raw).items():
             if tensor.dtype not in DTYPES or not torch.isfinite(tensor).all():
                 raise damaged(path, f"{name!r} holds what is never saved")
@@ -141,10 +146,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise damaged(path, f"its header: {error}") from None
     except (safetensors.SafetensorError, RuntimeError) as error:
         raise damaged(path, str(error)) from None
-    weights = groups.pop("")
+    weights, trained = groups.pop(""), groups.pop(_TRAINED)
     state = None
     if about.numbers is not None:
-        state = TrainingState(numbers=about.numbers, weights=weights, **groups)
+        now, judged = (trained, weights) if trained else (weights, {})
+        state = TrainingState(numbers=about.numbers, weights=now, judged=judged, **groups)
     return Checkpoint(
         config=about.config,
         fitted=about.fitted,

@@ -52,6 +52,7 @@ class TrainingState:
 
     numbers: NonTensorState
     weights: Tensors  # as they are
+    judged: Tensors  # to judge and to predict with; empty: the weights as they are
     best: Tensors  # as they were at the end of the best epoch
     optimizer: Tensors  # torch.optim's keys, as PARAMETER/KEY where each has its own
     random: Tensors  # the state of each generator that is drawn from, by its device's type
@@ -87,6 +88,7 @@ def capture(trainer: Trainer) -> TrainingState:
     return TrainingState(
         numbers=numbers,
         weights=to_cpu(weights),
+        judged=_judged(trainer),
         best=to_cpu({} if trainer.best is None else trainer.best.weights),
         optimizer=to_cpu(optimizer),
         random=_random_states(trainer.placement.device),
@@ -105,6 +107,10 @@ def restore_state(trainer: Trainer, state: TrainingState) -> None:
         best = {name: torch.empty_like(tensor) for name, tensor in weights.items()}
         copy_into(best, state.best)
         trainer.best = Best(numbers.best_epoch, best)
+    if trainer.average is not None:
+        with trainer.judged_weights():  # in its place, so that names and shapes are checked
+            copy_into(trainer.network.state_dict(), state.judged)
+            torch._foreach_copy_(trainer.average.means, trainer.average.tensors)
     trainer.epoch = EpochSoFar(
         number=numbers.epoch,
         num_steps=numbers.num_steps,
@@ -119,6 +125,13 @@ def restore_state(trainer: Trainer, state: TrainingState) -> None:
     if trainer.scaler.enabled and numbers.scaler is not None:
         trainer.scaler.put_back(numbers.scaler)
     _set_random_states(state.random, trainer.placement.device)
+
+
+def _judged(trainer: Trainer) -> Tensors:
+    if trainer.average is None:
+        return {}
+    with trainer.judged_weights():
+        return to_cpu(trainer.network.state_dict())
 
 
 def to_cpu(tensors: Tensors) -> Tensors:

@@ -54,7 +54,8 @@ def _cross_fit(epoch: int, trainer: Trainer, setup: SharedSetup, crossed: CrossF
     """Take note of an epoch's outputs for the rows that a fold holds out."""
     rows = setup.validation
     assert rows is not None, "a fold holds rows out"
-    outputs = compute_outputs(trainer.network, rows.inputs, setup.placement)
+    with trainer.judged_weights():
+        outputs = compute_outputs(trainer.network, rows.inputs, setup.placement)
     targets = rows.targets[setup.target.field]
     each = trainer.objective.each(outputs.to(targets.device), targets).cpu()
     weights = None if rows.weights is None else rows.weights.cpu()

@@ -1,12 +1,14 @@
 """Trials of one setup, or of its folds, all at once: epochs of a stack of them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dlcli.training.averaging import WeightAverage, exchanged, tensors_of
 from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
 from dlcli.training.rows.batches import Rows, total_weight
@@ -94,7 +96,9 @@ class _StackedTraining:
             for trial in self.stack.trials
         ]
         self.validation = StackedValidation(self.stack, self.runs[0].watch.metric)
-        network = self.stack.network
+        network, ema = self.stack.network, settings.ema
+        averaged = tensors_of(network.parameters.values, network.buffers)
+        self.average = None if ema is None else WeightAverage(ema.decay, averaged)
         self.best_values = network.parameters.values.clone()
         self.best_buffers = {name: buffer.clone() for name, buffer in network.buffers.items()}
 
@@ -108,10 +112,15 @@ class _StackedTraining:
             for index, batches in enumerate(self.slot_rows.steps(self.settings, epoch)):
                 scheduled.set(before + index)
                 figures = self.stack.take_step(batches, lrs[min(index, len(lrs) - 1)])
+                if self.average is not None:
+                    self.average.update(before + index)
                 sums.add(figures, sum(map(len, batches)), self._weights(batches))
                 yield StackProgress(epoch, index + 1, sum(not run.is_over for run in self.runs))
             sums.read()
-            yield from self._end_epoch(epoch, sums, before)
+            with self._judged_weights():
+                ended = list(self._end_epoch(epoch, sums, before))
+            yield from ended
+            self._cut()
             if not self.runs:
                 return
 
@@ -152,7 +161,6 @@ class _StackedTraining:
             if not run.is_over and (is_last or run.watch.is_over):
                 end: End = "early_stopping" if run.watch.is_over else "epochs"
                 yield self._end(index, end, before + sums.num_steps)
-        self._cut()
 
     def _end(self, index: int, end: End, steps: int) -> FinishedTrial:
         run = self.runs[index]
@@ -173,10 +181,19 @@ class _StackedTraining:
             self.runs = [self.runs[index] for index in left]
             if left:
                 self.stack.keep(left)
+                if self.average is not None:
+                    network = self.stack.network
+                    self.average.keep(tensors_of(network.parameters.values, network.buffers), left)
                 self.best_values = self.best_values[left]
                 self.best_buffers = {
                     name: buffer[left] for name, buffer in self.best_buffers.items()
                 }
+
+    def _judged_weights(self) -> AbstractContextManager[None]:
+        """Give the networks the weights to judge and to predict with, for a while."""
+        if self.average is None:
+            return nullcontext()
+        return exchanged(self.average.tensors, self.average.means)
 
     def _scheduled(self) -> ScheduledNumbers:
         """Return what changes with every step, for the runs that are left."""
