@@ -19,6 +19,7 @@ from dlcli.columns.cells import (
     unparsed,
 )
 from dlcli.columns.column_statistics import ColumnStatistics
+from dlcli.columns.running_statistics import Sample
 from dlcli.columns.scaling import Scale
 from dlcli.columns.unseen import UnseenCells
 from dlcli.section import Section
@@ -63,6 +64,14 @@ class Embedding:
     name: str
     num_codes: int
     dim: int
+
+
+@dataclass(frozen=True)
+class NumericInput:
+    """A number of a row that is a numeric column's, scaled."""
+
+    index: int  # among the numbers of a row
+    edges: tuple[float, ...]  # of bins, upwards; none where no layer asks for bins
 
 
 class Column(Section, ABC):
@@ -165,6 +174,19 @@ class Column(Section, ABC):
     @abstractmethod
     def embedding(self) -> Embedding | None:
         """The table that its codes are looked up in."""
+
+    @property
+    def numeric_input(self) -> NumericInput | None:
+        """Its number among its slots, where it is a numeric column."""
+        return None
+
+    def with_bins(self, sample: Sample, num_bins: int) -> Self:
+        """Return it with bins of as many training rows each, where it is a numeric column.
+
+        Bins that it has already, as training goes on with it, stay.
+        """
+        del sample, num_bins
+        return self
 
     @property
     @abstractmethod

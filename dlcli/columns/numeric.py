@@ -1,13 +1,14 @@
 """Columns of numbers."""
 
 import re
-from typing import Any, ClassVar, Literal, Self, final
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal, Self, final
 
 import numpy as np
 import polars as pl
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from dlcli.columns.base import Axis, EncodingSettings, Inference, OrderedColumn
+from dlcli.columns.base import Axis, EncodingSettings, Inference, NumericInput, OrderedColumn
 from dlcli.columns.cells import (
     FEATURE,
     ColumnUse,
@@ -16,8 +17,8 @@ from dlcli.columns.cells import (
     parse_numbers,
 )
 from dlcli.columns.column_statistics import ColumnStatistics
-from dlcli.columns.running_statistics import RunningStatistics, median
-from dlcli.columns.scaling import Transform, fit_scaling
+from dlcli.columns.running_statistics import RunningStatistics, Sample, median
+from dlcli.columns.scaling import Transform, bin_edges, fit_scaling
 from dlcli.tables.table import Table
 
 _MOSTLY = 0.8
@@ -45,12 +46,15 @@ class NumericColumn(OrderedColumn):
     kind: Literal["numeric"] = "numeric"
     center: float
     scale: float
-    then: Transform | None = None  # left out of checkpoints, as in older ones, where it is None
+    # What is None is left out of checkpoints, as in older ones.
+    then: Transform | None = None
+    edges: Annotated[tuple[float, ...], Field(strict=False)] | None = None  # of bins, scaled
 
     @model_serializer(mode="wrap")
     def _leave_out(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         stored: dict[str, Any] = serialise(self)
-        return {key: value for key, value in stored.items() if key != "then" or value is not None}
+        absent = [key for key in ("then", "edges") if stored[key] is None]
+        return {key: value for key, value in stored.items() if key not in absent}
 
     @classmethod
     def parse(cls, cells: pl.Series) -> pl.Series:
@@ -133,7 +137,21 @@ class NumericColumn(OrderedColumn):
     @property
     def sampled(self) -> str | None:
         """What of its numbers is fitted to quantiles, which a stream takes from a sample."""
-        return None if self.then is None else "scaled"
+        uses = {"scaled": self.then is not None, "binned": self.edges is not None}
+        return " and ".join(what for what, is_used in uses.items() if is_used) or None
+
+    @property
+    def numeric_input(self) -> NumericInput:
+        """Its number, with its bins, if there are any."""
+        return NumericInput(0, self.edges or ())
+
+    def with_bins(self, sample: Sample, num_bins: int) -> Self:
+        """Return it with bins of as many rows of the sample each, unless it has some."""
+        if self.edges is not None:
+            return self
+        known = sample.take(np.flatnonzero(~np.isnan(sample.values)))
+        scaled = replace(known, values=self.scaled(known.values)[0])
+        return self.model_copy(update={"edges": bin_edges(scaled, num_bins)})
 
     def unscaled(self, numbers: np.ndarray) -> np.ndarray:
         """Return what the numbers [rows] of its first slot stand for in the data's units."""

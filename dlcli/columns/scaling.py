@@ -20,6 +20,7 @@ _CLIP = 3.0  # of Holzmüller et al. 2024
 # As many landmarks as Gorishniy et al. 2022 and 2024 take: one in 30 rows, within these bounds.
 _ROWS_A_LANDMARK, _MIN_LANDMARKS, _MAX_LANDMARKS = 30, 10, 1000
 _MIN_SHARE = 1e-7  # of the rows: scikit-learn's, which keeps the numbers within ±5.2
+_MIN_WIDTH = 1e-30  # of a bin: float32 holds 1 / width
 
 
 @final
@@ -132,6 +133,21 @@ def fit_scaling(numbers: RunningStatistics, sample: Sample, how: Scale) -> Scali
             return 0.0, 1.0, NormalQuantiles(landmarks=tuple(landmarks.tolist()))
         case _:
             assert_never(how)
+
+
+def bin_edges(sample: Sample, num_bins: int) -> tuple[float, ...]:
+    """Return the edges of bins between quantiles at equal steps, which float32 tells apart.
+
+    Fewer than asked for where rows share numbers. There is one bin at least: where all numbers are
+    the same one, or there is none, from there on.
+    """
+    found = quantiles(sample, np.linspace(0.0, 1.0, num_bins + 1)).astype(np.float32)
+    edges: list[float] = []
+    for edge in found.tolist():
+        if not edges or edge - edges[-1] > _MIN_WIDTH:
+            edges.append(edge)
+    start = edges[0] if edges else 0.0
+    return tuple(edges) if len(edges) > 1 else (start, start + max(1.0, abs(start)))
 
 
 def _fit_robustly(numbers: RunningStatistics, sample: Sample) -> Scaling:

@@ -50,6 +50,7 @@ class Dataset:
     text_settings: Mapping[str, Any] | None  # how its text files are written; None: none is one
     stream: Stream | None = None  # where the rows are read from instead, if there are no parts
     kept: KeptRows = field(default_factory=KeptRows)  # as they are in the files
+    num_bins: int | None = None  # of each numeric column, as the layers asked for; None: none did
 
 
 def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Dataset:
@@ -115,6 +116,7 @@ def fit_dataset(
             notes += [f"{name} rows: {cells}" for cells in unseen]
     return Dataset(
         fitted=fit.fitted,
+        num_bins=loaded.config.model.num_bins,
         task=fit.task,
         parts=parts,
         num_rows=fit.num_rows,

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Self
 
@@ -12,7 +12,7 @@ from pydantic import Field as Described
 from pydantic import model_validator
 
 from dlcli.columns.bad_cells import BadCells, CellError
-from dlcli.columns.base import OrderedColumn
+from dlcli.columns.base import NumericInput, OrderedColumn
 from dlcli.columns.cells import clean
 from dlcli.columns.family import FittedColumn
 from dlcli.columns.unseen import UnseenCells
@@ -180,4 +180,15 @@ class FittedData(Section):
             shape=self.shape,
             num_classes=len(self.target.class_names) or None,
             dense_widths=widths,
+            numeric=tuple(self._numeric_inputs()),
         )
+
+    def _numeric_inputs(self) -> Iterator[NumericInput]:
+        first = 0
+        for column in self.columns:
+            if column.field != NUMBERS:
+                continue
+            found = column.numeric_input
+            if found is not None:
+                yield replace(found, index=first + found.index)
+            first += column.num_slots

@@ -203,6 +203,9 @@ def _fit_feature(
     column = kind.fit(statistics, config)
     if before is not None and before.kind == column.kind:
         column = column.continued(before)
+    num_bins = loaded.config.model.num_bins
+    if num_bins is not None:
+        column = column.with_bins(statistics.sample, num_bins)
     encoding = column.encoding_in_short(config)
     return column, ColumnReport(name, column.kind, reason, num_missing, encoding)
 

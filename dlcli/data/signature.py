@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlcli.columns.base import Embedding
+from dlcli.columns.base import Embedding, NumericInput
 from dlcli.data.fields import Field
 
 NUMBERS, CODES = "numbers", "codes"  # the input fields of a table
@@ -20,6 +20,7 @@ class Signature:
     shape: tuple[int, ...] | None  # the dense features as one array, where the config says so
     num_classes: int | None  # None for a regression
     dense_widths: tuple[int, ...] = ()  # dense numbers of each column; none: one each
+    numeric: tuple[NumericInput, ...] = ()  # the dense numbers that are numeric columns
 
     @property
     def inputs(self) -> tuple[Field, ...]:

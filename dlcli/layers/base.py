@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Generic, Literal, NamedTuple, Self,
 
 from pydantic import Field
 
+from dlcli.columns.base import NumericInput
 from dlcli.layers.activations import ACTIVATIONS, ActivationName
 from dlcli.section import Section, Size
 
@@ -137,6 +138,7 @@ class PlannedLayer:
     num_kept: int  # numbers of a row that are kept for the backward pass
     inner: tuple["PlannedLayer", ...] = ()  # of a layer that is made of layers
     members: Members | None = None  # None: computed once; otherwise, costs are those of all members
+    numeric: tuple[NumericInput, ...] = ()  # the numeric columns, of a layer that takes columns
 
     @property
     def num_direct_parameters(self) -> int:
@@ -199,6 +201,24 @@ class Layer(Section, ABC):
                 "dense layer, where all members share what is computed, or use share: mini"
             )
         return planned.computed_by(members)
+
+    @property
+    def takes_columns(self) -> bool:
+        """Whether it needs to know the columns, which only the first layer of a network does."""
+        return False
+
+    def plan_columns(self, shape: Shape, numeric: Sequence[NumericInput]) -> PlannedLayer:
+        """Plan it as the first layer; `numeric` are the numbers of a row that are numeric columns.
+
+        Raises ShapeError as `plan` does.
+        """
+        del numeric
+        return self.plan(shape)
+
+    @property
+    def num_bins(self) -> int | None:
+        """How many bins of each numeric column it is to be given; None: it needs none."""
+        return None
 
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:  # noqa: ARG002
         """Return the tensors of its module's state by name, without those of layers inside."""
@@ -279,12 +299,20 @@ class Layer(Section, ABC):
         return None
 
 
-def plan_layers(layers: Sequence[Layer], shape: Shape) -> tuple[PlannedLayer, ...]:
-    """Plan layers one after another; ShapeError with the path to the layer that doesn't fit."""
-    planned = []
+def plan_layers(
+    layers: Sequence[Layer], shape: Shape, columns: Sequence[NumericInput] | None = None
+) -> tuple[PlannedLayer, ...]:
+    """Plan layers one after another; ShapeError with the path to the layer that doesn't fit.
+
+    With `columns`, the first of them is the first layer of a network.
+    """
+    planned: list[PlannedLayer] = []
     for index, layer in enumerate(layers):
         try:
-            planned.append(layer.plan(shape))
+            if columns is None or index:
+                planned.append(layer.plan(shape))
+            else:
+                planned.append(layer.plan_columns(shape, columns))
         except ShapeError as error:
             raise ShapeError(str(error), (index, *error.path)) from None
         shape = planned[-1].output_shape

@@ -15,6 +15,7 @@ from dlcli.layers.elementwise import (
     PReLU,
     Scale,
 )
+from dlcli.layers.embedding.numeric_embedding import NumericEmbedding
 from dlcli.layers.normalisation import BatchNorm, LayerNorm
 from dlcli.layers.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
 from dlcli.layers.reshaping import Flatten, Reshape
@@ -38,6 +39,7 @@ AnyLayer = Annotated[
     | BatchNorm
     | LayerNorm
     | Scale
+    | NumericEmbedding
     | Residual,
     Field(discriminator="type"),
 ]

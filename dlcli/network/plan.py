@@ -124,7 +124,8 @@ def plan_network(layers: Sequence[Layer], signature: Signature, *, num_outputs: 
 
     Raises ShapeError, with the path inside of `layers`, where something doesn't fit.
     """
-    planned = plan_layers(_with_outputs(layers, num_outputs), signature.input_shape)
+    filled = _with_outputs(layers, num_outputs)
+    planned = plan_layers(filled, signature.input_shape, signature.numeric)
     final = planned[-1].output_shape
     if final != (num_outputs,):
         raise ShapeError(

@@ -217,7 +217,8 @@ def _layers_by_column(
     found = {}
     for index, layer in enumerate(plan.layers):
         traits = layer.config.traits
-        if layer.inner or (traits.passes_input_on and layer.output_shape != layer.input_shape):
+        is_reshaped = traits.passes_input_on and layer.output_shape != layer.input_shape
+        if layer.inner or layer.config.takes_columns or is_reshaped:
             raise ShapeError(
                 f"the columns differ, and the weights of {layer.config.type} can't be matched by "
                 "column",

@@ -69,9 +69,10 @@ def preparing(
     """Read the data and check that everything fits, without torch; nothing is written.
 
     Yields how far streamed files are read; of each, at most `max_blocks` blocks if that is given.
-    A `dataset` that a config with the same `data` and `seed` has read is taken as it is. A run that
-    is `resumed` is encoded as it was, and needs no weights to start from. Rows of the parts that
-    `kept` says stay as they are in the files beside the encoded ones.
+    A `dataset` that a config with the same `data` and `seed` has read is taken as it is, unless its
+    layers asked for other bins. A run that is `resumed` is encoded as it was, and needs no weights
+    to start from. Rows of the parts that `kept` says stay as they are in the files beside the
+    encoded ones.
     Raises ConfigError with every problem of the config that can be found in one pass, DataError
     where only the data is wrong, StorageError where it can't be read.
     """
@@ -81,7 +82,7 @@ def preparing(
     if origin is None:
         with _collected(beginning):
             origin = find_origin(loaded)
-    if dataset is None:
+    if dataset is None or dataset.num_bins != loaded.config.model.num_bins:
         dataset = yield from _read_dataset(loaded, found, max_blocks, origin, kept)
     has_sound_data = len(found) == len(loaded.problems)
     loss, plan = _fit_network(loaded, dataset, found, has_sound_data=has_sound_data)

@@ -33,6 +33,7 @@ from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, fit
 from dlcli.training.rows.batches import Rows, to_rows
 from tests.layers.samples import EVERY_LAYER, name
+from tests.layers.samples import layers as layer_of
 
 Load = Callable[..., LoadedConfig]
 LINEAR: dict[str, Any] = {
@@ -252,8 +253,9 @@ def test_many_weights_at_once_are_as_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     width = int(np.prod(shape))
+    is_first = layer_of(spec)[0].takes_columns
     layers = [
-        {"type": "dense", "units": width},
+        *([] if is_first else [{"type": "dense", "units": width}]),
         *([{"type": "reshape", "shape": list(shape)}] if len(shape) > 1 else []),
         spec,
         {"type": "flatten"},

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dlcli.columns.base import Embedding
+from dlcli.columns.base import Embedding, NumericInput
 from dlcli.config.sections.model import ModelConfig
 from dlcli.data.signature import Signature
 from dlcli.layers.base import Layer
@@ -24,7 +24,8 @@ def layers(*specs: dict[str, Any]) -> tuple[Layer, ...]:
 
 def plan(shape: tuple[int, ...], *specs: dict[str, Any], outputs: int = 2) -> Plan:
     size = math.prod(shape)
-    signature = Signature(size, (), shape if len(shape) > 1 else None, outputs)
+    numeric = tuple(number for number in NUMERIC if number.index < size)
+    signature = Signature(size, (), shape if len(shape) > 1 else None, outputs, numeric=numeric)
     return plan_network(layers(*specs), signature, num_outputs=outputs)
 
 
@@ -42,6 +43,13 @@ def plan_members(share: str, *specs: dict[str, Any], loss: str = "cross_entropy"
     return plan_model(ModelConfig.model_validate(model), signature, loss_of({"type": loss}))
 
 
+# Numeric columns among others, with bins that differ in number.
+NUMERIC = (
+    NumericInput(0, (-1.0, 0.0, 0.5, 2.0)),
+    NumericInput(2, (-0.5, 0.25)),
+    NumericInput(3, (-2.0, -0.1, 0.1)),
+    NumericInput(8, (-1.5, -0.5, 0.3, 1.1)),
+)
 FLAT, LONG, IMAGE = (12,), (3, 16), (2, 5, 6)
 
 EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
@@ -61,6 +69,10 @@ EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     (FLAT, {"type": "batch_norm"}),
     (FLAT, {"type": "layer_norm"}),
     (FLAT, {"type": "scale", "lr_factor": 6.0, "weight_decay_factor": 0.0}),
+    (FLAT, {"type": "numeric_embedding", "kind": "pbld", "lr_factor": 0.1,
+            "weight_decay_factor": 0.5}),
+    (FLAT, {"type": "numeric_embedding", "kind": "plr", "dim": 3, "frequencies": 5, "sigma": 1.0}),
+    (FLAT, {"type": "numeric_embedding", "kind": "piecewise_linear", "dim": 5}),
     (FLAT, {"type": "reshape", "shape": [3, 4]}),
     (FLAT, {"type": "residual", "layers": [{"type": "dense", "units": 12}]}),
     (FLAT, {"type": "residual", "layers": [{"type": "dense", "units": 7}], "activation": "relu"}),

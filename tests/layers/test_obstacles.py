@@ -36,7 +36,8 @@ def test_each_layer_is_asked_within_others_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     inner = {"type": "residual", "layers": [spec]}
-    same_shape = layers(spec)[0].plan(shape).output_shape == shape
+    first = plan(shape, spec, {"type": "flatten"}, DENSE).layers[0]
+    same_shape = first.output_shape == shape
     planned = plan(shape, inner if same_shape else spec, {"type": "flatten"}, DENSE)
     assert stacking_obstacle(planned) is None
     assert recording_obstacle(planned) is None

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from dlcli.config.sections.ensemble import EnsembleConfig
+from dlcli.layers.base import walk_layers
 from dlcli.layers.family import AnyLayer
 from dlcli.section import Section
 
@@ -29,3 +30,10 @@ class ModelConfig(Section):
         description="layers that keep the weights they begin with: places in `layers`, layer "
         "types, names as 0_dense, or `embeddings`",
     )
+
+    @property
+    def num_bins(self) -> int | None:
+        """How many bins of each numeric column a layer asks for; None: none does."""
+        return (
+            max((layer.num_bins or 0 for _, layer in walk_layers(self.layers)), default=0) or None
+        )

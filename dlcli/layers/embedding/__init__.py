@@ -1,0 +1,1 @@
+"""Layers that embed columns."""
