@@ -112,12 +112,13 @@ def _why_refused(
         dict(zip(neighbours, values, strict=True))
         for values in islice(product(*neighbours.values()), _MAX_COMBINED)
     ]
+    found: list[tuple[Any, str | None]] = []
     for value in spread.bounds if spread.choice is None else spread.choice:
         reasons = [_refusal(loaded, {**changes, key: value}, key) for changes in combined]
-        if None not in reasons:
-            text = reasons[0] or ""
-            return f"{value!r}: {text}" if value != spread and "unknown key" not in text else text
-    return None
+        found.append((value, None if None in reasons else reasons[0]))
+    if len({text for _, text in found}) == 1:  # it is the key, not a value
+        return found[0][1]
+    return next((f"{value!r}: {text}" for value, text in found if text is not None), None)
 
 
 def _decides(other: str, key: str) -> bool:

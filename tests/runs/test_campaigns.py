@@ -19,6 +19,10 @@ def test_runs_resumed_by_other_numbers_of_processes_come_to_the_same_bits() -> N
     assert run_apart("regrouped", 2).startswith("2 kills")
 
 
+def test_a_killed_search_comes_to_the_same_trials_and_the_same_best_config() -> None:
+    assert " 0 differing" in run_apart("searches", 2)
+
+
 @pytest.mark.campaign
 def test_all_processes_end_soon_where_their_link_is_cut_or_one_has_no_disk() -> None:
     assert "2 deaths, 0 wrong" in run_apart("deaths", 2)
