@@ -68,10 +68,8 @@ def kill_search(num_kills: int, folder: Path) -> tuple[Counter[str], list[str]]:
 def differences(first: Path, second: Path) -> list[str]:
     """Return what differs between the folders of two searches, times apart."""
     found = [name for name in _FILES if (first / name).read_bytes() != (second / name).read_bytes()]
-    for name in ("runs.jsonl", "rounds.jsonl"):
-        if _lines(first / name) != _lines(second / name):
-            found.append(name)
-    return found
+    names = ("runs.jsonl", "rounds.jsonl")
+    return found + [name for name in names if _lines(first / name) != _lines(second / name)]
 
 
 def _lines(path: Path) -> list[str]:
