@@ -63,20 +63,22 @@ def equation_of(equation: Equation, plane: InputPlane) -> str:
 
 def labels(names: Sequence[str], max_length: int) -> list[str]:
     """Return names as labels have room for them, still distinct."""
-    found: list[str] = []
+    found: dict[str, None] = {}  # in their order
     for name in names:
         label, number = one_label(name, max_length), 1
         while label in found:
             number += 1
             end = f" ({number})"
             label = one_label(name, max_length - len(end)) + end
-        found.append(label)
-    return found
+        found[label] = None
+    return list(found)
 
 
 def one_label(name: str, max_length: int) -> str:
     """Return a name in one line, without invisible characters, and without its middle if long."""
-    seen = "".join(character if character.isprintable() else " " for character in name)
+    seen = name
+    if not name.isprintable():
+        seen = "".join(character if character.isprintable() else " " for character in name)
     text = " ".join(seen.split()) or "(blank)"
     end = max_length // 3
     return text if len(text) <= max_length else f"{text[: max_length - end - 1]}…{text[-end:]}"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import polars as pl
@@ -235,15 +236,23 @@ def _find_correlated(
         for column in columns
         if isinstance(column, OrderedColumn)
     }
+    ranks = {name: _ranks(numbers) for name, numbers in values.items()}  # of columns without gaps
     found = []
-    for index, first in enumerate(values):
-        for second in list(values)[index + 1 :]:
-            one, other = values[first], values[second]
-            known = ~(np.isnan(one) | np.isnan(other))
-            if known.sum() < 3 or not np.ptp(one[known]) or not np.ptp(other[known]):
-                continue
-            ranks = [pl.Series(each[known]).rank().to_numpy() for each in (one, other)]
-            correlation = float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-            if abs(correlation) > _MIN_CORRELATION:
-                found.append(CorrelatedPair(first, second, correlation))
+    for first, second in combinations(values, 2):
+        one, other = values[first], values[second]
+        known = ~(np.isnan(one) | np.isnan(other))
+        if known.all():
+            pair = ranks[first], ranks[second]
+        else:
+            pair = _ranks(one[known]), _ranks(other[known])
+        if known.sum() < 3 or not np.ptp(pair[0]) or not np.ptp(pair[1]):
+            continue
+        correlation = float(np.corrcoef(*pair)[0, 1])
+        if abs(correlation) > _MIN_CORRELATION:
+            found.append(CorrelatedPair(first, second, correlation))
     return tuple(sorted(found, key=lambda pair: -abs(pair.correlation)))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each value, [values], the mean rank of equal ones."""
+    return pl.Series(values).rank().to_numpy()

@@ -18,8 +18,8 @@ from dlcli.runs.reporting.report_data import (
 from dlcli.runs.training.events import ReportMaterial
 from dlcli.runs.training.resume import surroundings
 
-_SHARE = 0.06  # of the time of training, that questions to the network may take
-_MIN_SECONDS, _MAX_SECONDS = 0.1, 10.0
+_SHARE = 0.04  # of the time of training, that questions to the network may take
+_MIN_SECONDS, _MAX_SECONDS = 0.05, 10.0
 _QUALITY = 0.6  # of that time, for the linear baseline and the intervals
 
 
