@@ -43,7 +43,8 @@ class Signature:
         return self.shape or (width,)
 
     @property
-    def column_widths(self) -> tuple[int, ...]:
-        """How many numbers in a row the first layer gets of each column."""
+    def columns_of_inputs(self) -> tuple[int, ...]:
+        """The column, from 0, of each number that the first layer gets."""
         embedded = (embedding.dim for embedding in self.embeddings)
-        return (*(self.dense_widths or (1,) * self.num_dense), *embedded)
+        widths = (*(self.dense_widths or (1,) * self.num_dense), *embedded)
+        return tuple(column for column, width in enumerate(widths) for _ in range(width))

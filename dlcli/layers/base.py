@@ -220,6 +220,14 @@ class Layer(Section, ABC):
         """How many bins of each numeric column it is to be given; None: it needs none."""
         return None
 
+    def columns_after(self, planned: PlannedLayer, columns: Sequence[int]) -> Sequence[int] | None:
+        """Say of which column each number of its output is; None: it mixes columns.
+
+        `columns` say that of its input.
+        """
+        del planned
+        return columns if self.traits.keeps_positions else None
+
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:  # noqa: ARG002
         """Return the tensors of its module's state by name, without those of layers inside."""
         return {}

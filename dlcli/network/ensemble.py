@@ -21,7 +21,7 @@ class PlannedEnsemble:
     config: EnsembleConfig
     loss: Loss  # it says what the mean of predictions is
     first: int  # place of the first layer that each member computes
-    chunks: tuple[int, ...]  # of that layer's inputs, numbers in a row that begin with one factor
+    columns: tuple[int, ...]  # of each of its inputs: those of one column begin with one factor
 
     @property
     def num_members(self) -> int:
@@ -31,7 +31,7 @@ class PlannedEnsemble:
     @property
     def num_features(self) -> int:
         """Numbers in a row where the members begin."""
-        return sum(self.chunks)
+        return len(self.columns)
 
     @property
     def has_adapter(self) -> bool:
@@ -54,9 +54,9 @@ def plan_ensemble(
     config: EnsembleConfig,
     *,
     loss: Loss,
-    widths: Sequence[int],
+    columns: Sequence[int],
 ) -> tuple[PlannedEnsemble, tuple[PlannedLayer, ...]]:
-    """Plan the members of a network; `widths` are how many numbers each column gives it.
+    """Plan the members of a network; `columns` say of which column each of its inputs is.
 
     Raises ShapeError, with the path inside of `layers`, where members can't compute one.
     """
@@ -81,8 +81,10 @@ def plan_ensemble(
             )
         except ShapeError as error:
             raise ShapeError(str(error), (place, *error.path)) from None
-    chunks = _chunks(layers[:first], widths, layers[first].input_shape[0])
-    return PlannedEnsemble(config, loss, first, chunks), tuple(planned)
+    reached = _columns_after(layers[:first], columns)
+    if reached is None:  # one factor for each number
+        reached = range(layers[first].input_shape[0])
+    return PlannedEnsemble(config, loss, first, tuple(reached)), tuple(planned)
 
 
 def _separate(share: Share) -> Literal["nothing", "vectors", "all"]:
@@ -105,15 +107,11 @@ def _has_dense(layer: PlannedLayer) -> bool:
     return isinstance(layer.config, WeightedLayer) and len(layer.input_shape) == 1
 
 
-def _chunks(
-    before: Sequence[PlannedLayer], widths: Sequence[int], num_features: int
-) -> tuple[int, ...]:
-    """Return how many of the first layer's inputs in a row come from each column.
-
-    One each where layers before it mix columns.
-    """
-    is_mixed = any(
-        not layer.config.traits.keeps_positions and not layer.config.traits.passes_input_on
-        for layer in before
-    )
-    return (1,) * num_features if is_mixed or sum(widths) != num_features else tuple(widths)
+def _columns_after(
+    layers: Sequence[PlannedLayer], columns: Sequence[int] | None
+) -> Sequence[int] | None:
+    """Return the column of each number behind some layers; None where one mixes columns."""
+    for layer in layers:
+        if columns is not None:
+            columns = layer.config.columns_after(layer, columns)
+    return columns

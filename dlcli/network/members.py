@@ -52,10 +52,11 @@ def num_members(network: nn.Module) -> int:
 
 
 def _draw_factors(ensemble: PlannedEnsemble) -> Tensor:
-    """Draw `[members, features]`, the same for all numbers of a chunk."""
-    shape = (ensemble.num_members, len(ensemble.chunks))
+    """Draw `[members, features]`, the same for all numbers of a column."""
+    columns = torch.tensor(ensemble.columns)
+    shape = (ensemble.num_members, int(columns.max()) + 1)
     if ensemble.config.adapter_init == "normal":
         drawn = torch.randn(shape)
     else:
         drawn = torch.randint(2, shape) * 2.0 - 1
-    return drawn.repeat_interleave(torch.tensor(ensemble.chunks), dim=1)
+    return drawn[:, columns]

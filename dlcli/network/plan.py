@@ -114,7 +114,7 @@ def plan_model(model: ModelConfig, signature: Signature, loss: Loss) -> Plan:
     if model.ensemble is None:
         return plan
     ensemble, layers = plan_ensemble(
-        plan.layers, model.ensemble, loss=loss, widths=signature.column_widths
+        plan.layers, model.ensemble, loss=loss, columns=signature.columns_of_inputs
     )
     return replace(plan, layers=layers, ensemble=ensemble)
 

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from dlcli.cli.app import run as run_dlcli
+from dlcli.config import LoadedConfig
 from dlcli.config.sections.model import ModelConfig
 from dlcli.data.signature import Signature
 from dlcli.explaining.reasons.filters import find_filters
@@ -23,6 +24,7 @@ from dlcli.explaining.surface.landscape import random_directions
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.network.builder import build_network
 from dlcli.network.plan import plan_model
+from dlcli.runs.preparation import prepare
 from dlcli.runs.reporting.load_run import load_model_and_data
 from dlcli.training.objective import Objective
 from tests.conftest import Command
@@ -368,3 +370,26 @@ def test_factors_that_are_not_drawn_are_reported(folder: Path, dlcli: Command) -
     outcome = dlcli(*command, "--set", "model.ensemble.share=none")
     assert outcome.code == 0
     assert "with share: none, members have no factors" in " ".join(outcome.out.split())
+
+
+@pytest.mark.parametrize("kind", ["pbld", "plr", "piecewise_linear"])
+def test_the_vector_of_an_embedded_number_begins_with_one_factor(
+    kind: str, folder: Path, load: Callable[..., LoadedConfig]
+) -> None:
+    layers = [{"type": "numeric_embedding", "kind": kind, "dim": 3}, HIDDEN, DENSE]
+    model = {"layers": layers, "ensemble": {"members": 16, "adapter_init": "normal"}}
+    planned = prepare(load(folder / "t.csv", "y", model=model)).plan
+    assert planned.ensemble is not None
+    assert planned.ensemble.num_features == 9  # three numbers for each of x1, x2 and w
+    network = build_network(planned, seed=1)
+    weights = network.state_dict()["members.weight"]
+    for column in range(3):
+        rows = torch.full((50, 3), 0.5)
+        rows[:, column] = torch.linspace(-100, 100, 50)
+        vectors = network.get_submodule("0_numeric_embedding")(rows)
+        places = (vectors != vectors[0]).any(0).nonzero().flatten()
+        assert len(weights[:, places].unique(dim=1).T) == 1
+    assert len(weights.unique(dim=1).T) == 3
+    state = dict(network.train().state_dict())
+    assert state["0_numeric_embedding.weight"].shape[0] == 3, "all members share it"
+    assert network({"numbers": torch.ones(4, 3)}).shape == (4, 16, 3)

@@ -145,6 +145,17 @@ class NumericEmbedding(Layer):
             numeric=tuple(numeric),
         )
 
+    def columns_after(self, planned: PlannedLayer, columns: Sequence[int]) -> Sequence[int]:
+        """Say of which column each number is: other numbers come first, then each one's vector.
+
+        pbld has the numbers themselves among the others.
+        """
+        embedded = [number.index for number in planned.numeric]
+        is_beside = self.kind == "pbld"
+        others = [place for place in range(len(columns)) if is_beside or place not in embedded]
+        vectors = [place for place in embedded for _ in range(self._dim - is_beside)]
+        return [columns[place] for place in (*others, *vectors)]
+
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
         """Return its parameters, whose first axis is that of the numeric columns."""
         shapes = self._parameter_shapes(len(planned.numeric), _num_bins(planned.numeric))
