@@ -17,7 +17,7 @@ _NO_RESULT = "changes no result of a trial"
 _ROW_KEYS = (
     *("data.path", "data.query", "data.sheet", "data.target", "data.task", "data.split", "seed"),
     *("data.validation_path", "data.test_path", "data.weight", "data.missing_values"),
-    "data.drop_missing_target",
+    *("data.drop_missing_target", "folds"),
 )
 _RESULTLESS_KEYS = (
     *("name", "report", "trackers", "checkpoint", "compare", "tune"),

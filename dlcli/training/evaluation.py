@@ -172,6 +172,25 @@ def evaluate(
     return figures
 
 
+def figures_of_outputs(
+    outputs: Tensor, objective: Objective, rows: Rows, *, target: Target, names: Collection[str]
+) -> dict[str, Any]:
+    """Return the loss and the named metrics of outputs for rows, float32 [rows, num_outputs].
+
+    In the target's own units. Raises DivergedError where outputs or loss are not finite.
+    """
+    loss = _finite_loss(objective, outputs.to(rows.device), rows, target)
+    metrics = [one for one in metrics_for(target.task) if one.name in names]
+    accumulator = MetricAccumulator(metrics, is_streamed=False)
+    scored = ScoredRows(
+        to_predictions(outputs, objective.loss, target),
+        target.truth(rows.targets[target.field].cpu().numpy()),
+        partial(objective.loss.log_odds, outputs),
+    )
+    accumulator.add(scored, weights_of(rows))
+    return {"loss": loss * objective.unit, **accumulator.figures()}
+
+
 def _outputs(
     network: nn.Module, blocks: Iterable[Rows], placement: Placement, group: Group
 ) -> Iterator[tuple[Rows, Tensor]]:

@@ -25,7 +25,7 @@ class TrialEvaluator:
         }
         self.parts = {name: rows for name, rows in parts.items() if rows is not None}
         self._network = build_network(setup.plan, seed=0).to(setup.placement.device)
-        self._objective = build_objective(setup.loss, setup.target, setup.placement.device)
+        self.objective = build_objective(setup.loss, setup.target, setup.placement.device)
 
     def figures(self, finished: FinishedTrial) -> dict[HeldOutPart, dict[str, Any]]:
         """Return the loss and the metrics of a trial's best weights, by part of the data.
@@ -50,7 +50,7 @@ class TrialEvaluator:
         """Return the loss and metrics of the weights at hand; DivergedError."""
         return evaluate(
             self._network,
-            self._objective,
+            self.objective,
             rows,
             target=self.setup.target,
             placement=self.setup.placement,

@@ -93,7 +93,7 @@ def test_a_search_leaves_results_a_table_a_page_and_a_config(searched: Searched)
     assert document["best"] == document["trials"][0]
     table = pl.read_csv(run / "trials.csv")
     assert table["loss"].to_list() == figures
-    assert set(table.columns) == {"trial", "loss", "epochs", "best_epoch", "end", LR, DECAY}
+    assert set(table.columns) == {"trial", "loss", "epochs", "best_epoch", "diverged", LR, DECAY}
     fresh = document["fresh_seeds"]
     assert fresh["best"]["seeds"] == [1, 2, 3, 4, 5]
     gain = fresh["best"]["test"]["loss"]["mean"] - fresh["as_configured"]["test"]["loss"]["mean"]
@@ -113,7 +113,7 @@ def test_the_best_config_trains_to_what_the_search_saw(searched: Searched, dlcli
     assert best["optimizer"]["lr"] == document["best"]["settings"][LR]
     assert best["tune"]["space"] is None
     summary = dlcli("train", searched.run / "best.yaml", "--json").json
-    assert summary["best_epoch"] == document["best"]["best_epoch"]
+    assert [summary["best_epoch"]] == document["best"]["best_epochs"]
     assert summary["validation"]["loss"] == pytest.approx(document["best"]["figure"], rel=1e-4)
 
 
@@ -157,6 +157,41 @@ def test_a_search_that_lost_its_last_trials_comes_to_the_same(
     assert more.json["tried"] == 17
     assert dlcli("train", config, "--run-dir", run, "--resume").code == 4
     assert dlcli("compare-optimizers", config, "--run-dir", run, "--resume").code == 4
+
+
+def test_folds_judge_each_setting_by_rows_that_its_trials_hold_out(
+    dlcli: Command, tmp_path: Path
+) -> None:
+    write_table(tmp_path / "table.csv")
+    split = {
+        "data": {"path": "table.csv", "target": "y", "split": {"validation": 0.2, "test": 0.2}}
+    }
+    tune = {"space": {LR: {"log": [0.01, 0.1]}}, "trials": 3, "folds": 3, "metric": "accuracy"}
+    config = write_config(tmp_path / "c.yaml", tune=tune, report=False, data=data)
+    command = ["tune", config, "--set", "training.epochs=2", "--run-dir", "r", "--json"]
+    outcome = dlcli(*command)
+    assert outcome.code == 0, outcome.err
+    assert "3 folds of the training and validation rows judge" in " ".join(outcome.err.split())
+    assert "round 1: 12 runs" in outcome.err
+    runs = trials_of(Path("r"))
+    of_folds = [one for one in runs if one["trial"]["fold"] is not None]
+    assert len(of_folds) == 4 * 3
+    assert all(list(one["figures"]) == ["validation"] for one in of_folds)
+    best = outcome.json["best"]
+    figures = [
+        one["figures"]["validation"]["accuracy"]
+        for one in of_folds
+        if one["trial"]["changes"] == best["settings"]
+    ]
+    assert best["figure"] == pytest.approx(np.mean(figures))
+    assert len(best["best_epochs"]) == 3
+    text = Path("r/runs.jsonl").read_text("utf-8").splitlines(keepends=True)
+    Path("r/runs.jsonl").write_text("".join(text[:6]), "utf-8")
+    again = dlcli(
+        "tune", config, "--set", "training.epochs=2", "--run-dir", "r", "--resume", "--json"
+    )
+    assert again.json == outcome.json
+    assert trials_of(Path("r")) == runs
 
 
 @pytest.mark.parametrize(

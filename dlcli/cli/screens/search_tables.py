@@ -34,15 +34,16 @@ def show_search_start(console: Console, started: "SearchStarted") -> None:
     console.print(f"[bold]device[/] {placement.device}: {escape(placement.reason)}")
     epochs = ", ".join(map(str, search.rungs))
     short = f"; epochs {epochs} (tune.halving)" if len(search.rungs) > 1 else ""
+    judge = "validation" if tune.folds is None else "held-out"
     limit = "" if tune.time is None else f", within {tune.time:g} s (tune.time)"
     console.print(
         f"[bold]search[/] {counted(tune.trials, 'setting')} (tune.trials), sampled by "
-        f"{tune.sampler} (tune.sampler), judged by the validation {tune.metric} (tune.metric)"
+        f"{tune.sampler} (tune.sampler), judged by the {judge} {tune.metric} (tune.metric)"
         f"{short}{limit}"
     )
     done = f"; {counted(started.num_finished, 'trial')} finished before"
     console.print(
-        f"[bold]cost[/] at most about {started.seconds_per_trial:.2g} s for a trial of "
+        f"[bold]cost[/] at most about {started.seconds_per_setting:.2g} s for a setting by itself, "
         f"{search.rungs[-1]} epochs{done if started.num_finished else ''}"
     )
 

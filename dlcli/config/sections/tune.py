@@ -76,6 +76,13 @@ class TuneConfig(Section):
         description="how settings are sampled: sobol (a scrambled Sobol sequence), random, or tpe "
         "(Optuna's; needs dlcli[optuna])",
     )
+    folds: int | None = Field(
+        None,
+        ge=2,
+        le=100,
+        description="judge each setting on so many folds of all rows but the test rows, a trial "
+        "each; default: on the validation rows",
+    )
     halving: HalvingConfig | None = Field(
         None, description="train most settings for a few epochs only; default: all for all epochs"
     )

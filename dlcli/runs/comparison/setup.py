@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from dlcli.config import Config, LoadedConfig
+from dlcli.config.sections.data import DataConfig
+from dlcli.data.dataset import Dataset
 from dlcli.data.folding.rows import FoldedRows
 from dlcli.runs.comparison.comparable import refuse_streamed
 from dlcli.runs.preparation import Prepared, prepare
@@ -60,18 +62,30 @@ def build_setup(
     return setup if halves is None else replace(setup, halves=torch.from_numpy(halves))
 
 
-def build_fold_resolver(rows: FoldedRows, first: Prepared, placement: Placement) -> TrialResolver:
+def build_fold_resolver(
+    rows: FoldedRows, first: Prepared, placement: Placement, *, keeps_rows: bool = False
+) -> TrialResolver:
     """Return what finds the setups of trials of folds; `first` is the prepared first fold.
 
     Those of other folds, and of trials that change the config, are built when they are asked for,
-    and stay until they are forgotten. Test rows are in none of them.
+    and stay until they are forgotten. Test rows are in none of them. If it `keeps_rows`, those of a
+    fold are encoded once for all configs with the same `data`, and stay.
     """
+    kept: list[tuple[DataConfig, int, Dataset, SharedSetup]] = []
 
     def build(changed: LoadedConfig, fold: int | None) -> SharedSetup:
         assert fold is not None, "the data are folded"
-        new = prepare(changed, rows.dataset(fold, changed))
-        place = choose_placement(changed.config.training.device, changed.config.training.precision)
-        return replace(build_setup(new, place, rows.halves(fold)), test=None)
+        data, training = changed.config.data, changed.config.training
+        place = choose_placement(training.device, training.precision)
+        for same_data, same_fold, dataset, setup in kept:
+            if (same_data, same_fold) == (data, fold):
+                new = _setup(prepare(changed, dataset), place, _rows_of(setup))
+                return replace(new, halves=setup.halves)
+        dataset = rows.dataset(fold, changed)
+        new = build_setup(prepare(changed, dataset), place, rows.halves(fold), has_test=False)
+        if keeps_rows:
+            kept.append((data, fold, dataset, new))
+        return new
 
     base = replace(build_setup(first, placement, rows.halves(0)), test=None)
     return TrialResolver(rows.loaded, base, build, fold=0)

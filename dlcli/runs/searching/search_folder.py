@@ -1,6 +1,7 @@
 """The files that a search leaves in its folder besides its finished trials."""
 
 import json
+import statistics
 
 import polars as pl
 
@@ -45,8 +46,8 @@ def _table(found: Findings) -> pl.DataFrame:
         "trial": [entry.number for entry in found.entries],
         found.tune.metric: [entry.figure for entry in found.entries],
         "epochs": [entry.epochs for entry in found.entries],
-        "best_epoch": [entry.result.best_epoch for entry in found.entries],
-        "end": [entry.result.end for entry in found.entries],
+        "best_epoch": [statistics.median_low(entry.best_epochs) for entry in found.entries],
+        "diverged": [not entry.is_sound for entry in found.entries],
     }
     for dimension in found.space.dimensions:
         values: list[object] = [entry.settings.get(dimension.key) for entry in found.entries]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.tune import Spread, TuneConfig
+from dlcli.data.folding.rows import FoldedRows, reading_folds
 from dlcli.data.stream import Reading
 from dlcli.runs.comparison.comparable import refuse_streamed
 from dlcli.runs.preparation import Prepared, preparing
@@ -16,7 +17,7 @@ class Searchable:
     """A run that can start, and the settings to try with it."""
 
     prepared: Prepared  # its config names the space
-    is_usual: bool  # the space was not in the config
+    folds: FoldedRows | None  # that judge; None: the validation rows do
     notes: tuple[str, ...]
 
     @property
@@ -45,7 +46,6 @@ def preparing_search(loaded: LoadedConfig) -> Generator[Reading, None, Searchabl
         )
     refuse_streamed(loaded, prepared)
     tune, notes = prepared.config.tune, list[str]()
-    is_usual = tune.space is None
     if tune.space is None:
         tune = tune.model_copy(update={"space": usual_space(loaded.config)})
         notes.append("the space is one that fits the network (tune.space)")
@@ -56,5 +56,12 @@ def preparing_search(loaded: LoadedConfig) -> Generator[Reading, None, Searchabl
             "training.max_seconds does nothing here: trials end by their epochs, whatever time "
             "they take (tune.time limits the search)"
         )
+    folds = None
+    if tune.folds is not None:
+        folds = yield from reading_folds(loaded, tune.folds)
+        notes.append(
+            f"{tune.folds} folds of the training and validation rows judge, {tune.folds} trials a "
+            "setting (tune.folds); best.yaml trains on the split"
+        )
     config = prepared.config.model_copy(update={"tune": tune})
-    return Searchable(replace(prepared, config=config), is_usual, tuple(notes))
+    return Searchable(replace(prepared, config=config), folds, tuple(notes))

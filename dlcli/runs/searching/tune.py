@@ -12,9 +12,10 @@ from pathlib import Path
 from dlcli.config.config import ReportKind
 from dlcli.errors import ConfigError, DivergedError
 from dlcli.runs.comparison.finished_trials import FinishedTrials
-from dlcli.runs.comparison.setup import build_resolver, num_processes
+from dlcli.runs.comparison.setup import build_fold_resolver, build_resolver, num_processes
 from dlcli.runs.folder.lock import hold_run_folder
 from dlcli.runs.folder.run_folder import RunFolder, write_config
+from dlcli.runs.preparation import prepare
 from dlcli.runs.searching.ledger import SearchLedger
 from dlcli.runs.searching.resuming import check_resumable
 from dlcli.runs.searching.search_folder import write_search
@@ -27,7 +28,7 @@ from dlcli.trials.running.backend import Backend, LocalProcesses
 from dlcli.trials.running.executor import Event as ExecutorEvent
 from dlcli.trials.running.executor import Executor
 from dlcli.trials.running.step_time import measure_step_times
-from dlcli.trials.searching.evaluation import SearchEvaluator
+from dlcli.trials.searching.evaluation import NUM_BLOCKS, SearchEvaluator
 from dlcli.trials.searching.findings import Findings, fresh_trials, sum_up
 from dlcli.trials.searching.samplers import build_sampler
 from dlcli.trials.searching.search import EPOCHS, Search, choose_rungs, choose_width
@@ -45,7 +46,7 @@ class SearchStarted:
     searchable: Searchable
     placement: Placement
     search: Search
-    seconds_per_trial: float  # about, at most, of a trial for all epochs by itself
+    seconds_per_setting: float  # about, at most, for all epochs, by itself, all folds together
     folder: RunFolder
     num_finished: int  # trials that were finished before
     notes: tuple[str, ...]
@@ -91,7 +92,7 @@ def tune(
     what = f"{prepared.plan.num_parameters:,} parameters and their rows"
     repair = "try smaller layers or a smaller training.batch_size"
     with memory_explained(placement.device, what, repair), ExitStack() as stack:
-        resolver = build_resolver(prepared, placement, has_test=False)
+        resolver = _build_resolver(searchable, placement)
         if backend is None:
             backend = LocalProcesses(num_processes(config))
         backend.check(resolver.base)
@@ -168,7 +169,9 @@ class _SearchRun:
 
     def _executor(self, resolver: TrialResolver) -> Executor:
         def evaluator(setup: SharedSetup) -> SearchEvaluator:
-            return SearchEvaluator(setup, self.searchable.tune.metric, self.config.seed)
+            num_blocks = NUM_BLOCKS // (self.searchable.tune.folds or 1)
+            metric, seed = self.searchable.tune.metric, self.config.seed
+            return SearchEvaluator(setup, metric, seed, max(1, num_blocks))
 
         return Executor(
             resolver,
@@ -190,10 +193,14 @@ class _SearchRun:
         found = [self.finished.find(trial, is_evaluated=True) for trial in trials]
         return [result for result in found if result is not None]
 
+    @property
+    def _first_fold(self) -> int | None:
+        return None if self.searchable.folds is None else 0
+
     def _refusal(self, trial: Trial) -> str | None:
         """Return why a trial's changes make no sound config; None: they do."""
         try:
-            self.resolver.resolve(trial)
+            self.resolver.resolve(trial.model_copy(update={"fold": self._first_fold}))
         except ConfigError as error:
             return "; ".join(
                 f"{problem.path}: {problem.message}" for problem in error.problems
@@ -220,9 +227,10 @@ class _SearchRun:
 
     def _start(self, notes: tuple[str, ...]) -> SearchStarted:
         """Measure the time of a trial, and fit the rounds into the time that there is."""
-        longest = self.resolver.resolve(self.search.trial({}, len(self.search.rungs) - 1))
+        trial = self.search.trial({}, len(self.search.rungs) - 1)
+        longest = self.resolver.resolve(trial.model_copy(update={"fold": self._first_fold}))
         [step_seconds] = measure_step_times([longest])
-        seconds = longest.setup.max_steps * step_seconds
+        seconds = longest.setup.max_steps * step_seconds * (self.searchable.tune.folds or 1)
         limit = self.searchable.tune.time
         if limit is not None and self.ledger.find_round(0) is None:
             share = sum(self.search.rungs) / self.search.rungs[-1] / len(self.search.rungs)
@@ -249,3 +257,12 @@ class _SearchRun:
             "(tune.space), training.gradient_clip_norm: 1, or look at the data's scale "
             f"(data.scale). The trials are in {self.folder.runs}"
         )
+
+
+def _build_resolver(searchable: Searchable, placement: Placement) -> TrialResolver:
+    """Return what finds the setups of the search's trials, none of which has test rows."""
+    folds = searchable.folds
+    if folds is None:
+        return build_resolver(searchable.prepared, placement, has_test=False)
+    first = prepare(folds.loaded, folds.dataset(0))
+    return build_fold_resolver(folds, first, placement, keeps_rows=True)

@@ -21,6 +21,7 @@ def to_document(found: Findings) -> dict[str, Any]:
             for one in found.space.dimensions
         },
         "epochs": list(found.rungs),
+        "folds": found.tune.folds,
         "tried": found.num_tried,
         "asked_for": found.tune.trials,
         "why_fewer": found.shortfall,
@@ -47,11 +48,16 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "trial": entry.number,
         "settings": dict(entry.settings),
         "epochs": entry.epochs,
-        "best_epoch": entry.result.best_epoch,
-        "end": entry.result.end,
+        "best_epochs": entry.best_epochs,
+        "diverged": not entry.is_sound,
         "figure": entry.figure,
-        "validation": (entry.result.figures or {}).get("validation"),
+        "validation": {name: entry.mean(name) for name in _names(entry)},
     }
+
+
+def _names(entry: Entry) -> list[str]:
+    """Return the figures that the trials of an entry have."""
+    return list((entry.results[0].figures or {}).get("validation", {}))
 
 
 def _importance(found: tuple[Importance, ...] | str) -> list[dict[str, Any]] | str:

@@ -38,11 +38,8 @@ class Optimism:
 def selection_optimism(entries: Sequence[Entry], metric: str) -> Optimism | str:
     """Return the estimate for the settings that were tried for all epochs, or why there is none."""
     last = max((entry.rung for entry in entries), default=0)
-    blocks = [
-        entry.result.blocks
-        for entry in entries
-        if entry.rung == last and entry.figure is not None and entry.result.blocks is not None
-    ]
+    full = [entry for entry in entries if entry.rung == last and entry.figure is not None]
+    blocks = [entry.blocks for entry in full if entry.blocks is not None]
     if len(blocks) < 2:
         return "fewer than two settings were tried for all epochs"
     values = np.array(blocks, np.float64)  # [settings, blocks], None as not a number

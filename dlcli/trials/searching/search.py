@@ -8,13 +8,13 @@ A trial that goes on is trained from its start, for more epochs, as `dlcli train
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
 from dlcli.config.sections.tune import TuneConfig
 from dlcli.metrics import is_higher_better
-from dlcli.trials.results import Results, TrialResult
+from dlcli.trials.results import Figures, Results, TrialResult
 from dlcli.trials.rule import Rule, Stage
 from dlcli.trials.searching.rounds import Refused, Round, Rounds
 from dlcli.trials.searching.sampling import Observation, Sampler
@@ -60,9 +60,31 @@ class Entry:
     number: int  # in the order in which settings were sampled; 0: the config as it is
     rung: int
     epochs: int  # at most
-    result: TrialResult
-    figure: float | None  # the metric on the validation rows; None where the trial diverged
-    value: float  # the same, lower is better, infinite where the trial diverged
+    results: tuple[TrialResult, ...]  # of each fold; one where the data are not folded
+    figure: float | None  # the metric on the validation rows; None where a trial diverged
+    value: float  # the same, lower is better, infinite where a trial diverged
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no trial diverged."""
+        return all(result.is_sound for result in self.results)
+
+    @property
+    def best_epochs(self) -> list[int]:
+        """The best epoch of each trial."""
+        return [result.best_epoch for result in self.results]
+
+    @property
+    def blocks(self) -> tuple[float | None, ...] | None:
+        """The metric on blocks of all folds' validation rows; None where a trial diverged."""
+        found = [result.blocks for result in self.results]
+        return tuple(one for blocks in found for one in blocks or ()) if all(found) else None
+
+    def mean(self, figure: str) -> float | None:
+        """Return the mean over the folds of a figure on their validation rows."""
+        values = [_validation(result).get(figure) for result in self.results]
+        known = [value for value in values if value is not None]
+        return sum(known) / len(known) if len(known) == len(values) else None
 
 
 @dataclass
@@ -111,7 +133,7 @@ class Search(Rule[list[Entry]]):
                 self._requested[rung].append(one)
             yield Stage(
                 f"round {number + 1}",
-                tuple(self._trial(one, rung) for rung, one in trials),
+                tuple(trial for rung, one in trials for trial in self._trials(one, rung)),
                 is_evaluated=True,
             )
             number += 1
@@ -138,8 +160,11 @@ class Search(Rule[list[Entry]]):
         ]
         return sorted(entries, key=lambda entry: (-entry.rung, entry.value, entry.number))
 
-    def _trial(self, number: int, rung: int) -> Trial:
-        return self.trial(self.tried[number], rung)
+    def _trials(self, number: int, rung: int) -> tuple[Trial, ...]:
+        trial = self.trial(self.tried[number], rung)
+        if self.config.folds is None:
+            return (trial,)
+        return tuple(trial.model_copy(update={"fold": fold}) for fold in range(self.config.folds))
 
     def trial(self, settings: Settings, rung: int) -> Trial:
         """Return the trial of settings, for the epochs of a rung."""
@@ -148,15 +173,18 @@ class Search(Rule[list[Entry]]):
         return Trial(changes={**settings, **epochs}, seed=self.seed)
 
     def _entry(self, number: int, rung: int) -> Entry | None:
-        result = self.results.find(self._trial(number, rung), is_evaluated=True)
-        if result is None:
+        trials = self._trials(number, rung)
+        found = [self.results.find(trial, is_evaluated=True) for trial in trials]
+        results = tuple(result for result in found if result is not None)
+        if len(results) < len(trials):
             return None
-        metric = self.config.metric
-        figure = (result.figures or {}).get("validation", {}).get(metric)
-        value = math.inf if figure is None else -figure if is_higher_better(metric) else figure
-        return Entry(
-            self.tried[number], number, rung, self.rungs[rung], result, figure, float(value)
-        )
+        settings, epochs, metric = self.tried[number], self.rungs[rung], self.config.metric
+        entry = Entry(settings, number, rung, epochs, results, None, math.inf)
+        figure = entry.mean(metric)
+        if figure is None:
+            return entry
+        value = -figure if is_higher_better(metric) else figure
+        return replace(entry, figure=figure, value=value)
 
     def _ranked(self, rung: int) -> list[Entry]:
         """Return what was tried for the epochs of a rung, the best first."""
@@ -237,3 +265,7 @@ class Search(Rule[list[Entry]]):
             if entry.settings
         ]
         return observed + [Observation(one.settings, None) for one in self.refused]
+
+
+def _validation(result: TrialResult) -> Figures:
+    return (result.figures or {}).get("validation", {})
