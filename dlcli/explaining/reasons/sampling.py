@@ -48,6 +48,9 @@ def take(rows: ExplainedRows, chosen: np.ndarray) -> ExplainedRows:
 
 def work_per_row(plan: Plan) -> int:
     """Return the work of a row's forward pass, in multiply-adds."""
-    layers = plan.layers
-    numbers = plan.signature.num_inputs + sum(math.prod(layer.output_shape) for layer in layers)
+    outputs = (
+        math.prod(layer.output_shape) * (1 if layer.members is None else layer.members.number)
+        for layer in plan.layers
+    )
+    numbers = plan.signature.num_inputs + sum(outputs)
     return plan.multiply_adds + _ACTIVATION * numbers
