@@ -163,9 +163,7 @@ def test_folds_judge_each_setting_by_rows_that_its_trials_hold_out(
     dlcli: Command, tmp_path: Path
 ) -> None:
     write_table(tmp_path / "table.csv")
-    split = {
-        "data": {"path": "table.csv", "target": "y", "split": {"validation": 0.2, "test": 0.2}}
-    }
+    data = {"path": "table.csv", "target": "y", "split": {"validation": 0.2, "test": 0.2}}
     tune = {"space": {LR: {"log": [0.01, 0.1]}}, "trials": 3, "folds": 3, "metric": "accuracy"}
     config = write_config(tmp_path / "c.yaml", tune=tune, report=False, data=data)
     command = ["tune", config, "--set", "training.epochs=2", "--run-dir", "r", "--json"]
