@@ -8,10 +8,13 @@ from dlcli.optimizers.adadelta import Adadelta
 from dlcli.optimizers.adagrad import Adagrad
 from dlcli.optimizers.adam import Adam, AdamW
 from dlcli.optimizers.adamax import Adamax
+from dlcli.optimizers.averaged.asgd import Asgd
+from dlcli.optimizers.averaged.schedule_free_adamw import ScheduleFreeAdamW
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.optimizers.nadam import NAdam
 from dlcli.optimizers.radam import RAdam
 from dlcli.optimizers.rmsprop import RmsProp
+from dlcli.optimizers.rprop import Rprop
 from dlcli.optimizers.sgd import Sgd
 from dlcli.section import type_of
 
@@ -25,6 +28,9 @@ OPTIMIZERS: tuple[type[OptimizerConfig], ...] = (
     NAdam,
     RAdam,
     Adamax,
+    Asgd,
+    Rprop,
+    ScheduleFreeAdamW,
 )
 
 if TYPE_CHECKING:

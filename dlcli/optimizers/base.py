@@ -1,13 +1,16 @@
 """What every optimizer says about itself: its settings and its update rule."""
 
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from dlcli.optimizers.update_state import UpdateState
 from dlcli.schedules.scheduled_number import NumberOrSchedule, highest
 from dlcli.section import Fraction, Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LearningRate = Annotated[float, Field(gt=0, description="learning rate")]
 WeightDecay = Annotated[
@@ -32,6 +35,12 @@ class OptimizerConfig(Section):
     weight_decay: WeightDecay = 0.0
 
     has_decoupled_weight_decay: ClassVar[bool] = False  # apart from the gradient
+    follows_lr: ClassVar[bool] = True  # at every step, not only at the first
+    replaces_schedule: ClassVar[bool] = False  # by an average of the weights
+    averages_weights: ClassVar[bool] = False  # and the average is judged and predicted with
+    # Numbers kept for all parameters that differ with the learning rate: one for each run.
+    scalars_of_lr: ClassVar[frozenset[str]] = frozenset()
+    has_double_scalars: ClassVar[bool] = False  # in float64
     presets: ClassVar[dict[str, dict[str, Any]]] = {}  # settings that have a name of their own
     is_usual: ClassVar[bool] = False  # compared, with its presets, unless others are named
 
@@ -51,6 +60,10 @@ class OptimizerConfig(Section):
     def initial_scalars(self) -> dict[str, float]:
         """Return torch.optim's key and the initial value of each number kept for all parameters."""
         return {}
+
+    def judged_values(self, run: UpdateState) -> "Tensor | None":  # noqa: ARG002
+        """Return the parameters to judge and to predict with; None: those that are trained."""
+        return None
 
     @property
     def numbers_per_parameter(self) -> int:

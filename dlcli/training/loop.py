@@ -15,7 +15,6 @@ from dlcli.metrics import metrics_for
 from dlcli.network.builder import prepare_to_train
 from dlcli.network.plan import Plan
 from dlcli.targets.base import Target
-from dlcli.training.averaging import WeightAverage, exchanged, tensors_of
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.divergence import diverged, layer_of
 from dlcli.training.early_stopping import Watch
@@ -28,9 +27,10 @@ from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.processes.shards import ShardedStep
 from dlcli.training.rows.batches import BatchSource, Rows, epoch_steps, total_weight
 from dlcli.training.rows.streamed import StreamedRows, in_order
-from dlcli.training.scheduled import ScheduledNumbers
 from dlcli.training.schedules import Schedule
 from dlcli.training.step import Stepper
+from dlcli.training.updating.averaging import WeightAverage, exchanged, tensors_of
+from dlcli.training.updating.scheduled import ScheduledNumbers
 
 End = Literal["epochs", "early_stopping", "time"]  # training came to its end
 StopReason = Literal[End, "sigint", "sigterm", "sigusr1", "sigusr2", "diverged"]
@@ -115,9 +115,15 @@ class Trainer:
 
     def judged_weights(self) -> AbstractContextManager[None]:
         """Give the network the weights to judge and to predict with, for a while."""
-        if self.average is None:
-            return nullcontext()
-        return exchanged(self.average.tensors, self.average.means)
+        if self.average is not None:
+            return exchanged(self.average.tensors, self.average.means)
+        values = self.optimizer.judged_values()
+        return nullcontext() if values is None else exchanged([self.optimizer.values], [values])
+
+    @property
+    def judges_an_average(self) -> bool:
+        """Whether other weights are judged and predicted with than those that are trained."""
+        return self.average is not None or self.optimizer.config.averages_weights
 
     @property
     def parameter_names(self) -> list[str]:

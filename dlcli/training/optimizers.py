@@ -124,7 +124,7 @@ class Optimizer(UpdateState, Generic[_Parameters]):
         has_factors = any(group.factors != UpdateFactors() for group in parameters.groups)
         self._groups = parameters.groups if has_factors else ()
         scalars = {
-            _scalar(key, index): torch.full((), start)
+            _scalar(key, index): self._full(key, start)
             for key, start in config.initial_scalars().items()
             for index in range(max(1, len(self._groups)))
         }
@@ -141,6 +141,19 @@ class Optimizer(UpdateState, Generic[_Parameters]):
             num_steps=0,
             views=views,
         )
+
+    def _full(self, key: str, start: float) -> Tensor:
+        """Return a number kept for all parameters: of many runs, [runs, 1] where it differs."""
+        values = self.parameters.values
+        dtype = torch.float64 if self.config.has_double_scalars else torch.float32
+        if key in self.config.scalars_of_lr and isinstance(self.parameters, ManyRuns):
+            return torch.full((len(values), 1), start, dtype=dtype, device=values.device)
+        return torch.full((), start, dtype=dtype)
+
+    @torch.no_grad()
+    def judged_values(self) -> Tensor | None:
+        """Return the parameters to judge and to predict with; None: those that are trained."""
+        return self.config.judged_values(self)
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:

@@ -99,7 +99,12 @@ def show_start(console: Console, started: "TrainingStarted") -> None:
         f"[bold]device[/] {placement.device}, {precision}: {escape(placement.reason)} "
         "(training.device, training.precision)"
     )
-    ema = prepared.config.training.ema
+    ema, optimizer = prepared.config.training.ema, prepared.config.optimizer
+    if optimizer.averages_weights:
+        console.print(
+            f"[bold]weights[/] averaged by {optimizer.type}: the average is judged, saved and "
+            "predicted with (optimizer.type)"
+        )
     if ema is not None:
         console.print(
             f"[bold]weights[/] averaged with decay {ema.decay:g}: the average is judged, saved and "

@@ -146,6 +146,27 @@ def _two_decays(facts: Facts) -> Found:
         )
 
 
+def _rate_of_the_first_step(facts: Facts) -> Found:
+    optimizer, schedule = facts.config.optimizer, facts.config.schedule
+    if optimizer.follows_lr:
+        return
+    reason = f"{optimizer.type} takes the learning rate of the first step only; leave it out"
+    if not schedule.is_constant:
+        yield ("schedule", "type"), reason
+    elif schedule.warmup_epochs:
+        yield ("schedule", "warmup_epochs"), reason
+
+
+def _schedule_of_schedule_free(facts: Facts) -> Found:
+    optimizer, schedule = facts.config.optimizer, facts.config.schedule
+    if optimizer.replaces_schedule and not schedule.is_constant:
+        yield (
+            ("schedule", "type"),
+            f"{optimizer.type} has an average of the weights in place of a schedule; leave out "
+            f"{schedule.type}, or keep its warm-up alone",
+        )
+
+
 RULES = (
     refused(
         *("schedule.warmup_epochs", "training.epochs"),
@@ -309,6 +330,20 @@ RULES = (
             "training": {"early_stopping": {}},
         },
         find=_may_stop_in_the_warmup,
+    ),
+    refused(
+        *("optimizer.type: rprop", "schedule.type", "schedule.warmup_epochs"),
+        when="the schedule is not constant, or has a warm-up",
+        effect="the rate of the first step is the only one that counts",
+        example={"optimizer": "rprop", "schedule": "cosine"},
+        find=_rate_of_the_first_step,
+    ),
+    reported(
+        *("optimizer.type: schedulefree_adamw", "schedule.type"),
+        when="the schedule is not constant",
+        effect="an average of the weights stands in place of a schedule",
+        example={"optimizer": "schedulefree_adamw", "schedule": "cosine"},
+        find=_schedule_of_schedule_free,
     ),
     reported(
         *("optimizer.lr_decay", "schedule.type"),

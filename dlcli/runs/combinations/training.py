@@ -114,6 +114,12 @@ def _average_of_the_start(facts: Facts) -> Found:
         )
 
 
+def _two_averages(facts: Facts) -> Found:
+    optimizer = facts.config.optimizer
+    if facts.training.ema is not None and optimizer.averages_weights:
+        yield ("training", "ema"), f"{optimizer.type} averages the weights itself; leave one out"
+
+
 RULES = (
     refused(
         *("training.accumulate_batches", "training.batch_size"),
@@ -166,6 +172,13 @@ RULES = (
         example={"training": {"early_stopping": {"metric": "accuracy", "min_delta": 2.0}}},
         find=_improvement_out_of_reach,
     ),
+    refused(
+        *("training.ema", "optimizer.type"),
+        when="`asgd` or `schedulefree_adamw`",
+        effect="the weights would be averaged twice",
+        example={"training": {"ema": {}}, "optimizer": "asgd"},
+        find=_two_averages,
+    ),
     reported(
         *("training.ema.decay", "training.epochs", "training.batch_size"),
         when="the run is short for `decay`",
@@ -192,6 +205,18 @@ RULES = (
         when="`nadam`, and `betas[0]` is 0",
         effect="there is no momentum that could decay",
         example={"optimizer": {"type": "nadam", "betas": [0.0, 0.9], "momentum_decay": 0.1}},
+    ),
+    refused(
+        *("optimizer.step_sizes", "optimizer.type: rprop"),
+        when="the first is not below the second",
+        effect="no step is long enough and short enough",
+        example={"optimizer": {"type": "rprop", "step_sizes": [1.0, 0.1]}},
+    ),
+    refused(
+        *("optimizer.betas", "optimizer.type: schedulefree_adamw"),
+        when="`betas[0]` is 0",
+        effect="there is no average to train with",
+        example={"optimizer": {"type": "schedulefree_adamw", "betas": [0.0, 0.9]}},
     ),
     refused(
         *("optimizer.nesterov", "optimizer.momentum", "optimizer.dampening"),

@@ -88,6 +88,11 @@ def find_lr(
     one step can be taken.
     """
     config = prepared.config
+    if not config.optimizer.follows_lr:
+        raise ConfigError(
+            f"optimizer.type: {config.optimizer.type} takes the learning rate of the first step "
+            "only, so that rates can't be tested one step after the other; test another optimizer"
+        )
     lowest, highest = _ends(prepared, wanted)
     placement = choose_placement(config.training.device, config.training.precision)
     configure_torch(placement)

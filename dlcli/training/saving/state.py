@@ -128,7 +128,7 @@ def restore_state(trainer: Trainer, state: TrainingState) -> None:
 
 
 def _judged(trainer: Trainer) -> Tensors:
-    if trainer.average is None:
+    if not trainer.judges_an_average:
         return {}
     with trainer.judged_weights():
         return to_cpu(trainer.network.state_dict())

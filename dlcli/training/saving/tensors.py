@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dlcli.training.saving.file import ABOUT
 
-DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.uint8: "U8"}
+DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.uint8: "U8"}
 
 
 def file_header(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None) -> bytearray:

@@ -1,20 +1,20 @@
 """Trials of one setup, or of its folds, all at once: epochs of a stack of them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.training.averaging import WeightAverage, exchanged, tensors_of
 from dlcli.training.early_stopping import Watch
 from dlcli.training.epoch import CHECK_STEPS
 from dlcli.training.rows.batches import Rows, total_weight
 from dlcli.training.saving.state import to_cpu
-from dlcli.training.scheduled import ScheduledNumbers
 from dlcli.training.schedules import Schedule
+from dlcli.training.updating.averaging import WeightAverage, exchanged, tensors_of
+from dlcli.training.updating.scheduled import ScheduledNumbers
 from dlcli.trials.cross_fitting import CrossFitted
 from dlcli.trials.results import End, FinishedTrial, Point
 from dlcli.trials.running.stack import Stack
@@ -191,9 +191,12 @@ class _StackedTraining:
 
     def _judged_weights(self) -> AbstractContextManager[None]:
         """Give the networks the weights to judge and to predict with, for a while."""
-        if self.average is None:
-            return nullcontext()
-        return exchanged(self.average.tensors, self.average.means)
+        if self.average is not None:
+            return exchanged(self.average.tensors, self.average.means)
+        optimizers = [group.optimizer for group in self.stack.groups]
+        judged = [(one.values, one.judged_values()) for one in optimizers]
+        pairs = [(values, others) for values, others in judged if others is not None]
+        return exchanged([values for values, _ in pairs], [others for _, others in pairs])
 
     def _scheduled(self) -> ScheduledNumbers:
         """Return what changes with every step, for the runs that are left."""

@@ -1,0 +1,1 @@
+"""Optimizers whose weights are averaged over the steps."""
