@@ -19,7 +19,7 @@ from dlcli.layers.activations import ACTIVATIONS, ActivationName
 from dlcli.section import Section, Size
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Generator, Tensor, nn
 
 FLOAT_BYTES = 4  # float32
 
@@ -227,6 +227,23 @@ class Layer(Section, ABC):
         """
         del planned
         return columns if self.traits.keeps_positions else None
+
+    @property
+    def starts_from_rows(self) -> bool:
+        """Whether its weights begin with statistics of training rows."""
+        return False
+
+    def start_from_rows(
+        self,
+        planned: PlannedLayer,
+        module: "nn.Module",
+        inputs: "Tensor",
+        generator: "Generator",
+    ) -> None:
+        """Set its module's weights by what reaches it of some rows, [rows, *shape].
+
+        Called with gradients off, where `starts_from_rows`; draws are the generator's.
+        """
 
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:  # noqa: ARG002
         """Return the tensors of its module's state by name, without those of layers inside."""

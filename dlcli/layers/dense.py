@@ -16,7 +16,8 @@ from dlcli.layers.base import (
     Traits,
     require_axes,
 )
-from dlcli.layers.weights import WeightedLayer, draw
+from dlcli.layers.initialising.draws import draw, draw_bias
+from dlcli.layers.weights import WeightedLayer
 from dlcli.section import Size
 
 if TYPE_CHECKING:
@@ -141,8 +142,8 @@ class Dense(WeightedLayer):
         if self.init != "default":
             for weight in weights:
                 draw(weight, self.init)
-            if module.bias is not None:
-                module.bias.detach().zero_()
+        if module.bias is not None:
+            draw_bias(module.bias.detach(), self.bias_init, self.init)
         if scale != 1:
             module.weight.detach().div_(scale)
         return module

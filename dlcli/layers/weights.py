@@ -3,9 +3,9 @@
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, assert_never
+from typing import TYPE_CHECKING, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from dlcli.layers.activations import ActivationName
 from dlcli.layers.base import (
@@ -17,65 +17,19 @@ from dlcli.layers.base import (
     UpdateFactors,
     walk_layers,
 )
+from dlcli.layers.initialising.draws import (
+    BiasInitialisation,
+    Initialisation,
+    draw,
+    draw_bias,
+    hull_biases,
+    unit_deviations,
+)
+from dlcli.layers.initialising.initial_values import InitialValues, shape_of
 from dlcli.section import NonNegativeFloat, PositiveFloat, Section
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-Initialisation = Literal[
-    "default", "kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal",
-    "orthogonal", "truncated_normal", "normal", "zeros",
-]  # fmt: skip
-
-_MAX_FLOAT32 = 3.4e38
-
-Numbers = tuple[Any, ...]  # floats, nested to any depth and rectangular
-
-
-def _shape_of(numbers: Numbers | float) -> Shape:
-    """Return the shape of nested numbers; ValueError where they are not rectangular."""
-    if isinstance(numbers, bool) or not isinstance(numbers, int | float | tuple | list):
-        raise ValueError(f"must hold numbers only, not {numbers!r}")
-    if isinstance(numbers, int | float):
-        if not abs(numbers) <= _MAX_FLOAT32:  # as NaN isn't
-            raise ValueError(f"{numbers!s:.20} is too large for float32")
-        return ()
-    shapes = {_shape_of(item) for item in numbers}
-    if len(shapes) > 1:
-        raise ValueError("its rows differ in length")
-    return (len(numbers), *(shapes.pop() if shapes else ()))
-
-
-def _to_numbers(value: object) -> object:
-    """Turn lists into tuples of floats, so that a config stays frozen."""
-    if isinstance(value, list | tuple):
-        return tuple(_to_numbers(item) for item in value)
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _check_numbers(value: object) -> object:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"must be a list of numbers, not {value!r}")
-    _shape_of(tuple(value))
-    return _to_numbers(value)
-
-
-NestedNumbers = Annotated[Numbers, BeforeValidator(_check_numbers)]
-
-
-class InitialValues(Section):
-    """Weights to start from, in PyTorch's shapes."""
-
-    weight: NestedNumbers | None = Field(
-        None, description="for dense: one row per unit, one number per feature"
-    )
-    bias: NestedNumbers | None = Field(None, description="one number per unit or channel")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.weight is None and self.bias is None:
-            raise ValueError("give `weight`, `bias` or both")
-        return self
+    from torch import Generator, Tensor, nn
 
 
 class LrFactors(Section):
@@ -102,7 +56,14 @@ class WeightedLayer(Layer):
     init: Initialisation = Field(
         "default",
         description="how the weights are drawn; `default` is PyTorch's, `normal` has the variance "
-        "1 / inputs of a unit",
+        "1 / inputs of a unit; `unit_variance`: then each unit's weights are scaled so that its "
+        "outputs for up to 1,024 training rows, drawn by the seed, have the variance 1",
+    )
+    bias_init: BiasInitialisation = Field(
+        "default",
+        description="how biases begin; `default`: PyTorch's with `init: default`, otherwise 0; "
+        "`normal`: variance 1; `data_hull`: minus a random mean of the unit's outputs for 5 of up "
+        "to 1,024 training rows (he+5, arXiv:1903.11482), so that each unit bends amid the rows",
     )
     initial: InitialValues | None = Field(None, description="weights to start from, as numbers")
     lr_factor: LrFactors | None = Field(
@@ -119,6 +80,10 @@ class WeightedLayer(Layer):
                 raise ValueError("`initial.bias` has no effect where `bias` is false")
             if self.initial.weight is not None and self.init != "default":
                 raise ValueError("`init` has no effect where `initial.weight` is given")
+            if self.initial.bias is not None and self.bias_init != "default":
+                raise ValueError("`bias_init` has no effect where `initial.bias` is given")
+        if self.bias_init != "default" and not self.bias:
+            raise ValueError("`bias_init` has no effect where `bias` is false")
         for name in ("lr_factor", "weight_decay_factor"):
             factors = getattr(self, name)
             if factors is not None and factors.bias != 1 and not self.bias:
@@ -197,8 +162,8 @@ class WeightedLayer(Layer):
         with torch.no_grad():
             if self.init != "default":
                 draw(module.weight, self.init)
-                if module.bias is not None:
-                    module.bias.zero_()
+            if module.bias is not None:
+                draw_bias(module.bias, self.bias_init, self.init)
             if (scale := self.weight_scale(planned.input_shape)) != 1:
                 module.weight.div_(scale)
             if self.initial is not None and self.initial.weight is not None:
@@ -209,6 +174,44 @@ class WeightedLayer(Layer):
         return module
 
     @property
+    def starts_from_rows(self) -> bool:
+        """Whether its weight or its bias depends on training rows."""
+        return self.init == "unit_variance" or self.bias_init == "data_hull"
+
+    def start_from_rows(
+        self,
+        planned: PlannedLayer,
+        module: "nn.Module",
+        inputs: "Tensor",
+        generator: "Generator",
+    ) -> None:
+        """Scale the weight, and then set the bias, by the outputs for some rows.
+
+        The variance is the population's; a unit with the same output for all rows keeps its
+        weights. RealMLP's initialisation, pytabkit's `std` and `he+5`: the biases of Steinwart
+        2019, "A sober look at neural network initializations". Members of an ensemble that have a
+        bias, or a matrix, for themselves have it by their own outputs.
+        """
+        members = planned.members
+        separate = "nothing" if members is None else members.separate
+        number = members.number if members is not None and separate != "nothing" else 1
+        weight = module.get_parameter("weight")
+        outputs = module.forward(inputs)  # without the hooks
+        outputs = outputs.double().unflatten(0, (number, -1)).transpose(1, 2).flatten(2)
+        if self.bias:
+            bias = module.get_parameter("bias")
+            outputs = outputs - bias.view(number, -1, 1)  # [members, units, rows × positions]
+        if self.init == "unit_variance":
+            by_matrix = outputs if separate == "all" else outputs.transpose(0, 1).flatten(1)[None]
+            deviations = unit_deviations(by_matrix)  # [matrices, units]
+            ones = (1 for _ in range(weight.dim() - (2 if separate == "all" else 1)))
+            shape = deviations.shape if separate == "all" else deviations.shape[1:]
+            weight.div_(deviations.view(*shape, *ones))
+            outputs = outputs / deviations[:, :, None]
+        if self.bias_init == "data_hull":
+            bias.copy_(hull_biases(outputs.flatten(0, 1), generator).view_as(bias))
+
+    @property
     def activation_after(self) -> ActivationName | None:
         """The activation function that is applied to its result, as a module of its own."""
         return self.activation
@@ -216,7 +219,8 @@ class WeightedLayer(Layer):
     @property
     def has_default_start(self) -> bool:
         """Whether its weights begin as PyTorch's layers do."""
-        return self.init == "default" and self.initial is None
+        are_drawn = self.init == "default" and self.initial is None
+        return are_drawn and self.bias_init == "default"
 
     @property
     def fixes_input_size(self) -> bool:
@@ -230,38 +234,11 @@ class WeightedLayer(Layer):
             ("weight", self.initial.weight, weight_shape),
             ("bias", self.initial.bias, weight_shape[:1]),
         ):
-            if numbers is not None and _shape_of(numbers) != expected:
+            if numbers is not None and shape_of(numbers) != expected:
                 raise ShapeError(
-                    f"has the shape {list(_shape_of(numbers))}; the layer expects {list(expected)}",
+                    f"has the shape {list(shape_of(numbers))}; the layer expects {list(expected)}",
                     ("initial", name),
                 )
-
-
-def draw(weight: "Tensor", name: Initialisation) -> None:
-    """Draw a weight anew, in place, from torch's state; `default`: it stays as it is."""
-    from torch import nn
-
-    match name:
-        case "default":
-            pass
-        case "kaiming_uniform":
-            nn.init.kaiming_uniform_(weight, nonlinearity="relu")
-        case "kaiming_normal":
-            nn.init.kaiming_normal_(weight, nonlinearity="relu")
-        case "xavier_uniform":
-            nn.init.xavier_uniform_(weight)
-        case "xavier_normal":
-            nn.init.xavier_normal_(weight)
-        case "orthogonal":
-            nn.init.orthogonal_(weight)
-        case "truncated_normal":
-            nn.init.trunc_normal_(weight, std=0.02)
-        case "normal":
-            nn.init.normal_(weight, std=math.prod(weight.shape[1:]) ** -0.5)
-        case "zeros":
-            nn.init.zeros_(weight)
-        case _:
-            assert_never(name)
 
 
 def initial_weights(layers: Sequence[Layer]) -> Iterator[tuple[str | int, ...]]:

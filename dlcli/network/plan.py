@@ -55,6 +55,12 @@ class Plan:
         return any(module == name or module.startswith(f"{name}.") for name in self.frozen)
 
     @property
+    def starts_from_rows(self) -> bool:
+        """Whether some weights begin with statistics of training rows: not with other weights."""
+        each = (layer.config.starts_from_rows for _, layer in walk_modules(self.layers))
+        return self.start is None and any(each)
+
+    @property
     def update_factors(self) -> dict[str, UpdateFactors]:
         """The factors of the optimizer's settings by parameter, where any of them isn't 1."""
         return {

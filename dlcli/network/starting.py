@@ -30,6 +30,7 @@ _COMPARED_OTHERWISE = {
     "units",
     "bias",
     "init",
+    "bias_init",
     "initial",
     "layers",
     "momentum",

@@ -17,10 +17,10 @@ from dlcli.data.fitted import FittedData
 from dlcli.data.text_files import recognition_notes
 from dlcli.errors import ConfigError, DataError, DivergedError
 from dlcli.losses import Loss
-from dlcli.network.builder import build_network
 from dlcli.runs.folder.run_folder import find_checkpoint
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
+from dlcli.runs.untrained import untrained_network
 from dlcli.tables.reading import read_blocks
 from dlcli.tables.regrouping import regroup
 from dlcli.tables.sources import Selection, Source
@@ -256,7 +256,7 @@ def untrained_predictor(prepared: Prepared) -> Predictor:
     configure_torch(placement)
     what = f"{prepared.plan.num_parameters:,} parameters"
     with memory_explained(placement.device, what, "try smaller layers"):
-        network = build_network(prepared.plan, seed=prepared.config.seed).to(placement.device)
+        network = untrained_network(prepared, placement.device)
     selection = prepared.config.data.selection
     return Predictor(network, prepared.dataset.fitted, prepared.loss, placement, selection)
 

@@ -1,11 +1,13 @@
 """What a run is made of, put together."""
 
 import torch
+from torch import nn
 
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.losses import Loss
 from dlcli.network.builder import build_network
 from dlcli.network.plan import Plan
+from dlcli.network.start_from_rows import num_rows_to_start_from, start_from_rows
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.schedules.base import ScheduleConfig
 from dlcli.seeds import derive_seed
@@ -18,6 +20,7 @@ from dlcli.training.objective import build_objective
 from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.processes.shards import ShardedStep
+from dlcli.training.rows.batches import BatchSource, shuffled
 from dlcli.training.schedules import Schedule
 
 
@@ -36,7 +39,8 @@ def assemble(
 ) -> Trainer:
     """Build a run on so many training rows, its network on its device, its draws from the seed.
 
-    A group of processes shares it, each with some of the shards of every batch.
+    A group of processes shares it, each with some of the shards of every batch. Weights that begin
+    with statistics of training rows are set by `initialise_from_rows`, once there are rows.
     """
     network = build_network(plan, seed=seed).to(placement.device)
     torch.manual_seed(derive_seed(seed, "dropout"))
@@ -61,3 +65,17 @@ def assemble(
         group=group,
         sharded=sharded,
     )
+
+
+def initialise_from_rows(network: nn.Module, plan: Plan, train: BatchSource, *, seed: int) -> None:
+    """Set the weights that begin with statistics of training rows; do nothing without any.
+
+    The rows are drawn by the seed, all rows alike, and taken in their order: the same ones wherever
+    they lie, and however many processes train. Raises StorageError where they can't be read.
+    """
+    if not plan.starts_from_rows:
+        return
+    num_rows = num_rows_to_start_from(plan)
+    drawn = shuffled(len(train), derive_seed(seed, "rows to start from"))[:num_rows]
+    rows = train.take(drawn.sort().values.to(next(network.parameters()).device))
+    start_from_rows(network, plan, rows.inputs, seed=seed)

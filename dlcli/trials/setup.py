@@ -13,7 +13,7 @@ from dlcli.network.plan import Plan
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.schedules.base import ScheduleConfig
 from dlcli.targets.base import Target
-from dlcli.training.assembly import assemble
+from dlcli.training.assembly import assemble, initialise_from_rows
 from dlcli.training.device import Placement
 from dlcli.training.loop import Trainer
 from dlcli.training.rows.batches import Rows
@@ -144,7 +144,7 @@ class TrialResolver:
 def assemble_trial(resolved: ResolvedTrial) -> Trainer:
     """Build a trial's run as `dlcli train` would."""
     setup = resolved.setup
-    return assemble(
+    trainer = assemble(
         setup.plan,
         loss=setup.loss,
         optimizer=resolved.optimizer,
@@ -155,3 +155,5 @@ def assemble_trial(resolved: ResolvedTrial) -> Trainer:
         seed=resolved.seed,
         num_rows=len(setup.train),
     )
+    initialise_from_rows(trainer.network, setup.plan, setup.train, seed=resolved.seed)
+    return trainer

@@ -62,6 +62,7 @@ EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     ),
     (FLAT, {"type": "dense", "units": 5, "parametrization": "ntk", "init": "normal"}),
     (FLAT, {"type": "dense", "units": 5, "parametrization": "ntk", "bias": False}),
+    (FLAT, {"type": "dense", "units": 5, "init": "unit_variance", "bias_init": "data_hull"}),
     (FLAT, {"type": "activation", "activation": "softmax"}),
     (FLAT, {"type": "parametric_activation", "activation": "selu", "lr_factor": 0.1}),
     (FLAT, {"type": "prelu"}),

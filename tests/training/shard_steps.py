@@ -17,6 +17,7 @@ import torch
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.data.signature import WEIGHT
 from dlcli.network.plan import Plan
+from dlcli.runs.training.run import start_together
 from dlcli.schedules.constant import Constant
 from dlcli.targets.base import Target
 from dlcli.training.assembly import assemble
@@ -93,6 +94,7 @@ def digest(
         group=group,
     )
     torch.manual_seed(2)
+    start_together(trainer, made_rows(planned, target, 64))
     steps = [tuple(made_rows(planned, target, size) for size in step) for step in sizes]
     held_out = made_rows(planned, target, 21)
     if has_weights:

@@ -230,16 +230,30 @@ RULES = (
         },
     ),
     refused(
+        *("model.layers: bias_init", "model.layers: bias"),
+        when="`bias` is false",
+        effect="no bias begins so",
+        example={"model": {"layers": [{**_DENSE, "bias": False, "bias_init": "zeros"}, _LAST]}},
+    ),
+    refused(
+        *("model.layers: bias_init", "model.layers: initial.bias"),
+        when="both are given",
+        effect="biases begin as one of them says",
+        example={
+            "model": {
+                "layers": [
+                    {**_DENSE, "bias_init": "zeros", "initial": {"bias": [1, 2, 3, 4]}},
+                    _LAST,
+                ]
+            }
+        },
+    ),
+    refused(
         *("model.layers: lr_factor.bias", "model.layers: bias"),
         when="`bias` is false",
         effect="there is no bias that learns",
         example={
-            "model": {
-                "layers": [
-                    {"type": "dense", "units": 4, "bias": False, "lr_factor": {"bias": 0.1}},
-                    _LAST,
-                ]
-            }
+            "model": {"layers": [{**_DENSE, "bias": False, "lr_factor": {"bias": 0.1}}, _LAST]}
         },
     ),
     refused(
@@ -248,15 +262,7 @@ RULES = (
         effect="there is no bias that decays",
         example={
             "model": {
-                "layers": [
-                    {
-                        "type": "dense",
-                        "units": 4,
-                        "bias": False,
-                        "weight_decay_factor": {"bias": 0.0},
-                    },
-                    _LAST,
-                ]
+                "layers": [{**_DENSE, "bias": False, "weight_decay_factor": {"bias": 0.0}}, _LAST]
             }
         },
     ),
@@ -264,14 +270,7 @@ RULES = (
         *("model.layers: weight_decay_factor", "optimizer.weight_decay"),
         when="`weight_decay` is 0",
         effect="the factor has no effect",
-        example={
-            "model": {
-                "layers": [
-                    {**_DENSE, "weight_decay_factor": {"bias": 0.0}},
-                    _LAST,
-                ]
-            }
-        },
+        example={"model": {"layers": [{**_DENSE, "weight_decay_factor": {"bias": 0.0}}, _LAST]}},
         find=_idle_decay_factors,
     ),
     refused(

@@ -7,11 +7,11 @@ from dlcli.data.dataset import load_tables
 from dlcli.data.fitted import FittedData
 from dlcli.data.kept_rows import MAX_ROWS
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
-from dlcli.network.builder import build_network
 from dlcli.runs.evaluate import config_of_run
 from dlcli.runs.folder.run_folder import find_checkpoint
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
+from dlcli.runs.untrained import untrained_network
 from dlcli.training.device import Placement, choose_placement
 from dlcli.training.rows.batches import to_rows
 
@@ -43,7 +43,7 @@ def untrained_model_and_data(loaded: LoadedConfig, prepared: Prepared) -> Explai
     config, fitted = prepared.config, prepared.dataset.fitted
     placement = choose_placement("cpu", "fp32")
     return ExplainedModel(
-        network=build_network(prepared.plan, seed=config.seed).eval(),
+        network=untrained_network(prepared, placement.device).eval(),
         plan=prepared.plan,
         loss=prepared.loss,
         fitted=fitted,

@@ -25,7 +25,7 @@ from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.events import ReportMaterial, TrainingStarted
 from dlcli.runs.training.recorder import Recorder
 from dlcli.runs.training.resume import Resumed
-from dlcli.training.assembly import assemble
+from dlcli.training.assembly import assemble, initialise_from_rows
 from dlcli.training.device import Placement, choose_placement, configure_torch
 from dlcli.training.engines.threads import Threads, choose_threads
 from dlcli.training.evaluation import KeptOutputs, evaluate
@@ -34,6 +34,7 @@ from dlcli.training.processes.estimate import StepEstimate, estimate_steps
 from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.rows.batches import Rows, to_rows
 from dlcli.training.rows.streamed import StreamedRows, in_order
+from dlcli.training.saving.state import copy_into, to_cpu
 
 AllRows = dict[str, Rows | StreamedRows]  # by part: on the device, or read from disk
 
@@ -53,6 +54,26 @@ def build_trainer(prepared: Prepared, placement: Placement, group: Group = ALONE
         num_rows=dataset.num_rows["train"],
         group=group,
     )
+
+
+def start_together(trainer: Trainer, train: Rows | StreamedRows) -> None:
+    """Set the weights that begin with statistics of training rows, once for all processes.
+
+    Processors of another kind round in their own way: all processes take the first one's weights.
+    """
+    group, network = trainer.group, trainer.network
+    if not trainer.plan.starts_from_rows:
+        return
+
+    def weights() -> dict[str, Tensor] | None:
+        if not group.is_first:
+            return None
+        initialise_from_rows(network, trainer.plan, train, seed=trainer.seed)
+        return to_cpu(network.state_dict())
+
+    found = group.together(weights)[0]
+    assert found is not None, "the first process has weights"
+    copy_into(network.state_dict(), found)
 
 
 def encode_to_disk(

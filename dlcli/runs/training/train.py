@@ -32,6 +32,7 @@ from dlcli.runs.training.run import (
     encode_to_disk,
     estimate,
     place,
+    start_together,
     summarise,
 )
 from dlcli.runs.training.saver import Captured, Saver
@@ -116,6 +117,8 @@ def train(
             if signal := received():
                 yield StoppedBeforeTraining(signal)
                 return
+        if resumed is None:
+            start_together(trainer, rows["train"])
         run = TrainingRun(
             prepared,
             threads,

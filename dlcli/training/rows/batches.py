@@ -115,6 +115,10 @@ class BatchSource(Protocol):
         """Return the first rows, on the device."""
         ...
 
+    def take(self, chosen: Tensor) -> Rows:
+        """Return some rows by their indices, int64 [chosen], on the device."""
+        ...
+
     def windows(
         self, *, seed: int, epoch: int, multiple: int, start: int
     ) -> Generator[Rows, None, None]:

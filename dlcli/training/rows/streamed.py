@@ -36,6 +36,11 @@ class StreamedRows:
         """Return the first rows, on the device."""
         return self._read(0, min(num_rows, len(self)))
 
+    def take(self, chosen: Tensor) -> Rows:
+        """Return some rows by their indices, int64 [chosen], on the device."""
+        chunks = [(row, row + 1) for row in chosen.tolist()]
+        return self._to_device(self._to_rows(self.cache.read(chunks)))
+
     def blocks(self) -> Iterator[Rows]:
         """Yield the rows in the file's order."""
         size = self._rows_in(_BLOCK_BYTES)

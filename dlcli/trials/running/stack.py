@@ -63,7 +63,9 @@ class Stack:
         seeds = [trial.seed for trial in ordered]
         setups = [*dict.fromkeys(trial.setup for trial in ordered)]
         folds = [setups.index(trial.setup) for trial in ordered]
-        network = StackedNetwork(setup.plan, seeds, placement.device, folds)
+        network = StackedNetwork(
+            setup.plan, seeds, placement.device, folds, [setup.train for setup in setups]
+        )
         objective = build_objective(setup.loss, setup.target, placement.device)
         clip_norm = setup.settings.gradient_clip_norm
         target = setup.target.field

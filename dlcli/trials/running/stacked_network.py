@@ -17,8 +17,9 @@ from dlcli.network.builder import build_network
 from dlcli.network.inputs import empty_inputs
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
+from dlcli.training.assembly import initialise_from_rows
 from dlcli.training.optimizers import Layout, ManyRuns
-from dlcli.training.rows.batches import Tensors
+from dlcli.training.rows.batches import Rows, Tensors
 
 
 class _GivenMask(nn.Module):
@@ -59,10 +60,12 @@ class StackedNetwork:
         seeds: Sequence[int],
         device: torch.device,
         folds: Sequence[int] | None = None,
+        train: Sequence[Rows] = (),
     ) -> None:
         """Build a network for each run, its weights drawn from its seed, and put it on a device.
 
-        `folds` number the rows that each run is given; None: all are given the same.
+        `folds` number the rows that each run is given; None: all are given the same. `train` are
+        those rows, which some weights begin with statistics of.
         """
         self.plan = plan
         slot_of_run = [*zip(folds or [0] * len(seeds), seeds, strict=True)]
@@ -77,8 +80,11 @@ class StackedNetwork:
             name: (start, parameter.shape)
             for (name, parameter), start in zip(named.items(), layout.starts, strict=True)
         }
-        rows = {seed: self._row(network, layout.num_numbers) for seed, network in built.items()}
-        values = torch.stack([rows[seed] for seed in seeds]).to(device)
+        rows = {}
+        for fold, seed in self.slots:
+            begun = _begun(plan, built[seed], train, fold, seed)
+            rows[fold, seed] = self._row(begun, layout.num_numbers)
+        values = torch.stack([rows[slot] for slot in slot_of_run]).to(device)
         self.parameters = ManyRuns(values, torch.zeros_like(values), layout.groups)
         self.buffers = {
             name: buffer.expand(len(seeds), *buffer.shape).to(device, copy=True)
@@ -192,6 +198,17 @@ class StackedNetwork:
         """Show the masks what a single row becomes."""
         with torch.no_grad():
             self._network.eval()(empty_inputs(self.plan.signature, 1))
+
+
+def _begun(
+    plan: Plan, network: nn.Module, train: Sequence[Rows], fold: int, seed: int
+) -> nn.Module:
+    """Return the network of a seed as it begins to train on the rows of a fold."""
+    if plan.starts_from_rows:
+        rows = train[fold].each(lambda tensor: tensor.cpu())
+        network = build_network(plan, seed=seed)
+        initialise_from_rows(network, plan, rows, seed=seed)
+    return network
 
 
 def _replace_masks(network: nn.Module) -> list[tuple[str, _GivenMask]]:
