@@ -45,3 +45,13 @@ def refuse_mostly_unseen(found: Iterable[UnseenCells]) -> None:
     warnings = [cells.warning for cells in found if cells.are_most]
     if warnings:
         raise DataError("\n".join([*warnings, "refused, as --strict says; nothing is written"]))
+
+
+def unseen_by_both(one: list[UnseenCells], other: list[UnseenCells]) -> list[UnseenCells]:
+    """Return cells that training saw in neither, as far as their numbers tell."""
+    found = {(cells.column, cells.what): cells for cells in other}
+    return [
+        min(cells, found[key], key=lambda one: one.count)
+        for cells in one
+        if (key := (cells.column, cells.what)) in found
+    ]

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from dlcli.config.sections.checkpoint import CheckpointConfig
 from dlcli.config.sections.compare import CompareConfig
 from dlcli.config.sections.data import DataConfig
+from dlcli.config.sections.folds import FoldsConfig, expand_folds
 from dlcli.config.sections.model import ModelConfig
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.config.sections.tune import TuneConfig
@@ -72,6 +73,11 @@ class Config(Section):
     trackers: Annotated[tuple[TrackerName, ...], Field(strict=False)] = Field(
         (), description="experiment trackers to log metrics to"
     )
+    folds: FoldsConfig | None = Field(
+        None,
+        description="cross-validation: so many folds, or their settings; `train` leaves an "
+        "ensemble of the folds' networks, other commands ignore it",
+    )
     compare: CompareConfig = Field(
         ALL_DEFAULTS, validate_default=True, description="settings of `dlcli compare-optimizers`"
     )
@@ -91,6 +97,7 @@ class Config(Section):
 
 
 def expand_names(data: dict[str, Any]) -> dict[str, Any]:
-    """Write `loss: mse` as `loss: {type: mse}`; the optimizer and the schedule likewise."""
+    """Write `loss: mse` as `loss: {type: mse}`; optimizer, schedule and `folds: 5` likewise."""
+    data = expand_folds(data)
     short = {key: {"type": data[key]} for key in SHORT_SECTIONS if isinstance(data.get(key), str)}
     return {**data, **short}

@@ -22,6 +22,7 @@ _SECTIONS = {
     "EarlyStopping": "training.early_stopping",
     "Ema": "training.ema",
     "CheckpointConfig": "checkpoint",
+    "FoldsConfig": "folds",
     "CompareConfig": "compare",
     "TuneConfig": "tune",
     "Spread": "tune.space (of each key)",

@@ -27,6 +27,8 @@ def json_schema() -> dict[str, Any]:
         names = _types_in(section, schema["$defs"])
         short = {"enum": names, "description": "short for {type: …}, with its defaults"}
         schema["properties"][key] = {"anyOf": [short, section], **about}
+    of_folds = schema["$defs"]["FoldsConfig"]["properties"]["folds"]
+    schema["properties"]["folds"]["anyOf"].insert(0, {**of_folds, "description": "so many folds"})
     _put_names_beside_settings(schema["$defs"])
     for definition in schema["$defs"].values():
         if "type" in definition["properties"]:

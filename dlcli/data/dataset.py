@@ -218,6 +218,18 @@ def encode_rows(
     `said` is how it is written, if it is a text file. Returns notes on how that is and on rows that
     are left out, and what is unseen. Raises DataError where it can't be used.
     """
+    rows, notes = judged_rows(fitted, source, config, said)
+    examples, unseen = fitted.encode(rows)
+    return examples, notes, unseen
+
+
+def judged_rows(
+    fitted: FittedData, source: Source, config: DataConfig, said: TextFormat
+) -> tuple[Table, list[str]]:
+    """Read a whole source that has the target, as `encode_rows` does; return the rows that count.
+
+    Beside them notes on how it is written and on rows that are left out; DataError.
+    """
     rows = fitted.clean(read_table(source, fitted.text_format(said)))
     missing = missing_cells(rows, config.target)
     notes = [*recognition_notes([rows])]
@@ -229,5 +241,4 @@ def encode_rows(
         notes += weightless_notes(len(weightless))
     if len(kept) < len(rows):
         rows = rows.take(kept)
-    examples, unseen = fitted.encode(rows)
-    return examples, notes, unseen
+    return rows, notes

@@ -1,16 +1,19 @@
 """`dlcli evaluate`: metrics with a run's best weights, on its held-out rows or on a file."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dlcli.columns.bad_cells import CellError
-from dlcli.columns.unseen import UnseenCells, refuse_mostly_unseen
+from dlcli.columns.unseen import UnseenCells, refuse_mostly_unseen, unseen_by_both
 from dlcli.config import LoadedConfig, load_config
 from dlcli.config.sections.data import DataConfig
-from dlcli.data.dataset import encode_rows, load_tables, open_stream
+from dlcli.data.dataset import encode_rows, judged_rows, load_tables, open_stream
 from dlcli.data.encoding import encode_blocks
 from dlcli.data.fitting import check_stream
 from dlcli.data.memory_estimate import exceeds_memory
@@ -18,12 +21,14 @@ from dlcli.data.splits import PARTS
 from dlcli.data.stream import Stream, drain
 from dlcli.errors import CheckpointError, ConfigError, DataError
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
+from dlcli.runs.folds.ensemble_file import Ensemble, read_ensemble
+from dlcli.runs.folds.predicted_rows import rows_to_judge
 from dlcli.runs.restore import Restored, restore
 from dlcli.runs.unused_settings import refuse_unused_options
 from dlcli.tables.reading import checksum
 from dlcli.tables.sources import DataPath, Source, find_source
 from dlcli.tables.text.text_format import TextFormat
-from dlcli.training.evaluation import evaluate
+from dlcli.training.evaluation import compute_predictions, evaluate
 from dlcli.training.objective import build_objective
 from dlcli.training.rows.batches import Rows, to_rows
 
@@ -69,6 +74,9 @@ def evaluate_run(
             f"--set data.{keys[0]}: says how DATA is read, and the run's own rows are read and "
             "weighted as in training; name the file to evaluate on"
         )
+    ensemble = read_ensemble(run)
+    if ensemble is not None:
+        return _evaluate_ensemble(run, ensemble, data, said, is_strict=is_strict)
     path = find_checkpoint(run)
     restored = restore(path)
     trained = restored.fitted.weight
@@ -109,6 +117,63 @@ def evaluate_run(
         without = ", but for the validation rows that it was found on" if data is None else ""
         notes.append(f"figures are with the run's temperature, {temperature:.3g}{without}")
     return Evaluation(figures, notes, rows.unseen)
+
+
+def _evaluate_ensemble(
+    run: Path, ensemble: Ensemble, data: DataPath | None, said: DataConfig, *, is_strict: bool
+) -> Evaluation:
+    """Do what `evaluate_run` does with the mean of an ensemble's predictions.
+
+    Without `data`, the part "validation" is the rows that folds held out, as the run predicted
+    them; "test" is predicted anew.
+    """
+    members = [(restore(path), weight) for path, weight in ensemble.members]
+    first, trained = members[0][0], members[0][0].fitted.weight
+    if "weight" in said.model_fields_set:
+        first = _reweighted(first, said.weight)
+    figures: dict[str, Any] = {}
+    notes: list[str] = []
+    if data is None:
+        loaded = config_of_run(RunFolder(run).best, first)
+        tables = load_tables(loaded)
+        summary = json.loads(RunFolder(run).summary.read_text("utf-8"))
+        figures["validation"] = summary["validation"]
+        parts = {"test": tables["test"]} if "test" in tables else {}
+    else:
+        selection = said.selection.over(first.checkpoint.config.data.selection)
+        source = find_source(data, selection=selection)
+        refuse_unused_options(said, source)
+        config = first.checkpoint.config.data
+        try:
+            rows, notes = judged_rows(first.fitted, source, config, said.text_format)
+        except CellError as error:
+            raise DataError(f"{error.what}; {error.new_file}") from None
+        parts = {"data": rows}
+    unseen: list[UnseenCells] = []
+    for name, rows in parts.items():
+        predictions: list[np.ndarray] = []
+        each_unseen: list[list[UnseenCells]] = []
+        for member, weight in members:
+            try:
+                inputs, cells = member.fitted.encode_inputs(rows)
+            except CellError as error:
+                raise DataError(f"{error.what}; {error.new_file}") from None
+            target = member.fitted.target
+            of_member = compute_predictions(
+                member.network, inputs, member.placement, member.loss, target
+            )
+            predictions.append(weight * of_member)
+            each_unseen.append(cells)
+        fitted = first.fitted.model_copy(update={"target": ensemble.target})
+        judged = rows_to_judge(rows, fitted, first.loss, None)
+        figures[name] = judged.figures(sum(predictions[1:], predictions[0]))
+        of_all = each_unseen[0]
+        for cells in each_unseen[1:]:
+            of_all = unseen_by_both(of_all, cells)
+        unseen += of_all
+    if is_strict:
+        refuse_mostly_unseen(unseen)
+    return Evaluation(figures, [*_weight_notes(first.fitted.weight, trained), *notes], unseen)
 
 
 def _reweighted(restored: Restored, weight: str | None) -> Restored:

@@ -12,12 +12,12 @@ import polars as pl
 from torch import nn
 
 from dlcli.columns.bad_cells import BadCells, BadRows, CellError
-from dlcli.columns.unseen import UnseenCells, refuse_mostly_unseen
+from dlcli.columns.unseen import UnseenCells, refuse_mostly_unseen, unseen_by_both
 from dlcli.data.fitted import FittedData
 from dlcli.data.text_files import recognition_notes
 from dlcli.errors import ConfigError, DataError, DivergedError
 from dlcli.losses import Loss
-from dlcli.runs.folder.run_folder import find_checkpoint
+from dlcli.runs.folds.ensemble_file import find_members
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.runs.untrained import untrained_network
@@ -80,21 +80,22 @@ class Predictor:
     placement: Placement
     selection: Selection  # what training read of a database or a workbook
     temperature: float | None = None  # that calibrates probabilities
+    share: float = 1.0  # of the predictions, in an ensemble
+    others: tuple["Predictor", ...] = ()  # of an ensemble, each with its own encoding
 
     def predict(self, rows: Table, *, bad_rows: BadRows = "refuse") -> PredictedBlock:
         """Return the rows with the prediction's columns; DataError for rows that don't fit."""
-        encoded, inputs, unseen, bad = self._encode(rows, bad_rows)
+        encoded, filled, inputs, unseen, bad = self._encode(rows, bad_rows)
         has_prediction = np.ones(len(rows), dtype=bool)
         if bad_rows == "skip":
             has_prediction = _without_bad(rows, bad)
-        predictions = compute_predictions(
-            self.network,
-            inputs,
-            self.placement,
-            self.loss,
-            self.fitted.target,
-            self.temperature,
-        )
+        predictions = self._compute(inputs)
+        for other in self.others:
+            inputs, seen_otherwise = other.fitted.encode_inputs(filled)
+            if encoded is not filled:
+                seen_otherwise = other.fitted.encode_inputs(encoded)[1]
+            unseen = unseen_by_both(unseen, seen_otherwise)
+            predictions = predictions + other._compute(inputs)
         is_finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
         not_finite = has_prediction & ~is_finite
         if not_finite.any():
@@ -111,17 +112,31 @@ class Predictor:
         num_cells = self.fitted.count_cells(encoded)
         return PredictedBlock(frame, unseen, counts, int((~has_prediction).sum()), num_cells)
 
+    def _compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the network's share of the predictions, [rows, …]."""
+        found = compute_predictions(
+            self.network,
+            inputs,
+            self.placement,
+            self.loss,
+            self.fitted.target,
+            self.temperature,
+        )
+        return found if self.share == 1.0 else found * self.share
+
     def _encode(
         self, rows: Table, bad_rows: BadRows
-    ) -> tuple[Table, dict[str, np.ndarray], list[UnseenCells], list[BadCells]]:
-        """Return the rows that count, all rows' input fields, what is unseen, and what is bad.
+    ) -> tuple[Table, Table, dict[str, np.ndarray], list[UnseenCells], list[BadCells]]:
+        """Return the rows that count, all rows as encoded, and their input fields.
+
+        Beside them, what is unseen, and what is bad.
 
         Cells that can't be encoded are encoded as missing ones, so that the other rows' predictions
         are the same, to the bit, whatever `bad_rows` says; to `skip` them, their rows don't count.
         """
         cleaned = self.fitted.clean(rows)
         try:
-            return (cleaned, *self.fitted.encode_inputs(cleaned), [])
+            return (cleaned, cleaned, *self.fitted.encode_inputs(cleaned), [])
         except CellError as error:
             if bad_rows == "refuse":
                 raise DataError(f"{error.what}; {error.new_file}, or {_WAY_ON}") from None
@@ -141,9 +156,9 @@ class Predictor:
         filled = self.fitted.without(rows, bad)
         inputs, unseen = self.fitted.encode_inputs(filled)
         if bad_rows == "missing":
-            return filled, inputs, unseen, bad
+            return filled, filled, inputs, unseen, bad
         counted = rows.take(np.flatnonzero(_without_bad(rows, bad)))
-        return counted, inputs, self.fitted.encode_inputs(counted)[1], bad
+        return counted, filled, inputs, self.fitted.encode_inputs(counted)[1], bad
 
     def _with_predictions(
         self, rows: Table, predictions: np.ndarray, has_prediction: np.ndarray
@@ -237,16 +252,22 @@ class PredictionSummary:
 
 
 def trained_predictor(run: Path) -> Predictor:
-    """Build from a run folder's best checkpoint, or from a checkpoint; CheckpointError."""
-    restored = restore(find_checkpoint(run))
-    return Predictor(
-        restored.network,
-        restored.fitted,
-        restored.loss,
-        restored.placement,
-        restored.checkpoint.config.data.selection,
-        restored.temperature,
-    )
+    """Build from a run folder's best checkpoint or ensemble, or a checkpoint; CheckpointError."""
+    members = []
+    for path, share in find_members(run):
+        restored = restore(path)
+        members.append(
+            Predictor(
+                restored.network,
+                restored.fitted,
+                restored.loss,
+                restored.placement,
+                restored.checkpoint.config.data.selection,
+                restored.temperature,
+                share,
+            )
+        )
+    return replace(members[0], others=tuple(members[1:]))
 
 
 def untrained_predictor(prepared: Prepared) -> Predictor:

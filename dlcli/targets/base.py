@@ -125,6 +125,10 @@ class Target(Section, ABC):
         """Return a loss's predictions with numbers in the target's own units."""
 
     @abstractmethod
+    def from_target_units(self, predictions: np.ndarray) -> np.ndarray:
+        """Return what `to_target_units` makes these of: its inverse."""
+
+    @abstractmethod
     def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
         """Return the columns that `predict` writes, the first one named `prediction`."""
 

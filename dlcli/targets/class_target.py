@@ -135,6 +135,9 @@ class ClassTarget(Target):
     def to_target_units(self, predictions: np.ndarray) -> np.ndarray:
         return predictions
 
+    def from_target_units(self, predictions: np.ndarray) -> np.ndarray:
+        return predictions
+
     def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
         labels = pl.Series("prediction", self.classes, dtype=pl.String)
         if self.label_type == "integer":

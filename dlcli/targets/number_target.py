@@ -124,6 +124,11 @@ class NumberTarget(Target):
             numbers = np.exp(np.minimum(numbers, np.log(LARGEST)))
         return numbers
 
+    def from_target_units(self, predictions: np.ndarray) -> np.ndarray:
+        numbers = np.log(predictions) if self.is_log else predictions
+        scaled: np.ndarray = (numbers - self.center) / self.scale
+        return scaled
+
     def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
         return [pl.Series("prediction", predictions)]
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from dlcli.config import Config, LoadedConfig
 from dlcli.config.loading import change_config
 from dlcli.config.sections.training import TrainingConfig
+from dlcli.data.fitted import FittedData
 from dlcli.losses import Loss
 from dlcli.network.plan import Plan
 from dlcli.optimizers.base import OptimizerConfig
@@ -36,6 +37,7 @@ class SharedSetup:
     # Which half of the rows that a fold holds out each is in, bool [rows] on the CPU; None: the
     # data are not folded.
     halves: Tensor | None = None
+    fitted: FittedData | None = None  # what the rows of a fold are encoded by
 
     def stacks_with(self, other: "SharedSetup") -> bool:
         """Say whether trials of both can be one stack: they differ in what their rows hold alone.

@@ -134,7 +134,7 @@ def test_the_test_rows_are_those_of_a_plain_run_and_all_others_are_folded(
 def test_everything_is_fitted_to_the_training_rows_of_each_fold(folded: FoldedRows) -> None:
     widths = set()
     for number, fold in enumerate(folded.folds[:3]):
-        data = folded.dataset(number)
+        data = folded.dataset(number, with_test=True)
         assert data.num_rows == {"train": len(fold.train), "validation": len(fold.validation)} | {
             "test": len(folded.test_rows or ())
         }

@@ -68,6 +68,8 @@ CASES = {
     ),
     "numbers, a metric": (60, "target: n", ("training.early_stopping={patience: 2, metric: mae}",)),
     "whole batches": (60, "target: n, target_scale: log", ("training.batch_size=full",)),
+    "averaged weights": (60, "target: y", ("training.ema={decay: 0.8}",)),
+    "members": (60, "target: n", ("model.ensemble={members: 3}",)),
     "accuracy": (63, "target: y", ("training.early_stopping={patience: 3, metric: accuracy}",)),
 }
 

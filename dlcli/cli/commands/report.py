@@ -1,5 +1,6 @@
 """`dlcli report`."""
 
+import json
 import shlex
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from dlcli.runs.folder.run_folder import RunFolder
     from dlcli.runs.reporting.report_data import Record, ReportData
 
 
@@ -25,9 +27,14 @@ def report_command(
 ) -> None:
     """Make the full report of a run: a self-contained HTML page, and its plots as files."""
     from dlcli.cli.screens.tables import open_console
+    from dlcli.runs.folder.run_folder import RunFolder
     from dlcli.runs.reporting.from_folder import collect_report_data, read_record
 
     console = open_console(to_stderr=False, may_vanish=not text)
+    folder = RunFolder(run)
+    if run.is_dir() and folder.fold_trials.exists():
+        _report_folds(console, folder, as_text=text)
+        return
     record = read_record(run)
     if run.is_file():
         console.print(
@@ -37,6 +44,25 @@ def report_command(
         _show_text(console, record)
     else:
         make_report(console, record.folder.path, collect_report_data(record))
+
+
+def _report_folds(console: "Console", folder: "RunFolder", *, as_text: bool) -> None:
+    """Write the page of trained folds, or show their figures; CheckpointError before their end."""
+    from dlcli.errors import CheckpointError
+    from dlcli.runs.folder.run_folder import resume_command
+
+    if not folder.summary.exists():
+        raise CheckpointError(
+            f"{folder.path}: not all of its folds are done; resume it: {resume_command(folder)}"
+        )
+    if as_text:
+        from dlcli.cli.screens.folds import show_summary
+
+        show_summary(console, json.loads(folder.summary.read_text("utf-8")))
+        return
+    from dlcli.report.folds.page import write_folds_page
+
+    console.print(f"report: {write_folds_page(folder.path)}", markup=False, soft_wrap=True)
 
 
 def make_report(

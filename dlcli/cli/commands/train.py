@@ -5,12 +5,13 @@ import json
 import os
 import shlex
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dlcli.cli.commands.train_request import Request
 from dlcli.cli.options import ConfigFile, Json, Overrides, as_in_shell
 from dlcli.cli.output import emit
 from dlcli.cli.processes import (
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from dlcli.data.kept_rows import KeptParts
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.starting import Origin
-    from dlcli.runs.training.assertions import Assertion
     from dlcli.runs.training.events import TrainingFinished
     from dlcli.runs.training.signals import Received
     from dlcli.training.processes.group import Group
@@ -73,8 +73,20 @@ def train_command(
             "--restarts", min=0, help="Resume so many times by itself when a process is lost."
         ),
     ] = 0,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            metavar="K",
+            help="Cross-validate: train a network for each of K folds, an ensemble of them all.",
+        ),
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option("--repeats", metavar="R", help="Cut the folds anew R times; default: once."),
+    ] = None,
 ) -> None:
-    """Train a network and evaluate it on unseen rows."""
+    """Train a network, or an ensemble by cross-validation, and evaluate it on unseen rows."""
     from dlcli.errors import ConfigError
     from dlcli.runs.training.assertions import parse_assertion
     from dlcli.training.processes.rank import rank_in
@@ -91,46 +103,54 @@ def train_command(
                 + ("--smoke leaves none" if smoke else "name it: --run-dir runs/NAME/001")
             )
         assertions = tuple(map(parse_assertion, asserted or []))
-    request = _Request(config, tuple(overrides or ()), run_dir, resume, smoke, as_json, assertions)
+    options = {
+        f"--{name} {value}": f"folds.{name}={value}"
+        for name, value in (("folds", folds), ("repeats", repeats))
+        if value is not None
+    }
+    request = Request(
+        config, tuple(overrides or ()), run_dir, resume, smoke, as_json, assertions, options
+    )
     if rank is not None or processes > 1:  # torch is not imported yet
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # who is gone is said here
     if rank is not None:
         _train_as(rank, request)
     elif processes == 1 and not restarts:
+        loaded = _open(request, 1)
         with ExitStack() as stack:
+            if loaded.config.folds is not None:
+                from dlcli.cli.commands.train_folds import follow_folds
+
+                follow_folds(loaded, request, stack)
+                return
             finished, received = _train(request, stack)
             _conclude(request, finished, received)
     else:
         raise typer.Exit(_start(request, processes, restarts))
 
 
-@dataclass(frozen=True)
-class _Request:
-    """What the command line asks for."""
+def _open(request: Request, num_processes: int) -> "LoadedConfig":
+    """Read the config; what it leaves open is as in the run that is resumed.
 
-    config: Path
-    overrides: tuple[str, ...]
-    run_dir: Path | None
-    resume: bool
-    smoke: bool
-    as_json: bool
-    assertions: tuple["Assertion", ...]
-
-    @property
-    def resumed(self) -> Path | None:
-        """The folder of the run to resume."""
-        return self.run_dir if self.resume else None
-
-
-def _open(request: _Request, num_processes: int) -> "LoadedConfig":
-    """Read the config; what it leaves open is as in the run that is resumed."""
+    Raises ConfigError where several processes would share folds.
+    """
     from dlcli.config import open_config
     from dlcli.runs.folder.run_folder import with_shards, with_streaming_of_run
 
-    loaded = open_config(request.config, list(request.overrides))
+    loaded = open_config(request.config, list(request.overrides), request.options)
+    if num_processes > 1:
+        _refuse_folds(loaded, "the cores of one machine train folds side by side, one process each")
     if request.resumed is not None:
         loaded = with_streaming_of_run(loaded, request.resumed)
     return with_shards(loaded, num_processes, request.resumed)
+
+
+def _refuse_folds(loaded: "LoadedConfig", why: str) -> None:
+    """Raise ConfigError for folds, which are trained by one call on one machine."""
+    if loaded.config.folds is not None:
+        raise loaded.error(
+            ("folds",), f"{why}: train without --processes and --restarts, and not under torchrun"
+        )
 
 
 def _kept_parts(loaded: "LoadedConfig") -> "KeptParts":
@@ -144,7 +164,7 @@ def _kept_parts(loaded: "LoadedConfig") -> "KeptParts":
             return "none"
 
 
-def _new_run(request: _Request, folder: Path, config: "Config") -> str:
+def _new_run(request: Request, folder: Path, config: "Config") -> str:
     """Return the command for a new run that begins with the weights of the one in a folder."""
     from dlcli.config.text.parsing import format_path
     from dlcli.layers.weights import initial_weights
@@ -164,7 +184,7 @@ def _new_run(request: _Request, folder: Path, config: "Config") -> str:
 
 
 def _train(
-    request: _Request, stack: ExitStack, group: "Group | None" = None
+    request: Request, stack: ExitStack, group: "Group | None" = None
 ) -> "tuple[TrainingFinished, Received]":
     """Train, by itself or as one of a group of processes; only the first of these prints.
 
@@ -230,7 +250,7 @@ def _train(
     return follow_training(console, events, smoke=request.smoke), received
 
 
-def _conclude(request: _Request, finished: "TrainingFinished", received: "Received") -> None:
+def _conclude(request: Request, finished: "TrainingFinished", received: "Received") -> None:
     """Make the page, print what is requested, and exit with the code for how training ended."""
     from dlcli.runs.training.assertions import check_assertion
 
@@ -248,7 +268,7 @@ def _conclude(request: _Request, finished: "TrainingFinished", received: "Receiv
         check_assertion(assertion, summary)
 
 
-def _make_page(request: _Request, finished: "TrainingFinished", received: "Received") -> None:
+def _make_page(request: Request, finished: "TrainingFinished", received: "Received") -> None:
     from dlcli.cli.commands.report import make_report
     from dlcli.cli.screens.tables import open_console
     from dlcli.runs.reporting.finished_run import collect_from_memory
@@ -259,7 +279,7 @@ def _make_page(request: _Request, finished: "TrainingFinished", received: "Recei
     make_report(console, finished.folder.path, stages, received)
 
 
-def _train_as(rank: "Rank", request: _Request) -> None:
+def _train_as(rank: "Rank", request: Request) -> None:
     """Train as one of several processes, of which the first one prints and writes."""
     from dlcli.errors import ConfigError
 
@@ -279,12 +299,13 @@ def _train_as(rank: "Rank", request: _Request) -> None:
             raise typer.Exit(EXIT_CODES[finished.stop_reason])
 
 
-def _start(request: _Request, num_processes: int, restarts: int) -> int:
+def _start(request: Request, num_processes: int, restarts: int) -> int:
     """Start processes that train, again while they get lost; return the exit code."""
     from dlcli.runs.folder.run_folder import RunFolder, make_run_folder, resume_command
 
     loaded = _open(request, num_processes)
     refuse_problems(loaded)
+    _refuse_folds(loaded, "finished folds are kept, and --resume does what is missing")
     # It imports torch, which takes seconds, in which SIGINT would leave an empty folder.
     importlib.import_module("dlcli.training.processes.launch")
     named, folder = request.run_dir, None

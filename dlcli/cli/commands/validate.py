@@ -24,8 +24,13 @@ def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = F
 
     try:
         console = open_console(to_stderr=True, may_vanish=True)
-        reading = preparing(open_config(config, overrides))
-        prepared = follow_reading(console, reading, lasting=False)
+        loaded = open_config(config, overrides)
+        if loaded.config.folds is not None:
+            from dlcli.runs.folds.preparation import preparing_folds
+
+            prepared = follow_reading(console, preparing_folds(loaded), lasting=False).first
+        else:
+            prepared = follow_reading(console, preparing(loaded), lasting=False)
     except (ConfigError, DataError) as error:
         if as_json:
             emit(json.dumps({"valid": False, "problems": _as_data(error)}))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.training.events import TrainingStarted
     from dlcli.runs.training.resume import Resumed
+    from dlcli.training.device import Placement
     from dlcli.training.processes.estimate import StepEstimate
 
 _MAX_LISTED = 12  # columns that are listed one by one
@@ -83,8 +84,17 @@ def show_unseen(console: Console, unseen: Iterable[UnseenCells]) -> None:
 
 def show_start(console: Console, started: "TrainingStarted") -> None:
     """Show what was read and inferred, the layers, the device, the engine and the threads."""
-    prepared, placement = started.prepared, started.placement
+    prepared = started.prepared
     engine, threads = started.engine, started.threads
+    show_network(console, prepared, started.placement)
+    console.print(f"[bold]engine[/] {engine.name}: {escape(engine.reason)} (training.engine)")
+    if prepared.config.training.shards > 1:
+        _show_shards(console, started)
+    console.print(f"[bold]threads[/] {threads.number}: {escape(threads.reason)} (training.threads)")
+
+
+def show_network(console: Console, prepared: "Prepared", placement: "Placement") -> None:
+    """Show what was read and inferred, the layers and the device."""
     dataset = prepared.dataset
     rows = ", ".join(f"{count:,} {name}" for name, count in dataset.num_rows.items())
     data = prepared.config.data
@@ -110,10 +120,6 @@ def show_start(console: Console, started: "TrainingStarted") -> None:
             f"[bold]weights[/] averaged with decay {ema.decay:g}: the average is judged, saved and "
             "predicted with (training.ema)"
         )
-    console.print(f"[bold]engine[/] {engine.name}: {escape(engine.reason)} (training.engine)")
-    if prepared.config.training.shards > 1:
-        _show_shards(console, started)
-    console.print(f"[bold]threads[/] {threads.number}: {escape(threads.reason)} (training.threads)")
 
 
 def _show_shards(console: Console, started: "TrainingStarted") -> None:

@@ -55,19 +55,21 @@ class FoldedRows:
             found[fold.validation] = True
         return found
 
-    def dataset(self, number: int, loaded: LoadedConfig | None = None) -> Dataset:
+    def dataset(
+        self, number: int, loaded: LoadedConfig | None = None, *, with_test: bool = False
+    ) -> Dataset:
         """Return the data of the fold with this number, from 0, fitted and encoded.
 
-        Its parts are "train", "validation" (the rows that it holds out) and, if there is one,
-        "test". `loaded` is a config that differs from the one at hand in more than its folds and
-        split. Raises ConfigError and DataError as reading the data does.
+        Its parts are "train", "validation" (the rows that it holds out) and, where they are asked
+        for and there are some, "test". `loaded` is another config, of the same folds and split.
+        Raises ConfigError and DataError as reading the data does.
         """
         fold = self.folds[number]
         parts = {"train": self.rows.take(fold.train), "validation": self.rows.take(fold.validation)}
-        source = self._source({"path": parts})
+        source = self._source({"path": parts}, with_test=with_test)
         loaded = self.loaded if loaded is None else settle(loaded, self.whole)
         try:
-            return drain(fit_dataset(loaded, source))
+            return drain(fit_dataset(_as_split(loaded), source))
         except DataError as error:
             raise DataError(
                 f"fold {number % self.num_folds + 1} of {self.num_folds}: {error}"
@@ -98,9 +100,9 @@ class FoldedRows:
         """The seed of the folds."""
         return self.loaded.config.split_seed
 
-    def _source(self, parts: Mapping[str, dict[str, Table]]) -> HeldRows:
+    def _source(self, parts: Mapping[str, dict[str, Table]], *, with_test: bool) -> HeldRows:
         of_key = {key: dict(tables) for key, tables in parts.items()}
-        if self.test_rows is not None:
+        if with_test and self.test_rows is not None:
             of_key.setdefault(self.test_key, {})["test"] = self.test_rows
         return _held(self.loaded, self.files, of_key)
 
@@ -138,7 +140,7 @@ def reading_folds(
         )
     rows, test_rows, test_key = _take_apart(source)
     whole_source = _whole(loaded, source, rows, test_rows, test_key)
-    whole = yield from fit_dataset(without_validation(loaded), whole_source)
+    whole = yield from fit_dataset(_as_split(loaded), whole_source)
     loaded = settle(loaded, whole)
     cuts = [
         _cut(loaded, rows, num_folds, whole.task, derive_seed(loaded.config.split_seed, repeat))
@@ -166,13 +168,11 @@ def settle(loaded: LoadedConfig, whole: Dataset) -> LoadedConfig:
     return replace(loaded, config=loaded.config.model_copy(update={"data": data}))
 
 
-def without_validation(loaded: LoadedConfig) -> LoadedConfig:
-    """Return a config whose split asks for no validation rows: every fold has some."""
+def _as_split(loaded: LoadedConfig) -> LoadedConfig:
+    """Return a config that asks for no rows in any part: its rows are split already."""
     split = loaded.config.data.split
-    update: dict[str, object] = {"validation": 0.0}
-    if not split.test:  # what a split without parts has no use for
-        update |= {"seed": None}
-    data = loaded.config.data.model_copy(update={"split": split.model_copy(update=update)})
+    parts = split.model_copy(update={"validation": 0.0, "test": 0.0})
+    data = loaded.config.data.model_copy(update={"split": parts})
     return replace(loaded, config=loaded.config.model_copy(update={"data": data}))
 
 

@@ -1,6 +1,7 @@
 """runs.jsonl: the finished trials in a folder, line by line, so that none is done twice."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
@@ -46,11 +47,17 @@ def _read_line(text: str) -> TrialResult:
 class FinishedTrials:
     """The trials in a folder; reading and writing raise CheckpointError and StorageError."""
 
-    def __init__(self, folder: RunFolder, checksums: Mapping[str, str]) -> None:
-        """Read what is there, or begin anew on data with these checksums."""
-        self._file = LinesFile(folder.runs)
+    def __init__(
+        self, folder: RunFolder, checksums: Mapping[str, str], path: Path | None = None
+    ) -> None:
+        """Read what is there, or begin anew on data with these checksums.
+
+        `path` is the file, by default runs.jsonl, which marks the folder of a comparison.
+        """
+        path = folder.runs if path is None else path
+        self._file = LinesFile(path)
         self._results: dict[Trial, TrialResult] = {}
-        lines = folder.runs.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
         if not lines:
             header = _Header(dlcli=__version__, checksums=dict(checksums))
             self._file.append(header.model_dump(mode="json"))
@@ -58,13 +65,13 @@ class FinishedTrials:
         try:
             self.checksums = _Header.model_validate_json(lines[0]).checksums
         except ValidationError as error:
-            raise _damaged(folder, 1, error, "start anew in another --run-dir") from None
+            raise _damaged(path, 1, error, "start anew in another --run-dir") from None
         for number, line in enumerate(lines[1:], 2):
             try:
                 result = _read_line(line)
             except ValidationError as error:
                 again = "remove it, and its run is done again"
-                raise _damaged(folder, number, error, again) from None
+                raise _damaged(path, number, error, again) from None
             self._results[result.trial] = result
 
     def __len__(self) -> int:
@@ -91,10 +98,8 @@ class FinishedTrials:
         self._file.sync()
 
 
-def _damaged(
-    folder: RunFolder, number: int, error: ValidationError, repair: str
-) -> CheckpointError:
+def _damaged(path: Path, number: int, error: ValidationError, repair: str) -> CheckpointError:
     problem = error.errors()[0]
     where = ".".join(map(str, problem["loc"]))
     said = f"{where}: {problem['msg']}" if where else problem["msg"]
-    return CheckpointError(f"{folder.runs}: line {number} is damaged: {said}; {repair}")
+    return CheckpointError(f"{path}: line {number} is damaged: {said}; {repair}")

@@ -59,7 +59,9 @@ def build_setup(
         if has_test or name != "test"
     }
     setup = _setup(prepared, placement, rows)
-    return setup if halves is None else replace(setup, halves=torch.from_numpy(halves))
+    if halves is None:
+        return setup
+    return replace(setup, halves=torch.from_numpy(halves), fitted=prepared.dataset.fitted)
 
 
 def build_fold_resolver(

@@ -56,6 +56,26 @@ class RunFolder:
         return self.path / "runs.jsonl"
 
     @property
+    def fold_trials(self) -> Path:
+        """The finished trials of an ensemble's folds: one JSON object per line."""
+        return self.path / "folds.jsonl"
+
+    @property
+    def members(self) -> Path:
+        """The networks of an ensemble."""
+        return self.path / "members"
+
+    @property
+    def ensemble(self) -> Path:
+        """Which networks an ensemble has, and how much each counts, as JSON."""
+        return self.path / "ensemble.json"
+
+    @property
+    def out_of_fold(self) -> Path:
+        """The predictions of an ensemble for the rows that its folds hold out."""
+        return self.path / "out_of_fold.parquet"
+
+    @property
     def comparison(self) -> Path:
         """The results of a comparison, as JSON."""
         return self.path / "comparison.json"
@@ -123,7 +143,10 @@ class RunFolder:
     @property
     def holds_work(self) -> bool:
         """Whether something was saved here that can be resumed or used."""
-        return any(path.exists() for path in (self.last, self.best, self.runs, self.found_rate))
+        return any(
+            path.exists()
+            for path in (self.last, self.best, self.runs, self.found_rate, self.fold_trials)
+        )
 
     @property
     def is_empty(self) -> bool:
@@ -215,6 +238,12 @@ def find_checkpoint(run: Path) -> Path:
     folder = RunFolder(run)
     if folder.best.is_file():
         return folder.best
+    if folder.fold_trials.is_file():
+        raise CheckpointError(
+            f"{run}: an ensemble, not a single network; name one of those in {folder.members}"
+            if folder.ensemble.is_file()
+            else f"{run}: not all of its folds are done; resume it: {resume_command(folder)}"
+        )
     if folder.last.is_file():
         raise CheckpointError(
             f"{run}: no epoch of this run is done yet; resume it, or name {folder.last}"

@@ -65,6 +65,11 @@ def restore_trainer(
         raise CheckpointError(
             f"{folder.path}: the folder of a {what} --resume`, or name another --run-dir"
         )
+    if folder.fold_trials.exists():
+        raise CheckpointError(
+            f"{folder.path}: the folder of an ensemble; resume it with its own config, "
+            f"{folder.config}, or name another --run-dir"
+        )
     notes: list[str] = []
     path, checkpoint = _load_newest(folder, notes)
     if checkpoint is None:
@@ -178,6 +183,11 @@ def compare_with_saved(
             + "\n".join([*config, *data])
             + (f"\nto go on from its weights as a new run: {go_on}" if go_on else "")
         )
+
+
+def is_harmless(key: str) -> bool:
+    """Say whether a key of the config has no say in what a run computes."""
+    return key.startswith(_HARMLESS)
 
 
 def _refuse_other_encoding(folder: RunFolder, checkpoint: Checkpoint, prepared: Prepared) -> None:

@@ -1,0 +1,1 @@
+"""The page of an ensemble by cross-validation."""

@@ -1,0 +1,1 @@
+"""`dlcli train --folds`: cross-validation, whose networks are an ensemble."""
