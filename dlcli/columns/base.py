@@ -20,7 +20,7 @@ from dlcli.columns.cells import (
 )
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.running_statistics import Sample
-from dlcli.columns.scaling import Scale
+from dlcli.columns.scaling.scales import Scale
 from dlcli.columns.unseen import UnseenCells
 from dlcli.section import Section
 from dlcli.tables.names import ColumnName

@@ -18,7 +18,7 @@ from dlcli.columns.cells import (
 )
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.running_statistics import RunningStatistics, Sample, median
-from dlcli.columns.scaling import Transform, bin_edges, fit_scaling
+from dlcli.columns.scaling.scales import Transform, bin_edges, fit_scaling
 from dlcli.tables.table import Table
 
 _MOSTLY = 0.8
@@ -170,15 +170,22 @@ class NumericColumn(OrderedColumn):
 
     def encoding_in_short(self, settings: EncodingSettings) -> str:
         """Say how it is encoded, for the screen."""
-        return settings.scale + self._and_missing
+        return settings.scale + self._and_bins + self._and_missing
 
     def encoding_in_full(self) -> str:
         """Say how it is encoded and with which numbers, for a page."""
         sign = "−" if self.center >= 0 else "+"
         scaled = f"(x {sign} {abs(self.center):.4g}) / {self.scale:.4g}"
         if self.then is not None:
-            return self.then.in_words(scaled)
-        return "unscaled" if (self.center, self.scale) == (0.0, 1.0) else scaled
+            return self.then.in_words(scaled) + self._and_bins
+        is_scaled = (self.center, self.scale) != (0.0, 1.0)
+        return (scaled if is_scaled else "unscaled") + self._and_bins
+
+    @property
+    def _and_bins(self) -> str:
+        if self.edges is None:
+            return ""
+        return f", {len(self.edges) - 1} bin{'s' * (len(self.edges) != 2)}"
 
 
 class NumbersWithLogs:

@@ -1,6 +1,7 @@
 """Each way of scaling numbers: its values, its inverse, what is stored of it."""
 
 from pathlib import Path
+from statistics import NormalDist
 from typing import get_args
 
 import numpy as np
@@ -10,7 +11,8 @@ from pydantic import TypeAdapter
 from dlcli.columns.family import FittedColumn
 from dlcli.columns.numeric import NumericColumn
 from dlcli.columns.running_statistics import Sample, quantiles
-from dlcli.columns.scaling import Scale
+from dlcli.columns.scaling.normal import normal_probabilities, normal_quantiles
+from dlcli.columns.scaling.scales import Scale
 from dlcli.tables.table import Table
 from tests.columns.test_family import MISSING, fit, table
 from tests.conftest import ROOT, Command
@@ -121,6 +123,14 @@ def test_what_becomes_of_numbers_is_told_on_pages() -> None:
     spread, constant = numeric([1.0, 3.0, 5.0], "robust_clip"), numeric([2.0, 2.0], "robust_clip")
     assert spread.encoding_in_full() == "(x − 3) / 2, clipped smoothly at ±3"
     assert constant.encoding_in_full() == "0: the same in every training row"
+
+
+def test_normal_quantiles_are_those_of_the_standard_library() -> None:
+    ends = 10.0 ** -np.arange(1, 16)
+    shares = np.concatenate([np.linspace(0.0005, 0.9995, 999), ends, 1 - ends])
+    expected = [NormalDist().inv_cdf(share) for share in shares]
+    assert normal_quantiles(shares) == pytest.approx(expected, rel=1e-14, abs=1e-15)
+    assert normal_probabilities(np.array(expected)) == pytest.approx(shares, rel=1e-12)
 
 
 @pytest.mark.parametrize("weights", [[1, 2, 1, 4, 3], [2, 2, 2, 2, 2]])

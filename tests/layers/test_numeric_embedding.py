@@ -14,7 +14,7 @@ from torch import nn
 from dlcli.columns.base import NumericInput
 from dlcli.columns.numeric import NumericColumn
 from dlcli.columns.running_statistics import Sample
-from dlcli.columns.scaling import bin_edges
+from dlcli.columns.scaling.scales import bin_edges
 from dlcli.config import LoadedConfig, load_config
 from dlcli.data.dataset import load_dataset
 from dlcli.data.signature import Signature
@@ -181,6 +181,8 @@ class TestBins:
         [number] = prepared.plan.signature.numeric
         assert number.index == 0
         assert number.edges == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+        said = {report.name: report.encoding for report in prepared.dataset.columns}
+        assert said["x"] == "minmax, 4 bins"
         streamed = load(file, "t", data={**how, "streaming": True}, model={"layers": specs})
         assert prepare(streamed).plan.signature == prepared.plan.signature
         plain = load(file, "t", data=how)
@@ -204,6 +206,7 @@ class TestBins:
         assert first.model_dump()["edges"] == (0, 1, 2)
         assert first.with_bins(Sample(np.array([5.0, 9.0])), 3) == first
         assert column.continued(first) == first
+        assert first.encoding_in_full() == "(x − 2) / 4, 2 bins"
         weighted = Sample(np.array([2.0, 6.0, 10.0]), np.array([1.0, 1.0, 2.0]))
         assert column.with_bins(weighted, 2).model_dump()["edges"] == (0, 1.5, 2)
 

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dlcli.columns.base import OrderedColumn
 from dlcli.columns.family import ColumnKind, kind_named
-from dlcli.columns.scaling import Scale
+from dlcli.columns.scaling.scales import Scale
 from dlcli.config.sections.split import SplitConfig
 from dlcli.config.sections.text_files import (
     Auto,

@@ -12,6 +12,7 @@ from dlcli.columns.running_statistics import (
     quantiles,
     total_count,
 )
+from dlcli.columns.scaling.normal import normal_probabilities, normal_quantiles
 from dlcli.section import NonNegativeFloat, Section
 
 Scale = Literal["standard", "minmax", "robust_clip", "quantile", "none"]
@@ -70,25 +71,18 @@ class NormalQuantiles(Section):
 
     def apply(self, numbers: np.ndarray) -> np.ndarray:
         """Return what becomes of numbers, [rows]."""
-        from statistics import NormalDist  # takes its time to import
-
         if not self.landmarks or self.landmarks[0] == self.landmarks[-1]:
             return np.zeros_like(numbers)
         marks, shares = np.array(self.landmarks), self._shares
         ranks = np.interp(numbers, marks, shares)
         ranks = (ranks - np.interp(-numbers, -marks[::-1], -shares[::-1])) / 2
-        quantile_at = NormalDist().inv_cdf
-        inner = np.clip(ranks, _MIN_SHARE, 1 - _MIN_SHARE)
-        return np.array([quantile_at(rank) for rank in inner.tolist()])
+        return normal_quantiles(np.clip(ranks, _MIN_SHARE, 1 - _MIN_SHARE))
 
     def invert(self, normal: np.ndarray) -> np.ndarray:
         """Return the numbers that become others, [rows]; 0 where there was none."""
-        from statistics import NormalDist
-
         if not self.landmarks:
             return np.zeros_like(normal)
-        share_below = NormalDist().cdf
-        ranks = np.array([share_below(number) for number in normal.tolist()])
+        ranks = normal_probabilities(normal)
         ranks[ranks <= _MIN_SHARE * (1 + 1e-6)] = 0.0
         ranks[ranks >= 1 - _MIN_SHARE * (1 + 1e-6)] = 1.0
         numbers: np.ndarray = np.interp(ranks, self._shares, self.landmarks)
