@@ -75,7 +75,12 @@ class NormalQuantiles(Section):
             return np.zeros_like(numbers)
         marks, shares = np.array(self.landmarks), self._shares
         ranks = np.interp(numbers, marks, shares)
-        ranks = (ranks - np.interp(-numbers, -marks[::-1], -shares[::-1])) / 2
+        shared = np.unique(marks[1:][np.diff(marks) == 0])
+        if len(shared):
+            first, behind = (np.searchsorted(marks, shared, side) for side in ("left", "right"))
+            middles = (shares[first] + shares[behind - 1]) / 2
+            places = np.minimum(np.searchsorted(shared, numbers), len(shared) - 1)
+            ranks = np.where(shared[places] == numbers, middles[places], ranks)
         return normal_quantiles(np.clip(ranks, _MIN_SHARE, 1 - _MIN_SHARE))
 
     def invert(self, normal: np.ndarray) -> np.ndarray:
