@@ -65,9 +65,10 @@ def _full_report(report: ReportData, seconds: float) -> PageSection:
             "This page was made at the end of training, from what was in memory. The linear "
             f"baseline, the intervals and the permutation importance had {seconds:.2g} seconds, by "
             "the time that training took; what was left out for that is said beside them. The full "
-            "report does without this limit, adds partial dependence, the decision boundary (for "
-            "two columns), hidden units, first-layer filters, the loss landscape and the path of "
-            "training, and leaves each plot as PNG and SVG. Make it with:",
+            "report does without this limit, adds gradient boosting, partial dependence, the "
+            "decision boundary (for two columns), hidden units, first-layer filters, the loss "
+            "landscape and the path of training, and leaves each plot as PNG and SVG. Make it "
+            "with:",
         ),
         code=f"dlcli report {shlex.quote(str(report.record.folder.path))}",
     )

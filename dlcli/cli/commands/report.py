@@ -2,11 +2,13 @@
 
 import json
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dlcli.cli.options import Run
+from dlcli.cli.output import emit
+from dlcli.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -24,16 +26,22 @@ def report_command(
         bool,
         typer.Option("--text", help="Print curves, diagnosis and metrics here; write no page."),
     ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the metrics beside baselines as one JSON object."),
+    ] = False,
 ) -> None:
     """Make the full report of a run: a self-contained HTML page, and its plots as files."""
     from dlcli.cli.screens.tables import open_console
     from dlcli.runs.folder.run_folder import RunFolder
     from dlcli.runs.reporting.from_folder import collect_report_data, read_record
 
-    console = open_console(to_stderr=False, may_vanish=not text)
+    if text and as_json:
+        raise ConfigError("--json: the page's figures as JSON; leave --text out")
+    console = open_console(to_stderr=as_json, may_vanish=not text)
     folder = RunFolder(run)
     if run.is_dir() and folder.fold_trials.exists():
-        _report_folds(console, folder, as_text=text)
+        _report_folds(console, folder, as_text=text, as_json=as_json)
         return
     record = read_record(run)
     if run.is_file():
@@ -43,10 +51,12 @@ def report_command(
     if text:
         _show_text(console, record)
     else:
-        make_report(console, record.folder.path, collect_report_data(record))
+        report = make_report(console, record.folder.path, collect_report_data(record))
+        if as_json:
+            emit(json.dumps({"baselines": baselines_of(report)}, allow_nan=False))
 
 
-def _report_folds(console: "Console", folder: "RunFolder", *, as_text: bool) -> None:
+def _report_folds(console: "Console", folder: "RunFolder", *, as_text: bool, as_json: bool) -> None:
     """Write the page of trained folds, or show their figures; CheckpointError before their end."""
     from dlcli.errors import CheckpointError
     from dlcli.runs.folder.run_folder import resume_command
@@ -63,6 +73,8 @@ def _report_folds(console: "Console", folder: "RunFolder", *, as_text: bool) -> 
     from dlcli.report.folds.page import write_folds_page
 
     console.print(f"report: {write_folds_page(folder.path)}", markup=False, soft_wrap=True)
+    if as_json:
+        emit(json.dumps(json.loads(folder.summary.read_text("utf-8")), allow_nan=False))
 
 
 def make_report(
@@ -70,8 +82,11 @@ def make_report(
     run: "Path",
     stages: "Generator[str, None, ReportData]",
     stop: "Callable[[], str | None]" = lambda: None,
-) -> None:
-    """Make a run's page and show the progress meanwhile; give up where `stop` names a signal."""
+) -> "ReportData | None":
+    """Make a run's page, show the progress meanwhile, and return what the page shows.
+
+    None, and no page, where `stop` names a signal.
+    """
     from dlcli.explaining.unavailable import Unavailable
     from dlcli.report.run_page import write_run_page
 
@@ -90,11 +105,22 @@ def make_report(
             markup=False,
             soft_wrap=True,
         )
-        return
+        return None
     if isinstance(report.network, Unavailable):
         note = f"not in the report: quality and explanation of the network: {report.network.reason}"
         console.print(note, markup=False, soft_wrap=True)
     console.print(f"report: {page}", markup=False, soft_wrap=True)
+    return report
+
+
+def baselines_of(report: "ReportData | None") -> dict[str, Any] | None:
+    """Return a report's metrics beside baselines as plain data; None where there are none."""
+    from dlcli.explaining.quality.document import baselines_document
+    from dlcli.explaining.unavailable import Unavailable
+
+    if report is None or isinstance(report.network, Unavailable):
+        return None
+    return baselines_document(report.network.quality)
 
 
 def _follow(

@@ -7,7 +7,7 @@ import shlex
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -256,27 +256,32 @@ def _conclude(request: Request, finished: "TrainingFinished", received: "Receive
 
     summary, stop_reason = finished.summary, finished.stop_reason
     # The run is complete: a signal, even a second SIGINT, ends only the work on its page.
+    baselines = None
     if finished.material is not None:
         with suppress(KeyboardInterrupt):
-            _make_page(request, finished, received)
+            baselines = _make_page(request, finished, received)
     if request.as_json:
         where = None if request.smoke else str(finished.folder.path)
-        emit(json.dumps({**summary, "run_dir": where}, allow_nan=False))
+        document = {**summary, "baselines": baselines, "run_dir": where}
+        emit(json.dumps(document, allow_nan=False))
     if stop_reason in EXIT_CODES:
         raise typer.Exit(EXIT_CODES[stop_reason])
     for assertion in request.assertions:
         check_assertion(assertion, summary)
 
 
-def _make_page(request: Request, finished: "TrainingFinished", received: "Received") -> None:
-    from dlcli.cli.commands.report import make_report
+def _make_page(
+    request: Request, finished: "TrainingFinished", received: "Received"
+) -> dict[str, Any] | None:
+    """Make the page, and return the metrics beside baselines that it shows."""
+    from dlcli.cli.commands.report import baselines_of, make_report
     from dlcli.cli.screens.tables import open_console
     from dlcli.runs.reporting.finished_run import collect_from_memory
 
     assert finished.material is not None, "a report is wanted"
     stages = collect_from_memory(finished.material, finished.folder, finished.summary)
     console = open_console(to_stderr=request.as_json, may_vanish=True)
-    make_report(console, finished.folder.path, stages, received)
+    return baselines_of(make_report(console, finished.folder.path, stages, received))
 
 
 def _train_as(rank: "Rank", request: Request) -> None:

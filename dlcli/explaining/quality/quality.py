@@ -13,6 +13,7 @@ from dlcli.errors import DivergedError
 from dlcli.explaining.constant_baseline import class_weights_of
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.explaining.quality.baselines import LinearModel, fit_logistic, fit_ridge
+from dlcli.explaining.quality.boosted_trees import BoostedTrees, fit_boosted_trees
 from dlcli.explaining.quality.bootstrap import (
     Estimate,
     Predictions,
@@ -29,6 +30,7 @@ from dlcli.explaining.quality.calibration import (
 )
 from dlcli.explaining.quality.curves import ClassCurves, Trend, class_curves, running_median
 from dlcli.explaining.quality.largest_errors import LargestErrors, find_largest_errors
+from dlcli.explaining.unavailable import Unavailable
 from dlcli.losses import Loss
 from dlcli.metrics import is_higher_better, is_share, metrics_for
 from dlcli.metrics.accumulator import compute_metrics
@@ -51,6 +53,8 @@ class MetricComparison:
     constant: Estimate
     over_linear: Estimate  # difference, above 0 where the network is better
     over_constant: Estimate
+    trees: Estimate | None = None  # gradient boosting; None: not compared
+    over_trees: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -93,28 +97,40 @@ class Quality:
     metrics: tuple[MetricComparison, ...]  # the headline first, the loss last
     num_resamples: int  # that the intervals of metrics are from
     linear: LinearModel
+    trees: BoostedTrees | Unavailable | None  # None: left to the full page, which has the time
     details: ClassQuality | NumberQuality
     errors: LargestErrors
 
 
-def assess_quality(model: ExplainedModel, *, seconds: float = math.inf) -> Quality:
-    """Evaluate a network on the held-out rows, beside a linear and a constant baseline.
+def assess_quality(
+    model: ExplainedModel, *, seconds: float = math.inf, tree_seconds: float = 0.0
+) -> Quality:
+    """Evaluate a network on the held-out rows, beside a linear, a constant and a tree baseline.
 
     Without held-out rows, training rows are used. Where the linear baseline and the intervals would
-    take more than about so many seconds, they are of fewer rows, steps and resamples. Raises
-    DivergedError where the network's predictions are not finite.
+    take more than about so many seconds, they are of fewer rows, steps and resamples. Trees are
+    compared where they take no more than `tree_seconds` of these. Raises DivergedError where the
+    network's predictions are not finite.
     """
     part = model.judged_part
     rows = model.parts[part]
     outputs = _outputs(model, rows)
     truth = model.truth(rows.encoded)
+    trees = _fit_trees(model, tree_seconds)
+    if isinstance(trees, BoostedTrees):
+        seconds -= tree_seconds
     linear = _fit_linear(model, seconds / 2)
     num_resamples = affordable_resamples(len(rows), seconds / 2)
     # The temperature was found on the validation rows, and their figures are without it.
     temperature = None if part == "validation" else model.temperature
     network = _predictions(model, rows, model.loss.calibrated(outputs, temperature))
-    linear_predictions = _predictions(model, rows, _linear_outputs(model, linear, rows))
-    constant = _constant_predictions(model, rows)
+    predictors = [
+        network,
+        _predictions(model, rows, _baseline_outputs(model, linear, rows)),
+        _constant_predictions(model, rows),
+    ]
+    if isinstance(trees, BoostedTrees):
+        predictors.append(_predictions(model, rows, _baseline_outputs(model, trees, rows)))
     groups = model.groups_of(rows)
     return Quality(
         part=part,
@@ -125,11 +141,10 @@ def assess_quality(model: ExplainedModel, *, seconds: float = math.inf) -> Quali
         num_train=sum(model.target.class_counts) or len(model.parts["train"]),
         loss=model.loss,
         target=model.target,
-        metrics=_compare_metrics(
-            model, rows, [network, linear_predictions, constant], groups, num_resamples
-        ),
+        metrics=_compare_metrics(model, rows, predictors, groups, num_resamples),
         num_resamples=num_resamples,
         linear=linear,
+        trees=trees,
         details=_class_quality(model, part, outputs, truth)
         if model.target.class_names
         else _number_quality(network.values, truth, model.weights(rows.encoded), groups),
@@ -186,7 +201,8 @@ def _compare_metrics(
             first, second = values[0][name], value[name]
             gap = None if first is None or second is None else sign * (first - second)
             ahead.append(estimate(gap, sign * (resampled[0][name] - samples[name])))
-        found.append(MetricComparison(name, *estimates, *ahead))
+        trees = (estimates[3], ahead[2]) if len(predictors) > 3 else (None, None)
+        found.append(MetricComparison(name, *estimates[:3], *ahead[:2], *trees))
     return tuple(found)
 
 
@@ -229,12 +245,27 @@ def _fit_linear(model: ExplainedModel, seconds: float) -> LinearModel:
     )
 
 
+def _fit_trees(model: ExplainedModel, seconds: float) -> BoostedTrees | Unavailable | None:
+    rows = model.parts["train"].encoded
+    return fit_boosted_trees(
+        model.fitted,
+        _arrays(rows),
+        model.targets(rows).cpu().numpy(),
+        derive_seed(model.seed, "quality", "trees"),
+        class_weights=class_weights_of(model.objective),
+        weights=model.weights(rows),
+        seconds=seconds,
+    )
+
+
 def _arrays(rows: Rows) -> Arrays:
     return {name: tensor.cpu().numpy() for name, tensor in rows.inputs.items()}
 
 
-def _linear_outputs(model: ExplainedModel, linear: LinearModel, rows: ExplainedRows) -> Tensor:
-    outputs = linear.outputs(_arrays(rows.encoded))
+def _baseline_outputs(
+    model: ExplainedModel, baseline: LinearModel | BoostedTrees, rows: ExplainedRows
+) -> Tensor:
+    outputs = baseline.outputs(_arrays(rows.encoded))
     return torch.from_numpy(model.loss.to_outputs(outputs))
 
 

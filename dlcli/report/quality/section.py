@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from dlcli.explaining.quality.baselines import MAX_CODES
-from dlcli.explaining.quality.bootstrap import NUM_RESAMPLES, Estimate, is_by_percentiles
-from dlcli.explaining.quality.quality import ClassQuality, MetricComparison, NumberQuality, Quality
+from dlcli.explaining.quality.bootstrap import NUM_RESAMPLES, is_by_percentiles
+from dlcli.explaining.quality.quality import ClassQuality, NumberQuality, Quality
 from dlcli.report.page import PageSection
 from dlcli.report.quality.calibration import calibration_section
+from dlcli.report.quality.comparing import compare, difference, standing
+from dlcli.report.quality.gradient_boosting import trees_section
 from dlcli.report.quality.largest_errors import errors_section
 from dlcli.report.quality.per_class import per_class_section
 from dlcli.report.quality.residuals import residuals_section
@@ -22,6 +24,8 @@ def quality_sections(quality: Quality) -> list[PageSection]:
     """Return metrics beside baselines, results by class or residuals, and the largest errors."""
     sections = [PageSection("Metrics", tuple(_verdict(quality)), (_metrics(quality),))]
     details, target = quality.details, quality.target
+    if quality.trees is not None:
+        sections.append(trees_section(quality, quality.trees))
     match details:
         case ClassQuality():
             sections.append(per_class_section(details, target.class_names))
@@ -59,10 +63,10 @@ def _verdict(quality: Quality) -> Iterator[str]:
         yield "This says little about new rows; the same holds for the rest of this page."
     is_class = isinstance(quality.details, ClassQuality)
     constant = "the majority-class baseline" if is_class else "the constant baseline"
-    yield _compare(headline, headline.over_constant, headline.constant, constant)
+    yield compare(headline, headline.over_constant, headline.constant, constant)
     yield (
-        f"{_compare(headline, headline.over_linear, headline.linear, 'a linear model')} By loss, "
-        f"it is {_standing(loss.over_linear)} ({metric_text(loss.network.value)} against "
+        f"{compare(headline, headline.over_linear, headline.linear, 'a linear model')} By loss, "
+        f"it is {standing(loss.over_linear)} ({metric_text(loss.network.value)} against "
         f"{metric_text(loss.linear.value)})."
     )
     if quality.target.class_names and headline.network.value == 1.0:
@@ -79,29 +83,6 @@ def _verdict(quality: Quality) -> Iterator[str]:
         yield f"With only {few}, these intervals are too narrow: treat them as a rough guide."
 
 
-def _compare(metric: MetricComparison, ahead: Estimate, other: Estimate, name: str) -> str:
-    """Say whether the network is better than a simpler predictor."""
-    network, baseline = metric_text(metric.network.value), metric_text(other.value)
-    standing = _standing(ahead)
-    if ahead.low == ahead.high == 0:
-        return f"The network is no better than {name}: {metric.name} is {network} for both."
-    values = f"{metric.name} {network} against {baseline}"
-    if standing == "no better":
-        return (
-            f"The network is no better than {name}: {values}; the difference of "
-            f"{with_interval(ahead, 2)} may be due to chance."
-        )
-    if standing == "worse":
-        ahead = Estimate(*(-(value or 0.0) for value in (ahead.value, ahead.high, ahead.low)))
-    return f"The network is {standing} than {name}, by {with_interval(ahead, 2)}: {values}."
-
-
-def _standing(ahead: Estimate) -> str:
-    if ahead.low is not None and ahead.low > 0:
-        return "better"
-    return "worse" if ahead.high is not None and ahead.high < 0 else "no better"
-
-
 def _metrics(quality: Quality) -> TextTable:
     titles = (
         *("metric", "network", "95 % interval", "linear model", "difference"),
@@ -113,18 +94,13 @@ def _metrics(quality: Quality) -> TextTable:
             metric_text(metric.network.value),
             interval_text(metric.network),
             metric_text(metric.linear.value),
-            _difference(metric.over_linear),
+            difference(metric.over_linear),
             metric_text(metric.constant.value),
-            _difference(metric.over_constant),
+            difference(metric.over_constant),
         )
         for metric in quality.metrics
     )
     return TextTable(titles, rows, " ".join(_notes(quality)))
-
-
-def _difference(estimate: Estimate) -> str:
-    value = metric_text(estimate.value, 2)
-    return value if estimate.low is None else f"{value} ({interval_text(estimate, 2)})"
 
 
 def _notes(quality: Quality) -> Iterator[str]:

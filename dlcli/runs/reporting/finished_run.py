@@ -20,7 +20,8 @@ from dlcli.runs.training.resume import surroundings
 
 _SHARE = 0.04  # of the time of training, that questions to the network may take
 _MIN_SECONDS, _MAX_SECONDS = 0.05, 10.0
-_QUALITY = 0.6  # of that time, for the linear baseline and the intervals
+_QUALITY = 0.6  # of that time, for the baselines and the intervals
+_TREES = 0.6  # of that, for gradient boosting where it is enough
 
 
 def collect_from_memory(
@@ -39,7 +40,9 @@ def collect_from_memory(
     else:
         yield "evaluating the network"
         seconds = _budget(float(summary["seconds"]))
-        quality = assess_quality(model, seconds=_QUALITY * seconds)
+        quality = assess_quality(
+            model, seconds=_QUALITY * seconds, tree_seconds=_TREES * _QUALITY * seconds
+        )
         yield "permutation importance"
         importance = measure_importance(model, seconds=(1 - _QUALITY) * seconds)
         network = NetworkReport(model, quality, QuickReport(importance, seconds))

@@ -9,6 +9,7 @@ from dlcli.errors import CheckpointError, DlcliError
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.history import read_history
+from dlcli.explaining.quality.boosted_trees import FULL_SECONDS
 from dlcli.explaining.quality.quality import assess_quality
 from dlcli.explaining.reasons.explanation import explain
 from dlcli.explaining.surface.landscape import loss_landscape
@@ -77,7 +78,7 @@ def examine(
 ) -> Generator[str, None, NetworkReport]:
     """Evaluate and explain a network in full, yielding the name of each stage before it begins."""
     yield "evaluating the network"
-    quality = assess_quality(model)
+    quality = assess_quality(model, tree_seconds=FULL_SECONDS)
     yield "explaining the network"
     explanation = explain(model)
     yield "the loss landscape"
