@@ -16,6 +16,7 @@ class EarlyStoppingState:
     best: float | None = None
     best_epoch: NonNegativeInt = 0  # 0: none yet
     reference: float | None = None  # the figure that waiting last started anew with
+    reference_epoch: NonNegativeInt = 0  # whose figure that is
     num_waited: NonNegativeInt = 0
     watches_loss_instead: bool = False  # as the metric had no value
 
@@ -25,11 +26,14 @@ class Watch:
     """Follows one validation figure: the loss, from the first epoch whose metric has no value.
 
     The best epoch is the first with the best figure. Waiting starts anew only when a figure is
-    better by more than `min_delta` than the one that it last started with.
+    better by more than `min_delta` than the one that it last started with. With a factor, waiting
+    is the longer the later that was: RealMLP's rule (pytabkit 1.7), by which the last epoch is
+    patience + factor × the epoch that was the best.
     """
 
     metric: MetricName = "loss"
     patience: int | None = None  # None: never stops
+    patience_factor: float = 1.0
     min_delta: float = 0.0
     standing: EarlyStoppingState = field(default_factory=EarlyStoppingState)
 
@@ -38,7 +42,7 @@ class Watch:
         """Follow what the config says: the validation loss where it says nothing."""
         if config is None:
             return cls()
-        return cls(config.metric, config.patience, config.min_delta)
+        return cls(config.metric, config.patience, config.patience_factor, config.min_delta)
 
     @property
     def watched(self) -> str:
@@ -53,7 +57,8 @@ class Watch:
             figure = _known(figures["loss"])
         standing = self.standing
         if self._is_better(figure, standing.reference, self.min_delta):
-            standing.reference, standing.num_waited = figure, 0
+            standing.reference, standing.reference_epoch = figure, epoch
+            standing.num_waited = 0
         else:
             standing.num_waited += 1
         if self._is_better(figure, standing.best, 0.0):
@@ -65,7 +70,11 @@ class Watch:
     @property
     def is_over(self) -> bool:
         """Whether patience is used up."""
-        return self.patience is not None and self.standing.num_waited >= self.patience
+        if self.patience is None:
+            return False
+        since = self.standing.reference_epoch
+        next_epoch = since + self.standing.num_waited + 1
+        return next_epoch > self.patience_factor * since + self.patience
 
     def _is_better(self, figure: float | None, than: float | None, by: float) -> bool:
         if figure is None or than is None:

@@ -79,17 +79,21 @@ class TestGoingOn:
         train(dlcli, "r", "--resume")
         assert differences(Path("straight"), Path("r")) == []
 
+    @pytest.mark.parametrize(("key", "now"), [("patience", "3"), ("patience_factor", "1.5")])
     def test_a_stopped_run_with_more_patience_is_what_it_would_have_been(
-        self, dlcli: Command
+        self, key: str, now: str, dlcli: Command
     ) -> None:
-        write(optimizer="sgd", epochs=40)
+        write(optimizer="sgd", epochs=12)
         impatient = ["--set", "training.early_stopping.patience=1", "--set", "optimizer.lr=0.5"]
-        patient = ["--set", "training.early_stopping.patience=3", "--set", "optimizer.lr=0.5"]
+        patient = [*impatient, "--set", f"training.early_stopping.{key}={now}"]
         train(dlcli, "straight", *patient)
         train(dlcli, "r", *impatient)
         out = train(dlcli, "r", "--resume", *patient)
-        assert "changed: training.early_stopping.patience: 1 then, 3 now" in out
+        assert f"changed: training.early_stopping.{key}: 1" in out
         assert differences(Path("straight"), Path("r")) == []
+        refused = dlcli("train", "c.yaml", "--run-dir", "r", "--resume", *EVERY_STEP, *impatient)
+        assert refused.code != 0
+        assert "the run might have stopped earlier" in refused.err
 
     def test_nothing_left_to_do_is_no_error_and_changes_nothing(self, dlcli: Command) -> None:
         write()

@@ -32,6 +32,20 @@ def test_a_better_figure_starts_the_waiting_anew() -> None:
     assert not watch([3.0, 2.0, 2.5, 1.9, 2.5], patience=2).is_over
 
 
+@pytest.mark.parametrize(
+    ("patience", "factor", "best", "last"),
+    [(20, 2.0, 7, 34), (40, 3.0, 1, 43), (5, 1.0, 4, 9), (3, 2.3, 10, 26), (1, 1.25, 3, 4)],
+)
+def test_patience_grows_with_the_best_epoch_as_pytabkits_does(
+    patience: int, factor: float, best: int, last: int
+) -> None:
+    """In pytabkit 1.7.0, epochs count while epoch <= factor × best epoch + patience."""
+    values = [float(abs(epoch - best)) for epoch in range(1, 100)]
+    followed = watch(values, patience=patience, patience_factor=factor)
+    standing = followed.standing
+    assert (standing.best_epoch, standing.best_epoch + standing.num_waited) == (best, last)
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "r2"])
 def test_larger_is_better_for_scores(metric: MetricName) -> None:
     followed = watch([0.5, 0.7, 0.6], metric, patience=5)

@@ -112,6 +112,18 @@ def test_every_step_changes_what_the_tests_above_compare() -> None:
             before = after
 
 
+def test_a_state_of_a_version_whose_patience_did_not_grow_knows_the_epoch_that_improved() -> None:
+    prepared = read_config("sgd", "constant", epochs=3)
+    trainer, rows, _ = begin(prepared)
+    list(follow(trainer, rows))
+    state = capture(trainer)
+    standing = replace(state.numbers.standing, reference_epoch=0)
+    before = replace(state, numbers=state.numbers.model_copy(update={"standing": standing}))
+    again, _, _ = begin(prepared)
+    restore_state(again, before)
+    assert again.watch.standing == trainer.watch.standing
+
+
 def test_a_state_of_another_network_is_refused() -> None:
     small, large = read_config("adam", "cosine"), read_config("sgd", "cosine")
     trainer, rows, _ = begin(small)

@@ -1,5 +1,6 @@
 """The config section `training`: batches, epochs, early stopping, device, precision, threads."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -17,10 +18,22 @@ class EarlyStopping(Section):
     """Stop when the validation metric no longer improves."""
 
     patience: PositiveInt = Field(10, description="epochs without improvement before stopping")
+    patience_factor: float = Field(
+        1.0,
+        ge=1,
+        le=1_000_000,
+        description="makes patience grow: training stops after epoch `patience` + "
+        "`patience_factor` × the last epoch that improved, rounded down",
+    )
     min_delta: NonNegativeFloat = Field(
         0.0, description="smallest change that counts as improvement"
     )
     metric: MetricName = Field("loss", description="validation metric to monitor")
+
+    @property
+    def shortest_wait(self) -> int:
+        """The fewest epochs without improvement that end a run: after its first epoch."""
+        return math.floor(self.patience + self.patience_factor) - 1
 
 
 class Ema(Section):

@@ -46,11 +46,11 @@ class Facts:
 
     @property
     def effective_patience(self) -> int | None:
-        """The patience of early stopping where it can end the run before its last epoch."""
+        """The shortest wait of early stopping, where it can end the run before its last epoch."""
         stopping = self.training.early_stopping
-        if stopping is None or stopping.patience >= self.training.epochs - 1:
+        if stopping is None or stopping.shortest_wait >= self.training.epochs - 1:
             return None
-        return stopping.patience
+        return stopping.shortest_wait
 
 
 @dataclass(frozen=True)

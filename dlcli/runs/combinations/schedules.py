@@ -55,14 +55,18 @@ def _two_warmups(facts: Facts) -> Found:
 def _is_stopped_first(facts: Facts) -> bool:
     """Say whether early stopping is shorter than what a reduction and an epoch with it take."""
     wait, stopping = facts.config.schedule.epochs_to_wait, facts.training.early_stopping
-    return wait is not None and stopping is not None and stopping.patience <= wait
+    return wait is not None and stopping is not None and stopping.shortest_wait <= wait
 
 
 def _follow_one_figure(facts: Facts) -> bool:
-    """Say whether early stopping and the schedule see improvement in the same epochs, or nearly."""
+    """Say whether early stopping and the schedule see improvement in the same epochs, or nearly.
+
+    And wait alike: a patience that grows may be longer than the schedule's in the end.
+    """
     stopping = facts.training.early_stopping
     is_loss = stopping is not None and stopping.metric == "loss"
-    return is_loss and facts.config.schedule.least_gain <= _SLIGHT_GAIN
+    is_fixed = stopping is not None and stopping.patience_factor == 1
+    return is_loss and is_fixed and facts.config.schedule.least_gain <= _SLIGHT_GAIN
 
 
 def _stopped_before_a_reduction(facts: Facts) -> Found:
@@ -84,10 +88,11 @@ def _may_stop_before_a_reduction(facts: Facts) -> Found:
     stopping = facts.training.early_stopping
     if stopping is None or not _is_stopped_first(facts) or _follow_one_figure(facts):
         return
+    after = " after the first one" if stopping.patience_factor > 1 else ""
     yield (
         ("schedule", "patience"),
         f"early stopping on the {stopping.metric} may end the run before the rate falls: it "
-        f"waits for {stopping.patience} epochs, the schedule for "
+        f"waits for {stopping.shortest_wait} epochs{after}, the schedule for "
         f"{facts.config.schedule.epochs_to_wait}",
     )
 

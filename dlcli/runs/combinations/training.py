@@ -59,7 +59,7 @@ def _patience_of_all_epochs(facts: Facts) -> Found:
         return
     yield (
         ("training", "early_stopping", "patience"),
-        f"{stopping.patience} epochs can't be waited for within {training.epochs} "
+        f"{stopping.shortest_wait} epochs can't be waited for within {training.epochs} "
         "(training.epochs): early stopping never ends this run",
     )
 
@@ -160,7 +160,7 @@ RULES = (
     ),
     reported(
         *("training.early_stopping.patience", "training.epochs"),
-        when="`patience` is `epochs` - 1 or more, and the loss is watched",
+        when="`patience` + `patience_factor` is `epochs` or more, and the loss is watched",
         effect="early stopping never ends the run",
         example={"training": {"early_stopping": {"patience": 10}, "epochs": 5}},
         find=_patience_of_all_epochs,

@@ -218,7 +218,11 @@ def _why_incompatible(key: str, was: Config, now: Config, epochs_done: int) -> s
         if after.metric != before.metric:
             return "; another epoch might be the best so far"
         if _patience(after) < _patience(before) or (
-            after.patience is not None and after.min_delta != before.min_delta
+            after.patience is not None
+            and (
+                after.min_delta != before.min_delta
+                or after.patience_factor < before.patience_factor
+            )
         ):
             return "; the run might have stopped earlier"
         return None

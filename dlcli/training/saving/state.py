@@ -120,7 +120,10 @@ def restore_state(trainer: Trainer, state: TrainingState) -> None:
         last=None if numbers.last is None else _from_last_step(numbers.last),
         started=time.perf_counter() - numbers.seconds,
     )
-    trainer.watch.standing = replace(numbers.standing)
+    trainer.watch.standing = standing = replace(numbers.standing)
+    if standing.reference is not None and not standing.reference_epoch:
+        # Of a version that did not keep it.
+        standing.reference_epoch = numbers.epoch - 1 - standing.num_waited
     trainer.schedule.state = numbers.plateau
     if trainer.scaler.enabled and numbers.scaler is not None:
         trainer.scaler.put_back(numbers.scaler)
