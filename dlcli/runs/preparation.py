@@ -187,6 +187,16 @@ def _plan(loaded: LoadedConfig, signature: Signature, loss: Loss) -> Plan:
 def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:
     if config.loss is None:
         yield f"loss: {loss.type}, the default for a {dataset.task} target (loss)"
+    if loss.smoothing:
+        stopping = config.training.early_stopping
+        is_watched = "validation" in dataset.num_rows and (
+            stopping is None or stopping.metric == "loss"
+        )
+        chosen = ", and the best epoch is chosen by it" if is_watched else ""
+        yield (
+            f"every reported loss is that of smoothed labels{chosen}; accuracy and the other "
+            "metrics are of the labels as they are (loss.label_smoothing)"
+        )
     weight = config.data.weight
     if weight is not None:
         yield f"rows count as much as '{weight}' says, which is no feature (data.weight)"

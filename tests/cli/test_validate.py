@@ -112,3 +112,15 @@ def test_on_a_terminal_the_line_is_shown_and_pointed_at(ten: Path) -> None:
     assert "\x1b[1m" in shown
     assert "    optimizer: {type: adam, momentum: 0.9}" in shown
     assert "\n" + "\x1b[1;31m" + " " * (4 + 24) + "^" in shown
+
+
+def test_what_is_of_smoothed_labels_is_said(dlcli: Command) -> None:
+    config = ROOT / "configs" / "penguins.yaml"
+    smooth = "loss={type: cross_entropy, label_smoothing: 0.1}"
+    for metric, is_chosen in (("loss", True), ("accuracy", False)):
+        stopping = f"training.early_stopping={{metric: {metric}}}"
+        outcome = dlcli("validate", config, "--set", smooth, "--set", stopping)
+        said = " ".join(outcome.out.split())
+        assert "every reported loss is that of smoothed labels" in said, outcome.err
+        assert ("the best epoch is chosen by it" in said) == is_chosen
+    assert "smoothed" not in dlcli("validate", config).out

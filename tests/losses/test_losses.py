@@ -190,6 +190,15 @@ def test_losses_have_the_values_of_their_formulas() -> None:
     assert weighted(logits, classes).item() == pytest.approx(((3 * each[0] + each[1]) / 2).item())
 
 
+def test_smoothed_labels_have_torchs_meaning_for_two_classes_and_for_more() -> None:
+    z, y = torch.tensor([[0.3], [-1.2]]), torch.tensor([1, 0])
+    logits = torch.cat([torch.zeros_like(z), z], dim=1)
+    expected = F.cross_entropy(logits, y, label_smoothing=0.2).item()
+    for spec, outputs in (("binary_cross_entropy", z), ("cross_entropy", logits)):
+        smooth = objective_of({"type": spec, "label_smoothing": 0.2}, PAIR)
+        assert smooth(outputs, y).item() == pytest.approx(expected)
+
+
 def test_balanced_weights_give_every_class_the_same_sum() -> None:
     weights = objective_of({"type": "cross_entropy", "class_weights": "balanced"}, CLASSES)
     assert weights.class_weights is not None
