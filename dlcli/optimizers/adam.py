@@ -45,7 +45,7 @@ class _AdamLike(OptimizerConfig):
             lr=run.lr,
             beta1=self.betas[0],
             beta2=self.betas[1],
-            weight_decay=run.weight_decay,
+            weight_decay=run.single_weight_decay,
             eps=self.eps,
             amsgrad=self.amsgrad,
             maximize=False,
@@ -54,7 +54,7 @@ class _AdamLike(OptimizerConfig):
     def _update_many(self, run: UpdateState) -> None:
         import torch
 
-        if self.has_decoupled_weight_decay and run.weight_decay:
+        if self.has_decoupled_weight_decay and run.has_weight_decay:
             run.values.mul_(1 - run.lr * run.weight_decay)
         decay = 0.0 if self.has_decoupled_weight_decay else run.weight_decay
         exp_avg, exp_avg_sq, correction1, correction2 = run.adam_moments(

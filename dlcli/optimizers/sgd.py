@@ -54,7 +54,7 @@ class Sgd(OptimizerConfig):
             run.views.values,
             run.views.gradients,
             run.views.state["momentum_buffer"] if self.momentum else [],
-            weight_decay=run.weight_decay,
+            weight_decay=run.single_weight_decay,
             momentum=self.momentum,
             lr=run.lr,
             dampening=self.dampening,

@@ -37,12 +37,25 @@ class UpdateState:
     gradient: "Tensor"
     state: "dict[str, Tensor]"  # by torch.optim's keys: shaped like `values`, or scalars
     lr: "float | Tensor"  # of many runs: [runs, 1]
-    weight_decay: float
+    weight_decay: "float | Tensor"  # of many runs also [runs, 1], where theirs differ
     num_steps: int  # the step under way included
     views: ParameterViews | None  # None: many runs, whose learning rates fused kernels can't take
 
-    def decayed_gradient(self, weight_decay: float) -> "Tensor":
+    @property
+    def single_weight_decay(self) -> float:
+        """That of a single run, as fused kernels take it."""
+        assert isinstance(self.weight_decay, float | int), "only stacked runs have one each"
+        return self.weight_decay
+
+    @property
+    def has_weight_decay(self) -> bool:
+        """Whether there is any."""
+        return not isinstance(self.weight_decay, float | int) or bool(self.weight_decay)
+
+    def decayed_gradient(self, weight_decay: "float | Tensor") -> "Tensor":
         """Return the gradient of the loss with an L2 penalty."""
+        if not isinstance(weight_decay, float | int):
+            return self.gradient.addcmul(self.values, weight_decay)
         if not weight_decay:
             return self.gradient
         return self.gradient.add(self.values, alpha=weight_decay)

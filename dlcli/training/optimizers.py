@@ -170,8 +170,8 @@ class Optimizer(UpdateState, Generic[_Parameters]):
         for index in range(len(self._groups)):
             self.config.update(self._state_of(index))
 
-    def set_weight_decay(self, weight_decay: float) -> None:
-        """Take another weight decay from the next step on."""
+    def set_weight_decay(self, weight_decay: float | Tensor) -> None:
+        """Take another weight decay from the next step on; of many runs, also [runs, 1]."""
         self.weight_decay = weight_decay
 
     def _state_of(self, index: int) -> UpdateState:

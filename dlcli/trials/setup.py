@@ -91,6 +91,17 @@ class ResolvedTrial:
         """Its optimizer but for the learning rate."""
         return self.optimizer.model_copy(update={"lr": 1.0})
 
+    @property
+    def stacked_rule(self) -> OptimizerConfig:
+        """Its update rule but for a weight decay that stays as it is.
+
+        The steps of stacked runs of one such rule are one operation, whatever these two are.
+        """
+        decay = self.optimizer.weight_decay
+        return self.update_rule.model_copy(
+            update={"weight_decay": 0.0 if isinstance(decay, float | int) else decay}
+        )
+
 
 class TrialResolver:
     """Applies the changes of trials to a config, each set of changes once.

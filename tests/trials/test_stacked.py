@@ -151,6 +151,24 @@ def test_every_optimizer(optimizer: dict[str, Any]) -> None:
     check_steps(plan((5,), HIDDEN, DROPOUT, HIDDEN, DENSE), [optimizer])
 
 
+@pytest.mark.parametrize("optimizer", SAMPLES.values(), ids=list(SAMPLES))
+def test_runs_of_one_optimizer_and_several_weight_decays_take_one_step(
+    optimizer: dict[str, Any],
+) -> None:
+    decays = [{**optimizer, "weight_decay": decay} for decay in (0.0, 0.1, 0.5)]
+    planned = plan((5,), HIDDEN, DENSE)
+    check_steps(planned, decays)
+    stack = Stack.of(trials(made_setup(planned, {"type": "cross_entropy"}), decays))
+    assert len(stack.groups) == 1
+    kept = [0, 5, 11]
+    before = stack.groups[0].optimizer.weight_decay
+    assert isinstance(before, torch.Tensor)
+    stack.keep(kept)
+    after = stack.groups[0].optimizer.weight_decay
+    assert isinstance(after, torch.Tensor)
+    assert after.equal(before[kept])
+
+
 @pytest.mark.parametrize("share", SHARES)
 def test_members(share: str) -> None:
     check_steps(plan_members(share, *MEMBERS), [{"type": "sgd"}, {"type": "adam"}])

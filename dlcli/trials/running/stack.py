@@ -73,10 +73,7 @@ class Stack:
         is_captured = engine.name == "captured"
         stack = cls(ordered, network, objective, target, placement, clip_norm, is_captured)
         stack.setups = setups
-        stack.groups = [
-            _Group(Optimizer(ordered[start].optimizer, stack._rows(start, stop)), start, stop)
-            for start, stop in _stretches(ordered)
-        ]
+        stack.groups = [stack._group(start, stop) for start, stop in _stretches(ordered)]
         return stack
 
     @property
@@ -114,14 +111,24 @@ class Stack:
             if not kept:
                 continue
             start = self.groups[-1].stop if self.groups else 0
-            rows = self._rows(start, start + len(kept))
-            optimizer = Optimizer(group.optimizer.config, rows)
-            optimizer.num_steps = group.optimizer.num_steps
-            optimizer.state = {
+            new = self._group(start, start + len(kept), group.optimizer.config)
+            new.optimizer.num_steps = group.optimizer.num_steps
+            new.optimizer.state = {
                 key: state[kept] if state.dim() else state
                 for key, state in group.optimizer.state.items()
             }
-            self.groups.append(_Group(optimizer, start, start + len(kept)))
+            self.groups.append(new)
+
+    def _group(self, start: int, stop: int, config: OptimizerConfig | None = None) -> _Group:
+        """Return a group of runs before its first step, each with its own weight decay."""
+        trials = self.trials[start:stop]
+        config = trials[0].optimizer if config is None else config
+        optimizer = Optimizer(config, self._rows(start, stop))
+        decays = [trial.optimizer.highest_weight_decay for trial in trials]
+        if len(set(decays)) > 1:
+            column = torch.tensor(decays, device=self.placement.device)[:, None]
+            optimizer.set_weight_decay(column)
+        return _Group(optimizer, start, stop)
 
     def _rows(self, start: int, stop: int) -> ManyRuns:
         all_runs = self.network.parameters
@@ -186,9 +193,9 @@ def in_groups(trials: Sequence[ResolvedTrial]) -> list[ResolvedTrial]:
     """Return the runs of one update rule side by side, rules as they first come."""
     rules: list[OptimizerConfig] = []
     for trial in trials:
-        if trial.update_rule not in rules:
-            rules.append(trial.update_rule)
-    return sorted(trials, key=lambda trial: rules.index(trial.update_rule))
+        if trial.stacked_rule not in rules:
+            rules.append(trial.stacked_rule)
+    return sorted(trials, key=lambda trial: rules.index(trial.stacked_rule))
 
 
 def _stretches(trials: Sequence[ResolvedTrial]) -> list[tuple[int, int]]:
@@ -196,6 +203,6 @@ def _stretches(trials: Sequence[ResolvedTrial]) -> list[tuple[int, int]]:
     starts = [
         index
         for index, trial in enumerate(trials)
-        if index == 0 or trial.update_rule != trials[index - 1].update_rule
+        if index == 0 or trial.stacked_rule != trials[index - 1].stacked_rule
     ]
     return list(zip(starts, [*starts[1:], len(trials)], strict=True))
