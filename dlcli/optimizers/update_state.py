@@ -54,11 +54,15 @@ class UpdateState:
 
     def decayed_gradient(self, weight_decay: "float | Tensor") -> "Tensor":
         """Return the gradient of the loss with an L2 penalty."""
+        return self.decayed(self.gradient, weight_decay)
+
+    def decayed(self, change: "Tensor", weight_decay: "float | Tensor") -> "Tensor":
+        """Return a change plus weight decay × the parameters; itself where there is none."""
         if not isinstance(weight_decay, float | int):
-            return self.gradient.addcmul(self.values, weight_decay)
+            return change.addcmul(self.values, weight_decay)
         if not weight_decay:
-            return self.gradient
-        return self.gradient.add(self.values, alpha=weight_decay)
+            return change
+        return change.add(self.values, alpha=weight_decay)
 
     def add(self, change: "Tensor", factor: "float | Tensor") -> None:
         """Add factor × change to the parameters."""

@@ -60,8 +60,7 @@ class ScheduleFreeAdamW(OptimizerConfig):
         exp_avg_sq.addcmul_(run.gradient, run.gradient, value=1 - self.betas[1])
         correction = 1 - self.betas[1] ** run.num_steps
         change = run.gradient / exp_avg_sq.div(correction).sqrt_().add_(self.eps)
-        if run.weight_decay:
-            change.add_(run.values, alpha=run.weight_decay)
+        change = run.decayed(change, run.weight_decay)
         run.values.lerp_(base, share)
         run.add(change, run.lr * (self.betas[0] * (1 - share) - 1))
         base.sub_(change * run.lr)
