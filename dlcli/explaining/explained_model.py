@@ -50,6 +50,7 @@ class ExplainedModel:
     seed: int  # of the run
     group: str | None = None  # the column whose rows of one value are in one part
     temperature: float | None = None  # that calibrates its probabilities, if one does
+    num_threads: int = 1  # that explaining it may take
 
     @property
     def target(self) -> Target:

@@ -41,11 +41,12 @@ def chart_picture(name: str, title: str, text: str, chart: Chart) -> Picture:
     return Picture(name, title, text, chart_svg(chart), draw_png)
 
 
-def save_pictures(folder: Path, pictures: Sequence[Picture]) -> None:
-    """Write each as PNG and SVG; StorageError."""
+def save_pictures(folder: Path, pictures: Sequence[Picture], *, with_png: bool = True) -> None:
+    """Write each as an SVG, and as a PNG, which takes much longer, where asked; StorageError."""
     for picture in pictures:
-        with atomic_file(folder / f"{picture.name}.png") as file:
-            file.write(picture.draw_png())
+        if with_png:
+            with atomic_file(folder / f"{picture.name}.png") as file:
+                file.write(picture.draw_png())
         with atomic_file(folder / f"{picture.name}.svg") as file:
             file.write(picture.file.encode())
 

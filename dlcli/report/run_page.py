@@ -17,8 +17,11 @@ from dlcli.report.training_statistics import statistics_section
 from dlcli.runs.reporting.report_data import DeepReport, NetworkReport, QuickReport, ReportData
 
 
-def write_run_page(report: ReportData) -> Path:
-    """Draw a run into its folder; return the page. StorageError where that fails."""
+def write_run_page(report: ReportData, *, with_png: bool = False) -> Path:
+    """Draw a run into its folder; return the page. StorageError where that fails.
+
+    A full page's plots are files, too: SVGs, and PNGs where asked.
+    """
     record, network = report.record, report.network
     learning = learning_section(record.history, report.diagnosis)
     # The page begins with the diagnosis, which its first section needn't repeat.
@@ -33,7 +36,7 @@ def write_run_page(report: ReportData) -> Path:
     sections += overview_sections(_overview(report))
     if not report.is_quick:
         pictures = [picture for section in sections for picture in section.pictures]
-        save_pictures(record.folder.path, pictures)
+        save_pictures(record.folder.path, pictures, with_png=with_png)
     write_page(record.folder.report, f"Run of {record.name}", report.diagnosis.text, sections)
     return record.folder.report
 
@@ -67,7 +70,8 @@ def _full_report(report: ReportData, seconds: float) -> PageSection:
             "the time that training took; what was left out for that is said beside them. The full "
             "report does without this limit, adds gradient boosting, partial dependence, the "
             "decision boundary (for two columns), hidden units, first-layer filters, the loss "
-            "landscape and the path of training, and leaves each plot as PNG and SVG. Make it "
+            "landscape and the path of training, and leaves each plot as an SVG file (with --png, "
+            "as a PNG, too). Make it "
             "with:",
         ),
         code=f"dlcli report {shlex.quote(str(report.record.folder.path))}",

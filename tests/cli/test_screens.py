@@ -81,7 +81,7 @@ def test_a_log_has_a_line_for_each_epoch_whatever_is_said_of_colours(
     assert CURSOR_UP not in outcome.out
     assert ("\x1b[" in outcome.out) is (name is not None)
     stages = collect_report_data(read_record(Path("r")))
-    make_report(open_console(to_stderr=False), Path("r"), stages, lambda: "sigterm")
+    make_report(open_console(to_stderr=False), Path("r"), stages, lambda: "sigterm", with_png=False)
     told = capfd.readouterr().out
     assert "no report: SIGTERM came" in told
     assert CURSOR_UP not in told

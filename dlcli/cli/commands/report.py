@@ -30,6 +30,9 @@ def report_command(
         bool,
         typer.Option("--json", help="Print the metrics beside baselines as one JSON object."),
     ] = False,
+    png: Annotated[
+        bool, typer.Option("--png", help="Leave each plot as a PNG, too, besides the SVG.")
+    ] = False,
 ) -> None:
     """Make the full report of a run: a self-contained HTML page, and its plots as files."""
     from dlcli.cli.screens.tables import open_console
@@ -38,9 +41,13 @@ def report_command(
 
     if text and as_json:
         raise ConfigError("--json: the page's figures as JSON; leave --text out")
+    if text and png:
+        raise ConfigError("--png: leaves the plots of a page; --text makes none")
     console = open_console(to_stderr=as_json, may_vanish=not text)
     folder = RunFolder(run)
     if run.is_dir() and folder.fold_trials.exists():
+        if png:
+            raise ConfigError("--png: the page of a run's folds leaves no files of its plots")
         _report_folds(console, folder, as_text=text, as_json=as_json)
         return
     record = read_record(run)
@@ -51,7 +58,8 @@ def report_command(
     if text:
         _show_text(console, record)
     else:
-        report = make_report(console, record.folder.path, collect_report_data(record))
+        stages = collect_report_data(record)
+        report = make_report(console, record.folder.path, stages, with_png=png)
         if as_json:
             emit(json.dumps({"baselines": baselines_of(report)}, allow_nan=False))
 
@@ -82,6 +90,8 @@ def make_report(
     run: "Path",
     stages: "Generator[str, None, ReportData]",
     stop: "Callable[[], str | None]" = lambda: None,
+    *,
+    with_png: bool,
 ) -> "ReportData | None":
     """Make a run's page, show the progress meanwhile, and return what the page shows.
 
@@ -92,7 +102,7 @@ def make_report(
 
     try:
         report = _follow(console, stages, stop)
-        page = None if report is None else write_run_page(report)
+        page = None if report is None else write_run_page(report, with_png=with_png)
     except KeyboardInterrupt:  # a second SIGINT
         if stop() is None:
             raise

@@ -281,7 +281,9 @@ def _make_page(
     assert finished.material is not None, "a report is wanted"
     stages = collect_from_memory(finished.material, finished.folder, finished.summary)
     console = open_console(to_stderr=request.as_json, may_vanish=True)
-    return baselines_of(make_report(console, finished.folder.path, stages, received))
+    with_png = finished.material.kind == "full"
+    report = make_report(console, finished.folder.path, stages, received, with_png=with_png)
+    return baselines_of(report)
 
 
 def _train_as(rank: "Rank", request: Request) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dlcli.data.fields import Slots
 from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.on_threads import compute_each
 from dlcli.explaining.weighted import mean_and_error
 from dlcli.student_t import central_quantile
 from dlcli.training.evaluation import compute_outputs
@@ -67,13 +68,14 @@ def measure_loss_increase(
     donors, weights = shuffle_plan.donors(), model.weights(rows)
     num_rows = len(rows)
     losses = _losses(model, rows.inputs, model.targets(rows))
-    mean, reach = np.zeros(len(groups)), np.zeros(len(groups))
     num_units = num_rows if row_groups is None else max(2, int(row_groups.max()) + 1)
     quantile = central_quantile(0.95, num_units - 1)
-    for index, group in enumerate(groups):
+
+    def compute(model: ExplainedModel, group: Slots) -> tuple[float, float]:
+        """Return the mean increase, and how far its interval reaches."""
         cells = rows.inputs[group.field][:, group.indices]
         if (cells == cells[0]).all():
-            continue  # the same however they are shuffled
+            return 0.0, 0.0  # the same however they are shuffled
         increases = _shuffled(model, rows, group, donors) - losses
         increases[np.abs(increases) <= _ROUNDING * np.abs(losses)] = 0.0
         with np.errstate(invalid="ignore"):  # losses may be infinite
@@ -82,9 +84,11 @@ def measure_loss_increase(
             taking = increases.mean(axis=0)
             giving = np.zeros(num_rows)
             np.add.at(giving, donors, increases / len(donors))
-            mean[index] = taking.mean()
             _, error = mean_and_error(taking + giving, None, row_groups)
-            reach[index] = quantile * error * math.sqrt(num_units / (num_units - 1))
+            reach = quantile * error * math.sqrt(num_units / (num_units - 1))
+            return float(taking.mean()), float(reach)
+
+    mean, reach = np.array(compute_each(model, compute, groups), float).reshape(-1, 2).T
     return LossIncrease(float(np.average(losses, weights=weights)), mean, reach)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.on_threads import compute_each
 from dlcli.network.obstacles import stacking_obstacle
 from dlcli.training.engines.threads import using_threads
 from dlcli.training.rows.batches import Rows, Tensors, as_shares
@@ -16,7 +17,6 @@ from dlcli.training.rows.batches import Rows, Tensors, as_shares
 Weights = Mapping[str, Tensor]  # by the name of the parameter
 
 _NUMBERS_AT_ONCE = 2**21  # weights and layer outputs that fit the CPU cache; more is slower
-_NUM_THREADS = 1  # for such small products, threads mostly wait for each other
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,13 @@ def losses_on(
     """
     device = model.placement.device
     moved = torch.tensor(points, dtype=torch.float32, device=device)
-    chunks = torch.split(moved, _num_at_once(model, len(rows)))
-    with torch.inference_mode(), model.placement.autocast(), using_threads(_NUM_THREADS):
-        found = [_losses(plane.at(chunk), plane.buffers, model, rows) for chunk in chunks]
+
+    def compute(model: ExplainedModel, chunk: Tensor) -> Tensor:
+        with torch.inference_mode(), model.placement.autocast():
+            return _losses(plane.at(chunk), plane.buffers, model, rows)
+
+    # Threads share such small products worse than they share points.
+    found = compute_each(model, compute, torch.split(moved, _num_at_once(model, len(rows))))
     return _to_target_units(torch.cat(found), model)
 
 
@@ -60,7 +64,7 @@ def loss_of(weights: Weights, model: ExplainedModel, rows: Rows) -> float:
     device, network = model.placement.device, model.network
     parameters = {name: weights[name].to(device)[None] for name, _ in network.named_parameters()}
     buffers = buffers_of(weights, model)
-    with torch.inference_mode(), model.placement.autocast(), using_threads(_NUM_THREADS):
+    with torch.inference_mode(), model.placement.autocast(), using_threads(1):
         return float(_to_target_units(_losses(parameters, buffers, model, rows), model)[0])
 
 

@@ -17,9 +17,10 @@ from dlcli.runs.reporting.report_data import (
 )
 from dlcli.runs.training.events import ReportMaterial
 from dlcli.runs.training.resume import surroundings
+from dlcli.training.engines.threads import most_threads
 
 _SHARE = 0.04  # of the time of training, that questions to the network may take
-_MIN_SECONDS, _MAX_SECONDS = 0.05, 10.0
+_MIN_SECONDS, _MAX_SECONDS = 0.1, 10.0
 _QUALITY = 0.6  # of that time, for the baselines and the intervals
 _TREES = 0.6  # of that, for gradient boosting where it is enough
 
@@ -83,5 +84,6 @@ def _model(material: ReportMaterial) -> ExplainedModel:
         parts=parts,
         seed=prepared.config.seed,
         group=prepared.config.data.split.group,
+        num_threads=most_threads(prepared.config.training),
         temperature=None if calibration is None else calibration.temperature,
     )

@@ -13,6 +13,7 @@ from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.runs.untrained import untrained_network
 from dlcli.training.device import Placement, choose_placement
+from dlcli.training.engines.threads import most_threads
 from dlcli.training.rows.batches import to_rows
 
 
@@ -34,6 +35,7 @@ def load_model_and_data(run: Path) -> ExplainedModel:
         parts=_parts(loaded, restored.fitted, restored.placement),
         seed=restored.checkpoint.config.seed,
         group=loaded.config.data.split.group,
+        num_threads=most_threads(loaded.config.training),
         temperature=restored.temperature,
     )
 
@@ -51,6 +53,7 @@ def untrained_model_and_data(loaded: LoadedConfig, prepared: Prepared) -> Explai
         parts=_parts(loaded, fitted, placement),
         seed=config.seed,
         group=config.data.split.group,
+        num_threads=most_threads(config.training),
     )
 
 

@@ -46,6 +46,11 @@ def using_threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def most_threads(settings: TrainingConfig) -> int:
+    """Return how many threads a config allows."""
+    return MAX_THREADS if settings.threads == "auto" else settings.threads
+
+
 def choose_threads(settings: TrainingConfig, plan: Plan, num_rows: int) -> Threads:
     """Choose by the config's word, for so many training rows."""
     if settings.threads != "auto":
