@@ -260,6 +260,7 @@ def test_a_run_is_resumed_to_the_bit_with_its_bins_and_is_begun_with(dlcli: Comm
     config = write_config(
         Path("c.yaml"), "adam", "exponential", training={"epochs": 3}, model={"layers": specs}
     )
+    config.write_text(config.read_text().replace("data:\n", "data:\n  scale: robust_clip\n"))
     for run, options in (
         ("straight", []),
         ("r", ["--set", "training.epochs=2"]),
@@ -267,13 +268,14 @@ def test_a_run_is_resumed_to_the_bit_with_its_bins_and_is_begun_with(dlcli: Comm
     ):
         outcome = dlcli("train", config, "--run-dir", run, *options)
         assert outcome.code == 0, outcome.err
+    assert "robust_clip, 5 bins" in " ".join(outcome.out.split())
     assert differences(Path("straight"), Path("r")) == []
     start = ("--set", "model.start_from=r")
     assert dlcli("validate", config, *start).code == 0
     other = dlcli("validate", config, *start, "--set", "data.features=[bill_length_mm, island]")
     assert other.code == 2
     said = "the columns differ, and the weights of numeric_embedding can't be matched by column"
-    assert other.err.startswith("dlcli: c.yaml:9:5: model.layers[0]: the weights of r/best")
+    assert other.err.startswith("dlcli: c.yaml:10:5: model.layers[0]: the weights of r/best")
     assert said in " ".join(other.err.split())
     begun = prepare(load_config(config, ["model.layers[0].bins=9", *start[1:]]))
     trained = prepare(load_config(config))
