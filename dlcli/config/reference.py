@@ -27,6 +27,7 @@ _SECTIONS = {
     "TuneConfig": "tune",
     "Spread": "tune.space (of each key)",
     "HalvingConfig": "tune.halving",
+    "AdamWBeside": "adamw (of the optimizer muon)",
     "InitialValues": "initial (of dense and convolutional layers)",
     "LrFactors": "lr_factor (of dense and convolutional layers)",
     "WeightDecayFactors": "weight_decay_factor (of dense and convolutional layers)",

@@ -105,9 +105,24 @@ class Plan:
         """Return the memory of a batch's activations, kept for the backward pass."""
         return self.num_kept * batch_size * FLOAT_BYTES
 
-    def training_bytes(self, state_per_parameter: int) -> int:
-        """Return the memory of weights, gradients and the optimizer's state, which is so large."""
-        return (self.num_parameters + self.num_trained * (1 + state_per_parameter)) * FLOAT_BYTES
+    @property
+    def matrices(self) -> list[Shape]:
+        """The shapes of what is trained and has several axes."""
+        tables = [] if self.is_frozen(EMBEDDINGS) else self.signature.embeddings
+        layers = (
+            axes.shape
+            for name, layer in walk_modules(self.layers)
+            if layer.num_direct_parameters and not self.is_frozen(name)
+            for axes in layer.config.tensors(layer).values()
+        )
+        return [
+            *(shape for shape in layers if len(shape) > 1),
+            *((table.num_codes, table.dim) for table in tables),
+        ]
+
+    def training_bytes(self, num_kept: int) -> int:
+        """Return the memory of weights, gradients and an optimizer that keeps so many numbers."""
+        return (self.num_parameters + self.num_trained + num_kept) * FLOAT_BYTES
 
 
 def plan_model(model: ModelConfig, signature: Signature, loss: Loss) -> Plan:

@@ -11,6 +11,8 @@ from dlcli.optimizers.adamax import Adamax
 from dlcli.optimizers.averaged.asgd import Asgd
 from dlcli.optimizers.averaged.schedule_free_adamw import ScheduleFreeAdamW
 from dlcli.optimizers.base import OptimizerConfig
+from dlcli.optimizers.matrices.adafactor import Adafactor
+from dlcli.optimizers.matrices.muon import Muon
 from dlcli.optimizers.nadam import NAdam
 from dlcli.optimizers.radam import RAdam
 from dlcli.optimizers.rmsprop import RmsProp
@@ -28,6 +30,8 @@ OPTIMIZERS: tuple[type[OptimizerConfig], ...] = (
     NAdam,
     RAdam,
     Adamax,
+    Muon,
+    Adafactor,
     Asgd,
     Rprop,
     ScheduleFreeAdamW,

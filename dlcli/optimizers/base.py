@@ -1,6 +1,8 @@
 """What every optimizer says about itself: its settings and its update rule."""
 
+import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -53,6 +55,13 @@ class OptimizerConfig(Section):
     def initial_state(self) -> dict[str, float]:
         """Return torch.optim's key and the initial value of each number kept per parameter."""
 
+    def state_shapes(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:  # noqa: ARG002
+        """Return torch.optim's key and the shape of what is kept for a parameter of a shape.
+
+        That is beside the initial state, and begins with zeros.
+        """
+        return {}
+
     @abstractmethod
     def update(self, run: UpdateState) -> None:
         """Change the parameters by their gradient, and the state with them."""
@@ -65,10 +74,14 @@ class OptimizerConfig(Section):
         """Return the parameters to judge and to predict with; None: those that are trained."""
         return None
 
-    @property
-    def numbers_per_parameter(self) -> int:
-        """How many numbers are kept for each parameter."""
-        return len(self.initial_state())
+    def num_kept(self, num_parameters: int, matrices: Sequence[tuple[int, ...]]) -> int:
+        """Return how many numbers are kept for parameters, of which some have several axes."""
+        alike = len(self.initial_state()) * num_parameters
+        shaped = sum(
+            math.prod(kept) for shape in matrices for kept in self.state_shapes(shape).values()
+        )
+        num_others = num_parameters - sum(map(math.prod, matrices))
+        return alike + shaped + num_others * len(self.state_shapes((1,)))
 
     @property
     def highest_weight_decay(self) -> float:

@@ -1,6 +1,7 @@
 """What an update rule reads and changes in one step, for one run or for many stacked runs."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,49 @@ class ParameterViews:
         return ParameterViews(chosen(self.values), chosen(self.gradients), state)
 
 
+@dataclass(frozen=True)
+class ParameterPart:
+    """One parameter, [*shape], or that of many runs, [runs, *shape], and what is kept about it."""
+
+    values: "Tensor"
+    gradient: "Tensor"
+    state: "dict[str, Tensor]"
+    has_runs: bool
+
+    @property
+    def num_numbers(self) -> int:
+        """How many numbers it has, of one run."""
+        return math.prod(self.values.shape[self.has_runs :])
+
+    def lr(self, lr: "float | Tensor") -> "float | Tensor":
+        """Return a learning rate so that it can be multiplied with the parameter."""
+        if isinstance(lr, float):
+            return lr
+        return lr.view(-1, *(1,) * (self.values.dim() - 1))
+
+    def norm(self, tensor: "Tensor") -> "float | Tensor":
+        """Return the Euclidean norm; of many runs, so that it can be multiplied with them."""
+        if not self.has_runs:
+            return float(tensor.norm(2).item())
+        return self.lr(tensor.flatten(1).norm(dim=1))
+
+    def add(self, change: "Tensor", factor: "float | Tensor") -> None:
+        """Add factor × change to the parameter."""
+        if isinstance(factor, float):
+            self.values.add_(change, alpha=factor)
+        else:
+            self.values.addcmul_(change, factor)
+
+    def add_quotient(
+        self, numerator: "Tensor", denominator: "Tensor", factor: "float | Tensor"
+    ) -> None:
+        """Add factor × numerator / denominator to the parameter."""
+        if isinstance(factor, float):
+            self.values.addcdiv_(numerator, denominator, value=factor)
+        else:
+            self.values.addcmul_(numerator / denominator, factor)
+
+
 @dataclass(eq=False)
 class UpdateState:
     """All parameters as one tensor, their gradient, and what the optimizer keeps about them.
@@ -40,6 +84,7 @@ class UpdateState:
     weight_decay: "float | Tensor"  # of many runs also [runs, 1], where theirs differ
     num_steps: int  # the step under way included
     views: ParameterViews | None  # None: many runs, whose learning rates fused kernels can't take
+    parts: Callable[[], list[ParameterPart]]  # for rules that treat each parameter by itself
 
     @property
     def single_weight_decay(self) -> float:

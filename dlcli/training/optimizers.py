@@ -12,8 +12,10 @@ Of several runs at once, a row of numbers each, every run has its own learning r
 know only one, so there it is always the operations, and the results are the same within rounding.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 
 from dlcli.layers.base import UpdateFactors
 from dlcli.optimizers.base import OptimizerConfig
-from dlcli.optimizers.update_state import ParameterViews, UpdateState
+from dlcli.optimizers.update_state import ParameterPart, ParameterViews, UpdateState
 
 # Numbers: where PyTorch puts tensors of their own too, so that products are as fast.
 ALIGNMENT = 16
@@ -90,6 +92,11 @@ class FlatParameters:
         self.gradients = self.split(self.gradient)
         self.values.grad = self.gradient  # where a GradScaler looks for it
 
+    @property
+    def shapes(self) -> list[torch.Size]:
+        """The shape of each parameter."""
+        return [shape for shape, _ in self._layouts]
+
     def split(self, flat: Tensor) -> list[Tensor]:
         """Return views of a flat tensor, each with a parameter's shape and memory format."""
         return [
@@ -105,6 +112,19 @@ class ManyRuns:
     values: Tensor  # [runs, numbers]
     gradient: Tensor  # [runs, numbers]
     groups: tuple[ParameterGroup, ...] = ()  # none: all is one group whose factors are 1
+    places: tuple[tuple[int, torch.Size], ...] = ()  # where each parameter begins, and its shape
+
+    @property
+    def shapes(self) -> list[torch.Size]:
+        """The shape of each parameter."""
+        return [shape for _, shape in self.places]
+
+    def split(self, rows: Tensor) -> list[Tensor]:
+        """Return views of [runs, numbers], each with all runs' numbers of one parameter."""
+        return [
+            rows[:, start : start + shape.numel()].view(len(rows), *shape)
+            for start, shape in self.places
+        ]
 
 
 _Parameters = TypeVar("_Parameters", FlatParameters, ManyRuns)
@@ -123,6 +143,11 @@ class Optimizer(UpdateState, Generic[_Parameters]):
         }
         has_factors = any(group.factors != UpdateFactors() for group in parameters.groups)
         self._groups = parameters.groups if has_factors else ()
+        self._shaped = _ShapedState.of(config, parameters.shapes)
+        tensors |= {
+            key: values.new_zeros(*values.shape[:-1], size)
+            for key, size in self._shaped.sizes.items()
+        }
         scalars = {
             _scalar(key, index): self._full(key, start)
             for key, start in config.initial_scalars().items()
@@ -130,7 +155,7 @@ class Optimizer(UpdateState, Generic[_Parameters]):
         }
         views = None
         if isinstance(parameters, FlatParameters):
-            split = {key: parameters.split(tensor) for key, tensor in tensors.items()}
+            split = {key: parameters.split(tensors[key]) for key in config.initial_state()}
             views = ParameterViews(parameters.views, parameters.gradients, split)
         super().__init__(
             values=values,
@@ -140,7 +165,32 @@ class Optimizer(UpdateState, Generic[_Parameters]):
             weight_decay=config.highest_weight_decay,
             num_steps=0,
             views=views,
+            parts=self._parts,
         )
+
+    def named_state(self) -> dict[str, Tensor]:
+        """Return the tensors of a single run's state: scalars, and PARAMETER/KEY of the others."""
+        assert isinstance(self.parameters, FlatParameters), "a single run"
+        named = {key: value for key, value in self.state.items() if not value.dim()}
+        for key in self.config.initial_state():
+            split = self.parameters.split(self.state[key])
+            named |= {
+                f"{name}/{key}": part
+                for name, part in zip(self.parameters.names, split, strict=True)
+            }
+        for name, shaped in zip(self.parameters.names, self._shaped.views(self.state), strict=True):
+            named |= {f"{name}/{key}": part for key, part in shaped.items()}
+        return named
+
+    def _parts(self, indices: Sequence[int] | None = None) -> list[ParameterPart]:
+        """Return each parameter, or some of them, with what is kept about it alone."""
+        flat = self.parameters
+        values, gradients = flat.split(self.values), flat.split(self.gradient)
+        shaped, has_runs = self._shaped.views(self.state), isinstance(flat, ManyRuns)
+        return [
+            ParameterPart(values[index], gradients[index], shaped[index], has_runs)
+            for index in (range(len(values)) if indices is None else indices)
+        ]
 
     def _full(self, key: str, start: float) -> Tensor:
         """Return a number kept for all parameters: of many runs, [runs, 1] where it differs."""
@@ -188,7 +238,40 @@ class Optimizer(UpdateState, Generic[_Parameters]):
             weight_decay=self.weight_decay * group.factors.weight_decay,
             num_steps=self.num_steps,
             views=None if self.views is None else self.views.some(group.indices),
+            parts=partial(self._parts, group.indices),
         )
+
+
+@dataclass(frozen=True)
+class _ShapedState:
+    """Where the tensors that one parameter alone has stand in a flat one for each key."""
+
+    sizes: dict[str, int]  # of the flat tensors
+    places: list[dict[str, tuple[int, tuple[int, ...]]]]  # of each parameter: start and shape
+
+    @classmethod
+    def of(cls, config: OptimizerConfig, shapes: Sequence[torch.Size]) -> "_ShapedState":
+        sizes: dict[str, int] = {}
+        places = []
+        for shape in shapes:
+            place = {}
+            for key, kept in config.state_shapes(tuple(shape)).items():
+                place[key] = sizes.get(key, 0), kept
+                sizes[key] = sizes.get(key, 0) + -(-math.prod(kept) // ALIGNMENT) * ALIGNMENT
+            places.append(place)
+        return cls(sizes, places)
+
+    def views(self, state: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+        """Return each parameter's views of the flat tensors, [*shape] or [runs, *shape]."""
+        return [
+            {
+                key: state[key][..., start : start + math.prod(shape)].view(
+                    *state[key].shape[:-1], *shape
+                )
+                for key, (start, shape) in place.items()
+            }
+            for place in self.places
+        ]
 
 
 def _scalar(key: str, index: int) -> str:

@@ -18,6 +18,8 @@ _MORE: dict[str, list[dict[str, Any]]] = {
     "adam": [{"betas": (0.8, 0.99), "amsgrad": True, "weight_decay": 0.2}],
     "adamw": [{"weight_decay": 0.0}],
     "adagrad": [{"lr_decay": 0.1, "initial_accumulator_value": 0.1}],
+    "adafactor": [{"eps": (1e-2, 0.1), "d": 2.0}],
+    "muon": [{"adjust_lr_fn": "match_rms_adamw", "adamw": {"lr_factor": 0.5}}],
     "rmsprop": [{"momentum": 0.5}, {"momentum": 0.5, "centered": True}],
 }
 SAMPLES = PRESETS | samples_of(

@@ -22,6 +22,7 @@ from tests.layers.samples import DENSE, plan
 from tests.optimizers.samples import SAMPLES, TORCH_OPTIMIZERS, read, reference_of
 
 NUM_STEPS = 8
+MORE_KEYS = {"rprop": {"weight_decay"}, "muon": {"adamw"}}  # than torch's
 FACTORS = {"0.bias": UpdateFactors(lr=0.1, weight_decay=0.0), "1.weight": UpdateFactors(lr=3.0)}
 EVERY_SAMPLE = pytest.mark.parametrize("settings", SAMPLES.values(), ids=list(SAMPLES))
 EVERY_MEMBER = pytest.mark.parametrize("member", OPTIMIZERS, ids=type_of)
@@ -58,6 +59,7 @@ WITH_REFERENCE = {
     name: settings
     for name, settings in SAMPLES.items()
     if settings["type"] in TORCH_OPTIMIZERS
+    and settings["type"] != "muon"  # torch's has nothing for vectors
     and not (settings["type"] == "rprop" and "weight_decay" in settings)  # torch's has none
 }
 
@@ -74,15 +76,18 @@ def test_its_steps_and_its_state_are_torchs_to_the_bit(settings: dict[str, Any])
             parameter.grad = gradient
         reference.step()
         assert torch.equal(weights_of(network), weights_of(theirs))
-    for index, parameter in enumerate(theirs.parameters()):
+    named = optimizer.named_state()
+    for name, parameter in theirs.named_parameters():
         state = reference.state[parameter]
+        kept = {key.removeprefix(f"{name}/") for key in named if key.startswith(f"{name}/")}
         assert {key for key, value in state.items() if value is not None} | {"step"} == {
-            *optimizer.state
+            *kept,
+            *(key for key in named if "/" not in key),
         }
         for key, value in state.items():
             if value is not None:
-                own = optimizer.state[key]
-                own = optimizer.parameters.split(own)[index] if own.dim() else own
+                own = named.get(f"{name}/{key}", named.get(key))
+                assert own is not None
                 assert torch.equal(value, own), key
 
 
@@ -119,6 +124,38 @@ def test_a_weight_decay_that_changes_is_that_of_torchs_group(kind: str) -> None:
     assert torch.equal(weights_of(network), weights_of(theirs))
 
 
+@pytest.mark.parametrize(
+    ("matrices", "others"),
+    [
+        ({}, {}),
+        ({"momentum": 0.8, "nesterov": False, "weight_decay": 0.0}, {"eps": 1e-4}),
+        ({"adjust_lr_fn": "match_rms_adamw", "ns_steps": 3}, {"betas": (0.8, 0.9)}),
+    ],
+    ids=str,
+)
+def test_muon_is_torchs_with_torchs_adamw_beside_it_to_the_bit(
+    matrices: dict[str, Any], others: dict[str, Any]
+) -> None:
+    network, theirs = make_network(), make_network()
+    config = read({"type": "muon", "lr": 0.02, **matrices, "adamw": {"lr_factor": 0.5, **others}})
+    optimizer = Optimizer(config, FlatParameters(network))
+    parameters = list(theirs.parameters())
+    references = (
+        torch.optim.Muon([one for one in parameters if one.dim() == 2], lr=0.02, **matrices),
+        torch.optim.AdamW(
+            [one for one in parameters if one.dim() != 2],
+            **{"lr": 0.01, "weight_decay": config.highest_weight_decay, **others},
+        ),
+    )
+    for gradients in make_gradients(network):
+        take_steps(optimizer, [gradients])
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        for reference in references:
+            reference.step()  # type: ignore[no-untyped-call]
+        assert torch.equal(weights_of(network), weights_of(theirs))
+
+
 def test_rprops_weight_decay_is_part_of_the_gradient() -> None:
     network, theirs = make_network(), make_network()
     optimizer = Optimizer(read({"type": "rprop", "weight_decay": 0.3}), FlatParameters(network))
@@ -134,10 +171,11 @@ def test_rprops_weight_decay_is_part_of_the_gradient() -> None:
 def test_its_defaults_are_torchs() -> None:
     for member in OPTIMIZERS:
         if reference := TORCH_OPTIMIZERS.get(type_of(member)):
-            theirs = reference([nn.Parameter(torch.zeros(1))])
+            theirs = reference([nn.Parameter(torch.zeros(1, 1))])
             ours = read({"type": type_of(member)}).model_dump(exclude={"type"})
-            own = {"weight_decay": 0.0} if type_of(member) == "rprop" else {}
-            assert own | {key: theirs.defaults[key] for key in ours if key not in own} == ours
+            more = {key: ours.pop(key) for key in {*ours} - {*theirs.defaults}}
+            assert {*more} == MORE_KEYS.get(type_of(member), set())
+            assert {key: theirs.defaults[key] for key in ours} == ours
 
 
 @EVERY_SAMPLE
@@ -149,7 +187,11 @@ def test_stacked_runs_are_what_each_is_by_itself(settings: dict[str, Any]) -> No
         for run, network in enumerate(networks)
     ]
     start = torch.stack([weights_of(network) for network in networks])
-    many = Optimizer(config, ManyRuns(start, torch.empty_like(start)))
+    places, begin = [], 0
+    for parameter in networks[0].parameters():
+        places.append((begin, parameter.shape))
+        begin += parameter.numel()
+    many = Optimizer(config, ManyRuns(start, torch.empty_like(start), places=tuple(places)))
     many.lr = torch.tensor([[factor * config.lr] for factor in lrs])
     for step in range(NUM_STEPS):
         for run in range(len(lrs)):
@@ -184,9 +226,9 @@ def test_it_goes_on_from_its_state_to_the_same_bits(settings: dict[str, Any]) ->
 def test_its_memory_is_what_its_state_holds(settings: dict[str, Any]) -> None:
     config, planned = read(settings), plan((12,), DENSE)
     flat = FlatParameters(build_network(planned, seed=0))
-    tensors = [value for value in Optimizer(config, flat).state.values() if value.dim()]
-    kept = sum(part.numel() for tensor in tensors for part in flat.split(tensor))
-    training_bytes = planned.training_bytes(config.numbers_per_parameter)
+    kept = sum(one.numel() for one in Optimizer(config, flat).named_state().values() if one.dim())
+    num_kept = config.num_kept(planned.num_trained, planned.matrices)
+    training_bytes = planned.training_bytes(num_kept)
     assert training_bytes == 4 * (2 * planned.num_parameters + kept)
 
 

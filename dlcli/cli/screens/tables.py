@@ -208,9 +208,10 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
             markup=False,
         )
     optimizer = prepared.config.optimizer
+    num_kept = optimizer.num_kept(plan.num_trained, plan.matrices)
     console.print(
         f"  weights, gradients and {optimizer.type}'s state: "
-        f"{format_bytes(plan.training_bytes(optimizer.numbers_per_parameter))}"
+        f"{format_bytes(plan.training_bytes(num_kept))}"
     )
 
 

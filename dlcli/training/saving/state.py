@@ -70,7 +70,7 @@ def capture(trainer: Trainer) -> TrainingState:
     trainer.epoch.read(trainer.parameter_names, trainer.scaler)
     epoch, last = trainer.epoch, trainer.epoch.last
     weights: Tensors = trainer.network.state_dict()
-    optimizer = _optimizer_tensors(trainer)
+    optimizer = trainer.optimizer.named_state()
     refuse_not_finite(trainer, weights | optimizer)
     numbers = NonTensorState(
         epoch=epoch.number,
@@ -100,7 +100,7 @@ def restore_state(trainer: Trainer, state: TrainingState) -> None:
     numbers = state.numbers
     _refuse_impossible(trainer, numbers)
     weights: Tensors = trainer.network.state_dict()
-    copy_into(_optimizer_tensors(trainer), state.optimizer)
+    copy_into(trainer.optimizer.named_state(), state.optimizer)
     trainer.optimizer.num_steps = int(trainer.optimizer.state["step"])
     copy_into(weights, state.weights)
     if numbers.best_epoch is not None:
@@ -156,18 +156,6 @@ def _refuse_impossible(trainer: Trainer, numbers: NonTensorState) -> None:
         or max(numbers.best_epoch or 0, numbers.standing.best_epoch) >= numbers.epoch
     ):
         raise StateError("its position is none of this run")
-
-
-def _optimizer_tensors(trainer: Trainer) -> Tensors:
-    """Return the tensors of the optimizer's state, the very ones that it works on."""
-    flat, state = trainer.optimizer.parameters, trainer.optimizer.state
-    numbers = {key: value for key, value in state.items() if not value.dim()}
-    return numbers | {
-        f"{name}/{key}": part
-        for key, value in state.items()
-        if value.dim()
-        for name, part in zip(flat.names, flat.split(value), strict=True)
-    }
 
 
 def copy_into(destination: Tensors, source: Tensors) -> None:

@@ -132,7 +132,8 @@ class Stack:
 
     def _rows(self, start: int, stop: int) -> ManyRuns:
         all_runs = self.network.parameters
-        return ManyRuns(all_runs.values[start:stop], all_runs.gradient[start:stop], all_runs.groups)
+        values, gradient = all_runs.values[start:stop], all_runs.gradient[start:stop]
+        return ManyRuns(values, gradient, all_runs.groups, all_runs.places)
 
     def _compute_now(self, batches: tuple[Rows, ...]) -> Tensor:
         return self._compute(batches, self._drawn(batches))

@@ -70,8 +70,8 @@ class StackedNetwork:
         self.plan = plan
         slot_of_run = [*zip(folds or [0] * len(seeds), seeds, strict=True)]
         self.slots = sorted(set(slot_of_run))
-        places = torch.tensor([self.slots.index(slot) for slot in slot_of_run])
-        self.seed_of_run = places.to(device)
+        slots = torch.tensor([self.slots.index(slot) for slot in slot_of_run])
+        self.seed_of_run = slots.to(device)
         built = {seed: build_network(plan, seed=seed) for seed in sorted(set(seeds))}
         self._network = next(iter(built.values()))
         named = dict(self._network.named_parameters())
@@ -85,7 +85,8 @@ class StackedNetwork:
             begun = _begun(plan, built[seed], train, fold, seed)
             rows[fold, seed] = self._row(begun, layout.num_numbers)
         values = torch.stack([rows[slot] for slot in slot_of_run]).to(device)
-        self.parameters = ManyRuns(values, torch.zeros_like(values), layout.groups)
+        places = tuple(self._layouts.values())
+        self.parameters = ManyRuns(values, torch.zeros_like(values), layout.groups, places)
         self.buffers = {
             name: buffer.expand(len(seeds), *buffer.shape).to(device, copy=True)
             for name, buffer in self._network.named_buffers()
@@ -103,8 +104,8 @@ class StackedNetwork:
     def keep(self, runs: Tensor) -> None:
         """Go on with some of the runs, int64 [kept]."""
         self.seed_of_run = self.seed_of_run[runs]
-        values = self.parameters.values[runs]
-        self.parameters = ManyRuns(values, torch.zeros_like(values), self.parameters.groups)
+        before, values = self.parameters, self.parameters.values[runs]
+        self.parameters = ManyRuns(values, torch.zeros_like(values), before.groups, before.places)
         self.buffers = {name: buffer[runs] for name, buffer in self.buffers.items()}
         self._look()
 

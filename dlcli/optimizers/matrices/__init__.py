@@ -1,0 +1,1 @@
+"""Optimizers that treat matrices as matrices, and other parameters otherwise."""
