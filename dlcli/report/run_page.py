@@ -50,7 +50,7 @@ def _explanations(report: ReportData, network: NetworkReport) -> list[PageSectio
                 model = network.model
                 found.append(importance_section(importance, model.loss, model.target))
             return [*found, statistics, _full_report(report, seconds)]
-        case DeepReport(explanation, landscape, path):  # whose planes matplotlib draws
+        case DeepReport(explanation, landscape, path):  # some of which matplotlib draws
             from dlcli.report.explanation.section import explanation_sections
             from dlcli.report.landscape.section import landscape_section
 

@@ -11,7 +11,7 @@ from dlcli.explaining.surface.landscape import LossGrid
 from dlcli.explaining.surface.path import PathPlane, Trajectory
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.report.landscape.captions import describe_landscape, describe_path
-from dlcli.report.landscape.scale import choose_levels, loss_text
+from dlcli.report.landscape.scale import band_colors, band_pixels, choose_levels, loss_text
 from dlcli.report.landscape.section import (
     landscape_picture,
     landscape_section,
@@ -150,6 +150,30 @@ def test_levels_hold_the_losses_and_lie_closer_at_the_lowest(low: float, ratio: 
     assert steps[0] < steps[-1]
     bands = np.searchsorted(levels, losses)
     assert set(bands.ravel()) >= set(range(1, len(levels)))  # no colour is for nothing
+
+
+def test_a_band_is_a_color_from_the_lowest_up_and_what_is_not_finite_is_blank() -> None:
+    losses = np.tile(np.linspace(1.0, 4.0, 21), (21, 1))
+    losses[0, -1] = np.nan  # at the bottom, on the right
+    levels = np.array([1.0, 2.0, 3.0, 4.0])
+    pixels = band_pixels(losses, levels)
+    colors = band_colors(levels, losses)
+    assert [sum(color) for color in colors.tolist()] == sorted(sum(c) for c in colors.tolist())
+    assert np.array_equal(pixels[0, [3, pixels.shape[1] // 2, -4], :3], colors)  # the top row
+    assert (pixels[-1, -1, 3], pixels[-1, 0, 3]) == (0, 255)
+    shown = pixels[0, :, :3].astype(int).sum(axis=1)
+    assert len(set(shown.tolist())) == 5  # three bands, and two darker lines between them
+    pale = band_colors(levels, losses, is_pale=True)
+    assert (pale >= colors).all()
+
+
+def test_a_path_has_ends_that_are_told_from_its_background() -> None:
+    picture = path_picture(made_path("training"))
+    ends = re.findall(r'<path class="fill (black|white)"', picture.svg)
+    assert ends == 4 * ["black", "white"]  # the square and the star, in the legend and the plane
+    with_cross = landscape_picture(made_grid((0.25, -0.5))).svg
+    assert with_cross.count('<path class="line black" stroke-width="5"') == 2
+    assert with_cross.count('<path class="line white" stroke-width="2"') == 2
 
 
 def test_numbers_are_loss_text() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 Numbers: TypeAlias = Sequence[float] | np.ndarray
 # A number of the palette, the colour of text, or on images one that is the same in dark pages.
 Color: TypeAlias = int | Literal["ink", "black", "white"]
-Shape: TypeAlias = Literal["dot", "diamond", "square", "cross"]
+Shape: TypeAlias = Literal["dot", "diamond", "square", "cross", "star"]
 
 NUM_COLORS, NUM_DASHES = 7, 4
 
@@ -52,6 +52,7 @@ class Dots:
     size: float = 6.0  # diameter
     opacity: float = 1.0
     has_tooltip: bool = True
+    has_edge: bool = False  # a black one, which tells them from an image
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,16 @@ class Raster:
     note: str = ""
 
 
-Mark: TypeAlias = Line | Band | Dots | Rule | Spans | Boxes | Raster
+@dataclass(frozen=True)
+class Label:
+    """A word on an image, around a point."""
+
+    x: float
+    y: float
+    text: str
+
+
+Mark: TypeAlias = Line | Band | Dots | Rule | Spans | Boxes | Raster | Label
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dlcli.report.charts.chart import (
     Chart,
     Color,
     Dots,
+    Label,
     Line,
     Mark,
     Panel,
@@ -29,7 +30,7 @@ from dlcli.report.charts.scale import Scale, scales_of
 from dlcli.report.charts.style import COLORS, DASHES, INK, styled
 
 _INCH = 84.0  # units of a chart
-_SHAPES = {"dot": "o", "diamond": "D", "square": "s", "cross": "x"}
+_SHAPES = {"dot": "o", "diamond": "D", "square": "s", "cross": "x", "star": "*"}
 _POINT = 0.85  # typographic points of a unit
 
 
@@ -118,6 +119,9 @@ def _draw_mark(mark: Mark, axes: Axes) -> None:
         case Boxes():
             for box in mark.boxes:
                 _draw_box(box, axes, 8 if mark.is_small else 10)
+        case Label():
+            back: dict[str, Any] = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none"}
+            axes.text(mark.x, mark.y, mark.text, ha="center", va="center", fontsize=8, bbox=back)
 
 
 def _draw_box(box: Box, axes: Axes, size: float) -> None:
@@ -146,7 +150,7 @@ def _stroke(mark: Line | Rule) -> dict[str, Any]:
 
 
 def _symbol(mark: Dots) -> dict[str, Any]:
-    return {
+    style = {
         "color": _color(mark.color),
         "linestyle": "none",
         "marker": _SHAPES[mark.shape],
@@ -154,6 +158,10 @@ def _symbol(mark: Dots) -> dict[str, Any]:
         "markeredgewidth": 1.5 if mark.shape == "cross" else 0,
         "alpha": mark.opacity,
     }
+    if mark.has_edge:
+        filled = {"cross": "X"}.get(mark.shape, style["marker"])
+        style |= {"marker": filled, "markeredgecolor": "black", "markeredgewidth": 1.0}
+    return style
 
 
 def _color(color: Color) -> str:

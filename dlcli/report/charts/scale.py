@@ -11,6 +11,7 @@ from dlcli.report.charts.chart import (
     Band,
     Boxes,
     Dots,
+    Label,
     Line,
     Mark,
     Panel,
@@ -96,6 +97,8 @@ def _extents(marks: Sequence[Mark]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
                 yield ends[:, :2].ravel(), ends[:, 2:].ravel()
             case Raster():
                 yield np.array([mark.x0, mark.x1]), np.array([mark.y0, mark.y1])
+            case Label():
+                yield np.array([mark.x]), np.array([mark.y])
             case Rule():
                 at = np.array([mark.at])
                 yield (at, np.array([])) if mark.axis == "x" else (np.array([]), at)

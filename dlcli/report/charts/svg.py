@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from html import escape
 
 import numpy as np
@@ -16,6 +17,7 @@ from dlcli.report.charts.chart import (
     Chart,
     Color,
     Dots,
+    Label,
     Line,
     Mark,
     Raster,
@@ -36,6 +38,7 @@ from dlcli.report.charts.pixels import png_of
 
 _TOOLTIP_DIGITS = 4
 _MANY_DOTS, _LAYERS = 1_000, 6
+_EDGE, _CROSS = 3.0, 2  # the width of a symbol's edge on both sides, and of a cross' lines
 _LETTER = 9.0  # the width of a letter of text that is cut off where it is too long
 
 
@@ -166,6 +169,9 @@ def _mark(mark: Mark, frame: Frame) -> Iterator[str]:
             data = base64.b64encode(png_of(mark.pixels)).decode()
             yield f'<image class="pixels" {place} preserveAspectRatio="none" '
             yield f'href="data:image/png;base64,{data}">{_note(mark.note)}</image>'
+        case Label():
+            left, top = float(frame.across(mark.x)), float(frame.down(mark.y)) + 4
+            yield _text(left, top, mark.text, "s on", "middle")
 
 
 def _areas(mark: Band, frame: Frame) -> Iterator[str]:
@@ -215,7 +221,11 @@ def _note(note: str) -> str:
 def _symbols(
     dots: Dots, x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray, tooltip: str = ""
 ) -> str:
-    """Return all points as one path."""
+    """Return all points as one path, over a larger black one where they have an edge."""
+    if dots.has_edge:
+        below = replace(dots, color="black", size=dots.size + _EDGE, has_edge=False)
+        thick = _symbols(below, x, y).replace(f'stroke-width="{_CROSS}"', 'stroke-width="5"')
+        return thick + _symbols(replace(dots, has_edge=False), x, y, tooltip)
     size, half, color = f"{dots.size:g}", f"{dots.size / 2:g}", _color(dots.color)
     match dots.shape:
         case "dot":  # the round end of a line without a length
@@ -227,7 +237,9 @@ def _symbols(
             end, style = f"m-{half} -{half}h{size}v{size}h-{size}z", f'class="fill {color}"'
         case "cross":
             end = f"m-{half} -{half}l{size} {size}m0 -{size}l-{size} {size}"
-            style = f'class="line {color}" stroke-width="2"'
+            style = f'class="line {color}" stroke-width="{_CROSS}"'
+        case "star":
+            end, style = _star(dots.size / 2), f'class="fill {color}"'
     known = np.isfinite(x) & np.isfinite(y)
     points = np.column_stack([x, y])[known].tolist()
     # One path is equally opaque wherever it covers itself; several show where dots are many.
@@ -237,6 +249,15 @@ def _symbols(
         for start in range(num_paths)
     ]
     return "".join(f'<path {style}{_opacity(dots.opacity)}{tooltip} d="{path}"/>' for path in paths)
+
+
+def _star(radius: float) -> str:
+    """Return the outline of a star with five points around a point."""
+    angles = np.arange(10) * np.pi / 5
+    radii = radius * np.where(np.arange(10) % 2, 0.42, 1.0)
+    corners = np.column_stack([np.sin(angles), -np.cos(angles)]) * radii[:, None]
+    first, *steps = [corners[0], *np.diff(corners, axis=0)]
+    return f"m{first[0]:.1f} {first[1]:.1f}{''.join(f'l{x:.1f} {y:.1f}' for x, y in steps)}z"
 
 
 def _path(x: np.ndarray, y: np.ndarray) -> str:

@@ -60,7 +60,7 @@ def _landscape(paths: PathPlane | Unavailable) -> PageSection:
     title = "Optimizer paths"
     if isinstance(paths, Unavailable):
         return PageSection(title, (f"Not drawn: {paths.reason}.",))
-    from dlcli.report.landscape.section import paths_picture  # which imports matplotlib
+    from dlcli.report.landscape.section import paths_picture
 
     said = "From the same initial weights, on the first of the judging seeds."
     return PageSection(title, (said,), pictures=(paths_picture(paths),))

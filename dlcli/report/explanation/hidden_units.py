@@ -1,16 +1,14 @@
 """Hidden units: what they respond to, in a table and in maps over the plane of two numbers."""
 
-from matplotlib import colormaps
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+import numpy as np
 
 from dlcli.explaining.reasons.explanation import Explanation
 from dlcli.explaining.reasons.units import HiddenUnits, UnitMaps
-from dlcli.report.drawing import draw
-from dlcli.report.explanation.boundary import SHADES, image_options
+from dlcli.report.charts.chart import Axis, Chart, Panel, Raster
+from dlcli.report.charts.parts import color_scale
+from dlcli.report.charts.pixels import around_middle, from_dark_to_bright
 from dlcli.report.page import PageSection
-from dlcli.report.picture import Picture, shortened
+from dlcli.report.picture import Picture, chart_picture, shortened
 from dlcli.report.table import TextTable
 from dlcli.report.text import describe_rows, named, value_text
 
@@ -68,31 +66,39 @@ def maps_picture(found: UnitMaps) -> Picture:
     across = min(_UNITS_A_ROW, len(found.numbers))
     down = -(-len(found.numbers) // across)
     low, high = float(found.maps.min()), float(found.maps.max())
-    reach = max(abs(low), abs(high)) or 1.0
-    scale = Normalize(-reach, reach) if low < 0 < high else Normalize(low, high)
-    colors = colormaps["PuOr_r" if low < 0 < high else "cividis"].resampled(SHADES)
-
-    def fill(drawing: Figure) -> None:
-        # Axes are not shared: hidden ticks would take longer than all else.
-        panels = drawing.subplots(down, across, squeeze=False).flatten()
-        for index, (number, values) in enumerate(zip(found.numbers, found.maps, strict=True)):
-            axes = panels[index]
-            image = axes.imshow(values, cmap=colors, norm=scale, **image_options(found.plane))
-            axes.set_title(f"unit {number}", fontsize="small")
-            axes.grid(visible=False)
-            axes.xaxis.set_major_locator(MaxNLocator(3))
-            axes.yaxis.set_major_locator(MaxNLocator(4))
-            if index % across:
-                axes.set_yticks([])
-            if index + across < len(found.numbers):
-                axes.set_xticks([])
-        for axes in panels[len(found.numbers) :]:
-            axes.set_visible(False)
-        bar = drawing.colorbar(image, ax=panels.tolist(), shrink=0.8)
-        bar.set_label("activation")
-        drawing.supxlabel(shortened(found.plane.names[0], 50), fontsize="medium")
-        drawing.supylabel(shortened(found.plane.names[1], 36), fontsize="medium")
-
+    colors = from_dark_to_bright
+    if low < 0 < high:
+        high = max(abs(low), abs(high))
+        low, colors = -high, _from_purple_to_orange
+    shares = (found.maps - low) / (high - low or 1.0)
+    plane = found.plane
+    edges = (plane.x[0], plane.y[0], plane.x[-1], plane.y[-1])
+    panels = [
+        Panel(
+            (Raster(colors(share)[::-1], *edges),),
+            Axis(
+                plane.names[0],
+                edges[0],
+                edges[2],
+                is_hidden=index + across < len(found.numbers),
+                max_ticks=3,
+                has_grid=False,
+            ),
+            Axis(
+                plane.names[1],
+                edges[1],
+                edges[3],
+                is_hidden=index % across > 0,
+                max_ticks=4,
+                has_grid=False,
+            ),
+            title=f"unit {number}",
+        )
+        for index, (number, share) in enumerate(zip(found.numbers, shares, strict=True))
+    ]
+    rows = [panels[start : start + across] for start in range(0, len(panels), across)]
+    rows[0].append(color_scale(colors, low, high, "activation"))
+    chart = Chart(rows, height=125.0 * down, widths=(*across * (6.0,), 0.5))
     strongest = ", ".join(
         f"unit {number} {value_text(influence)}"
         for number, influence in zip(found.numbers[:3], found.influences[:3], strict=True)
@@ -103,10 +109,9 @@ def maps_picture(found: UnitMaps) -> Picture:
     )
     if found.num_units > len(found.numbers):
         text += f" {len(found.numbers)} of {found.num_units:,} units are drawn."
-    return draw(
-        "hidden-units",
-        "Hidden units of the first layer over the input plane",
-        text,
-        fill,
-        size=(7.5, 0.7 + 1.6 * down),
-    )
+    title = "Hidden units of the first layer over the input plane"
+    return chart_picture("hidden-units", title, text, chart)
+
+
+def _from_purple_to_orange(shares: np.ndarray) -> np.ndarray:
+    return around_middle(1.0 - shares)

@@ -84,7 +84,7 @@ def _paths(found: PathPlane) -> Iterator[str]:
     names = list(found.paths)
     yield (
         f"{_grid(grid)}, with the paths of {len(names)} optimizers, each from its start (square) "
-        f"to its end (a different marker for each). {_directions(found)} The plane passes through "
+        f"to its end (star). {_directions(found)} The plane passes through "
         f"the lowest end, that of {_short(found.center)}, with a loss of "
         f"{loss_text(grid.center_loss)}; in the plane it is {_range(grid)}. Loss at each end, and "
         "what the plane shows there: "

@@ -3,10 +3,10 @@
 from typing import Literal
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 
 from dlcli.numbers import percent_text
+from dlcli.report.charts.chart import Axis, Panel, Raster
+from dlcli.report.charts.pixels import from_dark_to_bright
 
 FLAT = 1e-3  # share of the highest loss: losses that differ by less are drawn as flat
 _WIDE = 20.0  # ratio of losses above which the levels are spaced by a factor
@@ -16,6 +16,8 @@ _MAX_RATIO = 1e3  # to the median: higher losses share one colour
 _NUM_LEVELS = 15
 _PALE = 0.55  # share of white, behind several coloured paths
 _MIN_POSITIVE = 1e-30
+_PIXELS = 320  # of an image's side, at most
+_LINE = 0.72  # how bright a line between bands is, beside its band
 
 
 def choose_levels(losses: np.ndarray) -> np.ndarray:
@@ -63,14 +65,64 @@ def _rounded(levels: np.ndarray, digits: int) -> np.ndarray:
     return np.unique(found)
 
 
-def color_map(
-    levels: np.ndarray, extend: Literal["neither", "min", "max", "both"], *, is_pale: bool
-) -> tuple[Colormap, BoundaryNorm]:
-    """Return colours from dark to bright, or all pale, evenly spaced over the bands."""
-    base = colormaps["cividis"](np.linspace(0.0, 1.0, 256))
-    if is_pale:
-        base = _PALE + (1 - _PALE) * base
-    return ListedColormap(base), BoundaryNorm(levels.tolist(), 256, extend=extend)
+def band_pixels(losses: np.ndarray, levels: np.ndarray, *, is_pale: bool = False) -> np.ndarray:
+    """Return an image [height, width, 4] from the top: a colour between each two levels.
+
+    `losses` [rows, columns] are interpolated linearly, and a dark line is where a band ends; where
+    they are not finite, nothing is drawn.
+    """
+    fine = _refined(_refined(losses).T).T[::-1]
+    first, last = _ends(levels, losses)
+    bands = np.clip(np.searchsorted(levels, fine, side="right"), first, last)
+    colors = band_colors(levels, losses, is_pale=is_pale)
+    pixels = np.concatenate([colors, np.full((len(colors), 1), 255, np.uint8)], axis=1)[
+        bands - first
+    ]
+    is_line = np.zeros(bands.shape, bool)
+    is_line[:-1] |= bands[:-1] != bands[1:]
+    is_line[:, :-1] |= bands[:, :-1] != bands[:, 1:]
+    pixels[is_line, :3] = _LINE * pixels[is_line, :3]
+    pixels[np.isnan(fine)] = 0
+    found: np.ndarray = pixels
+    return found
+
+
+def band_colors(levels: np.ndarray, losses: np.ndarray, *, is_pale: bool = False) -> np.ndarray:
+    """Return a colour for each band [bands, 3], uint8, evenly spaced from dark to bright."""
+    first, last = _ends(levels, losses)
+    colors = from_dark_to_bright(np.linspace(0.0, 1.0, last - first + 1))
+    return np.rint(255 * _PALE + (1 - _PALE) * colors).astype(np.uint8) if is_pale else colors
+
+
+def color_bar(losses: np.ndarray, levels: np.ndarray, *, is_pale: bool = False) -> Panel:
+    """Return a narrow panel that says which losses a band stands for."""
+    first, last = _ends(levels, losses)
+    colors = band_colors(levels, losses, is_pale=is_pale)
+    step = -(-len(levels) // 8)
+    ticks = [(index + 1.0, loss_text(levels[index])) for index in range(0, len(levels), step)]
+    ends = float(first), last + 1.0
+    return Panel(
+        (Raster(colors[::-1, np.newaxis], 0.0, ends[0], 1.0, ends[1]),),
+        Axis(low=0.0, high=1.0, is_hidden=True, ticks=()),
+        Axis("training loss", *ends, ticks=ticks, has_grid=False),
+    )
+
+
+def _ends(levels: np.ndarray, losses: np.ndarray) -> tuple[int, int]:
+    """Return the first and the last band that is drawn: 0 lies below all levels."""
+    extend = extend_of(levels, losses)
+    first = 0 if extend in ("min", "both") else 1
+    return first, len(levels) if extend in ("max", "both") else len(levels) - 1
+
+
+def _refined(values: np.ndarray) -> np.ndarray:
+    """Interpolate rows linearly, so that the image is fine."""
+    last = len(values) - 1
+    places = np.linspace(0.0, last, last * max(1, _PIXELS // last) + 1)
+    low = np.minimum(places.astype(np.int64), last - 1)
+    share = (places - low)[:, np.newaxis]
+    refined: np.ndarray = values[low] * (1 - share) + values[low + 1] * share
+    return refined
 
 
 def loss_text(loss: float) -> str:

@@ -1,17 +1,27 @@
 """The loss landscape: the loss around the trained network, and the path of training."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from dlcli.explaining.surface.landscape import LossGrid
 from dlcli.explaining.surface.path import PathPlane, Trajectory
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.report.charts.style import COLORS, DASHES
-from dlcli.report.drawing import draw
+from dlcli.report.charts.chart import (
+    NUM_COLORS,
+    NUM_DASHES,
+    Axis,
+    Chart,
+    Color,
+    Dots,
+    Label,
+    Line,
+    Mark,
+    Panel,
+    Raster,
+    Shape,
+)
 from dlcli.report.landscape.captions import (
     MAX_PATHS,
     describe_landscape,
@@ -20,27 +30,14 @@ from dlcli.report.landscape.captions import (
     loss_or_none,
     lower_point,
 )
-from dlcli.report.landscape.scale import choose_levels, color_map, extend_of, loss_text, percent
+from dlcli.report.landscape.scale import band_pixels, choose_levels, color_bar, percent
 from dlcli.report.page import PageSection
-from dlcli.report.picture import Picture, shortened
+from dlcli.report.picture import Picture, chart_picture, shortened
 
-# Not the page's ink: the background is the same in light and dark pages.
-_DARK, _LIGHT = "#000000", "#ffffff"
-_END: dict[str, Any] = {
-    "marker": "*",
-    "markersize": 15,
-    "markerfacecolor": _LIGHT,
-    "markeredgecolor": _DARK,
-    "linestyle": "none",
-    "zorder": 6,
-}
-_PATH: dict[str, Any] = {"color": _DARK, "marker": "o", "markersize": 3.5, "linewidth": 1.5}
-_START = _END | {"marker": "s", "markersize": 7}
-_MINIMUM = _END | {"marker": "X", "markersize": 9}
-_END_MARKERS = ("*", "o", "^", "D", "v", "P", "X", "p", "h", ">", "<", "8")  # one for each path
+_SIZES: dict[Shape, float] = {"star": 13.0, "square": 7.0, "cross": 9.0}
 _MIN_DISTANCE = 0.13  # between labels, as a share of the axes
 _MAX_LABELS = 8
-_LABEL_OFFSET = 12  # typographic points, from a point to its label
+_LABEL_OFFSET = 0.035  # from a point to its label, as a share of the axes
 _MAX_NAME_LENGTH = 24
 
 
@@ -88,103 +85,81 @@ def _sentences(landscape: LossGrid | Unavailable, path: PathPlane | Unavailable)
 
 def landscape_picture(grid: LossGrid) -> Picture:
     """Draw the losses over two random directions."""
-
-    def fill(figure: Figure) -> None:
-        axes = _fill_grid(figure, grid)
-        axes.set_aspect("equal")
-        axes.plot(0.0, 0.0, label="trained network", **_END)
-        lower = lower_point(grid)
-        if lower is not None:
-            axes.plot(*lower[:2], label="lowest grid point", **_MINIMUM)
-        axes.set_xlabel("first random direction (1: as long as the weights)")
-        axes.set_ylabel("second random direction")
-        _add_legend(figure, axes)
-
-    return draw(
-        "landscape",
-        "Loss around the trained network",
-        describe_landscape(grid),
-        fill,
-        size=(7.5, 6.0),
-    )
+    marks = [_marker("star", [0.0, 0.0], "trained network")]
+    lower = lower_point(grid)
+    if lower is not None:
+        marks.append(_marker("cross", lower[:2], "lowest grid point"))
+    labels = ("first random direction (in weight lengths)", "second random direction")
+    chart = _chart(grid, marks, labels, is_square=True)
+    title = "Loss around the trained network"
+    return chart_picture("landscape", title, describe_landscape(grid), chart)
 
 
 def path_picture(found: PathPlane) -> Picture:
     """Draw one path, with the numbers of some epochs."""
     path = found.main
-
-    def fill(figure: Figure) -> None:
-        axes = _fill_grid(figure, found.grid)
-        _draw_path(axes, path, _PATH)
-        axes.plot(*path.points[0], label=f"start: epoch {path.epochs[0]}", **_START)
-        axes.plot(0.0, 0.0, label=f"trained network: epoch {path.epochs[-1]}", **_END)
-        _label_epochs(axes, path)
-        _label_directions(axes, found)
-        _add_legend(figure, axes)
-
-    return draw(
-        "landscape-path",
-        "Path of training",
-        describe_path(found),
-        fill,
-        size=(7.5, 5.4),
-    )
+    marks = [
+        *_path_marks(path),
+        _marker("square", path.points[0], f"start: epoch {path.epochs[0]}"),
+        _marker("star", [0.0, 0.0], f"trained network: epoch {path.epochs[-1]}"),
+        *_epoch_labels(found.grid, path),
+    ]
+    chart = _chart(found.grid, marks, _directions(found))
+    return chart_picture("landscape-path", "Path of training", describe_path(found), chart)
 
 
 def paths_picture(found: PathPlane) -> Picture:
     """Draw several paths over one grid, each in a different line style."""
-    shown = list(found.paths.items())[:MAX_PATHS]
-
-    def fill(figure: Figure) -> None:
-        axes = _fill_grid(figure, found.grid, is_pale=True)
-        for index, (name, path) in enumerate(shown):
-            color = COLORS[index % len(COLORS)]
-            _draw_path(axes, path, {"color": color, "linestyle": DASHES[index % len(DASHES)]})
-            axes.plot(*path.points[0], **_START)
-            end = _END | {"marker": _END_MARKERS[index], "markersize": 11, "markerfacecolor": color}
-            axes.plot(*path.points[-1], **end)
-            entry = f"{shortened(name, _MAX_NAME_LENGTH)}: {loss_or_none(path.losses[-1])}"
-            lines = {"color": color, "linestyle": DASHES[index % len(DASHES)]}
-            axes.plot([], [], label=entry, **(end | lines))
-        axes.plot([], [], label="start", **_START)
-        _label_directions(axes, found)
-        _add_legend(figure, axes, "training loss at the end")
-
-    return draw(
-        "landscape-paths",
-        "Paths of the optimizers",
-        describe_paths(found),
-        fill,
-        size=(7.5, 5.4 + 0.22 * (len(shown) // 3)),
-    )
+    marks: list[Mark] = []
+    for index, (name, path) in enumerate(list(found.paths.items())[:MAX_PATHS]):
+        color, dashes = index % NUM_COLORS, index % NUM_DASHES
+        entry = f"{shortened(name, _MAX_NAME_LENGTH)}: {loss_or_none(path.losses[-1])}"
+        marks += _path_marks(path, entry, color, dashes)
+        marks.append(_marker("square", path.points[0], "start"))
+        marks.append(_marker("star", path.points[-1], "", color))
+    marks.append(_marker("star", [np.nan, np.nan], "end"))
+    chart = _chart(found.grid, marks, _directions(found), is_pale=True)
+    chart = replace(chart, legend_title="training loss at the end")
+    return chart_picture("landscape-paths", "Paths of the optimizers", describe_paths(found), chart)
 
 
-def _fill_grid(figure: Figure, grid: LossGrid, *, is_pale: bool = False) -> Axes:
-    """Draw the losses as filled contours, with a colour bar."""
-    axes = figure.add_subplot()
-    axes.grid(visible=False)
+def _chart(
+    grid: LossGrid,
+    marks: Sequence[Mark],
+    labels: tuple[str, str],
+    *,
+    is_pale: bool = False,
+    is_square: bool = False,
+) -> Chart:
+    """Return marks over the losses, in colours of which each stands for a band of losses."""
     levels = choose_levels(grid.losses)
-    extend = extend_of(levels, grid.losses)
-    colors, norm = color_map(levels, extend, is_pale=is_pale)
-    losses = np.ma.masked_invalid(grid.losses)
-    bands = axes.contourf(
-        grid.x, grid.y, losses, levels=levels, cmap=colors, norm=norm, extend=extend
+    x0, x1, y0, y1 = (float(end) for end in (*grid.x[[0, -1]], *grid.y[[0, -1]]))
+    pixels = band_pixels(grid.losses, levels, is_pale=is_pale)
+    panel = Panel(
+        (Raster(pixels, x0, y0, x1, y1), *marks),
+        Axis(labels[0], x0, x1, has_grid=False),
+        Axis(labels[1], y0, y1, has_grid=False),
+        is_square=is_square,
     )
-    axes.contour(grid.x, grid.y, losses, levels=levels, colors=_DARK, linewidths=0.4, alpha=0.35)
-    step = -(-len(levels) // 8)
-    bar = figure.colorbar(bands, ax=axes, ticks=levels[::step], label="training loss")
-    bar.ax.set_yticklabels([loss_text(level) for level in levels[::step]])
-    bar.ax.minorticks_off()
-    axes.set_xlim(grid.x[0], grid.x[-1])
-    axes.set_ylim(grid.y[0], grid.y[-1])
-    return axes
+    bar = color_bar(grid.losses, levels, is_pale=is_pale)
+    widths = (20.0, 1.0, 3.0) if is_square else (24.0, 1.0)
+    return Chart(((panel, bar),), height=376.0 if is_square else 380.0, widths=widths)
 
 
-def _draw_path(axes: Axes, path: Trajectory, style: dict[str, Any]) -> None:
-    """Draw a line that stands out from its background."""
+def _path_marks(
+    path: Trajectory, name: str = "", color: Color = "black", dashes: int = 0
+) -> list[Mark]:
+    """Return a line that stands out from its background, with a point for each snapshot."""
     x, y = path.points.T
-    axes.plot(x, y, color=_LIGHT, linewidth=4.0, alpha=0.8, solid_capstyle="round", zorder=3)
-    axes.plot(x, y, zorder=4, **style)
+    below = Line(x, y, color="white", width=4.5, opacity=0.8, has_tooltip=False)
+    return [below, Line(x, y, name, color, dashes, is_marked=not name)]
+
+
+def _marker(
+    shape: Shape, point: Sequence[float] | np.ndarray, name: str, color: Color = "white"
+) -> Dots:
+    size = _SIZES[shape]
+    return Dots([point[0]], [point[1]], name, color, shape, size, has_tooltip=False, has_edge=True)
 
 
 def _choose_labels(points: np.ndarray) -> list[int]:
@@ -197,38 +172,25 @@ def _choose_labels(points: np.ndarray) -> list[int]:
     return taken[2:]
 
 
-def _label_epochs(axes: Axes, path: Trajectory) -> None:
-    """Write epochs next to their points, on the outer side of the bend."""
-    points = path.points / [np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())]
+def _epoch_labels(grid: LossGrid, path: Trajectory) -> list[Label]:
+    """Return epochs next to their points, on the outer side of the bend."""
+    spans = np.array([np.ptp(grid.x), np.ptp(grid.y)])
+    points = path.points / spans
+    labels = []
     for index in _choose_labels(points):
         before, point, after = points[index - 1 : index + 2]
         x, y = after - before
         outwards = np.array([-y, x]) / max(float(np.hypot(x, y)), 1e-12)
         if outwards @ (before + after - 2 * point) > 0:
             outwards = -outwards
-        axes.annotate(
-            str(path.epochs[index]),
-            path.points[index],
-            xytext=tuple(_LABEL_OFFSET * outwards),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize="small",
-            color=_DARK,
-            bbox={"facecolor": _LIGHT, "alpha": 0.75, "edgecolor": "none", "pad": 1.0},
-            zorder=5,
-        )
+        place = path.points[index] + _LABEL_OFFSET * outwards * spans
+        labels.append(Label(float(place[0]), float(place[1]), str(path.epochs[index])))
+    return labels
 
 
-def _label_directions(axes: Axes, found: PathPlane) -> None:
+def _directions(found: PathPlane) -> tuple[str, str]:
     first, second = found.shares
-    axes.set_xlabel(f"first principal direction ({percent(first)} of the squared distance)")
-    axes.set_ylabel(f"second principal direction ({percent(second)})")
-
-
-def _add_legend(figure: Figure, axes: Axes, title: str | None = None) -> None:
-    """Add a legend below the axes, which may be full."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, title=title, loc="outside lower center", ncols=3, fontsize="small"
+    return (
+        f"first principal direction ({percent(first)})",
+        f"second principal direction ({percent(second)})",
     )
