@@ -53,9 +53,14 @@ class Prepared:
         return self.dataset.checksums | begun
 
 
-def prepare(loaded: LoadedConfig, dataset: Dataset | None = None) -> Prepared:
-    """Do what `preparing` does, without yielding progress."""
-    return drain(preparing(loaded, dataset=dataset))
+def prepare(
+    loaded: LoadedConfig, dataset: Dataset | None = None, *, is_trial: bool = False
+) -> Prepared:
+    """Do what `preparing` does, without yielding progress.
+
+    Of a trial, a changed config, the space that it was taken from is not checked again.
+    """
+    return drain(preparing(loaded, dataset=dataset, checks_search=not is_trial))
 
 
 def preparing(
@@ -65,6 +70,7 @@ def preparing(
     dataset: Dataset | None = None,
     resumed: Origin | None = None,
     kept: KeptParts = "none",
+    checks_search: bool = True,
 ) -> Generator[Reading, None, Prepared]:
     """Read the data and check that everything fits, without torch; nothing is written.
 
@@ -72,7 +78,7 @@ def preparing(
     A `dataset` that a config with the same `data` and `seed` has read is taken as it is, unless its
     layers asked for other bins. A run that is `resumed` is encoded as it was, and needs no weights
     to start from. Rows of the parts that `kept` says stay as they are in the files beside the
-    encoded ones.
+    encoded ones. `tune` is looked at where it `checks_search`.
     Raises ConfigError with every problem of the config that can be found in one pass, DataError
     where only the data is wrong, StorageError where it can't be read.
     """
@@ -99,7 +105,8 @@ def preparing(
         found += small_batch_problems(loaded, training, plan, num_rows)
     found += _training_problems(loaded, dataset, training)
     found += _missing_trackers(loaded)
-    found += search_problems(loaded, dataset if has_sound_data else None)
+    if checks_search:
+        found += search_problems(loaded, dataset if has_sound_data else None)
     facts = Facts(loaded, training, dataset, plan)
     if has_sound_data:
         found += unused_settings(loaded, dataset)

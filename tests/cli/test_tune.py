@@ -80,10 +80,13 @@ def test_a_search_leaves_results_a_table_a_page_and_a_config(searched: Searched)
     assert sorted(path.name for path in run.iterdir()) == [
         "best.yaml",
         "config.yaml",
+        "ensemble.json",
+        "members",
         "rounds.jsonl",
         "runs.jsonl",
         "search.html",
         "search.json",
+        "summary.json",
         "trials.csv",
     ]
     document = json.loads((run / "search.json").read_text("utf-8"))
@@ -115,6 +118,24 @@ def test_the_best_config_trains_to_what_the_search_saw(searched: Searched, dlcli
     summary = dlcli("train", searched.run / "best.yaml", "--json").json
     assert [summary["best_epoch"]] == document["best"]["best_epochs"]
     assert summary["validation"]["loss"] == pytest.approx(document["best"]["figure"], rel=1e-4)
+
+
+def test_the_folder_is_an_ensemble_of_the_best(searched: Searched, dlcli: Command) -> None:
+    run = searched.run
+    found = json.loads((run / "search.json").read_text("utf-8"))["ensemble"]
+    assert sum(found["shares"].values()) == pytest.approx(1)
+    evaluated = dlcli("evaluate", run, "--json").json
+    for part in ("validation", "test"):
+        assert evaluated[part]["loss"] == pytest.approx(found[part]["loss"], rel=1e-5)
+        assert evaluated[part]["accuracy"] == pytest.approx(found[part]["accuracy"])
+    table = searched.config.parent / "table.csv"
+    assert dlcli("predict", run, table, "-o", "predictions.csv").code == 0
+    rows = pl.read_csv("predictions.csv").filter(part="test")
+    accuracy = (rows["prediction"] == rows["y"]).mean()
+    assert accuracy == pytest.approx(found["test"]["accuracy"])
+    refused = dlcli("report", run)
+    assert refused.code == 4
+    assert "search.html" in refused.err
 
 
 def test_the_test_rows_are_not_looked_at_while_searching(searched: Searched) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from tests.reliability import forked
 from tests.reliability.configs import write_config
 
-_FILES = ("search.json", "trials.csv", "best.yaml", "config.yaml")
+_FILES = ("search.json", "trials.csv", "best.yaml", "config.yaml", "ensemble.json")
 _TIMES = ("seconds", "seconds_a_step")
 _TUNE = {
     "space": {

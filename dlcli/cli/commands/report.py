@@ -8,7 +8,7 @@ import typer
 
 from dlcli.cli.options import Run
 from dlcli.cli.output import emit
-from dlcli.errors import ConfigError
+from dlcli.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -50,6 +50,12 @@ def report_command(
             raise ConfigError("--png: the page of a run's folds leaves no files of its plots")
         _report_folds(console, folder, as_text=text, as_json=as_json)
         return
+    if run.is_dir() and folder.rounds.exists():
+        raise CheckpointError(
+            f"{run}: the folder of a search, whose page is {run / 'search.html'}; make it again "
+            f"with: dlcli tune {folder.config} --run-dir {run} --resume --set report=full; a run "
+            f"with the best settings: dlcli train {folder.best_config}"
+        )
     record = read_record(run)
     if run.is_file():
         console.print(
@@ -66,7 +72,6 @@ def report_command(
 
 def _report_folds(console: "Console", folder: "RunFolder", *, as_text: bool, as_json: bool) -> None:
     """Write the page of trained folds, or show their figures; CheckpointError before their end."""
-    from dlcli.errors import CheckpointError
     from dlcli.runs.folder.run_folder import resume_command
 
     if not folder.summary.exists():

@@ -81,10 +81,13 @@ def build_fold_resolver(
         place = choose_placement(training.device, training.precision)
         for same_data, same_fold, dataset, setup in kept:
             if (same_data, same_fold) == (data, fold):
-                new = _setup(prepare(changed, dataset), place, _rows_of(setup))
-                return replace(new, halves=setup.halves)
+                prepared = prepare(changed, dataset, is_trial=True)
+                if prepared.dataset is dataset:  # its layers asked for no other bins
+                    new = _setup(prepared, place, _rows_of(setup))
+                    return replace(new, halves=setup.halves, fitted=setup.fitted)
         dataset = rows.dataset(fold, changed)
-        new = build_setup(prepare(changed, dataset), place, rows.halves(fold), has_test=False)
+        prepared = prepare(changed, dataset, is_trial=True)
+        new = build_setup(prepared, place, rows.halves(fold), has_test=False)
         if keeps_rows:
             kept.append((data, fold, dataset, new))
         return new
@@ -108,10 +111,11 @@ def build_resolver(
         config, seed = changed.config, prepared.loaded.config.seed
         known = (one for one in read if (one[0], seed) == (config.data, config.seed))
         same = next(known, None)
-        new = prepare(changed, None if same is None else same[1])
+        new = prepare(changed, None if same is None else same[1], is_trial=True)
         refuse_streamed(changed, new)
         place = choose_placement(config.training.device, config.training.precision)
-        if same is not None and place.device == placement.device:
+        is_same = same is not None and new.dataset is same[1]  # layers can ask for other bins
+        if same is not None and is_same and place.device == placement.device:
             return _setup(new, place, _rows_of(same[2]))
         setup = build_setup(new, place, has_test=has_test)
         if same is None:

@@ -33,7 +33,7 @@ def _best_config(folder: RunFolder, found: Findings, prepared: Prepared) -> str:
     assert found.best is not None, "one came through"
     changed = change_config(prepared.loaded, dict(found.best.settings))
     has_same_data = changed.config.data == prepared.loaded.config.data
-    config = prepare(changed, prepared.dataset if has_same_data else None).config
+    config = prepare(changed, prepared.dataset if has_same_data else None, is_trial=True).config
     config = move_paths(config, prepared.folder, folder.path).model_copy(
         update={"name": f"{config.name[: _MAX_NAME - 5]}-best", "tune": TuneConfig()}
     )

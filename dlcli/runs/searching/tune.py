@@ -6,7 +6,7 @@ trials/searching/search.py says which trials; here each is executed once, whatev
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlcli.config.config import ReportKind
@@ -16,6 +16,7 @@ from dlcli.runs.comparison.setup import build_fold_resolver, build_resolver, num
 from dlcli.runs.folder.lock import hold_run_folder
 from dlcli.runs.folder.run_folder import RunFolder, write_config
 from dlcli.runs.preparation import prepare
+from dlcli.runs.searching.ensemble import EnsembleTrials
 from dlcli.runs.searching.ledger import SearchLedger
 from dlcli.runs.searching.resuming import check_resumable
 from dlcli.runs.searching.search_folder import write_search
@@ -29,7 +30,13 @@ from dlcli.trials.running.executor import Event as ExecutorEvent
 from dlcli.trials.running.executor import Executor
 from dlcli.trials.running.step_time import measure_step_times
 from dlcli.trials.searching.evaluation import NUM_BLOCKS, SearchEvaluator
-from dlcli.trials.searching.findings import Findings, fresh_trials, sum_up
+from dlcli.trials.searching.findings import (
+    Findings,
+    best_settings,
+    fresh_trials,
+    member_trials,
+    sum_up,
+)
 from dlcli.trials.searching.samplers import build_sampler
 from dlcli.trials.searching.search import EPOCHS, Search, choose_rungs, choose_width
 from dlcli.trials.searching.space import Space
@@ -155,19 +162,31 @@ class _SearchRun:
             self.search, list({e.number: e for e in [best, *configured]}.values())
         )
         fresh = tuple(trial for some in trials.values() for trial in some)
-        judging = self._executor(build_resolver(self.searchable.prepared, self.placement))
+        resolver = build_resolver(self.searchable.prepared, self.placement)
+        judging = self._executor(resolver)
         yield from self._execute(judging, Stage("fresh seeds", fresh, is_evaluated=True))
+        chosen = best_settings(entries)
+        members = self._members(resolver, member_trials(self.search, chosen))
+        if self.stop_signal() is None:
+            executor = self._executor(resolver, members)
+            stage = Stage("ensemble of the best", members.trials, is_evaluated=True)
+            yield from self._execute(executor, stage)
         if signal := self.stop_signal():
             yield self._stopped(signal)
             return
         self.finished.sync()
         judged = {number: self._found(some) for number, some in trials.items()}
         findings = sum_up(self.config.name, self.search, judged)
+        findings = replace(findings, ensemble=members.conclude(chosen))
         write_search(self.folder, findings, self.searchable.prepared)
         kind = self.config.report
         yield SearchFinished(findings, self.folder, None if isinstance(kind, bool) else kind)
 
-    def _executor(self, resolver: TrialResolver) -> Executor:
+    def _members(self, resolver: TrialResolver, trials: tuple[Trial, ...]) -> EnsembleTrials:
+        prepared = self.searchable.prepared
+        return EnsembleTrials(self.folder, prepared, resolver, self.finished, trials)
+
+    def _executor(self, resolver: TrialResolver, members: EnsembleTrials | None = None) -> Executor:
         def evaluator(setup: SharedSetup) -> SearchEvaluator:
             num_blocks = NUM_BLOCKS // (self.searchable.tune.folds or 1)
             metric, seed = self.searchable.tune.metric, self.config.seed
@@ -175,8 +194,9 @@ class _SearchRun:
 
         return Executor(
             resolver,
-            self.finished,
+            members or self.finished,
             self.backend,
+            keep=None if members is None else members.keep,
             is_repeatable=True,
             evaluator=evaluator,
         )

@@ -31,6 +31,12 @@ def to_document(found: Findings) -> dict[str, Any]:
         "trials": [_entry(entry) for entry in found.entries],
         "importance": _importance(found.importances),
         "optimism": _optimism(found.optimism),
+        "ensemble": None
+        if found.ensemble is None
+        else {
+            "shares": {str(trial): share for trial, share in found.ensemble.shares.items()},
+            **found.ensemble.figures,
+        },
         "fresh_seeds": {
             "best": _judged(found.judged_best),
             "as_configured": _judged(found.judged_config),

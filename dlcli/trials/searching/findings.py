@@ -17,6 +17,7 @@ from dlcli.trials.searching.space import Space
 from dlcli.trials.trial import Trial
 
 NUM_FRESH_SEEDS = 5
+MAX_MEMBERS = 8  # settings that an ensemble of the best is chosen from
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class EnsembleOfBest:
+    """The mean of the networks of several of the best settings."""
+
+    shares: Mapping[int, float]  # by the number of the settings; they add up to 1
+    figures: Mapping[HeldOutPart, Figures]  # the shares were found on the validation rows
+
+
+@dataclass(frozen=True)
 class Findings:
     """All that a search found."""
 
@@ -59,6 +68,7 @@ class Findings:
     shortfall: str | None  # why these were not as many as asked for
     judged_best: Judged | None = None
     judged_config: Judged | None = None  # the config as it is, on the same seeds
+    ensemble: EnsembleOfBest | None = None
 
     @property
     def best(self) -> Entry | None:
@@ -125,6 +135,22 @@ def fresh_trials(search: Search, entries: Sequence[Entry]) -> dict[int, list[Tri
         ]
         for entry in entries
     }
+
+
+def best_settings(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the best settings of those that were tried for the most epochs."""
+    last = max((entry.rung for entry in entries), default=0)
+    sound = [entry for entry in entries if entry.rung == last and math.isfinite(entry.value)]
+    return sound[:MAX_MEMBERS]
+
+
+def member_trials(search: Search, entries: Sequence[Entry]) -> tuple[Trial, ...]:
+    """Return a trial of each of some settings, for all epochs, each on a fresh seed of its own."""
+    last, first = len(search.rungs) - 1, search.seed + 1 + NUM_FRESH_SEEDS
+    return tuple(
+        search.trial(entry.settings, last).model_copy(update={"seed": (first + index) % 2**63})
+        for index, entry in enumerate(entries)
+    )
 
 
 def _figures(run: TrialResult, part: HeldOutPart) -> Figures:

@@ -1,6 +1,7 @@
 """What a search found, as a paragraph of text."""
 
 from dlcli.numbers import number_text
+from dlcli.trials.results import HeldOutPart
 from dlcli.trials.searching.findings import Findings
 from dlcli.trials.searching.optimism import Optimism
 
@@ -19,7 +20,23 @@ def describe_findings(found: Findings) -> str:
     if found.shortfall is not None:
         said.append(f"Fewer than the {found.tune.trials:,} asked for: {found.shortfall}.")
     said.append(_optimism_text(found))
-    return " ".join([*said, *_fresh_text(found)])
+    return " ".join([*said, *_fresh_text(found), *_ensemble_text(found)])
+
+
+def _ensemble_text(found: Findings) -> list[str]:
+    """Say how good the ensemble of the best settings is."""
+    if found.ensemble is None:
+        return []
+    metric, figures = found.tune.metric, found.ensemble.figures
+    part: HeldOutPart = "test" if "test" in figures else "validation"
+    figure, number = figures[part].get(metric), len(found.ensemble.shares)
+    if figure is None:
+        return []
+    of = "one setting" if number == 1 else f"{number} of the best settings"
+    return [
+        f"The ensemble of {of}, a network each on another seed, has a {part} {metric} of "
+        f"{number_text(figure, 4)}."
+    ]
 
 
 def settings_text(found: Findings) -> str:
