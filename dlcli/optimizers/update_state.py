@@ -41,17 +41,17 @@ class ParameterPart:
         """How many numbers it has, of one run."""
         return math.prod(self.values.shape[self.has_runs :])
 
-    def lr(self, lr: "float | Tensor") -> "float | Tensor":
-        """Return a learning rate so that it can be multiplied with the parameter."""
-        if isinstance(lr, float):
-            return lr
-        return lr.view(-1, *(1,) * (self.values.dim() - 1))
+    def factor(self, number: "float | Tensor") -> "float | Tensor":
+        """Return a number, or one of each run, so that it can be multiplied with the parameter."""
+        if isinstance(number, float | int):
+            return number
+        return number.view(-1, *(1,) * (self.values.dim() - 1))
 
     def norm(self, tensor: "Tensor") -> "float | Tensor":
         """Return the Euclidean norm; of many runs, so that it can be multiplied with them."""
         if not self.has_runs:
             return float(tensor.norm(2).item())
-        return self.lr(tensor.flatten(1).norm(dim=1))
+        return self.factor(tensor.flatten(1).norm(dim=1))
 
     def add(self, change: "Tensor", factor: "float | Tensor") -> None:
         """Add factor × change to the parameter."""

@@ -51,11 +51,11 @@ class Adafactor(OptimizerConfig):
 
     def _update_part(self, run: UpdateState, part: ParameterPart) -> None:
         step = float(run.num_steps)
-        lr = part.lr(run.lr)
+        lr = part.factor(run.lr)
         size = part.norm(part.values) / part.num_numbers**0.5
         length = _largest(self.eps[1], size) * _smallest(1 / step**0.5, lr)
-        if run.weight_decay:
-            part.values.mul_(1 - lr * run.weight_decay)
+        if run.has_weight_decay:
+            part.values.mul_(1 - lr * part.factor(run.weight_decay))
         change = self._mean_squares(part, step**self.beta2_decay)
         least = (self.eps[0] or _FLOAT32_EPS) ** 2
         change = change.clamp_(min=least).rsqrt_().mul_(part.gradient)

@@ -78,8 +78,8 @@ class Muon(OptimizerConfig):
     def _update_matrix(self, run: UpdateState, part: ParameterPart) -> None:
         buffer = part.state["momentum_buffer"].lerp_(part.gradient, 1 - self.momentum)
         change = part.gradient.lerp(buffer, self.momentum) if self.nesterov else buffer
-        lr = part.lr(run.lr)
-        part.values.mul_(1 - lr * run.weight_decay)
+        lr = part.factor(run.lr)
+        part.values.mul_(1 - lr * part.factor(run.weight_decay))
         part.add(self._orthogonal(change), -lr * self._lr_factor(*change.shape[-2:]))
 
     def _lr_factor(self, num_rows: int, num_columns: int) -> float:
@@ -107,8 +107,8 @@ class Muon(OptimizerConfig):
 
     def _update_other(self, run: UpdateState, part: ParameterPart) -> None:
         beta1, beta2 = self.adamw.betas
-        lr = part.lr(run.lr) * self.adamw.lr_factor
-        part.values.mul_(1 - lr * run.weight_decay)
+        lr = part.factor(run.lr) * self.adamw.lr_factor
+        part.values.mul_(1 - lr * part.factor(run.weight_decay))
         exp_avg = part.state["exp_avg"].lerp_(part.gradient, 1 - beta1)
         exp_avg_sq = part.state["exp_avg_sq"].mul_(beta2)
         exp_avg_sq.addcmul_(part.gradient, part.gradient, value=1 - beta2)
