@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dlcli.config.config import ReportKind
 from dlcli.errors import counted
+from dlcli.numbers import number_text
 from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import save_pictures
 from dlcli.report.search.pictures import by_setting, progress
@@ -45,12 +46,20 @@ def _honest(found: Findings) -> PageSection:
     """Say how much better the best settings look than they are."""
     optimism, fresh = found.optimism, fresh_table(found)
     if isinstance(optimism, Optimism):
-        said = (
-            f"The best of {optimism.num_settings} settings is partly the luckiest. Blocks of the "
-            f"validation rows were resampled ({optimism.num_blocks} blocks, 2,000 times): the "
-            "settings that are best on the blocks drawn were judged by the others (bootstrap bias "
-            "correction, Tsamardinos et al. 2018)."
+        seen, expected, low, high = (
+            number_text(value, 4)
+            for value in (optimism.seen, optimism.expected, optimism.low, optimism.high)
         )
+        said = (
+            f"The best of {optimism.num_settings} settings is partly the luckiest. Their "
+            f"{found.tune.metric} is {seen} on the rows that chose them, and about {expected} on "
+            f"others (95 % interval {low} to {high}). Blocks of the validation rows were resampled "
+            f"({optimism.num_blocks} blocks, 2,000 times): the settings that are best on the "
+            "blocks drawn were judged by the others (bootstrap bias correction, Tsamardinos et al. "
+            "2018)."
+        )
+        if len(found.rungs) > 1:
+            said += " What was chosen before, among shorter trials, is not in this estimate."
     else:
         said = f"How much better the best settings look than they are can't be told: {optimism}."
     return PageSection("Selection optimism", (said,), tables=(fresh,) if fresh is not None else ())

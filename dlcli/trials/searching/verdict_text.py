@@ -1,5 +1,6 @@
 """What a search found, as a paragraph of text."""
 
+from dlcli.errors import counted
 from dlcli.numbers import number_text
 from dlcli.trials.results import HeldOutPart
 from dlcli.trials.searching.findings import Findings
@@ -32,10 +33,9 @@ def _ensemble_text(found: Findings) -> list[str]:
     figure, number = figures[part].get(metric), len(found.ensemble.shares)
     if figure is None:
         return []
-    of = "one setting" if number == 1 else f"{number} of the best settings"
     return [
-        f"The ensemble of {of}, a network each on another seed, has a {part} {metric} of "
-        f"{number_text(figure, 4)}."
+        f"The ensemble of the best, {counted(number, 'network')} on other seeds, has a {part} "
+        f"{metric} of {number_text(figure, 4)}."
     ]
 
 
@@ -53,11 +53,16 @@ def _optimism_text(found: Findings) -> str:
     optimism, metric = found.optimism, found.tune.metric
     if not isinstance(optimism, Optimism):
         return f"How much better they look on the rows that chose them can't be told: {optimism}."
+    gap = number_text(abs(optimism.difference), 2)
+    verdict = (
+        f"they look {gap} better than they are"
+        if _is_flattered(found, optimism)
+        else "they are about as good as they look"
+    )
     return (
         f"On rows that didn't choose them, a {metric} of about {number_text(optimism.expected, 4)} "
         f"is expected (95 % interval {number_text(optimism.low, 4)} to "
-        f"{number_text(optimism.high, 4)}): they look {number_text(abs(optimism.difference), 2)} "
-        f"{'better' if _is_flattered(found, optimism) else 'worse'} than they are."
+        f"{number_text(optimism.high, 4)}): {verdict}."
     )
 
 
