@@ -1,11 +1,12 @@
 """Where the members of an ensemble begin, and what of each layer is each member's own."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from dlcli.config.sections.ensemble import EnsembleConfig, Share
-from dlcli.layers.base import Members, PlannedLayer, ShapeError, require_axes
+from dlcli.layers.base import Members, PlannedLayer, Shape, ShapeError, require_axes
 from dlcli.layers.weights import WeightedLayer
 from dlcli.losses import Loss
 
@@ -39,9 +40,14 @@ class PlannedEnsemble:
         return self.config.share != "none"
 
     @property
+    def matrices(self) -> list[Shape]:
+        """The shape of those factors."""
+        return [(self.num_members, self.num_features)] if self.has_adapter else []
+
+    @property
     def num_parameters(self) -> int:
         """Those factors."""
-        return self.num_members * self.num_features if self.has_adapter else 0
+        return sum(map(math.prod, self.matrices))
 
     @property
     def num_kept(self) -> int:

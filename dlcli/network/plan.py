@@ -118,6 +118,7 @@ class Plan:
         return [
             *(shape for shape in layers if len(shape) > 1),
             *((table.num_codes, table.dim) for table in tables),
+            *([] if self.ensemble is None else self.ensemble.matrices),
         ]
 
     def training_bytes(self, num_kept: int) -> int:

@@ -132,6 +132,8 @@ def test_parameters_and_operations_are_those_of_the_modules(share: str) -> None:
             expected = layer.config.tensors(layer)
             assert shapes == {name: axes.shape for name, axes in expected.items()}
     assert sum(p.numel() for p in network.parameters()) == planned.num_parameters
+    matrices = sorted(planned.matrices)
+    assert matrices == sorted(tuple(p.shape) for p in network.parameters() if p.dim() > 1)
     with FlopCounterMode(display=False) as counter:
         network({"numbers": torch.ones(4, 5)})
     assert 2 * planned.multiply_adds * 4 == counter.get_total_flops()
