@@ -5,6 +5,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.reliability.apart import run_apart
 from tests.reliability.bites import MUTATIONS
+from tests.reliability.out_of_fold import bias, draw_many
 
 
 def test_killed_runs_lose_nothing_and_come_to_the_same_bits() -> None:
@@ -21,6 +22,20 @@ def test_runs_resumed_by_other_numbers_of_processes_come_to_the_same_bits() -> N
 
 def test_a_killed_search_comes_to_the_same_trials_and_the_same_best_config() -> None:
     assert " 0 differing" in run_apart("searches", 2)
+
+
+@pytest.mark.campaign
+def test_killed_folds_come_to_the_same_ensemble() -> None:
+    assert " 0 differing" in run_apart("killed_folds", 1)
+
+
+def test_the_out_of_fold_loss_is_not_that_of_the_luckiest_epochs() -> None:
+    draws = [*draw_many(6)]
+    error, _ = bias([draw.out_of_fold - draw.truth for draw in draws])
+    assert abs(error) < 3
+    optimism = [draw.out_of_fold - draw.of_best_epochs for draw in draws]
+    assert sum(optimism) / len(optimism) > 0.02
+    assert min(optimism) > -0.01
 
 
 @pytest.mark.campaign
