@@ -274,11 +274,11 @@ def test_what_mattered_is_told_with_its_uncertainty_and_what_did_not_is_not() ->
 def test_nothing_mattered_in_noise_and_few_trials_tell_nothing() -> None:
     noise = np.random.default_rng(0)
     is_clear = []
-    for _ in range(20):
+    for _ in range(12):
         found, _ = follow(lambda _: float(noise.normal()), trials=40)
         assert not isinstance(found.importances, str)
         is_clear.append(any(one.is_clear for one in found.importances))
-    assert sum(is_clear) <= 3  # 5 % of the searches have some
+    assert sum(is_clear) <= 2  # 5 % of the searches have some
     found, _ = follow(by_rate_alone, trials=8)
     assert found.importances == "8 trials are too few to tell which settings mattered"
     flat, _ = follow(lambda _: 1.0, trials=20)
@@ -289,7 +289,7 @@ def test_the_estimate_of_optimism_is_about_right_where_settings_are_equally_good
     """All settings have a true loss of 1: what the best one looks better by is luck alone."""
     noise = np.random.default_rng(1)
     seen, expected = [], []
-    for _ in range(40):
+    for _ in range(25):
         entries = []
         for number in range(30):
             blocks = noise.normal(1.0, 1.0, 20)
@@ -304,5 +304,5 @@ def test_the_estimate_of_optimism_is_about_right_where_settings_are_equally_good
         seen.append(optimism.seen)
         expected.append(optimism.expected)
     assert np.mean(seen) < 0.6
-    assert np.mean(expected) == pytest.approx(1.0, abs=0.12)
+    assert np.mean(expected) == pytest.approx(1.0, abs=0.15)
     assert isinstance(selection_optimism(entries[:1], "loss"), str)
