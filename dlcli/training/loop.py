@@ -180,14 +180,16 @@ def _take_steps(trainer: Trainer, train: BatchSource) -> Iterator[Progress]:
     )
     with closing(steps):
         for batches in steps:
-            lr = trainer.schedule.lr(trainer.num_steps)
+            step = trainer.num_steps
+            lr = trainer.schedule.lr(step)
             trainer.optimizer.lr = lr
-            trainer.scheduled.set(trainer.num_steps)
-            figures = trainer.stepper.take_step(batches, trainer.num_steps)
+            if trainer.scheduled.numbers:
+                trainer.scheduled.set(step)
+            figures = trainer.stepper.take_step(batches, step)
             if trainer.average is not None:
-                trainer.average.update(trainer.num_steps)
+                trainer.average.update(step)
             num_rows, weight = sum(map(len, batches)), total_weight(batches)
-            epoch.add(PendingStep(trainer.num_steps + 1, lr, num_rows, figures, weight))
+            epoch.add(PendingStep(step + 1, lr, num_rows, figures, weight))
             if len(epoch.unread) == CHECK_STEPS:
                 epoch.read(trainer.parameter_names, trainer.scaler)
             yield Progress(epoch.number, epoch.num_steps, epoch.num_rows)

@@ -74,3 +74,27 @@ def reference_of(
         groups if factors else network.parameters(), **{**defaults, **options}
     )
     return reference
+
+
+def muon_beside_adamw(
+    network: torch.nn.Module,
+    lr: float = 1e-3,
+    *,
+    weight_decay: float = 0.1,
+    others: Mapping[str, Any] = MappingProxyType({}),
+    **matrices: Any,
+) -> list[torch.optim.Optimizer]:
+    """Return torch's Muon for a network's matrices, and its AdamW for the other parameters."""
+    parameters = list(network.parameters())
+    return [
+        torch.optim.Muon(
+            [one for one in parameters if one.dim() == 2],
+            lr=lr,
+            weight_decay=weight_decay,
+            **matrices,
+        ),
+        torch.optim.AdamW(
+            [one for one in parameters if one.dim() != 2],
+            **{"lr": lr, "weight_decay": weight_decay, **others},
+        ),
+    ]

@@ -19,7 +19,13 @@ from dlcli.section import type_of
 from dlcli.training.optimizers import FlatParameters, ManyRuns, Optimizer
 from tests.families import check_is_described
 from tests.layers.samples import DENSE, plan
-from tests.optimizers.samples import SAMPLES, TORCH_OPTIMIZERS, read, reference_of
+from tests.optimizers.samples import (
+    SAMPLES,
+    TORCH_OPTIMIZERS,
+    muon_beside_adamw,
+    read,
+    reference_of,
+)
 
 NUM_STEPS = 8
 MORE_KEYS = {"rprop": {"weight_decay"}, "muon": {"adamw"}}  # than torch's
@@ -139,20 +145,13 @@ def test_muon_is_torchs_with_torchs_adamw_beside_it_to_the_bit(
     network, theirs = make_network(), make_network()
     config = read({"type": "muon", "lr": 0.02, **matrices, "adamw": {"lr_factor": 0.5, **others}})
     optimizer = Optimizer(config, FlatParameters(network))
-    parameters = list(theirs.parameters())
-    references = (
-        torch.optim.Muon([one for one in parameters if one.dim() == 2], lr=0.02, **matrices),
-        torch.optim.AdamW(
-            [one for one in parameters if one.dim() != 2],
-            **{"lr": 0.01, "weight_decay": config.highest_weight_decay, **others},
-        ),
-    )
+    references = muon_beside_adamw(theirs, 0.02, others={"lr": 0.01, **others}, **matrices)
     for gradients in make_gradients(network):
         take_steps(optimizer, [gradients])
-        for parameter, gradient in zip(parameters, gradients, strict=True):
+        for parameter, gradient in zip(theirs.parameters(), gradients, strict=True):
             parameter.grad = gradient
         for reference in references:
-            reference.step()  # type: ignore[no-untyped-call]
+            reference.step()
         assert torch.equal(weights_of(network), weights_of(theirs))
 
 

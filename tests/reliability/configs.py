@@ -5,8 +5,10 @@ from typing import Any
 
 import yaml
 
+from dlcli.optimizers import OPTIMIZERS as OPTIMIZER_FAMILY
 from dlcli.optimizers import PRESETS
 from dlcli.schedules import SCHEDULES as SCHEDULE_FAMILY
+from dlcli.section import type_of
 from tests.conftest import ROOT
 from tests.families import samples_of
 
@@ -43,6 +45,11 @@ PAIRS = [
 ]
 
 
+def _follows_rates(optimizer: str) -> bool:
+    kind = PRESETS[optimizer]["type"]
+    return next(member.follows_lr for member in OPTIMIZER_FAMILY if type_of(member) == kind)
+
+
 def write_config(path: Path, optimizer: str, schedule: str, **sections: Any) -> Path:
     """Write the config of a run of a few dozen steps on the real penguins."""
     data = {"path": str(ROOT / "data" / "penguins.csv"), "target": "species"}
@@ -65,7 +72,7 @@ def write_config(path: Path, optimizer: str, schedule: str, **sections: Any) -> 
             ]
         },
         "optimizer": OPTIMIZERS[optimizer],
-        "schedule": SCHEDULES[schedule],
+        "schedule": SCHEDULES[schedule if _follows_rates(optimizer) else "constant"],
         "training": training,
         "report": False,
         **sections,

@@ -16,7 +16,7 @@ from dlcli.runs.training.run import build_trainer
 from dlcli.training.device import choose_placement, configure_torch
 from dlcli.training.loop import EpochResult, fit
 from dlcli.training.rows.batches import epoch_order, to_rows
-from tests.optimizers.samples import TORCH_OPTIMIZERS, reference_of
+from tests.optimizers.samples import TORCH_OPTIMIZERS, muon_beside_adamw, reference_of
 
 Load = Callable[..., LoadedConfig]
 
@@ -58,15 +58,18 @@ def test_a_straight_line_of_pytorch_ends_with_the_same_bits(
     y = torch.tensor(prepared.dataset.parts["train"].targets["target"])
     assert len(x) % batch_size  # the last batch is a short one
     model = build_network(prepared.plan, seed=4)
-    straight = reference_of(PRESETS[optimizer], model)
+    muon = muon_beside_adamw(model) if optimizer == "muon" else None
+    straight = muon or [reference_of(PRESETS[optimizer], model)]
     for epoch in range(1, epochs + 1):
         order = epoch_order(len(x), seed=4, epoch=epoch)
         for start in range(0, len(x), batch_size):
             rows = order[start : start + batch_size]
-            straight.zero_grad()
+            for one in straight:
+                one.zero_grad()
             loss = F.cross_entropy(model({"numbers": x[rows]}), y[rows])
             torch.autograd.backward(loss)
-            straight.step()
+            for one in straight:
+                one.step()
 
     trained, expected = network.state_dict(), model.state_dict()
     assert all(torch.equal(trained[key], expected[key]) for key in expected)
