@@ -2,7 +2,9 @@
 
 A trial keeps the weights of the epoch that is the best on all rows that it holds out, so that its
 figure on these rows is too good: the best of many epochs is the best by chance, too. Here the rows
-are two halves, and those of one are predicted by the epoch that is the best on the other.
+are two halves, and those of one are predicted by the epoch that is the best on the other. Each half
+has its own patience, as when training ends must not follow from the rows that are predicted: where
+a trial would stop before that, it goes on for the sake of its halves, and keeps nothing else of it.
 """
 
 from collections.abc import Callable
@@ -34,6 +36,11 @@ class CrossFitted:
         """Watch each half as early stopping watches all rows."""
         return cls(halves, (Watch.of(stopping), Watch.of(stopping)))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether both halves have their epoch: their patience is used up."""
+        return all(watch.is_over for watch in self.watches)
+
     def observe(
         self, epoch: int, losses: tuple[float, float], outputs: Tensor, metric: Figure | None
     ) -> None:
@@ -44,6 +51,8 @@ class CrossFitted:
         if self.outputs is None:
             self.outputs = outputs.clone()
         for index, watch in enumerate(self.watches):
+            if watch.is_over:
+                continue
             figures: dict[str, float | None] = {"loss": losses[index]}
             if metric is not None:
                 figures[watch.metric] = metric(self._masks[index])

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from dlcli.config import load_config
+from dlcli.config.sections.training import EarlyStopping
 from dlcli.data.folding.rows import fold_rows
 from dlcli.runs.comparison.setup import build_fold_resolver
 from dlcli.runs.preparation import prepare
@@ -70,6 +71,7 @@ CASES = {
     "whole batches": (60, "target: n, target_scale: log", ("training.batch_size=full",)),
     "averaged weights": (60, "target: y", ("training.ema={decay: 0.8}",)),
     "members": (60, "target: n", ("model.ensemble={members: 3}",)),
+    "a short patience": (60, "target: y", ("training={epochs: 9, early_stopping: {patience: 1}}",)),
     "accuracy": (63, "target: y", ("training.early_stopping={patience: 3, metric: accuracy}",)),
 }
 
@@ -188,6 +190,19 @@ def test_rows_are_predicted_by_the_epoch_that_the_other_half_chose() -> None:
         crossed.observe(epoch, losses, torch.full((4, 1), float(epoch)), None)
     assert crossed.outputs is not None
     assert crossed.outputs.flatten().tolist() == [3, 3, 2, 2]
+
+
+def test_each_half_has_its_own_patience() -> None:
+    halves = torch.tensor([False, True])
+    crossed = CrossFitted.of(halves, EarlyStopping(patience=1))
+    # The first half stops after epoch 2, whatever comes later; the second goes on.
+    for epoch, losses in enumerate([(1.0, 3.0), (2.0, 2.0), (0.0, 1.0)], 1):
+        assert not crossed.is_over
+        crossed.observe(epoch, losses, torch.full((2, 1), float(epoch)), None)
+    assert crossed.outputs is not None
+    assert crossed.outputs.flatten().tolist() == [3, 1]
+    crossed.observe(4, (0.0, 1.5), torch.full((2, 1), 4.0), None)
+    assert crossed.is_over
 
 
 def test_the_loss_of_each_half_is_weighted() -> None:

@@ -1,10 +1,13 @@
 """Trials, one after the other."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 
 from torch import Tensor
 
 from dlcli.errors import DivergedError
+from dlcli.training.early_stopping import EarlyStoppingState
 from dlcli.training.evaluation import compute_outputs
 from dlcli.training.loop import EpochResult, Progress, Trainer, fit
 from dlcli.training.saving.state import to_cpu
@@ -19,19 +22,29 @@ def run_sequentially(trials: Sequence[ResolvedTrial]) -> Iterator[FinishedTrial 
     for trial in trials:
         setup, trainer = trial.setup, assemble_trial(trial)
         curve, crossed = [], None
+        watch, stopped = trainer.watch, None
         if setup.halves is not None:
             crossed = CrossFitted.of(setup.halves, setup.settings.early_stopping)
+            trainer.watch = replace(watch, patience=None, standing=EarlyStoppingState())
         try:
-            for event in fit(trainer, setup.train, setup.validation):
-                if isinstance(event, EpochResult):
+            with closing(fit(trainer, setup.train, setup.validation)) as events:
+                for event in events:
+                    if not isinstance(event, EpochResult):
+                        yield event
+                        continue
                     assert event.validation is not None, "there are validation rows"
-                    loss = event.validation["loss"]
-                    curve.append(Point(event.epoch, event.train_loss, loss))
-                    if crossed is not None:
-                        _cross_fit(event.epoch, trainer, setup, crossed)
-                else:
-                    yield event
-            end = trainer.stop_reason
+                    if stopped is None:
+                        loss = event.validation["loss"]
+                        curve.append(Point(event.epoch, event.train_loss, loss))
+                    if crossed is None:
+                        continue
+                    _cross_fit(event.epoch, trainer, setup, crossed)
+                    if stopped is None:
+                        watch.observe(event.epoch, event.validation)
+                        stopped = (trainer.num_steps, trainer.best) if watch.is_over else None
+                    if stopped is not None and crossed.is_over:
+                        break
+            end = trainer.stop_reason or "early_stopping"
             assert end in ("epochs", "early_stopping"), "it came to its end"
             num_steps = trainer.num_steps
         except DivergedError:
@@ -39,6 +52,8 @@ def run_sequentially(trials: Sequence[ResolvedTrial]) -> Iterator[FinishedTrial 
             # Steps are looked at from time to time: the first that is not finite is meant.
             num_steps = min(1 + (last.step if last else 0), trainer.num_steps)
         best = trainer.best
+        if stopped is not None:  # it went on for the sake of its halves
+            end, (num_steps, best) = "early_stopping", stopped
         yield FinishedTrial(
             trial.trial,
             tuple(curve),

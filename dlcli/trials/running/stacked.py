@@ -36,6 +36,7 @@ class _Run:
     crossed: CrossFitted | None  # where data are folded
     curve: list[Point] = field(default_factory=list)
     best_epoch: int = 0
+    num_steps: int = 0  # up to the last epoch of its curve
     is_over: bool = False
 
 
@@ -140,16 +141,21 @@ class _StackedTraining:
                 continue
             bad_step, validation_loss = sums.bad_step[index], losses[index]
             if bad_step is not None or not finite[index] or validation_loss is None:
-                yield self._end(index, "diverged", before + (bad_step or sums.num_steps))
+                if run.watch.is_over:  # it went on for the sake of its halves
+                    yield self._end(index, "early_stopping", run.num_steps)
+                else:
+                    yield self._end(index, "diverged", before + (bad_step or sums.num_steps))
                 continue
             loss = validation_loss * run.unit
-            run.curve.append(Point(epoch, sums.mean_loss(index) * run.unit, loss))
-            figures: dict[str, float | None] = {"loss": loss}
-            if watched is not None:
-                figures[run.watch.metric] = watched[index]
-            if run.watch.observe(epoch, figures):
-                run.best_epoch = epoch
-                improved.append(index)
+            if not run.watch.is_over:
+                run.num_steps = before + sums.num_steps
+                run.curve.append(Point(epoch, sums.mean_loss(index) * run.unit, loss))
+                figures: dict[str, float | None] = {"loss": loss}
+                if watched is not None:
+                    figures[run.watch.metric] = watched[index]
+                if run.watch.observe(epoch, figures):
+                    run.best_epoch = epoch
+                    improved.append(index)
             run.schedule.observe(epoch, loss)
             if run.crossed is not None:
                 self.validation.cross_fit(epoch, index, shown, run.crossed)
@@ -158,9 +164,10 @@ class _StackedTraining:
         for name, buffer in network.buffers.items():
             self.best_buffers[name][improved] = buffer[improved]
         for index, run in enumerate(self.runs):
-            if not run.is_over and (is_last or run.watch.is_over):
+            has_stopped = run.watch.is_over and (run.crossed is None or run.crossed.is_over)
+            if not run.is_over and (is_last or has_stopped):
                 end: End = "early_stopping" if run.watch.is_over else "epochs"
-                yield self._end(index, end, before + sums.num_steps)
+                yield self._end(index, end, run.num_steps)
 
     def _end(self, index: int, end: End, steps: int) -> FinishedTrial:
         run = self.runs[index]
