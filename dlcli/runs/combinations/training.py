@@ -122,6 +122,12 @@ def _two_averages(facts: Facts) -> Found:
 
 RULES = (
     refused(
+        *("folds.weights", "folds.repeats"),
+        when="`weights` is `greedy`, and `repeats` is 1",
+        effect="there is nothing to weigh",
+        example={"folds": {"folds": 5, "weights": "greedy"}},
+    ),
+    refused(
         *("training.accumulate_batches", "training.batch_size"),
         when="an epoch has fewer batches",
         effect="no step would have as many",
