@@ -51,6 +51,7 @@ def test_a_comparison_leaves_results_curves_a_page_and_a_config(dlcli: Command) 
         "curves.parquet",
         "recommended.yaml",
         "runs.jsonl",
+        "stacks.jsonl",
     ]
     if CHROMIUM:
         seen = look_at(folder / "comparison.html")
@@ -135,6 +136,8 @@ def test_no_finished_run_is_done_again(dlcli: Command) -> None:
     Path("cut/config.yaml").write_bytes(Path("whole/config.yaml").read_bytes())
     # As a kill in the middle of writing a run's line leaves it.
     Path("cut/runs.jsonl").write_bytes(b"".join(lines[:10]) + lines[10][:40])
+    stacks = Path("whole/stacks.jsonl").read_bytes()
+    Path("cut/stacks.jsonl").write_bytes(stacks)
     resumed = dlcli(
         *("compare-optimizers", "cut/config.yaml", "--run-dir", "cut", "--resume", "--json")
     )
@@ -143,8 +146,21 @@ def test_no_finished_run_is_done_again(dlcli: Command) -> None:
     again = Path("cut/runs.jsonl").read_bytes().splitlines(keepends=True)
     assert again[:10] == lines[:10]
     assert len(again) == len(lines) == 15
+    assert Path("cut/stacks.jsonl").read_bytes() == stacks
     del whole["run_dir"]
-    assert_alike(without_times(whole), without_times(resumed.json))
+    found = without_times(resumed.json)
+    assert found["optimizers"] == without_times(whole)["optimizers"]  # to the last bit
+    assert found["verdict"] == whole["verdict"]
+
+
+def test_a_damaged_list_of_stacks_is_refused_with_the_way_on(dlcli: Command) -> None:
+    compare(dlcli, "--run-dir", "c")
+    stacks = Path("c/stacks.jsonl")
+    stacks.write_text('{"trials": [{"seed"\n' + stacks.read_text())
+    damaged = compare(dlcli, "--run-dir", "c", "--resume")
+    assert (damaged.code, "line 1 is damaged; remove it" in damaged.err) == (4, True)
+    stacks.write_text("".join(stacks.read_text().splitlines(keepends=True)[1:]))
+    assert compare(dlcli, "--run-dir", "c", "--resume").code == 0
 
 
 def test_runs_as_optimizers_and_seeds_are_still_read(dlcli: Command) -> None:
@@ -166,20 +182,6 @@ def test_runs_as_optimizers_and_seeds_are_still_read(dlcli: Command) -> None:
     Path("c/runs.jsonl").write_text(f"{header}\n{damaged_line}\n")
     damaged = compare(dlcli, "--run-dir", "c", "--resume")
     assert (damaged.code, "line 2 is damaged: seed: Field required" in damaged.err) == (4, True)
-
-
-def assert_alike(one: Any, other: Any) -> None:
-    """Numbers are the same within rounding: runs that stand elsewhere in a stack differ by that."""
-    if isinstance(one, dict):
-        for key, value in one.items():
-            assert_alike(value, other[key])
-    elif isinstance(one, list):
-        for first, second in zip(one, other, strict=True):
-            assert_alike(first, second)
-    elif isinstance(one, float):
-        assert other == pytest.approx(one, rel=1e-3)
-    elif not isinstance(one, str) or " " not in one:  # prose has such numbers in it
-        assert one == other
 
 
 def test_more_seeds_and_other_optimizers_join_what_is_done(dlcli: Command) -> None:

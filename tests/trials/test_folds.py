@@ -20,7 +20,7 @@ from dlcli.trials.cross_fitting import CrossFitted, mean_losses
 from dlcli.trials.results import FinishedTrial, TrialResult
 from dlcli.trials.rule import Stage
 from dlcli.trials.running.backend import LocalProcesses
-from dlcli.trials.running.execution import plan_repeatably, without_finished
+from dlcli.trials.running.execution import plan_execution, without_finished
 from dlcli.trials.running.executor import Executor, StageStarted, TrialFinished
 from dlcli.trials.running.sequential import run_sequentially
 from dlcli.trials.running.stacked import run_stacked
@@ -98,12 +98,12 @@ def test_folds_in_a_stack_are_what_they_are_by_themselves(name: str, tmp_path: P
 def test_folds_of_other_lengths_are_stacked_among_themselves(tmp_path: Path) -> None:
     trials = resolved(resolver_of(write(tmp_path, 61), "target: n"))
     lengths = [[len(trial.setup.train) for trial in job.trials] for job in plan_of(trials, 2)]
-    assert sorted(map(len, lengths)) == [2, 4]
+    assert sorted(map(len, lengths)) == [2, 2, 2]
     assert all(len({*some}) == 1 for some in lengths)
 
 
 def plan_of(trials: Sequence[ResolvedTrial], num_processes: int) -> list[Any]:
-    return [*plan_repeatably(trials, num_processes).jobs]
+    return [*plan_execution(trials, num_processes).jobs]
 
 
 def test_what_is_stacked_depends_on_the_trials_alone(tmp_path: Path) -> None:
@@ -113,9 +113,9 @@ def test_what_is_stacked_depends_on_the_trials_alone(tmp_path: Path) -> None:
         for number in (1, 2, 7)
     ]
     assert plans[0] == plans[1] == plans[2]
-    assert [len(job) for job in plans[0]] == [6]
-    whole = plan_repeatably(trials, 2)
-    assert without_finished(whole, [trials[3].trial]).jobs == whole.jobs
+    assert [len(job) for job in plans[0]] == [3, 3]
+    whole = plan_execution(trials, 2)
+    assert without_finished(whole, [whole.jobs[1].trials[0].trial]).jobs == whole.jobs[1:]
     assert not without_finished(whole, []).jobs
 
 

@@ -1,7 +1,6 @@
 """Trials stacked, sequential or over processes: each is what it would be by itself."""
 
 import multiprocessing
-import re
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -29,7 +28,7 @@ from dlcli.training.rows.batches import Rows, epoch_steps
 from dlcli.trials.comparing.protocol import optimizer_trial
 from dlcli.trials.results import FinishedTrial
 from dlcli.trials.running import workers
-from dlcli.trials.running.execution import Measured, obstacle_to_stacking, plan_execution
+from dlcli.trials.running.execution import obstacle_to_stacking, plan_execution
 from dlcli.trials.running.sequential import run_sequentially
 from dlcli.trials.running.stack import Stack
 from dlcli.trials.running.stacked import run_stacked, trace_stacked
@@ -436,27 +435,22 @@ def test_processes_end_with_who_asked() -> None:
     assert multiprocessing.active_children() == []
 
 
-def test_the_execution_is_measured_and_said() -> None:
+def test_what_is_stacked_follows_from_the_trials_and_is_said() -> None:
     resolved = trials(read_setup("moons.yaml"), RULES)
     plan = plan_execution(resolved, 2)
-    said = r"stacked 8 at a time on 2 processes \(\d+\.\d × faster than one by one\)"
-    assert re.fullmatch(said, plan.reason)
+    assert plan.reason == "in 2 stacks on 2 processes"
     assert [len(job.trials) for job in plan.jobs] == [8, 8]
     assert {trial for job in plan.jobs for trial in job.trials} == set(resolved)
+    for number in (1, 7):
+        assert plan_execution(resolved, number).jobs == plan.jobs
     single = plan_execution(trials(read_setup("penguins.yaml"), RULES)[:1], 2)
     assert single.num_processes == 1
 
 
-def test_trials_of_one_setup_are_measured_once() -> None:
-    resolved = trials(read_setup("moons.yaml"), RULES)
-    measured: Measured = {}
-    first = plan_execution(resolved, 2, measured=measured)
-    [(setup, _)] = measured
-    assert setup is resolved[0].setup
-    again = plan_execution(resolved[:14], 2, measured=measured)
-    assert (again.step_seconds, len(measured)) == (first.step_seconds, 1)
-    plan_execution(resolved[:2], 2, measured=measured)  # a smaller stack pays off less
-    assert len(measured) == 2
+def test_steps_that_are_mostly_arithmetic_are_taken_one_by_one() -> None:
+    plan = plan_execution(trials(read_setup("digits.yaml"), RULES), 2)
+    assert plan.reason == ("one by one on 2 processes (no two of them would gain by sharing steps)")
+    assert not any(job.is_stacked for job in plan.jobs)
 
 
 def test_traced_weights_are_those_of_each_trial_by_itself() -> None:

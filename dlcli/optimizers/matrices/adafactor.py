@@ -20,7 +20,7 @@ class Adafactor(OptimizerConfig):
 
     type: Literal["adafactor"]
     lr: LearningRate = 1e-2
-    beta2_decay: Annotated[float, Field(le=0)] = Field(
+    beta2_decay: Annotated[float, Field(ge=-10, le=0)] = Field(
         -0.8, description="power of the step's number: weight of the newest square in the mean"
     )
     eps: tuple[PositiveFloat | None, PositiveFloat] = Field(

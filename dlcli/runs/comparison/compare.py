@@ -13,6 +13,7 @@ from dlcli.config.config import ReportKind
 from dlcli.errors import CheckpointError, DivergedError
 from dlcli.explaining.surface.path import PathPlane
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.runs.comparison.begun_stacks import BegunStacks
 from dlcli.runs.comparison.comparable import Comparable
 from dlcli.runs.comparison.comparison_folder import write_comparison
 from dlcli.runs.comparison.finished_trials import FinishedTrials
@@ -29,6 +30,7 @@ from dlcli.trials.comparing.protocol import ComparisonProtocol
 from dlcli.trials.constant_baseline import constant_baseline
 from dlcli.trials.rule import Stage
 from dlcli.trials.running.backend import Backend, LocalProcesses
+from dlcli.trials.running.execution import measure_step
 from dlcli.trials.running.executor import Event as ExecutorEvent
 from dlcli.trials.running.executor import Executor
 from dlcli.trials.setup import TrialResolver
@@ -190,7 +192,9 @@ class _ComparisonRun:
             results=self.finished,
             constant=constant_baseline(self.setup, self.setup.validation),
         )
-        self.executor = Executor(self.resolver, self.finished, self.backend)
+        self.executor = Executor(
+            self.resolver, self.finished, self.backend, stacks=BegunStacks(self.folder.stacks)
+        )
 
     def do(self, notes: tuple[str, ...]) -> Iterator[Event]:
         """Execute stage after stage, and conclude."""
@@ -236,7 +240,7 @@ class _ComparisonRun:
         num_runs = len(missing) + max(0, len(optimizers) * len(seeds) - self.finished.num_evaluated)
         plan = self.executor.plan(missing or one_of_each)
         max_steps = self.setup.max_steps
-        seconds = max_steps * plan.step_seconds / plan.num_processes
+        seconds = max_steps * measure_step(plan) / plan.num_processes
         growth = len(optimizers) * len(self.protocol.tuning_seeds)
         cost = Cost(
             num_runs=num_runs,

@@ -56,6 +56,11 @@ class RunFolder:
         return self.path / "runs.jsonl"
 
     @property
+    def stacks(self) -> Path:
+        """Which of them were stacked with each other."""
+        return self.path / "stacks.jsonl"
+
+    @property
     def fold_trials(self) -> Path:
         """The finished trials of an ensemble's folds: one JSON object per line."""
         return self.path / "folds.jsonl"

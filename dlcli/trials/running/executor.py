@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.training.engines.threads import MAX_THREADS
@@ -12,13 +13,12 @@ from dlcli.trials.rule import Stage
 from dlcli.trials.running.backend import Backend, LocalProcesses, NodesChanged
 from dlcli.trials.running.execution import (
     ExecutionPlan,
-    Measured,
+    in_jobs,
     plan_execution,
-    plan_repeatably,
     without_finished,
 )
 from dlcli.trials.running.step_time import measure_step_times
-from dlcli.trials.running.workers import StepsTaken
+from dlcli.trials.running.workers import Job, StepsTaken
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, TrialResolver
 from dlcli.trials.trial import Trial
 
@@ -55,6 +55,21 @@ Event = StageStarted | StepsTaken | NodesChanged | TrialFinished | StepLosses
 Keep = Callable[[TrialResult, FinishedTrial], None]
 
 
+class Stacks(Protocol):
+    """Which trials were stacked with each other, as long as any of them may have to be done again.
+
+    Whether a trial is stacked, and with which others, decides about the last bits of its losses.
+    """
+
+    def find(self) -> Sequence[tuple[Trial, ...]]:
+        """Return the stacks that were begun."""
+        ...
+
+    def add(self, stack: tuple[Trial, ...]) -> None:
+        """Keep a stack that is about to begin."""
+        ...
+
+
 class Executor:
     """Executes stages, and keeps each trial as soon as it is finished."""
 
@@ -66,24 +81,26 @@ class Executor:
         *,
         keep: Keep | None = None,
         is_repeatable: bool = False,
+        stacks: Stacks | None = None,
         evaluator: Callable[[SharedSetup], TrialEvaluator] = TrialEvaluator,
     ) -> None:
         """Take what trials are resolved by, where finished ones are kept, and what executes them.
 
         Without `results` they are kept nowhere; without `backend`, processes of this machine
         execute them, one a core. `keep`, where it is given, keeps each with its weights in place of
-        `results`. What `is_repeatable` ends with the same bits whatever interrupts it, and however
-        many cores there are: which trials are stacked is a function of the stage alone, not
-        measured, and a stack of which one is missing is done again. `evaluator` builds what
-        evaluates the trials of a setup.
+        `results`. `evaluator` builds what evaluates the trials of a setup.
+
+        A stage ends with the same bits whatever interrupts it, and however many cores there are: a
+        stack of which one is missing is done again. What the stacks are, `stacks` remembers, so
+        that a stage may get more trials; where it `is_repeatable`, they follow from the stage.
         """
         self._keep = keep
         self._is_repeatable = is_repeatable
+        self._stacks = stacks
         self._backend = backend or LocalProcesses(MAX_THREADS)
         self._backend.check(resolver.base)
         self._resolver = resolver
         self._results = results
-        self._measured: Measured = {}
         self._seconds_a_step: dict[tuple[SharedSetup, OptimizerConfig], float] = {}
         self._build_evaluator = evaluator
         self._evaluator: TrialEvaluator | None = None
@@ -100,10 +117,7 @@ class Executor:
     def plan(self, trials: Sequence[Trial]) -> ExecutionPlan:
         """Return how trials would be executed."""
         resolved = [*map(self._resolver.resolve, trials)]
-        cores, name = self._backend.num_cores, self._backend.name_cores
-        if self._is_repeatable:
-            return plan_repeatably(resolved, cores, name)
-        return plan_execution(resolved, cores, name, self._measured)
+        return plan_execution(resolved, self._backend.num_cores, self._backend.name_cores)
 
     def measure(self, trials: Sequence[Trial]) -> None:
         """Measure what a step of a trial by itself takes, side by side, where it is not known.
@@ -137,7 +151,7 @@ class Executor:
             plan = without_finished(self.plan(stage.trials), missing)
         else:
             self.measure(missing)
-            plan = self.plan(missing)
+            plan = self.plan(missing) if self._stacks is None else self._go_on(missing)
         trials = [trial.trial for job in plan.jobs for trial in job.trials]
         max_steps = {trial: self._resolver.resolve(trial).setup.max_steps for trial in trials}
         yield StageStarted(
@@ -159,6 +173,22 @@ class Executor:
                 elif self._results is not None and event.trial in lacking:
                     self._results.add(result)
                 yield TrialFinished(result, max_steps[event.trial] - result.num_steps)
+
+    def _go_on(self, missing: Sequence[Trial]) -> ExecutionPlan:
+        """Plan stacks that were begun as they were, and what is in none anew."""
+        assert self._stacks is not None
+        wanted, jobs = {*missing}, list[Job]()
+        for stack in self._stacks.find():
+            if not wanted.isdisjoint(stack):
+                jobs.append(Job(tuple(map(self._resolver.resolve, stack)), is_stacked=True))
+                wanted.difference_update(stack)
+        if wanted:
+            new = self.plan([trial for trial in missing if trial in wanted]).jobs
+            for job in new:
+                if job.is_stacked:
+                    self._stacks.add(tuple(trial.trial for trial in job.trials))
+            jobs += new
+        return in_jobs(jobs, self._backend.num_cores, self._backend.name_cores)
 
     def _result(self, finished: FinishedTrial, *, is_evaluated: bool) -> TrialResult:
         resolved = self._resolver.resolve(finished.trial)
