@@ -26,7 +26,7 @@ from dlcli.runs.comparison.setup import build_fold_resolver
 from dlcli.runs.folds.preparation import preparing_folds
 from dlcli.training.device import choose_placement
 from dlcli.trials.results import FinishedTrial
-from dlcli.trials.running.execution import plan_repeatably
+from dlcli.trials.running.execution import plan_execution
 from dlcli.trials.running.sequential import run_sequentially
 from dlcli.trials.running.workers import execute
 from dlcli.trials.setup import ResolvedTrial
@@ -76,7 +76,7 @@ def measure(name: str, folder: Path) -> tuple[str, bool]:
         return losses(run_sequentially(trials))
 
     def stacked() -> dict[str, float]:
-        plan = plan_repeatably(trials)
+        plan = plan_execution(trials)
         return losses(execute(plan.jobs, plan.num_processes))
 
     seconds: dict[str, list[float]] = {"sequential": [], "stacked": []}
@@ -93,7 +93,7 @@ def measure(name: str, folder: Path) -> tuple[str, bool]:
     single, ours = (statistics.median(found) for found in seconds.values())
     cpu_single, cpu_ours = (statistics.median(found) for found in cpu.values())
     line = (
-        f"| {name} | {epochs} | {single:.1f} | {ours:.2f} | {plan_repeatably(trials).reason} | "
+        f"| {name} | {epochs} | {single:.1f} | {ours:.2f} | {plan_execution(trials).reason} | "
         f"{single / ours:.1f} | {met(single / ours, REQUIRED)} | {cpu_single:.1f} | "
         f"{cpu_ours:.2f} | {off:.1g} |"
     )

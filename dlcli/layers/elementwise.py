@@ -111,7 +111,7 @@ class PReLU(_LearnedByUnit):
     """ReLU with a slope below 0, learned by feature or channel (He et al., arXiv:1502.01852)."""
 
     type: Literal["prelu"]
-    init: float = Field(0.25, description="the slopes at first")
+    init: float = Field(0.25, ge=-10, le=10, description="the slopes at first")
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
         """Build nn.PReLU."""

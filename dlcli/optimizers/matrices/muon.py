@@ -1,7 +1,7 @@
 """Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), and AdamW beside it."""
 
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal, final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ from dlcli.section import ALL_DEFAULTS, PositiveFloat, Section
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_Coefficient = Annotated[float, Field(ge=-100, le=100)]
 
 
 class AdamWBeside(Section):
@@ -37,7 +39,7 @@ class Muon(OptimizerConfig):
     weight_decay: WeightDecay = 0.1
     momentum: Momentum = 0.95
     nesterov: bool = Field(True, description="Nesterov momentum")
-    ns_coefficients: tuple[float, float, float] = Field(
+    ns_coefficients: tuple[_Coefficient, _Coefficient, _Coefficient] = Field(
         (3.4445, -4.775, 2.0315),
         strict=False,
         description="coefficients of the Newton-Schulz iteration",
