@@ -110,6 +110,9 @@ def main() -> int:
         code.mkdir()
         commit = check_out(arguments.commit, code)
         for name in arguments.configs or shipped:
+            if not (code / "configs" / f"{name}.yaml").exists():
+                print(f"{name}: new since then", flush=True)
+                continue
             for settings in ((), *VARIANTS.get(name, [])):
                 title = " ".join((name, *settings))
                 key = "".join(character if character.isalnum() else "-" for character in title)
