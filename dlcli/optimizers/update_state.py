@@ -27,8 +27,30 @@ class ParameterViews:
         return ParameterViews(chosen(self.values), chosen(self.gradients), state)
 
 
+class _Values:
+    """Values that a step changes, of one run or of many."""
+
+    values: "Tensor"
+
+    def add(self, change: "Tensor", factor: "float | Tensor") -> None:
+        """Add factor × change to the parameters."""
+        if isinstance(factor, float):
+            self.values.add_(change, alpha=factor)
+        else:
+            self.values.addcmul_(change, factor)
+
+    def add_quotient(
+        self, numerator: "Tensor", denominator: "Tensor", factor: "float | Tensor"
+    ) -> None:
+        """Add factor × numerator / denominator to the parameters."""
+        if isinstance(factor, float):
+            self.values.addcdiv_(numerator, denominator, value=factor)
+        else:
+            self.values.addcmul_(numerator / denominator, factor)
+
+
 @dataclass(frozen=True)
-class ParameterPart:
+class ParameterPart(_Values):
     """One parameter, [*shape], or that of many runs, [runs, *shape], and what is kept about it."""
 
     values: "Tensor"
@@ -53,25 +75,9 @@ class ParameterPart:
             return float(tensor.norm(2).item())
         return self.factor(tensor.flatten(1).norm(dim=1))
 
-    def add(self, change: "Tensor", factor: "float | Tensor") -> None:
-        """Add factor × change to the parameter."""
-        if isinstance(factor, float):
-            self.values.add_(change, alpha=factor)
-        else:
-            self.values.addcmul_(change, factor)
-
-    def add_quotient(
-        self, numerator: "Tensor", denominator: "Tensor", factor: "float | Tensor"
-    ) -> None:
-        """Add factor × numerator / denominator to the parameter."""
-        if isinstance(factor, float):
-            self.values.addcdiv_(numerator, denominator, value=factor)
-        else:
-            self.values.addcmul_(numerator / denominator, factor)
-
 
 @dataclass(eq=False)
-class UpdateState:
+class UpdateState(_Values):
     """All parameters as one tensor, their gradient, and what the optimizer keeps about them.
 
     Tensors of one run are [numbers], those of many stacked runs [runs, numbers].
@@ -108,22 +114,6 @@ class UpdateState:
         if not weight_decay:
             return change
         return change.add(self.values, alpha=weight_decay)
-
-    def add(self, change: "Tensor", factor: "float | Tensor") -> None:
-        """Add factor × change to the parameters."""
-        if isinstance(factor, float):
-            self.values.add_(change, alpha=factor)
-        else:
-            self.values.addcmul_(change, factor)
-
-    def add_quotient(
-        self, numerator: "Tensor", denominator: "Tensor", factor: "float | Tensor"
-    ) -> None:
-        """Add factor × numerator / denominator to the parameters."""
-        if isinstance(factor, float):
-            self.values.addcdiv_(numerator, denominator, value=factor)
-        else:
-            self.values.addcmul_(numerator / denominator, factor)
 
     def adam_moments(
         self, gradient: "Tensor", betas: tuple[float, float]
