@@ -213,6 +213,43 @@ def test_folds_judge_each_setting_by_rows_that_its_trials_hold_out(
     assert trials_of(Path("r")) == runs
 
 
+def test_networks_of_the_best_settings_on_folds_are_an_ensemble(
+    dlcli: Command, tmp_path: Path
+) -> None:
+    """None is trained once more, and those of settings that are not among the best 24 go."""
+    write_table(tmp_path / "table.csv")
+    data = {"path": "table.csv", "target": "y", "split": {"validation": 0.2, "test": 0.2}}
+    tune = {"space": {LR: {"log": [0.01, 1.0]}}, "trials": 26, "folds": 2}
+    config = write_config(tmp_path / "c.yaml", tune=tune, report=False, data=data)
+    command = ["tune", config, "--set", "training.epochs=2", "--run-dir", "r", "--json"]
+    outcome = dlcli(*command)
+    assert outcome.code == 0, outcome.err
+    run, found = Path("r"), outcome.json["ensemble"]
+    assert sum(found["shares"].values()) == pytest.approx(1)
+    named = [trial["trial"] for trial in outcome.json["trials"][:24]]
+    assert {int(number) for number in found["shares"]} <= {*named}
+    assert found["networks"] == 2 * len(found["shares"])
+    words = f"{found['networks']} networks, those of all folds of {len(found['shares'])} setting"
+    assert words in " ".join(outcome.err.split())
+    kinds = [path.suffix for path in (run / "members").iterdir()]
+    assert (kinds.count(".safetensors"), kinds.count(".outputs")) == (48, 48)
+    members = json.loads((run / "ensemble.json").read_text("utf-8"))["members"]
+    evaluated = dlcli("evaluate", run, "--json").json["test"]["loss"]
+    assert evaluated == pytest.approx(found["test"]["loss"], rel=1e-5)
+
+    outputs = (run / members[0]["file"]).with_suffix(".outputs")
+    kept = outputs.read_bytes()
+    outputs.write_bytes(kept[:50])
+    refused = dlcli(*command, "--resume")
+    assert refused.code == 4
+    assert "missing or damaged" in refused.err
+    assert "search anew in another --run-dir" in refused.err
+    outputs.write_bytes(kept)
+    (run / "ensemble.json").unlink()
+    assert dlcli(*command, "--resume").json == outcome.json
+    assert json.loads((run / "ensemble.json").read_text("utf-8"))["members"] == members
+
+
 @pytest.mark.parametrize(
     ("tune", "place", "message"),
     [

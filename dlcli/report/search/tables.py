@@ -84,12 +84,13 @@ def fresh_table(found: Findings) -> TextTable | None:
         figures = found.ensemble.figures
         each = (figures.get(part, {}).get(figure) for part, figure in names)
         texts = ["–" if value is None else number_text(value, 4) for value in each]
-        rows = (*rows, (f"ensemble of {len(found.ensemble.shares)}", *texts))
+        rows = (*rows, (f"ensemble of {found.ensemble.num_networks}", *texts))
     note = (
         f"Means over {len(judged[0][1].runs)} seeds that the search has not used ± 95 % confidence "
         "intervals. The test rows were looked at once the search was over. The ensemble is the "
-        "mean of networks of the best settings, weighed on the validation rows."
+        "mean of networks of the best settings, weighed on the "
     )
+    note += "validation rows." if found.tune.folds is None else "rows that the folds hold out."
     titles = ("settings", *(f"{part} {figure}" for part, figure in names))
     return TextTable(titles, rows, note)
 

@@ -88,7 +88,7 @@ class FoldTrials:
         first, setup = self._folds.first, self._resolver.resolve(finished.trial).setup
         assert setup.fitted is not None, "it is of a fold"
         return Checkpoint(
-            config=_of_one(
+            config=of_one(
                 move_paths(first.config, first.folder, self._folder.path), finished.trial.seed
             ),
             fitted=setup.fitted,
@@ -98,7 +98,7 @@ class FoldTrials:
         )
 
 
-def _of_one(config: Config, seed: int) -> Config:
+def of_one(config: Config, seed: int) -> Config:
     """Return the config of one network, whose seed has no say in which rows test."""
     data = config.data
     if data.split.is_drawn:

@@ -20,7 +20,7 @@ from dlcli.training.rows.batches import Rows
 from dlcli.training.saving.checkpoint import Checkpoint, save_checkpoint
 from dlcli.trials.ensembling import greedy_weights, weighted_mean
 from dlcli.trials.results import Figures, FinishedTrial, HeldOutPart, TrialResult
-from dlcli.trials.searching.findings import EnsembleOfBest
+from dlcli.trials.searching.findings import EnsembleOfBest, best_settings
 from dlcli.trials.searching.search import Entry
 from dlcli.trials.setup import ResolvedTrial, TrialResolver
 from dlcli.trials.trial import Trial
@@ -63,7 +63,7 @@ class EnsembleTrials:
         """
         pairs = [
             (entry, trial, self.resolver.resolve(trial))
-            for entry, trial in zip(entries, self.trials, strict=True)
+            for entry, trial in zip(best_settings(entries), self.trials, strict=True)
             if self._path(trial).is_file()
         ]
         if not pairs:
@@ -93,7 +93,7 @@ class EnsembleTrials:
             for (entry, _, _), weight in zip(pairs, weights, strict=True)
             if weight
         }
-        return EnsembleOfBest(shares, figures)
+        return EnsembleOfBest(shares, figures, len(shares))
 
     def _path(self, trial: Trial) -> Path:
         return self.folder.members / f"{self.trials.index(trial) + 1:03}.safetensors"

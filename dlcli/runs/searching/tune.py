@@ -17,6 +17,7 @@ from dlcli.runs.folder.lock import hold_run_folder
 from dlcli.runs.folder.run_folder import RunFolder, write_config
 from dlcli.runs.preparation import prepare
 from dlcli.runs.searching.ensemble import EnsembleTrials
+from dlcli.runs.searching.fold_networks import FoldNetworks
 from dlcli.runs.searching.ledger import SearchLedger
 from dlcli.runs.searching.resuming import check_resumable
 from dlcli.runs.searching.search_folder import write_search
@@ -32,13 +33,12 @@ from dlcli.trials.running.step_time import measure_step_times
 from dlcli.trials.searching.evaluation import NUM_BLOCKS, SearchEvaluator
 from dlcli.trials.searching.findings import (
     Findings,
-    best_settings,
     fresh_trials,
     member_trials,
     sum_up,
 )
 from dlcli.trials.searching.samplers import build_sampler
-from dlcli.trials.searching.search import EPOCHS, Search, choose_rungs, choose_width
+from dlcli.trials.searching.search import EPOCHS, Entry, Search, choose_rungs, choose_width
 from dlcli.trials.searching.space import Space
 from dlcli.trials.setup import SharedSetup, TrialResolver
 from dlcli.trials.trial import Trial
@@ -99,7 +99,12 @@ def tune(
     what = f"{prepared.plan.num_parameters:,} parameters and their rows"
     repair = "try smaller layers or a smaller training.batch_size"
     with memory_explained(placement.device, what, repair), ExitStack() as stack:
-        resolver = _build_resolver(searchable, placement)
+        folds, first = searchable.folds, prepared
+        if folds is None:
+            resolver = build_resolver(prepared, placement, has_test=False)
+        else:
+            first = prepare(folds.loaded, folds.dataset(0))
+            resolver = build_fold_resolver(folds, first, placement, keeps_rows=True)
         if backend is None:
             backend = LocalProcesses(num_processes(config))
         backend.check(resolver.base)
@@ -108,7 +113,12 @@ def tune(
         notes = check_resumable(folder, prepared) if resume else ()
         write_config(folder, config, prepared.folder)
         finished = FinishedTrials(folder, prepared.checksums)
-        run = _SearchRun(searchable, placement, resolver, backend, folder, finished, stop_signal)
+        networks = None
+        if folds is not None:
+            networks = FoldNetworks(folder, first, folds, resolver, finished)
+        run = _SearchRun(
+            searchable, placement, resolver, backend, folder, finished, networks, stop_signal
+        )
         yield from run.do(notes)
 
 
@@ -122,6 +132,7 @@ class _SearchRun:
     backend: Backend
     folder: RunFolder
     finished: FinishedTrials
+    networks: FoldNetworks | None  # where folds judge
     stop_signal: Received
 
     def __post_init__(self) -> None:
@@ -130,7 +141,7 @@ class _SearchRun:
         space = Space.of(self.searchable.space)
         self.ledger = SearchLedger(self.folder)
         rungs, self.notes = self._rungs()
-        self.executor = self._executor(self.resolver)
+        self.executor = self._executor(self.resolver, self.networks)
         self.search = Search(
             config=tune,
             space=space,
@@ -152,6 +163,8 @@ class _SearchRun:
             if signal := self.stop_signal():
                 yield self._stopped(signal)
                 return
+            if self.networks is not None:
+                self.networks.prune(self.search.conclude())
             self.ledger.end_round(number, time.perf_counter() - begun)
         entries = self.search.conclude()
         best = sum_up(self.config.name, self.search, {}).best
@@ -165,9 +178,8 @@ class _SearchRun:
         resolver = build_resolver(self.searchable.prepared, self.placement)
         judging = self._executor(resolver)
         yield from self._execute(judging, Stage("fresh seeds", fresh, is_evaluated=True))
-        chosen = best_settings(entries)
-        members = self._members(resolver, member_trials(self.search, chosen))
-        if self.stop_signal() is None:
+        members = self.networks or self._members(resolver, entries)
+        if isinstance(members, EnsembleTrials) and self.stop_signal() is None:
             executor = self._executor(resolver, members)
             stage = Stage("ensemble of the best", members.trials, is_evaluated=True)
             yield from self._execute(executor, stage)
@@ -176,17 +188,20 @@ class _SearchRun:
             return
         self.finished.sync()
         judged = {number: self._found(some) for number, some in trials.items()}
+        ensemble = members.conclude(entries)
         findings = sum_up(self.config.name, self.search, judged)
-        findings = replace(findings, ensemble=members.conclude(chosen))
+        findings = replace(findings, ensemble=ensemble)
         write_search(self.folder, findings, self.searchable.prepared)
         kind = self.config.report
         yield SearchFinished(findings, self.folder, None if isinstance(kind, bool) else kind)
 
-    def _members(self, resolver: TrialResolver, trials: tuple[Trial, ...]) -> EnsembleTrials:
-        prepared = self.searchable.prepared
+    def _members(self, resolver: TrialResolver, entries: Sequence[Entry]) -> EnsembleTrials:
+        prepared, trials = self.searchable.prepared, member_trials(self.search, entries)
         return EnsembleTrials(self.folder, prepared, resolver, self.finished, trials)
 
-    def _executor(self, resolver: TrialResolver, members: EnsembleTrials | None = None) -> Executor:
+    def _executor(
+        self, resolver: TrialResolver, members: EnsembleTrials | FoldNetworks | None = None
+    ) -> Executor:
         def evaluator(setup: SharedSetup) -> SearchEvaluator:
             num_blocks = NUM_BLOCKS // (self.searchable.tune.folds or 1)
             metric, seed = self.searchable.tune.metric, self.config.seed
@@ -277,12 +292,3 @@ class _SearchRun:
             "(tune.space), training.gradient_clip_norm: 1, or look at the data's scale "
             f"(data.scale). The trials are in {self.folder.runs}"
         )
-
-
-def _build_resolver(searchable: Searchable, placement: Placement) -> TrialResolver:
-    """Return what finds the setups of the search's trials, none of which has test rows."""
-    folds = searchable.folds
-    if folds is None:
-        return build_resolver(searchable.prepared, placement, has_test=False)
-    first = prepare(folds.loaded, folds.dataset(0))
-    return build_fold_resolver(folds, first, placement, keeps_rows=True)

@@ -34,6 +34,7 @@ def to_document(found: Findings) -> dict[str, Any]:
         "ensemble": None
         if found.ensemble is None
         else {
+            "networks": found.ensemble.num_networks,
             "shares": {str(trial): share for trial, share in found.ensemble.shares.items()},
             **found.ensemble.figures,
         },

@@ -18,6 +18,7 @@ from dlcli.trials.trial import Trial
 
 NUM_FRESH_SEEDS = 5
 MAX_MEMBERS = 8  # settings that an ensemble of the best is chosen from
+MAX_ON_FOLDS = 24  # the same, where folds judge: their networks are there already
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class EnsembleOfBest:
 
     shares: Mapping[int, float]  # by the number of the settings; they add up to 1
     figures: Mapping[HeldOutPart, Figures]  # the shares were found on the validation rows
+    num_networks: int
 
 
 @dataclass(frozen=True)
@@ -144,12 +146,21 @@ def best_settings(entries: Sequence[Entry]) -> list[Entry]:
     return sound[:MAX_MEMBERS]
 
 
+def best_of_all(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the best of what was tried for any number of epochs, the best first.
+
+    What is not among them never will be again, whatever else is tried.
+    """
+    sound = [entry for entry in entries if math.isfinite(entry.value)]
+    return sorted(sound, key=lambda entry: (entry.value, entry.number, entry.rung))[:MAX_ON_FOLDS]
+
+
 def member_trials(search: Search, entries: Sequence[Entry]) -> tuple[Trial, ...]:
-    """Return a trial of each of some settings, for all epochs, each on a fresh seed of its own."""
+    """Return a trial of each of the best settings, for all epochs, on a fresh seed of its own."""
     last, first = len(search.rungs) - 1, search.seed + 1 + NUM_FRESH_SEEDS
     return tuple(
         search.trial(entry.settings, last).model_copy(update={"seed": (first + index) % 2**63})
-        for index, entry in enumerate(entries)
+        for index, entry in enumerate(best_settings(entries))
     )
 
 

@@ -30,12 +30,16 @@ def _ensemble_text(found: Findings) -> list[str]:
         return []
     metric, figures = found.tune.metric, found.ensemble.figures
     part: HeldOutPart = "test" if "test" in figures else "validation"
-    figure, number = figures[part].get(metric), len(found.ensemble.shares)
+    figure, networks = figures[part].get(metric), counted(found.ensemble.num_networks, "network")
     if figure is None:
         return []
+    which, name = f"{networks} on other seeds", str(part)
+    if found.tune.folds is not None:
+        settings = counted(len(found.ensemble.shares), "setting")
+        which = f"{networks}, those of all folds of {settings}"
+        name = "test" if part == "test" else "out-of-fold"
     return [
-        f"The ensemble of the best, {counted(number, 'network')} on other seeds, has a {part} "
-        f"{metric} of {number_text(figure, 4)}."
+        f"The ensemble of the best, {which}, has a {name} {metric} of {number_text(figure, 4)}."
     ]
 
 
