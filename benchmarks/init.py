@@ -1,4 +1,4 @@
-"""How well the configs that `dlcli init` writes train: against others' work, on the same rows.
+"""How well configs of `dlcli init --effort quick` train: against others' work, on the same rows.
 
     python -m benchmarks.init                    # prints the tables
     python -m benchmarks.init --write            # and writes docs/measurements/init.md
@@ -35,7 +35,7 @@ from sklearn.preprocessing import StandardScaler
 
 from dlcli.config import load_config
 from dlcli.data.fields import Examples, concatenate
-from dlcli.runs.init import draft_config
+from dlcli.runs.drafting.draft import draft_config
 from dlcli.runs.preparation import Prepared, prepare
 from dlcli.runs.training.events import TrainingFinished
 from dlcli.runs.training.train import train
@@ -52,10 +52,10 @@ SHIPPED = {
 }
 CLASSES = ("breast_cancer", "digits", "iris", "wine")
 
-HEADER = """# Accuracy of the configs that `dlcli init` writes
+HEADER = """# Accuracy of the configs that `dlcli init --effort quick` writes
 
 Made by `python -m benchmarks.init --write`: means over seeds {first} to {last}. The seed also
-sets the split, so every run has other test rows. The rules of `init` were chosen on other seeds.
+sets the split, so every run has other test rows. Its rules were chosen on other seeds.
 """
 
 SHIPPED_HEADER = """
@@ -80,7 +80,7 @@ regression, with their defaults, on standardised numbers and the same test rows.
 def write_draft(data: Path, target: str, folder: Path) -> Path:
     """Write the config that init drafts."""
     config = folder / f"{data.stem}.yaml"
-    draft = draft_config(str(data), target, folder=folder, name=config.name)
+    draft = draft_config(str(data), target, folder=folder, name=config.name, effort="quick")
     config.write_text(draft.text, encoding="utf-8")
     return config
 

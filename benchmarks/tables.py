@@ -4,13 +4,13 @@
     python -m benchmarks.tables --tables FOLDER --ledger FILE --report --write         # the page
 
 `dlcli init` and `dlcli train`, each a process of its own as users start them, at each effort that
-`init` knows; HistGradientBoosting, CatBoost and RealMLP-TD with their defaults, in an environment
-of their own (benchmarks/README.md). All train on the same rows of each outer split and predict the
-same others: log-loss, or RMSE. FOLDER/tables.yaml lists its tables (see table_files.py);
-scikit-learn's come along, and ISLP's where it is installed. Each result is a line of the ledger as
-soon as it is there: a measurement that was cut off goes on, and what has changed since, dlcli's
-committed code or a package, is measured anew. Exits with 1 where a figure that is asked for is
-missed.
+`init` knows; `dlcli tune` for the best one. HistGradientBoosting, CatBoost and RealMLP-TD with
+their defaults, in an environment of their own (benchmarks/README.md). All train on the same rows of
+each outer split and predict the same others: log-loss, or RMSE. FOLDER/tables.yaml lists its tables
+(see table_files.py); scikit-learn's come along, and ISLP's where it is installed. Each result is a
+line of the ledger as soon as it is there: a measurement that was cut off goes on, and what has
+changed since, dlcli's committed code or a package, is measured anew. Exits with 1 where a figure
+that is asked for is missed.
 """
 
 import argparse
@@ -82,17 +82,23 @@ def _run_dlcli(
     folder: Path,
     limit: float,
 ) -> tuple[pl.DataFrame, float]:
-    """Return predictions and seconds of init, train and predict."""
+    """Return predictions, and the seconds of init, of train or tune, and of predict."""
     train.write_csv(folder / "train.csv")
     test.drop(table.target).write_csv(folder / "test.csv")
     chosen = ["--effort", effort] if effort else []
     begun = time.perf_counter()
+    dlcli = [sys.executable, "-m", "dlcli"]
+    _run(
+        [*dlcli, "init", "train.csv", "--target", table.target, *chosen, "-o", "config.yaml"],
+        folder,
+        limit,
+    )
+    learn = "tune" if "\ntune:" in (folder / "config.yaml").read_text("utf-8") else "train"
     for words in (
-        ["init", "train.csv", "--target", table.target, *chosen, "-o", "config.yaml"],
-        ["train", "config.yaml", "--set", "data.split.test=0", "--run-dir", "run"],
+        [learn, "config.yaml", "--set", "data.split.test=0", "--run-dir", "run"],
         ["predict", "run", "test.csv", "-o", "out.parquet"],
     ):
-        _run([sys.executable, "-m", "dlcli", *words], folder, limit)
+        _run([*dlcli, *words], folder, limit)
     seconds = time.perf_counter() - begun
     found = pl.read_parquet(folder / "out.parquet")
     prefix = "probability_"

@@ -23,9 +23,19 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
     # types of JSON and of labels
     ("columns", "boolean"): ("config/reference.py", "targets/class_target.py"),
     # the setting of other layers, as a key
-    ("layers", "activation"): ("runs/combinations/parts.py", "runs/recipe.py"),
+    ("layers", "activation"): (
+        "runs/combinations/parts.py",
+        "runs/drafting/images.py",
+        "runs/drafting/quick.py",
+        "runs/drafting/standard.py",
+    ),
     # the setting data.scale, and what fp16 multiplies losses by
-    ("layers", "scale"): ("columns/numeric.py", "runs/init.py", "training/device.py"),
+    ("layers", "scale"): (
+        "columns/numeric.py",
+        "runs/drafting/draft.py",
+        "runs/drafting/standard.py",
+        "training/device.py",
+    ),
     # the loss of that name
     ("metrics", "mae"): ("losses/regression.py",),
     # JSON's type, sorts of cells and of times, and the axes of pictures

@@ -30,7 +30,9 @@ def numbered(rows: int) -> list[str]:
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_init_writes_can_be_trained(name: str, dlcli: Command) -> None:
     data = ROOT / "data" / f"{name}.csv"
-    outcome = dlcli("init", data, "--target", TARGETS[name], "-o", "drafted.yaml")
+    outcome = dlcli(
+        "init", "--effort", "quick", data, "--target", TARGETS[name], "-o", "drafted.yaml"
+    )
     assert outcome.code == 0, outcome.err
     assert outcome.out == ""
     assert "next: dlcli train drafted.yaml" in outcome.err
@@ -39,7 +41,16 @@ def test_what_init_writes_can_be_trained(name: str, dlcli: Command) -> None:
 
 def test_init_writes_a_config_that_trains_as_well_as_one_by_hand(dlcli: Command) -> None:
     """The whole comparison is benchmarks/init.py's."""
-    dlcli("init", ROOT / "data/penguins.csv", "--target", "species", "-o", "drafted.yaml")
+    dlcli(
+        "init",
+        "--effort",
+        "quick",
+        ROOT / "data/penguins.csv",
+        "--target",
+        "species",
+        "-o",
+        "drafted.yaml",
+    )
     drafted, by_hand = (
         dlcli("train", config, "--json", "--run-dir", f"runs/{number}").json["test"]["accuracy"]
         for number, config in enumerate(["drafted.yaml", ROOT / "configs/penguins.yaml"])
@@ -48,20 +59,20 @@ def test_init_writes_a_config_that_trains_as_well_as_one_by_hand(dlcli: Command)
 
 
 def test_without_an_output_file_the_config_goes_to_standard_output(dlcli: Command) -> None:
-    outcome = dlcli("init", ROOT / "data/moons.csv", "--target", "color")
+    outcome = dlcli("init", "--effort", "quick", ROOT / "data/moons.csv", "--target", "color")
     Path("moons.yaml").write_text(outcome.out)
     assert load_config(Path("moons.yaml")).config.data.target == "color"
     assert outcome.err == ""
 
 
 def test_every_choice_has_a_reason_above_it(dlcli: Command) -> None:
-    text = dlcli("init", ROOT / "data/penguins.csv", "--target", "species").out
+    text = dlcli("init", "--effort", "quick", ROOT / "data/penguins.csv", "--target", "species").out
     for key in ("task", "split", "layers", "loss", "weight_decay", "schedule", "epochs"):
         assert re.search(rf"^ *# .*\n *{key}:", text, re.MULTILINE), key
 
 
 def test_an_image_is_told_from_its_columns(dlcli: Command) -> None:
-    text = dlcli("init", ROOT / "data/digits.csv", "--target", "digit").out
+    text = dlcli("init", "--effort", "quick", ROOT / "data/digits.csv", "--target", "digit").out
     assert "shape: [1, 8, 8]" in text
     assert "conv2d" in text
 
@@ -72,7 +83,7 @@ def test_a_table_with_a_pixel_missing_anywhere_is_no_image(dlcli: Command, table
     last = lines[-1].split(",")
     last[header.split(",").index("digit") - 1] = ""
     table(header, *lines, ",".join(last), name="late.csv")
-    outcome = dlcli("init", "late.csv", "--target", "digit")
+    outcome = dlcli("init", "--effort", "quick", "late.csv", "--target", "digit")
     assert outcome.code == 0, outcome.err
     assert "shape:" not in outcome.out
 
@@ -80,7 +91,10 @@ def test_a_table_with_a_pixel_missing_anywhere_is_no_image(dlcli: Command, table
 def test_paths_start_from_the_config(dlcli: Command, table: Table) -> None:
     table("x,y", *numbered(60), name="here.csv")
     Path("deep/er").mkdir(parents=True)
-    assert dlcli("init", "here.csv", "--target", "y", "-o", "deep/er/c.yaml").code == 0
+    assert (
+        dlcli("init", "--effort", "quick", "here.csv", "--target", "y", "-o", "deep/er/c.yaml").code
+        == 0
+    )
     assert load_config(Path("deep/er/c.yaml")).config.data.path == "../../here.csv"
     assert dlcli("train", "deep/er/c.yaml", "--smoke").code == 0
 
@@ -122,7 +136,7 @@ def test_what_stands_out_is_said(
 ) -> None:
     rows = [f"{line},{cell(row)}" for row, line in enumerate(numbered(60))]
     table(f"x,y,{header}", *rows, name="odd.csv")
-    outcome = dlcli("init", "odd.csv", "--target", "y", "-o", "c.yaml")
+    outcome = dlcli("init", "--effort", "quick", "odd.csv", "--target", "y", "-o", "c.yaml")
     assert f"check: {finding}" in outcome.err
     comments = " ".join(Path("c.yaml").read_text().replace("#", "").split())
     assert f"Check: {finding}" in comments
@@ -131,13 +145,13 @@ def test_what_stands_out_is_said(
 
 def test_what_is_left_out_is_no_feature(dlcli: Command, table: Table) -> None:
     table("x,y,id", *(f"{line},{row}" for row, line in enumerate(numbered(60))), name="ids.csv")
-    dlcli("init", "ids.csv", "--target", "y", "-o", "c.yaml")
+    dlcli("init", "--effort", "quick", "ids.csv", "--target", "y", "-o", "c.yaml")
     assert load_config(Path("c.yaml")).config.data.features == ("x",)
 
 
 def test_rows_that_stand_twice_are_counted(dlcli: Command, table: Table) -> None:
     table("x,y", *(f"{row % 30},{'ab'[row % 2]}" for row in range(60)), name="twice.csv")
-    err = dlcli("init", "twice.csv", "--target", "y", "-o", "c.yaml").err
+    err = dlcli("init", "--effort", "quick", "twice.csv", "--target", "y", "-o", "c.yaml").err
     assert "30 of 60 rows are the same as an earlier row" in err
     prepared = prepare(load_config(Path("c.yaml")))
     known = {(*row, label) for row, label in rows_of(prepared, "train")}
@@ -155,14 +169,14 @@ def rows_of(prepared: object, part: str) -> list[tuple[tuple[float, ...], int]]:
 
 def test_rows_that_contradict_each_other_are_counted(dlcli: Command, table: Table) -> None:
     table("x,y", *numbered(60), "0.5,a", "0.5,b", "0.5,b", name="torn.csv")
-    err = dlcli("init", "torn.csv", "--target", "y", "-o", "c.yaml").err
+    err = dlcli("init", "--effort", "quick", "torn.csv", "--target", "y", "-o", "c.yaml").err
     assert "rows with another 'y' than a row with equal features" in err
 
 
 def test_classes_out_of_balance_are_said(dlcli: Command, table: Table) -> None:
     rows = [f"{row % 17},{'rare' if row % 10 == 0 else 'common'}" for row in range(200)]
     table("x,y", *rows, name="rare.csv")
-    err = dlcli("init", "rare.csv", "--target", "y", "-o", "c.yaml").err
+    err = dlcli("init", "--effort", "quick", "rare.csv", "--target", "y", "-o", "c.yaml").err
     assert (
         "180 of 200 rows are 'common', 20 are 'rare'. Always predicting 'common' has an accuracy "
         "of 0.900" in err
@@ -172,7 +186,10 @@ def test_classes_out_of_balance_are_said(dlcli: Command, table: Table) -> None:
 def test_the_separator_and_missing_targets_are_seen(dlcli: Command, table: Table) -> None:
     lines = [line.replace(",", ";") for line in numbered(60)]
     table("x;y", *lines, "3;", "4;NA", name="semicolons.csv")
-    assert dlcli("init", "semicolons.csv", "--target", "y", "-o", "c.yaml").code == 0
+    assert (
+        dlcli("init", "--effort", "quick", "semicolons.csv", "--target", "y", "-o", "c.yaml").code
+        == 0
+    )
     data = load_config(Path("c.yaml")).config.data
     assert (data.separator, data.drop_missing_target) == (";", True)
     assert dlcli("train", "c.yaml", "--smoke").code == 0
@@ -181,7 +198,9 @@ def test_the_separator_and_missing_targets_are_seen(dlcli: Command, table: Table
 @pytest.mark.parametrize("rows", [100, 999, 1000, 40_000])
 def test_the_network_grows_with_the_rows(rows: int, dlcli: Command, table: Table) -> None:
     table("x,y", *numbered(rows), name="grows.csv")
-    assert dlcli("init", "grows.csv", "--target", "y", "-o", "c.yaml").code == 0
+    assert (
+        dlcli("init", "--effort", "quick", "grows.csv", "--target", "y", "-o", "c.yaml").code == 0
+    )
     config = load_config(Path("c.yaml")).config
     units = [layer.units for layer in config.model.layers if layer.type == "dense"]
     assert (
@@ -200,7 +219,9 @@ def test_names_that_yaml_would_misread_come_back(dlcli: Command, table: Table) -
     header = 'yes,1e3,"a: b",#c,"${x}",id,target: no'
     rows = [f"{r % 5},{r % 7},{r % 3},{r % 11},{r % 4},{r},{'ab'[r % 2]}" for r in range(60)]
     table(header, *rows, name="names.csv")
-    outcome = dlcli("init", "names.csv", "--target", "target: no", "-o", "c.yaml")
+    outcome = dlcli(
+        "init", "--effort", "quick", "names.csv", "--target", "target: no", "-o", "c.yaml"
+    )
     assert outcome.code == 0, outcome.err
     data = load_config(Path("c.yaml")).config.data
     assert data.target == "target: no"
@@ -225,7 +246,7 @@ def test_what_cannot_be_drafted_is_refused(
     arguments: tuple[str, ...], code: int, message: str, dlcli: Command, table: Table
 ) -> None:
     table("x,y", *(f"{row}.5,a" for row in range(30)), name="t.csv")
-    outcome = dlcli("init", *arguments)
+    outcome = dlcli("init", "--effort", "quick", *arguments)
     assert (outcome.code, outcome.err) == (code, f"dlcli: {message}")
     assert sorted(path.name for path in Path().iterdir()) == ["t.csv"]
 
@@ -257,7 +278,7 @@ def test_what_init_writes_for_any_table_is_right_or_it_says_why_not(
     lines = [",".join(str(kind(draw, row)) for kind in kinds) for row in rows]
     table(",".join(names), *lines, name="any.csv")
     target = next(csv.reader([names[-1]]))[0]
-    outcome = dlcli("init", "any.csv", "--target", target, "-o", "c.yaml")
+    outcome = dlcli("init", "--effort", "quick", "any.csv", "--target", target, "-o", "c.yaml")
     if outcome.code == 0:
         validated = dlcli("validate", "c.yaml")
         assert validated.code == 0, validated.err
@@ -276,7 +297,7 @@ def test_each_finding_is_told_once_with_its_key(dlcli: Command, table: Table) ->
     ]
     rows += [rows[1], rows[2], rows[3].rpartition(",")[0] + ",y", "1,200,,c,1,b,w"]
     table("a,id,gaps,same,marks,country,y", *rows, name="many.csv")
-    outcome = dlcli("init", "many.csv", "--target", "y", "-o", "c.yaml")
+    outcome = dlcli("init", "--effort", "quick", "many.csv", "--target", "y", "-o", "c.yaml")
     assert outcome.code == 0, outcome.err
     told = [line for line in outcome.err.splitlines() if line.startswith("check: ")]
     assert len(told) == len(set(told)) >= 7
@@ -298,7 +319,7 @@ def test_codes_are_told_with_the_key_for_amounts(
         for row in range(60)
     ]
     table("zip,h,y", *rows, name="codes.csv")
-    outcome = dlcli("init", "codes.csv", "--target", target, "-o", "c.yaml")
+    outcome = dlcli("init", "--effort", "quick", "codes.csv", "--target", target, "-o", "c.yaml")
     told = "check: 'zip' has codes with zeros in front, such as '01201': treated as "
     assert outcome.err.count(told) == 1
     key, _, value = repair.partition("=")
@@ -315,7 +336,7 @@ def test_codes_are_told_with_the_key_for_amounts(
 
 def test_without_a_target_the_columns_are_named(dlcli: Command) -> None:
     Path("t.csv").write_text("hours,passed\n1,no\n2,yes\n")
-    outcome = dlcli("init", "t.csv")
+    outcome = dlcli("init", "--effort", "quick", "t.csv")
     assert outcome.code == 2
     told = "--target: say which column of t.csv to predict; its columns: hours, passed"
     assert told in outcome.err
@@ -327,5 +348,5 @@ def test_a_table_in_place_of_a_config_is_pointed_to_init(dlcli: Command) -> None
     assert outcome.code == 2
     assert "my table.csv: a table, not a config; make one with: dlcli init" in outcome.err
     command = outcome.err.partition("dlcli init ")[2].replace("COLUMN", "passed")
-    assert dlcli("init", *shlex.split(command)).code == 0
+    assert dlcli("init", "--effort", "quick", *shlex.split(command)).code == 0
     assert dlcli("validate", "config.yaml").code == 0

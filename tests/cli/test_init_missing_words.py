@@ -27,7 +27,9 @@ def draft(dlcli: Command) -> Callable[..., Drafted]:
             frame.write_csv("t.csv")
         else:
             frame.write_parquet("t.parquet")
-        outcome = dlcli("init", f"t.{file_format}", "--target", target, "-o", "c.yaml")
+        outcome = dlcli(
+            "init", "--effort", "quick", f"t.{file_format}", "--target", target, "-o", "c.yaml"
+        )
         assert outcome.code == 0, outcome.err
         loaded = load_config(Path("c.yaml"))
         assert prepare(loaded).plan, "it can be trained"
@@ -95,7 +97,9 @@ def test_a_run_learns_the_class_of_that_name(dlcli: Command) -> None:
     regions = ["EU", "NA", "SA"]
     lines = [f"{row % 3 * 4 + row * 7 % 5 / 5},{regions[row % 3]}" for row in range(180)]
     Path("t.csv").write_text("\n".join(["x,region", *lines]) + "\n")
-    assert dlcli("init", "t.csv", "--target", "region", "-o", "c.yaml").code == 0
+    assert (
+        dlcli("init", "--effort", "quick", "t.csv", "--target", "region", "-o", "c.yaml").code == 0
+    )
     outcome = dlcli("train", "c.yaml", "--run-dir", "run", "--json")
     assert sum(outcome.json["rows"].values()) == 180
     assert outcome.json["test"]["accuracy"] == 1
@@ -140,7 +144,7 @@ def test_a_word_among_dates_and_numbers_of_any_notation_is_a_missing_value(dlcli
         for row in range(60)
     ]
     Path("t.csv").write_text("\n".join(["x;day;y", *lines]) + "\n")
-    outcome = dlcli("init", "t.csv", "--target", "y", "-o", "c.yaml")
+    outcome = dlcli("init", "--effort", "quick", "t.csv", "--target", "y", "-o", "c.yaml")
     assert outcome.code == 0, outcome.err
     assert "'NA' in" not in outcome.err
     assert load_config(Path("c.yaml")).config.data.missing_values == MISSING_VALUES

@@ -36,7 +36,7 @@ def test_training_sums_them_up_in_one_line(dlcli: Command, config: str) -> None:
 
 def test_many_that_are_left_out_for_one_reason_share_a_line(dlcli: Command, config: str) -> None:
     together = f"11 columns are left out: {TEXT}: 't0', 't1', 't2' and 8 more (data.features)"
-    first = dlcli("init", "wide.csv", "--target", "y", "-o", "made.yaml")
+    first = dlcli("init", "--effort", "quick", "wide.csv", "--target", "y", "-o", "made.yaml")
     for outcome in (dlcli("validate", config), first):
         assert outcome.code == 0
         told = outcome.out + outcome.err

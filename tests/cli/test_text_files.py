@@ -138,7 +138,7 @@ def test_evaluate_recognises_a_file_anew(trained: Path, dlcli: Command) -> None:
 
 def test_init_writes_what_it_found_and_that_trains(dlcli: Command) -> None:
     write_files()
-    outcome = dlcli("init", GERMAN, "--target", "price", "-o", "i.yaml")
+    outcome = dlcli("init", "--effort", "quick", GERMAN, "--target", "price", "-o", "i.yaml")
     assert outcome.code == 0, outcome.err
     assert "check: german.csv: windows-1252 text (data.encoding), " in outcome.err
     data = yaml.safe_load(Path("i.yaml").read_text("utf-8"))["data"]
@@ -150,7 +150,7 @@ def test_init_writes_what_it_found_and_that_trains(dlcli: Command) -> None:
     }
     assert data["date_formats"] == ["%d.%m.%Y"]
     assert dlcli("validate", "i.yaml").code == 0
-    assert dlcli("init", PLAIN, "--target", "price", "-o", "p.yaml").code == 0
+    assert dlcli("init", "--effort", "quick", PLAIN, "--target", "price", "-o", "p.yaml").code == 0
     plain = yaml.safe_load(Path("p.yaml").read_text("utf-8"))["data"]
     assert not {*plain} & {"separator", "decimal", "thousands", "encoding", "date_formats"}
 
@@ -259,7 +259,7 @@ def test_a_column_without_a_name_is_left_out_and_that_is_said(
         if form == "trailing":
             name, lines = "column_5", [f"{line}," for line in (header, *rows)]
         Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    outcome = dlcli("init", path, "--target", "price", "-o", "i.yaml")
+    outcome = dlcli("init", "--effort", "quick", path, "--target", "price", "-o", "i.yaml")
     assert outcome.code == 0, outcome.err
     assert f"check: '{name}' is left out: it " in outcome.err
     outcome = dlcli("train", write_config(path), "--run-dir", "run")
@@ -285,7 +285,7 @@ def test_a_file_without_a_header_line_is_told_and_can_be_named(
     write_files()
     _, *rows = Path(PLAIN).read_text("utf-8").splitlines()
     Path("t.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    outcome = dlcli("init", "t.csv", "--target", "price")
+    outcome = dlcli("init", "--effort", "quick", "t.csv", "--target", "price")
     assert outcome.code == 2
     assert "the first line looks like data, not names (1000.0, Nord, 2024-01-01, 3600.0)" in (
         outcome.err
@@ -293,7 +293,12 @@ def test_a_file_without_a_header_line_is_told_and_can_be_named(
     assert '--set \'data.names=["column_1", "column_2", "column_3", "column_4"]\'' in outcome.err
     names = ["area", "side", "day", "price"]
     told = f"data.names={json.dumps(names)}"
-    assert dlcli("init", "t.csv", "--target", "price", "-o", "i.yaml", "--set", told).code == 0
+    assert (
+        dlcli(
+            "init", "--effort", "quick", "t.csv", "--target", "price", "-o", "i.yaml", "--set", told
+        ).code
+        == 0
+    )
     assert yaml.safe_load(Path("i.yaml").read_text())["data"]["names"] == names
     outcome = dlcli("train", write_config("t.csv", names=names), "--run-dir", "run")
     assert outcome.code == 0, outcome.err
@@ -363,7 +368,7 @@ def test_text_that_is_mostly_dates_is_refused_with_repairs_that_work(dlcli: Comm
     assert "column 'day' has 'unknown' where a date such as 2024-01-31" in outcome.err
     assert dlcli("validate", write_config("t.csv", missing_values=["unknown"])).code == 0
     assert dlcli("validate", write_config("t.csv", kinds={"day": "categorical"})).code == 0
-    outcome = dlcli("init", "t.csv", "--target", "price", "-o", "i.yaml")
+    outcome = dlcli("init", "--effort", "quick", "t.csv", "--target", "price", "-o", "i.yaml")
     assert "'day' has 'unknown' among its dates" in outcome.err
     assert dlcli("validate", "i.yaml").code == 0
 

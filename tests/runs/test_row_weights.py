@@ -235,7 +235,7 @@ def test_init_notes_a_column_that_is_named_like_a_weight(dlcli: Command) -> None
         table = table.with_columns(constant)
         table.write_csv("t.csv")
         Path("c.yaml").unlink(missing_ok=True)
-        outcome = dlcli("init", "t.csv", "--target", "y", "-o", "c.yaml")
+        outcome = dlcli("init", "--effort", "quick", "t.csv", "--target", "y", "-o", "c.yaml")
         said = " ".join(outcome.err.split())
         assert "'sample_weight' is named like a weight: if it says how much each row" in said
         also = " and take it out of data.features" if constant else ""

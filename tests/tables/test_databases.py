@@ -122,7 +122,9 @@ class TestPasswords:
         outcome = dlcli("validate", write_config("t.csv", "y"), "--json", *option)
         assert outcome.code == 2
         assert "hush" not in outcome.err + outcome.out
-        outcome = dlcli("init", path, "--target", "y", "--set", "data.query=SELECT 1")
+        outcome = dlcli(
+            "init", "--effort", "quick", path, "--target", "y", "--set", "data.query=SELECT 1"
+        )
         assert outcome.code == 2
         assert "hush" not in outcome.err + outcome.out
 
@@ -207,7 +209,9 @@ def test_a_run_on_postgresql(
     assert outcome.code == 0, outcome.err
     assert dlcli("evaluate", "run").code == 0
     query = ["--set", f"data.query={QUERY}"]
-    drafted = dlcli("init", "${env:SHOP}", "--target", "y", "-o", "drafted.yaml", *query)
+    drafted = dlcli(
+        "init", "--effort", "quick", "${env:SHOP}", "--target", "y", "-o", "drafted.yaml", *query
+    )
     assert drafted.code == 0, drafted.err
     assert "path: '${env:SHOP}'" in Path("drafted.yaml").read_text()
     assert dlcli("validate", "drafted.yaml").code == 0

@@ -74,7 +74,9 @@ def test_two_keys_of_a_config_that_name_one_column_are_refused(
 
 def test_a_target_on_the_command_line_is_the_same_name_too(dlcli: Command) -> None:
     write("t.csv", {"x": [str(row % 7) for row in range(40)], DECOMPOSED: ["a", "b"] * 20})
-    outcome = dlcli("init", "t.csv", "--target", f"{COMPOSED} ", "-o", "c.yaml")
+    outcome = dlcli(
+        "init", "--effort", "quick", "t.csv", "--target", f"{COMPOSED} ", "-o", "c.yaml"
+    )
     assert outcome.code == 0, outcome.err
     assert dlcli("validate", "c.yaml").code == 0
 

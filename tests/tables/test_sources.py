@@ -304,7 +304,7 @@ def test_init_drafts_the_same_config_for_the_same_rows_in_any_files(dlcli: Comma
     frame[30:].write_csv("parts/2.csv")
     drafts = set()
     for path in ("t.csv", "t.tsv", "t.csv.gz", "renamed.csv", "parts", "parts/*.csv"):
-        drafted = dlcli("init", path, "--target", "y")
+        drafted = dlcli("init", "--effort", "quick", path, "--target", "y")
         assert drafted.code == 0, drafted.err
         assert "from 1 column of 60 rows" in drafted.out
         drafts.add(drafted.out.replace(path, "PATH"))
@@ -318,7 +318,7 @@ def test_parts_may_be_written_in_different_ways_which_is_said(dlcli: Command) ->
     Path("parts/1.csv").write_text("\n".join(["x,y", *lines]))
     lines = [f"{y};{x}".replace(".", ",") for x, y in rows]
     Path("parts/2.csv").write_text("\n".join(["y;x", *lines]), encoding="utf-16")
-    drafted = dlcli("init", "parts", "--target", "y", "-o", "c.yaml")
+    drafted = dlcli("init", "--effort", "quick", "parts", "--target", "y", "-o", "c.yaml")
     assert "parts/2.csv: " in drafted.err, drafted.err
     assert dlcli("train", "c.yaml", "--run-dir", "run", "--set", "training.epochs=1").code == 0
     predicted = dlcli("predict", "run", "parts/1.csv", "parts/2.csv", "-o", "out.csv")

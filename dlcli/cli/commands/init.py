@@ -9,6 +9,7 @@ import typer
 from dlcli.cli.options import Data, TextOverrides, as_in_shell
 from dlcli.cli.output import emit
 from dlcli.errors import ConfigError
+from dlcli.runs.drafting.effort import Effort
 
 
 def init_command(
@@ -26,13 +27,21 @@ def init_command(
             help="Config file to write; default: standard output.",
         ),
     ] = None,
+    effort: Annotated[
+        Effort,
+        typer.Option(
+            "--effort",
+            help="How much training may take: quick, a small network, seconds; standard, RealMLP "
+            "as an ensemble of folds, about a minute; best, a search of settings, about ten.",
+        ),
+    ] = "standard",
 ) -> None:
     """Write a commented config that trains well on a table."""
     from rich.markup import escape
 
     from dlcli.cli.screens.tables import open_console
     from dlcli.files import atomic_file
-    from dlcli.runs.init import draft_config
+    from dlcli.runs.drafting.draft import draft_config
     from dlcli.tables.sources import as_setting
 
     if output is not None and output.exists():
@@ -40,7 +49,7 @@ def init_command(
     folder = Path() if output is None else output.parent
     name = "config.yaml" if output is None else shlex.quote(str(output))
     path = as_setting(data)
-    draft = draft_config(path, target, folder=folder, name=name, overrides=overrides)
+    draft = draft_config(path, target, folder=folder, name=name, effort=effort, overrides=overrides)
     console = open_console(to_stderr=True)
     for finding in draft.findings:
         console.print(f"check: {escape(finding)}", soft_wrap=True)
@@ -50,4 +59,5 @@ def init_command(
     with atomic_file(output) as file:
         file.write(draft.text.encode())
     console.print(f"config: {escape(str(output))}", soft_wrap=True)
-    console.print(f"next: dlcli train {escape(name)}", soft_wrap=True)
+    console.print(f"effort: {effort}, {draft.outlook}", soft_wrap=True)
+    console.print(f"next: dlcli {draft.command} {escape(name)}", soft_wrap=True)

@@ -1,16 +1,15 @@
-"""The rules of `dlcli init`: network and training settings for a table, each with its reason.
+"""The rules of `dlcli init --effort quick`: a small network that trains in seconds.
 
 The rules were chosen on other seeds than those of `benchmarks/init.py`.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from dlcli.data.survey.survey import Survey
 from dlcli.errors import counted
 from dlcli.layers.activations import ActivationName
+from dlcli.runs.drafting.recipe import KnownRows, Layers, Recipe
+from dlcli.runs.drafting.small_networks import SmallNetwork, batch_size_for, to_recipe
 
 _TINY = 50  # training rows of a regression
 _SMALL = 1_000  # rows
@@ -18,27 +17,9 @@ _LARGE = 20_000
 _HUGE = 200_000
 _SCARCE = 50  # training rows per input of the network
 _SMALL_STEPS = 1_000
-_MAX_LAST_SIDE = 7  # pixels, after the last pooling
-
-Layers = list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Values of a config and their reasons."""
-
-    layers: Layers
-    why_layers: str
-    lr: float
-    weight_decay: float
-    why_weight_decay: str
-    batch_size: int
-    epochs: int
-    why_epochs: str
-    patience: int | None  # of early stopping; None: there are no validation rows
-
-
-def choose_shares(num_rows: int) -> tuple[dict[str, float], str]:
+def quick_shares(num_rows: int) -> tuple[dict[str, float], str]:
     """Return the fractions of validation and test rows, and the reason."""
     if num_rows < _SMALL:
         return {"test": 0.2}, (
@@ -53,22 +34,21 @@ def choose_shares(num_rows: int) -> tuple[dict[str, float], str]:
     )
 
 
-def choose_recipe(num_train: int, num_inputs: int, seen: Survey, *, watched: bool) -> Recipe:
-    """Choose by the number of training rows, the number of inputs, and the survey.
-
-    `watched`: there are validation rows.
-    """
-    if seen.grid is not None:
-        return _for_images(num_train, seen.grid, watched=watched)
-    if watched:
-        return _for_many(num_train)
-    if seen.task == "regression" and num_train < _TINY:
-        return _for_tiny(num_train)
-    return _for_small(num_train, num_inputs)
+def quick_recipe(known: KnownRows) -> Recipe:
+    """Choose a small network by the number of training rows, the inputs and the task."""
+    return to_recipe(_small_network(known))
 
 
-def _for_tiny(num_train: int) -> Recipe:
-    return Recipe(
+def _small_network(known: KnownRows) -> SmallNetwork:
+    if known.has_validation:
+        return _for_many(known.num_train)
+    if known.seen.task == "regression" and known.num_train < _TINY:
+        return _for_tiny(known.num_train)
+    return _for_small(known.num_train, known.num_inputs)
+
+
+def _for_tiny(num_train: int) -> SmallNetwork:
+    return SmallNetwork(
         layers=_dense_layers([32], dropout=0.5, activation="tanh"),
         why_layers=f"{num_train} training rows hardly show more than a straight line: one hidden "
         "layer with a smooth activation, and dropout of one half.",
@@ -83,7 +63,7 @@ def _for_tiny(num_train: int) -> Recipe:
     )
 
 
-def _for_small(num_train: int, num_inputs: int) -> Recipe:
+def _for_small(num_train: int, num_inputs: int) -> SmallNetwork:
     per_input = num_train / num_inputs
     each = "the only input" if num_inputs == 1 else f"each of the {num_inputs} inputs"
     rows = counted(round(per_input), "training row")
@@ -97,7 +77,7 @@ def _for_small(num_train: int, num_inputs: int) -> Recipe:
     else:
         layers = _dense_layers([32, 16], dropout=0.1)
         why_layers = f"{there}: enough for two small hidden layers and little dropout."
-    return Recipe(
+    return SmallNetwork(
         layers=layers,
         why_layers=why_layers,
         lr=0.01,
@@ -110,59 +90,20 @@ def _for_small(num_train: int, num_inputs: int) -> Recipe:
     )
 
 
-def _for_many(num_train: int) -> Recipe:
+def _for_many(num_train: int) -> SmallNetwork:
     large = num_train >= _LARGE
     dropout = 0.1 if large else 0.2
-    return Recipe(
+    return SmallNetwork(
         layers=_dense_layers([256, 128] if large else [128, 64], dropout=dropout),
         why_layers=f"{num_train:,} training rows suffice for two hidden layers, little dropout.",
         lr=0.002 if large else 0.005,
         weight_decay=0.1,
         why_weight_decay="Keeps the weights from growing needlessly.",
-        batch_size=_batch_size(num_train),
+        batch_size=batch_size_for(num_train),
         epochs=30 if large else 60,
         why_epochs="The maximum: early stopping ends training once it no longer helps.",
         patience=10 if large else 20,
     )
-
-
-def _for_images(num_train: int, grid: tuple[int, int], *, watched: bool) -> Recipe:
-    layers: Layers = []
-    side, channels = min(grid), 32
-    layers += _convolution(channels)
-    while True:
-        layers += _convolution(2 * channels)
-        layers.append({"type": "max_pool2d", "kernel_size": 2})
-        side, channels = side // 2, 2 * channels
-        if side <= _MAX_LAST_SIDE:
-            break
-    return Recipe(
-        layers=[
-            *layers,
-            {"type": "dropout", "rate": 0.25},
-            {"type": "flatten"},
-            {"type": "dense", "units": 128, "activation": "relu"},
-            {"type": "dropout", "rate": 0.5},
-            {"type": "dense"},
-        ],
-        why_layers="Small filters look at neighbouring pixels all over the image, pooling halves "
-        "the sides, and two dense layers classify.",
-        lr=0.002,
-        weight_decay=0.05,
-        why_weight_decay="Keeps the weights from growing needlessly.",
-        batch_size=_batch_size(num_train),
-        epochs=30,
-        why_epochs="By then the learning rate has decreased to 0.",
-        patience=15 if watched else None,
-    )
-
-
-def _convolution(channels: int) -> Layers:
-    return [
-        {"type": "conv2d", "out_channels": channels, "kernel_size": 3, "padding": "same"},
-        {"type": "batch_norm"},
-        {"type": "activation", "activation": "relu"},
-    ]
 
 
 def _dense_layers(
@@ -173,8 +114,3 @@ def _dense_layers(
         hidden.append({"type": "dense", "units": number, "activation": activation})
         hidden.append({"type": "dropout", "rate": dropout})
     return [*hidden, {"type": "dense"}]
-
-
-def _batch_size(num_train: int) -> int:
-    """Return a power of two from 32 to 1,024, with at least 50 batches per epoch if possible."""
-    return next((size for size in (1024, 512, 256, 128, 64) if size * 50 <= num_train), 32)
