@@ -20,15 +20,20 @@ class ClassCounts(Sums):
         self.right: np.ndarray | int = 0
 
     def add(self, rows: "ScoredRows", weights: "np.ndarray | None" = None) -> None:
-        self.actual = self.actual + rows.by_truth.sum(weights)
-        self.predicted = self.predicted + rows.by_predicted.sum(weights)
-        self.right = self.right + rows.by_right.sum(weights)
+        self.actual = self.actual + _precise(rows.by_truth.sum(weights))
+        self.predicted = self.predicted + _precise(rows.by_predicted.sum(weights))
+        self.right = self.right + _precise(rows.by_right.sum(weights))
 
     def __iadd__(self, other: Self) -> Self:
         self.actual = self.actual + other.actual
         self.predicted = self.predicted + other.predicted
         self.right = self.right + other.right
         return self
+
+
+def _precise(sums: "np.ndarray") -> "np.ndarray":
+    """Return sums in float32 as float64, in which they are divided; others as they are."""
+    return sums.astype("float64") if sums.dtype == "float32" else sums
 
 
 class ClassMetric(Metric):

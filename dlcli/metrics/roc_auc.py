@@ -62,9 +62,13 @@ class ExactScores(_Scores):
 
         found = []
         for positives, negatives in zip(self._positives, self._negatives, strict=True):
-            below = np.cumsum(negatives, axis=0)[:-1:2]
-            won = (positives * (below + negatives[1::2] / 2)).sum(axis=0)
-            found.append(_share(won, positives.sum(axis=0) * negatives.sum(axis=0)))
+            if positives.dtype == np.float32:
+                won = _won_by_whole(positives, negatives)
+            else:
+                below = np.cumsum(negatives, axis=0)[:-1:2]
+                won = (positives * (below + negatives[1::2] / 2)).sum(axis=0)
+            pairs = [np.asarray(rows.sum(axis=0), np.float64) for rows in (positives, negatives)]
+            found.append(_share(won, pairs[0] * pairs[1]))
         return np.stack(found)
 
 
@@ -162,6 +166,19 @@ class RocAuc(Metric):
 
         areas = sums.areas()
         return float(areas.mean()) if np.isfinite(areas).all() else None
+
+
+def _won_by_whole(positives: "np.ndarray", negatives: "np.ndarray") -> "np.ndarray":
+    """Return how many pairs are in order, float64 [resamples], of whole numbers in float32."""
+    import numpy as np
+
+    from dlcli.metrics.rows import cumulated
+
+    ties = negatives[1::2]
+    below = cumulated(negatives[:-1:2] + ties)
+    below -= ties / 2
+    won: np.ndarray = np.einsum("ij,ij->j", positives, below, dtype=np.float64)
+    return won
 
 
 def _share(won: "np.ndarray", pairs: "np.ndarray") -> "np.ndarray":

@@ -15,18 +15,40 @@ class Grouping:
         self.groups, self.num_groups = groups, num_groups
 
     def sum(self, weights: np.ndarray | None) -> np.ndarray:
-        """Return the sums of weights [rows, …] by group, [groups, …]; counts without weights."""
+        """Return the sums of weights [rows, …] by group, [groups, …]; counts without weights.
+
+        Those of float32 weights [rows, resamples] are float32: exact for whole numbers up to 2^24.
+        """
         if weights is None or weights.ndim == 1:
             is_in = self.groups >= 0
             chosen = None if weights is None else weights[is_in]
             return np.bincount(self.groups[is_in], chosen, self.num_groups)
         import torch  # numpy adds rows by group many times slower
 
+        added = torch.from_numpy(np.ascontiguousarray(weights))
+        if added.dtype == torch.float32:  # a tenth of the time of other types
+            order, starts = map(torch.from_numpy, self._order)
+            found = torch.nn.functional.embedding_bag(order, added, starts, mode="sum")
+            return found.numpy()
         places = np.where(self.groups >= 0, self.groups, self.num_groups)
         sums = np.zeros((self.num_groups + 1, *weights.shape[1:]))
-        added = torch.from_numpy(np.ascontiguousarray(weights, np.float64))
-        torch.from_numpy(sums).index_add_(0, torch.from_numpy(places), added)
+        torch.from_numpy(sums).index_add_(0, torch.from_numpy(places), added.double())
         return sums[:-1]
+
+    @cached_property
+    def _order(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows in the order of their groups, and where in it each group begins."""
+        order = np.argsort(self.groups, kind="stable")
+        starts = np.searchsorted(self.groups[order], np.arange(self.num_groups + 1))
+        return order[starts[0] :], starts[:-1] - starts[0]
+
+
+def cumulated(numbers: np.ndarray) -> np.ndarray:
+    """Return the sums of numbers [rows, …] up to each row."""
+    import torch  # numpy takes twice as long
+
+    sums: np.ndarray = torch.from_numpy(numbers).cumsum(0).numpy()
+    return sums
 
 
 @dataclass(frozen=True)

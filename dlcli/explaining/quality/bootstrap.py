@@ -9,6 +9,7 @@ import numpy as np
 from dlcli.metrics import Metric
 from dlcli.metrics.accumulator import MetricAccumulator
 from dlcli.metrics.rows import ScoredRows
+from dlcli.training.engines.threads import using_threads
 
 NUM_RESAMPLES = 1000
 _FEW_RESAMPLES = 400  # of fewer, percentiles vary too much: they only give a standard error
@@ -16,6 +17,7 @@ _MIN_RESAMPLES = 50  # enough for one (Efron and Tibshirani 1993, section 6.4)
 _SECONDS = 1e-7  # of a CPU core of 2020, to resample a row
 _DEVIATIONS = 1.96  # of an interval of 95 %
 _BLOCK_NUMBERS = 2**20  # counts held at once
+_MAX_WHOLE = 2**23  # half of what float32 counts exactly to, as ties count half
 _TAIL = 0.025  # probability on either side of an interval
 
 MetricSamples = dict[str, np.ndarray]  # name → its value in each resample, NaN where undefined
@@ -79,16 +81,20 @@ def bootstrap(
     """
     scored = [ScoredRows(predictor.values, truth) for predictor in predictors]
     found: list[list[MetricSamples]] = [[] for _ in predictors]
+    # Whole numbers add up as exactly in float32, and by class in a tenth of the time.
+    is_light = weights is None and len(truth) <= _MAX_WHOLE and predictors[0].values.ndim == 2
     num_drawn = len(truth) if groups is None else int(groups.max()) + 1
-    for drawn in resample(num_drawn, seed, num_resamples):
-        counts = drawn if groups is None else drawn[groups]
-        counts = counts if weights is None else counts * weights[:, None]
-        total = len(truth) if counts is drawn else counts.sum(axis=0)
-        for predictor, rows, samples in zip(predictors, scored, found, strict=True):
-            accumulator = MetricAccumulator(metrics)
-            accumulator.add(rows, counts)
-            loss = predictor.losses @ counts / total
-            samples.append({"loss": loss} | accumulator.values())
+    with using_threads(1):  # several would wait for each other longer than they work
+        for drawn in resample(num_drawn, seed, num_resamples):
+            counts = drawn if groups is None else drawn[groups]
+            counts = counts if weights is None else counts * weights[:, None]
+            total = len(truth) if counts is drawn else counts.sum(axis=0)
+            added = counts.astype(np.float32) if is_light else counts
+            for predictor, rows, samples in zip(predictors, scored, found, strict=True):
+                accumulator = MetricAccumulator(metrics)
+                accumulator.add(rows, added)
+                loss = predictor.losses @ counts / total
+                samples.append({"loss": loss} | accumulator.values())
     return [
         {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
         for blocks in found
