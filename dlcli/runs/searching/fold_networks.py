@@ -162,7 +162,7 @@ class FoldNetworks:
         setup = self.resolver.resolve(trial).setup
         assert setup.fitted is not None, "it is of a fold"
         changed = change_config(self.folds.loaded, trial.changes)
-        is_same = changed.config.data == self.folds.loaded.config.data
+        is_same = changed.config.data == change_config(self.folds.loaded, {}).config.data
         dataset = first.dataset if is_same else self.folds.dataset(_fold(trial), changed)
         config = prepare(changed, dataset, is_trial=True).config
         return Checkpoint(

@@ -38,9 +38,8 @@ def _ensemble_text(found: Findings) -> list[str]:
         settings = counted(len(found.ensemble.shares), "setting")
         which = f"{networks}, those of all folds of {settings}"
         name = "test" if part == "test" else "out-of-fold"
-    return [
-        f"The ensemble of the best, {which}, has a {name} {metric} of {number_text(figure, 4)}."
-    ]
+    figure_text = number_text(figure, 4)
+    return [f"The {name} {metric} of the ensemble of the best, {which}, is {figure_text}."]
 
 
 def settings_text(found: Findings) -> str:
