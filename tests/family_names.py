@@ -25,6 +25,7 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
     # the setting of other layers, as a key
     ("layers", "activation"): (
         "runs/combinations/parts.py",
+        "runs/drafting/best.py",
         "runs/drafting/images.py",
         "runs/drafting/quick.py",
         "runs/drafting/standard.py",

@@ -4,12 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from dlcli.runs.drafting.recipe import KnownRows, Recipe
-from dlcli.runs.drafting.standard import LR_CLASSES, LR_NUMBERS, standard_recipe
+from dlcli.runs.drafting.standard import EMBEDDING, SCALE, WEIGHT_DECAY, standard_recipe
 
 _TIME = "10m"
-_TRIALS = 64
-_RATE_FACTOR = 5  # around the learning rate of `standard`
-_HALVING = 3
+_TRIALS = 100  # more than the time allows but for tables of few rows
+_LR_FACTORS = (0.25, 2.5)  # times that of `standard`; above, losses were clearly higher
+_WEIGHT_DECAYS = [0.0, WEIGHT_DECAY]
+_SIGMAS = [0.05, 1.0]  # of the frequencies that numeric columns are embedded with
+_SCALE_LR_FACTORS = [1.0, 6.0, 12.0]
+_ACTIVATIONS = ["selu", "mish", "silu", "relu"]
+_DROPOUTS = [0.0, 0.3]
 
 
 def best_shares() -> tuple[dict[str, float], str]:
@@ -27,9 +31,8 @@ def best_recipe(known: KnownRows) -> Recipe:
         why = f"as standard, without a search: {known.why_no_search}"
         return replace(standard, outlook=f"{standard.outlook}; {why}")
     tune: dict[str, Any] = {
-        "space": _space(known, standard),
+        "space": _space(standard),
         "trials": _TRIALS,
-        "halving": {"factor": _HALVING},
         "time": _TIME,
     }
     if known.num_folds is not None:
@@ -41,20 +44,32 @@ def best_recipe(known: KnownRows) -> Recipe:
             **standard.comments,
             ("tune",): "The search of dlcli tune; it begins with the settings above, and dlcli "
             "train takes them as they are.",
-            ("tune", "time"): "Of the search; the ensemble of the best is trained after it.",
+            ("tune", "space", "optimizer.lr"): "Around the learning rate of the config.",
+            ("tune", "trials"): "At most; the time decides where there are more than a few rows.",
         },
         outlook=f"a search of {_TIME}",
         command="tune",
     )
 
 
-def _space(known: KnownRows, standard: Recipe) -> dict[str, Any]:
-    rate = LR_NUMBERS if known.seen.task == "regression" else LR_CLASSES
+def _space(standard: Recipe) -> dict[str, Any]:
+    rate = standard.sections["optimizer"]["lr"]
+    low, high = (float(f"{rate * factor:.3g}") for factor in _LR_FACTORS)
     space: dict[str, Any] = {
-        "optimizer.lr": {"log": [rate / _RATE_FACTOR, rate * _RATE_FACTOR]},
-        "optimizer.weight_decay.start": {"log": [0.002, 0.2]},
+        "optimizer.lr": {"log": [low, high]},
+        "optimizer.weight_decay.start": {"choice": _WEIGHT_DECAYS},
     }
     for index, layer in enumerate(standard.layers):
-        if "rate" in layer:  # of dropout
-            space[f"model.layers[{index}].rate.start"] = {"uniform": [0.0, 0.5]}
+        here = f"model.layers[{index}]"
+        if layer == EMBEDDING:
+            space[f"{here}.sigma"] = {"log": _SIGMAS}
+        elif layer == SCALE:
+            space[f"{here}.lr_factor"] = {"choice": _SCALE_LR_FACTORS}
+        elif "units" in layer:
+            units = layer["units"]
+            space[f"{here}.units"] = {"choice": [units // 2, units, 2 * units]}
+        elif "activation" in layer:
+            space[f"{here}.activation"] = {"choice": _ACTIVATIONS}
+        elif "rate" in layer:
+            space[f"{here}.rate.start"] = {"uniform": _DROPOUTS}
     return space

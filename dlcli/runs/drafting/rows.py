@@ -10,12 +10,12 @@ from dlcli.config.text.parsing import Document
 from dlcli.data.dataset import Dataset, load_dataset
 from dlcli.data.folding.rows import fold_rows
 from dlcli.data.survey.survey import Survey
-from dlcli.errors import ConfigError, DataError, Place
+from dlcli.errors import ConfigError, DataError, DlcliError, Place
 from dlcli.runs.drafting.best import best_shares
 from dlcli.runs.drafting.effort import Effort
 from dlcli.runs.drafting.quick import quick_shares
 from dlcli.runs.drafting.recipe import KnownRows
-from dlcli.runs.drafting.standard import folded_shares, wanted_folds
+from dlcli.runs.drafting.standard import wanted_folds, why_folded
 
 _FEWER_FOLDS = (3, 2)  # where those that are wanted don't work
 
@@ -50,13 +50,8 @@ def settle_rows(
             return _settle(seen, section, folder, source, folds, best_shares())
         except (ConfigError, DataError) as error:
             settled = settle_rows(seen, section, folder, source=source, effort="standard")
-            known = replace(settled.known, why_no_search=str(error))
+            known = replace(settled.known, why_no_search=_first_line(error))
             return replace(settled, known=known)
-    if folds.number is not None:
-        settled = _settle(seen, section, folder, source, folds, folded_shares())
-        if settled.known.num_folds is not None:
-            return settled
-        folds = _Folds(None, settled.known.why_no_folds)
     return _settle(seen, section, folder, source, folds, quick_shares(seen.num_rows))
 
 
@@ -74,6 +69,8 @@ def _settle(
     dataset, left_out = _load(settled, folder, source=source)
     if folds.number is not None:
         folds = _that_work(settled, folder, folds.number, source=source)
+    if folds.number is not None:
+        why = why_folded(has_validation="validation" in shares)
     return SettledRows(settled, why, dataset, left_out, _known(seen, dataset, folds))
 
 
@@ -98,10 +95,14 @@ def _that_work(section: Mapping[str, Any], folder: Path, wanted: int, *, source:
             for fold in range(number):
                 rows.dataset(fold)
         except (ConfigError, DataError) as error:
-            why = why or str(error)
+            why = why or _first_line(error)
         else:
             return _Folds(number)
     return _Folds(None, why)
+
+
+def _first_line(error: DlcliError) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _known(seen: Survey, dataset: Dataset, folds: _Folds) -> KnownRows:

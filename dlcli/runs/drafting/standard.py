@@ -11,13 +11,15 @@ from dlcli.runs.drafting.outlook import seconds_text
 from dlcli.runs.drafting.recipe import KnownRows, Layers, Recipe
 from dlcli.runs.drafting.small_networks import OUTPUT_LAYER
 
-UNITS = 256  # of each hidden layer
+_UNITS = 256  # of each hidden layer
 _NUM_HIDDEN = 3
 _DROPOUT = 0.15
-_WEIGHT_DECAY = 0.02
+WEIGHT_DECAY = 0.02
 _EMBEDDING = 4  # numbers that stand for a numeric column
-LR_CLASSES, LR_NUMBERS = 0.04, 0.2
+_LR_CLASSES, _LR_NUMBERS = 0.04, 0.2
 _BATCH_SIZE = 256
+EMBEDDING: dict[str, Any] = {"type": "numeric_embedding", "kind": "pbld", "lr_factor": 0.1}
+SCALE: dict[str, Any] = {"type": "scale", "lr_factor": 6.0}
 _FOLDS, _FEW_FOLDS = 5, 3
 _MAX_ROWS, _MAX_ROWS_FEW = 20_000, 100_000  # for so many folds; above, a single network
 # Epochs fall as rows grow, so that an ensemble takes about a minute on two cores.
@@ -36,11 +38,12 @@ def wanted_folds(num_rows: int) -> int | None:
     return _FEW_FOLDS if num_rows <= _MAX_ROWS_FEW else None
 
 
-def folded_shares() -> tuple[dict[str, float], str]:
-    """Return the fraction of test rows beside folds, and the reason."""
-    return {"test": 0.2}, (
-        "A fifth of the rows test the result; all others train and validate in turn (folds)."
-    )
+def why_folded(*, has_validation: bool) -> str:
+    """Say which rows do what where there are folds, and validation rows for other commands."""
+    text = "The test rows are used once, at the end; all others are cut into folds."
+    if not has_validation:
+        return text
+    return f"{text} Commands without folds, such as dlcli find-lr, have validation rows."
 
 
 def standard_recipe(known: KnownRows) -> Recipe:
@@ -52,9 +55,9 @@ def standard_recipe(known: KnownRows) -> Recipe:
     sections: dict[str, Any] = {
         "optimizer": {
             "type": "adamw",
-            "lr": LR_CLASSES if is_class else LR_NUMBERS,
+            "lr": _LR_CLASSES if is_class else _LR_NUMBERS,
             "betas": [0.9, 0.95],
-            "weight_decay": {"type": "flat_cosine", "start": _WEIGHT_DECAY},
+            "weight_decay": {"type": "flat_cosine", "start": WEIGHT_DECAY},
         },
         "schedule": {"type": "coslog"},
         "training": training,
@@ -77,7 +80,7 @@ def standard_recipe(known: KnownRows) -> Recipe:
 def _layers(known: KnownRows) -> Layers:
     dense: dict[str, Any] = {
         "type": "dense",
-        "units": UNITS,
+        "units": _UNITS,
         "parametrization": "ntk",
         "init": "unit_variance",
         "bias_init": "data_hull",
@@ -91,10 +94,9 @@ def _layers(known: KnownRows) -> Layers:
         {"type": "dropout", "rate": {"type": "flat_cosine", "start": _DROPOUT}},
     ]
     last = {key: value for key, value in dense.items() if key != "units"}
-    embedding = {"type": "numeric_embedding", "kind": "pbld", "lr_factor": 0.1}
     return [
-        *([embedding] if known.num_numeric else []),
-        {"type": "scale", "lr_factor": 6},
+        *([EMBEDDING] if known.num_numeric else []),
+        SCALE,
         *hidden * _NUM_HIDDEN,
         last,
     ]
@@ -111,7 +113,7 @@ def _num_epochs(known: KnownRows) -> int:
 def _multiply_adds(known: KnownRows) -> int:
     """Return those of a row in the dense layers, which take most of the time."""
     first = known.num_inputs + (_EMBEDDING - 1) * known.num_numeric
-    return UNITS * (first + (_NUM_HIDDEN - 1) * UNITS)
+    return _UNITS * (first + (_NUM_HIDDEN - 1) * _UNITS)
 
 
 def _comments(known: KnownRows, layers: Layers) -> dict[KeyPath, str]:
@@ -120,7 +122,7 @@ def _comments(known: KnownRows, layers: Layers) -> dict[KeyPath, str]:
         "on many tables: hidden layers whose activations have learned parts, and dropout that "
         "ends at 0.",
         ("model", "layers", len(layers) - 1): OUTPUT_LAYER,
-        ("model", "layers", layers.index({"type": "scale", "lr_factor": 6})): "A learned factor "
+        ("model", "layers", layers.index(SCALE)): "A learned factor "
         "for each input: what is of no use is soon scaled down.",
         ("optimizer", "weight_decay"): "Ends at 0, as dropout does.",
         ("schedule",): "Cosine cycles, each twice as long as the one before.",
