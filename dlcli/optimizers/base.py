@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from dlcli.optimizers.update_state import UpdateState
+from dlcli.schedules.base import ScheduleConfig
+from dlcli.schedules.constant import Constant
 from dlcli.schedules.scheduled_number import NumberOrSchedule, highest
 from dlcli.section import Fraction, Section
 
@@ -82,6 +84,14 @@ class OptimizerConfig(Section):
         )
         num_others = num_parameters - sum(map(math.prod, matrices))
         return alike + shaped + num_others * len(self.state_shapes((1,)))
+
+    def schedule_that_acts(self, schedule: ScheduleConfig) -> ScheduleConfig:
+        """Return what of a schedule this optimizer can use: all of it, its warm-up, or nothing."""
+        if not self.follows_lr:
+            return Constant(type="constant")
+        if self.replaces_schedule:
+            return Constant(type="constant", warmup_epochs=schedule.warmup_epochs)
+        return schedule
 
     @property
     def highest_weight_decay(self) -> float:

@@ -1,5 +1,6 @@
 """Which optimizers are compared, and with which settings."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from dlcli.errors import ConfigError
 from dlcli.optimizers.adam import AdamW
 from dlcli.optimizers.sgd import Sgd
 from dlcli.runs.comparison.candidates import Candidates, choose_candidates
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Command
 
 
 def choose(*settings: str, names: list[str] | None = None) -> Candidates:
@@ -59,3 +60,26 @@ def test_twins_are_told() -> None:
     chosen = choose(names=["adam", "adamw"])
     assert chosen.optimizers["adamw"] == AdamW(type="adamw", weight_decay=0.0)
     assert "adamw is the same as adam: the two can't be told apart" in chosen.notes
+
+
+def test_optimizers_that_use_no_schedule_are_compared_without_it(dlcli: Command) -> None:
+    options = [
+        *("--optimizers", "sgd,rprop,schedulefree_adamw", "--lrs", "0.01", "--seeds", "2"),
+        *("--set", "compare.tuning_seeds=1", "--set", "training.epochs=2", "--set", "report=false"),
+        *("--set", "schedule={type: cosine, warmup_epochs: 1}", "--run-dir", "run"),
+    ]
+    outcome = dlcli("compare-optimizers", ROOT / "configs" / "moons.yaml", *options)
+    assert outcome.code == 0, outcome.err
+    assert "rprop trains without the schedule cosine, as it takes" in outcome.out
+    assert "schedulefree_adamw trains without the schedule cosine but for its" in outcome.out
+    _, *lines = map(json.loads, Path("run/runs.jsonl").read_text("utf-8").splitlines())
+    changes = [line["trial"]["changes"] for line in lines]
+    assert {change["optimizer"]["type"]: change.get("schedule") for change in changes} == {
+        "sgd": None,
+        "rprop": {"type": "constant", "warmup_epochs": 0},
+        "schedulefree_adamw": {"type": "constant", "warmup_epochs": 1},
+    }
+    best = load_config(Path("run/recommended.yaml")).config
+    assert best.optimizer.type != "sgd"
+    assert best.schedule.is_constant
+    assert dlcli("validate", "run/recommended.yaml").code == 0

@@ -1,6 +1,6 @@
 """Which optimizers are compared, with which settings and rates, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dlcli.config import Config
@@ -56,6 +56,7 @@ def choose_candidates(config: Config, names: Sequence[str] | None = None) -> Can
             f"optimizer.lr {config.optimizer.lr:g} is not used: rates are chosen from grids around "
             "each optimizer's default (compare.lrs)"
         )
+    notes += _unscheduled(config, chosen)
     notes += _twins(chosen)
     return Candidates(chosen, tuple(notes))
 
@@ -93,6 +94,23 @@ def _preset(name: str, weight_decay: float | ScheduledNumber) -> OptimizerConfig
 def _rule(optimizer: OptimizerConfig) -> OptimizerConfig:
     """Return an optimizer without what a comparison sets alike."""
     return optimizer.model_copy(update={"lr": 1.0, "weight_decay": 0.0})
+
+
+def _unscheduled(config: Config, chosen: dict[str, OptimizerConfig]) -> Iterator[str]:
+    """Say which optimizers train without the config's schedule."""
+    schedule = config.schedule
+    for name, optimizer in chosen.items():
+        acting = optimizer.schedule_that_acts(schedule)
+        if acting == schedule:
+            continue
+        what = "the warm-up" if schedule.is_constant else f"the schedule {schedule.type}"
+        but = " but for its warm-up" if acting.warmup_epochs else ""
+        why = (
+            "it has an average of the weights in its place"
+            if optimizer.follows_lr
+            else "it takes the learning rate of the first step only"
+        )
+        yield f"{name} trains without {what}{but}, as {why} (schedule)"
 
 
 def _twins(chosen: dict[str, OptimizerConfig]) -> list[str]:

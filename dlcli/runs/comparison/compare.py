@@ -187,6 +187,7 @@ class _ComparisonRun:
             seed=self.config.seed,
             task=prepared.dataset.task,
             optimizers=self.comparable.candidates.optimizers,
+            schedule=self.config.schedule,
             settings=self.config.compare,
             steps_per_epoch=self.setup.steps_per_epoch,
             results=self.finished,

@@ -31,8 +31,9 @@ def _recommended(folder: RunFolder, comparison: Comparison, prepared: Prepared) 
     best = comparison.best
     assert best is not None, "one came through"
     name = re.sub(r"[^\w.-]", "-", f"{prepared.config.name}-{best.name}")
+    schedule = best.optimizer.schedule_that_acts(prepared.config.schedule)
     config = move_paths(prepared.config, prepared.folder, folder.path).model_copy(
-        update={"name": name[:100], "optimizer": best.optimizer}
+        update={"name": name[:100], "optimizer": best.optimizer, "schedule": schedule}
     )
     return f"# {describe_verdict(comparison)}\n{dump_config(config)}"
 

@@ -7,8 +7,11 @@ to the same trials again.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+
 from dlcli.config.sections.compare import MAX_TUNING_SEEDS, CompareConfig
 from dlcli.optimizers.base import OptimizerConfig
+from dlcli.schedules.base import ScheduleConfig
 from dlcli.targets.task import Task
 from dlcli.trials.comparing.comparison import Comparison, best_losses, solved_loss, sum_up
 from dlcli.trials.comparing.learning_rate_grid import (
@@ -38,6 +41,7 @@ class ComparisonProtocol(Rule[Comparison]):
     steps_per_epoch: int
     results: Results
     constant: ConstantBaseline | None = None  # on the validation rows
+    schedule: ScheduleConfig | None = None  # the config's; None: a constant rate
     _trials: dict[tuple[OptimizerConfig, int], Trial] = field(default_factory=dict)  # made so far
 
     def __post_init__(self) -> None:
@@ -107,7 +111,7 @@ class ComparisonProtocol(Rule[Comparison]):
         """Return the trial of an optimizer, with its rate, on a seed."""
         key = (optimizer, seed)
         if key not in self._trials:
-            self._trials[key] = optimizer_trial(optimizer, seed)
+            self._trials[key] = optimizer_trial(optimizer, seed, self.schedule)
         return self._trials[key]
 
     def _seeds(self, first: int, number: int) -> list[int]:
@@ -176,6 +180,14 @@ def with_rate(optimizer: OptimizerConfig, lr: float) -> OptimizerConfig:
     return optimizer.model_copy(update={"lr": lr})
 
 
-def optimizer_trial(optimizer: OptimizerConfig, seed: int) -> Trial:
-    """Return the trial of an optimizer, with its rate, on a seed."""
-    return Trial(changes={"optimizer": optimizer.model_dump(mode="json")}, seed=seed)
+def optimizer_trial(
+    optimizer: OptimizerConfig, seed: int, schedule: ScheduleConfig | None = None
+) -> Trial:
+    """Return the trial of an optimizer, with its rate, on a seed.
+
+    Of the config's `schedule`, it leaves out what the optimizer can't use.
+    """
+    changes: dict[str, JsonValue] = {"optimizer": optimizer.model_dump(mode="json")}
+    if schedule is not None and (acting := optimizer.schedule_that_acts(schedule)) != schedule:
+        changes["schedule"] = acting.model_dump(mode="json")
+    return Trial(changes=changes, seed=seed)
