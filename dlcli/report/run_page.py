@@ -14,7 +14,13 @@ from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import save_pictures
 from dlcli.report.quality.section import quality_sections
 from dlcli.report.training_statistics import statistics_section
-from dlcli.runs.reporting.report_data import DeepReport, NetworkReport, QuickReport, ReportData
+from dlcli.runs.reporting.report_data import (
+    DeepBudget,
+    DeepReport,
+    NetworkReport,
+    QuickReport,
+    ReportData,
+)
 
 
 def write_run_page(report: ReportData, *, with_png: bool = False) -> Path:
@@ -50,14 +56,28 @@ def _explanations(report: ReportData, network: NetworkReport) -> list[PageSectio
                 model = network.model
                 found.append(importance_section(importance, model.loss, model.target))
             return [*found, statistics, _full_report(report, seconds)]
-        case DeepReport(explanation, landscape, path):  # some of which matplotlib draws
+        case DeepReport(explanation, landscape, path, budget):  # some of which matplotlib draws
             from dlcli.report.explanation.section import explanation_sections
             from dlcli.report.landscape.section import landscape_section
 
             surface = landscape_section(landscape, path)
-            return [*explanation_sections(explanation), statistics, surface]
+            limits = _limits(budget)
+            return [*explanation_sections(explanation), statistics, surface, limits]
         case _:
             assert_never(network.explained)
+
+
+def _limits(budget: DeepBudget) -> PageSection:
+    """Say what each of the longest questions could take."""
+    return PageSection(
+        "Time limits",
+        (
+            "What takes longest had about so many seconds, by the time that training took: "
+            f"gradient boosting {budget.tree_seconds:.2g}, permutation importance "
+            f"{budget.importance_seconds:.2g}, the loss landscape and the path of training "
+            f"{budget.surface_seconds:.2g} each. What was cut for that is said beside them.",
+        ),
+    )
 
 
 def _full_report(report: ReportData, seconds: float) -> PageSection:
@@ -68,7 +88,7 @@ def _full_report(report: ReportData, seconds: float) -> PageSection:
             "This page was made at the end of training, from what was in memory. The linear "
             f"baseline, the intervals and the permutation importance had {seconds:.2g} seconds, by "
             "the time that training took; what was left out for that is said beside them. The full "
-            "report does without this limit, adds gradient boosting, partial dependence, the "
+            "report gives them more, adds gradient boosting, partial dependence, the "
             "decision boundary (for two columns), hidden units, first-layer filters, the loss "
             "landscape and the path of training, and leaves each plot as an SVG file (with --png, "
             "as a PNG, too). Make it "

@@ -98,6 +98,21 @@ def test_without_scikit_learn_or_time_there_are_no_trees(
     assert "it needs scikit-learn: pip install 'dlcli[trees]'" in said(without)
 
 
+def test_trees_that_would_take_too_long_are_cut_and_the_page_says_so(model: ExplainedModel) -> None:
+    defaults = assess_quality(model, tree_seconds=SECONDS).trees
+    cut = assess_quality(model, tree_seconds=1.102, cuts_trees=True)
+    assert isinstance(defaults, BoostedTrees)
+    assert defaults.estimator.n_iter_ == 100
+    assert isinstance(cut.trees, BoostedTrees)
+    settings = cut.trees.settings
+    assert cut.trees.estimator.n_iter_ == settings.num_iterations < 100
+    assert settings.num_iterations * settings.learning_rate > 7
+    (section,) = (part for part in quality_sections(cut) if part.title == "Gradient boosting")
+    note = section.tables[0].note
+    assert f"{settings.num_iterations} iterations of trees with 8 leaves" in note
+    assert "With its defaults it may be better than shown." in note
+
+
 def test_numbers_have_trees_too() -> None:
     random = np.random.default_rng(1)
     x = random.uniform(-1, 1, 120)
@@ -128,6 +143,7 @@ def test_the_json_of_a_report_holds_the_baselines(dlcli: Command) -> None:
     assert "gradient boosting" in Path("run/report.html").read_text("utf-8")
     full = dlcli("report", "run", "--json").json["baselines"]
     assert full["trees_unavailable"] is None
+    assert "gradient boosting 2.1, permutation importance 1," in Path("run/report.html").read_text()
     accuracy = full["metrics"]["accuracy"]
     assert (
         accuracy["network"]["value"]

@@ -1,4 +1,8 @@
-"""The gradient-boosting baseline: scikit-learn's HistGradientBoosting with its defaults."""
+"""The gradient-boosting baseline: scikit-learn's HistGradientBoosting.
+
+With its defaults where that fits the time that a page has for it, otherwise of fewer and smaller
+trees with larger steps.
+"""
 
 import importlib.util
 import math
@@ -11,14 +15,29 @@ from dlcli.data.fields import Arrays
 from dlcli.data.fitted import FittedData
 from dlcli.explaining.unavailable import Unavailable
 
-FULL_SECONDS = 10.0  # that it may take for a full page
+MAX_SECONDS = 10.0  # that it may take for any page
+IMPORT_SECONDS = 1.1  # of scikit-learn, on a CPU core of 2020
 MAX_CATEGORIES = 254  # that HistGradientBoosting takes of a categorical feature, unknown ones aside
-_NUM_ITERATIONS = 100  # its default
 _LEAST_PROBABILITY = 1e-15  # so that no loss is infinite
 # What a CPU core of 2020 takes: work is counted, not timed, so that a report is the same twice.
-_IMPORT_SECONDS = 1.1
 _TREE_SECONDS, _TREE_ROWS = 2e-3, 1000  # of a tree by itself; one of fewer rows is smaller
 _CELL_SECONDS = 1e-8  # of a row's feature, in a tree
+_SMALL = 0.3  # of both, for a tree of few leaves and bins
+_MIN_ITERATIONS = 30
+_MAX_RATE, _REACH = 0.3, 20.0  # of fewer trees: steps add up to as much
+
+
+@dataclass(frozen=True)
+class BoostingSettings:
+    """Settings of HistGradientBoosting, by default its own."""
+
+    num_iterations: int = 100
+    learning_rate: float = 0.1
+    num_leaves: int = 31
+    num_bins: int = 255
+
+
+DEFAULTS = BoostingSettings()
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,7 @@ class BoostedTrees:
     fitted: FittedData
     num_rows: int  # that it was fitted on
     version: str  # of scikit-learn
+    settings: BoostingSettings
     ordered: tuple[str, ...]  # columns of too many categories, whose codes are taken as numbers
 
     def outputs(self, inputs: Arrays) -> np.ndarray:
@@ -52,23 +72,23 @@ def fit_boosted_trees(
     class_weights: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     seconds: float,
+    is_cut: bool = False,
 ) -> BoostedTrees | Unavailable | None:
     """Fit trees to encoded rows: `inputs` by field, `targets` [rows] class indices or numbers.
 
-    `class_weights` [classes] and `weights` [rows] are factors of the rows' losses. Unavailable
-    without scikit-learn, and where it would take a full page too long; None where it would take
-    more than about so many seconds, which a full page may.
+    `class_weights` [classes] and `weights` [rows] are factors of the rows' losses. Where the
+    defaults would take more than about so many seconds, trees are fewer and smaller with `is_cut`,
+    and None is returned without. Unavailable without scikit-learn, and where even few trees take
+    more than `MAX_SECONDS`.
     """
     if importlib.util.find_spec("sklearn") is None:
         return Unavailable("it needs scikit-learn: pip install 'dlcli[trees]'")
     num_classes, num_rows = len(fitted.target.class_names), len(targets)
-    needed = estimate_seconds(num_rows, _num_features(fitted), num_classes)
-    if needed > seconds:
-        if needed <= FULL_SECONDS:
-            return None
-        return Unavailable(
-            f"it would take about {needed:.0f} s, more than the {FULL_SECONDS:g} s that it may"
-        )
+    settings = choose_settings(num_rows, _num_features(fitted), num_classes, seconds)
+    if isinstance(settings, Unavailable):
+        return settings
+    if settings != DEFAULTS and not is_cut:
+        return None
     import sklearn
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
@@ -84,21 +104,41 @@ def fit_boosted_trees(
     )
     taken = [index for index, name in categories.items() if name not in ordered]
     kind = HistGradientBoostingClassifier if num_classes else HistGradientBoostingRegressor
-    estimator = kind(categorical_features=taken or None, random_state=seed % 2**32)
+    estimator = kind(
+        max_iter=settings.num_iterations,
+        learning_rate=settings.learning_rate,
+        max_leaf_nodes=settings.num_leaves,
+        max_bins=settings.num_bins,
+        categorical_features=taken or None,
+        random_state=seed % 2**32,
+    )
     factors = weights
     if class_weights is not None:
         factors = class_weights[targets] * (1.0 if weights is None else weights)
     # One thread: on a busy machine, several that wait for each other take many times as long.
     with threadpool_limits(1, user_api="openmp"):
         estimator.fit(features, targets, sample_weight=factors)
-    return BoostedTrees(estimator, fitted, num_rows, sklearn.__version__, ordered)
+    return BoostedTrees(estimator, fitted, num_rows, sklearn.__version__, settings, ordered)
 
 
-def estimate_seconds(num_rows: int, num_features: int, num_classes: int) -> float:
-    """Return about how long the import and the fit take."""
-    num_trees = _NUM_ITERATIONS * (num_classes if num_classes > 2 else 1)
+def choose_settings(
+    num_rows: int, num_features: int, num_classes: int, seconds: float
+) -> BoostingSettings | Unavailable:
+    """Return the settings with which the import and the fit take about so many seconds at most."""
+    num_trees = num_classes if num_classes > 2 else 1  # of an iteration
     tree = _TREE_SECONDS * min(1.0, num_rows / _TREE_ROWS)
-    return _IMPORT_SECONDS + num_trees * (tree + _CELL_SECONDS * num_rows * num_features)
+    iteration = num_trees * (tree + _CELL_SECONDS * num_rows * num_features)
+    if IMPORT_SECONDS + DEFAULTS.num_iterations * iteration <= seconds:
+        return DEFAULTS
+    least = IMPORT_SECONDS + _MIN_ITERATIONS * _SMALL * iteration
+    if least > MAX_SECONDS:
+        return Unavailable(
+            f"it would take about {least:.0f} s, more than the {MAX_SECONDS:g} s that it may"
+        )
+    affordable = int((seconds - IMPORT_SECONDS) / (_SMALL * iteration))
+    num_iterations = min(max(_MIN_ITERATIONS, affordable), DEFAULTS.num_iterations)
+    # 8 leaves and 64 bins lose little where time is short: many small trees beat few large ones.
+    return BoostingSettings(num_iterations, min(_MAX_RATE, _REACH / num_iterations), 8, 64)
 
 
 def tree_features(fitted: FittedData, inputs: Arrays) -> np.ndarray:

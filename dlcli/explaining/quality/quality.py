@@ -103,20 +103,25 @@ class Quality:
 
 
 def assess_quality(
-    model: ExplainedModel, *, seconds: float = math.inf, tree_seconds: float = 0.0
+    model: ExplainedModel,
+    *,
+    seconds: float = math.inf,
+    tree_seconds: float = 0.0,
+    cuts_trees: bool = False,
 ) -> Quality:
     """Evaluate a network on the held-out rows, beside a linear, a constant and a tree baseline.
 
     Without held-out rows, training rows are used. Where the linear baseline and the intervals would
     take more than about so many seconds, they are of fewer rows, steps and resamples. Trees are
-    compared where they take no more than `tree_seconds` of these. Raises DivergedError where the
+    compared where they take no more than `tree_seconds` of these; with `cuts_trees`, fewer and
+    smaller ones where they would take more. Raises DivergedError where the
     network's predictions are not finite.
     """
     part = model.judged_part
     rows = model.parts[part]
     outputs = _outputs(model, rows)
     truth = model.truth(rows.encoded)
-    trees = _fit_trees(model, tree_seconds)
+    trees = _fit_trees(model, tree_seconds, is_cut=cuts_trees)
     if isinstance(trees, BoostedTrees):
         seconds -= tree_seconds
     linear = _fit_linear(model, seconds / 2)
@@ -245,7 +250,9 @@ def _fit_linear(model: ExplainedModel, seconds: float) -> LinearModel:
     )
 
 
-def _fit_trees(model: ExplainedModel, seconds: float) -> BoostedTrees | Unavailable | None:
+def _fit_trees(
+    model: ExplainedModel, seconds: float, *, is_cut: bool
+) -> BoostedTrees | Unavailable | None:
     rows = model.parts["train"].encoded
     return fit_boosted_trees(
         model.fitted,
@@ -255,6 +262,7 @@ def _fit_trees(model: ExplainedModel, seconds: float) -> BoostedTrees | Unavaila
         class_weights=class_weights_of(model.objective),
         weights=model.weights(rows),
         seconds=seconds,
+        is_cut=is_cut,
     )
 
 

@@ -13,6 +13,7 @@ from dlcli.explaining.reasons.partial_dependence import (
     measure_partial_dependence,
 )
 from dlcli.explaining.reasons.permutation_importance import (
+    SECONDS,
     PermutationImportance,
     measure_importance,
 )
@@ -38,14 +39,14 @@ class Explanation:
     filters: Filters | Unavailable
 
 
-def explain(model: ExplainedModel) -> Explanation:
-    """Ask the network; it is as before afterwards. A function of the model alone."""
+def explain(model: ExplainedModel, *, seconds: float = SECONDS) -> Explanation:
+    """Ask the network; it is as before afterwards. Importance takes about so many seconds."""
     # Many small questions: several threads would wait for each other longer than they work.
     with using_threads(1):
         sample = sample_rows(model, "why")
         if not np.isfinite(model.predict(sample.rows.encoded.inputs)).all():
             return _unavailable(model, "its predictions are not finite")
-        importance = measure_importance(model)
+        importance = measure_importance(model, seconds=seconds)
         names = (
             [column.name for column in importance.columns[:MAX_COLUMNS]]
             if isinstance(importance, PermutationImportance) and importance.pixels is None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dlcli.explaining.quality.boosted_trees import MAX_CATEGORIES, BoostedTrees
+from dlcli.explaining.quality.boosted_trees import DEFAULTS, MAX_CATEGORIES, BoostedTrees
 from dlcli.explaining.quality.quality import NumberQuality, Quality
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.report.page import PageSection
@@ -59,13 +59,23 @@ def _notes(quality: Quality, trees: BoostedTrees) -> Iterator[str]:
     rows, are_all = f"{trees.num_rows:,} training rows", trees.num_rows == quality.num_train
     if not are_all:
         rows = f"{trees.num_rows:,} of {quality.num_train:,} training rows"
+    settings = trees.settings
+    how = ", with its defaults," if settings == DEFAULTS else ""
     yield (
-        f"HistGradientBoosting of scikit-learn {trees.version} with its defaults, on the same "
+        f"HistGradientBoosting of scikit-learn {trees.version}{how} on the same "
         f"columns of {rows}, categories as such; difference: on the same resamples, positive where "
         "the network is better."
     )
-    if not are_all:
-        yield "With all rows it may be better than shown."
+    if settings != DEFAULTS:
+        yield (
+            f"To take no longer than this page has for it: {settings.num_iterations} iterations of "
+            f"trees with {settings.num_leaves} leaves, steps of {settings.learning_rate:.2g} and "
+            f"{settings.num_bins} bins (by default {DEFAULTS.num_iterations}, "
+            f"{DEFAULTS.num_leaves}, {DEFAULTS.learning_rate:g} and {DEFAULTS.num_bins})."
+        )
+    cuts = [*([] if are_all else ["all rows"]), *([] if settings == DEFAULTS else ["its defaults"])]
+    if cuts:
+        yield f"With {' and '.join(cuts)} it may be better than shown."
     if trees.ordered:
         yield (
             f"{', '.join(trees.ordered)}: more than {MAX_CATEGORIES} categories, which it takes as "

@@ -1,6 +1,7 @@
 """A run folder → everything that its report shows, as far as it is available."""
 
 import json
+import math
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,18 @@ from dlcli.errors import CheckpointError, DlcliError
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.history import read_history
-from dlcli.explaining.quality.boosted_trees import FULL_SECONDS
+from dlcli.explaining.quality.boosted_trees import IMPORT_SECONDS, MAX_SECONDS
 from dlcli.explaining.quality.quality import assess_quality
+from dlcli.explaining.reasons import permutation_importance
 from dlcli.explaining.reasons.explanation import explain
+from dlcli.explaining.surface import landscape as surface
 from dlcli.explaining.surface.landscape import loss_landscape
 from dlcli.explaining.surface.path import Snapshots, end_at, path_plane
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.reporting.load_run import load_model_and_data
 from dlcli.runs.reporting.report_data import (
+    DeepBudget,
     DeepReport,
     NetworkReport,
     Record,
@@ -26,6 +30,9 @@ from dlcli.runs.reporting.report_data import (
 )
 from dlcli.runs.training.recorder import read_snapshots, read_statistics
 from dlcli.training.saving.checkpoint import load_checkpoint
+
+# Of the time of training, for each of the questions that take longest; no less than a second.
+_SHARE, _MIN_SECONDS = 0.5, 1.0
 
 
 def read_record(run: Path) -> Record:
@@ -78,17 +85,27 @@ def examine(
 ) -> Generator[str, None, NetworkReport]:
     """Evaluate and explain a network in full, yielding the name of each stage before it begins."""
     yield "evaluating the network"
-    quality = assess_quality(model, tree_seconds=FULL_SECONDS)
+    budget = _budget(record)
+    quality = assess_quality(model, tree_seconds=budget.tree_seconds, cuts_trees=True)
     yield "explaining the network"
-    explanation = explain(model)
+    explanation = explain(model, seconds=budget.importance_seconds)
     yield "the loss landscape"
     rows = model.parts["train"].encoded
     weights = {name: tensor.detach() for name, tensor in model.network.state_dict().items()}
     path = end_at(snapshots, record.history.best_epoch or 0, weights)
-    return NetworkReport(
-        model,
-        quality,
-        DeepReport(explanation, loss_landscape(model, rows), path_plane(model, path, rows)),
+    landscape = loss_landscape(model, rows, seconds=budget.surface_seconds)
+    plane = path_plane(model, path, rows, seconds=budget.surface_seconds)
+    return NetworkReport(model, quality, DeepReport(explanation, landscape, plane, budget))
+
+
+def _budget(record: Record) -> DeepBudget:
+    """Return how long the questions may take that take longest, by the time of training."""
+    trained = (record.summary or {}).get("seconds")
+    seconds = max(_MIN_SECONDS, _SHARE * trained) if isinstance(trained, int | float) else math.inf
+    return DeepBudget(
+        tree_seconds=min(IMPORT_SECONDS + seconds, MAX_SECONDS),
+        importance_seconds=min(seconds, permutation_importance.SECONDS),
+        surface_seconds=min(seconds, surface.SECONDS),
     )
 
 

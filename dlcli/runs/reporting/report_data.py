@@ -40,12 +40,22 @@ class Record:
 
 
 @dataclass(frozen=True)
+class DeepBudget:
+    """About how long the questions of a full report may take that take longest."""
+
+    tree_seconds: float
+    importance_seconds: float
+    surface_seconds: float  # for the landscape, and for the path
+
+
+@dataclass(frozen=True)
 class DeepReport:
     """What only the full report of a run shows."""
 
     explanation: "Explanation"
     landscape: "LossGrid | Unavailable"
     path: "PathPlane | Unavailable"
+    budget: DeepBudget
 
 
 @dataclass(frozen=True)
