@@ -73,9 +73,10 @@ def page_lines(
     lines = [
         "# How good dlcli is on tables",
         "",
-        "Made by `python -m benchmarks.tables --write`: `dlcli init` and `dlcli train` without an",
-        "edit, beside other programs with their defaults. All train on the same four fifths of a",
-        f"table's rows and predict the others, in {num_splits} outer splits. Errors are log-loss,",
+        "Made by `python -m benchmarks.tables --write`: `dlcli init` and `dlcli train`, or",
+        "`dlcli tune` for the best effort, without an edit, beside other programs with their",
+        "defaults. All train on the same four fifths of a table's rows and predict the others, in",
+        f"{num_splits} outer splits. Errors are log-loss,",
         "or RMSE for numbers: their means over the splits. A class that was ruled out and comes",
         "costs 16 nats; classes of fewer than 10 rows are left out. For classes, RealMLP-TD takes",
         "its epoch by the log-loss and has no label smoothing, as its documentation recommends for",
