@@ -67,9 +67,9 @@ def test_the_default_is_standard_an_ensemble_of_folds(dlcli: Command, table: Tab
     config = load_config(Path("c.yaml")).config
     assert types(config)[:3] == ["numeric_embedding", "scale", "dense"]
     assert config.folds is not None
-    assert config.folds.folds == 5
+    assert (config.folds.folds, config.folds.repeats) == (5, 2)
     assert config.data.split.validation == 0
-    assert re.search(r"^# Effort standard: 5 networks .* s on two cores\.$", text, re.MULTILINE)
+    assert re.search(r"^# Effort standard: 10 networks .* s on two cores\.$", text, re.MULTILINE)
     for key in ("scale", "split", "layers", "weight_decay", "schedule", "epochs", "folds"):
         assert re.search(rf"^ *# .*\n *{key}:", text, re.MULTILINE), key
 
@@ -88,15 +88,15 @@ def test_best_is_standard_with_a_search(draft: Draft, table: Table) -> None:
 
 def test_tables_of_many_rows_have_fewer_networks_and_epochs(draft: Draft, table: Table) -> None:
     found = []
-    for num_rows in (3_000, 15_000, 30_000, 110_000):
+    for num_rows in (3_000, 15_000, 30_000, 200_000):
         rows = [f"{row % 101},{'ab'[row * 7 % 5 > 2]}" for row in range(num_rows)]
         config, text, _ = draft(table("x,y", *rows), "y", effort="standard")
         Path("c.yaml").unlink()
         found.append((config.folds and config.folds.folds, config.training.epochs))
     assert [folds for folds, _ in found] == [5, 5, 3, None]
     assert found[0][1] > found[1][1] > found[2][1]
-    assert "without folds: 110,000 rows would take too long" in text
-    assert config.data.split.validation == 0.15
+    assert "without folds: 200,000 rows would take too long" in text
+    assert config.data.split.validation == 0.1
 
 
 LONELY = {"x": number, "y": lambda _, row: "only" if row == 9 else "ab"[row % 2]}
@@ -161,7 +161,8 @@ def test_what_efforts_write_is_trained_searched_and_predicted_with(
     draft: Draft, dlcli: Command, table: Table
 ) -> None:
     path = table(*cells(12, x=number, y=number))
-    short = ("--set", "training.epochs=2", "--set", "training.threads=1")
+    changes = ("training.epochs=2", "training.threads=1", "folds={folds: 2}", "tune.folds=2")
+    short = [word for change in changes for word in ("--set", change)]
     draft(path, "y", effort="best")
     assert dlcli("train", "c.yaml", "--run-dir", "run", *short).code == 0
     searched = dlcli("tune", "c.yaml", "--run-dir", "tuned", "--trials", "2",

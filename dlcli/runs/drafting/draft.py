@@ -33,7 +33,7 @@ class Draft:
 
     text: str
     findings: tuple[str, ...]
-    outlook: str  # what training takes; empty: seconds
+    outlook: str  # what training takes
     command: Literal["train", "tune"]  # what the config is written for
 
 
@@ -69,7 +69,7 @@ def draft_config(
     config = {
         "data": {**section, **recipe.data, **rows.section},
         "model": {"layers": recipe.layers},
-        "loss": default_loss(seen.task).type,
+        "loss": recipe.loss or default_loss(seen.task).type,
         **recipe.sections,
     }
     head = [

@@ -31,6 +31,7 @@ class Recipe:
     layers: Layers
     sections: Mapping[str, Any]
     comments: Mapping[KeyPath, str]
-    outlook: str = ""  # what training takes, for the screen
+    outlook: str  # what training takes
     data: Mapping[str, Any] = field(default_factory=dict)  # how `data` is encoded
+    loss: Mapping[str, Any] | None = None  # None: the default one of the task
     command: Literal["train", "tune"] = "train"  # what the config is written for
