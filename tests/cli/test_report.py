@@ -106,7 +106,10 @@ def test_the_quick_report_is_a_part_of_the_full_one_and_says_how_to_get_it(
     offered = quick.pop("The full report")
     assert "the loss landscape" in offered
     command = re.findall(r"<pre[^>]*>dlcli (.*?)</pre>", offered)
-    assert dlcli(*command[0].split()).code == 0
+    made = dlcli(*command[0].split())
+    assert made.code == 0
+    assert "report: the loss landscape (question 3 of 4)\n" in made.out  # a line in a log
+    assert "question" not in out
     full = sections_of(Path("r/report.html").read_text("utf-8"))
     assert {"Decision boundary", "Loss landscape"} <= set(full)
     errors = (found.pop("Largest errors") for found in (quick, full))

@@ -65,7 +65,7 @@ def report_command(
         _show_text(console, record)
     else:
         stages = collect_report_data(record)
-        report = make_report(console, record.folder.path, stages, with_png=png)
+        report = make_report(console, record.folder.path, stages, with_png=png, is_full=True)
         if as_json:
             emit(json.dumps({"baselines": baselines_of(report)}, allow_nan=False))
 
@@ -97,16 +97,18 @@ def make_report(
     stop: "Callable[[], str | None]" = lambda: None,
     *,
     with_png: bool,
+    is_full: bool = False,
 ) -> "ReportData | None":
     """Make a run's page, show the progress meanwhile, and return what the page shows.
 
-    None, and no page, where `stop` names a signal.
+    In a log, a full page has a line for each of its stages. None, and no page, where `stop` names
+    a signal.
     """
     from dlcli.explaining.unavailable import Unavailable
     from dlcli.report.run_page import write_run_page
 
     try:
-        report = _follow(console, stages, stop)
+        report = _follow(console, stages, stop, is_full=is_full)
         page = None if report is None else write_run_page(report, with_png=with_png)
     except KeyboardInterrupt:  # a second SIGINT
         if stop() is None:
@@ -142,13 +144,19 @@ def _follow(
     console: "Console",
     stages: "Generator[str, None, ReportData]",
     stop: "Callable[[], str | None]",
+    *,
+    is_full: bool,
 ) -> "ReportData | None":
-    from dlcli.cli.screens.terminal import open_status
+    from dlcli.cli.screens.terminal import can_redraw, open_status
 
+    has_lines = is_full and not can_redraw(console)
     with open_status(console) as show:
         while stop() is None:
             try:
-                show(f"report: {next(stages)}")
+                text = f"report: {next(stages)}"
+                show(text)
+                if has_lines:
+                    console.print(text, markup=False, soft_wrap=True)
             except StopIteration as end:
                 report: ReportData = end.value
                 return report

@@ -281,8 +281,10 @@ def _make_page(
     assert finished.material is not None, "a report is wanted"
     stages = collect_from_memory(finished.material, finished.folder, finished.summary)
     console = open_console(to_stderr=request.as_json, may_vanish=True)
-    with_png = finished.material.kind == "full"
-    report = make_report(console, finished.folder.path, stages, received, with_png=with_png)
+    is_full = finished.material.kind == "full"
+    report = make_report(
+        console, finished.folder.path, stages, received, with_png=is_full, is_full=is_full
+    )
     return baselines_of(report)
 
 

@@ -84,16 +84,17 @@ def examine(
     model: ExplainedModel, record: Record, snapshots: Snapshots
 ) -> Generator[str, None, NetworkReport]:
     """Evaluate and explain a network in full, yielding the name of each stage before it begins."""
-    yield "evaluating the network"
+    yield "the network beside baselines (question 1 of 4)"
     budget = _budget(record)
     quality = assess_quality(model, tree_seconds=budget.tree_seconds, cuts_trees=True)
-    yield "explaining the network"
+    yield "what its predictions rest on (question 2 of 4)"
     explanation = explain(model, seconds=budget.importance_seconds)
-    yield "the loss landscape"
+    yield "the loss landscape (question 3 of 4)"
     rows = model.parts["train"].encoded
     weights = {name: tensor.detach() for name, tensor in model.network.state_dict().items()}
     path = end_at(snapshots, record.history.best_epoch or 0, weights)
     landscape = loss_landscape(model, rows, seconds=budget.surface_seconds)
+    yield "the path of training (question 4 of 4)"
     plane = path_plane(model, path, rows, seconds=budget.surface_seconds)
     return NetworkReport(model, quality, DeepReport(explanation, landscape, plane, budget))
 
