@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from dlcli.section import Section
 from dlcli.targets.task import Task
@@ -82,6 +82,11 @@ class Loss(Section, ABC):
     def smoothing(self) -> float:
         """The label smoothing: the share of each label that is spread over all classes."""
         return 0.0
+
+    def smoothed(self, share: float) -> Self:
+        """Return the same loss with so much label smoothing, or more; itself without labels."""
+        del share
+        return self
 
     def unknown_classes(self, classes: Sequence[str]) -> Iterator[str]:
         """Yield the names in its settings that no class has."""

@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, final
+from typing import TYPE_CHECKING, Annotated, Literal, Self, final
 
 from pydantic import Field
 
@@ -56,6 +56,9 @@ class _ClassLoss(Loss):
     @property
     def smoothing(self) -> float:
         return self.label_smoothing
+
+    def smoothed(self, share: float) -> Self:
+        return self.model_copy(update={"label_smoothing": max(share, self.label_smoothing)})
 
     def unknown_classes(self, classes: Sequence[str]) -> Iterator[str]:
         if isinstance(self.class_weights, dict):

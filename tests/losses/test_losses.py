@@ -218,3 +218,11 @@ def test_losses_are_reported_in_the_targets_units(name: str, unit: float) -> Non
         "huber": lambda x, y: F.huber_loss(x, y, delta=4.0),
     }[name](outputs[:, 0] * 4 + 3, targets * 4 + 3)
     assert inside.item() == pytest.approx(outside.item())
+
+
+def test_a_smoothed_loss_has_so_much_label_smoothing_or_more() -> None:
+    spec = {"type": "cross_entropy", "label_smoothing": 0.02}
+    assert loss_of(spec).smoothed(0.05).smoothing == 0.05
+    assert loss_of(spec).smoothed(0.01).smoothing == 0.02
+    numbers = loss_of({"type": "mse"})
+    assert numbers.smoothed(0.05) == numbers

@@ -6,7 +6,7 @@ that have not seen it: settings are weighed on all rows, and none is trained onc
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,8 @@ from dlcli.trials.searching.findings import EnsembleOfBest, best_of_all
 from dlcli.trials.searching.search import Entry
 from dlcli.trials.setup import TrialResolver
 from dlcli.trials.trial import Trial
+
+_SMOOTHING = 0.05  # of labels, where settings are weighed
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ class FoldNetworks:
     def conclude(self, entries: Sequence[Entry]) -> EnsembleOfBest | None:
         """Weigh the best settings on the held-out rows, and write the ensemble; None without any.
 
-        Greedy weights (Caruana et al. 2004) are found on all held-out rows; the figures for these
-        rows are those of weights that were found on the other half of them.
+        Weights are found on all held-out rows; the figures for these rows are those of weights that
+        were found on the other half of them.
         """
         best = best_of_all(entries)
         if not best:
@@ -89,12 +91,12 @@ class FoldNetworks:
         with using_threads(1):
             each = [self._held_out(entry) for entry in best]
             rows, halves = self._judged(self._rows_held_out()), self._halves()
-            weights = greedy_weights(each, rows.mean_loss)
+            weights = weigh_settings(each, rows)
             out_of_fold = weighted_mean(each, weights)
             for half in (halves, ~halves):
                 if half.any() and not half.all():
                     others = [one[~half] for one in each]
-                    found = greedy_weights(others, rows.take(~half).mean_loss)
+                    found = weigh_settings(others, rows.take(~half))
                     out_of_fold[half] = weighted_mean([one[half] for one in each], found)
             figures: dict[HeldOutPart, Figures] = {"validation": _figures(rows, out_of_fold)}
             members = [
@@ -172,6 +174,16 @@ class FoldNetworks:
             epoch=finished.best_epoch,
             weights=finished.weights,
         )
+
+
+def weigh_settings(each: Sequence[np.ndarray], rows: PredictedRows) -> list[float]:
+    """Return greedy weights (Caruana et al. 2004) of settings by their predictions, [rows, …] each.
+
+    Labels are smoothed: where classes are easily told apart, the log loss of a few hundred rows is
+    that of the two or three worst, and favours the settings that are right about those by chance.
+    """
+    smoothed = replace(rows, loss=rows.loss.smoothed(_SMOOTHING))
+    return greedy_weights(each, smoothed.mean_loss)
 
 
 def _fold(trial: Trial) -> int:
