@@ -21,12 +21,13 @@ def test_runs_resumed_by_other_numbers_of_processes_come_to_the_same_bits() -> N
 
 
 def test_a_killed_search_comes_to_the_same_trials_and_the_same_best_config() -> None:
-    assert " 0 differing" in run_apart("searches", 2)
+    assert " 0 differing" in run_apart("killed_trials", "searches", 2)
 
 
 @pytest.mark.campaign
-def test_killed_folds_come_to_the_same_ensemble() -> None:
-    assert " 0 differing" in run_apart("killed_folds", 1)
+@pytest.mark.parametrize("what", ["folds", "comparisons"])
+def test_killed_folds_and_comparisons_come_to_the_same(what: str) -> None:
+    assert " 0 differing" in run_apart("killed_trials", what, 1)
 
 
 def test_the_out_of_fold_loss_is_not_that_of_the_luckiest_epochs() -> None:

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcli.errors import CheckpointError
+from dlcli.runs.comparison.begun_stacks import BegunStacks
 from dlcli.runs.comparison.finished_trials import FinishedTrials
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.trials.results import TrialResult
@@ -84,3 +85,20 @@ def test_a_damaged_line_is_named(line: str, message: str, tmp_path: Path) -> Non
     with pytest.raises(CheckpointError) as caught:
         FinishedTrials(RunFolder(tmp_path), {})
     assert message in str(caught.value)
+
+
+def test_stacks_that_begin_together_are_kept_together_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "stacks.jsonl"
+    first, second = (TRIALS[0], TRIALS[1]), (TRIALS[2], TRIALS[3])
+    BegunStacks(path).add([first, second])
+    whole = path.read_bytes()
+    assert BegunStacks(path).find() == [first, second]
+    path.write_bytes(whole[:-20])  # as a kill in the middle of writing leaves it
+    assert BegunStacks(path).find() == []
+
+
+def test_stacks_of_older_versions_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "stacks.jsonl"
+    trials = ",".join(trial.key for trial in TRIALS[:2])
+    path.write_text(f'{{"trials": [{trials}]}}\n', encoding="utf-8")
+    assert BegunStacks(path).find() == [(TRIALS[0], TRIALS[1])]

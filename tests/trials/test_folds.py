@@ -142,7 +142,7 @@ def test_an_interrupted_stack_is_done_again_to_the_same_bits(tmp_path: Path) -> 
 
     def executor(kept: Kept) -> Executor:
         backend = LocalProcesses(1)
-        return Executor(resolver, kept, backend, keep=kept.keep, is_repeatable=True)
+        return Executor(resolver, kept, backend, keep=kept.keep)
 
     whole, resumed = Kept(), Kept()
     events = [*executor(whole).execute(stage)]

@@ -159,9 +159,7 @@ class _FoldsRun:
         self.kept = FoldTrials(self.folder, self.folds, self.resolver)
         self.trials = self.folds.trials
         backend = LocalProcesses(num_processes(self.folds.config))
-        self.executor = Executor(
-            self.resolver, self.kept, backend, keep=self.kept.keep, is_repeatable=True
-        )
+        self.executor = Executor(self.resolver, self.kept, backend, keep=self.kept.keep)
         self.started = time.perf_counter()
 
     def do(self) -> Iterator[Event]:

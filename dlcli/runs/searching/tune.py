@@ -212,7 +212,6 @@ class _SearchRun:
             members or self.finished,
             self.backend,
             keep=None if members is None else members.keep,
-            is_repeatable=True,
             evaluator=evaluator,
         )
 

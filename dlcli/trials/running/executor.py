@@ -65,8 +65,8 @@ class Stacks(Protocol):
         """Return the stacks that were begun."""
         ...
 
-    def add(self, stack: tuple[Trial, ...]) -> None:
-        """Keep a stack that is about to begin."""
+    def add(self, stacks: Sequence[tuple[Trial, ...]]) -> None:
+        """Keep stacks that are about to begin: all of them or none, whatever interrupts it."""
         ...
 
 
@@ -80,7 +80,6 @@ class Executor:
         backend: Backend | None = None,
         *,
         keep: Keep | None = None,
-        is_repeatable: bool = False,
         stacks: Stacks | None = None,
         evaluator: Callable[[SharedSetup], TrialEvaluator] = TrialEvaluator,
     ) -> None:
@@ -91,11 +90,10 @@ class Executor:
         `results`. `evaluator` builds what evaluates the trials of a setup.
 
         A stage ends with the same bits whatever interrupts it, and however many cores there are: a
-        stack of which one is missing is done again. What the stacks are, `stacks` remembers, so
-        that a stage may get more trials; where it `is_repeatable`, they follow from the stage.
+        stack of which one is missing is done again. What the stacks are follows from the stage;
+        where it may get more trials later, `stacks` remembers them.
         """
         self._keep = keep
-        self._is_repeatable = is_repeatable
         self._stacks = stacks
         self._backend = backend or LocalProcesses(MAX_THREADS)
         self._backend.check(resolver.base)
@@ -147,11 +145,7 @@ class Executor:
             yield from self._train(stage, missing)
 
     def _train(self, stage: Stage, missing: Sequence[Trial]) -> Iterator[Event]:
-        if self._is_repeatable:
-            plan = without_finished(self.plan(stage.trials), missing)
-        else:
-            self.measure(missing)
-            plan = self.plan(missing) if self._stacks is None else self._go_on(missing)
+        plan = without_finished(self._plan_stage(stage, missing), missing)
         trials = [trial.trial for job in plan.jobs for trial in job.trials]
         max_steps = {trial: self._resolver.resolve(trial).setup.max_steps for trial in trials}
         yield StageStarted(
@@ -174,21 +168,23 @@ class Executor:
                     self._results.add(result)
                 yield TrialFinished(result, max_steps[event.trial] - result.num_steps)
 
-    def _go_on(self, missing: Sequence[Trial]) -> ExecutionPlan:
-        """Plan stacks that were begun as they were, and what is in none anew."""
-        assert self._stacks is not None
-        wanted, jobs = {*missing}, list[Job]()
-        for stack in self._stacks.find():
-            if not wanted.isdisjoint(stack):
-                jobs.append(Job(tuple(map(self._resolver.resolve, stack)), is_stacked=True))
-                wanted.difference_update(stack)
-        if wanted:
-            new = self.plan([trial for trial in missing if trial in wanted]).jobs
-            for job in new:
-                if job.is_stacked:
-                    self._stacks.add(tuple(trial.trial for trial in job.trials))
-            jobs += new
-        return in_jobs(jobs, self._backend.num_cores, self._backend.name_cores)
+    def _plan_stage(self, stage: Stage, missing: Sequence[Trial]) -> ExecutionPlan:
+        """Return the jobs that what is missing was in when the stage began."""
+        if self._stacks is None:
+            return self.plan(stage.trials)
+        begun = [*self._stacks.find()]
+        known = {trial for stack in begun for trial in stack}
+        new = self.plan([trial for trial in missing if trial not in known]).jobs
+        stacks = [tuple(one.trial for one in job.trials) for job in new if job.is_stacked]
+        if stacks:
+            self._stacks.add(stacks)
+        wanted = {*missing}
+        again = [
+            Job(tuple(map(self._resolver.resolve, stack)), is_stacked=True)
+            for stack in begun
+            if not wanted.isdisjoint(stack)
+        ]
+        return in_jobs([*again, *new], self._backend.num_cores, self._backend.name_cores)
 
     def _result(self, finished: FinishedTrial, *, is_evaluated: bool) -> TrialResult:
         resolved = self._resolver.resolve(finished.trial)
