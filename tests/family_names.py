@@ -28,7 +28,7 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
         "runs/drafting/best.py",
         "runs/drafting/images.py",
         "runs/drafting/quick.py",
-        "runs/drafting/standard.py",
+        "runs/drafting/realmlp.py",
     ),
     # the setting data.scale, and what fp16 multiplies losses by
     ("layers", "scale"): (

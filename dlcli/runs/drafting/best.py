@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from dlcli.runs.drafting.realmlp import EMBEDDING, SCALE, WEIGHT_DECAY
 from dlcli.runs.drafting.recipe import KnownRows, Recipe
-from dlcli.runs.drafting.standard import EMBEDDING, SCALE, WEIGHT_DECAY, standard_recipe
+from dlcli.runs.drafting.standard import standard_recipe
 
 _TIME = "10m"
 _TRIALS = 100  # more than the time allows but for tables of few rows
@@ -46,6 +47,8 @@ def best_recipe(known: KnownRows) -> Recipe:
             "train takes them as they are.",
             ("tune", "space", "optimizer.lr"): "Around the learning rate of the config.",
             ("tune", "trials"): "At most; the time decides where there are more than a few rows.",
+            ("tune", "time"): "After it, only the best settings are checked on fresh seeds. The "
+            "search leaves an ensemble, which dlcli predict takes.",
         },
         outlook=f"a search of {_TIME}",
         command="tune",

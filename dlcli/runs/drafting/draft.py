@@ -69,7 +69,7 @@ def draft_config(
     config = {
         "data": {**section, **recipe.data, **rows.section},
         "model": {"layers": recipe.layers},
-        "loss": recipe.loss or default_loss(seen.task).type,
+        "loss": default_loss(seen.task).type,
         **recipe.sections,
     }
     head = [

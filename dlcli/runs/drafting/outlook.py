@@ -1,6 +1,8 @@
 """How long training is expected to take, by what it took on two cores of a server."""
 
-_START = 6.0  # seconds until the programs have started
+import math
+
+_START = 9.0  # seconds until the programs have started
 _CORES = 2
 # Seconds of one core.
 _EPOCH = 4e-3  # of a network: its validation rows and its best weights
@@ -11,15 +13,16 @@ _MINUTE = 60
 
 
 def expected_seconds(
-    *, num_epochs: int, num_rows: int, num_numeric: int, multiply_adds: int
+    *, num_networks: int, num_epochs: int, num_rows: int, num_numeric: int, multiply_adds: int
 ) -> float:
-    """Return the seconds that so many epochs take, those of all networks.
+    """Return the seconds that networks take, each on a core, of so many epochs each.
 
-    Each is of `num_rows` rows with `num_numeric` embedded columns, and takes `multiply_adds` for
-    the output of a row.
+    An epoch is of `num_rows` rows with `num_numeric` embedded columns, and takes `multiply_adds`
+    for the output of a row.
     """
     of_row = _ROW + num_numeric * _COLUMN + multiply_adds * _MULTIPLY_ADD
-    return _START + num_epochs * (_EPOCH + num_rows * of_row) / _CORES
+    rounds = math.ceil(num_networks / _CORES)
+    return _START + rounds * num_epochs * (_EPOCH + num_rows * of_row)
 
 
 def seconds_text(seconds: float) -> str:

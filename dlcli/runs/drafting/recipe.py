@@ -33,5 +33,4 @@ class Recipe:
     comments: Mapping[KeyPath, str]
     outlook: str  # what training takes
     data: Mapping[str, Any] = field(default_factory=dict)  # how `data` is encoded
-    loss: Mapping[str, Any] | None = None  # None: the default one of the task
     command: Literal["train", "tune"] = "train"  # what the config is written for
