@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dlcli.config.sections.tune import Spread, TuneConfig
+from dlcli.seeds import derive_seed
 from dlcli.trials.results import TrialResult
 from dlcli.trials.rule import Stage
 from dlcli.trials.searching.findings import Findings, sum_up
@@ -226,6 +227,15 @@ def test_refused_settings_are_named_and_others_take_their_place() -> None:
     everything = search(Made(by_rate_alone), trials=20, refusal=lambda _: "no")
     assert [len(stage.trials) for stage in everything.stages()] == [1]  # the config as it is
     assert everything.shortfall == "nearly all sampled settings were refused"
+
+
+def test_networks_of_folds_have_seeds_of_their_own() -> None:
+    """Those of the config as it is are the ones that `train --folds` takes."""
+    _, [stage] = follow(by_rate_alone, trials=2, folds=3)
+    assert [trial.fold for trial in stage.trials] == [0, 1, 2] * 3
+    seeds = [trial.seed for trial in stage.trials]
+    assert seeds[:3] == [derive_seed(7, "trial", fold) for fold in range(3)]
+    assert len({*seeds}) == 9
 
 
 def test_a_small_space_is_tried_whole() -> None:

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from dlcli.config.sections.tune import TuneConfig
 from dlcli.metrics import is_higher_better
+from dlcli.seeds import derive_seed
 from dlcli.trials.results import Figures, Results, TrialResult
 from dlcli.trials.rule import Rule, Stage
 from dlcli.trials.searching.rounds import Refused, Round, Rounds
@@ -94,7 +95,7 @@ class Search(Rule[list[Entry]]):
     config: TuneConfig
     space: Space
     sampler: Sampler
-    seed: int  # of all trials: that of the config
+    seed: int  # that of the config
     rungs: tuple[int, ...]
     width: int  # of a search that begins; one that goes on keeps its own
     results: Results
@@ -161,10 +162,21 @@ class Search(Rule[list[Entry]]):
         return sorted(entries, key=lambda entry: (-entry.rung, entry.value, entry.number))
 
     def _trials(self, number: int, rung: int) -> tuple[Trial, ...]:
+        """Return the trials of settings: one on the config's seed, or one for each fold.
+
+        Those of folds each have a seed of their own, as an ensemble gains by networks that differ;
+        the config as it is has the seeds that `dlcli train --folds` would take.
+        """
         trial = self.trial(self.tried[number], rung)
         if self.config.folds is None:
             return (trial,)
-        return tuple(trial.model_copy(update={"fold": fold}) for fold in range(self.config.folds))
+        num_folds = self.config.folds
+        seeds = (
+            derive_seed(self.seed, "trial", number * num_folds + fold) for fold in range(num_folds)
+        )
+        return tuple(
+            trial.model_copy(update={"fold": fold, "seed": seed}) for fold, seed in enumerate(seeds)
+        )
 
     def trial(self, settings: Settings, rung: int) -> Trial:
         """Return the trial of settings, for the epochs of a rung."""
