@@ -117,11 +117,12 @@ class Raster:
 
 @dataclass(frozen=True)
 class Label:
-    """A word on an image, around a point."""
+    """A word around a point."""
 
     x: float
     y: float
     text: str
+    has_halo: bool = True  # in black on white, to be read on an image
 
 
 Mark: TypeAlias = Line | Band | Dots | Rule | Spans | Boxes | Raster | Label

@@ -66,7 +66,7 @@ def chart_png(chart: Chart) -> bytes:
 
 def _draw(panel: Panel, axes: Axes) -> None:
     for mark in panel.marks:
-        _draw_mark(mark, axes)
+        _draw_mark(mark, axes, is_flipped=panel.y.is_flipped)
     x, y = scales_of(panel)
     if x.axis.is_log:
         axes.set_xscale("log")
@@ -94,7 +94,7 @@ def _ends(scale: Scale) -> tuple[float, float]:
     return (scale.high, scale.low) if scale.axis.is_flipped else (scale.low, scale.high)
 
 
-def _draw_mark(mark: Mark, axes: Axes) -> None:
+def _draw_mark(mark: Mark, axes: Axes, *, is_flipped: bool) -> None:
     match mark:
         case Line():
             marker = "o" if mark.is_marked or len(mark.x) == 1 else None
@@ -114,14 +114,16 @@ def _draw_mark(mark: Mark, axes: Axes) -> None:
                 LineCollection(list(ends), colors=color, linewidths=width, alpha=mark.opacity)
             )
         case Raster():
-            extent = (mark.x0, mark.x1, mark.y0, mark.y1)
+            bottom, top = (mark.y1, mark.y0) if is_flipped else (mark.y0, mark.y1)
+            extent = (mark.x0, mark.x1, bottom, top)
             axes.imshow(mark.pixels, extent=extent, aspect="auto", interpolation="nearest")
         case Boxes():
             for box in mark.boxes:
                 _draw_box(box, axes, 8 if mark.is_small else 10)
         case Label():
-            back: dict[str, Any] = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none"}
-            axes.text(mark.x, mark.y, mark.text, ha="center", va="center", fontsize=8, bbox=back)
+            back = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none"}
+            style = {"fontsize": 8, "bbox": back if mark.has_halo else None}
+            axes.text(mark.x, mark.y, mark.text, ha="center", va="center", **style)
 
 
 def _draw_box(box: Box, axes: Axes, size: float) -> None:

@@ -171,7 +171,7 @@ def _mark(mark: Mark, frame: Frame) -> Iterator[str]:
             yield f'href="data:image/png;base64,{data}">{_note(mark.note)}</image>'
         case Label():
             left, top = float(frame.across(mark.x)), float(frame.down(mark.y)) + 4
-            yield _text(left, top, mark.text, "s on", "middle")
+            yield _text(left, top, mark.text, "s on" if mark.has_halo else "s", "middle")
 
 
 def _areas(mark: Band, frame: Frame) -> Iterator[str]:

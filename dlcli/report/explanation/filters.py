@@ -1,27 +1,40 @@
 """Filters of the first layer, and the images that activate them most."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
 
 from dlcli.explaining.reasons.filters import Box, Filters, StrongestImages
-from dlcli.report.charts.style import DASHES, INK
-from dlcli.report.drawing import draw, line_style
+from dlcli.report.charts.chart import (
+    NUM_DASHES,
+    Axis,
+    Chart,
+    Color,
+    Label,
+    Line,
+    Mark,
+    Panel,
+    Raster,
+    Rule,
+    Spans,
+    line_style,
+)
+from dlcli.report.charts.parts import color_scale
+from dlcli.report.charts.pixels import around_middle, from_dark_to_bright
 from dlcli.report.page import PageSection
-from dlcli.report.picture import Picture
+from dlcli.report.picture import Picture, chart_picture
 from dlcli.report.text import describe_rows, value_text
 
 _TILES_A_ROW = 8
 _MAX_CHANNELS = 4
+_MAX_POINTS = 12  # of a line whose points are marked
 _STRIPS = 2  # filters side by side, each with its images
 _GAP = 0.12  # between tiles, whose width is 1
 _TITLE = 0.3  # above tiles
-_SHADES = 32  # of a colour scale: more can't be seen, and take more bytes
+_MARGIN = 0.02  # around all tiles
+_WIDTH, _WIDTH_BESIDE_SCALE = 610.0, 500.0  # of all tiles, in units of the chart
+_SIGNAL_HEIGHT = 90.0  # of a filter over a signal
 
 
 def _after(activation: str | None) -> str:
@@ -53,25 +66,19 @@ def filters_picture(found: Filters) -> Picture:
     is_signal = weights.ndim == 3
     across = min(_TILES_A_ROW, len(weights))
     down = -(-len(weights) // across)
-    tall = 1.0 if is_signal else 0.82 * (_height(_beside(weights[0])) + _TITLE)
-
-    def fill(drawing: Figure) -> None:
-        if is_signal:
-            panels = drawing.subplots(down, across, squeeze=False, sharey=True).flatten()
-            for index, axes in enumerate(panels):
-                axes.set_visible(index < len(weights))
-                if index < len(weights):
-                    _draw_lines(axes, weights[index], _reach(found), index)
-            return
-        axes = _empty(drawing)
-        step = _height(_beside(weights[0])) + _TITLE
+    if is_signal:
+        chart = Chart(_signal_panels(weights, _reach(found), across), height=_SIGNAL_HEIGHT * down)
+    else:
+        step, marks = _height(_beside(weights[0])) + _TITLE, list[Mark]()
         for index, filter_weights in enumerate(weights):
             x, y = index % across * (1 + _GAP), index // across * step
-            image = _draw_filter(axes, filter_weights, x, y, _reach(found))
-            axes.text(x, y - 0.05, str(index), fontsize="small")
-        _frame(axes, across * (1 + _GAP) - _GAP, down * step - _TITLE)
-        drawing.colorbar(image, ax=axes, shrink=0.8).set_label("weight")
-
+            marks += _filter_marks(filter_weights, x, y, _reach(found))
+            marks.append(Label(x + 0.5, y - _TITLE / 2, str(index), has_halo=False))
+        panel, height = _tiles(
+            marks, across * (1 + _GAP) - _GAP, down * step - _TITLE, _WIDTH_BESIDE_SCALE
+        )
+        scale = color_scale(around_middle, -_reach(found), _reach(found), "weight")
+        chart = Chart(((panel, scale),), height, widths=(24.0, 1.0))
     text = (
         f"Weights of {len(weights)} of {found.num_filters:,} {_noun(found)}s of the first layer, "
         f"numbered from 0; they range from {value_text(float(weights.min()))} to "
@@ -82,8 +89,7 @@ def filters_picture(found: Filters) -> Picture:
         how = "as lines (solid, dashed and so on)" if is_signal else "side by side"
         text += f" Channels are drawn {how}"
         text += f", the first {_MAX_CHANNELS} of {channels}." if channels > _MAX_CHANNELS else "."
-    size = (7.5, 0.4 + tall * down)
-    return draw("filters", "First-layer filters", text, fill, size=size)
+    return chart_picture("filters", "First-layer filters", text, chart)
 
 
 def strongest_images_picture(found: Filters) -> Picture:
@@ -107,31 +113,23 @@ def strongest_images_picture(found: Filters) -> Picture:
         (float(np.nanmax(image)) for image in images if not np.isnan(image).all()), default=1.0
     )
 
-    def fill(drawing: Figure) -> None:
-        axes = _empty(drawing)
-        for index, entry in enumerate(found.strongest):
-            x = index // down * ((most + 1) * (1 + _GAP) + _TITLE)
-            y = index % down * step
-            axes.text(x, y - 0.05, f"{_noun(found)} {entry.filter}", fontsize="small")
-            weights = found.weights[entry.filter][:_MAX_CHANNELS]
-            _draw_filter(axes, weights, x, y, _reach(found))
-            for place, (image, box) in enumerate(
-                zip(entry.images, entry.boxes, strict=True), start=1
-            ):
-                left = x + place * (1 + _GAP)
-                pixels = np.mean(image, axis=0)
-                _show(axes, pixels, left, y, colors="cividis", span=(low, high))
-                if not found.are_units:
-                    _mark(axes, box, image.shape[1:], left, y)
-        _frame(axes, width, down * step - _TITLE)
-
-    return draw(
-        "excited",
-        "Images that activate the first layer most",
-        _strongest_caption(found),
-        fill,
-        size=(7.5, 0.2 + 7.3 * (down * step) / width),
-    )
+    marks = list[Mark]()
+    for index, entry in enumerate(found.strongest):
+        x = index // down * ((most + 1) * (1 + _GAP) + _TITLE)
+        y = index % down * step
+        name = f"{_noun(found)} {entry.filter}"
+        marks.append(Label(x + 0.5, y - _TITLE / 2, name, has_halo=False))
+        weights = found.weights[entry.filter][:_MAX_CHANNELS]
+        marks += _filter_marks(weights, x, y, _reach(found))
+        for place, (image, box) in enumerate(zip(entry.images, entry.boxes, strict=True), start=1):
+            left = x + place * (1 + _GAP)
+            pixels = (np.mean(image, axis=0) - low) / (high - low or 1.0)
+            marks += _image_marks(pixels, left, y, from_dark_to_bright)
+            if not found.are_units:
+                marks += _field_marks(box, image.shape[1:], left, y)
+    panel, height = _tiles(marks, width, down * step - _TITLE, _WIDTH)
+    title = "Images that activate the first layer most"
+    return chart_picture("excited", title, _strongest_caption(found), Chart(((panel,),), height))
 
 
 def _strongest_caption(found: Filters) -> str:
@@ -166,57 +164,59 @@ def _reach(found: Filters) -> float:
     return float(np.abs(found.weights[:, :_MAX_CHANNELS]).max()) or 1.0
 
 
-def _draw_lines(axes: Axes, weights: np.ndarray, reach: float, index: int) -> None:
-    """Draw a filter over a signal, [channels, length]."""
-    axes.set_title(str(index), fontsize="small", pad=2.0)
-    axes.axhline(0.0, color=INK, linewidth=0.6)
-    for channel, line in enumerate(weights):
-        style = {**line_style(channel), "linestyle": DASHES[channel % len(DASHES)]}
-        axes.plot(line, marker="." if len(line) < 12 else "", linewidth=1.2, **style)
-    axes.set_ylim(-1.1 * reach, 1.1 * reach)
-    axes.set_xticks([])
+def _signal_panels(weights: np.ndarray, reach: float, across: int) -> list[list[Panel]]:
+    """Return a panel for each filter over a signal, [filters, channels, length], in rows."""
+    panels = []
+    for index, channels in enumerate(weights):
+        marks: list[Mark] = [Rule(0.0, "y", width=0.6)]
+        for channel, line in enumerate(channels):
+            color, dashes = line_style(channel)[0], channel % NUM_DASHES
+            is_marked = len(line) < _MAX_POINTS
+            x = np.arange(len(line))
+            name = f"channel {channel}" if len(channels) > 1 else ""
+            marks.append(Line(x, line, name, color, dashes, is_marked=is_marked))
+        values = Axis(
+            "" if index % across else "weight",
+            -1.1 * reach,
+            1.1 * reach,
+            max_ticks=3,
+            is_hidden=index % across > 0,
+        )
+        panels.append(Panel(marks, Axis(ticks=(), is_hidden=True), values, title=str(index)))
+    return [panels[start : start + across] for start in range(0, len(panels), across)]
 
 
-def _empty(drawing: Figure) -> Axes:
-    """Return axes for tiles: laying out an axes for each would take seconds."""
-    axes = drawing.add_subplot()
-    axes.set_axis_off()
-    return axes
+def _tiles(marks: list[Mark], width: float, height: float, room: float) -> tuple[Panel, float]:
+    """Return a panel for tiles of width 1, and its height where it is `room` wide."""
+    x = Axis(low=-_MARGIN, high=width + _MARGIN, ticks=())
+    y = Axis(low=-_TITLE, high=height + _MARGIN, ticks=(), is_flipped=True)
+    tall = room * (height + _MARGIN + _TITLE) / (width + 2 * _MARGIN)
+    return Panel(marks, x, y, is_square=True, is_bare=True), tall
 
 
-def _frame(axes: Axes, width: float, height: float) -> None:
-    axes.set_xlim(-0.02, width + 0.02)
-    axes.set_ylim(height + 0.02, -_TITLE)
-    axes.set_aspect("equal")
+def _filter_marks(weights: np.ndarray, x: float, y: float, reach: float) -> list[Mark]:
+    """Return a filter over an image, [channels, height, width]."""
+    return _image_marks((_beside(weights) / reach + 1.0) / 2.0, x, y, around_middle)
 
 
-def _draw_filter(axes: Axes, weights: np.ndarray, x: float, y: float, reach: float) -> AxesImage:
-    """Draw a filter over an image, [channels, height, width]."""
-    return _show(axes, _beside(weights), x, y, colors="PuOr", span=(-reach, reach))
+def _image_marks(
+    shares: np.ndarray, x: float, y: float, colors: Callable[[np.ndarray], np.ndarray]
+) -> list[Mark]:
+    """Return an image of width 1, its upper left corner at x and y, with nothing where NaN is."""
+    known = np.isfinite(shares)
+    opaque = np.where(known, 255, 0).astype(np.uint8)[..., np.newaxis]
+    pixels = np.concatenate([colors(np.where(known, shares, 0.0)), opaque], axis=-1)
+    tall = _height(shares)
+    frame = _rectangle(x, y, x + 1, y + tall, "ink", 0.6, 0.5)
+    return [Raster(pixels, x, y, x + 1, y + tall), frame]
 
 
-def _show(
-    axes: Axes,
-    pixels: np.ndarray,
-    x: float,
-    y: float,
-    *,
-    colors: str,
-    span: tuple[float, float],
-) -> AxesImage:
-    """Draw an image of width 1, its upper left corner at x and y."""
-    tall = _height(pixels)
-    axes.add_patch(
-        Rectangle((x, y), 1.0, tall, fill=False, edgecolor=INK, linewidth=0.6, alpha=0.5)
-    )
-    return axes.imshow(
-        pixels,
-        extent=(x, x + 1, y + tall, y),
-        interpolation="nearest",
-        cmap=colormaps[colors].resampled(_SHADES),
-        vmin=span[0],
-        vmax=span[1],
-    )
+def _rectangle(
+    x0: float, y0: float, x1: float, y1: float, color: Color, width: float, opacity: float = 1.0
+) -> Spans:
+    """Return the outline of a rectangle."""
+    ends = ([x0, x1, x1, x0], [y0, y0, y1, y1], [x1, x1, x0, x0], [y0, y1, y1, y0])
+    return Spans(*ends, color, width, opacity)
 
 
 def _height(pixels: np.ndarray) -> float:
@@ -230,20 +230,10 @@ def _beside(weights: np.ndarray) -> np.ndarray:
     return np.concatenate(tiles[:-1], axis=1)
 
 
-def _mark(axes: Axes, box: Box, shape: tuple[int, ...], x: float, y: float) -> None:
-    """Draw a frame that is seen on dark and light pixels, within the image."""
+def _field_marks(box: Box, shape: tuple[int, ...], x: float, y: float) -> list[Mark]:
+    """Return a frame that is seen on dark and light pixels, within the image."""
     top, left, height, width = box
     bottom, right = min(top + height, shape[0]), min(left + width, shape[1])
-    top, left = max(top, 0), max(left, 0)
-    pixel = 1.0 / shape[1]
-    for color, line in (("black", 2.6), ("white", 1.2)):
-        axes.add_patch(
-            Rectangle(
-                (x + left * pixel, y + top * pixel),
-                (right - left) * pixel,
-                (bottom - top) * pixel,
-                fill=False,
-                edgecolor=color,
-                linewidth=line,
-            )
-        )
+    top, left, pixel = max(top, 0), max(left, 0), 1.0 / shape[1]
+    ends = (x + left * pixel, y + top * pixel, x + right * pixel, y + bottom * pixel)
+    return [_rectangle(*ends, "black", 3.0), _rectangle(*ends, "white", 1.4)]

@@ -7,6 +7,7 @@ from dlcli.explaining.reasons.partial_dependence import PartialDependence
 from dlcli.explaining.reasons.permutation_importance import PermutationImportance
 from dlcli.explaining.reasons.units import HiddenUnits, UnitMaps
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.report.explanation.filters import filters_section
 from dlcli.report.explanation.hidden_units import units_section
 from dlcli.report.explanation.partial_dependence import dependence_section
 from dlcli.report.explanation.permutation_importance import importance_section
@@ -27,9 +28,7 @@ def explanation_sections(found: Explanation) -> list[PageSection]:
     if isinstance(found.units, HiddenUnits):
         maps = found.unit_maps if isinstance(found.unit_maps, UnitMaps) else None
         sections.append(units_section(found.units, maps, found))
-    if isinstance(found.filters, Filters):  # the same
-        from dlcli.report.explanation.filters import filters_section
-
+    if isinstance(found.filters, Filters):
         sections.append(filters_section(found.filters))
     results = {
         "permutation importance": found.importance,
