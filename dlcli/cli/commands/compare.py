@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterator
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +17,7 @@ from dlcli.runs.training.signals import EXIT_CODES
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dlcli.runs.comparison.compare import ComparisonFinished, ComparisonStopped
+    from dlcli.runs.comparison.compare import ComparisonFinished
     from dlcli.runs.comparison.compare_several import AllFinished, AnyEvent
 
 
@@ -115,38 +115,32 @@ def _follow(console: "Console", events: "Iterator[AnyEvent]", ray: str | None) -
     """Show what happens; return what --json prints."""
     from rich.markup import escape
 
-    from dlcli.cli.screens.comparison_progress import open_comparison_progress
+    from dlcli.cli.screens.comparison_progress import ComparisonPicture
     from dlcli.cli.screens.comparison_tables import show_comparison_start
-    from dlcli.runs.comparison import compare, compare_several
-    from dlcli.trials.running import executor
-    from dlcli.trials.running.backend import NodesChanged
-    from dlcli.trials.running.workers import StepsTaken
+    from dlcli.cli.screens.stages import StageScreen, show_stopped
+    from dlcli.runs.comparison.compare import ComparisonFinished, ComparisonStarted
+    from dlcli.runs.comparison.compare_several import AllFinished, NextProblem
+    from dlcli.runs.comparison.stages import Stopped
 
     document: dict[str, Any] = {}
-    with ExitStack() as stack:
+    with StageScreen(console) as screen:
         for event in events:
             match event:
-                case compare_several.NextProblem():
+                case NextProblem():
                     console.rule(f"{event.number} of {event.num_problems}: {escape(event.name)}")
-                case compare.ComparisonStarted():
+                case ComparisonStarted():
                     show_comparison_start(console, event)
-                    display = stack.enter_context(open_comparison_progress(console, event.protocol))
-                case executor.StageStarted():
-                    display.begin_stage(event)
-                case StepsTaken():
-                    display.show_steps(event)
-                case NodesChanged():
-                    display.show_nodes(event)
-                case executor.TrialFinished():
-                    display.show_run(event)
-                case compare.ComparisonFinished():
-                    stack.close()
+                    screen.open(partial(ComparisonPicture, protocol=event.protocol))
+                case ComparisonFinished():
+                    screen.close()
                     document = _show_end(console, event)
-                case compare.ComparisonStopped():
-                    stack.close()
-                    document = _show_stopped(console, event, ray)
-                case compare_several.AllFinished():
+                case Stopped():
+                    screen.close()
+                    document = show_stopped(console, event, "compare-optimizers", "runs", ray)
+                case AllFinished():
                     document = _show_all(console, event)
+                case _:
+                    screen.show(event)
     return document
 
 
@@ -162,25 +156,6 @@ def _show_end(console: "Console", finished: "ComparisonFinished") -> dict[str, A
         console.print(f"report: {page}", markup=False, soft_wrap=True)
     console.print(f"next: dlcli train {shlex.quote(str(folder.recommended))}", soft_wrap=True)
     return {**to_document(comparison), "run_dir": str(folder.path)}
-
-
-def _show_stopped(
-    console: "Console", stopped: "ComparisonStopped", ray: str | None
-) -> dict[str, Any]:
-    folder = stopped.folder
-    console.print(
-        f"stopped by {stopped.signal.upper()}; {stopped.num_finished:,} finished runs are kept"
-    )
-    arguments = [str(folder.config), "--run-dir", str(folder.path), "--resume"]
-    arguments += ["--ray", ray] if ray else []
-    console.print(
-        f"resume: dlcli compare-optimizers {shlex.join(arguments)}", markup=False, soft_wrap=True
-    )
-    return {
-        "stop_reason": stopped.signal,
-        "finished_runs": stopped.num_finished,
-        "run_dir": str(folder.path),
-    }
 
 
 def _show_all(console: "Console", finished: "AllFinished") -> dict[str, Any]:

@@ -30,7 +30,8 @@ def follow_folds(loaded: "LoadedConfig", request: "Request", stack: ExitStack) -
         check_assertion_name(assertion, folds.first)
     # Imported here, because it imports torch: a bad config is reported before that.
     from dlcli.cli.screens.folds import FoldsScreen
-    from dlcli.runs.folds.train import FoldsFinished, FoldsStopped, train_folds
+    from dlcli.runs.comparison.stages import Stopped
+    from dlcli.runs.folds.train import FoldsFinished, train_folds
 
     received = stack.enter_context(stop_signals())
     screen = FoldsScreen(console, folds)
@@ -53,7 +54,7 @@ def follow_folds(loaded: "LoadedConfig", request: "Request", stack: ExitStack) -
             where = None if request.smoke else str(event.folder.path)
             document = {**event.summary, "run_dir": where}
             screen.show_end(event, is_smoke=request.smoke)
-        elif isinstance(event, FoldsStopped):
+        elif isinstance(event, Stopped):
             finished = {"finished_trials": event.num_finished, "run_dir": str(event.folder.path)}
             document = {"stop_reason": event.signal, **finished}
     if request.as_json:

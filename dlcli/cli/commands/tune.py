@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Iterator
-from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +16,7 @@ from dlcli.runs.training.signals import EXIT_CODES
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dlcli.runs.searching.tune import Event, SearchFinished, SearchStopped
+    from dlcli.runs.searching.tune import Event, SearchFinished
 
 
 def tune_command(
@@ -70,34 +70,27 @@ def tune_command(
 
 def _follow(console: "Console", events: "Iterator[Event]", ray: str | None) -> dict[str, Any]:
     """Show what happens; return what --json prints."""
-    from dlcli.cli.screens.search_progress import open_search_progress
+    from dlcli.cli.screens.search_progress import SearchPicture
     from dlcli.cli.screens.search_tables import show_search_start
-    from dlcli.runs.searching import tune
-    from dlcli.trials.running import executor
-    from dlcli.trials.running.backend import NodesChanged
-    from dlcli.trials.running.workers import StepsTaken
+    from dlcli.cli.screens.stages import StageScreen, show_stopped
+    from dlcli.runs.comparison.stages import Stopped
+    from dlcli.runs.searching.tune import SearchFinished, SearchStarted
 
     document: dict[str, Any] = {}
-    with ExitStack() as stack:
+    with StageScreen(console) as screen:
         for event in events:
             match event:
-                case tune.SearchStarted():
+                case SearchStarted():
                     show_search_start(console, event)
-                    display = stack.enter_context(open_search_progress(console, event.search))
-                case executor.StageStarted():
-                    display.begin_stage(event)
-                case StepsTaken():
-                    display.show_steps(event)
-                case NodesChanged():
-                    display.show_nodes(event)
-                case executor.TrialFinished():
-                    display.show_run(event)
-                case tune.SearchFinished():
-                    stack.close()
+                    screen.open(partial(SearchPicture, search=event.search))
+                case SearchFinished():
+                    screen.close()
                     document = _show_end(console, event)
-                case tune.SearchStopped():
-                    stack.close()
-                    document = _show_stopped(console, event, ray)
+                case Stopped():
+                    screen.close()
+                    document = show_stopped(console, event, "tune", "trials", ray)
+                case _:
+                    screen.show(event)
     return document
 
 
@@ -114,18 +107,3 @@ def _show_end(console: "Console", finished: "SearchFinished") -> dict[str, Any]:
     best = shlex.quote(str(folder.best_config))
     console.print(f"next: dlcli train {best}", markup=False, soft_wrap=True)
     return {**to_document(findings), "run_dir": str(folder.path)}
-
-
-def _show_stopped(console: "Console", stopped: "SearchStopped", ray: str | None) -> dict[str, Any]:
-    folder = stopped.folder
-    console.print(
-        f"stopped by {stopped.signal.upper()}; {stopped.num_finished:,} finished trials are kept"
-    )
-    arguments = [str(folder.config), "--run-dir", str(folder.path), "--resume"]
-    arguments += ["--ray", ray] if ray else []
-    console.print(f"resume: dlcli tune {shlex.join(arguments)}", markup=False, soft_wrap=True)
-    return {
-        "stop_reason": stopped.signal,
-        "finished_trials": stopped.num_finished,
-        "run_dir": str(folder.path),
-    }

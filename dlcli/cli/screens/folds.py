@@ -11,8 +11,9 @@ from rich.table import Table
 from dlcli.cli.screens.tables import show_confusion, show_network
 from dlcli.cli.screens.terminal import can_redraw
 from dlcli.errors import counted
+from dlcli.runs.comparison.stages import Stopped
 from dlcli.runs.folder.run_folder import resume_command
-from dlcli.runs.folds.train import FoldsFinished, FoldsStarted, FoldsStopped
+from dlcli.runs.folds.train import FoldsFinished, FoldsStarted
 from dlcli.trials.running.executor import StageStarted, TrialFinished
 from dlcli.trials.running.workers import StepsTaken
 
@@ -45,7 +46,7 @@ class FoldsScreen:
                 self._bar.update(task.id, total=total, done=task.fields["done"] + 1)
             case FoldsFinished():
                 self._close()
-            case FoldsStopped():
+            case Stopped():
                 self._close()
                 self._show_stopped(event)
             case _:
@@ -105,7 +106,7 @@ class FoldsScreen:
             self._bar.stop()
             self._bar = None
 
-    def _show_stopped(self, stopped: FoldsStopped) -> None:
+    def _show_stopped(self, stopped: Stopped) -> None:
         kept = counted(stopped.num_finished, "finished network")
         self._console.print(f"stopped by {stopped.signal.upper()}; {kept} kept")
         command = resume_command(stopped.folder)

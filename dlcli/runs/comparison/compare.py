@@ -4,8 +4,8 @@ trials/comparing/protocol.py says which trials; here each is executed once, what
 """
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dlcli.config import Config, load_config
@@ -18,22 +18,19 @@ from dlcli.runs.comparison.comparable import Comparable
 from dlcli.runs.comparison.comparison_folder import write_comparison
 from dlcli.runs.comparison.finished_trials import FinishedTrials
 from dlcli.runs.comparison.optimizer_paths import trace_paths
-from dlcli.runs.comparison.setup import build_resolver, num_processes
-from dlcli.runs.folder.lock import hold_run_folder
-from dlcli.runs.folder.run_folder import RunFolder, write_config
+from dlcli.runs.comparison.setup import build_resolver
+from dlcli.runs.comparison.stages import OpenTrials, Stopped, open_trials
+from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.resume import compare_with_saved
-from dlcli.runs.training.signals import Received, SignalName, stop_signals
-from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
+from dlcli.training.device import Placement
 from dlcli.trials.comparing.comparison import Comparison
 from dlcli.trials.comparing.protocol import ComparisonProtocol
 from dlcli.trials.constant_baseline import constant_baseline
-from dlcli.trials.rule import Stage
-from dlcli.trials.running.backend import Backend, LocalProcesses
+from dlcli.trials.running.backend import Backend
 from dlcli.trials.running.execution import measure_step
 from dlcli.trials.running.executor import Event as ExecutorEvent
 from dlcli.trials.running.executor import Executor
-from dlcli.trials.setup import TrialResolver
 from dlcli.trials.trial import Trial
 
 
@@ -72,16 +69,7 @@ class ComparisonFinished:
     report: ReportKind | None  # the page to make
 
 
-@dataclass(frozen=True)
-class ComparisonStopped:
-    """A signal came; finished runs are kept."""
-
-    signal: SignalName
-    num_finished: int
-    folder: RunFolder
-
-
-Event = ComparisonStarted | ExecutorEvent | ComparisonFinished | ComparisonStopped
+Event = ComparisonStarted | ExecutorEvent | ComparisonFinished | Stopped
 
 
 def compare(
@@ -91,33 +79,22 @@ def compare(
     resume: bool = False,
     backend: Backend | None = None,
 ) -> Generator[Event, None, None]:
-    """Compare, yielding events; the last is `ComparisonFinished` or `ComparisonStopped`.
+    """Compare, yielding events; the last is `ComparisonFinished` or `Stopped`.
 
     With `resume`, finished runs in `run_dir` are not repeated. Without a `backend`, processes of
     this machine execute the runs. Raises DlcliErrors; DivergedError where no optimizer comes
     through.
     """
     prepared = comparable.prepared
-    config = prepared.config
-    placement = choose_placement(config.training.device, config.training.precision)
-    configure_torch(placement)
-    what = f"{prepared.plan.num_parameters:,} parameters and their rows"
-    repair = "try smaller layers or a smaller training.batch_size"
-    with memory_explained(placement.device, what, repair), ExitStack() as stack:
-        resolver = build_resolver(prepared, placement)
-        if backend is None:
-            backend = LocalProcesses(num_processes(config))
-        backend.check(resolver.base)
-        stop_signal = stack.enter_context(stop_signals())
-        folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
-        notes = _check_resumable(folder, prepared) if resume else ()
-        notes += (*_note_threads(config, backend), *_note_time(config))
-        write_config(folder, config, prepared.folder)
-        finished = FinishedTrials(folder, prepared.checksums)
-        run = _ComparisonRun(
-            comparable, placement, resolver, backend, folder, finished, stop_signal
-        )
-        yield from run.do(notes)
+    with open_trials(
+        prepared,
+        partial(build_resolver, prepared),
+        _check_resumable,
+        run_dir=run_dir,
+        resume=resume,
+        backend=backend,
+    ) as opened:
+        yield from _ComparisonRun(comparable, opened).do()
 
 
 def wanted_report(config: Config) -> ReportKind | None:
@@ -170,17 +147,12 @@ class _ComparisonRun:
     """A comparison that is being executed."""
 
     comparable: Comparable
-    placement: Placement
-    resolver: TrialResolver
-    backend: Backend
-    folder: RunFolder
-    finished: FinishedTrials
-    stop_signal: Received
+    opened: OpenTrials
 
     def __post_init__(self) -> None:
         prepared = self.comparable.prepared
         self.config = prepared.config
-        self.setup = self.resolver.base
+        self.setup, self.folder = self.opened.resolver.base, self.opened.folder
         assert self.setup.validation is not None, "optimizers are judged by validation rows"
         self.protocol = ComparisonProtocol(
             name=self.config.name,
@@ -190,29 +162,31 @@ class _ComparisonRun:
             schedule=self.config.schedule,
             settings=self.config.compare,
             steps_per_epoch=self.setup.steps_per_epoch,
-            results=self.finished,
+            results=self.opened.finished,
             constant=constant_baseline(self.setup, self.setup.validation),
         )
         self.executor = Executor(
-            self.resolver, self.finished, self.backend, stacks=BegunStacks(self.folder.stacks)
+            self.opened.resolver,
+            self.opened.finished,
+            self.opened.backend,
+            stacks=BegunStacks(self.folder.stacks),
         )
 
-    def do(self, notes: tuple[str, ...]) -> Iterator[Event]:
+    def do(self) -> Iterator[Event]:
         """Execute stage after stage, and conclude."""
         is_first = True
         for stage in self.protocol.stages():
             missing = self.executor.missing(stage)
             if is_first:
-                yield self._start(missing, notes)
+                yield self._start(missing)
             is_first = False
             if missing:
                 self.folder.comparison.unlink(missing_ok=True)  # of the trials up to here
-                yield from self._execute(stage)
-            if signal := self.stop_signal():
-                self.finished.sync()
-                yield ComparisonStopped(signal, len(self.finished), self.folder)
+                yield from self.opened.execute(self.executor, stage)
+            if signal := self.opened.received():
+                yield self.opened.stopped(signal)
                 return
-        self.finished.sync()
+        self.opened.finished.sync()
         prepared = self.comparable.prepared
         comparison = self.protocol.conclude()
         if comparison.best is None:
@@ -220,25 +194,19 @@ class _ComparisonRun:
         write_comparison(self.folder, comparison, prepared)
         kind = wanted_report(self.config)
         is_full = kind == "full"
-        paths = trace_paths(self.resolver, comparison, prepared) if is_full else None
+        paths = trace_paths(self.opened.resolver, comparison, prepared) if is_full else None
         yield ComparisonFinished(comparison, paths, self.folder, kind)
 
-    def _execute(self, stage: Stage) -> Iterator[Event]:
-        """Execute a stage until it is over or a signal comes."""
-        with closing(self.executor.execute(stage)) as events:
-            for event in events:
-                yield event
-                if self.stop_signal():
-                    return
-
-    def _start(self, missing: Sequence[Trial], notes: tuple[str, ...]) -> ComparisonStarted:
+    def _start(self, missing: Sequence[Trial]) -> ComparisonStarted:
         """Measure the time of a step, and estimate the cost of all of them."""
         optimizers, seeds = self.comparable.candidates.optimizers, self.protocol.seeds
         one_of_each = [
             self.protocol.trial(optimizer, self.config.seed) for optimizer in optimizers.values()
         ]
         self.executor.measure(one_of_each)
-        num_runs = len(missing) + max(0, len(optimizers) * len(seeds) - self.finished.num_evaluated)
+        num_runs = len(missing) + max(
+            0, len(optimizers) * len(seeds) - self.opened.finished.num_evaluated
+        )
         plan = self.executor.plan(missing or one_of_each)
         max_steps = self.setup.max_steps
         seconds = max_steps * measure_step(plan) / plan.num_processes
@@ -251,13 +219,19 @@ class _ComparisonRun:
             num_runs_per_growth=growth,
             seconds_per_growth=growth * seconds,
         )
+        backend = self.opened.backend
+        notes = (
+            *self.opened.notes,
+            *_note_threads(self.config, backend),
+            *_note_time(self.config),
+        )
         return ComparisonStarted(
             self.comparable,
-            self.placement,
+            self.opened.placement,
             self.protocol,
             cost,
             self.folder,
-            len(self.finished),
+            len(self.opened.finished),
             notes,
         )
 

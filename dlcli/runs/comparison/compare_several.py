@@ -14,11 +14,11 @@ from dlcli.files import atomic_file
 from dlcli.runs.comparison.comparable import Comparable
 from dlcli.runs.comparison.compare import (
     ComparisonFinished,
-    ComparisonStopped,
     Event,
     compare,
     wanted_report,
 )
+from dlcli.runs.comparison.stages import Stopped
 from dlcli.runs.folder.run_folder import RunFolder, make_run_folder
 from dlcli.trials.comparing.comparison import Comparison
 from dlcli.trials.comparing.profiles import LARGEST_RATIO, Profile, profile
@@ -96,7 +96,7 @@ def compare_several(
         with closing(events):
             for event in events:
                 yield event
-                if isinstance(event, ComparisonStopped):
+                if isinstance(event, Stopped):
                     return
                 if isinstance(event, ComparisonFinished):
                     comparisons.append(event.comparison)

@@ -5,7 +5,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from dlcli.config import load_config
 from dlcli.errors import CheckpointError
 from dlcli.files import atomic_file
 from dlcli.runs.comparison.setup import build_fold_resolver, num_processes
+from dlcli.runs.comparison.stages import Stopped, execute_until
 from dlcli.runs.folder.lock import hold_run_folder
 from dlcli.runs.folder.run_folder import RunFolder, write_config, write_summary
 from dlcli.runs.folds.ensemble_file import write_ensemble
@@ -30,7 +31,7 @@ from dlcli.runs.folds.outcome import (
 )
 from dlcli.runs.folds.preparation import PreparedFolds
 from dlcli.runs.training.resume import compare_with_saved, is_harmless
-from dlcli.runs.training.signals import Received, SignalName
+from dlcli.runs.training.signals import Received
 from dlcli.tables.sources import words_of
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.training.loop import StopReason
@@ -65,16 +66,7 @@ class FoldsFinished:
     data: tuple[str, ...]  # the training data, as `predict` takes it
 
 
-@dataclass(frozen=True)
-class FoldsStopped:
-    """A signal came; finished trials are kept."""
-
-    signal: SignalName
-    num_finished: int
-    folder: RunFolder
-
-
-Event = FoldsStarted | ExecutorEvent | FoldsFinished | FoldsStopped
+Event = FoldsStarted | ExecutorEvent | FoldsFinished | Stopped
 
 
 def train_folds(
@@ -85,7 +77,7 @@ def train_folds(
     smoke: bool = False,
     received: Received = lambda: None,
 ) -> Generator[Event, None, None]:
-    """Train, yielding events; the last is `FoldsFinished` or `FoldsStopped`.
+    """Train, yielding events; the last is `FoldsFinished` or `Stopped`.
 
     With `resume`, finished trials in `run_dir` are not repeated, and all is in the end what it
     would have been, to the bit. With `smoke`, each fold trains for two epochs in a folder that is
@@ -166,15 +158,11 @@ class _FoldsRun:
         """Train what is missing, stage by stage, and conclude."""
         for stage in self._stages():
             if self.executor.missing(stage):
-                with closing(self.executor.execute(stage)) as events:
-                    for event in events:
-                        yield event
-                        if self.received():
-                            break
+                yield from execute_until(self.received, self.executor, stage)
             self.resolver.forget([trial.fold for trial in stage.trials if trial.fold is not None])
             if signal := self.received():
                 self.kept.sync()
-                yield FoldsStopped(signal, len(self.kept), self.folder)
+                yield Stopped(signal, len(self.kept), self.folder)
                 return
         self.kept.sync()
         trained = collect(self.folds, self.trials, self.kept)

@@ -5,16 +5,14 @@ trials/searching/search.py says which trials; here each is executed once, whatev
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlcli.config.config import ReportKind
 from dlcli.errors import ConfigError, DivergedError
-from dlcli.runs.comparison.finished_trials import FinishedTrials
-from dlcli.runs.comparison.setup import build_fold_resolver, build_resolver, num_processes
-from dlcli.runs.folder.lock import hold_run_folder
-from dlcli.runs.folder.run_folder import RunFolder, write_config
+from dlcli.runs.comparison.setup import build_fold_resolver, build_resolver
+from dlcli.runs.comparison.stages import OpenTrials, Stopped, open_trials
+from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import prepare
 from dlcli.runs.searching.ensemble import EnsembleTrials
 from dlcli.runs.searching.fold_networks import FoldNetworks
@@ -22,11 +20,10 @@ from dlcli.runs.searching.ledger import SearchLedger
 from dlcli.runs.searching.resuming import check_resumable
 from dlcli.runs.searching.search_folder import write_search
 from dlcli.runs.searching.searchable import Searchable
-from dlcli.runs.training.signals import Received, SignalName, stop_signals
-from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
+from dlcli.training.device import Placement
 from dlcli.trials.results import TrialResult
 from dlcli.trials.rule import Stage
-from dlcli.trials.running.backend import Backend, LocalProcesses
+from dlcli.trials.running.backend import Backend
 from dlcli.trials.running.executor import Event as ExecutorEvent
 from dlcli.trials.running.executor import Executor
 from dlcli.trials.running.step_time import measure_step_times
@@ -68,16 +65,7 @@ class SearchFinished:
     report: ReportKind | None  # the page to make
 
 
-@dataclass(frozen=True)
-class SearchStopped:
-    """A signal came; finished trials are kept."""
-
-    signal: SignalName
-    num_finished: int
-    folder: RunFolder
-
-
-Event = SearchStarted | ExecutorEvent | SearchFinished | SearchStopped
+Event = SearchStarted | ExecutorEvent | SearchFinished | Stopped
 
 
 def tune(
@@ -87,39 +75,27 @@ def tune(
     resume: bool = False,
     backend: Backend | None = None,
 ) -> Generator[Event, None, None]:
-    """Search, yielding events; the last is `SearchFinished` or `SearchStopped`.
+    """Search, yielding events; the last is `SearchFinished` or `Stopped`.
 
     With `resume`, the search in `run_dir` goes on as it was begun. Without a `backend`, processes
     of this machine execute the trials. Raises DlcliErrors; DivergedError where all trials diverge.
     """
-    prepared = searchable.prepared
-    config = prepared.config
-    placement = choose_placement(config.training.device, config.training.precision)
-    configure_torch(placement)
-    what = f"{prepared.plan.num_parameters:,} parameters and their rows"
-    repair = "try smaller layers or a smaller training.batch_size"
-    with memory_explained(placement.device, what, repair), ExitStack() as stack:
-        folds, first = searchable.folds, prepared
+    prepared, folds = searchable.prepared, searchable.folds
+    first = prepared if folds is None else prepare(folds.loaded, folds.dataset(0))
+
+    def build(placement: Placement) -> TrialResolver:
         if folds is None:
-            resolver = build_resolver(prepared, placement, has_test=False)
-        else:
-            first = prepare(folds.loaded, folds.dataset(0))
-            resolver = build_fold_resolver(folds, first, placement, keeps_rows=True)
-        if backend is None:
-            backend = LocalProcesses(num_processes(config))
-        backend.check(resolver.base)
-        stop_signal = stack.enter_context(stop_signals())
-        folder = stack.enter_context(hold_run_folder(run_dir, config.name, resume=resume))
-        notes = check_resumable(folder, prepared) if resume else ()
-        write_config(folder, config, prepared.folder)
-        finished = FinishedTrials(folder, prepared.checksums)
+            return build_resolver(prepared, placement, has_test=False)
+        return build_fold_resolver(folds, first, placement, keeps_rows=True)
+
+    with open_trials(
+        prepared, build, check_resumable, run_dir=run_dir, resume=resume, backend=backend
+    ) as opened:
         networks = None
         if folds is not None:
-            networks = FoldNetworks(folder, first, folds, resolver, finished)
-        run = _SearchRun(
-            searchable, placement, resolver, backend, folder, finished, networks, stop_signal
-        )
-        yield from run.do(notes)
+            folder, finished = opened.folder, opened.finished
+            networks = FoldNetworks(folder, first, folds, opened.resolver, finished)
+        yield from _SearchRun(searchable, opened, networks).do()
 
 
 @dataclass
@@ -127,21 +103,17 @@ class _SearchRun:
     """A search that is being executed."""
 
     searchable: Searchable
-    placement: Placement
-    resolver: TrialResolver
-    backend: Backend
-    folder: RunFolder
-    finished: FinishedTrials
+    opened: OpenTrials
     networks: FoldNetworks | None  # where folds judge
-    stop_signal: Received
 
     def __post_init__(self) -> None:
         prepared, tune = self.searchable.prepared, self.searchable.tune
         self.config = config = prepared.config
         space = Space.of(self.searchable.space)
+        self.folder, self.finished = self.opened.folder, self.opened.finished
         self.ledger = SearchLedger(self.folder)
         rungs, self.notes = self._rungs()
-        self.executor = self._executor(self.resolver, self.networks)
+        self.executor = self._executor(self.opened.resolver, self.networks)
         self.search = Search(
             config=tune,
             space=space,
@@ -154,14 +126,14 @@ class _SearchRun:
             refusal=self._refusal,
         )
 
-    def do(self, notes: tuple[str, ...]) -> Iterator[Event]:
+    def do(self) -> Iterator[Event]:
         """Execute round after round, judge the best on fresh seeds, and sum up."""
-        yield self._start(notes)
+        yield self._start()
         for number, stage in enumerate(self.search.stages()):
             begun = time.perf_counter()
-            yield from self._execute(self.executor, stage)
-            if signal := self.stop_signal():
-                yield self._stopped(signal)
+            yield from self.opened.execute(self.executor, stage)
+            if signal := self.opened.received():
+                yield self.opened.stopped(signal)
                 return
             if self.networks is not None:
                 self.networks.prune(self.search.conclude())
@@ -175,16 +147,16 @@ class _SearchRun:
             self.search, list({e.number: e for e in [best, *configured]}.values())
         )
         fresh = tuple(trial for some in trials.values() for trial in some)
-        resolver = build_resolver(self.searchable.prepared, self.placement)
+        resolver = build_resolver(self.searchable.prepared, self.opened.placement)
         judging = self._executor(resolver)
-        yield from self._execute(judging, Stage("fresh seeds", fresh, is_evaluated=True))
+        yield from self.opened.execute(judging, Stage("fresh seeds", fresh, is_evaluated=True))
         members = self.networks or self._members(resolver, entries)
-        if isinstance(members, EnsembleTrials) and self.stop_signal() is None:
+        if isinstance(members, EnsembleTrials) and self.opened.received() is None:
             executor = self._executor(resolver, members)
             stage = Stage("ensemble of the best", members.trials, is_evaluated=True)
-            yield from self._execute(executor, stage)
-        if signal := self.stop_signal():
-            yield self._stopped(signal)
+            yield from self.opened.execute(executor, stage)
+        if signal := self.opened.received():
+            yield self.opened.stopped(signal)
             return
         self.finished.sync()
         judged = {number: self._found(some) for number, some in trials.items()}
@@ -210,18 +182,10 @@ class _SearchRun:
         return Executor(
             resolver,
             members or self.finished,
-            self.backend,
+            self.opened.backend,
             keep=None if members is None else members.keep,
             evaluator=evaluator,
         )
-
-    def _execute(self, executor: Executor, stage: Stage) -> Iterator[Event]:
-        """Execute a stage until it is over or a signal comes."""
-        with closing(executor.execute(stage)) as events:
-            for event in events:
-                yield event
-                if self.stop_signal():
-                    return
 
     def _found(self, trials: Sequence[Trial]) -> list[TrialResult]:
         found = [self.finished.find(trial, is_evaluated=True) for trial in trials]
@@ -234,7 +198,7 @@ class _SearchRun:
     def _refusal(self, trial: Trial) -> str | None:
         """Return why a trial's changes make no sound config; None: they do."""
         try:
-            self.resolver.resolve(trial.model_copy(update={"fold": self._first_fold}))
+            self.opened.resolver.resolve(trial.model_copy(update={"fold": self._first_fold}))
         except ConfigError as error:
             return "; ".join(
                 f"{problem.path}: {problem.message}" for problem in error.problems
@@ -259,31 +223,27 @@ class _SearchRun:
             )
         return tuple(rungs), notes
 
-    def _start(self, notes: tuple[str, ...]) -> SearchStarted:
+    def _start(self) -> SearchStarted:
         """Measure the time of a trial, and fit the rounds into the time that there is."""
         trial = self.search.trial({}, len(self.search.rungs) - 1)
-        longest = self.resolver.resolve(trial.model_copy(update={"fold": self._first_fold}))
+        longest = self.opened.resolver.resolve(trial.model_copy(update={"fold": self._first_fold}))
         [step_seconds] = measure_step_times([longest])
         seconds = longest.setup.max_steps * step_seconds * (self.searchable.tune.folds or 1)
         limit = self.searchable.tune.time
         if limit is not None and self.ledger.find_round(0) is None:
             share = sum(self.search.rungs) / self.search.rungs[-1] / len(self.search.rungs)
-            trials_a_second = self.backend.num_cores / max(seconds * share, 1e-9)
+            trials_a_second = self.opened.backend.num_cores / max(seconds * share, 1e-9)
             room = int(limit / _ROUNDS_IN_TIME * trials_a_second)
-            self.search.width = max(self.backend.num_cores, min(self.search.width, room))
+            self.search.width = max(self.opened.backend.num_cores, min(self.search.width, room))
         return SearchStarted(
             self.searchable,
-            self.placement,
+            self.opened.placement,
             self.search,
             seconds,
             self.folder,
             len(self.finished),
-            (*self.notes, *notes),
+            (*self.notes, *self.opened.notes),
         )
-
-    def _stopped(self, signal: SignalName) -> SearchStopped:
-        self.finished.sync()
-        return SearchStopped(signal, len(self.finished), self.folder)
 
     def _all_diverged(self) -> DivergedError:
         return DivergedError(
