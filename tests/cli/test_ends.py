@@ -102,6 +102,21 @@ def test_a_second_sigint_while_the_page_is_made_leaves_a_complete_run(
     assert not list(Path("run").glob(".*"))
 
 
+def test_a_second_sigint_between_training_and_the_page_leaves_a_complete_run(
+    dlcli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def show(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("dlcli.cli.screens.tables.show_figures", show)
+    command = [CONFIGS / "moons.yaml", "--json", "--set", "training.epochs=2"]
+    outcome = dlcli("train", *command, "--run-dir", "run", "--assert", "test.accuracy>1")
+    assert outcome.code == 8, "the condition is looked at"
+    assert outcome.json["stop_reason"] == "epochs"
+    assert "the run is complete, make the report with: dlcli report run" in outcome.err
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"])
 def test_a_signal_leaves_no_half_written_file(name: str) -> None:
     program = f"""

@@ -1,7 +1,6 @@
 """`dlcli report`."""
 
 import json
-import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -104,6 +103,7 @@ def make_report(
     In a log, a full page has a line for each of its stages. None, and no page, where `stop` names
     a signal.
     """
+    from dlcli.cli.screens.training import show_complete_without_report
     from dlcli.explaining.unavailable import Unavailable
     from dlcli.report.run_page import write_run_page
 
@@ -115,13 +115,7 @@ def make_report(
             raise
         report = page = None
     if report is None:
-        command = f"dlcli report {shlex.quote(str(run))}"
-        console.print(
-            f"no report: {str(stop()).upper()} came before it was done; the run is complete, make "
-            f"the report with: {command}",
-            markup=False,
-            soft_wrap=True,
-        )
+        show_complete_without_report(console, run, str(stop()).upper())
         return None
     if isinstance(report.network, Unavailable):
         note = f"not in the report: quality and explanation of the network: {report.network.reason}"

@@ -1,6 +1,8 @@
 """What `dlcli train` shows: the start, each epoch, the end."""
 
+import json
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -26,10 +28,9 @@ def follow_training(
     console: "Console", events: "Iterator[TrainingEvent]", *, smoke: bool
 ) -> "TrainingFinished":
     """Show a run as it goes on, until its end; typer.Exit where it is stopped before it starts."""
-    from dlcli.cli.screens.progress import follow_reading, open_progress
+    from dlcli.cli.screens.progress import follow_reading
     from dlcli.cli.screens.tables import show_resumed, show_start
-    from dlcli.runs.training.events import StoppedBeforeTraining, TrainingFinished
-    from dlcli.training.loop import EpochResult, Progress
+    from dlcli.runs.training.events import StoppedBeforeTraining
 
     started = follow_reading(console, _until_started(events))
     if isinstance(started, StoppedBeforeTraining):
@@ -38,6 +39,50 @@ def follow_training(
     show_start(console, started)
     if started.resumed is not None:
         show_resumed(console, started.resumed)
+    try:
+        finished = _follow_epochs(console, started, events)
+        _show_end(console, started, finished, smoke=smoke)
+    except KeyboardInterrupt:  # a second SIGINT
+        complete = _completed(started)
+        if complete is None:
+            raise
+        finished = complete
+        if started.prepared.config.report is not False:
+            show_complete_without_report(console, finished.folder.path, "SIGINT")
+    return finished
+
+
+def show_complete_without_report(console: "Console", run: Path, signal: str) -> None:
+    """Say that a signal left a complete run without its page, and how to make that."""
+    console.print(
+        f"no report: {signal} came before it was done; the run is complete, make "
+        f"the report with: dlcli report {shlex.quote(str(run))}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _completed(started: "TrainingStarted") -> "TrainingFinished | None":
+    """Return the end of a run, by its summary; None where that is not written yet."""
+    from dlcli.runs.training.events import TrainingFinished
+
+    try:
+        summary = json.loads(started.folder.summary.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if summary["stop_reason"] in EXIT_CODES:
+        return None
+    return TrainingFinished(summary, started.folder, (), None)
+
+
+def _follow_epochs(
+    console: "Console", started: "TrainingStarted", events: "Iterator[TrainingEvent]"
+) -> "TrainingFinished":
+    """Show the steps and epochs of a run."""
+    from dlcli.cli.screens.progress import open_progress
+    from dlcli.runs.training.events import TrainingFinished
+    from dlcli.training.loop import EpochResult, Progress
+
     with open_progress(
         console,
         num_epochs=started.prepared.config.training.epochs,
@@ -63,7 +108,6 @@ def follow_training(
                     finished = event
                 case _:
                     raise AssertionError("a run starts once")
-    _show_end(console, started, finished, smoke=smoke)
     return finished
 
 
