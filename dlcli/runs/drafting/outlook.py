@@ -12,15 +12,16 @@ _MULTIPLY_ADD = 1.4e-10  # forwards; the gradient's are in it
 _MINUTE = 60
 
 
-def expected_seconds(
-    *, num_networks: int, num_epochs: int, num_rows: int, num_numeric: int, multiply_adds: int
-) -> float:
-    """Return the seconds that networks take, each on a core, of so many epochs each.
+def row_seconds(*, num_numeric: int, multiply_adds: int) -> float:
+    """Return the seconds that a row takes a core in each epoch.
 
-    An epoch is of `num_rows` rows with `num_numeric` embedded columns, and takes `multiply_adds`
-    for the output of a row.
+    It has `num_numeric` embedded columns, and takes `multiply_adds` for its output.
     """
-    of_row = _ROW + num_numeric * _COLUMN + multiply_adds * _MULTIPLY_ADD
+    return _ROW + num_numeric * _COLUMN + multiply_adds * _MULTIPLY_ADD
+
+
+def expected_seconds(*, num_networks: int, num_epochs: int, num_rows: int, of_row: float) -> float:
+    """Return the seconds that networks take, each on a core, of so many epochs and rows each."""
     rounds = math.ceil(num_networks / _CORES)
     return _START + rounds * num_epochs * (_EPOCH + num_rows * of_row)
 

@@ -49,7 +49,7 @@ def realmlp_optimizer(task: Task) -> dict[str, Any]:
     }
 
 
-def multiply_adds(known: KnownRows, units: int) -> int:
-    """Return those of a row in the dense layers, which take most of the time."""
-    first = known.num_inputs + (_EMBEDDING_DIM - 1) * known.num_numeric
+def multiply_adds(units: int, *, num_inputs: int, num_numeric: int) -> int:
+    """Return those of a row in the hidden layers, which take most of the time."""
+    first = num_inputs + (_EMBEDDING_DIM - 1) * num_numeric
     return units * (first + (_NUM_HIDDEN - 1) * units)

@@ -9,16 +9,18 @@ from typing import Any
 
 from dlcli.config.text.parsing import KeyPath
 from dlcli.metrics import MetricName
-from dlcli.runs.drafting.outlook import expected_seconds, seconds_text
+from dlcli.runs.drafting.outlook import expected_seconds, row_seconds, seconds_text
 from dlcli.runs.drafting.realmlp import SCALE, multiply_adds, realmlp_layers, realmlp_optimizer
 from dlcli.runs.drafting.recipe import KnownRows, Layers, Recipe
 from dlcli.runs.drafting.small_networks import OUTPUT_LAYER
 
 _BATCH_SIZE = 256
-_MAX_ROWS, _FOLDS = 20_000, 5
-_MAX_ROWS_FEW, _FEW_FOLDS = 100_000, 3  # above, a single network
+_MAX_ROWS_FOLDED, _FOLDS = 100_000, 5  # above, a single network
 _MAX_ROWS_REPEATED, _REPEATS = 2_000, 2  # a second cut helps where few rows decide, a third didn't
-_MIN_EPOCHS_ALONE, _TIMES_ALONE = 8, 12  # a single network may take a few minutes
+# Epochs fall with rows, so that training takes about a minute, and more only above so many rows.
+_MAX_ROWS_A_MINUTE, _TIMES_ABOVE = 20_000, 3
+_MIN_EPOCHS_ALONE, _TIMES_ALONE = 8, 12  # of a single network
+_USUAL_COLUMNS = 20  # tables with more have fewer epochs
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class _Rules:
     units: int  # of each hidden layer
     min_epochs: int
     max_epochs: int
-    rows_times_epochs: int  # at most, of five folds: about a minute on two cores
+    rows_times_epochs: int  # of five folds: about a minute on two cores
     metric: MetricName  # that the best epoch is kept by
     patience: int | None  # epochs; None: as many as there are
     why_stopping: str
@@ -60,9 +62,7 @@ _NUMBERS = _Rules(
 
 def wanted_folds(num_rows: int) -> int | None:
     """Return how many folds such a table has; None: a single network with validation rows."""
-    if num_rows <= _MAX_ROWS:
-        return _FOLDS
-    return _FEW_FOLDS if num_rows <= _MAX_ROWS_FEW else None
+    return _FOLDS if num_rows <= _MAX_ROWS_FOLDED else None
 
 
 def why_folded(*, has_validation: bool) -> str:
@@ -118,11 +118,20 @@ def _num_networks(known: KnownRows) -> int:
 
 
 def _num_epochs(known: KnownRows, rules: _Rules) -> int:
-    most = rules.rows_times_epochs // known.seen.num_rows
+    num_rows, least, times = known.seen.num_rows, rules.min_epochs, 1
     if known.num_folds is None:
-        most = _TIMES_ALONE * rules.rows_times_epochs // known.seen.num_rows
-        return max(_MIN_EPOCHS_ALONE, min(rules.max_epochs, most))
-    return max(rules.min_epochs, min(rules.max_epochs, most))
+        least, times = _MIN_EPOCHS_ALONE, _TIMES_ALONE
+    elif num_rows > _MAX_ROWS_A_MINUTE:
+        times = _TIMES_ABOVE
+    usual = _row_seconds(rules, _USUAL_COLUMNS, _USUAL_COLUMNS)
+    share = min(1.0, usual / _row_seconds(rules, known.num_inputs, known.num_numeric))
+    most = int(share * times * rules.rows_times_epochs / num_rows)
+    return max(least, min(rules.max_epochs, most))
+
+
+def _row_seconds(rules: _Rules, num_inputs: int, num_numeric: int) -> float:
+    amount = multiply_adds(rules.units, num_inputs=num_inputs, num_numeric=num_numeric)
+    return row_seconds(num_numeric=num_numeric, multiply_adds=amount)
 
 
 def _outlook(known: KnownRows, rules: _Rules) -> str:
@@ -135,8 +144,7 @@ def _outlook(known: KnownRows, rules: _Rules) -> str:
         num_networks=num_networks,
         num_epochs=epochs,
         num_rows=known.num_train,
-        num_numeric=known.num_numeric,
-        multiply_adds=multiply_adds(known, rules.units),
+        of_row=_row_seconds(rules, known.num_inputs, known.num_numeric),
     )
     at_most = " at most" if stops else ""
     return f"{networks}, {epochs} epochs{at_most}; {seconds_text(seconds)}"
