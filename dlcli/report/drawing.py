@@ -1,9 +1,8 @@
-"""Pictures that matplotlib draws: planes, maps and images."""
+"""Pictures that matplotlib draws."""
 
 import re
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any
 
 from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,7 +10,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from dlcli.report.charts.style import COLORS, DASHES, INK, styled
+from dlcli.report.charts.chart import COLORS
+from dlcli.report.charts.style import INK, styled
 from dlcli.report.picture import Picture
 
 _DPI = 150  # of the PNG
@@ -73,11 +73,3 @@ def scale_logarithmically(axis: Axis, max_ticks: int = 6) -> None:
 
 def _plain(value: float) -> str:
     return f"{value:g}" if value >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
-
-
-def line_style(index: int) -> dict[str, Any]:
-    """Return the colour and dashes of a line by its number."""
-    return {
-        "color": COLORS[index % len(COLORS)],
-        "linestyle": DASHES[index // len(COLORS) % len(DASHES)],
-    }

@@ -56,7 +56,7 @@ def _explanations(report: ReportData, network: NetworkReport) -> list[PageSectio
                 model = network.model
                 found.append(importance_section(importance, model.loss, model.target))
             return [*found, statistics, _full_report(report, seconds)]
-        case DeepReport(explanation, landscape, path, budget):  # some of which matplotlib draws
+        case DeepReport(explanation, landscape, path, budget):
             from dlcli.report.explanation.section import explanation_sections
             from dlcli.report.landscape.section import landscape_section
 

@@ -12,6 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from dlcli.report.charts.chart import (
+    COLORS,
     Axis,
     Band,
     Box,
@@ -25,7 +26,6 @@ from dlcli.report.charts.chart import (
     Spans,
 )
 from dlcli.report.charts.scale import Scale
-from dlcli.report.charts.style import COLORS
 from dlcli.report.drawing import draw
 from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import Picture, chart_picture, save_pictures

@@ -7,11 +7,15 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 Numbers: TypeAlias = Sequence[float] | np.ndarray
-# A number of the palette, the colour of text, or on images one that is the same in dark pages.
-Color: TypeAlias = int | Literal["ink", "black", "white"]
-Shape: TypeAlias = Literal["dot", "diamond", "square", "cross", "star"]
+# A number of the palette, "ink" (the colour of text), or on images one that is the same in dark
+# pages: "black", "white" or "#" with its red, green and blue.
+Color: TypeAlias = int | str
+Shape: TypeAlias = Literal["dot", "diamond", "square", "triangle", "cross", "star"]
 
-NUM_COLORS, NUM_DASHES = 7, 4
+# Okabe and Ito (2008): safe for colour-blind readers. Their yellow is left out, which is too light
+# for a line; further lines differ by their dashes.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
+NUM_COLORS, NUM_DASHES = len(COLORS), 4
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from dlcli.report.charts.chart import (
+    COLORS,
     Band,
     Box,
     Boxes,
@@ -27,10 +28,17 @@ from dlcli.report.charts.chart import (
     Spans,
 )
 from dlcli.report.charts.scale import Scale, scales_of
-from dlcli.report.charts.style import COLORS, DASHES, INK, styled
+from dlcli.report.charts.style import DASHES, INK, styled
 
 _INCH = 84.0  # units of a chart
-_SHAPES = {"dot": "o", "diamond": "D", "square": "s", "cross": "x", "star": "*"}
+_SHAPES = {
+    "dot": "o",
+    "diamond": "D",
+    "square": "s",
+    "triangle": "^",
+    "cross": "x",
+    "star": "*",
+}
 _POINT = 0.85  # typographic points of a unit
 
 

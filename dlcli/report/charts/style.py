@@ -8,9 +8,6 @@ from typing import Any
 import matplotlib as mpl
 
 INK = "#26282b"  # of text and axes; in a page, the colour of its text
-# Okabe and Ito (2008): safe for colour-blind readers. Their yellow is left out, which is too light
-# for a line; further lines differ by their dashes.
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f")
 DASHES = ("-", "--", "-.", ":")
 _STYLE: Any = {  # by matplotlib's names, of which its stubs know each one
     "axes.edgecolor": INK,

@@ -136,7 +136,7 @@ def _mark(mark: Mark, frame: Frame) -> Iterator[str]:
     match mark:
         case Band():
             path = "".join(_areas(mark, frame))
-            yield f'<path class="fill {_color(mark.color)}"{_opacity(mark.opacity)} d="{path}"/>'
+            yield f'<path {_paint("fill", mark.color)}{_opacity(mark.opacity)} d="{path}"/>'
         case Line():
             x, y = frame.across(mark.x), frame.down(mark.y)
             style = _stroke(mark.color, mark.dashes, mark.width, mark.opacity)
@@ -188,7 +188,7 @@ def _boxes(mark: Boxes, frame: Frame) -> Iterator[str]:
     """Yield rectangles: as one path those of a colour that have no words."""
     plain: dict[str, list[str]] = {}
     for box in mark.boxes:
-        style = f'class="fill {_color(box.color)}"{_opacity(box.opacity)}'
+        style = f"{_paint('fill', box.color)}{_opacity(box.opacity)}"
         if box.text or box.note:
             yield f"<rect {style} {_corners(box, frame)}>{_note(box.note)}</rect>"
         else:
@@ -226,20 +226,22 @@ def _symbols(
         below = replace(dots, color="black", size=dots.size + _EDGE, has_edge=False)
         thick = _symbols(below, x, y).replace(f'stroke-width="{_CROSS}"', 'stroke-width="5"')
         return thick + _symbols(replace(dots, has_edge=False), x, y, tooltip)
-    size, half, color = f"{dots.size:g}", f"{dots.size / 2:g}", _color(dots.color)
+    size, half, color = f"{dots.size:g}", f"{dots.size / 2:g}", dots.color
     match dots.shape:
         case "dot":  # the round end of a line without a length
-            end, style = "h0", f'class="dots {color}" stroke-width="{size}"'
+            end, style = "h0", f'{_paint("dots", color)} stroke-width="{size}"'
         case "diamond":
             end = f"m0 {half}l{half} -{half}l-{half} -{half}l-{half} {half}z"
-            style = f'class="fill {color}"'
+            style = _paint("fill", color)
         case "square":
-            end, style = f"m-{half} -{half}h{size}v{size}h-{size}z", f'class="fill {color}"'
+            end, style = f"m-{half} -{half}h{size}v{size}h-{size}z", _paint("fill", color)
+        case "triangle":
+            end, style = f"m-{half} {half}h{size}l-{half} -{size}z", _paint("fill", color)
         case "cross":
             end = f"m-{half} -{half}l{size} {size}m0 -{size}l-{size} {size}"
-            style = f'class="line {color}" stroke-width="{_CROSS}"'
+            style = f'{_paint("line", color)} stroke-width="{_CROSS}"'
         case "star":
-            end, style = _star(dots.size / 2), f'class="fill {color}"'
+            end, style = _star(dots.size / 2), _paint("fill", color)
     known = np.isfinite(x) & np.isfinite(y)
     points = np.column_stack([x, y])[known].tolist()
     # One path is equally opaque wherever it covers itself; several show where dots are many.
@@ -284,15 +286,19 @@ def _tooltip(mark: Line | Dots, x: np.ndarray, y: np.ndarray) -> str:
 
 def _stroke(color: Color, dashes: int, width: float, opacity: float) -> str:
     dashed = f" d{dashes % NUM_DASHES}" if dashes % NUM_DASHES else ""
-    return f'class="line {_color(color)}{dashed}" stroke-width="{width:g}"{_opacity(opacity)}'
+    return f'{_paint("line", color, dashed)} stroke-width="{width:g}"{_opacity(opacity)}'
 
 
 def _opacity(opacity: float) -> str:
     return f' opacity="{opacity:.3g}"' if opacity < 1 else ""
 
 
-def _color(color: Color) -> str:
-    return color if isinstance(color, str) else f"c{color % NUM_COLORS}"
+def _paint(kind: str, color: Color, dashed: str = "") -> str:
+    """Return the attributes of an element that is a line, dots or filled, in a colour."""
+    if isinstance(color, str) and color.startswith("#"):
+        return f'class="{kind}{dashed}" color="{color}"'
+    name = color if isinstance(color, str) else f"c{color % NUM_COLORS}"
+    return f'class="{kind} {name}{dashed}"'
 
 
 def _text(

@@ -1,30 +1,39 @@
 """Predictions over the plane of two numeric columns, and the decision boundary."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from dlcli.explaining.reasons.boundary import Boundary, InputPlane, Points
 from dlcli.explaining.reasons.explanation import Explanation
 from dlcli.numbers import percent_text
-from dlcli.report.charts.style import COLORS, INK
-from dlcli.report.drawing import draw
+from dlcli.report.charts.chart import (
+    COLORS,
+    Axis,
+    Chart,
+    Color,
+    Dots,
+    Line,
+    Mark,
+    Panel,
+    Raster,
+    Shape,
+)
+from dlcli.report.charts.contours import contour
+from dlcli.report.charts.parts import color_scale
+from dlcli.report.charts.pixels import from_dark_to_bright
 from dlcli.report.page import PageSection
-from dlcli.report.picture import Picture, shortened
+from dlcli.report.picture import Picture, chart_picture, shortened
 from dlcli.report.text import NAME, equation_of, named, prediction_name, rows_of, value_text
 from dlcli.targets.base import Target
 
 _MAX_COLORED = 6  # classes; all others share a colour
-_MARKERS = "osD^vPX"
+_OTHERS: Color = 6
+_SHAPES: tuple[Shape, ...] = ("dot", "square", "diamond", "triangle", "star", "cross")
 _MAX_OPACITY = 0.45  # of a region
-SHADES = 64  # of a colour scale: more can't be seen, and take more bytes
-_SMALL, _LARGE = 3.5, 6.0  # markers of training rows and of held-out rows
+_SHADES = 16  # of true numbers
+_SMALL, _LARGE = 5.0, 8.0  # training rows and held-out rows
+_LEVELS = ((0.1, 3, 1.2), (0.5, 0, 2.0), (0.9, 1, 1.2))  # with the dashes and width of their lines
 
 
 def boundary_section(found: Boundary, explanation: Explanation) -> PageSection:
@@ -50,161 +59,114 @@ def boundary_section(found: Boundary, explanation: Explanation) -> PageSection:
 
 def boundary_picture(found: Boundary, target: Target) -> Picture:
     """Draw the predictions over the plane, with rows on top."""
-    plane = found.plane
-
-    def fill(drawing: Figure) -> None:
-        axes = drawing.add_subplot()
-        if not target.class_names:
-            _draw_number(drawing, axes, found, target)
-        elif len(target.class_names) == 2:
-            _draw_two(axes, found, target)
-        else:
-            _draw_several(axes, found, target)
-        axes.grid(visible=False)
-        axes.set_xlim(plane.x[0], plane.x[-1])
-        axes.set_ylim(plane.y[0], plane.y[-1])
-        axes.set_xlabel(shortened(plane.names[0], 50))
-        axes.set_ylabel(shortened(plane.names[1], 36))
-
+    x, y = (
+        Axis(shortened(name, NAME), float(ends[0]), float(ends[-1]), has_grid=False)
+        for name, ends in zip(found.plane.names, (found.plane.x, found.plane.y), strict=True)
+    )
+    if not target.class_names:
+        low, high = _span(found)
+        label = f"{shortened(target.name, NAME)}: predicted (plane) and true (points)"
+        scale = color_scale(from_dark_to_bright, low, high, label)
+        panel = Panel(tuple(_number_marks(found, low, high)), x, y)
+        chart = Chart(((panel, scale),), 400.0, widths=(24.0, 1.0))
+    elif len(target.class_names) == 2:
+        chart = Chart(((Panel(tuple(_marks_of_two(found, target)), x, y),),), 400.0)
+    else:
+        chart = Chart(((Panel(tuple(_marks_of_several(found, target)), x, y),),), 400.0)
     is_number = not target.class_names
     title = "Predictions over the input plane" if is_number else "Decision boundary"
-    return draw("boundary", title, _caption(found, target), fill, size=(7.5, 5.0))
+    return chart_picture("boundary", title, _caption(found, target), chart)
 
 
-def image_options(plane: InputPlane) -> dict[str, Any]:
-    """Return the options with which imshow draws numbers [y, x] over a plane."""
-    return {
-        "extent": (plane.x[0], plane.x[-1], plane.y[0], plane.y[-1]),
-        "origin": "lower",
-        "aspect": "auto",
-        "interpolation": "bilinear",
-        "interpolation_stage": "data",
-    }
-
-
-def _draw_two(axes: Axes, found: Boundary, target: Target) -> None:
-    plane, second = found.plane, found.predictions[:, :, 1]
-    ends = [to_rgba(COLORS[0], _MAX_OPACITY), to_rgba(COLORS[0], 0.0)]
-    ends += [to_rgba(COLORS[1], 0.0), to_rgba(COLORS[1], _MAX_OPACITY)]
-    colors = LinearSegmentedColormap.from_list(
-        "classes", list(zip([0.0, 0.5, 0.5, 1.0], ends, strict=True)), SHADES
-    )
-    axes.imshow(second, cmap=colors, vmin=0.0, vmax=1.0, **image_options(plane))
-    handles = []
-    levels: tuple[tuple[float, Literal[":", "-", "--"], float], ...]
-    levels = ((0.1, ":", 1.0), (0.5, "-", 1.8), (0.9, "--", 1.0))
-    for level, dashes, width in levels:
-        if second.min() < level < second.max():
-            axes.contour(
-                plane.x, plane.y, second, [level], colors=INK, linestyles=dashes, linewidths=width
-            )
-        label = f"probability {level:g}"
-        handles.append(Line2D([], [], color=INK, linestyle=dashes, linewidth=width, label=label))
-    _draw_classes(axes, found.points, target, [0, 1], handles)
-
-
-def _draw_several(axes: Axes, found: Boundary, target: Target) -> None:
-    plane, best = found.plane, found.predictions.argmax(axis=2)
-    colored = _colored(best, target)
-    alphas = 0.1 + (_MAX_OPACITY - 0.1) * found.predictions.max(axis=2)
-    image = np.zeros((*best.shape, 4))
-    for index in np.unique(best).tolist():
-        image[best == index] = to_rgba(_color(index, colored))
-    image[:, :, 3] = alphas
-    axes.imshow(image, **{**image_options(plane), "interpolation": "nearest"})
-    for index in np.unique(best).tolist()[:-1] if len(np.unique(best)) == 2 else np.unique(best):
-        rest = np.delete(found.predictions, index, axis=2).max(axis=2)
-        axes.contour(
-            plane.x,
-            plane.y,
-            found.predictions[:, :, index] - rest,
-            [0.0],
-            colors=INK,
-            linewidths=1.2,
-        )
-    _draw_classes(axes, found.points, target, colored, [])
-
-
-def _draw_number(drawing: Figure, axes: Axes, found: Boundary, target: Target) -> None:
+def _span(found: Boundary) -> tuple[float, float]:
+    """Return the lowest and the highest number that has a colour: nearly all of them are within."""
     truth = np.concatenate([points.truth for points in found.points])
-    low, high = np.quantile(found.predictions, [0.01, 0.99])
-    norm = Normalize(min(low, truth.min(initial=low)), max(high, truth.max(initial=high)))
-    image = axes.imshow(
-        found.predictions,
-        cmap=colormaps["cividis"].resampled(SHADES),
-        norm=norm,
-        **image_options(found.plane),
-    )
-    handles = []
+    low, high = np.quantile(found.predictions, [0.01, 0.99]).tolist()
+    return min(low, truth.min(initial=low)), max(high, truth.max(initial=high))
+
+
+def _number_marks(found: Boundary, low: float, high: float) -> Iterator[Mark]:
+    """Yield predicted numbers as the plane's colours, and true ones as those of the points."""
+    span = high - low or 1.0
+    yield _raster(found.plane, from_dark_to_bright((found.predictions - low) / span))
     for points in found.points:
         is_train = points.part == "train"
-        size, marker = (_SMALL, "o") if is_train else (_LARGE, "D")
-        axes.scatter(
-            points.x,
-            points.y,
-            size**2,
-            points.truth,
-            marker=marker,
-            cmap="cividis",
-            norm=norm,
-            edgecolors="white",
-            linewidths=0.5 if is_train else 1.0,
-        )
-        handles.append(_legend_entry(marker, COLORS[6], size, rows_of(points.part), edge="white"))
-    bar = drawing.colorbar(image, ax=axes)
-    bar.set_label(f"{shortened(target.name, NAME)}: predicted (plane) and true (points)")
-    drawing.legend(handles=handles, loc="outside upper center", ncols=2)
+        shape: Shape = "dot" if is_train else "diamond"
+        size = _SMALL if is_train else _LARGE
+        yield Dots([], [], rows_of(points.part), _OTHERS, shape, size)
+        yield Dots(points.x, points.y, "", "white", shape, size + 2, has_tooltip=False)
+        shares = np.round((points.truth - low) / span * (_SHADES - 1)) / (_SHADES - 1)
+        for share in np.unique(shares).tolist():
+            is_shade = shares == share
+            color = "#" + bytes(from_dark_to_bright(np.array(share))).hex()
+            x, y = points.x[is_shade], points.y[is_shade]
+            yield Dots(x, y, "", color, shape, size, has_tooltip=False)
 
 
-def _draw_classes(
-    axes: Axes,
-    parts: Sequence[Points],
-    target: Target,
-    colored: Sequence[int],
-    handles: list[Line2D],
-) -> None:
-    """Draw rows by class: training rows small, held-out rows large and with an edge."""
-    for points in parts:
-        is_train = points.part == "train"
-        for index in np.unique(points.truth).tolist():
-            which = points.truth == index
-            axes.plot(
-                points.x[which],
-                points.y[which],
-                _marker(index, colored),
-                color=_color(index, colored),
-                markersize=_SMALL if is_train else _LARGE,
-                markeredgecolor="none" if is_train else INK,
-                markeredgewidth=0.8,
-                alpha=0.8 if is_train else 1.0,
-            )
-    names = [target.class_names[index] for index in colored]
-    samples = [
-        _legend_entry(_marker(index, colored), _color(index, colored), _LARGE, shortened(name, 18))
-        for index, name in zip(colored, names, strict=True)
-    ]
+def _marks_of_two(found: Boundary, target: Target) -> Iterator[Mark]:
+    """Yield the probability of the second class as colours and lines, and the rows."""
+    plane, second = found.plane, found.predictions[:, :, 1]
+    certainty = _MAX_OPACITY * np.abs(2.0 * second - 1.0)
+    yield _raster(plane, _colored_pixels(np.where(second > 0.5, 1, 0), certainty))
+    for level, dashes, width in _LEVELS:
+        x, y = contour(plane.x, plane.y, second, level)
+        yield Line(x, y, f"probability {level:g}", "ink", dashes, width, has_tooltip=False)
+    yield from _class_marks(found.points, target, [0, 1])
+
+
+def _marks_of_several(found: Boundary, target: Target) -> Iterator[Mark]:
+    """Yield the regions of classes, the lines between them, and the rows."""
+    plane, best = found.plane, found.predictions.argmax(axis=2)
+    colored = _colored(best, target)
+    colors = np.vectorize(lambda index: _color(index, colored), otypes=[np.int64])(best)
+    opacity = 0.1 + (_MAX_OPACITY - 0.1) * found.predictions.max(axis=2)
+    yield _raster(plane, _colored_pixels(colors, opacity))
+    regions = np.unique(best).tolist()
+    for index in regions[:-1] if len(regions) == 2 else regions:
+        rest = np.delete(found.predictions, index, axis=2).max(axis=2)
+        x, y = contour(plane.x, plane.y, found.predictions[:, :, index] - rest, 0.0)
+        yield Line(x, y, "", "ink", width=1.2, has_tooltip=False)
+    yield from _class_marks(found.points, target, colored)
+
+
+def _raster(plane: InputPlane, pixels: np.ndarray) -> Raster:
+    """Return pixels [y, x, channels], each around its point of the plane."""
+    x, y = (float(axis[1] - axis[0]) / 2 for axis in (plane.x, plane.y))
+    left, bottom = float(plane.x[0]) - x, float(plane.y[0]) - y
+    return Raster(pixels[::-1], left, bottom, float(plane.x[-1]) + x, float(plane.y[-1]) + y)
+
+
+def _colored_pixels(colors: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """Return pixels, uint8 [y, x, 4], of numbers of the palette and opacities [y, x]."""
+    palette = np.array([list(bytes.fromhex(color[1:])) for color in COLORS], np.uint8)
+    shade = np.rint(255 * opacity).astype(np.uint8)[..., np.newaxis]
+    return np.concatenate([palette[colors], shade], axis=-1)
+
+
+def _class_marks(parts: Sequence[Points], target: Target, colored: Sequence[int]) -> Iterator[Dots]:
+    """Yield rows by class: training rows small, held-out rows large and with an edge."""
+    for index in colored:
+        name = shortened(target.class_names[index], 18)
+        yield Dots([], [], name, _color(index, colored), _shape(index, colored), _LARGE)
     if len(target.class_names) > len(colored):
-        samples.append(_legend_entry(_MARKERS[-1], COLORS[6], _LARGE, "other classes"))
+        yield Dots([], [], "other classes", _OTHERS, "dot", _LARGE)
     for points in parts:
         is_train = points.part == "train"
-        size, edge = (_SMALL, "none") if is_train else (_LARGE, INK)
-        samples.append(_legend_entry("o", COLORS[6], size, rows_of(points.part), edge=edge))
-    axes.legend(handles=[*samples, *handles], loc="upper left", bbox_to_anchor=(1.0, 1.0))
-
-
-def _legend_entry(
-    marker: str, color: str, size: float, label: str, *, edge: str = "none"
-) -> Line2D:
-    return Line2D(
-        [],
-        [],
-        linestyle="",
-        marker=marker,
-        color=color,
-        markersize=size,
-        markeredgecolor=edge,
-        label=label,
-    )
+        size = _SMALL if is_train else _LARGE
+        yield Dots([], [], rows_of(points.part), _OTHERS, "dot", size, has_edge=not is_train)
+        for index in np.unique(points.truth).tolist():
+            is_class = points.truth == index
+            yield Dots(
+                points.x[is_class],
+                points.y[is_class],
+                "",
+                _color(index, colored),
+                _shape(index, colored),
+                size,
+                0.8 if is_train else 1.0,
+                has_tooltip=False,
+                has_edge=not is_train,
+            )
 
 
 def _colored(best: np.ndarray, target: Target) -> list[int]:
@@ -214,12 +176,12 @@ def _colored(best: np.ndarray, target: Target) -> list[int]:
     return sorted(order[:_MAX_COLORED].tolist())
 
 
-def _color(index: int, colored: Sequence[int]) -> str:
-    return COLORS[colored.index(index)] if index in colored else COLORS[6]
+def _color(index: int, colored: Sequence[int]) -> Color:
+    return colored.index(index) if index in colored else _OTHERS
 
 
-def _marker(index: int, colored: Sequence[int]) -> str:
-    return _MARKERS[colored.index(index)] if index in colored else _MARKERS[-1]
+def _shape(index: int, colored: Sequence[int]) -> Shape:
+    return _SHAPES[colored.index(index)] if index in colored else "dot"
 
 
 def _caption(found: Boundary, target: Target) -> str:

@@ -7,6 +7,7 @@ from dlcli.explaining.reasons.partial_dependence import PartialDependence
 from dlcli.explaining.reasons.permutation_importance import PermutationImportance
 from dlcli.explaining.reasons.units import HiddenUnits, UnitMaps
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.report.explanation.boundary import boundary_section
 from dlcli.report.explanation.filters import filters_section
 from dlcli.report.explanation.hidden_units import units_section
 from dlcli.report.explanation.partial_dependence import dependence_section
@@ -21,9 +22,7 @@ def explanation_sections(found: Explanation) -> list[PageSection]:
         sections.append(importance_section(found.importance, found.loss, found.target))
     if isinstance(found.dependence, PartialDependence):
         sections.append(dependence_section(found.dependence, found))
-    if isinstance(found.boundary, Boundary):  # matplotlib, which takes long to import, draws it
-        from dlcli.report.explanation.boundary import boundary_section
-
+    if isinstance(found.boundary, Boundary):
         sections.append(boundary_section(found.boundary, found))
     if isinstance(found.units, HiddenUnits):
         maps = found.unit_maps if isinstance(found.unit_maps, UnitMaps) else None

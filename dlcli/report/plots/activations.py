@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from dlcli.explaining.activation_curves import ActivationCurve
-from dlcli.report.charts.style import COLORS, INK
+from dlcli.report.charts.chart import COLORS
+from dlcli.report.charts.style import INK
 from dlcli.report.drawing import draw
 from dlcli.report.picture import Picture
 
