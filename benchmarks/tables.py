@@ -37,6 +37,7 @@ from benchmarks.tables_page import page_lines
 
 PAGE = ROOT / "docs" / "measurements" / "tables.md"
 PEER_PACKAGES = {"hgb": "scikit-learn", "catboost": "catboost", "realmlp": "pytabkit"}
+PACKAGES = PEER_PACKAGES | {"tabm": "tabm"}
 EFFORTS = ("quick", "standard", "best")
 _LEAST_PROBABILITY = 1e-7  # a class that is ruled out and comes costs 16 nats, not endless many
 
@@ -90,18 +91,15 @@ def _run_dlcli(
     chosen = ["--effort", effort] if effort else []
     begun = time.perf_counter()
     dlcli = [sys.executable, "-m", "dlcli"]
-    _run(
-        [*dlcli, "init", "train.csv", "--target", table.target, *chosen, "-o", "config.yaml"],
-        folder,
-        limit,
-    )
+    begin = ["init", "train.csv", "--target", table.target, *chosen, "-o", "config.yaml"]
+    run_in(folder, [*dlcli, *begin], limit)
     drafted = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
     learn = "tune" if "tune" in drafted else "train"
     for words in (
         [learn, "config.yaml", "--set", _without_test(drafted), "--run-dir", "run"],
         ["predict", "run", "test.csv", "-o", "out.parquet"],
     ):
-        _run([*dlcli, *words], folder, limit)
+        run_in(folder, [*dlcli, *words], limit)
     seconds = time.perf_counter() - begun
     found = pl.read_parquet(folder / "out.parquet")
     prefix = "probability_"
@@ -128,25 +126,45 @@ def _run_peer(
     peers: Path,
     limit: float,
 ) -> tuple[pl.DataFrame, float]:
-    train.write_parquet(folder / "train.parquet")
-    test.write_parquet(folder / "test.parquet")
-    spec = {
-        "program": program,
-        "train": str(folder / "train.parquet"),
-        "test": str(folder / "test.parquet"),
-        "target": table.target,
-        "categorical": table.categorical,
-        "task": table.task,
-        "seed": seed,
-    }
-    (folder / "spec.json").write_text(json.dumps(spec), "utf-8")
-    out = folder / "out.parquet"
-    done = _run([peers, PEERS / "on_table.py", folder / "spec.json", out], folder, limit)
+    [spec, out] = write_spec(table, (train, test), folder, program=program, seed=seed)
+    done = run_in(folder, [peers, PEERS / "on_table.py", spec, out], limit)
     seconds: float = json.loads(done.splitlines()[-1])["seconds"]
     return pl.read_parquet(out), seconds
 
 
-def _run(command: Sequence[str | Path], folder: Path, limit: float) -> str:
+def write_spec(
+    table: BenchmarkTable,
+    parts: tuple[pl.DataFrame, pl.DataFrame],
+    folder: Path,
+    *,
+    program: str,
+    seed: int,
+    validation: Sequence[int] = (),
+) -> list[Path]:
+    """Write what a peer is told, with the rows to train on and to test on.
+
+    Returns its path, and where the predictions go. `validation`: indices of the training rows, for
+    peers that take them.
+    """
+    paths = {name: folder / f"{name}-{seed}.parquet" for name in ("train", "test", "out")}
+    for name, rows in zip(("train", "test"), parts, strict=True):
+        rows.write_parquet(paths[name])
+    spec = {
+        "program": program,
+        "train": str(paths["train"]),
+        "test": str(paths["test"]),
+        "target": table.target,
+        "categorical": table.categorical,
+        "task": table.task,
+        "seed": seed,
+        "validation": list(validation),
+    }
+    (folder / f"spec-{seed}.json").write_text(json.dumps(spec), "utf-8")
+    return [folder / f"spec-{seed}.json", paths["out"]]
+
+
+def run_in(folder: Path, command: Sequence[str | Path], limit: float) -> str:
+    """Return what a process prints that may take so many seconds."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command,
@@ -168,7 +186,7 @@ def versions(peers: Path, programs: Sequence[str]) -> dict[str, str]:
         tree = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
         found = {name: tree for name in programs if name.startswith("dlcli")}
     for name in programs:
-        if package := PEER_PACKAGES.get(name):
+        if package := PACKAGES.get(name):
             code = f"from importlib.metadata import version; print(version({package!r}))"
             done = subprocess.run([peers, "-c", code], check=True, capture_output=True, text=True)
             found[name] = f"{package} {done.stdout.strip()}"

@@ -1,8 +1,9 @@
-"""One program on one split of a table, with its defaults: on_table.py SPEC OUT.
+"""One program on splits of a table, with its defaults: on_table.py SPEC OUT [SPEC OUT …].
 
-SPEC is JSON: program, train and test (Parquet), target, categorical (columns), task, seed. OUT
-becomes a Parquet file: a column a class, or `prediction`. Prints the seconds from the tables to the
-predictions.
+SPEC is JSON: program, train and test (Parquet), target, categorical (columns), task, seed, and
+validation: the indices of the training rows that say when to stop; none for a program that draws
+some itself. OUT becomes a Parquet file: a column a class, or `prediction`. Prints the seconds from
+the tables to the predictions, a line each.
 """
 
 import json
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 
@@ -58,12 +60,31 @@ def realmlp(train, labels, test, spec):
     kind = RealMLP_TD_Regressor if spec["is_number"] else RealMLP_TD_Classifier
     chosen = {} if spec["is_number"] else {"val_metric_name": "cross_entropy", "use_ls": False}
     model = kind(device="cpu", random_state=spec["seed"], **chosen)
-    return model.fit(train, labels, cat_col_names=spec["categorical"]), test
+    validation = np.array(spec["validation"]) if spec["validation"] else None
+    categorical = spec["categorical"]
+    return model.fit(train, labels, val_idxs=validation, cat_col_names=categorical), test
 
 
-def main():
+def tabm(train, labels, test, spec):
+    """TabM of the tabm package, trained as its example does."""
+    from tabm_example import TabmExample
+
+    model = TabmExample(is_number=spec["is_number"], seed=spec["seed"])
+    validation, categorical = np.array(spec["validation"]), spec["categorical"]
+    fitted = model.fit(train, labels, validation=validation, categorical=categorical, others=test)
+    return fitted, test
+
+
+PROGRAMS = {
+    "hgb": hist_gradient_boosting,
+    "catboost": catboost,
+    "realmlp": realmlp,
+    "tabm": tabm,
+}
+
+
+def run(spec, out):
     """Fit, predict, write."""
-    spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     spec["is_number"] = spec["task"] == "numbers"
     train, test = (pd.read_parquet(spec[part]) for part in ("train", "test"))
     begun = time.perf_counter()
@@ -71,8 +92,7 @@ def main():
     if spec["program"] == "realmlp":  # it takes no missing numbers
         numbers = train.drop(columns=[spec["target"], *spec["categorical"]])
         medians = numbers.median()
-    program = {"hgb": hist_gradient_boosting, "catboost": catboost, "realmlp": realmlp}
-    model, rows = program[spec["program"]](
+    model, rows = PROGRAMS[spec["program"]](
         features(train, spec, medians=medians),
         train[spec["target"]],
         features(test, spec, medians=medians),
@@ -83,9 +103,10 @@ def main():
     else:
         found = pd.DataFrame(model.predict_proba(rows), columns=list(map(str, model.classes_)))
     seconds = time.perf_counter() - begun
-    found.to_parquet(sys.argv[2])
-    print(json.dumps({"seconds": seconds}))
+    found.to_parquet(out)
+    print(json.dumps({"seconds": seconds}), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    for place in range(1, len(sys.argv), 2):
+        run(json.loads(Path(sys.argv[place]).read_text(encoding="utf-8")), sys.argv[place + 1])

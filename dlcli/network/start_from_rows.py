@@ -24,10 +24,11 @@ def start_from_rows(
 ) -> None:
     """Set the weights of the layers that begin with statistics of rows, given by input field.
 
-    Each layer sees what those before it make of the rows with the weights that they begin with:
-    without dropout, and batch norm with the statistics of these rows. What is drawn is a function
-    of the seed; torch's own random state and the network's running statistics are left as they
-    were. One thread does it, so that the bits don't depend on how many there are.
+    Each layer sees what those before it make of the rows with the weights that they begin with: as
+    in training, with dropout, as in pytabkit 1.7, and batch norm with the statistics of these rows.
+    What is drawn is a function of the seed; torch's own random state and the network's running
+    statistics are left as they were. One thread does it, so that the bits don't depend on how many
+    there are.
     """
     generator = torch.Generator().manual_seed(derive_seed(seed, "weights from rows"))
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
@@ -36,13 +37,15 @@ def start_from_rows(
     network.eval()
     for name, layer in walk_modules(plan.layers):
         module = network.get_submodule(name)
-        if layer.config.traits.row_mixing is not None and not plan.is_frozen(name):
+        mixes_rows = layer.config.traits.row_mixing is not None and not plan.is_frozen(name)
+        if mixes_rows or layer.config.dropped_share is not None:
             module.train()
         if layer.config.starts_from_rows:
             hooks.append(module.register_forward_pre_hook(partial(_start, layer, generator)))
     torch.set_num_threads(1)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng():
+            torch.manual_seed(derive_seed(seed, "dropout of rows to start from"))
             network(inputs)
             for name, buffer in network.named_buffers():
                 buffer.copy_(buffers[name])

@@ -26,6 +26,7 @@ REALMLP: dict[str, Any] = {
     "init": "unit_variance",
     "bias_init": "data_hull",
 }
+ACTIVATION = {"type": "activation", "activation": "tanh"}
 ROWS = [
     [-0.12583983, -2.45708060, 0.97494215, 0.13224238],
     [1.84871030, 3.07602739, 0.96839875, -3.23043871],
@@ -87,7 +88,7 @@ def begun(planned: Plan, inputs: dict[str, Tensor], seed: int = 0) -> nn.Module:
 def test_each_layer_begins_with_what_those_before_it_make_of_the_rows() -> None:
     inputs = {"numbers": torch.randn(200, 12, generator=torch.Generator().manual_seed(0)) * 9 + 4}
     block = {"type": "residual", "layers": [{**REALMLP, "activation": "selu"}]}
-    planned = plan((12,), REALMLP, {"type": "dropout", "rate": 0.9}, block, REALMLP, DENSE)
+    planned = plan((12,), REALMLP, ACTIVATION, block, REALMLP, DENSE)
     network = begun(planned, inputs)
     seen = outputs_of(network.eval(), inputs)
     for name in ("0_dense", "2_residual.layers.0_dense", "3_dense"):
@@ -98,6 +99,20 @@ def test_each_layer_begins_with_what_those_before_it_make_of_the_rows() -> None:
         assert (-bias < without.max(0).values).all()
         assert len({*bias.tolist()}) == 6
     assert not torch.allclose(seen["4_dense"].std(0), torch.ones(2), atol=0.1)  # not asked for
+
+
+def test_a_layer_behind_dropout_begins_with_what_that_leaves_of_the_rows() -> None:
+    """As in pytabkit 1.7.0, whose layers are in training mode when weights are fitted."""
+    inputs = {"numbers": torch.randn(4000, 12, generator=torch.Generator().manual_seed(0))}
+    wide, dropout = {**REALMLP, "units": 60}, {"type": "dropout", "rate": 0.5}
+    network = begun(plan((12,), wide, dropout, REALMLP, DENSE), inputs)
+    assert network.training
+    in_training, in_use = (
+        outputs_of(network.train(mode), inputs)["2_dense"].std(0) for mode in (True, False)
+    )
+    assert torch.allclose(in_training, torch.ones(6), atol=0.05)
+    # Dropout doubles what independent inputs of mean 0 add to the variance.
+    assert (in_use < 0.75).all()
 
 
 def test_batch_norm_normalises_by_the_rows_and_keeps_its_running_statistics() -> None:
@@ -126,7 +141,7 @@ def test_filters_have_unit_variance_over_rows_and_positions_and_constants_stay_f
 
 def test_the_seed_decides_and_nothing_else_is_drawn_from() -> None:
     inputs = {"numbers": torch.randn(60, 12, generator=torch.Generator().manual_seed(0))}
-    planned = plan((12,), REALMLP, DENSE)
+    planned = plan((12,), REALMLP, {"type": "dropout", "rate": 0.5}, REALMLP, DENSE)
     torch.manual_seed(3)
     before = torch.get_rng_state()
     first, again, other = (begun(planned, inputs, seed).state_dict() for seed in (1, 1, 2))
