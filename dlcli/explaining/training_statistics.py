@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from dlcli.layers.activations import ACTIVATIONS
-from dlcli.layers.base import Layer, output_name
+from dlcli.layers.base import Layer
+from dlcli.layers.sequence import output_name
 from dlcli.network.plan import Plan
 from dlcli.section import NonNegativeInt, PositiveInt, Section
 from dlcli.training.device import Placement

@@ -1,4 +1,4 @@
-"""The interface of all layers, their shapes, and layers one after another.
+"""The interface of all layers, and what is said of them.
 
 Shapes are by arithmetic alone, and leave out the batch.
 
@@ -7,16 +7,13 @@ the program has about it. The rest of the program asks and names no type.
 """
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Generic, Literal, NamedTuple, Self, TypeVar
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Self, TypeVar
 
 from dlcli.columns.base import NumericInput
-from dlcli.layers.activations import ACTIVATIONS, ActivationName
-from dlcli.section import Section, Size
+from dlcli.layers.activations import ActivationName
+from dlcli.section import Section
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -24,11 +21,6 @@ if TYPE_CHECKING:
 FLOAT_BYTES = 4  # float32
 
 Shape = tuple[int, ...]
-
-# Settings of what slides over an image: one number for both axes, or [height, width].
-Size2d = Size | Annotated[tuple[Size, Size], Field(strict=False)]
-Pad = Annotated[int, Field(ge=0, le=1_000_000)]
-Pad2d = Pad | Annotated[tuple[Pad, Pad], Field(strict=False)]
 
 AXES = {1: "[features]", 2: "[channels, length]", 3: "[channels, height, width]"}
 
@@ -47,27 +39,6 @@ def require_axes(shape: Shape, num_axes: int, hint: str = "") -> None:
     """Raise ShapeError, ending in the hint, unless the shape has so many axes."""
     if len(shape) != num_axes:
         raise ShapeError(f"expects {AXES[num_axes]}, got {list(shape)}{hint}")
-
-
-def per_axis(value: int | tuple[int, int], num_axes: int) -> tuple[int, ...]:
-    """Return one number per axis: the same for all where a single one is given."""
-    return value if isinstance(value, tuple) else (value,) * num_axes
-
-
-def num_windows(
-    shape: Shape, windows: Sequence[int], strides: Sequence[int], paddings: Sequence[int]
-) -> Shape:
-    """Return how often a window fits along each axis of `[channels, …]`; ShapeError: not once."""
-    counts = tuple(
-        (size + 2 * padding - window) // stride + 1
-        for size, window, stride, padding in zip(shape[1:], windows, strides, paddings, strict=True)
-    )
-    if min(counts) < 1:
-        raise ShapeError(
-            f"got {list(shape)}, smaller than its window {list(windows)}; use a smaller "
-            "kernel_size, more padding, or less pooling before it"
-        )
-    return counts
 
 
 @dataclass(frozen=True)
@@ -322,84 +293,3 @@ class Layer(Section, ABC):
         The last layer that returns one takes its outputs from the target.
         """
         return None
-
-
-def plan_layers(
-    layers: Sequence[Layer], shape: Shape, columns: Sequence[NumericInput] | None = None
-) -> tuple[PlannedLayer, ...]:
-    """Plan layers one after another; ShapeError with the path to the layer that doesn't fit.
-
-    With `columns`, the first of them is the first layer of a network.
-    """
-    planned: list[PlannedLayer] = []
-    for index, layer in enumerate(layers):
-        try:
-            if columns is None or index:
-                planned.append(layer.plan(shape))
-            else:
-                planned.append(layer.plan_columns(shape, columns))
-        except ShapeError as error:
-            raise ShapeError(str(error), (index, *error.path)) from None
-        shape = planned[-1].output_shape
-    return tuple(planned)
-
-
-def plan_members(layers: Sequence[PlannedLayer], members: Members) -> tuple[PlannedLayer, ...]:
-    """Plan layers for the members of an ensemble; ShapeError with the path to one that can't be."""
-    planned = []
-    for index, layer in enumerate(layers):
-        try:
-            planned.append(layer.config.plan_members(layer, members))
-        except ShapeError as error:
-            raise ShapeError(str(error), (index, *error.path)) from None
-    return tuple(planned)
-
-
-def build_layers(layers: Sequence[PlannedLayer]) -> OrderedDict[str, "nn.Module"]:
-    """Build layers one after another: modules by name, `0_dense`, `0_dense_relu`, `1_flatten`."""
-    modules: OrderedDict[str, nn.Module] = OrderedDict()
-    for index, layer in enumerate(layers):
-        modules[module_name(index, layer.config)] = layer.config.build(layer)
-        activation = layer.config.activation_after
-        if activation is not None:
-            modules[output_name(index, layer.config)] = ACTIVATIONS[activation].build()
-    return modules
-
-
-def module_name(index: int, layer: Layer) -> str:
-    """Return the name of a layer's module, by its place among its neighbours: `0_dense`."""
-    return f"{index}_{layer.type}"
-
-
-def output_name(index: int, layer: Layer) -> str:
-    """Return the name of the module whose output is the layer's: `0_dense_relu`."""
-    name = module_name(index, layer)
-    return name if layer.activation_after is None else f"{name}_{layer.activation_after}"
-
-
-def walk_layers(
-    layers: Sequence[Layer], path: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], Layer]]:
-    """Yield every layer with its path, each before those that it is made of."""
-    for index, layer in enumerate(layers):
-        yield (*path, index), layer
-        yield from walk_layers(layer.inner_layers, (*path, index, "layers"))
-
-
-def walk_planned(
-    layers: Sequence[PlannedLayer], path: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], PlannedLayer]]:
-    """Yield every layer with its path, each before those that it is made of."""
-    for index, layer in enumerate(layers):
-        yield (*path, index), layer
-        yield from walk_planned(layer.inner, (*path, index, "layers"))
-
-
-def walk_modules(
-    layers: Sequence[PlannedLayer], prefix: str = ""
-) -> Iterator[tuple[str, PlannedLayer]]:
-    """Yield every layer with its module's full name, each before those that it is made of."""
-    for index, layer in enumerate(layers):
-        name = prefix + module_name(index, layer.config)
-        yield name, layer
-        yield from walk_modules(layer.inner, f"{name}.layers.")

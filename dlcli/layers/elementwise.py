@@ -6,15 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 from pydantic import Field
 
 from dlcli.layers.activations import ACTIVATIONS, ActivationName
-from dlcli.layers.base import (
-    Layer,
-    PlannedLayer,
-    Setting,
-    Shape,
-    TensorAxes,
-    Traits,
-    UpdateFactors,
-)
+from dlcli.layers.base import Layer, PlannedLayer, Setting, Shape, TensorAxes, Traits, UpdateFactors
 from dlcli.schedules.scheduled_number import FractionOrSchedule, highest
 from dlcli.section import NonNegativeFloat, PositiveFloat
 

@@ -6,7 +6,6 @@ from pydantic import Field
 
 from dlcli.layers import residual
 from dlcli.layers.base import Layer
-from dlcli.layers.convolution import Conv1d, Conv2d
 from dlcli.layers.dense import Dense
 from dlcli.layers.elementwise import (
     ActivationLayer,
@@ -17,9 +16,10 @@ from dlcli.layers.elementwise import (
 )
 from dlcli.layers.embedding.numeric_embedding import NumericEmbedding
 from dlcli.layers.normalisation import BatchNorm, LayerNorm
-from dlcli.layers.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
 from dlcli.layers.reshaping import Flatten, Reshape
 from dlcli.layers.residual import Residual
+from dlcli.layers.windows.convolution import Conv1d, Conv2d
+from dlcli.layers.windows.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
 
 AnyLayer = Annotated[
     Dense

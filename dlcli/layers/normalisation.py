@@ -6,15 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import (
-    Layer,
-    Members,
-    PlannedLayer,
-    RowMixing,
-    Shape,
-    TensorAxes,
-    Traits,
-)
+from dlcli.layers.base import Layer, Members, PlannedLayer, RowMixing, Shape, TensorAxes, Traits
 from dlcli.section import PositiveFloat
 
 if TYPE_CHECKING:

@@ -7,18 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 from pydantic import Field
 
 from dlcli.layers.activations import ActivationName
-from dlcli.layers.base import (
-    Layer,
-    Members,
-    PlannedLayer,
-    Shape,
-    ShapeError,
-    TensorAxes,
-    Traits,
-    build_layers,
-    plan_layers,
-    plan_members,
-)
+from dlcli.layers.base import Layer, Members, PlannedLayer, Shape, ShapeError, TensorAxes, Traits
+from dlcli.layers.sequence import build_layers, plan_layers, plan_members
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from dlcli.layers.activations import ActivationName
-from dlcli.layers.base import (
-    Layer,
-    PlannedLayer,
-    Shape,
-    ShapeError,
-    TensorAxes,
-    UpdateFactors,
-    walk_layers,
-)
+from dlcli.layers.base import Layer, PlannedLayer, Shape, ShapeError, TensorAxes, UpdateFactors
 from dlcli.layers.initialising.draws import (
     BiasInitialisation,
     Initialisation,
@@ -26,6 +18,7 @@ from dlcli.layers.initialising.draws import (
     unit_deviations,
 )
 from dlcli.layers.initialising.initial_values import InitialValues, shape_of
+from dlcli.layers.sequence import walk_layers
 from dlcli.section import NonNegativeFloat, PositiveFloat, Section
 
 if TYPE_CHECKING:

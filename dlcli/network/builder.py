@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dlcli.layers.base import build_layers, module_name, walk_modules
+from dlcli.layers.sequence import build_layers, module_name, walk_modules
 from dlcli.network.ensemble import MEMBERS, MEMBERS_MEAN
 from dlcli.network.inputs import InputStage
 from dlcli.network.members import MembersInput, MembersMean

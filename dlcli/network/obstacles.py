@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from dlcli.layers.base import Traits, walk_layers
+from dlcli.layers.base import Traits
+from dlcli.layers.sequence import walk_layers
 from dlcli.network import inputs
 from dlcli.network.plan import Plan
 

@@ -7,16 +7,8 @@ import numpy as np
 
 from dlcli.config.sections.model import ModelConfig
 from dlcli.data.signature import Signature
-from dlcli.layers.base import (
-    FLOAT_BYTES,
-    Layer,
-    PlannedLayer,
-    Shape,
-    ShapeError,
-    UpdateFactors,
-    plan_layers,
-    walk_modules,
-)
+from dlcli.layers.base import FLOAT_BYTES, Layer, PlannedLayer, Shape, ShapeError, UpdateFactors
+from dlcli.layers.sequence import plan_layers, walk_modules
 from dlcli.losses import Loss
 from dlcli.network.ensemble import PlannedEnsemble, plan_ensemble
 

@@ -6,7 +6,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from dlcli.layers.base import PlannedLayer, walk_modules
+from dlcli.layers.base import PlannedLayer
+from dlcli.layers.sequence import walk_modules
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
 

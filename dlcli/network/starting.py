@@ -11,14 +11,8 @@ import numpy as np
 
 from dlcli.columns.base import Column
 from dlcli.data.fitted import FittedData
-from dlcli.layers.base import (
-    PlannedLayer,
-    ShapeError,
-    TensorAxes,
-    module_name,
-    walk_modules,
-    walk_planned,
-)
+from dlcli.layers.base import PlannedLayer, ShapeError, TensorAxes
+from dlcli.layers.sequence import module_name, walk_modules, walk_planned
 from dlcli.network.ensemble import ADAPTER
 from dlcli.network.plan import EMBEDDINGS, Plan
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.errors import Problem
-from dlcli.layers.base import PlannedLayer, walk_modules, walk_planned
+from dlcli.layers.base import PlannedLayer
+from dlcli.layers.sequence import walk_modules, walk_planned
 from dlcli.network.plan import Plan
 
 _MAX_TRIED = 100_000  # batch sizes above the config's

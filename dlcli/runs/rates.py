@@ -8,7 +8,7 @@ import polars as pl
 from dlcli.config import Config
 from dlcli.config.text.parsing import format_path
 from dlcli.errors import counted
-from dlcli.layers.base import walk_layers
+from dlcli.layers.sequence import walk_layers
 from dlcli.runs.preparation import Prepared
 from dlcli.schedules.base import ScheduledNumber
 from dlcli.section import Section

@@ -12,7 +12,8 @@ from dlcli.config.text.parsing import format_path
 from dlcli.data.dataset import Dataset
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError, ConfigError, Problem, suggest
-from dlcli.layers.base import PlannedLayer, ShapeError, module_name, walk_modules
+from dlcli.layers.base import PlannedLayer, ShapeError
+from dlcli.layers.sequence import module_name, walk_modules
 from dlcli.layers.weights import initial_weights
 from dlcli.network.ensemble import ADAPTER
 from dlcli.network.plan import EMBEDDINGS, Plan, plan_model

@@ -13,8 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from dlcli.config.reference import reference_page
 from dlcli.config.schema import json_schema
 from dlcli.layers.activations import ACTIVATIONS
-from dlcli.layers.base import PlannedLayer, output_name, walk_layers, walk_modules
+from dlcli.layers.base import PlannedLayer
 from dlcli.layers.family import LAYERS
+from dlcli.layers.sequence import output_name, walk_layers, walk_modules
 from dlcli.layers.weights import WeightedLayer
 from dlcli.network.builder import build_network
 from tests.layers.samples import DENSE, EVERY_LAYER, layers, name, plan

@@ -15,7 +15,8 @@ from rich.text import Text
 from dlcli.cli.output import unwritable
 from dlcli.columns.unseen import UnseenCells
 from dlcli.data.checks import shortlist
-from dlcli.layers.base import FLOAT_BYTES, PlannedLayer, walk_modules
+from dlcli.layers.base import FLOAT_BYTES, PlannedLayer
+from dlcli.layers.sequence import walk_modules
 from dlcli.network.plan import members_row, output_text, shape_text, title_of
 from dlcli.numbers import number_text
 from dlcli.tables.sources import setting_text

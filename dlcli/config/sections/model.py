@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from dlcli.config.sections.ensemble import EnsembleConfig
-from dlcli.layers.base import walk_layers
 from dlcli.layers.family import AnyLayer
+from dlcli.layers.sequence import walk_layers
 from dlcli.section import Section
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from dlcli.config import Config
 from dlcli.config.text.parsing import format_path
 from dlcli.explaining.learning.finding import Change
-from dlcli.layers.base import Layer, Setting, walk_layers
+from dlcli.layers.base import Layer, Setting
+from dlcli.layers.sequence import walk_layers
 from dlcli.layers.weights import WeightedLayer
 
 _HEAVY_DROPOUT, _LIGHT_DROPOUT = 0.7, 0.2

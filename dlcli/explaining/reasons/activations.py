@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.layers.base import PlannedLayer, module_name, output_name
+from dlcli.layers.base import PlannedLayer
+from dlcli.layers.sequence import module_name, output_name
 from dlcli.layers.weights import WeightedLayer
 from dlcli.network.plan import Plan
 from dlcli.training.rows.batches import Tensors, split_tensors

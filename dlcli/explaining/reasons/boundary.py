@@ -10,7 +10,7 @@ from dlcli.data.fitted import FittedData
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.sampling import sample_rows, take, work_per_row
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.layers.base import walk_modules
+from dlcli.layers.sequence import walk_modules
 from dlcli.layers.weights import WeightedLayer
 from dlcli.seeds import derive_seed
 from dlcli.tables.table import Table

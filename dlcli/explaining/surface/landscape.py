@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.surface.weight_plane import WeightPlane, losses_on
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.layers.base import walk_modules
+from dlcli.layers.sequence import walk_modules
 from dlcli.network.ensemble import MEMBERS
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from dlcli.config.text.parsing import KeyPath
-from dlcli.layers.base import PlannedLayer, walk_layers
+from dlcli.layers.base import PlannedLayer
+from dlcli.layers.sequence import walk_layers
 from dlcli.layers.weights import initial_weights
 from dlcli.runs.combinations.rule import Facts, Found, refused, reported
 

@@ -5,20 +5,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import (
-    AXES,
-    Layer,
-    Pad,
-    Pad2d,
-    PlannedLayer,
-    Shape,
-    ShapeError,
-    Size2d,
-    Traits,
-    num_windows,
-    per_axis,
-    require_axes,
-)
+from dlcli.layers.base import AXES, Layer, PlannedLayer, Shape, ShapeError, Traits, require_axes
+from dlcli.layers.windows.sliding import Pad, Pad2d, Size2d, num_windows, per_axis
 from dlcli.section import Size
 
 if TYPE_CHECKING:

@@ -4,18 +4,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import (
-    Pad,
-    Pad2d,
-    Shape,
-    ShapeError,
-    Size2d,
-    Traits,
-    num_windows,
-    per_axis,
-    require_axes,
-)
+from dlcli.layers.base import Shape, ShapeError, Traits, require_axes
 from dlcli.layers.weights import WeightedLayer
+from dlcli.layers.windows.sliding import Pad, Pad2d, Size2d, num_windows, per_axis
 from dlcli.section import Size
 
 if TYPE_CHECKING:

@@ -1,0 +1,93 @@
+"""Layers one after another: planned, built, named and walked through."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dlcli.columns.base import NumericInput
+from dlcli.layers.activations import ACTIVATIONS
+from dlcli.layers.base import Layer, Members, PlannedLayer, Shape, ShapeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def plan_layers(
+    layers: Sequence[Layer], shape: Shape, columns: Sequence[NumericInput] | None = None
+) -> tuple[PlannedLayer, ...]:
+    """Plan layers one after another; ShapeError with the path to the layer that doesn't fit.
+
+    With `columns`, the first of them is the first layer of a network.
+    """
+    planned: list[PlannedLayer] = []
+    for index, layer in enumerate(layers):
+        try:
+            if columns is None or index:
+                planned.append(layer.plan(shape))
+            else:
+                planned.append(layer.plan_columns(shape, columns))
+        except ShapeError as error:
+            raise ShapeError(str(error), (index, *error.path)) from None
+        shape = planned[-1].output_shape
+    return tuple(planned)
+
+
+def plan_members(layers: Sequence[PlannedLayer], members: Members) -> tuple[PlannedLayer, ...]:
+    """Plan layers for the members of an ensemble; ShapeError with the path to one that can't be."""
+    planned = []
+    for index, layer in enumerate(layers):
+        try:
+            planned.append(layer.config.plan_members(layer, members))
+        except ShapeError as error:
+            raise ShapeError(str(error), (index, *error.path)) from None
+    return tuple(planned)
+
+
+def build_layers(layers: Sequence[PlannedLayer]) -> OrderedDict[str, "nn.Module"]:
+    """Build layers one after another: modules by name, `0_dense`, `0_dense_relu`, `1_flatten`."""
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
+    for index, layer in enumerate(layers):
+        modules[module_name(index, layer.config)] = layer.config.build(layer)
+        activation = layer.config.activation_after
+        if activation is not None:
+            modules[output_name(index, layer.config)] = ACTIVATIONS[activation].build()
+    return modules
+
+
+def module_name(index: int, layer: Layer) -> str:
+    """Return the name of a layer's module, by its place among its neighbours: `0_dense`."""
+    return f"{index}_{layer.type}"
+
+
+def output_name(index: int, layer: Layer) -> str:
+    """Return the name of the module whose output is the layer's: `0_dense_relu`."""
+    name = module_name(index, layer)
+    return name if layer.activation_after is None else f"{name}_{layer.activation_after}"
+
+
+def walk_layers(
+    layers: Sequence[Layer], path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], Layer]]:
+    """Yield every layer with its path, each before those that it is made of."""
+    for index, layer in enumerate(layers):
+        yield (*path, index), layer
+        yield from walk_layers(layer.inner_layers, (*path, index, "layers"))
+
+
+def walk_planned(
+    layers: Sequence[PlannedLayer], path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], PlannedLayer]]:
+    """Yield every layer with its path, each before those that it is made of."""
+    for index, layer in enumerate(layers):
+        yield (*path, index), layer
+        yield from walk_planned(layer.inner, (*path, index, "layers"))
+
+
+def walk_modules(
+    layers: Sequence[PlannedLayer], prefix: str = ""
+) -> Iterator[tuple[str, PlannedLayer]]:
+    """Yield every layer with its module's full name, each before those that it is made of."""
+    for index, layer in enumerate(layers):
+        name = prefix + module_name(index, layer.config)
+        yield name, layer
+        yield from walk_modules(layer.inner, f"{name}.layers.")
