@@ -11,6 +11,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -109,6 +110,7 @@ def _path(file: str | Path) -> str:
     return str(Path(file).resolve().relative_to(PRODUCT))
 
 
+@cache
 def naming_files() -> dict[Member, list[str]]:
     """Return, for each member, the files of the product that name it besides its own."""
     found: dict[Member, list[str]] = {

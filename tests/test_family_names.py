@@ -7,7 +7,6 @@ import pytest
 from tests.family_names import deciding_strings, families, imported_names, naming_files
 
 FAMILIES = ("columns", "layers", "losses", "metrics", "optimizers", "schedules", "targets")
-NAMING_FILES = naming_files()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -15,7 +14,7 @@ def test_a_member_is_named_by_its_familys_tuple_alone(family: str) -> None:
     members = families()[family]
     assert len(members) > 1
     for member in members:
-        assert NAMING_FILES[member] == [f"{family}/{_tuple_file(family)}"], member
+        assert naming_files()[member] == [f"{family}/{_tuple_file(family)}"], member
 
 
 def _tuple_file(family: str) -> str:

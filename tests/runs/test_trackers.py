@@ -5,19 +5,23 @@ import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 from tensorboardX.proto.event_pb2 import Event
 
 from tests.conftest import ROOT, Command
+
+if TYPE_CHECKING:  # it takes seconds to import, which each process that runs tests would wait for
+    from mlflow import MlflowClient
 
 MOONS = ROOT / "configs" / "moons.yaml"
 
 
 @pytest.fixture
-def mlflow_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MlflowClient:
+def mlflow_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> "MlflowClient":
+    from mlflow import MlflowClient
+
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"file:{tmp_path / 'store'}")
     return MlflowClient()
@@ -60,7 +64,7 @@ def test_tensorboard_sees_every_epoch_and_the_test_figures(dlcli: Command) -> No
 
 
 def test_mlflow_has_one_run_however_often_it_is_resumed(
-    dlcli: Command, mlflow_store: MlflowClient
+    dlcli: Command, mlflow_store: "MlflowClient"
 ) -> None:
     train(dlcli, "mlflow")
     train(dlcli, "mlflow", "--resume", "--set", "training.epochs=5")
@@ -85,8 +89,11 @@ def test_a_place_that_can_not_be_told_anything_is_named_before_training(
 
 
 def test_a_tracker_that_is_lost_does_not_end_the_run(
-    dlcli: Command, mlflow_store: MlflowClient, monkeypatch: pytest.MonkeyPatch
+    dlcli: Command, mlflow_store: "MlflowClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
     tell: Callable[..., object] = MlflowClient.log_batch
 
     def fail_later(client: MlflowClient, run: str, metrics: list[object]) -> None:

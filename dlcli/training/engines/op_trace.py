@@ -11,13 +11,13 @@ a number in a tensor, and what they are given must stand in the same tensors eve
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map_only
+from torch.utils._pytree import tree_flatten
 
 _FACTORIES = {"ones_like", "zeros_like", "new_zeros", "zeros", "ones", "full", "full_like"}
 
@@ -45,7 +45,7 @@ class OpTrace:
         return self.result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Operation:
     """An operation that was done, to what, and what came of it."""
 
@@ -58,18 +58,25 @@ class _Operation:
     def name(self) -> str:
         return str(self.overload.overloadpacket.__name__)
 
-    @property
+    @cached_property
+    def read(self) -> list[int]:
+        """Where the tensors stand that it was given."""
+        return [*map(_place, _tensors(self.args)), *map(_place, _tensors(self.kwargs))]
+
+    @cached_property
     def makes_nothing(self) -> bool:
         """Whether its result stands where its arguments stand."""
-        return _places(self.result) <= _places((self.args, self.kwargs))
+        return _places(self.result).issubset(self.read)
 
-    @property
+    @cached_property
     def is_view(self) -> bool:
         return self.makes_nothing and not self.overload._schema.is_mutable
 
     @property
     def changed(self) -> set[int]:
         """Where the tensors stand that it changes in place."""
+        if not self.overload._schema.is_mutable:
+            return set()
         arguments = self.overload._schema.arguments
         given = {
             argument.name: value for argument, value in zip(arguments, self.args, strict=False)
@@ -128,10 +135,7 @@ def _direct_targets(copy: _Operation, operations: list[_Operation]) -> dict[int,
     Nothing unless it holds for all that is copied.
     """
     read = Counter(
-        place
-        for operation in operations
-        if not operation.is_view
-        for place in map(_place, _tensors((operation.args, operation.kwargs)))
+        place for operation in operations if not operation.is_view for place in operation.read
     )
     made = {
         _place(item): item
@@ -179,7 +183,8 @@ def _call(operation: _Operation, targets: dict[int, Tensor]) -> Callable[[], obj
     return partial(_binding(operation.name, writing, args, kept), *args, **kept)
 
 
-def _writing_variant(overload: Any) -> tuple[Any, list[str]]:  # noqa: ANN401
+@cache
+def _writing_variant(overload: Any) -> tuple[Any, tuple[str, ...]]:  # noqa: ANN401
     """Return the overload that writes into tensors given, and their names; None without one."""
     packet = overload.overloadpacket
     expected = [(item.name, str(item.type)) for item in overload._schema.arguments]
@@ -187,10 +192,10 @@ def _writing_variant(overload: Any) -> tuple[Any, list[str]]:  # noqa: ANN401
         candidate = getattr(packet, name)
         arguments = candidate._schema.arguments
         inputs = [(item.name, str(item.type)) for item in arguments if not item.is_out]
-        outputs = [item.name for item in arguments if item.is_out]
+        outputs = tuple(item.name for item in arguments if item.is_out)
         if outputs and inputs == expected[: len(inputs)]:
             return candidate, outputs
-    return None, []
+    return None, ()
 
 
 def _binding(
@@ -206,9 +211,8 @@ def _binding(
     function = getattr(torch.Tensor if name.endswith("_") else torch, name, None)
     if function is None:
         return overload._op  # type: ignore[no-any-return]
-    args, kwargs = tree_map_only(Tensor, torch.clone, (args, kwargs))
     try:
-        function(*args, **kwargs)
+        function(*_copied(args), **_copied(kwargs))
     except (TypeError, RuntimeError):
         return overload._op  # type: ignore[no-any-return]
     return function  # type: ignore[no-any-return]
@@ -222,8 +226,25 @@ def _do_and_copy(operation: _Operation, targets: list[Tensor | None]) -> None:
 
 
 def _tensors(values: Any) -> list[Tensor]:  # noqa: ANN401
-    """Return all tensors in nested values."""
-    return [item for item in tree_flatten(values)[0] if isinstance(item, Tensor)]
+    """Return all tensors in nested values: much faster than PyTorch's `tree_flatten`."""
+    if isinstance(values, Tensor):
+        return [values]
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, tuple | list):
+        return []
+    return [tensor for value in values for tensor in _tensors(value)]
+
+
+def _copied(values: Any) -> Any:  # noqa: ANN401
+    """Return nested values with copies of their tensors."""
+    if isinstance(values, Tensor):
+        return values.clone()
+    if isinstance(values, dict):
+        return {key: _copied(value) for key, value in values.items()}
+    if isinstance(values, tuple | list):
+        return [*map(_copied, values)]
+    return values
 
 
 def _layout(tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
