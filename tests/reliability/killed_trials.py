@@ -1,8 +1,8 @@
 """Many trials, killed again and again: `python -m tests.reliability.killed_trials WHAT KILLS`.
 
-WHAT is `folds`, `searches` or `comparisons`. A small real one, of several stacks, with dropout, is
-killed by SIGKILL at random moments and resumed, so often, and then left alone. Nothing may differ,
-to the bit, from one that was never killed, times apart.
+WHAT is `folds`, `searches`, `searches-on-folds` or `comparisons`. A small real one, of several
+stacks, with dropout, is killed by SIGKILL at random moments and resumed, so often, and then left
+alone. Nothing may differ, to the bit, from one that was never killed, times apart.
 """
 
 import json
@@ -82,6 +82,15 @@ CAMPAIGNS = {
         num_epochs=6,
         latest=0.4,
         files=("search.json", "trials.csv", "best.yaml", "config.yaml", "ensemble.json"),
+        documents=("runs.jsonl", "rounds.jsonl"),
+        trials="runs.jsonl",
+    ),
+    "searches-on-folds": Campaign(
+        "tune",
+        {"tune": {**_TUNE, "folds": 3}},
+        num_epochs=6,
+        latest=0.6,
+        files=("search.json", "trials.csv", "best.yaml", "ensemble.json", "members/*"),
         documents=("runs.jsonl", "rounds.jsonl"),
         trials="runs.jsonl",
     ),
