@@ -9,8 +9,6 @@ right by the first finding. Exits with 1 below that; with --development, nothing
 """
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
 import textwrap
@@ -25,6 +23,7 @@ import polars as pl
 import torch
 import yaml
 
+from benchmarks.measurement import machine
 from dlcli.config import load_config
 from dlcli.errors import DivergedError
 from dlcli.explaining.constant_baseline import constant_baseline_loss
@@ -537,8 +536,7 @@ def main() -> int:
     lines = [
         *describe(results, more),
         "",
-        f"{os.cpu_count()} cores, no GPU; Python {platform.python_version()}, PyTorch "
-        f"{torch.__version__.partition('+')[0]}; {time.perf_counter() - started:.0f} seconds.",
+        f"{machine()}; {time.perf_counter() - started:.0f} seconds.",
     ]
     if arguments.write:
         (ROOT / "docs" / "measurements" / "diagnosis.md").write_text(

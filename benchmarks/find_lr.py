@@ -9,8 +9,6 @@ by others, beside the rate that the tuning of `dlcli compare-optimizers` chooses
 
 import argparse
 import math
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -20,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import torch
 import yaml
 
 from benchmarks.many_runs import write_two_features
+from benchmarks.measurement import machine
 from benchmarks.verdicts import compare_config, percent, wrapped
 from benchmarks.workloads import WORKLOADS, write_workload
 from dlcli.config import load_config
@@ -303,8 +301,7 @@ def describe(known: Sequence[Case], unseen: Sequence[Case]) -> list[str]:
         "",
         *describe_cases([*known, *unseen]),
         "",
-        f"{os.cpu_count()} cores, no GPU; Python {platform.python_version()}, PyTorch "
-        f"{torch.__version__.partition('+')[0]}.",
+        f"{machine()}.",
     ]
 
 

@@ -8,7 +8,6 @@ processes together, say what other work on the machine doesn't change.
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -18,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.many_runs import met, write_two_features
+from benchmarks.many_runs import write_two_features
+from benchmarks.measurement import machine, met, publish
 from benchmarks.workloads import WORKLOADS, write_workload
 from dlcli.config import load_config
 from dlcli.data.stream import drain
@@ -125,12 +125,9 @@ def main() -> None:
             are_met &= is_met
     lines += [
         "",
-        f"{os.cpu_count()} cores with a load of {os.getloadavg()[0]:.0f}, no GPU; Python "
-        f"{platform.python_version()}, PyTorch {torch.__version__.partition('+')[0]}.",
+        f"{machine()}; a load of {os.getloadavg()[0]:.0f}.",
     ]
-    print("\n".join(lines))
-    if arguments.write:
-        PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    publish(lines, PAGE, is_written=arguments.write)
     sys.exit(not are_met)
 
 

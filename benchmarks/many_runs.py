@@ -10,8 +10,6 @@ once a round, imports, choice of learning rates, verdict and page included.
 import argparse
 import copy
 import math
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -29,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everywhere
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.measurement import machine, met, publish
 from benchmarks.workloads import WORKLOADS, write_workload
 from dlcli.config import load_config
 from dlcli.optimizers.adadelta import Adadelta
@@ -274,11 +273,6 @@ def measure(work: Work, folder: Path) -> tuple[list[str], bool]:
     ], is_met
 
 
-def met(reached: float, asked: float) -> str:
-    """Say whether a figure is met."""
-    return "met" if reached >= asked else "missed"
-
-
 def main() -> None:
     """Measure, print, and with --write write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -300,12 +294,9 @@ def main() -> None:
             are_met &= is_met
     lines += [
         "",
-        f"{os.cpu_count()} cores, no GPU; Python {platform.python_version()}, PyTorch "
-        f"{torch.__version__.partition('+')[0]}.",
+        f"{machine()}.",
     ]
-    print("\n".join(lines))
-    if arguments.write:
-        PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    publish(lines, PAGE, is_written=arguments.write)
     sys.exit(not are_met)
 
 

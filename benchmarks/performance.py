@@ -8,8 +8,6 @@ benchmarks/README.md says how to make it. Exits with 1 where a figure is missed.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -18,9 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from benchmarks import crowded, engines, predicting, products
+from benchmarks.measurement import machine, publish
 from benchmarks.programs import DENSE_ONLY, IN_BF16, ROOT, TITLES, Figures, cores, run_program
 from benchmarks.workloads import WORKLOADS, Workload, write_workload
 
@@ -158,9 +155,7 @@ def main() -> None:
         *("", *about, *sections, ""),
         *where(arguments.peers, has_ludwig=ludwig is not None),
     ]
-    print("\n".join(lines))
-    if arguments.write:
-        PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    publish(lines, PAGE, is_written=arguments.write)
     sys.exit(not (are_met and is_met))
 
 
@@ -239,8 +234,7 @@ def where(python: Path, *, has_ludwig: bool) -> list[str]:
     return [
         "## Where",
         "",
-        f"{os.cpu_count()} cores, no GPU; Python {platform.python_version()}, PyTorch "
-        f"{torch.__version__.partition('+')[0]}. The peers: {', '.join(shown)}, {ludwig}.",
+        f"{machine()}. The peers: {', '.join(shown)}, {ludwig}.",
         "Each library has the threads that it takes by itself. scikit-learn's network has no",
         "dropout, and the scan leaves out the last, short batch. All but the rows that say so",
         "compute in fp32.",

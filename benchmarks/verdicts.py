@@ -12,8 +12,6 @@ Exits with 1 where something asked for is missed.
 
 import argparse
 import math
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -24,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import torch
 import yaml
 from scipy import stats
 
+from benchmarks.measurement import machine, publish
 from dlcli.config import LoadedConfig, load_config
 from dlcli.data.stream import drain
 from dlcli.optimizers.base import OptimizerConfig
@@ -373,14 +371,9 @@ def main() -> int:
         *describe_counts(counts),
         *describe_planted(found),
         "",
-        f"{os.cpu_count()} cores, no GPU; Python {platform.python_version()}, PyTorch "
-        f"{torch.__version__.partition('+')[0]}.",
+        f"{machine()}.",
     ]
-    print("\n".join(lines))
-    if arguments.write:
-        (ROOT / "docs" / "measurements" / "verdicts.md").write_text(
-            "\n".join(lines) + "\n", encoding="utf-8"
-        )
+    publish(lines, ROOT / "docs" / "measurements" / "verdicts.md", is_written=arguments.write)
     are_met = all(count.is_met for count in counts)
     are_met &= all(planted.winner == "adam" and planted.are_inside for planted in found)
     print("everything asked for is reached" if are_met else "something asked for is missed")
