@@ -111,7 +111,8 @@ def test_a_second_sigint_between_training_and_the_page_leaves_a_complete_run(
 
     monkeypatch.setattr("dlcli.cli.screens.tables.show_figures", show)
     command = [CONFIGS / "moons.yaml", "--json", "--set", "training.epochs=2"]
-    outcome = dlcli("train", *command, "--run-dir", "run", "--assert", "test.accuracy>1")
+    command += ["--set", "report=quick", "--assert", "test.accuracy>1"]
+    outcome = dlcli("train", *command, "--run-dir", "run")
     assert outcome.code == 8, "the condition is looked at"
     assert outcome.json["stop_reason"] == "epochs"
     assert "the run is complete, make the report with: dlcli report run" in outcome.err

@@ -10,7 +10,7 @@ from dlcli.cli.output import emit
 from dlcli.runs.training.signals import EXIT_CODES, stop_signals
 
 if TYPE_CHECKING:
-    from dlcli.cli.commands.train_request import Request
+    from dlcli.cli.commands.training.request import Request
     from dlcli.config import LoadedConfig
 
 
