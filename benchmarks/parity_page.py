@@ -76,11 +76,12 @@ def _ratio_on(results: Sequence[Result], table: str, ours: str, theirs: str) -> 
 
 
 def _section(config: str, ratios: Sequence[Ratio], mean: float) -> Iterator[str]:
-    error = math.sqrt(sum(ratio.standard_error**2 for ratio in ratios)) / len(ratios)
+    spread = [ratio.value for ratio in ratios]
+    error = statistics.stdev(spread) / math.sqrt(len(spread)) if len(spread) > 1 else math.nan
     is_met = "within" if abs(mean - 1) <= WITHIN else "not within"
     yield (
         f"`configs/{config}.yaml`: the mean of the ratios over {len(ratios)} tables is "
-        f"**{mean:.4f} ± {error:.4f}**, {is_met} {WITHIN:.0%} of 1."
+        f"**{mean:.4f} ± {_error(error, 4)}**, {is_met} {WITHIN:.0%} of 1."
     )
     yield ""
     yield "| table | rows | error | splits | config | package | ratio |"
@@ -90,8 +91,12 @@ def _section(config: str, ratios: Sequence[Ratio], mean: float) -> Iterator[str]
         yield (
             f"| {about.table} | {about.num_rows:,} | {kind} | {ratio.num_splits} | "
             f"{ratio.ours:.4g} | {ratio.theirs:.4g} | {ratio.value:.3f} ± "
-            f"{ratio.standard_error:.3f} |"
+            f"{_error(ratio.standard_error, 3)} |"
         )
+
+
+def _error(error: float, digits: int) -> str:
+    return "unknown" if math.isnan(error) else f"{error:.{digits}f}"
 
 
 _HEADER = [
@@ -101,7 +106,8 @@ Made by `python -m benchmarks.parity --write`. On each outer split, a fifth of t
 shipped config and the package train on the same four fifths, a fifth of which says, to both, which
 epoch is the best. Each split has a seed of its own. A ratio is that of the mean errors over the
 splits; its standard error, behind ±, is from how the errors of both differ from split to split, so
-it holds the noise of seeds, too. By chance, a single table may be off by two standard errors; the
+it holds the noise of seeds, too; of a single split it is unknown. That of the mean is from how the
+ratios differ from table to table. By chance, a single table may be off by two standard errors; the
 mean of the ratios is what is asked for.
 
 Of the configs, what their first lines say is changed for a table: the data and, for numbers or
