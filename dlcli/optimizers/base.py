@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from dlcli.optimizers.update_state import UpdateState
+from dlcli.schedules import only_warm_up
 from dlcli.schedules.base import ScheduleConfig
-from dlcli.schedules.constant import Constant
 from dlcli.schedules.scheduled_number import NumberOrSchedule, highest
 from dlcli.section import Fraction, Section
 
@@ -88,9 +88,9 @@ class OptimizerConfig(Section):
     def schedule_that_acts(self, schedule: ScheduleConfig) -> ScheduleConfig:
         """Return what of a schedule this optimizer can use: all of it, its warm-up, or nothing."""
         if not self.follows_lr:
-            return Constant(type="constant")
+            return only_warm_up()
         if self.replaces_schedule:
-            return Constant(type="constant", warmup_epochs=schedule.warmup_epochs)
+            return only_warm_up(schedule.warmup_epochs)
         return schedule
 
     @property

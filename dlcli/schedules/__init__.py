@@ -32,3 +32,8 @@ else:
     AnySchedule = Annotated[Union[SCHEDULES], Field(discriminator="type")]  # noqa: UP007 - of a tuple
 
 DEFAULT_SCHEDULE: Any = {"type": type_of(Constant)}  # as a config would say it
+
+
+def only_warm_up(epochs: float = 0.0) -> ScheduleConfig:
+    """Return the schedule that does nothing after its warm-up, without one by default."""
+    return Constant(type="constant", warmup_epochs=epochs)
