@@ -36,8 +36,10 @@ def best_recipe(known: KnownRows) -> Recipe:
         "trials": _TRIALS,
         "time": _TIME,
     }
+    after = "the best settings are trained once more, for the ensemble that the search leaves"
     if known.num_folds is not None:
         tune["folds"] = known.num_folds
+        after = "only fresh seeds check the best settings; the search leaves an ensemble of them"
     return replace(
         standard,
         sections={**standard.sections, "tune": tune},
@@ -47,8 +49,7 @@ def best_recipe(known: KnownRows) -> Recipe:
             "train takes them as they are.",
             ("tune", "space", "optimizer.lr"): "Around the learning rate of the config.",
             ("tune", "trials"): "At most; the time decides where there are more than a few rows.",
-            ("tune", "time"): "After it, only the best settings are checked on fresh seeds. The "
-            "search leaves an ensemble, which dlcli predict takes.",
+            ("tune", "time"): f"After it, {after}, which dlcli predict takes.",
         },
         outlook=f"a search of {_TIME}",
         command="tune",
