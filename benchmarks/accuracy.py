@@ -4,7 +4,8 @@
     python -m benchmarks.accuracy --write        # and writes docs/measurements/accuracy.md
 
 A seed draws the split, the first weights, the order of the rows and the dropout: each run is
-judged on other rows. Exits with 1 where a median misses what is asked for.
+judged on other rows, but for MNIST-1D, whose test rows are a file of their own. Exits with 1 where
+a median misses what is asked for.
 """
 
 import argparse
@@ -32,13 +33,17 @@ ASKED = {
     "pass_class": ("accuracy", None),
     "final_grade": ("r2", None),
     "moons": ("accuracy", None),
+    "mnist1d_dense": ("accuracy", 0.68),
+    "mnist1d_conv": ("accuracy", 0.94),
 }
 
 HEADER = """# Accuracy of the shipped configs
 
 Made by `python -m benchmarks.accuracy --write`: five runs of each config with seeds 0 to 4. The
 seed also sets the split, so every run has other test rows. They are used once, with the best
-weights. No setting was chosen by these metrics.
+weights. No setting was chosen by these metrics. MNIST-1D has test rows of its own, the same for
+every seed; its settings were chosen on validation rows, and what is asked of it is what its
+authors' networks reach.
 
 """
 

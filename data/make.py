@@ -2,19 +2,33 @@
 
     python data/make.py
 
-writes `pass_class.csv`, `final_grade.csv`, `moons.csv` and `perceptron.csv` (made here, from a
-fixed seed) and `digits.csv` and `diabetes.csv` (real, as scikit-learn ships them) into this folder,
-byte for byte as they are in the repository. `penguins.csv` is not made; README.md says where it
-comes from.
+writes `pass_class.csv`, `final_grade.csv`, `moons.csv`, `perceptron.csv`, `mnist1d_train.csv` and
+`mnist1d_test.csv` (made here, from a fixed seed) and `digits.csv` and `diabetes.csv` (real, as
+scikit-learn ships them) into this folder, byte for byte as they are in the repository.
+`penguins.csv` is not made; README.md says where it comes from.
 """
 
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from scipy.ndimage import gaussian_filter1d
 from sklearn.datasets import load_diabetes, load_digits
 
 HERE = Path(__file__).parent
+# The digits of MNIST-1D, each a curve through 12 points from top to bottom.
+TEMPLATES = (
+    (5, 6, 6.5, 6.75, 7, 7, 7, 7, 6.75, 6.5, 6, 5),
+    (5, 3, 3, 3.4, 3.8, 4.2, 4.6, 5, 5.4, 5.8, 5, 5),
+    (5, 6, 6.5, 6.5, 6, 5.25, 4.75, 4, 3.5, 3.5, 4, 5),
+    (5, 6, 6.5, 6.5, 6, 5, 5, 6, 6.5, 6.5, 6, 5),
+    (5, 4.4, 3.8, 3.2, 2.6, 2.6, 5, 5, 5, 5, 5, 5),
+    (5, 3, 3, 3, 3, 5, 6, 6.5, 6.5, 6, 4.5, 5),
+    (5, 4, 3.5, 3.25, 3, 3, 3, 3, 3.25, 3.5, 4, 5),
+    (5, 7, 7, 6.6, 6.2, 5.8, 5.4, 5, 4.6, 4.2, 5, 5),
+    (5, 4, 3.5, 3.5, 4, 5, 5, 4, 3.5, 3.5, 4, 5),
+    (5, 4, 3.5, 3.5, 4, 5, 5, 5, 5, 4.7, 4.3, 5),
+)
 
 
 def make_pass_class(random: np.random.Generator) -> pl.DataFrame:
@@ -57,6 +71,46 @@ def make_perceptron(random: np.random.Generator) -> pl.DataFrame:
     return pl.DataFrame({"x1": x[:, 0], "x2": x[:, 1], "above": above})
 
 
+def make_mnist1d(random: np.random.RandomState) -> pl.DataFrame:
+    """MNIST-1D by its recipe: 500 signals of 40 numbers for each of ten digits, shuffled.
+
+    The recipe, its numbers and the order of its random draws are those of S. Greydanus and
+    D. Kobak, "Scaling down deep learning with MNIST-1D" (ICML 2024, arXiv:2011.14439) and of their
+    package mnist1d (Apache-2.0). So with their seed, and the generator that NumPy had when
+    they drew, the rows are those that they publish, rounded to three decimals.
+    """
+    curves = np.array(TEMPLATES)
+    curves -= curves.mean(axis=1, keepdims=True)
+    curves /= curves.std(axis=1, keepdims=True)
+    curves = (curves - curves[:, :1]) / 6  # begin at 0
+    signals = np.stack([_mnist1d_signal(curve, random) for curve in curves for _ in range(500)])
+    order = random.permutation(len(signals))
+    signals = np.round((signals - signals.mean()) / signals.std(), 3)[order]
+    names = [f"x{place}" for place in range(40)]
+    columns = dict(zip(names, signals.T, strict=True))
+    return pl.DataFrame({**columns, "digit": np.repeat(np.arange(10), 500)[order]})
+
+
+def _mnist1d_signal(curve: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    """Return a curve of 12 points, squeezed, scaled, moved, noisy and sheared, as 40 numbers."""
+    # 1e-8 makes the curve's zeros differ from the padding's, which noise replaces.
+    padding = np.zeros(36 + int(random.rand() * 25))
+    signal = _resample(np.concatenate([curve + 1e-8, padding]), 72)
+    signal *= 1 + 0.4 * (random.rand() - 0.5)
+    signal = np.roll(signal, random.choice(48))
+    correlated = gaussian_filter1d(0.25 * random.randn(72), sigma=2)
+    signal = np.where(signal == 0, correlated, signal) + 0.02 * random.randn(72)
+    signal -= 0.75 * (random.rand() - 0.5) * np.linspace(-0.5, 0.5, 72)
+    return _resample(signal, 40)
+
+
+def _resample(signal: np.ndarray, length: int) -> np.ndarray:
+    """Interpolate a signal linearly at so many places, from its first number to its last."""
+    places = np.linspace(0, 1, len(signal))
+    resampled: np.ndarray = np.interp(np.linspace(0, 1, length), places, signal)
+    return resampled
+
+
 def copy_digits() -> pl.DataFrame:
     """8×8 images of handwritten digits, a column a pixel from 0 to 16, row by row."""
     digits = load_digits()
@@ -75,11 +129,14 @@ def copy_diabetes() -> pl.DataFrame:
 
 def main() -> None:
     """Write every file."""
+    mnist1d = make_mnist1d(np.random.RandomState(42))
     tables = {
         "pass_class": make_pass_class(np.random.default_rng(7)),
         "final_grade": make_final_grade(np.random.default_rng(10)),
         "moons": make_moons(np.random.default_rng(4)),
         "perceptron": make_perceptron(np.random.default_rng(2)),
+        "mnist1d_train": mnist1d[:4000],
+        "mnist1d_test": mnist1d[4000:],
         "digits": copy_digits(),
         "diabetes": copy_diabetes(),
     }
