@@ -13,7 +13,7 @@ import yaml
 from sklearn import datasets
 
 Task = Literal["classes", "numbers"]
-Role = Literal["judge", "choose"]
+Role = Literal["judge", "choose", "time"]  # time: a made table, of which only seconds are asked
 LIST = "tables.yaml"
 MIN_CLASS_ROWS = 10  # rows of rarer classes are left out: not every split would have some to train
 _TEST_SHARE = 0.2
@@ -93,6 +93,16 @@ def packaged_tables() -> Iterator[BenchmarkTable]:
         for file, (target, dropped) in ISLP.items():
             entry = {"file": f"{file}.csv", "target": target, "missing": ["", "NA", "?"]}
             yield _read(Path(folder) / "data", {**entry, "drop": dropped})
+
+
+def timed_table() -> BenchmarkTable:
+    """Return a made table of 20 numbers and two classes, of which 10,000 rows train."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(12_500, 20))
+    above = np.sin(2 * x[:, 0]) + x[:, 1] * x[:, 2] + 0.5 * random.normal(size=len(x)) > 0
+    columns = {f"x{place}": column for place, column in enumerate(x.T)}
+    frame = pl.DataFrame({**columns, "y": np.where(above, "above", "below")})
+    return BenchmarkTable("made", frame, "y", "classes", "time")
 
 
 def listed_tables(folder: Path) -> Iterator[BenchmarkTable]:

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,23 @@ import polars as pl
 import yaml
 
 from benchmarks.programs import PEERS, ROOT, cores
-from benchmarks.table_files import BenchmarkTable, listed_tables, packaged_tables
+from benchmarks.table_files import (
+    BenchmarkTable,
+    listed_tables,
+    packaged_tables,
+    timed_table,
+)
 from benchmarks.table_results import Result, read_ledger
 from benchmarks.tables_page import page_lines
 
 PAGE = ROOT / "docs" / "measurements" / "tables.md"
-PEER_PACKAGES = {"hgb": "scikit-learn", "catboost": "catboost", "realmlp": "pytabkit"}
+PEER_PACKAGES = {
+    "hgb": "scikit-learn",
+    "catboost": "catboost",
+    "realmlp": "pytabkit",
+    "realmlp defaults": "pytabkit",
+}
+SAME_FOR_NUMBERS = {"realmlp defaults": "realmlp"}  # they differ for classes alone
 PACKAGES = PEER_PACKAGES | {"tabm": "tabm"}
 EFFORTS = ("quick", "standard", "best")
 _LEAST_PROBABILITY = 1e-7  # a class that is ruled out and comes costs 16 nats, not endless many
@@ -204,6 +215,7 @@ def choose_tables(arguments: argparse.Namespace) -> Iterator[BenchmarkTable]:
     """Yield the tables that are asked for."""
     tables = [] if arguments.without_packaged else [*packaged_tables()]
     tables += [] if arguments.tables is None else [*listed_tables(arguments.tables)]
+    tables.append(timed_table())
     names = arguments.only.split(",") if arguments.only else [table.name for table in tables]
     yield from (table for table in tables if table.name in names)
 
@@ -226,16 +238,21 @@ def main() -> None:
     named = arguments.programs
     programs = named.split(",") if named else [*dlcli_programs(), *PEER_PACKAGES]
     code, tables = versions(arguments.peers, programs), [*choose_tables(arguments)]
+    timed = [name for name in programs if name == "dlcli standard"]
     ledger = {result.key: result for result in read_ledger(arguments.ledger)}
     used = []
     with cores(arguments.cores):
         for split in range(arguments.splits):
             for table in tables:
-                for program in programs:
+                for program in programs if table.role != "time" else timed:
                     key = (table.digest, split, program, code[program])
                     if key not in ledger and not arguments.report:
                         about = (table, split, program, code[program])
-                        ledger[key] = measure(*about, arguments.peers, arguments.limit)
+                        same = (table.digest, split, SAME_FOR_NUMBERS.get(program), code[program])
+                        if table.task == "numbers" and same in ledger:
+                            ledger[key] = replace(ledger[same], program=program)
+                        else:
+                            ledger[key] = measure(*about, arguments.peers, arguments.limit)
                         with arguments.ledger.open("a", encoding="utf-8") as file:
                             file.write(json.dumps(asdict(ledger[key])) + "\n")
                         done = ledger[key]

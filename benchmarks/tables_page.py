@@ -13,7 +13,8 @@ TITLES = {
     "dlcli best": "dlcli, best",
     "hgb": "HistGradientBoosting",
     "catboost": "CatBoost",
-    "realmlp": "RealMLP-TD",
+    "realmlp": "RealMLP-TD for log-loss",
+    "realmlp defaults": "RealMLP-TD",
 }
 
 
@@ -30,10 +31,13 @@ class Asked:
 ASKED = (
     Asked("dlcli standard", "hgb", share=0.65),
     Asked("dlcli standard", "catboost", share=0.5),
+    Asked("dlcli standard", "realmlp defaults", share=0.7),
     Asked("dlcli standard", "realmlp", share=0.7),
+    Asked("dlcli standard", "realmlp defaults", mean=0.97),
     Asked("dlcli standard", "realmlp", mean=0.97),
     Asked("dlcli best", "dlcli standard", mean=0.97),
 )
+MAX_SECONDS = 60  # of `standard`, on two cores, where 10,000 rows of 20 columns train
 
 Means = dict[str, dict[str, float]]  # error over the splits, by table and program
 
@@ -69,7 +73,7 @@ def page_lines(
     """Return the page, and whether all that is asked for is reached."""
     judging = [result for result in results if result.role == "judge"]
     means = mean_errors(judging, programs, num_splits)
-    required, are_met = _required(means)
+    required, are_met = _required(means, [one for one in results if one.role == "time"])
     lines = [
         "# How good dlcli is on tables",
         "",
@@ -78,9 +82,10 @@ def page_lines(
         "defaults. All train on the same four fifths of a table's rows and predict the others, in",
         f"{num_splits} outer splits. Errors are log-loss,",
         "or RMSE for numbers: their means over the splits. A class that was ruled out and comes",
-        "costs 16 nats; classes of fewer than 10 rows are left out. For classes, RealMLP-TD takes",
-        "its epoch by the log-loss and has no label smoothing, as its documentation recommends for",
-        "this error; it takes no missing numbers, and gets medians.",
+        "costs 16 nats; classes of fewer than 10 rows are left out. RealMLP-TD for log-loss is as",
+        "its documentation recommends for this error, with the epoch that has the best one and",
+        "without label smoothing; for numbers, both are one. It takes no missing numbers, and gets",
+        "medians.",
         "",
         "## Which tables judge",
         "",
@@ -122,7 +127,7 @@ def _roles(results: Sequence[Result], num_splits: int) -> Iterator[str]:
         yield "None of them was marked as one that the rules of `init` were chosen on."
 
 
-def _required(means: Means) -> tuple[list[str], bool]:
+def _required(means: Means, timed: Sequence[Result]) -> tuple[list[str], bool]:
     rows, are_met = [], True
     for asked in ASKED:
         found = ratios(means, asked.program, asked.against)
@@ -140,9 +145,15 @@ def _required(means: Means) -> tuple[list[str], bool]:
             cells = ["mean of the ratios", f"≤ {asked.mean}", f"{reached:.3f}"]
         are_met &= is_met
         rows.append(f"| {pair} | {' | '.join(cells)} | {'met' if is_met else 'missed'} |")
+    for result in timed:
+        is_met = result.error is not None and result.seconds <= MAX_SECONDS
+        are_met &= is_met
+        cells = ["seconds", f"≤ {MAX_SECONDS}", f"{result.seconds:.0f}"]
+        pair = f"{TITLES[result.program]}, 10,000 made rows × 20, split {result.split}"
+        rows.append(f"| {pair} | {' | '.join(cells)} | {'met' if is_met else 'missed'} |")
     if not rows:
         return [], True
-    header = ["## Requirements", "", "| errors of | measure | required | reached | |"]
+    header = ["## Requirements", "", "| of | measure | required | reached | |"]
     return [*header, "|---|---|---|---|---|", *rows, ""], are_met
 
 

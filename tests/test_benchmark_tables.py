@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from benchmarks import tables
-from benchmarks.table_files import BenchmarkTable, listed_tables
-from benchmarks.table_results import Result
+from benchmarks.table_files import BenchmarkTable, listed_tables, timed_table
+from benchmarks.table_results import Result, read_ledger
 from benchmarks.tables_page import page_lines
 
 
@@ -75,13 +75,17 @@ def test_the_page_has_ratios_of_means_and_says_what_is_missed() -> None:
         *(result("a", name, error) for name, error in zip(programs, (0.4, 0.5, 0.5), strict=True)),
         *(result("b", name, error) for name, error in zip(programs, (0.6, 0.5, None), strict=True)),
         replace(result("c", "hgb", 0.1), role="choose"),
+        replace(result("made", "dlcli standard", 0.1), role="time"),
     ]
     lines, are_met = page_lines(results, programs, 1, "here")
     page = "\n".join(lines)
     assert not are_met
     pair = "| dlcli, standard / HistGradientBoosting |"
     assert f"{pair} at least as good | ≥ 65% | 50% | missed |" in page
-    assert "| dlcli, standard / RealMLP-TD | mean of the ratios | ≤ 0.97 | 0.800 | met |" in page
+    pair_of_networks = "| dlcli, standard / RealMLP-TD for log-loss |"
+    assert f"{pair_of_networks} mean of the ratios | ≤ 0.97 | 0.800 | met |" in page
+    timed = "| dlcli, standard, 10,000 made rows × 20, split 0 |"
+    assert f"{timed} seconds | ≤ 60 | 2 | met |" in page
     assert f"{pair} 2 | 1 | 1.000 | 1.000 | 1.200 |" in page
     assert "| a | 100 | log-loss | **0.4** | 0.5 | 0.5 |" in page
     assert "were chosen on c," in page
@@ -108,3 +112,28 @@ def test_a_measurement_goes_on_from_its_ledger(
         tables.main()
     assert ended.value.code == 0
     assert "| a | 100 | log-loss | **0.25** |" in capsys.readouterr().out
+
+
+def test_programs_that_are_one_for_numbers_are_measured_once(
+    listed: list[BenchmarkTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("realmlp", "realmlp defaults"):
+        monkeypatch.setitem(tables.PACKAGES, name, "scikit-learn")
+    version = tables.versions(Path(sys.executable), ["realmlp"])["realmlp"]
+    numbers = listed[1]
+    about = (numbers.name, numbers.digest, "numbers", "judge", len(numbers.frame))
+    done = Result(*about, 0, "realmlp", version, 0.25, 2.0)
+    Path("ledger.jsonl").write_text(json.dumps(asdict(done)) + "\n", "utf-8")
+    words = ["tables", "--tables", ".", "--without-packaged", "--only", "twice", "--splits", "1"]
+    words += ["--programs", "realmlp,realmlp defaults", "--cores", "1"]
+    words += ["--peers", sys.executable, "--ledger", "ledger.jsonl"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit):
+        tables.main()
+    assert [one.error for one in read_ledger(Path("ledger.jsonl"))] == [0.25, 0.25]
+
+
+def test_the_table_that_is_timed_trains_on_10000_rows_of_20_columns() -> None:
+    train, test = timed_table().split(0)
+    assert train.drop("y").shape == (10_000, 20)
+    assert test.drop("y").shape == (2_500, 20)

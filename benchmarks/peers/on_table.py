@@ -55,10 +55,15 @@ def catboost(train, labels, test, spec):
 
 def realmlp(train, labels, test, spec):
     """RealMLP-TD, of one network; for the log-loss as its documentation recommends."""
+    chosen = {} if spec["is_number"] else {"val_metric_name": "cross_entropy", "use_ls": False}
+    return realmlp_with_defaults(train, labels, test, spec, **chosen)
+
+
+def realmlp_with_defaults(train, labels, test, spec, **chosen):
+    """RealMLP-TD, of one network: its epoch by the mistakes, and with label smoothing."""
     from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
     kind = RealMLP_TD_Regressor if spec["is_number"] else RealMLP_TD_Classifier
-    chosen = {} if spec["is_number"] else {"val_metric_name": "cross_entropy", "use_ls": False}
     model = kind(device="cpu", random_state=spec["seed"], **chosen)
     validation = np.array(spec["validation"]) if spec["validation"] else None
     categorical = spec["categorical"]
@@ -79,6 +84,7 @@ PROGRAMS = {
     "hgb": hist_gradient_boosting,
     "catboost": catboost,
     "realmlp": realmlp,
+    "realmlp defaults": realmlp_with_defaults,
     "tabm": tabm,
 }
 
@@ -89,7 +95,7 @@ def run(spec, out):
     train, test = (pd.read_parquet(spec[part]) for part in ("train", "test"))
     begun = time.perf_counter()
     medians = None
-    if spec["program"] == "realmlp":  # it takes no missing numbers
+    if spec["program"].startswith("realmlp"):  # it takes no missing numbers
         numbers = train.drop(columns=[spec["target"], *spec["categorical"]])
         medians = numbers.median()
     model, rows = PROGRAMS[spec["program"]](
