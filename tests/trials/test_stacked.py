@@ -1,6 +1,10 @@
 """Trials stacked, sequential or over processes: each is what it would be by itself."""
 
 import multiprocessing
+import os
+import signal
+import sys
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -440,6 +444,23 @@ def test_processes_end_with_who_asked() -> None:
     assert len(multiprocessing.active_children()) == 2
     events.close()
     assert multiprocessing.active_children() == []
+
+
+def test_processes_say_nothing_when_who_asked_ends_without_a_word() -> None:
+    setup = read_setup("penguins.yaml", "training.epochs=1")
+    jobs = [Job((trial,), is_stacked=False) for trial in trials(setup, RULES[:1])]
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        sys.stderr = os.fdopen(writing, "w")
+        events = execute(jobs, 2)
+        next(events)
+        time.sleep(1)  # both jobs are done, and what came of them is unread
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as said:  # until the last process has ended
+        assert said.read() == ""
 
 
 def test_what_is_stacked_follows_from_the_trials_and_is_said() -> None:

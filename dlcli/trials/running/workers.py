@@ -117,7 +117,7 @@ class _Worker:
         """Return its next event; None: its job is done. What went wrong there is raised here."""
         try:
             event = pickle.loads(self.connection.recv_bytes())  # noqa: S301 - our own process
-        except EOFError:
+        except (EOFError, ConnectionError):
             self.process.join()
             code = self.process.exitcode
             raise OutOfMemoryError(
@@ -146,8 +146,8 @@ def _workers(jobs: Sequence[Job], number: int) -> Iterator[list[_Worker]]:
         yield workers
     finally:
         for worker in workers:
-            worker.connection.close()
             worker.process.kill()  # there is nothing that it would lose
+            worker.connection.close()
             worker.process.join()
 
 
@@ -164,7 +164,7 @@ def _serve(jobs: Sequence[Job], connection: Connection, copied: list[Connection]
             for event in _events_or_error(job):
                 connection.send_bytes(pickle.dumps(event))
             connection.send_bytes(pickle.dumps(None))
-    except (EOFError, BrokenPipeError):  # nobody listens any more
+    except (EOFError, ConnectionError):  # nobody listens any more
         return
 
 
