@@ -220,6 +220,15 @@ def choose_tables(arguments: argparse.Namespace) -> Iterator[BenchmarkTable]:
     yield from (table for table in tables if table.name in names)
 
 
+def _keep(result: Result, ledger: Path) -> None:
+    """Add a result to the ledger, and say it."""
+    with ledger.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(result)) + "\n")
+    said = result.failure if result.error is None else f"{result.error:.4f}"
+    about = f"{result.table} {result.split} {result.program}"
+    print(f"{about}: {said}, {result.seconds:.1f} s", file=sys.stderr)
+
+
 def main() -> None:
     """Measure what the ledger lacks, print the page and, with --write, write it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -247,20 +256,14 @@ def main() -> None:
                 for program in programs if table.role != "time" else timed:
                     key = (table.digest, split, program, code[program])
                     if key not in ledger and not arguments.report:
-                        about = (table, split, program, code[program])
                         same = (table.digest, split, SAME_FOR_NUMBERS.get(program), code[program])
                         if table.task == "numbers" and same in ledger:
-                            ledger[key] = replace(ledger[same], program=program)
+                            result = replace(ledger[same], program=program)
                         else:
-                            ledger[key] = measure(*about, arguments.peers, arguments.limit)
-                        with arguments.ledger.open("a", encoding="utf-8") as file:
-                            file.write(json.dumps(asdict(ledger[key])) + "\n")
-                        done = ledger[key]
-                        said = done.failure if done.error is None else f"{done.error:.4f}"
-                        print(
-                            f"{table.name} {split} {program}: {said}, {done.seconds:.1f} s",
-                            file=sys.stderr,
-                        )
+                            about = (table, split, program, code[program])
+                            result = measure(*about, arguments.peers, arguments.limit)
+                        ledger[key] = result
+                        _keep(result, arguments.ledger)
                     if key in ledger:
                         used.append(ledger[key])
     where = f"{arguments.cores} cores, no GPU; Python {platform.python_version()}; "

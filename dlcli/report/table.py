@@ -10,3 +10,8 @@ class TextTable:
     titles: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""  # how to read it
+
+    def transposed(self) -> "TextTable":
+        """Return it with a row for each title but the first, and a column for each row."""
+        titles, *rows = zip(self.titles, *self.rows, strict=True)
+        return TextTable(titles, tuple(rows), self.note)

@@ -318,3 +318,25 @@ def test_without_a_space_one_that_fits_the_network_is_said(dlcli: Command, tmp_p
     assert not Path("runs/c/001/search.html").exists()
     [command] = re.findall(r"next: (dlcli train .*)", outcome.err)
     assert dlcli(*shlex.split(command)[1:], "--smoke").code == 0
+
+
+def test_many_keys_stand_below_each_other_with_whole_names(dlcli: Command, tmp_path: Path) -> None:
+    write_table(tmp_path / "table.csv")
+    layer = {"type": "dense", "activation": "relu"}
+    units = {f"model.layers[{place}].units": {"choice": [3, 6]} for place in range(6)}
+    config = write_config(
+        tmp_path / "c.yaml",
+        model={"layers": [*({**layer, "units": 6} for _ in units), {"type": "dense"}]},
+        tune={"trials": 12, "space": units},
+        report=True,
+    )
+    outcome = dlcli("tune", config, "--set", "training.epochs=1", "--run-dir", "run")
+    assert outcome.code == 0, outcome.err
+    text = outcome.out + outcome.err
+    for key in units:
+        row = next(line for line in text.splitlines() if key in line and line.count("│") > 4)
+        values = [cell.strip() for cell in row.split("│")[2:-1]]
+        assert len([value for value in values if value in {"3", "6"}]) >= 4
+    if CHROMIUM:
+        seen = look_at(tmp_path / "run" / "search.html")
+        assert (seen.messages, seen.requests, seen.flaws) == ([], [], [])

@@ -53,7 +53,7 @@ def show_findings(console: Console, found: "Findings") -> None:
     from dlcli.report.search.tables import importance_table, trials_table
     from dlcli.trials.searching.verdict_text import describe_findings
 
-    show_table(console, trials_table(found, max_rows=10))
+    show_table(console, trials_table(found, max_rows=10, max_columns=4))
     importance = importance_table(found)
     if isinstance(importance, str):
         console.print(escape(importance))

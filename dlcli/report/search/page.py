@@ -24,7 +24,7 @@ def write_search_page(folder: Path, found: Findings, kind: ReportKind) -> Path:
     """
     importance = importance_table(found)
     parts = [
-        PageSection("Best settings", tables=(trials_table(found, max_rows=20),)),
+        PageSection("Best settings", tables=(trials_table(found, max_rows=20, max_columns=8),)),
         PageSection("Metric over the search", pictures=(progress(found),)),
         PageSection(
             "Which settings mattered",

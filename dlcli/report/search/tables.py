@@ -9,15 +9,26 @@ from dlcli.trials.results import HeldOutPart
 from dlcli.trials.searching.findings import Findings, Judged
 from dlcli.trials.searching.search import Entry
 
+_MAX_KEYS_ACROSS = 5  # more of them stand below each other, for their names to be read
 
-def trials_table(found: Findings, max_rows: int | None = None) -> TextTable:
-    """Return a row for each setting, the best first, and the config as it is."""
+
+def trials_table(found: Findings, *, max_rows: int, max_columns: int) -> TextTable:
+    """Return a row for each setting, the best first, and the config as it is.
+
+    Where many keys are searched, a setting has a column instead.
+    """
+    if len(found.space.dimensions) > _MAX_KEYS_ACROSS:
+        return _best_settings(found, max_columns).transposed()
+    return _best_settings(found, max_rows)
+
+
+def _best_settings(found: Findings, most: int) -> TextTable:
     metric = found.tune.metric
     keys = [dimension.key for dimension in found.space.dimensions]
     latest = dict[int, Entry]()
     for entry in found.entries:  # those with the most epochs come first
         latest.setdefault(entry.number, entry)
-    shown = list(latest.values())[:max_rows]
+    shown = list(latest.values())[:most]
     if found.configured is not None and found.configured not in shown:
         shown.append(found.configured)
     rows = tuple(
@@ -44,7 +55,7 @@ def importance_table(found: Findings) -> TextTable | str:
     """Return a row for each setting that was searched; or why nothing can be told of them."""
     importances = found.importances
     if isinstance(importances, str):
-        return f"Which settings mattered can't be told: {importances}."
+        return f"No setting is said to have mattered: {importances}."
     rows = tuple(
         (
             one.key,
