@@ -4,7 +4,7 @@ import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
@@ -64,9 +64,11 @@ def read_blocks(source: Source, text: TextFormat = PLAIN_TEXT) -> Iterator[Table
     Raises DataError where they can't be used: where columns differ between files among others.
     """
     size = BlockSize(BLOCK_BYTES, BLOCK_ROWS, _BLOCK_CELLS)
+    folders = tuple(part.file.parent for part in source.parts)
     if source.is_one_file:
         with open_part(source.parts[0], text) as opened:
-            yield from opened.form.blocks(opened.content, size)
+            for table in opened.form.blocks(opened.content, size):
+                yield replace(table, folders=folders)
         return
     schema = _common_schema(source, text)
 
@@ -78,7 +80,8 @@ def read_blocks(source: Source, text: TextFormat = PLAIN_TEXT) -> Iterator[Table
                 for table in opened.form.blocks(opened.content, size):
                     yield index, table
 
-    yield from combine(source, tables(), schema)
+    for table in combine(source, tables(), schema):
+        yield replace(table, folders=folders)
 
 
 def _common_schema(source: Source, text: TextFormat) -> pl.Schema | None:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -99,6 +100,7 @@ class Table:
     dialect: TextDialect | None = None  # how a text file is written
     notes: tuple[str, ...] = ()  # what else was chosen or recognised as the file was read
     misread: Mapping[str, str] = field(default_factory=dict)  # columns that can't be read, and why
+    folders: tuple[Path, ...] = ()  # of the files: what paths in their cells are relative to
 
     @classmethod
     def read(cls, frame: pl.DataFrame, source: str, numbers: np.ndarray, unit: str) -> "Table":
@@ -134,6 +136,10 @@ class Table:
     def position(self, row: int) -> str:
         """Say where a row stands within the table: `line 17`, with its file where it has many."""
         return self.place(row) if self.files else f"{self.unit} {self.numbers[row]}"
+
+    def folder_of(self, number: int) -> Path:
+        """Return the folder that paths in the row with a number are relative to."""
+        return self.folders[number // _ROWS_OF_FILE] if self.folders else Path()
 
     def column(self, name: str) -> pl.Series:
         """Return a column; DataError where the table has none, or a cell that can't be read."""
