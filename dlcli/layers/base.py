@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FLOAT_BYTES = 4  # float32
 
 Shape = tuple[int, ...]
+# Start and length along each axis but the channels; a region may reach beyond the array.
+Region = tuple[tuple[int, int], ...]
 
 AXES = {1: "[features]", 2: "[channels, length]", 3: "[channels, height, width]"}
 
@@ -198,6 +200,16 @@ class Layer(Section, ABC):
         """
         del planned
         return columns if self.traits.keeps_positions else None
+
+    def receptive_field(self, planned: PlannedLayer, region: Region) -> Region | None:
+        """Return the region of its input that a region of its output is computed from.
+
+        None: all of the input, or it isn't known. Statistics of a whole row, by which norms scale
+        it, are left out, as is usual (Araujo et al. 2019, "Computing receptive fields of
+        convolutional neural networks").
+        """
+        keeps_shape = planned.input_shape == planned.output_shape
+        return region if self.traits.keeps_positions and keeps_shape and region else None
 
     @property
     def starts_from_rows(self) -> bool:

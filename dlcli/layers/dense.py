@@ -75,9 +75,6 @@ class Dense(WeightedLayer):
         """
         return 1.0 if self.parametrization == "standard" else shape[0] ** -0.5
 
-    def receptive_field(self, position: Shape) -> None:
-        """Every unit sees all features."""
-
     def build_linear(self, shape: Shape) -> "nn.Linear":
         """Build nn.Linear, or one that scales its weight."""
         from torch import nn

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, final
 from pydantic import Field
 
 from dlcli.layers.activations import ActivationName
-from dlcli.layers.base import Layer, Members, PlannedLayer, Shape, ShapeError, TensorAxes, Traits
-from dlcli.layers.sequence import build_layers, plan_layers, plan_members
+from dlcli.layers.base import (
+    Layer,
+    Members,
+    PlannedLayer,
+    Region,
+    Shape,
+    ShapeError,
+    TensorAxes,
+    Traits,
+)
+from dlcli.layers.sequence import build_layers, plan_layers, plan_members, receptive_field_of
+from dlcli.layers.windows.sliding import seen_by_windows
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,6 +101,19 @@ class Residual(Layer):
             inner=inner,
             members=members,
         )
+
+    def receptive_field(self, planned: PlannedLayer, region: Region) -> Region | None:
+        """Return what its layers and the connection around them see together."""
+        inside = receptive_field_of(planned.inner, region)
+        if inside is None:
+            return None
+        before, after = planned.input_shape, planned.output_shape
+        ones = (1,) * len(region)
+        strides = ones if before == after else _projection_strides(before, after)
+        around = seen_by_windows(region, ones, strides, (0,) * len(region))
+        starts = [min(a[0], b[0]) for a, b in zip(inside, around, strict=True)]
+        ends = [max(sum(a), sum(b)) for a, b in zip(inside, around, strict=True)]
+        return tuple((start, end - start) for start, end in zip(starts, ends, strict=True))
 
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
         """Return those of the projection, where it has one."""

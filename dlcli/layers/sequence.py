@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dlcli.columns.base import NumericInput
 from dlcli.layers.activations import ACTIVATIONS
-from dlcli.layers.base import Layer, Members, PlannedLayer, Shape, ShapeError
+from dlcli.layers.base import Layer, Members, PlannedLayer, Region, Shape, ShapeError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,6 +41,17 @@ def plan_members(layers: Sequence[PlannedLayer], members: Members) -> tuple[Plan
         except ShapeError as error:
             raise ShapeError(str(error), (index, *error.path)) from None
     return tuple(planned)
+
+
+def receptive_field_of(layers: Sequence[PlannedLayer], region: Region) -> Region | None:
+    """Return the region of the first layer's input that a region of the last one's output sees.
+
+    None: all of it, or it isn't known.
+    """
+    seen: Region | None = region
+    for layer in reversed(layers):
+        seen = None if seen is None else layer.config.receptive_field(layer, seen)
+    return seen
 
 
 def build_layers(layers: Sequence[PlannedLayer]) -> OrderedDict[str, "nn.Module"]:

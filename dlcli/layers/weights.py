@@ -112,13 +112,6 @@ class WeightedLayer(Layer):
         return 1.0
 
     @abstractmethod
-    def receptive_field(self, position: Shape) -> tuple[tuple[int, int], ...] | None:
-        """Return what the output at a position sees of the input: start and length by axis.
-
-        Positions leave out the channels; a field may reach beyond the input. None: sees all of it.
-        """
-
-    @abstractmethod
     def build_linear(self, shape: Shape) -> "nn.Linear | nn.Conv1d | nn.Conv2d":
         """Build the module for an input shape, as PyTorch initialises it."""
 

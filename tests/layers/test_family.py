@@ -15,7 +15,7 @@ from dlcli.config.schema import json_schema
 from dlcli.layers.activations import ACTIVATIONS
 from dlcli.layers.base import PlannedLayer
 from dlcli.layers.family import LAYERS
-from dlcli.layers.sequence import output_name, walk_layers, walk_modules
+from dlcli.layers.sequence import output_name, receptive_field_of, walk_layers, walk_modules
 from dlcli.layers.weights import WeightedLayer
 from dlcli.network.builder import build_network
 from tests.layers.samples import DENSE, EVERY_LAYER, layers, name, plan
@@ -133,15 +133,18 @@ def test_an_output_sees_nothing_beyond_its_receptive_field(
     shape: tuple[int, ...], spec: dict[str, Any]
 ) -> None:
     planned, module, rows = build(shape, spec)
-    if not isinstance(planned.config, WeightedLayer):
+    positions, config = planned.output_shape[1:], planned.config
+    if config.traits.keeps_positions:  # but for statistics of a whole row, which are left out
+        region = tuple((1, 2) for _ in positions)
+        keeps_shape = planned.output_shape == shape and positions
+        assert config.receptive_field(planned, region) == (region if keeps_shape else None)
         return
-    positions = planned.output_shape[1:]
     for position in ((0,) * len(positions), tuple(size - 1 for size in positions)):
         x = rows.clone().requires_grad_()
         module(x)[(0, 0, *position)].backward()
         assert x.grad is not None
         seen = x.grad[0].nonzero()[:, 1:] if positions else x.grad[0].nonzero()
-        field = planned.config.receptive_field(position)
+        field = config.receptive_field(planned, tuple((index, 1) for index in position))
         assert (field is None) == (not positions)
         sizes = shape[1:] if positions else shape
         for axis, (start, length) in enumerate(field or ((0, shape[0]),)):
@@ -226,3 +229,13 @@ def test_a_network_takes_as_much_memory_as_its_layers_keep() -> None:
     assert plan((3, 4), {"type": "flatten"}, DENSE).layers[0].activation_bytes(10) == 0
     assert planned.layers[0].activation_bytes(10) == (7 + 12 + 12) * 10 * 4
     assert planned.activation_bytes(10) == (7 + 12 + 12 + 2) * 10 * 4
+
+
+def test_a_stack_sees_what_its_windows_cover_together() -> None:
+    conv = {"type": "conv2d", "out_channels": 2, "kernel_size": 3}
+    block = {"type": "residual", "layers": [{**conv, "padding": 1}, {**conv, "padding": 1}]}
+    pool = {"type": "max_pool2d", "kernel_size": 2}
+    stack = plan((1, 12, 12), conv, {"type": "batch_norm"}, pool, block, {"type": "flatten"}, DENSE)
+    assert receptive_field_of(stack.layers[:3], ((2, 1), (0, 1))) == ((4, 4), (0, 4))
+    assert receptive_field_of(stack.layers[:4], ((2, 1), (0, 1))) == ((0, 12), (-4, 12))
+    assert receptive_field_of(stack.layers, ()) is None

@@ -13,7 +13,6 @@ from dlcli.explaining.reasons.activations import LayerPosition, capture_activati
 from dlcli.explaining.reasons.features import array_shape, plain_numbers
 from dlcli.explaining.reasons.sampling import SampledRows, sample_rows, take, work_per_row
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.layers.weights import WeightedLayer
 
 MAX_FILTERS = 32
 MAX_WITH_IMAGES = 8  # filters
@@ -154,9 +153,10 @@ def _images(
 
 def _box(position: LayerPosition, where: int, shape: tuple[int, ...]) -> Box:
     """Return the receptive field of one position of a filter's output."""
-    layer, across = position.planned.config, position.planned.output_shape[2:]
-    assert isinstance(layer, WeightedLayer), "it has a weight"
-    field = layer.receptive_field(divmod(where, across[0])) if across else None
+    planned = position.planned
+    across = planned.output_shape[2:]
+    region = tuple((index, 1) for index in divmod(where, across[0])) if across else ()
+    field = planned.config.receptive_field(planned, region)
     if field is None:
         return (0, 0, shape[1], shape[2])
     (top, height), (left, width) = field

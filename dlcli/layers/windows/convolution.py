@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import Shape, ShapeError, Traits, require_axes
+from dlcli.layers.base import PlannedLayer, Region, Shape, ShapeError, Traits, require_axes
 from dlcli.layers.weights import WeightedLayer
-from dlcli.layers.windows.sliding import Pad, Pad2d, Size2d, num_windows, per_axis
+from dlcli.layers.windows.sliding import Pad, Pad2d, Size2d, num_windows, per_axis, seen_by_windows
 from dlcli.section import Size
 
 if TYPE_CHECKING:
@@ -57,18 +57,13 @@ class _Convolution(WeightedLayer):
         """Return `[out_channels, channels, …]`: of each group, its part of the channels."""
         return (self.out_channels, shape[0] // self.groups, *self._per_axis(self.kernel_size))
 
-    def receptive_field(self, position: Shape) -> tuple[tuple[int, int], ...]:
-        """Return where a filter stands at a position, and how far it reaches with its dilation."""
+    def receptive_field(self, planned: PlannedLayer, region: Region) -> Region:  # noqa: ARG002
+        """Return where the filter stands, and how far it reaches with its dilation."""
         if self.padding == "same":  # as torch has it: the rest at the end
             padding = tuple((window - 1) // 2 for window in self._windows)
         else:
             padding = self._per_axis(0 if self.padding == "valid" else self.padding)
-        return tuple(
-            (index * stride - before, window)
-            for index, stride, before, window in zip(
-                position, self._strides, padding, self._windows, strict=True
-            )
-        )
+        return seen_by_windows(region, self._windows, self._strides, padding)
 
     @property
     def _strides(self) -> tuple[int, ...]:

@@ -5,8 +5,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import AXES, Layer, PlannedLayer, Shape, ShapeError, Traits, require_axes
-from dlcli.layers.windows.sliding import Pad, Pad2d, Size2d, num_windows, per_axis
+from dlcli.layers.base import (
+    AXES,
+    Layer,
+    PlannedLayer,
+    Region,
+    Shape,
+    ShapeError,
+    Traits,
+    require_axes,
+)
+from dlcli.layers.windows.sliding import Pad, Pad2d, Size2d, num_windows, per_axis, seen_by_windows
 from dlcli.section import Size
 
 if TYPE_CHECKING:
@@ -40,11 +49,22 @@ class _Pool(Layer):
         paddings = per_axis(padding, self.num_axes)
         if any(2 * before > size for before, size in zip(paddings, window, strict=True)):
             raise ShapeError(f"padding {padding} is more than half the window {list(window)}")
-        stride = window if self.stride is None else per_axis(self.stride, self.num_axes)
-        after = (shape[0], *num_windows(shape, window, stride, paddings))
+        after = (shape[0], *num_windows(shape, window, self._strides, paddings))
         return PlannedLayer(
             self, shape, after, num_parameters=0, multiply_adds=0, num_kept=math.prod(after)
         )
+
+    def receptive_field(self, planned: PlannedLayer, region: Region) -> Region:  # noqa: ARG002
+        """Return where the windows are."""
+        windows, paddings = (
+            per_axis(value, self.num_axes) for value in (self.kernel_size, self.padding)
+        )
+        return seen_by_windows(region, windows, self._strides, paddings)
+
+    @property
+    def _strides(self) -> tuple[int, ...]:
+        stride = self.kernel_size if self.stride is None else self.stride
+        return per_axis(stride, self.num_axes)
 
     def why_idle(self, planned: PlannedLayer) -> str | None:
         """Say so where each window is a number of its input."""

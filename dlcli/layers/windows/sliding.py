@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dlcli.layers.base import Shape, ShapeError
+from dlcli.layers.base import Region, Shape, ShapeError
 from dlcli.section import Size
 
 # Settings: one number for both axes, or [height, width].
@@ -33,3 +33,15 @@ def num_windows(
             "kernel_size, more padding, or less pooling before it"
         )
     return counts
+
+
+def seen_by_windows(
+    region: Region, windows: Sequence[int], strides: Sequence[int], paddings: Sequence[int]
+) -> Region:
+    """Return the region of the input that windows of a region of the output cover."""
+    return tuple(
+        (start * stride - before, (length - 1) * stride + window)
+        for (start, length), window, stride, before in zip(
+            region, windows, strides, paddings, strict=True
+        )
+    )
