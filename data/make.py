@@ -4,16 +4,16 @@
 
 writes `pass_class.csv`, `final_grade.csv`, `moons.csv`, `perceptron.csv`, `mnist1d_train.csv` and
 `mnist1d_test.csv` (made here, from a fixed seed) and `digits.csv` and `diabetes.csv` (real, as
-scikit-learn ships them) into this folder, byte for byte as they are in the repository.
-`penguins.csv` is not made; README.md says where it comes from.
+scikit-learn ships them) into this folder, and images: `digits_png/`
+(rows of `digits.csv`), `shapes/` and `shapes.csv` (made); byte for byte as they are in the
+repository. `penguins.csv` is not made; README.md says where it comes from.
 """
 
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from scipy.ndimage import gaussian_filter1d
-from sklearn.datasets import load_diabetes, load_digits
+from PIL import Image
 
 HERE = Path(__file__).parent
 # The digits of MNIST-1D, each a curve through 12 points from top to bottom.
@@ -29,6 +29,15 @@ TEMPLATES = (
     (5, 4, 3.5, 3.5, 4, 5, 5, 4, 3.5, 3.5, 4, 5),
     (5, 4, 3.5, 3.5, 4, 5, 5, 5, 5, 4.7, 4.3, 5),
 )
+
+# Images are PNG without compression, so that no version of zlib writes other bytes; digits have a
+# byte a pixel, made shapes a palette of 16 colours.
+DIGITS_EACH = 50  # of each digit, the first in digits.csv: 500 small files, not 1,797
+SHAPES = ("circle", "square", "star")
+SHAPES_EACH = 100
+SIDE = 40  # pixels of an image of a shape
+_FINER = 4  # places looked at in each pixel, along each side: soft edges
+_COLOURS = 16  # from the background's to the shape's
 
 
 def make_pass_class(random: np.random.Generator) -> pl.DataFrame:
@@ -93,6 +102,8 @@ def make_mnist1d(random: np.random.RandomState) -> pl.DataFrame:
 
 def _mnist1d_signal(curve: np.ndarray, random: np.random.RandomState) -> np.ndarray:
     """Return a curve of 12 points, squeezed, scaled, moved, noisy and sheared, as 40 numbers."""
+    from scipy.ndimage import gaussian_filter1d
+
     # 1e-8 makes the curve's zeros differ from the padding's, which noise replaces.
     padding = np.zeros(36 + int(random.rand() * 25))
     signal = _resample(np.concatenate([curve + 1e-8, padding]), 72)
@@ -113,6 +124,8 @@ def _resample(signal: np.ndarray, length: int) -> np.ndarray:
 
 def copy_digits() -> pl.DataFrame:
     """8×8 images of handwritten digits, a column a pixel from 0 to 16, row by row."""
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     names = [f"pixel_{row}_{column}" for row in range(8) for column in range(8)]
     pixels = dict(zip(names, digits.data.astype(np.int64).T, strict=True))
@@ -121,10 +134,84 @@ def copy_digits() -> pl.DataFrame:
 
 def copy_diabetes() -> pl.DataFrame:
     """Ten measurements of 442 patients, and how far the disease had come a year later."""
+    from sklearn.datasets import load_diabetes
+
     diabetes = load_diabetes(scaled=False)
     columns = dict(zip(diabetes.feature_names, diabetes.data.T, strict=True))
     table = pl.DataFrame({**columns, "progression": diabetes.target.astype(np.int64)})
     return table.with_columns(pl.col("age", "sex").cast(pl.Int64))
+
+
+def write_digits(digits: pl.DataFrame, folder: Path) -> int:
+    """Write rows of digits.csv as grey 8×8 images, in a folder for each digit; return how many."""
+    for label in range(10):
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+        rows = digits.filter(pl.col("digit") == label).drop("digit").head(DIGITS_EACH)
+        for number, row in enumerate(rows.iter_rows()):
+            pixels = np.array(row).reshape(8, 8) * 255 // 16  # 0 to 16, as 0 to 255
+            image = Image.fromarray(pixels.astype(np.uint8))
+            image.save(folder / str(label) / f"{number:02}.png", compress_level=0)
+    return 10 * DIGITS_EACH
+
+
+def write_shapes(random: np.random.Generator, folder: Path) -> pl.DataFrame:
+    """Write circles, squares and stars at any place, size, angle and colour; return what they show.
+
+    A row's `image` is relative to the folder above `folder`. `x` and `y` are the shape's centre in
+    pixels from the upper left corner, `radius` that of the circle around it; the shape is whole.
+    """
+    rows = []
+    for shape in SHAPES:
+        (folder / shape).mkdir(parents=True, exist_ok=True)
+        for number in range(SHAPES_EACH):
+            radius = random.uniform(6, 13)
+            x, y = random.uniform(radius, SIDE - radius, 2)
+            angle = random.uniform(0, 2 * np.pi)
+            background, colour = _two_colours(random)
+            file = folder / shape / f"{number:02}.png"
+            image = Image.fromarray(_share_inside(shape, x, y, radius, angle)).convert("P")
+            ramp = np.linspace(background, colour, _COLOURS).round().astype(int)
+            image.putpalette(ramp.ravel().tolist())
+            image.save(file, compress_level=0, bits=4)
+            path = file.relative_to(folder.parent).as_posix()
+            place = [round(float(value), 1) for value in (x, y, radius)]
+            rows.append((path, shape, *place, *map(int, colour)))
+    names = ("image", "shape", "x", "y", "radius", "red", "green", "blue")
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def _two_colours(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return a background and a shape's colour that are clearly different, each [3]."""
+    while True:
+        background, colour = random.integers(0, 256, (2, 3))
+        if np.abs(background - colour).sum() > 200:
+            return background, colour
+
+
+def _share_inside(shape: str, x: float, y: float, radius: float, angle: float) -> np.ndarray:
+    """Return how much of each pixel the shape covers, as uint8 [SIDE, SIDE] from 0 to 15."""
+    places = (np.arange(SIDE * _FINER) + 0.5) / _FINER
+    right, down = places[None, :] - x, places[:, None] - y
+    distance = np.hypot(right, down)
+    around = np.arctan2(down, right) - angle
+    inside = distance < radius * _edge(shape, around)
+    share = inside.reshape(SIDE, _FINER, SIDE, _FINER).mean(axis=(1, 3))
+    levels: np.ndarray = (share * (_COLOURS - 1)).round().astype(np.uint8)
+    return levels
+
+
+def _edge(shape: str, around: np.ndarray) -> np.ndarray:
+    """Return the distance of a shape's edge from its centre in each direction, at most 1."""
+    if shape == "circle":
+        return np.ones_like(around)
+    corners, inner = (4, None) if shape == "square" else (5, 0.45)
+    half = np.pi / corners
+    off = np.abs((around + half) % (2 * half) - half)  # 0 towards a corner, `half` between two
+    if inner is None:
+        edge: np.ndarray = np.cos(half) / np.cos(half - off)
+    else:  # the line from a tip, at distance 1, to the corner between two tips, at `inner`
+        edge = inner * np.sin(half) / (np.sin(off) + inner * np.sin(half - off))
+    return edge
 
 
 def main() -> None:
@@ -139,10 +226,12 @@ def main() -> None:
         "mnist1d_test": mnist1d[4000:],
         "digits": copy_digits(),
         "diabetes": copy_diabetes(),
+        "shapes": write_shapes(np.random.default_rng(23), HERE / "shapes"),
     }
     for name, table in tables.items():
         table.write_csv(HERE / f"{name}.csv")
         print(f"{name}.csv: {len(table)} rows")
+    print(f"digits_png: {write_digits(tables['digits'], HERE / 'digits_png')} images")
 
 
 if __name__ == "__main__":
