@@ -15,6 +15,7 @@ given.
 # The sections in the order of a config, and the title of each.
 _SECTIONS = {
     "DataConfig": "data",
+    "ImageSettings": "data.images",
     "SplitConfig": "data.split",
     "ModelConfig": "model",
     "EnsembleConfig": "model.ensemble",

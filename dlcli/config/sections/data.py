@@ -19,6 +19,7 @@ from dlcli.config.sections.text_files import (
     Separator,
     Thousands,
 )
+from dlcli.images.settings import ImageSettings
 from dlcli.section import ALL_DEFAULTS, PositiveInt, Section, Size
 from dlcli.tables.databases.address import has_password
 from dlcli.tables.names import ColumnName, refuse_twins
@@ -138,6 +139,9 @@ class DataConfig(Section):
         None,
         description="shape that the numeric features are arranged in, in column order: [channels, "
         "length] or [channels, height, width]",
+    )
+    images: ImageSettings = Field(
+        ALL_DEFAULTS, validate_default=True, description="what image files become"
     )
     split: SplitConfig = Field(
         ALL_DEFAULTS, validate_default=True, description="the validation and test rows"

@@ -1,0 +1,1 @@
+"""Image files → headers and decoded pixels. Pillow is imported when a file is opened."""
