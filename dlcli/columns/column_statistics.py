@@ -76,6 +76,7 @@ class ColumnStatistics:
     unit: str  # of row numbers: "line" or "row"
     files: tuple[str, ...]  # of several: their names
     dtype: pl.DataType
+    are_names: bool  # whether cells are names, even if they look like numbers
     num_rows: int
     missing: CellCount
     kinds: dict[str, KindStatistics]  # by name, those that there are cells of
@@ -200,6 +201,7 @@ def compute_statistics(
         unit=rows.unit,
         files=rows.files,
         dtype=cells.dtype,
+        are_names=cells.name in rows.labels,
         num_rows=len(cells),
         missing=count(cells.is_null()) if cells.null_count() else CellCount(),
         kinds=found.kinds,

@@ -9,6 +9,7 @@ from dlcli.columns.numeric import refuse_mixed
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
 from dlcli.errors import DataError, Problem, suggest
+from dlcli.tables.image_files import PART
 from dlcli.tables.table import Table
 from dlcli.targets.base import missing_target
 from dlcli.targets.family import infer_task
@@ -64,6 +65,12 @@ def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
             yield loaded.problem(path, f"does nothing: '{name}' is {reason}")
     if config.features is not None and config.split.column in config.features:
         yield loaded.problem(("data", "features"), "the split column is no feature")
+    if PART in table.labels and PART not in (config.split.column, *config.keep):
+        yield loaded.problem(
+            ("data", "split"),
+            f"{table.source} has folders of parts, so write `split: {{column: {PART}}}`; to split "
+            f"all images anew, write `keep: [{PART}]` in `data`",
+        )
 
 
 def without_column(name: str, table: Table) -> str:

@@ -23,6 +23,7 @@ from dlcli.tables.compression import (
 )
 from dlcli.tables.formats.base import BlockSize, Content, Format
 from dlcli.tables.formats.family import recognise
+from dlcli.tables.image_files import ImageListingFormat
 from dlcli.tables.sources import Part, Source
 from dlcli.tables.table import Table, join_rows
 from dlcli.tables.text.text_format import PLAIN_TEXT, TextFormat
@@ -64,7 +65,7 @@ def read_blocks(source: Source, text: TextFormat = PLAIN_TEXT) -> Iterator[Table
     Raises DataError where they can't be used: where columns differ between files among others.
     """
     size = BlockSize(BLOCK_BYTES, BLOCK_ROWS, _BLOCK_CELLS)
-    folders = tuple(part.file.parent for part in source.parts)
+    folders = tuple(part.folder for part in source.parts)
     if source.is_one_file:
         with open_part(source.parts[0], text) as opened:
             for table in opened.form.blocks(opened.content, size):
@@ -96,7 +97,7 @@ def _common_schema(source: Source, text: TextFormat) -> pl.Schema | None:
             continue
         with open_part(part, text) as opened:
             first = first or (opened.form, part)
-            if opened.form is not first[0]:
+            if type(opened.form) is not type(first[0]):
                 raise DataError(
                     f"{source}: files of several forms: {first[1].name} is {first[0].name}, "
                     f"{part.name} is {opened.form.name}; name those of one form"
@@ -110,7 +111,7 @@ def _common_schema(source: Source, text: TextFormat) -> pl.Schema | None:
 
 
 def _is_empty(part: Part) -> bool:
-    return part.query is None and part.file.is_file() and not part.file.stat().st_size
+    return part.made is None and part.file.is_file() and not part.file.stat().st_size
 
 
 @contextmanager
@@ -129,7 +130,10 @@ def open_part(part: Part, text: TextFormat = PLAIN_TEXT) -> Iterator[Opened]:
             head, stream = _begin(Decompressed(stream, compression, part.name))
             if compression_of(head, part.name) is not None:
                 raise DataError(f"{part.name}: compressed twice; decompress it once")
-        form = recognise(head, part.name, has_name=not part.is_standard_input)
+        if part.images is None:
+            form = recognise(head, part.name, has_name=not part.is_standard_input)
+        else:
+            form = ImageListingFormat(part.images)
         decompressed = Counted(stream)
         path = part.path()
         if not form.is_stream and (compression or not path.is_file()):
@@ -147,8 +151,8 @@ def settings_of(source: Source) -> set[str]:
     """Return the keys of a config's `data` that say how its files are read; DataError."""
     found: set[str] = set()
     for part in source.parts:
-        if part.query is not None:
-            found.add("query")
+        if part.made is not None:
+            found.update(part.made.settings)
         elif not _is_empty(part):
             with open_part(part) as opened:
                 found.update(opened.form.settings)
@@ -162,8 +166,8 @@ def checksum(source: Source) -> str:
     """
     digests = []
     for part in source.parts:
-        if part.query is not None:
-            digests.append(part.query.checksum())
+        if part.made is not None:
+            digests.append(part.made.checksum())
             continue
         with _bytes_of(part) as file:
             digests.append(hashlib.file_digest(file, "sha256").hexdigest())

@@ -1,7 +1,8 @@
 """A path setting → the files that it names, in their order.
 
-A setting is a file, a list of files, a pattern, or a folder of parts. Folders named `key=value`,
-as Spark and pandas write them, hold a column that is in none of their files.
+A setting is a file, a list of files, a pattern, a folder of parts, or a folder of images. Folders
+of parts named `key=value`, as Spark and pandas write them, hold a column that is in none of their
+files.
 """
 
 import os
@@ -9,12 +10,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar, Protocol
 from urllib.parse import unquote
 
 from dlcli.errors import DataError
+from dlcli.images.folders import has_image_suffix, has_images
 from dlcli.tables.databases import address
 from dlcli.tables.databases.query import Query
 from dlcli.tables.formats.family import suffix_of
+from dlcli.tables.image_files import ImageFiles, relative_files
 from dlcli.tables.names import normalise_name
 
 DataPath = str | tuple[str, ...]
@@ -43,6 +47,22 @@ class Selection:
 EVERYTHING = Selection()
 
 
+class MadeRows(Protocol):
+    """Rows that are no file's, but made of a database or of files' names."""
+
+    settings: ClassVar[tuple[str, ...]]  # keys of a config's `data` that say which
+
+    @property
+    def name(self) -> str:
+        """What messages call them."""
+
+    def file(self) -> Path:
+        """Return an Arrow file with the rows; DataError where they can't be made."""
+
+    def checksum(self) -> str:
+        """Return the SHA-256 of all that the rows stand for."""
+
+
 @dataclass(frozen=True)
 class Part:
     """A file of a table, and what the names of its folders say of all its rows."""
@@ -50,7 +70,7 @@ class Part:
     file: Path
     partition: Partition = ()
     sheet: str | None = None
-    query: Query | None = None  # whose rows are meant, not the file's bytes
+    made: MadeRows | None = None  # the rows that are meant, not the file's bytes
 
     @property
     def is_standard_input(self) -> bool:
@@ -60,13 +80,23 @@ class Part:
     @property
     def name(self) -> str:
         """What messages call it."""
-        if self.query is not None:
-            return self.query.name
+        if self.made is not None:
+            return self.made.name
         return "standard input" if self.is_standard_input else str(self.file)
 
+    @property
+    def images(self) -> ImageFiles | None:
+        """The images that its rows stand for, if they do."""
+        return self.made if isinstance(self.made, ImageFiles) else None
+
+    @property
+    def folder(self) -> Path:
+        """What paths in its cells are relative to."""
+        return self.file.parent if self.images is None else self.images.root
+
     def path(self) -> Path:
-        """Return the file with its rows; of a query, which is answered then, a copy."""
-        return self.file if self.query is None else self.query.file()
+        """Return the file with its rows; of those that are made, which they are then, a copy."""
+        return self.file if self.made is None else self.made.file()
 
 
 @dataclass(frozen=True)
@@ -106,11 +136,14 @@ def find_source(
     """
     if isinstance(setting, str):
         return _one_source(setting, folder, selection)
+    if all(map(_is_image_file, setting)):
+        files = [folder / item for item in setting]
+        return Source(setting_text(setting), (_images(files, folder),))
     sources = [_one_source(item, folder, selection) for item in setting]
     parts = tuple(part for source in sources for part in source.parts)
     seen = [part.file.resolve() for part in parts]
     for index, part in enumerate(parts):
-        if part.query is None and part.file.resolve() in seen[:index]:
+        if not isinstance(part.made, Query) and part.file.resolve() in seen[:index]:
             raise DataError(f"{part.file}: listed twice, so its rows would count twice")
     return Source(setting_text([source.name for source in sources]), parts)
 
@@ -139,9 +172,16 @@ def _one_source(setting: str, folder: Path, selection: Selection) -> Source:
     if address.is_sqlite_file(path):
         return _query(setting, folder, selection)
     if path.is_dir():
+        if has_images(path):
+            _refuse_tables_beside(path)
+            return Source(str(path), (Part(path, made=ImageFiles(path)),))
         parts = _refuse_none(_parts_below(path), path)
     elif _WILDCARDS.search(setting) and not path.exists():
         parts = list(_matches(setting, folder))
+        if all(has_image_suffix(part.file.name) for part in parts):
+            return Source(str(path), (_images([part.file for part in parts], folder),))
+    elif has_image_suffix(setting):
+        return Source(str(path), (_images([path], folder),))
     else:
         return Source.of(path, selection.sheet)
     if len(parts) == 1 and not parts[0].partition:
@@ -162,7 +202,36 @@ def _query(setting: str, folder: Path, selection: Selection) -> Source:
         tables = "" if file is None else f"; its tables: {tables_of(name)}"
         raise DataError(f"{name}: {kind}; say which rows with data.query, an SQL SELECT{tables}")
     query = Query(setting if file is None else name, selection.query, is_file=file is not None)
-    return Source(name, (Part(Path() if file is None else folder / file, query=query),))
+    return Source(name, (Part(Path() if file is None else folder / file, made=query),))
+
+
+def _is_image_file(setting: str) -> bool:
+    """Say whether a setting is an image file by its name, and neither an address nor a pattern."""
+    is_address = address.is_address(setting) or _ADDRESS.match(setting)
+    return has_image_suffix(setting) and not is_address and not _WILDCARDS.search(setting)
+
+
+def _images(files: Sequence[Path], folder: Path) -> Part:
+    """Return image files as rows, with paths relative to a folder; DataError for one named twice.
+
+    What messages call them is the first.
+    """
+    seen = set()
+    for file in files:
+        if (real := file.resolve()) in seen:
+            raise DataError(f"{file}: listed twice, so it would count twice")
+        seen.add(real)
+    return Part(files[0], made=relative_files(files, folder))
+
+
+def _refuse_tables_beside(folder: Path) -> None:
+    """Raise DataError for a table in a folder of images: which of both is meant isn't said."""
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() != ".txt" and not _is_hidden(file.name) and suffix_of(file.name):
+            raise DataError(
+                f"{file}: a table beside images; to read its rows, name it instead of the folder; "
+                "to read the images alone, move it out of the folder"
+            )
 
 
 def _matches(pattern: str, folder: Path) -> Iterator[Part]:
@@ -224,7 +293,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 def _refuse_none(parts: Iterable[Part], folder: Path) -> Sequence[Part]:
     found = list(parts)
     if not found:
-        raise DataError(f"{folder}: a folder without files of rows")
+        raise DataError(f"{folder}: a folder without files of rows, and without images")
     return found
 
 

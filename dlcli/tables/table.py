@@ -100,6 +100,7 @@ class Table:
     dialect: TextDialect | None = None  # how a text file is written
     notes: tuple[str, ...] = ()  # what else was chosen or recognised as the file was read
     misread: Mapping[str, str] = field(default_factory=dict)  # columns that can't be read, and why
+    labels: frozenset[str] = frozenset()  # columns whose cells are names, whatever they look like
     folders: tuple[Path, ...] = ()  # of the files: what paths in their cells are relative to
 
     @classmethod

@@ -35,7 +35,7 @@ def infer_task(statistics: ColumnStatistics) -> tuple[Task, str]:
     many = labels.are_too_many
     num_labels = MAX_LABELS + 1 if many else to_labels(labels.cells).n_unique()
     distinct = f"more than {MAX_LABELS:,}" if many else str(num_labels)
-    if known and are_numbers(statistics):
+    if known and not statistics.are_names and are_numbers(statistics):
         numbers = None if many else parse_numbers(labels.cells).unique()
         if numbers is None or len(numbers) > _MAX_NUMBERED_CLASSES:
             return "regression", f"{distinct} different numbers"

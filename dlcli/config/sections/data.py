@@ -40,8 +40,8 @@ class DataConfig(Section):
     """The data: a table, its target and its features."""
 
     path: Files = Field(
-        description="the rows: a file, a list of files, a pattern such as parts/*.csv, or a folder "
-        "of parts; relative to the config's folder"
+        description="the rows: a file, a list of files, a pattern such as parts/*.csv, a folder of "
+        "parts, or a folder of images with a folder for each class; relative to the config's folder"
     )
     query: str | None = Field(
         None,

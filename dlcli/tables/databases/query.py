@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
 
@@ -15,6 +16,8 @@ _HASHED_ROWS = 2**16
 @dataclass
 class Query:
     """The rows of a query, as they were when they were first asked for."""
+
+    settings: ClassVar[tuple[str, ...]] = ("query",)
 
     address: str  # a file or, with its password, an address
     sql: str
