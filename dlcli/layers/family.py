@@ -2,8 +2,6 @@
 
 from typing import Annotated, get_args
 
-from pydantic import Field
-
 from dlcli.layers import residual
 from dlcli.layers.base import Layer
 from dlcli.layers.dense import Dense
@@ -20,6 +18,7 @@ from dlcli.layers.reshaping import Flatten, Reshape
 from dlcli.layers.residual import Residual
 from dlcli.layers.windows.convolution import Conv1d, Conv2d
 from dlcli.layers.windows.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
+from dlcli.section import ByType
 
 AnyLayer = Annotated[
     Dense
@@ -41,7 +40,7 @@ AnyLayer = Annotated[
     | Scale
     | NumericEmbedding
     | Residual,
-    Field(discriminator="type"),
+    ByType(),
 ]
 LAYERS: tuple[type[Layer], ...] = get_args(get_args(AnyLayer)[0])
 

@@ -2,12 +2,10 @@
 
 from typing import Annotated, get_args
 
-from pydantic import Field
-
 from dlcli.losses.base import Loss
 from dlcli.losses.classification import BinaryCrossEntropy, CrossEntropy
 from dlcli.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
-from dlcli.section import type_of
+from dlcli.section import ByType, type_of
 from dlcli.targets.task import Task
 
 __all__ = ["LOSSES", "AnyLoss", "Loss", "default_loss", "losses_for"]
@@ -16,7 +14,7 @@ __all__ = ["LOSSES", "AnyLoss", "Loss", "default_loss", "losses_for"]
 _Member = BinaryCrossEntropy | CrossEntropy | MeanSquaredError | MeanAbsoluteError | Huber
 
 LOSSES: tuple[type[Loss], ...] = get_args(_Member)
-AnyLoss = Annotated[_Member, Field(discriminator="type")]
+AnyLoss = Annotated[_Member, ByType()]
 
 
 def losses_for(task: Task) -> tuple[type[Loss], ...]:

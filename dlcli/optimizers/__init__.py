@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from pydantic import Field
-
 from dlcli.optimizers.adadelta import Adadelta
 from dlcli.optimizers.adagrad import Adagrad
 from dlcli.optimizers.adam import Adam, AdamW
@@ -18,7 +16,7 @@ from dlcli.optimizers.radam import RAdam
 from dlcli.optimizers.rmsprop import RmsProp
 from dlcli.optimizers.rprop import Rprop
 from dlcli.optimizers.sgd import Sgd
-from dlcli.section import type_of
+from dlcli.section import ByType, type_of
 
 OPTIMIZERS: tuple[type[OptimizerConfig], ...] = (
     Sgd,
@@ -40,7 +38,7 @@ OPTIMIZERS: tuple[type[OptimizerConfig], ...] = (
 if TYPE_CHECKING:
     AnyOptimizer = OptimizerConfig
 else:
-    AnyOptimizer = Annotated[Union[OPTIMIZERS], Field(discriminator="type")]  # noqa: UP007 - of a tuple
+    AnyOptimizer = Annotated[Union[OPTIMIZERS], ByType()]  # noqa: UP007 - of a tuple
 
 DEFAULT_OPTIMIZER: Any = {"type": type_of(Adam)}  # as a config would say it
 

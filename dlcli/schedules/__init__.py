@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from pydantic import Field
-
 from dlcli.schedules.base import ScheduleConfig
 from dlcli.schedules.constant import Constant
 from dlcli.schedules.cosine import Cosine
@@ -13,7 +11,7 @@ from dlcli.schedules.flat_cosine import FlatCosine
 from dlcli.schedules.one_cycle import OneCycle
 from dlcli.schedules.reduce_on_plateau import ReduceOnPlateau
 from dlcli.schedules.step import StepSchedule
-from dlcli.section import type_of
+from dlcli.section import ByType, type_of
 
 SCHEDULES: tuple[type[ScheduleConfig], ...] = (
     Constant,
@@ -29,7 +27,7 @@ SCHEDULES: tuple[type[ScheduleConfig], ...] = (
 if TYPE_CHECKING:
     AnySchedule = ScheduleConfig
 else:
-    AnySchedule = Annotated[Union[SCHEDULES], Field(discriminator="type")]  # noqa: UP007 - of a tuple
+    AnySchedule = Annotated[Union[SCHEDULES], ByType()]  # noqa: UP007 - of a tuple
 
 DEFAULT_SCHEDULE: Any = {"type": type_of(Constant)}  # as a config would say it
 

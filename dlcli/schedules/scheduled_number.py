@@ -6,12 +6,12 @@ share of the run's steps that were taken, whatever the learning rate does.
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Tag
 
 from dlcli.schedules.base import ScheduledNumber
 from dlcli.schedules.coslog import CoslogNumber
 from dlcli.schedules.flat_cosine import FlatCosineNumber
-from dlcli.section import Fraction, NonNegativeFloat, Section
+from dlcli.section import ByType, Fraction, NonNegativeFloat, Section
 
 
 def highest(number: float | ScheduledNumber) -> float:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     NumberOrSchedule = float | ScheduledNumber
     FractionOrSchedule = float | ScheduledNumber
 else:
-    _Any = Annotated[FlatCosineNumber | CoslogNumber, Field(discriminator="type")]
+    _Any = Annotated[FlatCosineNumber | CoslogNumber, ByType()]
     NumberOrSchedule = Annotated[
         Annotated[NonNegativeFloat, Tag("number")] | Annotated[_Any, Tag("mapping")],
         Discriminator(_form),
