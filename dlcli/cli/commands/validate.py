@@ -1,7 +1,7 @@
 """`dlcli validate`."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -10,27 +10,27 @@ from dlcli.cli.output import emit
 from dlcli.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from dlcli.data.dataset import Dataset
+    from dlcli.data.stream import Reading
+
+Result = TypeVar("Result")
 
 
 def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = False) -> None:
     """Report every problem of a config and its data at once, without training."""
-    from dlcli.cli.screens.progress import follow_reading
-    from dlcli.cli.screens.tables import open_console
     from dlcli.config import open_config
     from dlcli.runs.preparation import preparing
 
     try:
-        console = open_console(to_stderr=True, may_vanish=True)
         loaded = open_config(config, overrides)
         if loaded.config.folds is not None:
             from dlcli.runs.folds.preparation import preparing_folds
 
-            prepared = follow_reading(console, preparing_folds(loaded), lasting=False).first
+            prepared = _shown(preparing_folds(loaded)).first
         else:
-            prepared = follow_reading(console, preparing(loaded), lasting=False)
+            prepared = _shown(preparing(loaded))
     except (ConfigError, DataError) as error:
         if as_json:
             emit(json.dumps({"valid": False, "problems": _as_data(error)}))
@@ -42,6 +42,24 @@ def validate_command(config: ConfigFile, overrides: Overrides, as_json: Json = F
         typer.echo(text, err=True)
     else:
         emit(text)
+
+
+def _shown(reading: "Generator[Reading, None, Result]") -> "Result":
+    """Read, and show how far that is on a terminal; only then is rich imported."""
+    try:
+        first = next(reading)
+    except StopIteration as end:  # the rows were read at once
+        result: Result = end.value
+        return result
+    from dlcli.cli.screens.progress import follow_reading
+    from dlcli.cli.screens.tables import open_console
+
+    def from_the_first() -> "Generator[Reading, None, Result]":
+        yield first
+        return (yield from reading)
+
+    console = open_console(to_stderr=True, may_vanish=True)
+    return follow_reading(console, from_the_first(), lasting=False)
 
 
 def _columns(dataset: "Dataset") -> "Iterator[str]":
