@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
 from dlcli.images.opening import ImageFileError, opened, orientation_of, swaps_sides
-from dlcli.images.pixels import plain
+from dlcli.images.pixels import opaque, plain
 from dlcli.images.settings import Fit, ImageSettings
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def decode(path: Path, settings: ImageSettings) -> np.ndarray:
         orientation = orientation_of(image)
         if swaps_sides(orientation):
             height, width = width, height
-        scaled = _turned(_fitted(plain(image, mode), (width, height), settings.fit), orientation)
-        pixels = np.asarray(scaled)
+        scaled = opaque(_scaled(plain(image, mode), (width, height), settings.fit), mode)
+        pixels = np.asarray(_turned(_padded(scaled, (width, height)), orientation))
     if pixels.ndim == 2:
         return pixels[np.newaxis].copy()
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
@@ -86,28 +86,38 @@ def _decode_or_say(path: Path, settings: ImageSettings) -> np.ndarray | ImageFil
         return error
 
 
-def _fitted(image: "Image", size: tuple[int, int], fit: Fit) -> "Image":
-    """Return an image of a size (width, height)."""
+def _scaled(image: "Image", size: tuple[int, int], fit: Fit) -> "Image":
+    """Return an image of a size (width, height); smaller at two sides where it is to be padded."""
     from PIL import Image
 
-    width, height = size
     if image.size == size:
         return image
+    width, height = size
     box: tuple[float, float, float, float] = (0, 0, image.width, image.height)
-    scaled_size = size
-    if fit == "crop":
-        scale = max(width / image.width, height / image.height)
-        left = max(0.0, (image.width - width / scale) / 2)
-        top = max(0.0, (image.height - height / scale) / 2)
-        box = (left, top, image.width - left, image.height - top)
-    elif fit == "pad":
-        scale = min(width / image.width, height / image.height)
-        scaled_size = max(1, round(scale * image.width)), max(1, round(scale * image.height))
-    scaled = image.resize(scaled_size, Image.Resampling.BILINEAR, box, reducing_gap=_OVERSAMPLING)
-    if scaled_size == size:
-        return scaled
+    match fit:
+        case "crop":
+            scale = max(width / image.width, height / image.height)
+            left = max(0.0, (image.width - width / scale) / 2)
+            top = max(0.0, (image.height - height / scale) / 2)
+            box = (left, top, image.width - left, image.height - top)
+        case "pad":
+            scale = min(width / image.width, height / image.height)
+            size = max(1, round(scale * image.width)), max(1, round(scale * image.height))
+        case "stretch":
+            pass
+        case _:
+            assert_never(fit)
+    return image.resize(size, Image.Resampling.BILINEAR, box, reducing_gap=_OVERSAMPLING)
+
+
+def _padded(image: "Image", size: tuple[int, int]) -> "Image":
+    """Return an image in the middle of a black one of a size (width, height)."""
+    from PIL import Image
+
+    if image.size == size:
+        return image
     padded = Image.new(image.mode, size)
-    padded.paste(scaled, ((width - scaled.width) // 2, (height - scaled.height) // 2))
+    padded.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
     return padded
 
 

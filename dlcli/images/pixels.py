@@ -13,41 +13,49 @@ _BITS_TAG = 258  # TIFF's BitsPerSample
 
 
 def plain(image: "Image", mode: str) -> "Image":
-    """Return a loaded image in the mode `RGB` or `L`, 8 bits each.
+    """Return a loaded image in the mode `RGB` or `L`, 8 bits each; in `RGBA` if it is transparent.
 
     16-bit greys are scaled to 8 bits. 32-bit greys and floating-point numbers, whose files say
     nothing of what is white, are scaled from their smallest to their largest number, except for
     floating-point numbers from 0 to 1, where 1 is white.
     """
-    from PIL import Image
-
     if image.mode == "F" or image.mode.startswith("I"):
         return _from_numbers(image).convert(mode)
     if image.mode == mode and "transparency" not in image.info:
         return image
-    if image.has_transparency_data:
-        opaque = Image.new("RGBA", image.size, (*_BACKGROUND, 255))
-        return Image.alpha_composite(opaque, image.convert("RGBA")).convert(mode)
-    return image.convert(mode)
+    return image.convert("RGBA" if image.has_transparency_data else mode)
+
+
+def opaque(image: "Image", mode: str) -> "Image":
+    """Return an image in the mode, what is transparent laid on white."""
+    from PIL import Image
+
+    if image.mode != "RGBA":
+        return image
+    background = Image.new("RGBA", image.size, (*_BACKGROUND, 255))
+    return Image.alpha_composite(background, image).convert(mode)
 
 
 def _from_numbers(image: "Image") -> "Image":
     """Return an image of wide integers or floating-point numbers in the mode `L`."""
     from PIL import Image
 
-    numbers = np.asarray(image).astype(np.float64)
-    if not np.isfinite(numbers).all():
-        raise ValueError("it has pixels that are not finite")
+    numbers = np.asarray(image)
     low, high = 0.0, _white_of(image)
     if high is None:
         low, high = float(numbers.min()), float(numbers.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise ValueError("it has pixels that are not finite")
         if image.mode == "F" and low >= 0 and high <= 1:
             low, high = 0.0, 1.0
-    grey = 255 * (numbers - low) / ((high - low) or 1.0)
+    grey = numbers.astype(np.float32)
+    grey -= low
+    grey *= 255 / ((high - low) or 1.0)
+    np.clip(np.rint(grey, out=grey), 0, 255, out=grey)
     key = image.info.get("transparency")
     if isinstance(key, int):
         grey[numbers == key] = 255
-    return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8), "L")
+    return Image.fromarray(grey.astype(np.uint8), "L")
 
 
 def _white_of(image: "Image") -> float | None:

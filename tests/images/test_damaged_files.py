@@ -12,6 +12,7 @@ from PIL import Image
 from dlcli.images.decoding import decode
 from dlcli.images.opening import ImageFileError, read_header
 from dlcli.images.settings import ImageSettings
+from tests.reliability.damaged_images import Wrong, try_images
 
 SETTINGS = ImageSettings(size=(8, 8))
 
@@ -91,3 +92,10 @@ def test_numbers_that_are_not_finite(tmp_path: Path) -> None:
     numbers[2, 3] = np.nan
     Image.fromarray(numbers).save(tmp_path / "a.tif")
     assert reason(tmp_path / "a.tif") == "a damaged image (it has pixels that are not finite)"
+
+
+def test_files_damaged_at_random_are_decoded_or_named(tmp_path: Path) -> None:
+    """A short form of a campaign in docs/measurements/campaigns.md."""
+    outcomes = list(try_images(100, seed=0, folder=tmp_path))
+    assert [outcome for outcome in outcomes if isinstance(outcome, Wrong)] == []
+    assert {"decoded", "damaged", "no image", "no file"} <= {*outcomes}
