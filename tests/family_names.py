@@ -25,6 +25,7 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
     ("columns", "boolean"): ("config/reference.py", "targets/class_target.py"),
     # the setting of other layers, as a key
     ("layers", "activation"): (
+        "layers/blocks/kinds.py",
         "runs/combinations/parts.py",
         "runs/drafting/best.py",
         "runs/drafting/images.py",

@@ -7,7 +7,7 @@ the program has about it. The rest of the program asks and names no type.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Self, TypeVar
 
@@ -109,9 +109,22 @@ class PlannedLayer:
     num_parameters: int
     multiply_adds: int  # of a row: multiplications by weights, each with its addition
     num_kept: int  # numbers of a row that are kept for the backward pass
-    inner: tuple["PlannedLayer", ...] = ()  # of a layer that is made of layers
+    # Of a layer that is made of layers: those of each branch, by its name in the module.
+    branches: tuple[tuple[str, tuple["PlannedLayer", ...]], ...] = ()
     members: Members | None = None  # None: computed once; otherwise, costs are those of all members
     numeric: tuple[NumericInput, ...] = ()  # the numeric columns, of a layer that takes columns
+
+    @property
+    def inner(self) -> tuple["PlannedLayer", ...]:
+        """The layers that it is made of, branch by branch."""
+        return tuple(layer for _, layers in self.branches for layer in layers)
+
+    @property
+    def numbered_inner(self) -> Iterator[tuple[str, "PlannedLayer"]]:
+        """The same with their places: those of the first branch by number, `shortcut.0` others."""
+        for branch, (key, layers) in enumerate(self.branches):
+            for index, layer in enumerate(layers):
+                yield f"{key}.{index}" if branch else str(index), layer
 
     @property
     def num_direct_parameters(self) -> int:
@@ -242,9 +255,12 @@ class Layer(Section, ABC):
         return 1
 
     @property
-    def inner_layers(self) -> tuple["Layer", ...]:
-        """The layers that it is made of, under the key `layers`; its module calls them so too."""
-        return ()
+    def branches(self) -> Mapping[str, tuple["Layer", ...]]:
+        """The layers that it is made of, by the key that they stand under in its section.
+
+        Those that follow from the shape of its input are in its plan alone.
+        """
+        return {}
 
     @property
     def activation_after(self) -> ActivationName | None:

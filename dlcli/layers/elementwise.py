@@ -138,7 +138,7 @@ class Dropout(Layer):
 
     def repeats(self, before: Layer) -> bool:
         """Say whether the layer before is dropout too."""
-        return before.dropped_share is not None
+        return before.type == self.type
 
     def why_idle(self, planned: PlannedLayer) -> str | None:  # noqa: ARG002 - any shape
         """Say so where nothing is dropped."""
@@ -159,12 +159,15 @@ class Dropout(Layer):
 
 @final
 class Scale(_LearnedByUnit):
-    """Multiplies each feature or channel by a learned factor, 1 at first (arXiv:2407.04491)."""
+    """Multiplies each feature or channel by a learned factor (arXiv:2407.04491, 2103.17239)."""
 
+    # At the end of a residual block's layers, with factors of 1e-6 at first, it is layer scale:
+    # Touvron et al. 2021, "Going deeper with Image Transformers", section 2.
     # Before the first dense layer, with a learning rate of its own, it weighs the features softly:
     # Holzmüller, Grinsztajn and Steinwart 2024, "Better by Default", section 3.
 
     type: Literal["scale"]
+    init: float = Field(1.0, ge=-10, le=10, description="the factors at first")
 
     def repeats(self, before: Layer) -> bool:
         """Say whether the layer before is such a layer too."""
@@ -174,4 +177,4 @@ class Scale(_LearnedByUnit):
         """Build a module that multiplies by its weight."""
         from dlcli.layers.modules import FeatureScale
 
-        return FeatureScale(planned.input_shape[0])
+        return FeatureScale(planned.input_shape[0], self.init)

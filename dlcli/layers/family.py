@@ -2,8 +2,10 @@
 
 from typing import Annotated, get_args
 
-from dlcli.layers import residual
 from dlcli.layers.base import Layer
+from dlcli.layers.blocks import residual
+from dlcli.layers.blocks.residual import Residual, ResidualBlock
+from dlcli.layers.blocks.squeezing import SqueezeExcitation
 from dlcli.layers.dense import Dense
 from dlcli.layers.elementwise import (
     ActivationLayer,
@@ -13,11 +15,11 @@ from dlcli.layers.elementwise import (
     Scale,
 )
 from dlcli.layers.embedding.numeric_embedding import NumericEmbedding
-from dlcli.layers.normalisation import BatchNorm, LayerNorm
+from dlcli.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from dlcli.layers.reshaping import Flatten, Reshape
-from dlcli.layers.residual import Residual
 from dlcli.layers.windows.convolution import Conv1d, Conv2d
 from dlcli.layers.windows.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
+from dlcli.layers.windows.transposed import ConvTranspose1d, ConvTranspose2d
 from dlcli.section import ByType
 
 AnyLayer = Annotated[
@@ -30,6 +32,8 @@ AnyLayer = Annotated[
     | Reshape
     | Conv1d
     | Conv2d
+    | ConvTranspose1d
+    | ConvTranspose2d
     | MaxPool1d
     | MaxPool2d
     | AvgPool1d
@@ -37,9 +41,13 @@ AnyLayer = Annotated[
     | GlobalAvgPool
     | BatchNorm
     | LayerNorm
+    | GroupNorm
+    | InstanceNorm
     | Scale
     | NumericEmbedding
-    | Residual,
+    | SqueezeExcitation
+    | Residual
+    | ResidualBlock,
     ByType(),
 ]
 LAYERS: tuple[type[Layer], ...] = get_args(get_args(AnyLayer)[0])

@@ -47,13 +47,18 @@ class RandomMask(nn.Module):
         """Drop numbers at random, while training."""
         if not self.training or not self.drops_something:
             return x
-        if x.device.type != "cpu" and self.schedule is not None:
-            is_kept = torch.rand(x.shape, device=x.device) >= self._device_rate
+        shape = self.mask_shape(x.shape)
+        if x.device.type != "cpu" and (self.schedule is not None or shape != x.shape):
+            is_kept = torch.rand(shape, device=x.device) >= self._device_rate
             return x * (is_kept / (1 - self._device_rate)).to(x.dtype)
         if x.device.type != "cpu":
             return functional.dropout(x, self.rate)
-        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-        return x * self.mask_from(words.view(torch.int16)[: x.numel()].view(x.shape), x.dtype)
+        words = torch.empty(-(-shape.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        return x * self.mask_from(words.view(torch.int16)[: shape.numel()].view(shape), x.dtype)
+
+    def mask_shape(self, shape: torch.Size) -> torch.Size:
+        """Return the shape of the mask for rows of a shape: a number for each of theirs."""
+        return shape
 
     def mask_from(self, bits: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return each number's factor, 0 or what makes up for the zeros, from int16 bits."""
@@ -192,17 +197,20 @@ def _scaled_and_shifted(x: Tensor, scale: Tensor, shift: Tensor | None) -> Tenso
     return torch.addcmul(shift[:, None], x, scale[:, None]).flatten(0, 1)
 
 
-class SkipConnection(nn.Module):
-    """layers(x) + projection(x)."""
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels of each position of `[batch, channels, …]`."""
 
-    def __init__(self, layers: nn.Module, projection: nn.Module) -> None:
+    def __init__(self, num_channels: int, eps: float) -> None:
         super().__init__()
-        self.layers = layers
-        self.projection = projection
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(num_channels))
+        self.bias = nn.Parameter(torch.zeros(num_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add both paths."""
-        return self.layers(x) + self.projection(x)  # type: ignore[no-any-return]
+        """Normalise, scale and shift, with the channels last."""
+        x = x.movedim(1, -1)
+        x = functional.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        return x.movedim(-1, 1)
 
 
 class ChannelMeans(nn.Module):
@@ -216,9 +224,9 @@ class ChannelMeans(nn.Module):
 class FeatureScale(nn.Module):
     """`[batch, features, …]` times a learned factor for each feature or channel."""
 
-    def __init__(self, num_features: int) -> None:
+    def __init__(self, num_features: int, start: float) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(num_features))
+        self.weight = nn.Parameter(torch.full((num_features,), start))
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply."""

@@ -1,13 +1,23 @@
-"""Normalisation: batch norm and layer norm."""
+"""Normalisation, over the batch or over numbers of a row, each with a learned scale and shift."""
 
 import math
+from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field
 
-from dlcli.layers.base import Layer, Members, PlannedLayer, RowMixing, Shape, TensorAxes, Traits
-from dlcli.section import PositiveFloat
+from dlcli.layers.base import (
+    Layer,
+    Members,
+    PlannedLayer,
+    RowMixing,
+    Shape,
+    ShapeError,
+    TensorAxes,
+    Traits,
+)
+from dlcli.section import PositiveFloat, Size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,6 +85,11 @@ class LayerNorm(Layer):
     """Normalises each row over all its numbers, then applies a learned scale and shift."""
 
     type: Literal["layer_norm"]
+    over: Literal["all", "channels"] = Field(
+        "all",
+        description="numbers that are normalised together, each with a scale and a shift: all of "
+        "a row, or, as in ConvNeXt, the channels of each position",
+    )
     eps: PositiveFloat = Field(1e-5, description="added to the variance")
 
     traits: ClassVar[Traits] = Traits(
@@ -91,33 +106,124 @@ class LayerNorm(Layer):
         return before.type == self.type
 
     def plan(self, shape: Shape) -> PlannedLayer:
-        """Take any shape, and give it back; a scale and a shift for each number."""
-        size = math.prod(shape)
+        """Take any shape, and give it back; a scale and a shift for each number or channel."""
         return PlannedLayer(
-            self, shape, shape, num_parameters=2 * size, multiply_adds=0, num_kept=size
+            self,
+            shape,
+            shape,
+            num_parameters=2 * math.prod(self._normalised(shape)),
+            multiply_adds=0,
+            num_kept=math.prod(shape),
         )
 
     def plan_members(self, planned: PlannedLayer, members: Members) -> PlannedLayer:
         """Give each member a scale and a shift of its own, unless all parameters are shared."""
+        if self._normalised(planned.input_shape) != planned.input_shape:
+            return super().plan_members(planned, members)
         found = planned.computed_by(members)
         if members.separate == "nothing":
             return found
         return replace(found, num_parameters=planned.num_parameters * members.number)
 
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
-        """Return scale and shift, one of each for each number of a row, and for each member."""
-        axes, members = TensorAxes(planned.input_shape, 0, 0), planned.members
+        """Return scale and shift, one of each for each number or channel, and for each member."""
+        shape, members = self._normalised(planned.input_shape), planned.members
+        axes = TensorAxes(shape, 0, 0)
         if members is not None and members.separate != "nothing":
-            axes = TensorAxes((members.number, *planned.input_shape), 1, 1)
+            axes = TensorAxes((members.number, *shape), 1, 1)
         return dict.fromkeys(("weight", "bias"), axes)
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
-        """Build nn.LayerNorm, or what computes it for an ensemble's members."""
+        """Build nn.LayerNorm, or what computes it for channels or for an ensemble's members."""
         from torch import nn
 
-        from dlcli.layers.modules import MembersLayerNorm
+        from dlcli.layers.modules import ChannelNorm, MembersLayerNorm
 
-        members = planned.members
+        shape, members = self._normalised(planned.input_shape), planned.members
         if members is not None and members.separate != "nothing":
-            return MembersLayerNorm(members.number, planned.input_shape, self.eps)
-        return nn.LayerNorm(planned.input_shape, eps=self.eps)
+            return MembersLayerNorm(members.number, shape, self.eps)
+        if shape != planned.input_shape:
+            return ChannelNorm(shape[0], self.eps)
+        return nn.LayerNorm(shape, eps=self.eps)
+
+    def _normalised(self, shape: Shape) -> Shape:
+        """Return the shape of the numbers that are normalised together."""
+        return shape if self.over == "all" else shape[:1]
+
+
+class _ChannelGroupNorm(Layer):
+    """Normalises groups of channels of each row, over all their positions."""
+
+    eps: PositiveFloat = Field(1e-5, description="added to the variance")
+
+    traits: ClassVar[Traits] = Traits(
+        keeps_positions=True,
+        passes_input_on=False,
+        has_filters=False,
+        row_mixing=None,
+        stacking_obstacle=None,
+        recording_obstacle=None,
+    )
+
+    @abstractmethod
+    def group_size(self, num_channels: int) -> int:
+        """Return how many channels are normalised together; ShapeError where none can be."""
+
+    def repeats(self, before: Layer) -> bool:
+        """Say whether the layer before normalises likewise."""
+        return before.type == self.type
+
+    def plan(self, shape: Shape) -> PlannedLayer:
+        """Take any shape whose groups have several numbers; scale and shift are by channel."""
+        if self.group_size(shape[0]) * math.prod(shape[1:]) < 2:
+            raise ShapeError(
+                f"would set every number to 0: of {list(shape)}, each is normalised by itself; "
+                "use layer_norm or batch_norm"
+            )
+        return PlannedLayer(
+            self,
+            shape,
+            shape,
+            num_parameters=2 * shape[0],
+            multiply_adds=0,
+            num_kept=math.prod(shape),
+        )
+
+    def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
+        """Return scale and shift, one of each for each channel."""
+        each = TensorAxes(planned.input_shape[:1], inputs=0, outputs=0)
+        return dict.fromkeys(("weight", "bias"), each)
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":
+        """Build nn.GroupNorm."""
+        from torch import nn
+
+        num_channels = planned.input_shape[0]
+        return nn.GroupNorm(num_channels // self.group_size(num_channels), num_channels, self.eps)
+
+
+@final
+class GroupNorm(_ChannelGroupNorm):
+    """Normalises each row over groups of channels (Wu and He 2018, arXiv:1803.08494)."""
+
+    type: Literal["group_norm"]
+    num_groups: Size = Field(description="groups that the channels are divided into")
+
+    def group_size(self, num_channels: int) -> int:
+        """Divide the channels."""
+        if num_channels % self.num_groups:
+            raise ShapeError(
+                f"num_groups {self.num_groups} doesn't divide the {num_channels} channels"
+            )
+        return num_channels // self.num_groups
+
+
+@final
+class InstanceNorm(_ChannelGroupNorm):
+    """Normalises each channel of each row (Ulyanov et al. 2016, arXiv:1607.08022)."""
+
+    type: Literal["instance_norm"]
+
+    def group_size(self, num_channels: int) -> int:  # noqa: ARG002 - whatever their number
+        """Each channel is one."""
+        return 1

@@ -82,16 +82,23 @@ def walk_layers(
     """Yield every layer with its path, each before those that it is made of."""
     for index, layer in enumerate(layers):
         yield (*path, index), layer
-        yield from walk_layers(layer.inner_layers, (*path, index, "layers"))
+        for key, inner in layer.branches.items():
+            yield from walk_layers(inner, (*path, index, key))
 
 
 def walk_planned(
     layers: Sequence[PlannedLayer], path: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], PlannedLayer]]:
-    """Yield every layer with its path, each before those that it is made of."""
+    """Yield every layer with its path, each before those that it is made of.
+
+    Layers that follow from a block's settings, and that no config writes, have the block's path.
+    """
     for index, layer in enumerate(layers):
-        yield (*path, index), layer
-        yield from walk_planned(layer.inner, (*path, index, "layers"))
+        place = (*path, index)
+        yield place, layer
+        for key, inner in layer.branches:
+            for inner_place, one in walk_planned(inner, (*place, key)):
+                yield (inner_place if layer.config.branches else place), one
 
 
 def walk_modules(
@@ -101,4 +108,5 @@ def walk_modules(
     for index, layer in enumerate(layers):
         name = prefix + module_name(index, layer.config)
         yield name, layer
-        yield from walk_modules(layer.inner, f"{name}.layers.")
+        for key, inner in layer.branches:
+            yield from walk_modules(inner, f"{name}.{key}.")

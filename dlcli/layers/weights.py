@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -105,27 +105,44 @@ class WeightedLayer(Layer):
 
     @abstractmethod
     def weight_shape(self, shape: Shape) -> Shape:
-        """Return the shape of its weight, as PyTorch has it, units or channels first."""
+        """Return the shape of its weight, as PyTorch has it."""
+
+    # The axes of the weight along inputs and outputs: units or channels.
+    weight_axes: ClassVar[tuple[int, int]] = (1, 0)
+
+    def by_output(self, weight: "Tensor") -> "Tensor":
+        """Return the weight, or numbers in its shape, with all that an output has along axis 0."""
+        return weight
+
+    def from_outputs(self, numbers: "Tensor") -> "Tensor":
+        """Return what `by_output` gives in the weight's shape."""
+        return numbers
+
+    def num_uses(self, before: Shape, after: Shape) -> int:  # noqa: ARG002 - of what goes in
+        """Return at how many positions of a row each weight is used, by the shapes of the row."""
+        return math.prod(after[1:])
 
     def weight_scale(self, shape: Shape) -> float:  # noqa: ARG002 - for those that have one
         """Return what the weight is multiplied by in the forward pass, for an input shape."""
         return 1.0
 
     @abstractmethod
-    def build_linear(self, shape: Shape) -> "nn.Linear | nn.Conv1d | nn.Conv2d":
+    def build_linear(
+        self, shape: Shape
+    ) -> "nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d":
         """Build the module for an input shape, as PyTorch initialises it."""
 
     def plan(self, shape: Shape) -> PlannedLayer:
-        """Count a weight for each use: at every position of the output."""
+        """Count a weight for each use."""
         after, weight = self.output_shape(shape), self.weight_shape(shape)
-        self._check_initial_shapes(weight)
+        self._check_initial_shapes(weight, after[:1])
         num_weights = math.prod(weight)
         return PlannedLayer(
             self,
             shape,
             after,
             num_parameters=num_weights + (after[0] if self.bias else 0),
-            multiply_adds=num_weights * math.prod(after[1:]),
+            multiply_adds=num_weights * self.num_uses(shape, after),
             num_kept=math.prod(after),
         )
 
@@ -133,8 +150,10 @@ class WeightedLayer(Layer):
         """Return its weight and, where it has one, its bias."""
         shape = self.weight_shape(planned.input_shape)
         scale = self.weight_scale(planned.input_shape)
-        found = {"weight": TensorAxes(shape, inputs=1, outputs=0, scale=scale)}
-        return {**found, "bias": TensorAxes(shape[:1], outputs=0)} if self.bias else found
+        inputs, outputs = self.weight_axes
+        found = {"weight": TensorAxes(shape, inputs=inputs, outputs=outputs, scale=scale)}
+        bias = TensorAxes(planned.output_shape[:1], outputs=0)
+        return {**found, "bias": bias} if self.bias else found
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
         """Build it, and set its weights as the config says.
@@ -147,7 +166,9 @@ class WeightedLayer(Layer):
         module = self.build_linear(planned.input_shape)
         with torch.no_grad():
             if self.init != "default":
-                draw(module.weight, self.init)
+                drawn = self.by_output(module.weight)
+                draw(drawn, self.init)
+                module.weight.copy_(self.from_outputs(drawn))
             if module.bias is not None:
                 draw_bias(module.bias, self.bias_init, self.init)
             if (scale := self.weight_scale(planned.input_shape)) != 1:
@@ -192,7 +213,7 @@ class WeightedLayer(Layer):
             deviations = unit_deviations(by_matrix)  # [matrices, units]
             ones = (1 for _ in range(weight.dim() - (2 if separate == "all" else 1)))
             shape = deviations.shape if separate == "all" else deviations.shape[1:]
-            weight.div_(deviations.view(*shape, *ones))
+            weight.copy_(self.from_outputs(self.by_output(weight) / deviations.view(*shape, *ones)))
             outputs = outputs / deviations[:, :, None]
         if self.bias_init == "data_hull":
             bias.copy_(hull_biases(outputs.flatten(0, 1), generator).view_as(bias))
@@ -213,12 +234,12 @@ class WeightedLayer(Layer):
         """Whether it takes inputs of one size only: that of the weights given."""
         return self.initial is not None
 
-    def _check_initial_shapes(self, weight_shape: Shape) -> None:
+    def _check_initial_shapes(self, weight_shape: Shape, bias_shape: Shape) -> None:
         if self.initial is None:
             return
         for name, numbers, expected in (
             ("weight", self.initial.weight, weight_shape),
-            ("bias", self.initial.bias, weight_shape[:1]),
+            ("bias", self.initial.bias, bias_shape),
         ):
             if numbers is not None and shape_of(numbers) != expected:
                 raise ShapeError(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from dlcli.layers.base import Traits
-from dlcli.layers.sequence import walk_layers
+from dlcli.layers.sequence import walk_modules
 from dlcli.network import inputs
 from dlcli.network.plan import Plan
 
@@ -26,13 +26,13 @@ def recording_obstacle(plan: Plan) -> str | None:
 
 def has_dropout(plan: Plan) -> bool:
     """Say whether a network sets numbers to zero at random while training."""
-    layers = walk_layers([planned.config for planned in plan.layers])
-    return any(layer.dropped_share and layer.dropped_share.value > 0 for _, layer in layers)
+    shares = (layer.config.dropped_share for _, layer in walk_modules(plan.layers))
+    return any(share is not None and share.value > 0 for share in shares)
 
 
 def _first_obstacle(plan: Plan, obstacle: Callable[[Traits], str | None], verb: str) -> str | None:
-    for _, layer in walk_layers([planned.config for planned in plan.layers]):
-        reason = obstacle(layer.traits)
+    for _, layer in walk_modules(plan.layers):
+        reason = obstacle(layer.config.traits)
         if reason is not None:
-            return f"{layer.type} can't be {verb}: {reason}"
+            return f"{layer.config.type} can't be {verb}: {reason}"
     return None

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.layers.base import PlannedLayer
+from dlcli.layers.modules import RandomMask
 from dlcli.layers.sequence import walk_modules
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
@@ -36,10 +37,13 @@ def start_from_rows(
     was_training, num_threads = network.training, torch.get_num_threads()
     hooks = []
     network.eval()
+    for module in network.modules():
+        if isinstance(module, RandomMask):
+            module.train()
     for name, layer in walk_modules(plan.layers):
         module = network.get_submodule(name)
         mixes_rows = layer.config.traits.row_mixing is not None and not plan.is_frozen(name)
-        if mixes_rows or layer.config.dropped_share is not None:
+        if mixes_rows:
             module.train()
         if layer.config.starts_from_rows:
             hooks.append(module.register_forward_pre_hook(partial(_start, layer, generator)))

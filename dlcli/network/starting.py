@@ -27,6 +27,8 @@ _COMPARED_OTHERWISE = {
     "bias_init",
     "initial",
     "layers",
+    "shortcut",
+    "stochastic_depth",
     "momentum",
     "lr_factor",
     "weight_decay_factor",

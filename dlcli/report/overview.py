@@ -107,6 +107,6 @@ def _layers(plan: Plan) -> TextTable:
 
 def _layer_rows(number: str, layer: PlannedLayer) -> list[tuple[str, str, str]]:
     rows = [(title_of(layer, number), output_text(layer), f"{layer.num_parameters:,}")]
-    for index, inner in enumerate(layer.inner):
-        rows += _layer_rows(f"{number}.{index}", inner)
+    for place, inner in layer.numbered_inner:
+        rows += _layer_rows(f"{number}.{place}", inner)
     return rows

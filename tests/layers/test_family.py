@@ -15,7 +15,13 @@ from dlcli.config.schema import json_schema
 from dlcli.layers.activations import ACTIVATIONS
 from dlcli.layers.base import PlannedLayer
 from dlcli.layers.family import LAYERS
-from dlcli.layers.sequence import output_name, receptive_field_of, walk_layers, walk_modules
+from dlcli.layers.sequence import (
+    output_name,
+    receptive_field_of,
+    walk_layers,
+    walk_modules,
+    walk_planned,
+)
 from dlcli.layers.weights import WeightedLayer
 from dlcli.network.builder import build_network
 from tests.layers.samples import DENSE, EVERY_LAYER, layers, name, plan
@@ -58,7 +64,9 @@ def test_planned_shapes_and_parameters_are_those_of_the_module(
     assert planned.activation_bytes(10) == 40 * planned.num_kept
     if isinstance(planned.config, WeightedLayer):
         assert module.get_parameter("weight").shape == planned.config.weight_shape(shape)
-    inner = tuple(f"layers.{name}." for name, _ in walk_modules(planned.inner))
+    inner = tuple(
+        f"{key}.{name}." for key, layers in planned.branches for name, _ in walk_modules(layers)
+    )
     assert {
         name: tuple(tensor.shape)
         for name, tensor in module.state_dict().items()
@@ -92,7 +100,7 @@ def test_gradients_agree_with_finite_differences(
         return result
 
     values = [parameter.detach().requires_grad_() for parameter in network.parameters()]
-    assert torch.autograd.gradcheck(output, (x.requires_grad_(), *values))
+    assert torch.autograd.gradcheck(output, (x.requires_grad_(), *values), fast_mode=True)
 
 
 @every_layer
@@ -104,8 +112,10 @@ def test_rows_are_mixed_where_the_layer_says_so(
     for others in (1.0, 2.0):
         torch.manual_seed(0)
         outputs.append(module.train()(torch.cat([rows[:1], others * rows[1:]]))[0])
-    min_rows = planned.config.min_rows(shape)
-    assert torch.equal(*outputs) == (planned.config.traits.row_mixing is None)
+    each = [layer for _, layer in walk_planned([planned])]
+    min_rows = max(layer.config.min_rows(layer.input_shape) for layer in each)
+    mixing = [layer for layer in each if layer.config.traits.row_mixing is not None]
+    assert torch.equal(*outputs) == (not mixing)
     module(rows[:min_rows])
     if min_rows > 1:
         with pytest.raises(ValueError, match="more than 1 value per channel"):
@@ -141,7 +151,7 @@ def test_an_output_sees_nothing_beyond_its_receptive_field(
         return
     for position in ((0,) * len(positions), tuple(size - 1 for size in positions)):
         x = rows.clone().requires_grad_()
-        module(x)[(0, 0, *position)].backward()
+        module.eval()(x)[(0, 0, *position)].backward()
         assert x.grad is not None
         seen = x.grad[0].nonzero()[:, 1:] if positions else x.grad[0].nonzero()
         field = config.receptive_field(planned, tuple((index, 1) for index in position))
@@ -190,7 +200,9 @@ def test_modules_have_the_names_that_are_told(shape: tuple[int, ...], spec: dict
     network = build_network(planned, seed=0)
     configs = [layer.config for layer in planned.layers]
     walked = [layer.config for _, layer in walk_modules(planned.layers)]
-    assert walked == [layer for _, layer in walk_layers(configs)]
+    assert walked == [layer.config for _, layer in walk_planned(planned.layers)]
+    written = [layer for _, layer in walk_layers(configs)]
+    assert [layer for layer in walked if layer in written] == written
     for module, _ in walk_modules(planned.layers):
         network.get_submodule(module)
     ends = [output_name(index, layer) for index, layer in enumerate(configs)]

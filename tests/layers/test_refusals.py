@@ -64,6 +64,60 @@ from tests.layers.samples import DENSE, FLAT, LONG, plan
         ),
         (LONG, [{"type": "max_pool1d", "kernel_size": 3, "padding": 2}], (0,), "more than half"),
         (
+            LONG,
+            [{"type": "conv1d", "out_channels": 4, "kernel_size": 3, "groups": "depthwise"}],
+            (0,),
+            "out_channels must be a multiple of 3, not 4",
+        ),
+        (
+            LONG,
+            [
+                {
+                    "type": "conv_transpose1d",
+                    "out_channels": 2,
+                    "kernel_size": 3,
+                    "stride": 2,
+                    "output_padding": 2,
+                }
+            ],
+            (0,),
+            "output_padding 2 must be smaller than the stride 2",
+        ),
+        (
+            LONG,
+            [{"type": "conv_transpose1d", "out_channels": 2, "kernel_size": 1, "padding": 8}],
+            (0,),
+            "nothing is left of [3, 16]; use less padding",
+        ),
+        (LONG, [{"type": "group_norm", "num_groups": 2}], (0,), "doesn't divide the 3 channels"),
+        (FLAT, [{"type": "instance_norm"}], (0,), "would set every number to 0"),
+        (FLAT, [{"type": "squeeze_excitation"}], (0,), "expects [channels, length] or"),
+        (FLAT, [{"type": "residual_block", "block": "basic"}], (0,), "expects [channels, length]"),
+        (
+            LONG,
+            [{"type": "residual_block", "block": "convnext", "channels": 6}],
+            (0,),
+            "a convnext block gives as many channels as it gets, 3",
+        ),
+        (
+            LONG,
+            [
+                {
+                    "type": "residual_block",
+                    "block": "bottleneck",
+                    "channels": 4,
+                    "squeeze_excitation": {"channels": 2},
+                },
+                {
+                    "type": "residual",
+                    "layers": [{"type": "conv1d", "out_channels": 2, "kernel_size": 1}],
+                    "shortcut": [{"type": "conv1d", "out_channels": 3, "kernel_size": 1}],
+                },
+            ],
+            (1, "shortcut"),
+            "gives the shape [3, 16], and `layers` give [2, 16]",
+        ),
+        (
             FLAT,
             [{"type": "residual", "layers": [DENSE, {"type": "dense", "units": 2}]}, DENSE],
             (0, "layers", 0),

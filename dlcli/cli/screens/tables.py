@@ -276,8 +276,8 @@ def _show_layers(console: Console, prepared: "Prepared") -> None:
 def _add_layer(table: Table, number: str, layer: PlannedLayer) -> None:
     shape, count = output_text(layer), _count(layer.num_parameters)
     table.add_row(title_of(layer, number), shape, count)
-    for index, inner in enumerate(layer.inner):
-        _add_layer(table, f"  {number}.{index}", inner)
+    for place, inner in layer.numbered_inner:
+        _add_layer(table, f"  {number}.{place}", inner)
 
 
 def _add_costs(table: Table, number: str, layer: PlannedLayer, batch_size: int) -> None:
@@ -288,8 +288,8 @@ def _add_costs(table: Table, number: str, layer: PlannedLayer, batch_size: int) 
         f"{layer.multiply_adds:,}",
         format_bytes(layer.activation_bytes(batch_size)),
     )
-    for index, inner in enumerate(layer.inner):
-        _add_costs(table, f"  {number}.{index}", inner, batch_size)
+    for place, inner in layer.numbered_inner:
+        _add_costs(table, f"  {number}.{place}", inner, batch_size)
 
 
 def format_bytes(number: int) -> str:

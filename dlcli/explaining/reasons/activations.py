@@ -55,7 +55,8 @@ def first_weighted(plan: Plan) -> LayerPosition | None:
 def _positions(layers: Sequence[PlannedLayer], prefix: str) -> Iterator[LayerPosition]:
     for index, layer in enumerate(layers):
         name = prefix + module_name(index, layer.config)
-        yield from _positions(layer.inner, f"{name}.layers.")
+        for key, inner in layer.branches:
+            yield from _positions(inner, f"{name}.{key}.")
         if isinstance(layer.config, WeightedLayer):
             output = _output_of(layers, index)
             activation = layers[output].config.applied_activation

@@ -13,6 +13,7 @@ from dlcli.explaining.reasons.activations import LayerPosition, capture_activati
 from dlcli.explaining.reasons.features import array_shape, plain_numbers
 from dlcli.explaining.reasons.sampling import SampledRows, sample_rows, take, work_per_row
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.layers.weights import WeightedLayer
 
 MAX_FILTERS = 32
 MAX_WITH_IMAGES = 8  # filters
@@ -61,7 +62,10 @@ def find_filters(model: ExplainedModel) -> Filters | Unavailable:
     shape = _image_shape(model, position)
     if shape is None:
         return Unavailable("rows are neither images nor signals")
-    weight = model.network.get_parameter(f"{position.name}.weight").detach().float().cpu().numpy()
+    layer = position.planned.config
+    assert isinstance(layer, WeightedLayer), "it has a weight"
+    parameter = model.network.get_parameter(f"{position.name}.weight").detach().float().cpu()
+    weight = layer.by_output(parameter).numpy()
     are_units = len(position.planned.output_shape) == 1
     if are_units:
         weight = weight.reshape(len(weight), *shape)

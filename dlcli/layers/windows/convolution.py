@@ -13,18 +13,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 Padding = Literal["same", "valid"]
+Groups = Size | Literal["depthwise"]
+_GROUPS = "groups that the channels are divided into; `depthwise`: each channel is one"
 
 
-class _Convolution(WeightedLayer):
-    """A convolution over channels first and some axes after them."""
+class WindowedLayer(WeightedLayer):
+    """Filters over channels first and some axes after them."""
 
     if TYPE_CHECKING:  # fields of each kind
         out_channels: int
         kernel_size: int | tuple[int, int]
         stride: int | tuple[int, int]
-        padding: int | tuple[int, int] | Padding
         dilation: int | tuple[int, int]
-        groups: int
+        groups: int | Literal["depthwise"]
 
     num_axes: ClassVar[int]  # without the channels
     traits: ClassVar[Traits] = Traits(
@@ -36,52 +37,76 @@ class _Convolution(WeightedLayer):
         recording_obstacle=None,
     )
 
-    def output_shape(self, shape: Shape) -> Shape:
-        """Return `[out_channels, …]`."""
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The step along each axis."""
+        return self.per_axis(self.stride)
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """How far a filter reaches along each axis."""
+        sizes = zip(self.per_axis(self.dilation), self.per_axis(self.kernel_size), strict=True)
+        return tuple(dilation * (size - 1) + 1 for dilation, size in sizes)
+
+    def num_groups(self, num_channels: int) -> int:
+        """Return how many groups so many input channels are divided into."""
+        return num_channels if self.groups == "depthwise" else self.groups
+
+    def check_channels(self, shape: Shape) -> None:
+        """Raise ShapeError unless there are channels and axes, and groups divide the channels."""
         hint = "; say what the features are with data.shape, or add a reshape"
         require_axes(shape, self.num_axes + 1, hint if len(shape) == 1 else "")
+        groups = self.num_groups(shape[0])
+        if self.groups == "depthwise" and self.out_channels % groups:
+            raise ShapeError(
+                f"groups: depthwise gives each of the {groups} input channels filters of its own: "
+                f"out_channels must be a multiple of {groups}, not {self.out_channels}"
+            )
         for name, channels in (
             ("input channels", shape[0]),
             ("out_channels", self.out_channels),
         ):
-            if channels % self.groups:
-                raise ShapeError(f"groups {self.groups} doesn't divide the {channels} {name}")
+            if channels % groups:
+                raise ShapeError(f"groups {groups} doesn't divide the {channels} {name}")
+
+    def per_axis(self, value: int | tuple[int, int]) -> tuple[int, ...]:
+        """Return one number per axis."""
+        return per_axis(value, self.num_axes)
+
+    def options(self, shape: Shape) -> dict[str, Any]:
+        """Return torch's options, which the config names as torch does."""
+        others = {"type", *WeightedLayer.model_fields} - {"bias"}
+        return {**self.model_dump(exclude=others), "groups": self.num_groups(shape[0])}
+
+
+class _Convolution(WindowedLayer):
+    """A convolution."""
+
+    if TYPE_CHECKING:  # a field of each kind
+        padding: int | tuple[int, int] | Padding
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return `[out_channels, …]`."""
+        self.check_channels(shape)
         if self.padding == "same":
-            if set(self._strides) != {1}:
+            if set(self.strides) != {1}:
                 raise ShapeError("padding: same works with stride 1 only")
             return (self.out_channels, *shape[1:])
-        padding = self._per_axis(0 if self.padding == "valid" else self.padding)
-        return (self.out_channels, *num_windows(shape, self._windows, self._strides, padding))
+        padding = self.per_axis(0 if self.padding == "valid" else self.padding)
+        return (self.out_channels, *num_windows(shape, self.windows, self.strides, padding))
 
     def weight_shape(self, shape: Shape) -> Shape:
         """Return `[out_channels, channels, …]`: of each group, its part of the channels."""
-        return (self.out_channels, shape[0] // self.groups, *self._per_axis(self.kernel_size))
+        sizes = self.per_axis(self.kernel_size)
+        return (self.out_channels, shape[0] // self.num_groups(shape[0]), *sizes)
 
     def receptive_field(self, planned: PlannedLayer, region: Region) -> Region:  # noqa: ARG002
         """Return where the filter stands, and how far it reaches with its dilation."""
         if self.padding == "same":  # as torch has it: the rest at the end
-            padding = tuple((window - 1) // 2 for window in self._windows)
+            padding = tuple((window - 1) // 2 for window in self.windows)
         else:
-            padding = self._per_axis(0 if self.padding == "valid" else self.padding)
-        return seen_by_windows(region, self._windows, self._strides, padding)
-
-    @property
-    def _strides(self) -> tuple[int, ...]:
-        return self._per_axis(self.stride)
-
-    @property
-    def _windows(self) -> tuple[int, ...]:
-        """How far a filter reaches along each axis."""
-        sizes = zip(self._per_axis(self.dilation), self._per_axis(self.kernel_size), strict=True)
-        return tuple(dilation * (size - 1) + 1 for dilation, size in sizes)
-
-    def _per_axis(self, value: int | tuple[int, int]) -> tuple[int, ...]:
-        return per_axis(value, self.num_axes)
-
-    def _options(self) -> dict[str, Any]:
-        """Return torch's options, which the config names as torch does."""
-        others = {"type", *WeightedLayer.model_fields} - {"bias"}
-        return self.model_dump(exclude=others)
+            padding = self.per_axis(0 if self.padding == "valid" else self.padding)
+        return seen_by_windows(region, self.windows, self.strides, padding)
 
 
 @final
@@ -94,7 +119,7 @@ class Conv1d(_Convolution):
     stride: Size = Field(1, description="step from one position of the filter to the next")
     padding: Pad | Padding = Field(0, description="zeros added at both ends")
     dilation: Size = Field(1, description="spacing between kernel elements")
-    groups: Size = Field(1, description="groups that the channels are divided into")
+    groups: Groups = Field(1, description=_GROUPS)
 
     num_axes: ClassVar[int] = 1
 
@@ -102,7 +127,7 @@ class Conv1d(_Convolution):
         """Build nn.Conv1d."""
         from torch import nn
 
-        return nn.Conv1d(shape[0], **self._options())
+        return nn.Conv1d(shape[0], **self.options(shape))
 
 
 @final
@@ -115,7 +140,7 @@ class Conv2d(_Convolution):
     stride: Size2d = Field(1, description="step from one position of the filter to the next")
     padding: Pad2d | Padding = Field(0, description="zeros added on every side")
     dilation: Size2d = Field(1, description="spacing between kernel elements")
-    groups: Size = Field(1, description="groups that the channels are divided into")
+    groups: Groups = Field(1, description=_GROUPS)
 
     num_axes: ClassVar[int] = 2
 
@@ -123,4 +148,4 @@ class Conv2d(_Convolution):
         """Build nn.Conv2d."""
         from torch import nn
 
-        return nn.Conv2d(shape[0], **self._options())
+        return nn.Conv2d(shape[0], **self.options(shape))

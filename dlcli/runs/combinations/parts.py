@@ -25,8 +25,9 @@ def _within(layers: Sequence[PlannedLayer], path: KeyPath) -> Iterator[list[Plac
     placed = [((*path, index), layer) for index, layer in enumerate(layers)]
     yield placed
     for place, layer in placed:
-        if layer.inner:
-            yield from _within(layer.inner, (*place, "layers"))
+        if layer.config.branches:  # others follow from the settings of a block
+            for key, inner in layer.branches:
+                yield from _within(inner, (*place, key))
 
 
 def _idle_layers(facts: Facts) -> Found:
@@ -129,7 +130,7 @@ RULES = (
         find=_idle_layers,
     ),
     reported(
-        *("model.layers: dropout, activation, batch_norm, layer_norm, scale", "the layer before"),
+        *("model.layers: dropout, activation, norms, scale", "the layer before"),
         when="both are of the same type, or apply the same activation",
         effect="the layer does again what was done",
         example={"model": {"layers": [{"type": "batch_norm"}, {"type": "batch_norm"}, _LAST]}},

@@ -43,7 +43,8 @@ def _of_layers(
             yield f"{here}.{width.key}", Spread(choice=(units // 2, units, 2 * units))
         if dropped is not None:
             yield f"{here}.{dropped.key}", Spread(uniform=(0.0, _MAX_DROPOUT))
-        yield from _of_layers(f"{here}.layers", layer.inner_layers)
+        for key, inner in layer.branches.items():
+            yield from _of_layers(f"{here}.{key}", inner)
 
 
 def _is_free(after: Sequence[Layer]) -> bool:

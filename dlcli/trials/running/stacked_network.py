@@ -26,7 +26,7 @@ class _GivenMask(nn.Module):
     """A random mask that is given, not drawn; it notes how large one has to be."""
 
     mask: Tensor
-    shape: torch.Size  # of what it was first given: a row, or one of each member of an ensemble
+    shape: torch.Size  # for what it was first given: a row, or one of each member of an ensemble
 
     def __init__(self, drawn: RandomMask) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class _GivenMask(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Take the mask times x."""
         if not self.shape:
-            self.shape = x.shape
+            self.shape = self.drawn.mask_shape(x.shape)
         return x * self.mask if self.training else x
 
 

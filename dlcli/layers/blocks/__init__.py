@@ -1,0 +1,1 @@
+"""Blocks of convolutional networks: skip connections, and what goes with them."""
