@@ -26,6 +26,7 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
     # the setting of other layers, as a key
     ("layers", "activation"): (
         "layers/blocks/kinds.py",
+        "runs/combinations/inputs.py",
         "runs/combinations/parts.py",
         "runs/drafting/best.py",
         "runs/drafting/images.py",

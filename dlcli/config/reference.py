@@ -18,6 +18,7 @@ _SECTIONS = {
     "ImageSettings": "data.images",
     "SplitConfig": "data.split",
     "ModelConfig": "model",
+    "InputConfig": "model.inputs (each)",
     "EnsembleConfig": "model.ensemble",
     "TrainingConfig": "training",
     "EarlyStopping": "training.early_stopping",

@@ -173,7 +173,8 @@ class FittedData(Section):
     def signature(self) -> Signature:
         """Return the inputs and outputs of a network for this data."""
         embeddings = (column.embedding for column in self.columns)
-        widths = tuple(column.num_slots for column in self.columns if column.field == "numbers")
+        dense = [column for column in self.columns if column.field == "numbers"]
+        widths = tuple(column.num_slots for column in dense)
         return Signature(
             num_dense=sum(widths),
             embeddings=tuple(embedding for embedding in embeddings if embedding is not None),
@@ -181,6 +182,7 @@ class FittedData(Section):
             num_classes=len(self.target.class_names) or None,
             dense_widths=widths,
             numeric=tuple(self._numeric_inputs()),
+            dense_names=tuple(column.name for column in dense),
         )
 
     def _numeric_inputs(self) -> Iterator[NumericInput]:

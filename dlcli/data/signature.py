@@ -1,6 +1,7 @@
 """The inputs and outputs of a network for given data."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,6 +10,18 @@ from dlcli.data.fields import Field
 
 NUMBERS, CODES = "numbers", "codes"  # the input fields of a table
 WEIGHT = "weight"  # the field beside the target that says how much each row counts
+
+
+@dataclass(frozen=True)
+class ColumnsInput:
+    """Some columns as one input: their dense numbers, and behind them their embedded vectors."""
+
+    names: tuple[str, ...]  # of the columns
+    numbers: tuple[int, ...]  # places in the field of numbers
+    embedded: tuple[int, ...]  # places among the embedded columns
+    width: int
+    numeric: tuple[NumericInput, ...]  # the numbers of this input that are numeric columns
+    columns: tuple[int, ...]  # the column, from 0, of each number of this input
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,7 @@ class Signature:
     num_classes: int | None  # None for a regression
     dense_widths: tuple[int, ...] = ()  # dense numbers of each column; none: one each
     numeric: tuple[NumericInput, ...] = ()  # the dense numbers that are numeric columns
+    dense_names: tuple[str, ...] = ()  # of the columns that are dense numbers
 
     @property
     def inputs(self) -> tuple[Field, ...]:
@@ -45,6 +59,35 @@ class Signature:
     @property
     def columns_of_inputs(self) -> tuple[int, ...]:
         """The column, from 0, of each number that the first layer gets."""
+        return tuple(column for column, width in enumerate(self._widths) for _ in range(width))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns: of dense numbers, then embedded ones."""
+        return (*self.dense_names, *(embedding.name for embedding in self.embeddings))
+
+    def input_of(self, columns: Collection[str]) -> ColumnsInput:
+        """Return some columns as an input of their own."""
+        chosen = [place for place, name in enumerate(self.columns) if name in columns]
+        of_columns = self.columns_of_inputs
+        places = [place for place, column in enumerate(of_columns) if column in chosen]
+        numbers = tuple(place for place in places if place < self.num_dense)
+        num_before = len(self.dense_names)
+        return ColumnsInput(
+            names=tuple(self.columns[place] for place in chosen),
+            numbers=numbers,
+            embedded=tuple(place - num_before for place in chosen if place >= num_before),
+            width=len(places),
+            numeric=tuple(
+                replace(number, index=numbers.index(number.index))
+                for number in self.numeric
+                if number.index in numbers
+            ),
+            columns=tuple(of_columns[place] for place in places),
+        )
+
+    @property
+    def _widths(self) -> tuple[int, ...]:
+        """Numbers that each column is, dense and then embedded ones."""
         embedded = (embedding.dim for embedding in self.embeddings)
-        widths = (*(self.dense_widths or (1,) * self.num_dense), *embedded)
-        return tuple(column for column, width in enumerate(widths) for _ in range(width))
+        return (*(self.dense_widths or (1,) * self.num_dense), *embedded)

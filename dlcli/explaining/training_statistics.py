@@ -34,7 +34,7 @@ _Indices = Annotated[tuple[int, ...], Field(strict=False)]
 class LayerStatistics(Section):
     """A layer's activations on the probe rows, after its non-linearity."""
 
-    name: str  # its index and type: 0_dense_relu
+    name: str  # its index and type: 0_dense_relu, inputs.0_photo.0_dense_relu
     num_units: PositiveInt  # of its output; channels of a convolution
     quantiles: _Floats  # 5 %, 25 %, 50 %, 75 %, 95 %
     zero_share: float  # of all its activations
@@ -92,8 +92,9 @@ def collect_statistics(
 def _layers(trainer: Trainer, probe: Rows) -> list[LayerStatistics]:
     """Return statistics of each layer's activations on some rows, in evaluation mode."""
     layers = {
-        output_name(index, layer.config): layer.config
-        for index, layer in enumerate(trainer.plan.layers)
+        prefix + output_name(index, layer.config): layer.config
+        for prefix, sequence in trainer.plan.sequences()
+        for index, layer in enumerate(sequence)
         if not layer.config.traits.passes_input_on
     }
     outputs = _outputs(trainer.network, list(layers), probe.inputs, trainer.placement)

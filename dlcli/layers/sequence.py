@@ -54,6 +54,16 @@ def receptive_field_of(layers: Sequence[PlannedLayer], region: Region) -> Region
     return seen
 
 
+def columns_after(
+    layers: Sequence[PlannedLayer], columns: Sequence[int] | None
+) -> Sequence[int] | None:
+    """Return the column of each number behind some layers; None where one mixes columns."""
+    for layer in layers:
+        if columns is not None:
+            columns = layer.config.columns_after(layer, columns)
+    return columns
+
+
 def build_layers(layers: Sequence[PlannedLayer]) -> OrderedDict[str, "nn.Module"]:
     """Build layers one after another: modules by name, `0_dense`, `0_dense_relu`, `1_flatten`."""
     modules: OrderedDict[str, nn.Module] = OrderedDict()

@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -18,7 +18,6 @@ from dlcli.layers.initialising.draws import (
     unit_deviations,
 )
 from dlcli.layers.initialising.initial_values import InitialValues, shape_of
-from dlcli.layers.sequence import walk_layers
 from dlcli.section import NonNegativeFloat, PositiveFloat, Section
 
 if TYPE_CHECKING:
@@ -248,8 +247,10 @@ class WeightedLayer(Layer):
                 )
 
 
-def initial_weights(layers: Sequence[Layer]) -> Iterator[tuple[str | int, ...]]:
-    """Yield the path of each `initial` in layers, inner ones too."""
-    for path, layer in walk_layers(layers):
+def initial_weights(
+    placed: Iterable[tuple[tuple[str | int, ...], Layer]],
+) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of each `initial` in layers, given with their paths."""
+    for path, layer in placed:
         if isinstance(layer, WeightedLayer) and layer.initial is not None:
             yield (*path, "initial")

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from dlcli.layers.sequence import build_layers, module_name, walk_modules
+from dlcli.layers.sequence import build_layers, module_name
+from dlcli.network.branches.planning import INPUTS, PlannedInputs
 from dlcli.network.ensemble import MEMBERS, MEMBERS_MEAN
-from dlcli.network.inputs import InputStage
+from dlcli.network.inputs import Branches, InputsStage, InputStage
 from dlcli.network.members import MembersInput, MembersMean
 from dlcli.network.plan import EMBEDDINGS, Plan
 from dlcli.seeds import derive_seed
@@ -21,13 +22,19 @@ def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
     It takes the input fields by name, each `[batch, *shape]`, and gives `[batch, num_outputs]`; an
     ensemble gives those of each member, `[batch, members, num_outputs]`, in training mode. Its
     weights are a function of the plan and the seed; torch's own random state is left as it was. A
-    layer's module is named by its place in the config and its type: `0_dense`, `0_dense_relu`.
+    layer's module is named by its place in the config and its type: `0_dense`, `0_dense_relu`; with
+    several inputs, those of a branch are in `inputs.0_photo`.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(seed, "weights"))  # the CPU's alone
         named: OrderedDict[str, nn.Module] = OrderedDict()
         signature = plan.signature
-        named[EMBEDDINGS] = InputStage(signature)
+        if plan.inputs is None:
+            named[EMBEDDINGS] = InputStage(signature)
+        else:
+            columns = [branch.columns for branch in plan.inputs.branches]
+            named[EMBEDDINGS] = InputsStage(signature, columns)
+            named[INPUTS] = _build_inputs(plan.inputs)
         if signature.shape is not None:
             named["shape"] = nn.Unflatten(1, signature.shape)
         named.update(build_layers(plan.layers))
@@ -41,6 +48,16 @@ def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(not plan.is_frozen(name))
         return network
+
+
+def _build_inputs(inputs: PlannedInputs) -> Branches:
+    """Build each branch, and the join."""
+    branches = {
+        branch.module.removeprefix(f"{INPUTS}."): nn.Sequential(build_layers(branch.layers))
+        for branch in inputs.branches
+    }
+    join = inputs.join.config.build(inputs.join)
+    return Branches(branches, inputs.join_module.removeprefix(f"{INPUTS}."), join)
 
 
 def _add_members(modules: OrderedDict[str, nn.Module], plan: Plan) -> None:
@@ -58,7 +75,7 @@ def _add_members(modules: OrderedDict[str, nn.Module], plan: Plan) -> None:
 def prepare_to_train(network: nn.Module, plan: Plan) -> None:
     """Set a network to training mode, but for frozen layers that keep statistics of batches."""
     network.train()
-    for name, layer in walk_modules(plan.layers):
+    for name, layer in plan.modules():
         if layer.config.traits.row_mixing is not None and plan.is_frozen(name):
             network.get_submodule(name).eval()
 

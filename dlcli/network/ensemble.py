@@ -7,6 +7,7 @@ from typing import Literal, assert_never
 
 from dlcli.config.sections.ensemble import EnsembleConfig, Share
 from dlcli.layers.base import Members, PlannedLayer, Shape, ShapeError, require_axes
+from dlcli.layers.sequence import columns_after
 from dlcli.layers.weights import WeightedLayer
 from dlcli.losses import Loss
 
@@ -87,7 +88,7 @@ def plan_ensemble(
             )
         except ShapeError as error:
             raise ShapeError(str(error), (place, *error.path)) from None
-    reached = _columns_after(layers[:first], columns)
+    reached = columns_after(layers[:first], columns)
     if reached is None:  # one factor for each number
         reached = range(layers[first].input_shape[0])
     return PlannedEnsemble(config, loss, first, tuple(reached)), tuple(planned)
@@ -111,13 +112,3 @@ def _has_dense(layer: PlannedLayer) -> bool:
     if layer.inner:
         return any(map(_has_dense, layer.inner))
     return isinstance(layer.config, WeightedLayer) and len(layer.input_shape) == 1
-
-
-def _columns_after(
-    layers: Sequence[PlannedLayer], columns: Sequence[int] | None
-) -> Sequence[int] | None:
-    """Return the column of each number behind some layers; None where one mixes columns."""
-    for layer in layers:
-        if columns is not None:
-            columns = layer.config.columns_after(layer, columns)
-    return columns

@@ -1,12 +1,13 @@
 """A batch's input fields → what the first layer gets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlcli.data.signature import CODES, NUMBERS, Signature
+from dlcli.data.signature import CODES, NUMBERS, ColumnsInput, Signature
 
 # Why the step of a network with embedded columns can't be stacked or recorded; None: it can.
 STACKING_OBSTACLE: str | None = None
@@ -35,6 +36,51 @@ class InputStage(nn.Module):
         codes = inputs[CODES]
         vectors = [table(codes[:, index]) for index, table in enumerate(self.tables)]
         return torch.cat([inputs[NUMBERS], *vectors] if self.has_numbers else vectors, dim=1)
+
+
+class Branches(nn.Module):
+    """What each branch makes of its input, joined: a list of `[batch, …]` to `[batch, features]`.
+
+    A branch without layers passes its input on.
+    """
+
+    def __init__(self, branches: Mapping[str, nn.Module], join_name: str, join: nn.Module) -> None:
+        super().__init__()
+        self._names = [*branches, join_name]
+        for name, module in {**branches, join_name: join}.items():
+            self.add_module(name, module)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Compute the branches in their order, and join them."""
+        *branches, join = (self.get_submodule(name) for name in self._names)
+        given = [branch(x) for branch, x in zip(branches, inputs, strict=True)]
+        joined: Tensor = join(given)
+        return joined
+
+
+class InputsStage(InputStage):
+    """The same for each of several inputs: a tuple of `[batch, width]`."""
+
+    def __init__(self, signature: Signature, inputs: Sequence[ColumnsInput]) -> None:
+        super().__init__(signature)
+        self._runs = [_runs(columns.numbers) for columns in inputs]
+        self._embedded = [columns.embedded for columns in inputs]
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:  # type: ignore[override]
+        """Take the numbers of each input, and look its codes up."""
+        found = []
+        for runs, embedded in zip(self._runs, self._embedded, strict=True):
+            parts = [inputs[NUMBERS][:, start:end] for start, end in runs]
+            parts += [self.tables[place](inputs[CODES][:, place]) for place in embedded]
+            found.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
+        return tuple(found)
+
+
+def _runs(places: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the start and the end of each run of places that follow each other, upwards."""
+    gaps = [index for index, (one, other) in enumerate(pairwise(places), 1) if other != one + 1]
+    cuts = [0, *gaps, len(places)] if places else []
+    return [(places[start], places[end - 1] + 1) for start, end in pairwise(cuts)]
 
 
 def empty_inputs(signature: Signature, num_rows: int) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from dlcli.layers.base import Traits
-from dlcli.layers.sequence import walk_modules
 from dlcli.network import inputs
 from dlcli.network.plan import Plan
 
@@ -26,12 +25,12 @@ def recording_obstacle(plan: Plan) -> str | None:
 
 def has_dropout(plan: Plan) -> bool:
     """Say whether a network sets numbers to zero at random while training."""
-    shares = (layer.config.dropped_share for _, layer in walk_modules(plan.layers))
+    shares = (layer.config.dropped_share for _, layer in plan.modules())
     return any(share is not None and share.value > 0 for share in shares)
 
 
 def _first_obstacle(plan: Plan, obstacle: Callable[[Traits], str | None], verb: str) -> str | None:
-    for _, layer in walk_modules(plan.layers):
+    for _, layer in plan.modules():
         reason = obstacle(layer.config.traits)
         if reason is not None:
             return f"{layer.config.type} can't be {verb}: {reason}"

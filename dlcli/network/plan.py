@@ -1,6 +1,6 @@
 """A config's layers and the data's signature → every shape and size, before torch is needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -8,8 +8,9 @@ import numpy as np
 from dlcli.config.sections.model import ModelConfig
 from dlcli.data.signature import Signature
 from dlcli.layers.base import FLOAT_BYTES, Layer, PlannedLayer, Shape, ShapeError, UpdateFactors
-from dlcli.layers.sequence import plan_layers, walk_modules
+from dlcli.layers.sequence import plan_layers, walk_modules, walk_planned
 from dlcli.losses import Loss
+from dlcli.network.branches.planning import INPUTS, PlannedInputs, plan_inputs
 from dlcli.network.ensemble import PlannedEnsemble, plan_ensemble
 
 EMBEDDINGS = "columns"  # the module that looks embedded columns up
@@ -20,11 +21,40 @@ class Plan:
     """A network that fits the data."""
 
     signature: Signature
-    layers: tuple[PlannedLayer, ...]
+    layers: tuple[PlannedLayer, ...]  # after the join, where there are several inputs
     # Weights to begin with, by name, NaN where they are drawn as usual; None: all are drawn.
     start: Mapping[str, np.ndarray] | None = field(default=None, compare=False, repr=False)
     frozen: frozenset[str] = frozenset()  # names of modules whose weights stay
     ensemble: PlannedEnsemble | None = None  # None: a single network
+    inputs: PlannedInputs | None = None  # None: a single input, of all columns
+
+    def sequences(self) -> Iterator[tuple[str, tuple[PlannedLayer, ...]]]:
+        """Yield layers one after another, and how their modules' names begin: inputs first."""
+        if self.inputs is not None:
+            for branch in self.inputs.branches:
+                yield f"{branch.module}.", branch.layers
+        yield "", self.layers
+
+    def modules(self) -> Iterator[tuple[str, PlannedLayer]]:
+        """Yield every layer with its module's full name, in the order in which data passes."""
+        if self.inputs is not None:
+            for branch in self.inputs.branches:
+                yield from walk_modules(branch.layers, f"{branch.module}.")
+            yield self.inputs.join_module, self.inputs.join
+        yield from walk_modules(self.layers)
+
+    def placed(self) -> Iterator[tuple[tuple[str | int, ...], PlannedLayer]]:
+        """Yield every layer with its path in `model`, in the order of `modules`."""
+        if self.inputs is not None:
+            for branch in self.inputs.branches:
+                yield from walk_planned(branch.layers, (INPUTS, branch.name, "layers"))
+            yield ("combine",), self.inputs.join
+        yield from walk_planned(self.layers, ("layers",))
+
+    @property
+    def outer_layers(self) -> tuple[PlannedLayer, ...]:
+        """All layers but those within layers."""
+        return (*(() if self.inputs is None else self.inputs.layers), *self.layers)
 
     @property
     def num_members(self) -> int:
@@ -36,7 +66,7 @@ class Plan:
         """The parameters that are not frozen."""
         trained = sum(
             layer.num_direct_parameters
-            for name, layer in walk_modules(self.layers)
+            for name, layer in self.modules()
             if not self.is_frozen(name)
         )
         trained += 0 if self.ensemble is None else self.ensemble.num_parameters
@@ -49,7 +79,7 @@ class Plan:
     @property
     def starts_from_rows(self) -> bool:
         """Whether some weights begin with statistics of training rows: not with other weights."""
-        each = (layer.config.starts_from_rows for _, layer in walk_modules(self.layers))
+        each = (layer.config.starts_from_rows for _, layer in self.modules())
         return self.start is None and any(each)
 
     @property
@@ -57,7 +87,7 @@ class Plan:
         """The factors of the optimizer's settings by parameter, where any of them isn't 1."""
         return {
             f"{module}.{name}": factors
-            for module, layer in walk_modules(self.layers)
+            for module, layer in self.modules()
             for name, factors in layer.config.update_factors.items()
         }
 
@@ -69,19 +99,19 @@ class Plan:
     @property
     def num_parameters(self) -> int:
         """All that is learned."""
-        layers = sum(layer.num_parameters for layer in self.layers)
+        layers = sum(layer.num_parameters for layer in self.outer_layers)
         adapter = 0 if self.ensemble is None else self.ensemble.num_parameters
         return layers + adapter + self.num_embedding_parameters
 
     @property
     def multiply_adds(self) -> int:
         """Multiplications by weights, each with its addition, in one row's forward pass."""
-        return sum(layer.multiply_adds for layer in self.layers)
+        return sum(layer.multiply_adds for layer in self.outer_layers)
 
     @property
     def min_rows(self) -> int:
         """The fewest rows that a training batch needs."""
-        return max(self.min_rows_of(name, layer) for name, layer in walk_modules(self.layers))
+        return max(self.min_rows_of(name, layer) for name, layer in self.modules())
 
     def min_rows_of(self, module: str, layer: PlannedLayer) -> int:
         """Return the fewest rows that a module needs; frozen, it uses no statistics of a batch."""
@@ -91,7 +121,7 @@ class Plan:
     def num_kept(self) -> int:
         """Numbers of one row that are kept for the backward pass."""
         members = 0 if self.ensemble is None else self.ensemble.num_kept
-        return members + sum(layer.num_kept for layer in self.layers)
+        return members + sum(layer.num_kept for layer in self.outer_layers)
 
     def activation_bytes(self, batch_size: int) -> int:
         """Return the memory of a batch's activations, kept for the backward pass."""
@@ -103,7 +133,7 @@ class Plan:
         tables = [] if self.is_frozen(EMBEDDINGS) else self.signature.embeddings
         layers = (
             axes.shape
-            for name, layer in walk_modules(self.layers)
+            for name, layer in self.modules()
             if layer.num_direct_parameters and not self.is_frozen(name)
             for axes in layer.config.tensors(layer).values()
         )
@@ -121,25 +151,37 @@ class Plan:
 def plan_model(model: ModelConfig, signature: Signature, loss: Loss) -> Plan:
     """Track shapes from the data to what the loss needs, and plan the members of an ensemble.
 
-    Raises ShapeError, with the path inside of `layers`, where something doesn't fit.
+    Raises ShapeError, with the path inside of `model`, where something doesn't fit.
     """
     num_outputs = loss.num_outputs(signature.num_classes)
-    plan = plan_network(model.layers, signature, num_outputs=num_outputs)
-    if model.ensemble is None:
-        return plan
-    ensemble, layers = plan_ensemble(
-        plan.layers, model.ensemble, loss=loss, columns=signature.columns_of_inputs
-    )
+    inputs = None if model.inputs is None else plan_inputs(model, signature)
+    try:
+        plan = plan_network(model.layers, signature, num_outputs=num_outputs, inputs=inputs)
+        if model.ensemble is None:
+            return plan
+        columns = signature.columns_of_inputs if inputs is None else inputs.columns
+        ensemble, layers = plan_ensemble(plan.layers, model.ensemble, loss=loss, columns=columns)
+    except ShapeError as error:
+        raise ShapeError(str(error), ("layers", *error.path)) from None
     return replace(plan, layers=layers, ensemble=ensemble)
 
 
-def plan_network(layers: Sequence[Layer], signature: Signature, *, num_outputs: int) -> Plan:
-    """Track shapes from the data to the target.
+def plan_network(
+    layers: Sequence[Layer],
+    signature: Signature,
+    *,
+    num_outputs: int,
+    inputs: PlannedInputs | None = None,
+) -> Plan:
+    """Track shapes from the data, or from the join of several inputs, to the target.
 
     Raises ShapeError, with the path inside of `layers`, where something doesn't fit.
     """
     filled = _with_outputs(layers, num_outputs)
-    planned = plan_layers(filled, signature.input_shape, signature.numeric)
+    if inputs is None:
+        planned = plan_layers(filled, signature.input_shape, signature.numeric)
+    else:
+        planned = plan_layers(filled, inputs.join.output_shape)
     final = planned[-1].output_shape
     if final != (num_outputs,):
         raise ShapeError(
@@ -147,37 +189,7 @@ def plan_network(layers: Sequence[Layer], signature: Signature, *, num_outputs: 
             "end with {type: dense}, which takes its units from the target",
             (len(layers) - 1,),
         )
-    return Plan(signature, planned)
-
-
-def title_of(layer: PlannedLayer, number: str) -> str:
-    """Write a layer's place in the config, its type and its activation: `0 dense relu`."""
-    activation = layer.config.applied_activation
-    return f"{number} {layer.config.type}" + (f" {activation}" if activation else "")
-
-
-def output_text(layer: PlannedLayer) -> str:
-    """Write the shape of a layer's output, with the members of an ensemble before it."""
-    number = () if layer.members is None else (layer.members.number,)
-    return shape_text((*number, *layer.output_shape))
-
-
-def members_row(plan: Plan, place: int) -> tuple[str, str, int] | None:
-    """Return what is done before a layer, the shape after it, and parameters: members begin.
-
-    None where they don't begin at this layer.
-    """
-    ensemble = plan.ensemble
-    if ensemble is None or ensemble.first != place:
-        return None
-    shape = shape_text((ensemble.num_members, ensemble.num_features))
-    title = f"{ensemble.num_members} members, share: {ensemble.config.share}"
-    return title, shape, ensemble.num_parameters
-
-
-def shape_text(shape: Shape) -> str:
-    """Write a shape: 64 × 8 × 8."""
-    return " × ".join(map(str, shape))
+    return Plan(signature, planned, inputs=inputs)
 
 
 def _with_outputs(layers: Sequence[Layer], num_outputs: int) -> list[Layer]:

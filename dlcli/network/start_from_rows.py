@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from dlcli.layers.base import PlannedLayer
 from dlcli.layers.modules import RandomMask
-from dlcli.layers.sequence import walk_modules
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
 
@@ -40,7 +39,7 @@ def start_from_rows(
     for module in network.modules():
         if isinstance(module, RandomMask):
             module.train()
-    for name, layer in walk_modules(plan.layers):
+    for name, layer in plan.modules():
         module = network.get_submodule(name)
         mixes_rows = layer.config.traits.row_mixing is not None and not plan.is_frozen(name)
         if mixes_rows:

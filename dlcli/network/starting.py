@@ -1,7 +1,8 @@
 """A trained network's weights → those that another network begins with, matched by name.
 
-Layers with weights are matched in their order. Where columns or classes differ, the first layer's
-numbers are matched by column, and the last layer's by class.
+Layers with weights are matched in their order, those of several inputs by the input's name. Where
+columns or classes differ, the first layer's numbers are matched by column, and the last layer's by
+class.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlcli.columns.base import Column
 from dlcli.data.fitted import FittedData
 from dlcli.layers.base import PlannedLayer, ShapeError, TensorAxes
-from dlcli.layers.sequence import module_name, walk_modules, walk_planned
+from dlcli.layers.sequence import module_name
+from dlcli.network.branches.planning import INPUTS
+from dlcli.network.column_matching import Network, columns, layers_by_column
 from dlcli.network.ensemble import ADAPTER
 from dlcli.network.plan import EMBEDDINGS, Plan
 
-_Names = Sequence[tuple[str, str]]  # of the numbers of a row: a column and a part of it
 _Changed = tuple[tuple[str | int, ...], object, object]  # the path of a setting; before and after
 # Settings that shapes show, or that don't change what trained weights compute.
 _COMPARED_OTHERWISE = {
@@ -64,26 +65,30 @@ class _Weighted:
     planned: PlannedLayer
     tensors: Mapping[str, TensorAxes]
 
+    @property
+    def input(self) -> str | None:
+        """The input whose layer it is; None: it is one that all inputs share."""
+        return str(self.path[1]) if self.path[0] == INPUTS else None
+
 
 def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start:
     """Match a trained network's weights with those of a plan for other data.
 
-    Raises ShapeError, with the path inside of `layers`, where they don't match.
+    Raises ShapeError, with the path inside of `model`, where they don't match.
     """
-    before, after = _weighted(trained.plan), _weighted(plan)
-    if len(before) != len(after):
-        raise ShapeError(
-            f"{_count(len(after))} here, {_count(len(before))} in the run: "
-            f"{', '.join(layer.name for layer in before)}"
-        )
+    _refuse_other_inputs(trained.plan, plan)
+    pairs, alone = _paired(trained.plan, plan)
     _refuse_other_members(trained.plan, plan)
-    by_column = _layers_by_column(trained, plan, fitted)
+    by_column = layers_by_column(Network(trained.plan, trained.fitted), Network(plan, fitted))
     outputs = _Outputs.that_differ(trained, plan, fitted)
     weights = _embeddings(trained.fitted, fitted, trained.weights)
-    for old, new in zip(before, after, strict=True):
+    for layer in alone:
+        for key, axes in layer.tensors.items():
+            weights[f"{layer.name}.{key}"] = np.full(axes.shape, np.nan, np.float32)
+    for old, new in pairs:
         if old.planned.config.type != new.planned.config.type:
             raise ShapeError(f"is {new.planned.config.type}; in the run, {old.name}", new.path)
-        matched = outputs if new is after[-1] else None
+        matched = outputs if new is pairs[-1][1] else None
         if matched is not None and not _gives_outputs(new):
             raise ShapeError("can't be matched by class, and the classes differ", new.path)
         for key in {**old.tensors, **new.tensors}:
@@ -110,10 +115,65 @@ def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start
         weights[ADAPTER] = factors if places is None else _taken(factors, 1, places)
     return Start(
         weights,
-        (*_more(fitted, trained.fitted), *([] if outputs is None else outputs.new)),
-        (*_more(trained.fitted, fitted), *([] if outputs is None else outputs.dropped)),
-        tuple(found for pair in zip(before, after, strict=True) for found in _changed(*pair)),
+        (
+            *_more(fitted, trained.fitted),
+            *_more_inputs(plan, trained.plan),
+            *([] if outputs is None else outputs.new),
+        ),
+        (
+            *_more(trained.fitted, fitted),
+            *_more_inputs(trained.plan, plan),
+            *([] if outputs is None else outputs.dropped),
+        ),
+        tuple(found for pair in pairs for found in _changed(*pair)),
     )
+
+
+def _refuse_other_inputs(before: Plan, after: Plan) -> None:
+    """Raise ShapeError where one network has several inputs, or they are joined otherwise."""
+    old, new = (
+        "a single input" if plan.inputs is None else f"{plan.inputs.join.config.type} of its inputs"
+        for plan in (before, after)
+    )
+    if old != new:
+        path = () if after.inputs is None else ("combine",)
+        raise ShapeError(f"{new} here, {old} in the run (model.inputs, model.combine)", path)
+
+
+def _paired(before: Plan, after: Plan) -> tuple[list[tuple[_Weighted, _Weighted]], list[_Weighted]]:
+    """Return the layers with weights in pairs, and those of inputs that the run doesn't have.
+
+    Raises ShapeError where an input, or what all share, has more such layers in one network.
+    """
+    old, new = _weighted(before), _weighted(after)
+    pairs: list[tuple[_Weighted, _Weighted]] = []
+    alone = []
+    known, names = _input_names(before), _input_names(after)
+    for name in (*names, None):
+        ours = [layer for layer in new if layer.input == name]
+        if name is not None and name not in known:
+            alone += ours
+            continue
+        theirs = [layer for layer in old if layer.input == name]
+        if len(theirs) != len(ours):
+            raise ShapeError(
+                f"{_count(len(ours))} here, {_count(len(theirs))} in the run: "
+                f"{', '.join(layer.name for layer in theirs)}",
+                () if name is None else (INPUTS, name, "layers"),
+            )
+        pairs += zip(theirs, ours, strict=True)
+    return pairs, alone
+
+
+def _more_inputs(plan: Plan, than: Plan) -> list[str]:
+    """Return the inputs with layers of their own that another network doesn't have."""
+    known = _input_names(than)
+    branches = () if plan.inputs is None else plan.inputs.branches
+    return [f"input '{one.name}'" for one in branches if one.layers and one.name not in known]
+
+
+def _input_names(plan: Plan) -> list[str]:
+    return [] if plan.inputs is None else [branch.name for branch in plan.inputs.branches]
 
 
 def _refuse_other_members(before: Plan, after: Plan) -> None:
@@ -191,7 +251,7 @@ def _count(number: int) -> str:
 
 def _weighted(plan: Plan) -> list[_Weighted]:
     """Return the layers with weights, in their order."""
-    both = zip(walk_planned(plan.layers), walk_modules(plan.layers), strict=True)
+    both = zip(plan.placed(), plan.modules(), strict=True)
     return [
         _Weighted(path, name, planned, tensors)
         for (path, planned), (name, _) in both
@@ -199,57 +259,13 @@ def _weighted(plan: Plan) -> list[_Weighted]:
     ]
 
 
-def _layers_by_column(
-    trained: TrainedNetwork, plan: Plan, fitted: FittedData
-) -> dict[str, list[int | None]]:
-    """Return which inputs of the run each input is, for the layers whose inputs are columns.
-
-    Nothing where all columns are the same, in the same order.
-    """
-    before, after = _input_names(trained.fitted), _input_names(fitted)
-    if before == after or plan.signature.shape is not None:
-        return {}
-    known = {name: place for place, name in enumerate(before)}
-    places = [known.get(name) for name in after]
-    found = {}
-    for index, layer in enumerate(plan.layers):
-        traits = layer.config.traits
-        is_reshaped = traits.passes_input_on and layer.output_shape != layer.input_shape
-        if layer.inner or layer.config.takes_columns or is_reshaped:
-            raise ShapeError(
-                f"the columns differ, and the weights of {layer.config.type} can't be matched by "
-                "column",
-                (index,),
-            )
-        found[module_name(index, layer.config)] = places
-        if not traits.keeps_positions and not traits.passes_input_on:
-            break
-    return found
-
-
-def _input_names(fitted: FittedData) -> _Names:
-    """Return what each number is that the first layer gets."""
-    dense = [(column.name, part) for column in _columns(fitted, False) for part in column.parts]
-    embedded = [
-        (column.name, f"embedding {number}")
-        for column in _columns(fitted, True)
-        if column.embedding is not None
-        for number in range(column.embedding.dim)
-    ]
-    return [*dense, *embedded]
-
-
-def _columns(fitted: FittedData, is_embedded: bool) -> list[Column]:
-    return [one for one in fitted.columns if (one.embedding is not None) == is_embedded]
-
-
 def _embeddings(
     before: FittedData, after: FittedData, weights: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Return the tables of the embedded columns, matched by column and category."""
-    known = {column.name: (place, column) for place, column in enumerate(_columns(before, True))}
+    known = {column.name: (place, column) for place, column in enumerate(columns(before, True))}
     found = {}
-    for place, column in enumerate(_columns(after, True)):
+    for place, column in enumerate(columns(after, True)):
         table = column.embedding
         assert table is not None, "the column is embedded"
         values = np.full((table.num_codes, table.dim), np.nan, np.float32)

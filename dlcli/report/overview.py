@@ -8,8 +8,8 @@ from typing import Any
 
 from dlcli.config import Config, dump_config
 from dlcli.data.fitted import FittedData
-from dlcli.layers.base import PlannedLayer
-from dlcli.network.plan import Plan, members_row, output_text, shape_text, title_of
+from dlcli.network.layout import layout_rows
+from dlcli.network.plan import Plan
 from dlcli.report.page import PageSection
 from dlcli.report.picture import shortened
 from dlcli.report.table import TextTable
@@ -96,17 +96,6 @@ def _columns(fitted: FittedData) -> TextTable:
 
 
 def _layers(plan: Plan) -> TextTable:
-    rows = [("input", shape_text(plan.signature.input_shape), f"{plan.num_embedding_parameters:,}")]
-    for index, layer in enumerate(plan.layers):
-        if members := members_row(plan, index):
-            rows.append((*members[:2], f"{members[2]:,}"))
-        rows += _layer_rows(str(index), layer)
+    rows = [(row.title, row.shape, f"{row.num_parameters:,}") for row in layout_rows(plan)]
     rows.append(("total", "", f"{plan.num_parameters:,}"))
     return TextTable(("layer", "output shape", "parameters"), tuple(rows))
-
-
-def _layer_rows(number: str, layer: PlannedLayer) -> list[tuple[str, str, str]]:
-    rows = [(title_of(layer, number), output_text(layer), f"{layer.num_parameters:,}")]
-    for place, inner in layer.numbered_inner:
-        rows += _layer_rows(f"{number}.{place}", inner)
-    return rows

@@ -6,7 +6,6 @@ from dlcli.config import LoadedConfig
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.errors import Problem
 from dlcli.layers.base import PlannedLayer
-from dlcli.layers.sequence import walk_modules, walk_planned
 from dlcli.network.plan import Plan
 
 _MAX_TRIED = 100_000  # batch sizes above the config's
@@ -46,13 +45,12 @@ def small_batch_problems(
     cut = " leave a batch"
     if training.shards > 1:
         cut = f", each cut into {training.shards} parts (training.shards), leave a part"
-    places = walk_planned(plan.layers, ("model", "layers"))
-    for (path, layer), (name, _) in zip(places, walk_modules(plan.layers), strict=True):
+    for (path, layer), (name, _) in zip(plan.placed(), plan.modules(), strict=True):
         needed = plan.min_rows_of(name, layer)
         if smallest < needed:
             repairs = " or ".join(_repairs(training, plan, num_rows, layer))
             yield loaded.problem(
-                path,
+                ("model", *path),
                 f"{layer.config.type} needs at least {needed} rows per batch; {rows} {batches}"
                 f"{cut} of {smallest}: use {repairs}",
             )

@@ -18,6 +18,7 @@ from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.layers.base import ShapeError
 from dlcli.losses import Loss
 from dlcli.metrics import figure_names, why_undefined
+from dlcli.network.branches.columns import input_problems
 from dlcli.network.heads import choose_loss, refuse_double_activation
 from dlcli.network.plan import Plan, plan_model
 from dlcli.runs.combinations.registry import refused_combinations, reported_combinations
@@ -175,7 +176,9 @@ def _fit_network(
         return loss, None
     with _collected(found):
         refuse_double_activation(loaded, loss)
-    if has_sound_data:
+    misplaced = [*input_problems(loaded, dataset)]
+    found += misplaced
+    if has_sound_data and not misplaced:
         with _collected(found):
             plan = _plan(loaded, dataset.fitted.signature(), loss)
     if plan is not None and not plan.num_parameters:
@@ -188,7 +191,7 @@ def _plan(loaded: LoadedConfig, signature: Signature, loss: Loss) -> Plan:
     try:
         return plan_model(loaded.config.model, signature, loss)
     except ShapeError as error:
-        raise loaded.error(("model", "layers", *error.path), str(error)) from None
+        raise loaded.error(("model", *error.path), str(error)) from None
 
 
 def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:
@@ -278,10 +281,12 @@ def _resolve(
         }
     )
     layers = tuple(layer.config for layer in plan.layers)
+    combine = None if plan.inputs is None else plan.inputs.join.config.type
+    model = {"layers": layers, "combine": combine, "start_from": start_from}
     return config.model_copy(
         update={
             "data": data,
-            "model": config.model.model_copy(update={"layers": layers, "start_from": start_from}),
+            "model": config.model.model_copy(update=model),
             "loss": loss,
             "training": training,
         }

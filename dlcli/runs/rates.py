@@ -8,7 +8,6 @@ import polars as pl
 from dlcli.config import Config
 from dlcli.config.text.parsing import format_path
 from dlcli.errors import counted
-from dlcli.layers.sequence import walk_layers
 from dlcli.runs.preparation import Prepared
 from dlcli.schedules.base import ScheduledNumber
 from dlcli.section import Section
@@ -94,7 +93,7 @@ def rates_of(prepared: Prepared) -> Rates:
 def scheduled_numbers(config: Config) -> Iterator[tuple[str, ScheduledNumber]]:
     """Yield the numbers that change with every step besides the learning rate, by their keys."""
     sections: list[tuple[tuple[str | int, ...], Section]] = [(("optimizer",), config.optimizer)]
-    sections += walk_layers(config.model.layers, ("model", "layers"))
+    sections += config.model.walk()
     for path, section in sections:
         for key in type(section).model_fields:
             if isinstance(number := getattr(section, key), ScheduledNumber):

@@ -13,8 +13,9 @@ from dlcli.data.dataset import Dataset
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError, ConfigError, Problem, suggest
 from dlcli.layers.base import PlannedLayer, ShapeError
-from dlcli.layers.sequence import module_name, walk_modules
+from dlcli.layers.sequence import module_name
 from dlcli.layers.weights import initial_weights
+from dlcli.network.branches.planning import INPUTS
 from dlcli.network.ensemble import ADAPTER
 from dlcli.network.plan import EMBEDDINGS, Plan, plan_model
 from dlcli.network.starting import TrainedNetwork, start_from
@@ -164,8 +165,7 @@ def begin(
 def _started(
     loaded: LoadedConfig, plan: Plan, dataset: Dataset, saved: "SavedWeights"
 ) -> tuple[Plan, list[str]]:
-    for initial in initial_weights(loaded.config.model.layers):
-        path = ("model", "layers", *initial)
+    for path in initial_weights(loaded.config.model.walk()):
         raise loaded.error(
             path,
             "has no effect: the weights are those of model.start_from; leave it out, or give "
@@ -174,7 +174,7 @@ def _started(
     try:
         start = start_from(_trained(saved), plan, dataset.fitted)
     except ShapeError as error:
-        path = ("model", "layers", *error.path) if error.path else _PATH
+        path = ("model", *error.path) if error.path else _PATH
         raise loaded.error(
             path, f"the weights of {saved.path} don't fit (model.start_from): {error}"
         ) from None
@@ -188,7 +188,7 @@ def _started(
         notes.append(f"dropped from the weights: {_listed(start.dropped)} (model.start_from)")
     if start.changed:
         settings = [
-            f"{format_path(('model', 'layers', *path))} is {_plain(new)}, {_plain(old)} there"
+            f"{format_path(('model', *path))} is {_plain(new)}, {_plain(old)} there"
             for path, old, new in start.changed
         ]
         notes.append(
@@ -228,7 +228,7 @@ def _trained(saved: "SavedWeights") -> TrainedNetwork:
         ) from None
     shapes = {
         f"{name}.{key}": axes.shape
-        for name, layer in walk_modules(plan.layers)
+        for name, layer in plan.modules()
         for key, axes in layer.config.tensors(layer).items()
     }
     for place, table in enumerate(signature.embeddings):
@@ -242,7 +242,7 @@ def _trained(saved: "SavedWeights") -> TrainedNetwork:
 
 def _frozen(loaded: LoadedConfig, plan: Plan, problems: list[Problem]) -> Iterator[str]:
     """Yield the names of the modules that are frozen; add what can't be to the problems."""
-    modules = dict(walk_modules(plan.layers))
+    modules = dict(plan.modules())
     for place, said in enumerate(loaded.config.model.freeze):
         chosen = dict(_chosen(said, plan, modules))
         if said == "embeddings" and plan.signature.embeddings:
@@ -265,13 +265,15 @@ def _frozen(loaded: LoadedConfig, plan: Plan, problems: list[Problem]) -> Iterat
 def _chosen(
     said: int | str, plan: Plan, modules: dict[str, PlannedLayer]
 ) -> Iterator[tuple[str, PlannedLayer]]:
-    """Yield the modules of a place, a type or a name."""
+    """Yield the modules of a place, a type or a name; `inputs.NAME` names those of an input."""
     if isinstance(said, int):
         for layer in plan.layers[said : said + 1]:
             yield module_name(said, layer.config), layer
         return
+    branches = () if plan.inputs is None else plan.inputs.branches
+    inside = [f"{one.module}." for one in branches if said == f"{INPUTS}.{one.name}"]
     for name, layer in modules.items():
-        if said in (name, layer.config.type):
+        if said in (name, layer.config.type) or name.startswith(tuple(inside)):
             yield name, layer
 
 

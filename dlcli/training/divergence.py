@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlcli.errors import DivergedError
+from dlcli.network.branches.planning import INPUTS, input_of_module
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ def diverged(
 def layer_of(parameter: str) -> str:
     """Return where a parameter's layer stands in the config."""
     path = "model"
+    inputs, _, rest = parameter.partition(".")
+    if inputs == INPUTS:
+        branch, _, parameter = rest.partition(".")
+        path += f".inputs.{input_of_module(branch)}" if "_" in branch else ".combine"
     for part in parameter.split("."):
         if match := re.match(r"(\d+)_", part):
             path += f".layers[{match[1]}]"

@@ -1,7 +1,7 @@
 """A sample of each layer, and of each of its variants, with the shape of its input."""
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
@@ -10,6 +10,7 @@ from dlcli.config.sections.model import ModelConfig
 from dlcli.data.signature import Signature
 from dlcli.layers.base import Layer
 from dlcli.layers.family import AnyLayer
+from dlcli.layers.joining.joins import Combine
 from dlcli.network.plan import Plan, plan_model, plan_network
 from tests.losses.examples import loss_of
 
@@ -42,6 +43,28 @@ def plan_members(share: str, *specs: dict[str, Any], loss: str = "cross_entropy"
     signature = Signature(5, (), None, None if loss == "mse" else 2, (1, 2, 1, 1))
     return plan_model(ModelConfig.model_validate(model), signature, loss_of({"type": loss}))
 
+
+def plan_inputs(combine: str) -> Plan:
+    """Plan three inputs: a column of two numbers, an embedded one, and the table of the others."""
+    dense = {"type": "dense", "units": 4, "activation": "tanh"}
+    embedding = {"type": "numeric_embedding", "kind": "piecewise_linear", "dim": 2}
+    model = {
+        "inputs": {
+            "city": {"layers": [dense]},
+            "table": {"layers": [embedding, {"type": "dropout", "rate": 0.25}, dense]},
+            "b.c": {"layers": [dense, {"type": "residual", "layers": [dense]}]},
+        },
+        "combine": combine,
+        "layers": [dense, DENSE],
+    }
+    embeddings = (Embedding("city", 6, 3), Embedding("shop", 4, 2))
+    names, numeric = ("a", "b.c", "d", "e"), (NUMERIC[0], NUMERIC[2])
+    signature = Signature(5, embeddings, None, 2, (1, 2, 1, 1), numeric, names)
+    return plan_model(ModelConfig.model_validate(model), signature, loss_of(CROSS_ENTROPY))
+
+
+CROSS_ENTROPY = {"type": "cross_entropy"}
+JOINS = get_args(Combine)
 
 # Numeric columns among others, with bins that differ in number.
 NUMERIC = (

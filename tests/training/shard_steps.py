@@ -27,7 +27,17 @@ from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.processes.joining import joined
 from dlcli.training.processes.rank import Rank
 from dlcli.training.rows.batches import Rows
-from tests.layers.samples import DENSE, EVERY_LAYER, MEMBERS, SHARES, name, plan, plan_members
+from tests.layers.samples import (
+    DENSE,
+    EVERY_LAYER,
+    JOINS,
+    MEMBERS,
+    SHARES,
+    name,
+    plan,
+    plan_inputs,
+    plan_members,
+)
 from tests.losses.examples import PAIR, loss_of
 from tests.optimizers.samples import SAMPLES, read
 from tests.training.test_engines import made_rows
@@ -63,6 +73,8 @@ def cases() -> Iterator[tuple[str, Plan, dict[str, Any], dict[str, Any]]]:
         yield f"optimizer {settings}", MIXED, optimizer, {**EAGER, "gradient_clip_norm": 0.5}
     for share in SHARES:
         yield f"weighted members {share}", plan_members(share, *MEMBERS), ADAM, {}
+    for combine in JOINS:
+        yield f"inputs {combine}", plan_inputs(combine), ADAM, {}
     for engine in ("eager", "captured"):
         yield f"weighted {engine}", MIXED, ADAM, {"engine": engine}
 

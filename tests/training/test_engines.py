@@ -27,11 +27,13 @@ from tests.conftest import ROOT, Command
 from tests.layers.samples import (
     DENSE,
     EVERY_LAYER,
+    JOINS,
     MEMBERS,
     SHARES,
     name,
     plan,
     plan_embedded,
+    plan_inputs,
     plan_members,
 )
 from tests.losses.examples import EVERY_LOSS, PAIR, loss_of
@@ -129,6 +131,11 @@ def test_every_loss(
 @pytest.mark.parametrize("share", SHARES)
 def test_members(share: str) -> None:
     check_alike(plan_members(share, *MEMBERS), {"type": "cross_entropy"})
+
+
+@pytest.mark.parametrize("combine", JOINS)
+def test_inputs(combine: str) -> None:
+    check_alike(plan_inputs(combine), {"type": "cross_entropy"})
 
 
 @pytest.mark.parametrize("num_dense", [0, 3])

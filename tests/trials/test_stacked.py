@@ -43,11 +43,13 @@ from tests.conftest import ROOT
 from tests.layers.samples import (
     DENSE,
     EVERY_LAYER,
+    JOINS,
     MEMBERS,
     SHARES,
     name,
     plan,
     plan_embedded,
+    plan_inputs,
     plan_members,
 )
 from tests.losses.examples import EVERY_LOSS, PAIR, loss_of
@@ -182,6 +184,11 @@ def test_runs_of_one_optimizer_and_several_weight_decays_take_one_step(
 @pytest.mark.parametrize("share", SHARES)
 def test_members(share: str) -> None:
     check_steps(plan_members(share, *MEMBERS), [{"type": "sgd"}, {"type": "adam"}])
+
+
+@pytest.mark.parametrize("combine", JOINS)
+def test_inputs(combine: str) -> None:
+    check_steps(plan_inputs(combine), [{"type": "sgd"}, {"type": "adam"}])
 
 
 @pytest.mark.parametrize("num_dense", [0, 3])

@@ -15,9 +15,8 @@ from rich.text import Text
 from dlcli.cli.output import unwritable
 from dlcli.columns.unseen import UnseenCells
 from dlcli.data.checks import shortlist
-from dlcli.layers.base import FLOAT_BYTES, PlannedLayer
-from dlcli.layers.sequence import walk_modules
-from dlcli.network.plan import members_row, output_text, shape_text, title_of
+from dlcli.layers.base import FLOAT_BYTES
+from dlcli.network.layout import draw_inputs, layout_rows
 from dlcli.numbers import number_text
 from dlcli.tables.sources import setting_text
 
@@ -129,7 +128,7 @@ def _show_shards(console: Console, started: "TrainingStarted") -> None:
     number = started.num_processes
     processes = "one process" if number == 1 else f"{number} processes"
     text = f"parts of each batch, shared by {processes} (training.shards)"
-    layers = (layer.config for _, layer in walk_modules(started.prepared.plan.layers))
+    layers = (layer.config for _, layer in started.prepared.plan.modules())
     if mixing := sorted({layer.type for layer in layers if layer.traits.row_mixing}):
         text += f"; {', '.join(mixing)} takes the statistics of each part by itself"
     console.print(f"[bold]shards[/] {shards} {text}")
@@ -186,16 +185,19 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
     plan, settings = prepared.plan, prepared.config.training
     num_rows = prepared.dataset.num_rows["train"]
     batch_size = settings.rows_per_batch(num_rows)
+    for line in draw_inputs(plan):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     table = Table("layer", "output shape")
     for title in ("parameters", "multiply-adds per row", f"memory for {batch_size:,} rows"):
         table.add_column(title, justify="right")
-    table.add_row("input", shape_text(plan.signature.input_shape))
-    for index, layer in enumerate(plan.layers):
-        if members := members_row(plan, index):
-            assert plan.ensemble is not None, "it has members"
-            memory = format_bytes(plan.ensemble.num_kept * batch_size * FLOAT_BYTES)
-            table.add_row(*members[:2], f"{members[2]:,}", "0", memory)
-        _add_costs(table, str(index), layer, batch_size)
+    for row in layout_rows(plan):
+        title = "  " * row.depth + row.title
+        if row.multiply_adds is None or row.num_kept is None:
+            table.add_row(escape(title), row.shape)
+            continue
+        memory = format_bytes(row.num_kept * batch_size * FLOAT_BYTES)
+        counts = (f"{row.num_parameters:,}", f"{row.multiply_adds:,}")
+        table.add_row(escape(title), row.shape, *counts, memory)
     memory = format_bytes(plan.activation_bytes(batch_size))
     figures = (f"{plan.num_parameters:,}", f"{plan.multiply_adds:,}", memory)
     table.add_row("total", "", *figures, style="bold")
@@ -260,36 +262,13 @@ def _in_one_line(reports: "Sequence[ColumnReport]") -> str:
 def _show_layers(console: Console, prepared: "Prepared") -> None:
     plan = prepared.plan
     table = Table("layer", "output shape", "parameters", title_justify="left")
-    table.add_row(
-        "input", shape_text(plan.signature.input_shape), _count(plan.num_embedding_parameters)
-    )
-    for index, layer in enumerate(plan.layers):
-        if members := members_row(plan, index):
-            table.add_row(*members[:2], _count(members[2]))
-        _add_layer(table, str(index), layer)
+    for row in layout_rows(plan):
+        title = "  " * row.depth + row.title
+        table.add_row(escape(title), row.shape, _count(row.num_parameters))
     table.add_row("total", "", f"{plan.num_parameters:,}", style="bold")
     if plan.frozen:
         table.add_row("trained", "", f"{plan.num_trained:,}")
     console.print(table)
-
-
-def _add_layer(table: Table, number: str, layer: PlannedLayer) -> None:
-    shape, count = output_text(layer), _count(layer.num_parameters)
-    table.add_row(title_of(layer, number), shape, count)
-    for place, inner in layer.numbered_inner:
-        _add_layer(table, f"  {number}.{place}", inner)
-
-
-def _add_costs(table: Table, number: str, layer: PlannedLayer, batch_size: int) -> None:
-    table.add_row(
-        title_of(layer, number),
-        output_text(layer),
-        f"{layer.num_parameters:,}",
-        f"{layer.multiply_adds:,}",
-        format_bytes(layer.activation_bytes(batch_size)),
-    )
-    for place, inner in layer.numbered_inner:
-        _add_costs(table, f"  {number}.{place}", inner, batch_size)
 
 
 def format_bytes(number: int) -> str:

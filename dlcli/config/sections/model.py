@@ -1,20 +1,50 @@
 """The config's `model`."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from dlcli.config.sections.ensemble import EnsembleConfig
+from dlcli.layers.base import Layer
 from dlcli.layers.family import AnyLayer
+from dlcli.layers.joining.joins import Combine
 from dlcli.layers.sequence import walk_layers
 from dlcli.section import Section
+from dlcli.tables.names import ColumnName, refuse_twins
+
+TABLE = "table"  # the input of all columns that have none of their own
+
+
+class InputConfig(Section):
+    """An input of the network: a column, or the table of all columns that have no input."""
+
+    layers: Annotated[tuple[AnyLayer, ...], Field(strict=False)] = Field(
+        (), description="layers of this input alone; none: it reaches the join as it is"
+    )
 
 
 class ModelConfig(Section):
     """The network."""
 
+    inputs: Annotated[
+        dict[ColumnName, InputConfig] | None,
+        Field(min_length=1),
+        BeforeValidator(refuse_twins),
+    ] = Field(
+        None,
+        description="inputs with layers of their own, by column; `table`: all other columns, "
+        "numbers and categories together. Default: a single input, of all columns",
+    )
+    combine: Combine | None = Field(
+        None,
+        description="how inputs are joined: `concat`, side by side; `sum`; `attention`: their "
+        "mean, weighted in each row by a softmax of scores, u · tanh(W h + b) of an input h, with "
+        "learned u, W and b (Yang et al. 2016, N16-1174). Default: concat",
+    )
     layers: Annotated[tuple[AnyLayer, ...], Field(strict=False, min_length=1)] = Field(
-        description="layers of the network, from input to output"
+        description="layers of the network, from input to output; with `inputs`, those after the "
+        "join"
     )
     ensemble: EnsembleConfig | None = Field(
         None, description="several networks that train as one; default: a single network"
@@ -28,12 +58,22 @@ class ModelConfig(Section):
     freeze: Annotated[tuple[Annotated[int, Field(ge=0)] | str, ...], Field(strict=False)] = Field(
         (),
         description="layers that keep the weights they begin with: places in `layers`, layer "
-        "types, names as 0_dense, or `embeddings`",
+        "types, names as 0_dense, inputs as inputs.photo, or `embeddings`",
     )
+
+    @model_validator(mode="after")
+    def _check_combine(self) -> Self:
+        if self.combine is not None and self.inputs is None:
+            raise ValueError("`combine` has no effect without `inputs`")
+        return self
+
+    def walk(self) -> Iterator[tuple[tuple[str | int, ...], Layer]]:
+        """Yield every layer with its path in the config, in the order in which data passes."""
+        for name, section in (self.inputs or {}).items():
+            yield from walk_layers(section.layers, ("model", "inputs", name, "layers"))
+        yield from walk_layers(self.layers, ("model", "layers"))
 
     @property
     def num_bins(self) -> int | None:
         """How many bins of each numeric column a layer asks for; None: none does."""
-        return (
-            max((layer.num_bins or 0 for _, layer in walk_layers(self.layers)), default=0) or None
-        )
+        return max((layer.num_bins or 0 for _, layer in self.walk()), default=0) or None

@@ -7,7 +7,6 @@ from dlcli.config import Config
 from dlcli.config.text.parsing import format_path
 from dlcli.explaining.learning.finding import Change
 from dlcli.layers.base import Layer, Setting
-from dlcli.layers.sequence import walk_layers
 from dlcli.layers.weights import WeightedLayer
 
 _HEAVY_DROPOUT, _LIGHT_DROPOUT = 0.7, 0.2
@@ -42,7 +41,7 @@ def _find_restrictions(config: Config) -> Iterator[Restriction]:
     if not _hidden(config):
         text = f"add a hidden layer, for example of {_HIDDEN_UNITS} units"
         layers = f"[{{type: dense, units: {_HIDDEN_UNITS}, activation: relu}}, {{type: dense}}]"
-        has_one_layer = len(config.model.layers) == 1
+        has_one_layer = len(config.model.layers) == 1 and config.model.inputs is None
         change = Change(text, (f"model.layers={layers}",) if has_one_layer else ())
         yield Restriction("no hidden layer", change)
     elif narrow:
@@ -79,11 +78,17 @@ def dropped_shares(config: Config) -> list[Setting[float]]:
 def free_widths(config: Config) -> list[Setting[int]]:
     """Return the widths of hidden layers that can be changed by themselves, by key in the config.
 
-    There are none where another layer takes inputs of one size only.
+    There are none where another layer takes inputs of one size only, and none in inputs that are
+    joined number by number.
     """
     if any(layer.fixes_input_size for _, layer in _walk(config)):
         return []
-    widths = ((path, layer.width) for path, layer in _hidden(config))
+    are_tied = config.model.combine in ("sum", "attention")
+    widths = (
+        (path, layer.width)
+        for path, layer in _hidden(config)
+        if not (are_tied and path.startswith("model.inputs."))
+    )
     return [
         Setting(f"{path}.{width.key}", width.value) for path, width in widths if width is not None
     ]
@@ -96,5 +101,5 @@ def _hidden(config: Config) -> list[tuple[str, WeightedLayer]]:
 
 def _walk(config: Config) -> Iterator[tuple[str, Layer]]:
     """Yield every layer with its key in the config."""
-    for path, layer in walk_layers(config.model.layers, ("model", "layers")):
+    for path, layer in config.model.walk():
         yield format_path(path), layer

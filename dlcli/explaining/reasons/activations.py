@@ -33,13 +33,15 @@ def hidden_layers(plan: Plan) -> list[LayerPosition]:
     Without those of an ensemble's members.
     """
     with_weights = [
-        module_name(index, layer.config)
-        for index, layer in enumerate(plan.layers)
+        prefix + module_name(index, layer.config)
+        for prefix, layers in plan.sequences()
+        for index, layer in enumerate(layers)
         if isinstance(layer.config, WeightedLayer) or layer.inner
     ]
     return [
         position
-        for position in _positions(plan.layers, "")
+        for prefix, layers in plan.sequences()
+        for position in _positions(layers, prefix)
         if len(position.planned.output_shape) == 1
         and position.name not in with_weights[-1:]
         and position.planned.members is None
@@ -47,7 +49,9 @@ def hidden_layers(plan: Plan) -> list[LayerPosition]:
 
 
 def first_weighted(plan: Plan) -> LayerPosition | None:
-    """Return the first layer with weights; None where it is inside another layer."""
+    """Return the first layer with weights; None where it is one input's, or in another layer."""
+    if plan.inputs is not None:
+        return None
     position = next(_positions(plan.layers, ""), None)
     return None if position is None or "." in position.name else position
 

@@ -10,7 +10,6 @@ from dlcli.data.fitted import FittedData
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.sampling import sample_rows, take, work_per_row
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.layers.sequence import walk_modules
 from dlcli.layers.weights import WeightedLayer
 from dlcli.seeds import derive_seed
 from dlcli.tables.table import Table
@@ -125,12 +124,12 @@ def find_equation(model: ExplainedModel) -> Equation | None:
     Two outputs with a softmax are a single neuron, too: their difference. None where predictions
     are no linear function of the neuron's output.
     """
-    if not model.target.is_linear:
+    if not model.target.is_linear or model.plan.inputs is not None:
         return None
     columns = model.fitted.columns
     layers = [
         (name, layer.config, layer.input_shape)
-        for name, layer in walk_modules(model.plan.layers)
+        for name, layer in model.plan.modules()
         if not layer.config.traits.passes_input_on
     ]
     if len(columns) != 2 or len(layers) != 1:

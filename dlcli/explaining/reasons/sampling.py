@@ -50,7 +50,7 @@ def work_per_row(plan: Plan) -> int:
     """Return the work of a row's forward pass, in multiply-adds."""
     outputs = (
         math.prod(layer.output_shape) * (1 if layer.members is None else layer.members.number)
-        for layer in plan.layers
+        for layer in plan.outer_layers
     )
     numbers = plan.signature.num_inputs + sum(outputs)
     return plan.multiply_adds + _ACTIVATION * numbers

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.surface.weight_plane import WeightPlane, losses_on
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.layers.sequence import walk_modules
 from dlcli.network.ensemble import MEMBERS
 from dlcli.network.plan import Plan
 from dlcli.seeds import derive_seed
@@ -122,8 +121,7 @@ def compute_grid(
         num_known_rows=len(rows),
         num_parameters=model.plan.num_parameters,
         keeps_statistics=any(
-            layer.config.traits.row_mixing is not None
-            for _, layer in walk_modules(model.plan.layers)
+            layer.config.traits.row_mixing is not None for _, layer in model.plan.modules()
         ),
     )
 
@@ -149,7 +147,7 @@ def random_directions(
     without_filters = tuple(_without_filters(plan))
     outputs = {
         f"{name}.{key}": axes.outputs
-        for name, layer in walk_modules(plan.layers)
+        for name, layer in plan.modules()
         for key, axes in layer.config.tensors(layer).items()
         if axes.outputs is not None
     }
@@ -168,7 +166,7 @@ def random_directions(
 def _without_filters(plan: Plan) -> Iterator[str]:
     """Yield how the names of parameters begin that are no weights of outputs."""
     yield f"{MEMBERS}."
-    for name, layer in walk_modules(plan.layers):
+    for name, layer in plan.modules():
         if not layer.config.traits.has_filters:
             yield f"{name}."
         elif layer.members is not None:

@@ -123,7 +123,8 @@ class NumericEmbedding(Layer):
         """Refuse it: without the columns, nothing says which numbers are to be embedded."""
         del shape
         raise ShapeError(
-            "must be the first layer: only there is known which numbers are numeric columns"
+            "must be the first layer of a network, or of one of its inputs (model.inputs): only "
+            "there is known which numbers are numeric columns"
         )
 
     def plan_columns(self, shape: Shape, numeric: Sequence[NumericInput]) -> PlannedLayer:

@@ -5,7 +5,6 @@ from itertools import pairwise
 
 from dlcli.config.text.parsing import KeyPath
 from dlcli.layers.base import PlannedLayer
-from dlcli.layers.sequence import walk_layers
 from dlcli.layers.weights import initial_weights
 from dlcli.runs.combinations.rule import Facts, Found, refused, reported
 
@@ -16,9 +15,16 @@ _LAST = {"type": "dense"}
 
 
 def _sequences(facts: Facts) -> Iterator[list[Placed]]:
-    """Yield layers one after another, with their paths: the network's, then those of each block."""
-    if facts.plan is not None:
-        yield from _within(facts.plan.layers, ("model", "layers"))
+    """Yield layers one after another, with their paths: the network's, then those of each block.
+
+    Last, those of each of several inputs.
+    """
+    if facts.plan is None:
+        return
+    yield from _within(facts.plan.layers, ("model", "layers"))
+    if facts.plan.inputs is not None:
+        for branch in facts.plan.inputs.branches:
+            yield from _within(branch.layers, ("model", "inputs", branch.name, "layers"))
 
 
 def _within(layers: Sequence[PlannedLayer], path: KeyPath) -> Iterator[list[Placed]]:
@@ -90,7 +96,7 @@ def _two_weights(facts: Facts) -> Found:
 
 def _idle_decay_factors(facts: Facts) -> Found:
     if not facts.config.optimizer.weight_decay:
-        for path, layer in walk_layers(facts.config.model.layers, ("model", "layers")):
+        for path, layer in facts.config.model.walk():
             if any(factors.weight_decay != 1 for factors in layer.update_factors.values()):
                 yield (
                     (*path, "weight_decay_factor"),
@@ -106,7 +112,7 @@ def _undrawn_adapters(facts: Facts) -> Found:
 
 def _frozen_draws(facts: Facts) -> Found:
     model = facts.config.model
-    if model.freeze and model.start_from is None and not any(initial_weights(model.layers)):
+    if model.freeze and model.start_from is None and not any(initial_weights(model.walk())):
         yield (
             ("model", "freeze"),
             "the weights that stay are drawn from the seed: nothing says to begin with others "

@@ -5,10 +5,16 @@ from collections.abc import Iterator
 
 from dlcli.config.text.parsing import format_path
 from dlcli.errors import Problem
-from dlcli.runs.combinations import data, parts, schedules, training
+from dlcli.runs.combinations import data, inputs, parts, schedules, training
 from dlcli.runs.combinations.rule import Facts, Rule
 
-RULES: tuple[Rule, ...] = (*schedules.RULES, *training.RULES, *parts.RULES, *data.RULES)
+RULES: tuple[Rule, ...] = (
+    *schedules.RULES,
+    *training.RULES,
+    *parts.RULES,
+    *inputs.RULES,
+    *data.RULES,
+)
 
 _HEADER = """# Settings that undo each other
 

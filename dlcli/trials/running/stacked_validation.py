@@ -48,7 +48,7 @@ class StackedValidation:
         assert rows is not None, "there are validation rows"
         self._rows = rows
         inputs = [tensor.shape[1:] for tensor in rows.inputs.values()]
-        shapes = [*inputs, *(layer.output_shape for layer in plan.layers)]
+        shapes = [*inputs, *(layer.output_shape for layer in plan.outer_layers)]
         self._widest = max(int(np.prod(shape)) for shape in shapes)
 
     def setup_of(self, run: int) -> SharedSetup:

@@ -152,7 +152,7 @@ def _new_run(request: Request, folder: Path, config: "Config") -> str:
     run = RunFolder(folder)
     best = folder if run.best.exists() else run.last  # no epoch is done yet
     start = os.path.relpath(best, request.config.parent)
-    given = [("model", "layers", *path) for path in initial_weights(config.model.layers)]
+    given = initial_weights(config.model.walk())
     without = [f"{format_path(path)}=null" for path in given]  # weights begin as one of them says
     changes = [*request.overrides, *without, f"model.start_from={start}"]
     words = ["dlcli", "train", str(request.config), "--run-dir", str(new)]

@@ -1,0 +1,1 @@
+"""How several inputs of a network are joined."""

@@ -1,0 +1,1 @@
+"""Several inputs: a branch of layers for each, and how the branches are joined."""
