@@ -56,25 +56,28 @@ def _explanations(report: ReportData, network: NetworkReport) -> list[PageSectio
                 model = network.model
                 found.append(importance_section(importance, model.loss, model.target))
             return [*found, statistics, _full_report(report, seconds)]
-        case DeepReport(explanation, landscape, path, budget):
+        case DeepReport(explanation, vision, landscape, path, budget):
             from dlcli.report.explanation.section import explanation_sections
             from dlcli.report.landscape.section import landscape_section
+            from dlcli.report.vision.section import vision_sections
 
             surface = landscape_section(landscape, path)
-            limits = _limits(budget)
-            return [*explanation_sections(explanation), statistics, surface, limits]
+            seen = [] if vision is None else vision_sections(vision)
+            limits = _limits(budget, has_images=vision is not None)
+            return [*explanation_sections(explanation), *seen, statistics, surface, limits]
         case _:
             assert_never(network.explained)
 
 
-def _limits(budget: DeepBudget) -> PageSection:
+def _limits(budget: DeepBudget, *, has_images: bool) -> PageSection:
     """Say what each of the longest questions could take."""
+    images = f", what it sees in images {budget.vision_seconds:.2g}" if has_images else ""
     return PageSection(
         "Time limits",
         (
             "What takes longest had about so many seconds, by the time that training took: "
             f"gradient boosting {budget.tree_seconds:.2g}, permutation importance "
-            f"{budget.importance_seconds:.2g}, the loss landscape and the path of training "
+            f"{budget.importance_seconds:.2g}{images}, the loss landscape and the path of training "
             f"{budget.surface_seconds:.2g} each. What was cut for that is said beside them.",
         ),
     )
@@ -89,10 +92,10 @@ def _full_report(report: ReportData, seconds: float) -> PageSection:
             f"baseline, the intervals and the permutation importance had {seconds:.2g} seconds, by "
             "the time that training took; what was left out for that is said beside them. The full "
             "report gives them more, adds gradient boosting, partial dependence, the "
-            "decision boundary (for two columns), hidden units, first-layer filters, the loss "
-            "landscape and the path of training, and leaves each plot as an SVG file (with --png, "
-            "as a PNG, too). Make it "
-            "with:",
+            "decision boundary (for two columns), hidden units, first-layer filters, where "
+            "the network looks in images and what its layers respond to, the loss landscape and "
+            "the path of training, and leaves each plot as an SVG file (with --png, as a PNG, "
+            "too). Make it with:",
         ),
         code=f"dlcli report {shlex.quote(str(report.record.folder.path))}",
     )

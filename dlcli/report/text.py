@@ -8,7 +8,7 @@ import numpy as np
 from dlcli.explaining.quality.bootstrap import Estimate
 from dlcli.explaining.reasons.boundary import Equation, InputPlane
 from dlcli.explaining.reasons.sampling import SampledRows
-from dlcli.numbers import number_text
+from dlcli.numbers import number_text, percent_text
 from dlcli.report.picture import shortened
 from dlcli.targets.base import Target
 
@@ -50,6 +50,13 @@ def value_text(value: float) -> str:
     if not -4 <= size < 6:
         return f"{value:.2e}"
     return f"{value:,.{max(0, 2 - size)}f}"
+
+
+def sureness_text(probability: float) -> str:
+    """Write a probability where there is little room: 97%, >99.9%."""
+    if 0.999 < probability < 1.0:
+        return ">99.9%"
+    return "<0.1%" if 0.0 < probability < 0.001 else percent_text(probability)
 
 
 def equation_of(equation: Equation, plane: InputPlane) -> str:

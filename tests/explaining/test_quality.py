@@ -23,6 +23,7 @@ from dlcli.explaining.quality.quality import (
 from dlcli.losses.classification import BinaryCrossEntropy, CrossEntropy
 from dlcli.losses.regression import Huber, MeanAbsoluteError
 from dlcli.network.inputs import InputStage
+from dlcli.report.quality.surest_images import surest_section
 from dlcli.training.evaluation import evaluate
 from dlcli.training.rows.batches import Tensors
 from tests.explaining.made import dense, make_model
@@ -300,11 +301,35 @@ def test_images_are_shown_as_in_their_file(scale: str) -> None:
     model = make_model(columns, "kind", layers, shape=[1, 4, 4], **how)
     errors = assess_quality(model).errors
     assert errors.images is not None
-    assert errors.images.shape == (10, 4, 4, 1)
+    assert errors.images.shape == (10, 1, 4, 4)
     row = int(errors.rows[0].position.split()[1]) - 2
     assert errors.images[0].ravel() == pytest.approx(pixels[row], abs=1e-4)
     plain = make_model(columns, "kind", LAYERS, **how)
     assert assess_quality(plain).errors.images is None
+
+
+def test_the_surest_images_of_each_class_are_shown() -> None:
+    pixels = np.random.default_rng(6).integers(0, 17, (90, 16))
+    kinds = [f"k{kind}" for kind in pixels[:, :3].argmax(axis=1)]
+    columns: dict[str, Any] = {f"p{place}": pixels[:, place] for place in range(16)}
+    columns |= {"kind": kinds, "part": ["train", "train", "test"] * 30}
+    brightest = np.eye(16)[:3]
+    brightest[2] = -1  # which no pixel is bright enough for
+    layers = [{"type": "flatten"}, dense(brightest.tolist(), [0.0] * 3)]
+    how: dict[str, Any] = {"split": BY_COLUMN, "scale": "none", "shape": [1, 4, 4]}
+    surest = assess_quality(make_model(columns, "kind", layers, **how)).surest
+    assert surest is not None
+    assert (surest.num_each, surest.num_classes, surest.never) == (3, 3, ("k2",))
+    assert [row.prediction for row in surest.rows] == ["k0"] * 3 + ["k1"] * 3
+    held = np.arange(2, 90, 3)
+    first = max(held, key=lambda row: int(pixels[row, 0]) - int(pixels[row, 1]))
+    assert surest.rows[0].position == f"line {first + 2}"
+    assert surest.images[0].ravel() == pytest.approx(pixels[first], abs=1e-4)
+    section = surest_section(surest, 3)
+    assert "No row is predicted as k2." in section.paragraphs[0]
+    columns["kind"] = (pixels[:, 0] + 0.5).tolist()
+    numbers = make_model(columns, "kind", [layers[0], *LAYERS], **how)
+    assert assess_quality(numbers).surest is None
 
 
 def test_the_same_question_has_the_same_answer() -> None:

@@ -5,27 +5,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlcli.data.fitted import FittedData
-from dlcli.data.signature import NUMBERS
 from dlcli.explaining.explained_model import ExplainedRows
 from dlcli.explaining.quality.bootstrap import Predictions
-from dlcli.training.rows.batches import Rows
+from dlcli.explaining.row_images import image_field, row_images
 
 NUM_ROWS = 10
-_MIN_SIDE = 4  # of an image
-_CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
-class ErrorRow:
+class JudgedRow:
     """One row, with its true and its predicted value."""
 
     position: str  # `line 17`
+    file: str | None  # of its image; None: it has none
+    cells: tuple[str | None, ...]  # of the columns; None where missing
+    loss: float
     truth: str | float
     prediction: str | float
     probability: float | None  # of the predicted class; None for a number
     true_probability: float | None  # of the true class; None for a number
-    loss: float
-    cells: tuple[str | None, ...]  # of the columns; None where missing
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,8 @@ class LargestErrors:
 
     source: str  # the file
     columns: tuple[str, ...]  # the features
-    rows: tuple[ErrorRow, ...]
-    images: np.ndarray | None  # [rows, height, width, channels], where rows are images
+    rows: tuple[JudgedRow, ...]
+    images: np.ndarray | None  # [rows, channels, height, width], where rows are images
 
 
 def find_largest_errors(
@@ -48,43 +46,38 @@ def find_largest_errors(
     """
     worst = np.argsort(-predictions.losses, kind="stable")[:NUM_ROWS]
     columns = tuple(column.name for column in fitted.columns)
-    table = rows.table.take(worst)
-    frame = table.frame.select(columns)
-    target = fitted.target
+    found = judged_rows(rows, predictions, truth, fitted, worst)
+    images = row_images(fitted, rows.encoded, worst)
+    return LargestErrors(rows.table.source, columns, found, images)
+
+
+def judged_rows(
+    rows: ExplainedRows,
+    predictions: Predictions,
+    truth: np.ndarray,
+    fitted: FittedData,
+    chosen: np.ndarray,
+) -> tuple[JudgedRow, ...]:
+    """Return chosen rows with their true and their predicted values."""
+    table = rows.table.take(chosen)
+    frame = table.frame.select([column.name for column in fitted.columns])
+    field, target = image_field(fitted), fitted.target
+    fields: list[str] = [column.field for column in fitted.columns]
     found = []
-    for index, row in enumerate(worst.tolist()):
+    for index, row in enumerate(chosen.tolist()):
         given, cells = predictions.values[row], _cells(frame.row(index), fitted)
-        position, loss = table.position(index), float(predictions.losses[row])
+        file = None if field is None else cells[fields.index(field.name)]
+        place = table.position(index), file, cells, float(predictions.losses[row])
         if target.class_names:
             true, predicted = int(truth[row]), int(given.argmax())
             names = target.class_names[true], target.class_names[predicted]
             probabilities = float(given[predicted]), float(given[true])
-            found.append(ErrorRow(position, *names, *probabilities, loss, cells))
+            found.append(JudgedRow(*place, *names, *probabilities))
         else:
-            numbers = float(truth[row]), float(given)
-            found.append(ErrorRow(position, *numbers, None, None, loss, cells))
-    shown = _images(rows.encoded, worst, fitted)
-    return LargestErrors(table.source, columns, tuple(found), shown)
+            found.append(JudgedRow(*place, float(truth[row]), float(given), None, None))
+    return tuple(found)
 
 
 def _cells(cells: tuple[object, ...], fitted: FittedData) -> tuple[str | None, ...]:
     """Return a row's cells as text."""
     return tuple(column.cell_text(cell) for cell, column in zip(cells, fitted.columns, strict=True))
-
-
-def _images(rows: Rows, chosen: np.ndarray, fitted: FittedData) -> np.ndarray | None:
-    """Return rows as images [rows, height, width, channels] in their file's units, if they are."""
-    shape = fitted.shape
-    if shape is None or len(shape) != 3 or shape[0] not in _CHANNELS:
-        return None
-    if min(shape[1:]) < _MIN_SIDE:
-        return None
-    numbers = rows.inputs[NUMBERS].cpu().numpy()[chosen]
-    if numbers.shape[1] != len(fitted.columns):  # an indicator or a category is no pixel
-        return None
-    units = [column.unscaled(numbers[:, place]) for place, column in enumerate(fitted.columns)]
-    pixels = np.column_stack([unit for unit in units if unit is not None])
-    if pixels.shape != numbers.shape:
-        return None
-    images: np.ndarray = np.moveaxis(pixels.reshape(-1, *shape), 1, -1)
-    return images

@@ -30,6 +30,7 @@ from dlcli.explaining.quality.calibration import (
 )
 from dlcli.explaining.quality.curves import ClassCurves, Trend, class_curves, running_median
 from dlcli.explaining.quality.largest_errors import LargestErrors, find_largest_errors
+from dlcli.explaining.quality.surest_images import SurestImages, find_surest_images
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.losses import Loss
 from dlcli.metrics import is_higher_better, is_share, metrics_for
@@ -100,6 +101,7 @@ class Quality:
     trees: BoostedTrees | Unavailable | None  # None: left to the full page, which has the time
     details: ClassQuality | NumberQuality
     errors: LargestErrors
+    surest: SurestImages | None  # None: rows are no images, or have no classes
 
 
 def assess_quality(
@@ -154,6 +156,9 @@ def assess_quality(
         if model.target.class_names
         else _number_quality(network.values, truth, model.weights(rows.encoded), groups),
         errors=find_largest_errors(rows, network, truth, model.fitted),
+        surest=find_surest_images(rows, network, truth, model.fitted)
+        if model.target.class_names
+        else None,
     )
 
 

@@ -48,6 +48,21 @@ def hidden_layers(plan: Plan) -> list[LayerPosition]:
     ]
 
 
+def layers_over_images(plan: Plan) -> list[tuple[int, LayerPosition]]:
+    """Return the layers with filters whose outputs are images, each with its index in the plan.
+
+    A block of layers is one of them.
+    """
+    found = []
+    for index, layer in enumerate(plan.layers):
+        if layer.config.traits.has_filters and len(layer.output_shape) == 3:
+            output = _output_of(plan.layers, index)
+            config = plan.layers[output].config
+            name, module = module_name(index, layer.config), output_name(output, config)
+            found.append((index, LayerPosition(name, layer, module, config.applied_activation)))
+    return found
+
+
 def first_weighted(plan: Plan) -> LayerPosition | None:
     """Return the first layer with weights; None where it is one input's, or in another layer."""
     if plan.inputs is not None:
@@ -84,7 +99,7 @@ def _output_of(layers: Sequence[PlannedLayer], index: int) -> int:
 
 
 @contextmanager
-def _hooked(
+def hooked(
     network: nn.Module, module: str, see: Callable[[Tensor], Tensor | None]
 ) -> Iterator[None]:
     """Call `see` with a module's output, within the block; a tensor that it returns replaces it."""
@@ -118,7 +133,7 @@ def capture_activations(
         seen.append(reduce(output.float()).cpu())
 
     network = model.network.eval()
-    with _hooked(network, position.module, see), torch.inference_mode(), model.placement.autocast():
+    with hooked(network, position.module, see), torch.inference_mode(), model.placement.autocast():
         for block in split_tensors(inputs, max(1, _BLOCK_NUMBERS // numbers)):
             network(block)
     return torch.cat(seen)
@@ -139,7 +154,7 @@ def capture_gradients(
         return caught[-1]
 
     network = model.network.eval()
-    with _hooked(network, position.module, see), torch.enable_grad(), model.placement.autocast():
+    with hooked(network, position.module, see), torch.enable_grad(), model.placement.autocast():
         outputs = network(inputs).float()
     activations = caught[0]
 

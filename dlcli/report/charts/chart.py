@@ -109,7 +109,7 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Raster:
-    """An image over a rectangle, each pixel sharp."""
+    """An image over a rectangle, each pixel sharp unless it is a photograph."""
 
     pixels: np.ndarray  # [height, width, 3 or 4], uint8, from the top
     x0: float
@@ -117,6 +117,7 @@ class Raster:
     x1: float
     y1: float
     note: str = ""
+    is_photo: bool = False  # not sharp, and a JPEG where it is opaque
 
 
 @dataclass(frozen=True)

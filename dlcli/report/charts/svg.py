@@ -34,7 +34,7 @@ from dlcli.report.charts.layout import (
     legend_places,
     room_below,
 )
-from dlcli.report.charts.pixels import png_of
+from dlcli.report.charts.pixels import jpeg_of, png_of
 
 _TOOLTIP_DIGITS = 4
 _MANY_DOTS, _LAYERS = 1_000, 6
@@ -166,12 +166,18 @@ def _mark(mark: Mark, frame: Frame) -> Iterator[str]:
             yield from _boxes(mark, frame)
         case Raster():
             place = _corners(mark, frame)
-            data = base64.b64encode(png_of(mark.pixels)).decode()
-            yield f'<image class="pixels" {place} preserveAspectRatio="none" '
-            yield f'href="data:image/png;base64,{data}">{_note(mark.note)}</image>'
+            sharp = "" if mark.is_photo else ' class="pixels"'
+            yield f'<image{sharp} {place} preserveAspectRatio="none" '
+            yield f'href="{_data_uri(mark)}">{_note(mark.note)}</image>'
         case Label():
             left, top = float(frame.across(mark.x)), float(frame.down(mark.y)) + 4
             yield _text(left, top, mark.text, "s on" if mark.has_halo else "s", "middle")
+
+
+def _data_uri(mark: Raster) -> str:
+    is_jpeg = mark.is_photo and not (mark.pixels[..., 3:] < 255).any()
+    form, data = ("jpeg", jpeg_of(mark.pixels)) if is_jpeg else ("png", png_of(mark.pixels))
+    return f"data:image/{form};base64,{base64.b64encode(data).decode()}"
 
 
 def _areas(mark: Band, frame: Frame) -> Iterator[str]:

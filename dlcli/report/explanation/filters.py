@@ -10,18 +10,24 @@ from dlcli.report.charts.chart import (
     NUM_DASHES,
     Axis,
     Chart,
-    Color,
     Label,
     Line,
     Mark,
     Panel,
-    Raster,
     Rule,
-    Spans,
     line_style,
 )
 from dlcli.report.charts.parts import color_scale
 from dlcli.report.charts.pixels import around_middle, from_dark_to_bright
+from dlcli.report.charts.tiles import (
+    GAP,
+    TITLE,
+    WIDTH,
+    height_of,
+    image_tile,
+    rectangle,
+    tiles_panel,
+)
 from dlcli.report.page import PageSection
 from dlcli.report.picture import Picture, chart_picture
 from dlcli.report.text import describe_rows, value_text
@@ -30,10 +36,7 @@ _TILES_A_ROW = 8
 _MAX_CHANNELS = 4
 _MAX_POINTS = 12  # of a line whose points are marked
 _STRIPS = 2  # filters side by side, each with its images
-_GAP = 0.12  # between tiles, whose width is 1
-_TITLE = 0.3  # above tiles
-_MARGIN = 0.02  # around all tiles
-_WIDTH, _WIDTH_BESIDE_SCALE = 610.0, 500.0  # of all tiles, in units of the chart
+_WIDTH_BESIDE_SCALE = 500.0  # of all tiles, in units of the chart
 _SIGNAL_HEIGHT = 90.0  # of a filter over a signal
 
 
@@ -69,13 +72,13 @@ def filters_picture(found: Filters) -> Picture:
     if is_signal:
         chart = Chart(_signal_panels(weights, _reach(found), across), height=_SIGNAL_HEIGHT * down)
     else:
-        step, marks = _height(_beside(weights[0])) + _TITLE, list[Mark]()
+        step, marks = height_of(_beside(weights[0])) + TITLE, list[Mark]()
         for index, filter_weights in enumerate(weights):
-            x, y = index % across * (1 + _GAP), index // across * step
+            x, y = index % across * (1 + GAP), index // across * step
             marks += _filter_marks(filter_weights, x, y, _reach(found))
-            marks.append(Label(x + 0.5, y - _TITLE / 2, str(index), has_halo=False))
-        panel, height = _tiles(
-            marks, across * (1 + _GAP) - _GAP, down * step - _TITLE, _WIDTH_BESIDE_SCALE
+            marks.append(Label(x + 0.5, y - TITLE / 2, str(index), has_halo=False))
+        panel, height = tiles_panel(
+            marks, across * (1 + GAP) - GAP, down * step - TITLE, _WIDTH_BESIDE_SCALE
         )
         scale = color_scale(around_middle, -_reach(found), _reach(found), "weight")
         chart = Chart(((panel, scale),), height, widths=(24.0, 1.0))
@@ -99,12 +102,12 @@ def strongest_images_picture(found: Filters) -> Picture:
     strips = min(_STRIPS, len(found.strongest))
     down = -(-len(found.strongest) // strips)
     images = [entry.images for entry in found.strongest if len(entry.images)]
-    step = _TITLE + max(
-        _height(_beside(found.weights[0][:_MAX_CHANNELS])),
-        *(_height(image[0, 0]) for image in images),
+    step = TITLE + max(
+        height_of(_beside(found.weights[0][:_MAX_CHANNELS])),
+        *(height_of(image[0, 0]) for image in images),
         0.0,
     )
-    width = strips * (most + 1) * (1 + _GAP) + (strips - 1) * _TITLE - _GAP
+    width = strips * (most + 1) * (1 + GAP) + (strips - 1) * TITLE - GAP
     # Missing pixels, for which the network gets an imputed number, are left blank.
     low = min(
         (float(np.nanmin(image)) for image in images if not np.isnan(image).all()), default=0.0
@@ -115,19 +118,19 @@ def strongest_images_picture(found: Filters) -> Picture:
 
     marks = list[Mark]()
     for index, entry in enumerate(found.strongest):
-        x = index // down * ((most + 1) * (1 + _GAP) + _TITLE)
+        x = index // down * ((most + 1) * (1 + GAP) + TITLE)
         y = index % down * step
         name = f"{_noun(found)} {entry.filter}"
-        marks.append(Label(x + 0.5, y - _TITLE / 2, name, has_halo=False))
+        marks.append(Label(x + 0.5, y - TITLE / 2, name, has_halo=False))
         weights = found.weights[entry.filter][:_MAX_CHANNELS]
         marks += _filter_marks(weights, x, y, _reach(found))
         for place, (image, box) in enumerate(zip(entry.images, entry.boxes, strict=True), start=1):
-            left = x + place * (1 + _GAP)
+            left = x + place * (1 + GAP)
             pixels = (np.mean(image, axis=0) - low) / (high - low or 1.0)
             marks += _image_marks(pixels, left, y, from_dark_to_bright)
             if not found.are_units:
                 marks += _field_marks(box, image.shape[1:], left, y)
-    panel, height = _tiles(marks, width, down * step - _TITLE, _WIDTH)
+    panel, height = tiles_panel(marks, width, down * step - TITLE, WIDTH)
     title = "Images that activate the first layer most"
     return chart_picture("excited", title, _strongest_caption(found), Chart(((panel,),), height))
 
@@ -186,14 +189,6 @@ def _signal_panels(weights: np.ndarray, reach: float, across: int) -> list[list[
     return [panels[start : start + across] for start in range(0, len(panels), across)]
 
 
-def _tiles(marks: list[Mark], width: float, height: float, room: float) -> tuple[Panel, float]:
-    """Return a panel for tiles of width 1, and its height where it is `room` wide."""
-    x = Axis(low=-_MARGIN, high=width + _MARGIN, ticks=())
-    y = Axis(low=-_TITLE, high=height + _MARGIN, ticks=(), is_flipped=True)
-    tall = room * (height + _MARGIN + _TITLE) / (width + 2 * _MARGIN)
-    return Panel(marks, x, y, is_square=True, is_bare=True), tall
-
-
 def _filter_marks(weights: np.ndarray, x: float, y: float, reach: float) -> list[Mark]:
     """Return a filter over an image, [channels, height, width]."""
     return _image_marks((_beside(weights) / reach + 1.0) / 2.0, x, y, around_middle)
@@ -206,21 +201,7 @@ def _image_marks(
     known = np.isfinite(shares)
     opaque = np.where(known, 255, 0).astype(np.uint8)[..., np.newaxis]
     pixels = np.concatenate([colors(np.where(known, shares, 0.0)), opaque], axis=-1)
-    tall = _height(shares)
-    frame = _rectangle(x, y, x + 1, y + tall, "ink", 0.6, 0.5)
-    return [Raster(pixels, x, y, x + 1, y + tall), frame]
-
-
-def _rectangle(
-    x0: float, y0: float, x1: float, y1: float, color: Color, width: float, opacity: float = 1.0
-) -> Spans:
-    """Return the outline of a rectangle."""
-    ends = ([x0, x1, x1, x0], [y0, y0, y1, y1], [x1, x1, x0, x0], [y0, y1, y1, y0])
-    return Spans(*ends, color, width, opacity)
-
-
-def _height(pixels: np.ndarray) -> float:
-    return float(pixels.shape[0] / pixels.shape[1])
+    return image_tile(pixels, x, y)
 
 
 def _beside(weights: np.ndarray) -> np.ndarray:
@@ -236,4 +217,4 @@ def _field_marks(box: Box, shape: tuple[int, ...], x: float, y: float) -> list[M
     bottom, right = min(top + height, shape[0]), min(left + width, shape[1])
     top, left, pixel = max(top, 0), max(left, 0), 1.0 / shape[1]
     ends = (x + left * pixel, y + top * pixel, x + right * pixel, y + bottom * pixel)
-    return [_rectangle(*ends, "black", 3.0), _rectangle(*ends, "white", 1.4)]
+    return [rectangle(*ends, "black", 3.0), rectangle(*ends, "white", 1.4)]

@@ -1,19 +1,21 @@
 """The rows with the largest losses, as a section of a page."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from dlcli.explaining.quality.largest_errors import ErrorRow, LargestErrors
-from dlcli.numbers import number_text, percent_text
-from dlcli.report.charts.chart import Axis, Chart, Panel, Raster
-from dlcli.report.charts.pixels import from_dark_to_bright
+from dlcli.explaining.quality.largest_errors import JudgedRow, LargestErrors
+from dlcli.numbers import number_text
+from dlcli.report.charts.chart import Axis, Chart, Panel
+from dlcli.report.charts.tiles import colors_of, shades_of, tile_raster
 from dlcli.report.page import PageSection
 from dlcli.report.picture import Picture, chart_picture
 from dlcli.report.table import TextTable
-from dlcli.report.text import cell_text, labels, metric_text, one_label
+from dlcli.report.text import cell_text, labels, metric_text, one_label, sureness_text
 
-_TILE = 112.0  # width of an image, in units of the chart
+_ACROSS, _TILE = 5, 112.0  # images in a row, and the width of each, in units of the chart
+_MAX_FILE = 14  # letters of a file's name above its image
 _MAX_NAME_LENGTH, _MAX_CELL_LENGTH = 24, 20
 _MAX_LINE = 124.0  # letters of a table's line that a page of 1,280 pixels holds
 _SPACE = 2.6  # letters between columns
@@ -62,7 +64,7 @@ def _num_fitting(widths: Sequence[float], room: float) -> int:
     return int(np.searchsorted(ends, room, side="right"))
 
 
-def _prediction(row: ErrorRow) -> tuple[str, ...]:
+def _prediction(row: JudgedRow) -> tuple[str, ...]:
     if isinstance(row.truth, str):
         names = (cell_text(row.truth), cell_text(str(row.prediction)))
         return (*names, metric_text(row.probability, 3), metric_text(row.true_probability, 3))
@@ -76,43 +78,43 @@ def _prediction(row: ErrorRow) -> tuple[str, ...]:
 
 def gallery(errors: LargestErrors) -> Picture | None:
     """Draw the rows with the largest errors, where rows are images."""
-    images = errors.images
-    if images is None:
+    if errors.images is None:
         return None
-    columns = min(5, len(images))
-    height, width = images.shape[1:3]
-    tile = _TILE * height / width
-    blank = Axis(low=0.0, high=1.0, ticks=(), has_grid=False)
-    panels = [
-        Panel(
-            (Raster(_pixels(image), 0.0, 0.0, 1.0, 1.0),),
-            *(blank, blank, row.position),
-            captions=_captions(row),
-            is_bare=True,
-        )
-        for image, row in zip(images, errors.rows, strict=False)
-    ]
-    rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     text = (
-        f"The {len(images)} images with the largest losses, largest first: the true class with "
-        "its predicted probability, and the predicted class where it differs."
+        f"The {len(errors.images)} images with the largest losses, largest first: the true class "
+        "with its predicted probability, and the predicted class where it differs."
     )
-    chart = Chart(rows, height=tile * len(rows), widths=(1.0,) * 5)
-    return chart_picture("largest-errors", "Largest errors", text, chart)
+    if errors.rows and not isinstance(errors.rows[0].truth, str):
+        text = (
+            f"The {len(errors.images)} images with the largest losses, largest first: the true and "
+            "the predicted number."
+        )
+    return chart_picture(
+        "largest-errors", "Largest errors", text, images_chart(errors.images, errors.rows)
+    )
 
 
-def _pixels(image: np.ndarray) -> np.ndarray:
-    """Return the colours [height, width, 3] of an image, its lowest value dark."""
-    shares = (image - image.min()) / (np.ptp(image) or 1.0)
-    if image.shape[-1] == 3:
-        colors: np.ndarray = np.rint(255 * shares).astype(np.uint8)
-        return colors
-    return from_dark_to_bright(shares[:, :, 0])
+def images_chart(images: np.ndarray, rows: Sequence[JudgedRow]) -> Chart:
+    """Draw images [images, channels, height, width], each with its row's truth and prediction."""
+    height, width = images.shape[2:]
+    blank = Axis(low=0.0, high=1.0, ticks=(), has_grid=False)
+    panels = []
+    for image, row in zip(images, rows, strict=True):
+        pixels = colors_of(image, shades_of(image))
+        title = row.position if row.file is None else one_label(Path(row.file).name, _MAX_FILE)
+        note = f"{row.position}{'' if row.file is None else f': {row.file}'}"
+        marks = (tile_raster(pixels, (0.0, 0.0, 1.0, 1.0), note),)
+        panels.append(Panel(marks, blank, blank, title, captions=_captions(row), is_bare=True))
+    lines = [panels[start : start + _ACROSS] for start in range(0, len(panels), _ACROSS)]
+    tall = _TILE * height / width
+    return Chart(lines, height=tall * len(lines), widths=(1.0,) * _ACROSS)
 
 
-def _captions(row: ErrorRow) -> tuple[str, str]:
+def _captions(row: JudgedRow) -> tuple[str, ...]:
     if isinstance(row.truth, str):
-        share = percent_text(row.true_probability or 0.0)
-        wrong = f"not {one_label(str(row.prediction), 12)}" if row.prediction != row.truth else ""
-        return f"{one_label(row.truth, 12)} ({share})", wrong
+        share = sureness_text(row.true_probability or 0.0)
+        wrong = (
+            (f"not {one_label(str(row.prediction), 12)}",) if row.prediction != row.truth else ()
+        )
+        return f"{one_label(row.truth, 12)} ({share})", *wrong
     return f"{row.truth:.3g}", f"not {row.prediction:.3g}"

@@ -13,6 +13,7 @@ from dlcli.report.quality.gradient_boosting import trees_section
 from dlcli.report.quality.largest_errors import errors_section
 from dlcli.report.quality.per_class import per_class_section
 from dlcli.report.quality.residuals import residuals_section
+from dlcli.report.quality.surest_images import surest_section
 from dlcli.report.table import TextTable
 from dlcli.report.text import interval_text, metric_text, with_interval
 
@@ -34,7 +35,10 @@ def quality_sections(quality: Quality) -> list[PageSection]:
             sections.append(residuals_section(details, target.name))
         case _:
             assert_never(details)
-    return [*sections, errors_section(quality.errors)]
+    sections.append(errors_section(quality.errors))
+    if quality.surest is not None:
+        sections.append(surest_section(quality.surest, len(target.class_names)))
+    return sections
 
 
 def _verdict(quality: Quality) -> Iterator[str]:

@@ -18,6 +18,8 @@ from dlcli.explaining.surface import landscape as surface
 from dlcli.explaining.surface.landscape import loss_landscape
 from dlcli.explaining.surface.path import Snapshots, end_at, path_plane
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.explaining.vision import vision
+from dlcli.explaining.vision.vision import examine_vision
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.reporting.load_run import load_model_and_data
 from dlcli.runs.reporting.report_data import (
@@ -89,6 +91,7 @@ def examine(
     quality = assess_quality(model, tree_seconds=budget.tree_seconds, cuts_trees=True)
     yield "what its predictions rest on (question 2 of 4)"
     explanation = explain(model, seconds=budget.importance_seconds)
+    seen = examine_vision(model, seconds=budget.vision_seconds)
     yield "the loss landscape (question 3 of 4)"
     rows = model.parts["train"].encoded
     weights = {name: tensor.detach() for name, tensor in model.network.state_dict().items()}
@@ -96,7 +99,7 @@ def examine(
     landscape = loss_landscape(model, rows, seconds=budget.surface_seconds)
     yield "the path of training (question 4 of 4)"
     plane = path_plane(model, path, rows, seconds=budget.surface_seconds)
-    return NetworkReport(model, quality, DeepReport(explanation, landscape, plane, budget))
+    return NetworkReport(model, quality, DeepReport(explanation, seen, landscape, plane, budget))
 
 
 def _budget(record: Record) -> DeepBudget:
@@ -107,6 +110,7 @@ def _budget(record: Record) -> DeepBudget:
         tree_seconds=min(IMPORT_SECONDS + seconds, MAX_SECONDS),
         importance_seconds=min(seconds, permutation_importance.SECONDS),
         surface_seconds=min(seconds, surface.SECONDS),
+        vision_seconds=min(seconds, vision.SECONDS),
     )
 
 

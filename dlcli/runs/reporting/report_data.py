@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what only the full report needs
     from dlcli.explaining.reasons.explanation import Explanation
     from dlcli.explaining.surface.landscape import LossGrid
     from dlcli.explaining.surface.path import PathPlane
+    from dlcli.explaining.vision.vision import Vision
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class DeepBudget:
     tree_seconds: float
     importance_seconds: float
     surface_seconds: float  # for the landscape, and for the path
+    vision_seconds: float  # for what it sees in images
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class DeepReport:
     """What only the full report of a run shows."""
 
     explanation: "Explanation"
+    vision: "Vision | None"  # None: rows are no images
     landscape: "LossGrid | Unavailable"
     path: "PathPlane | Unavailable"
     budget: DeepBudget

@@ -1,0 +1,71 @@
+"""Images as the first layer gets them, and the score of what is predicted from them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.unavailable import Unavailable
+from dlcli.layers.sequence import module_name
+from dlcli.training.rows.batches import Tensors, split_tensors
+
+_BLOCK_ROWS = 128
+MIN_SIDE = 4  # pixels of an image; less has no places to look at
+
+
+def why_no_images(model: ExplainedModel) -> Unavailable | None:
+    """Say why the first layer gets no images; None: it gets them."""
+    first = model.plan.layers[0]
+    if len(first.input_shape) != 3 or min(first.input_shape[1:]) < MIN_SIDE:
+        return Unavailable("rows are no images")
+    if first.members is not None:
+        return Unavailable("each member of the ensemble computes the first layer for itself")
+    return None
+
+
+@contextmanager
+def first_input(model: ExplainedModel, see: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
+    """Call `see` with what the first layer gets, within the block; its result replaces that."""
+
+    def hook(_module: object, inputs: tuple[Tensor, ...]) -> Tensor | None:
+        return see(inputs[0])
+
+    name = module_name(0, model.plan.layers[0].config)
+    handle = model.network.get_submodule(name).register_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def mean_colors(model: ExplainedModel, inputs: Tensors) -> Tensor:
+    """Return the mean of each channel of what the first layer gets, [channels, 1, 1]."""
+    sums: list[Tensor] = []
+    num_rows = 0
+
+    def see(images: Tensor) -> None:
+        nonlocal num_rows
+        num_rows += len(images)
+        sums.append(images.float().mean(dim=(2, 3)).sum(dim=0))
+
+    network = model.network.eval()
+    with first_input(model, see), torch.inference_mode(), model.placement.autocast():
+        for block in split_tensors(inputs, _BLOCK_ROWS):
+            network(block)
+    return (torch.stack(sums).sum(dim=0) / num_rows)[:, None, None]
+
+
+def score(outputs: Tensor, classes: Tensor | None) -> Tensor:
+    """Return what is explained, [rows]: the log-odds of a class of each row, or the number.
+
+    `outputs` are the network's, [rows, outputs]; `classes` are indices, int64 [rows].
+    """
+    if classes is None:
+        return outputs[:, 0]
+    if outputs.shape[1] == 1:
+        return torch.where(classes == 1, outputs[:, 0], -outputs[:, 0])
+    chosen = torch.nn.functional.one_hot(classes, outputs.shape[1]).bool()
+    others = outputs.masked_fill(chosen, -torch.inf)
+    return outputs[chosen] - others.logsumexp(dim=1)
