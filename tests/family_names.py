@@ -21,6 +21,16 @@ PRODUCT = ROOT / "dlcli"
 _TAGS = ("type", "kind", "name")  # what a member is called by in a config or on the screen
 # Where the word for a member means something else, by the beginnings of paths.
 _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
+    # what a setting is where dlcli chooses
+    ("augmentations", "auto"): ("config/", "data/", "runs/", "training/"),
+    # the setting data.scale, what fp16 multiplies losses by, and a layer
+    ("augmentations", "scale"): (
+        "columns/numeric.py",
+        "layers/elementwise.py",
+        "runs/drafting/draft.py",
+        "runs/drafting/standard.py",
+        "training/device.py",
+    ),
     # types of JSON and of labels
     ("columns", "boolean"): ("config/reference.py", "targets/class_target.py"),
     # the setting of other layers, as a key
@@ -33,8 +43,9 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
         "runs/drafting/quick.py",
         "runs/drafting/realmlp.py",
     ),
-    # the setting data.scale, and what fp16 multiplies losses by
+    # the setting data.scale, what fp16 multiplies losses by, and an augmentation
     ("layers", "scale"): (
+        "augmentations/geometry.py",
         "columns/numeric.py",
         "runs/drafting/draft.py",
         "runs/drafting/standard.py",

@@ -45,6 +45,7 @@ def reference_page() -> str:
         lines += _section(f"`{title}`", definitions[name], definitions)
     for title, owner, key in (
         ("Layers", definitions["ModelConfig"], "layers"),
+        ("Augmentations", definitions["TrainingConfig"], "augment"),
         ("Losses", schema, "loss"),
         ("Optimizers", schema, "optimizer"),
         ("Schedules", schema, "schedule"),

@@ -10,6 +10,13 @@ from dlcli.data.fields import Field
 
 NUMBERS, CODES = "numbers", "codes"  # the input fields of a table
 WEIGHT = "weight"  # the field beside the target that says how much each row counts
+SEED = "row_seed"  # the one for the draws of a row in one epoch, where rows are augmented
+KEPT_SHARE = "kept_share"  # the one for how much of a row's target is left where it is mixed
+
+
+def partner_of(name: str) -> str:
+    """Return the name of the field that holds another row's values, to be mixed with a field's."""
+    return f"{name}.partner"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.layers.base import ShapeError
 from dlcli.losses import Loss
 from dlcli.metrics import figure_names, why_undefined
+from dlcli.network.augmented_inputs import augmentation_obstacles
 from dlcli.network.branches.columns import input_problems
 from dlcli.network.heads import choose_loss, refuse_double_activation
 from dlcli.network.plan import Plan, plan_model
@@ -102,6 +103,8 @@ def preparing(
             plan, begun = begin(loaded, plan, dataset, origin)
     num_rows, training = dataset.num_rows["train"], loaded.config.training
     if plan is not None and "training" not in loaded.doubtful:
+        for place, reason in augmentation_obstacles(training.augment, plan.signature):
+            found.append(loaded.problem(("training", "augment", place), reason))
         training = with_last_batch(training, plan, num_rows)
         found += small_batch_problems(loaded, training, plan, num_rows)
     found += _training_problems(loaded, dataset, training)

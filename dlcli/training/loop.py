@@ -25,7 +25,10 @@ from dlcli.training.objective import Objective
 from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.processes.shards import ShardedStep
-from dlcli.training.rows.batches import BatchSource, Rows, epoch_steps, total_weight
+from dlcli.training.rows.augmenting import Augmenter
+from dlcli.training.rows.batches import BatchSource, Rows, total_weight
+from dlcli.training.rows.companions import companions_of
+from dlcli.training.rows.steps import epoch_steps
 from dlcli.training.rows.streamed import StreamedRows, in_order
 from dlcli.training.schedules import Schedule
 from dlcli.training.step import Stepper
@@ -105,6 +108,7 @@ class Trainer:
             self.settings.gradient_clip_norm,
             is_captured=self.engine.name == "captured",
             sharded=self.sharded,
+            augmenter=Augmenter.of(self.settings.augment, self.plan.signature, self.target.field),
         )
         flat, ema = self.optimizer.parameters, self.settings.ema
         averaged = tensors_of(flat.values, dict(self.network.named_buffers()))
@@ -177,6 +181,7 @@ def _take_steps(trainer: Trainer, train: BatchSource) -> Iterator[Progress]:
         epoch=epoch.number,
         start=epoch.num_steps,
         last_batch=settings.last_batch,
+        companions=companions_of(settings.augment),
     )
     with closing(steps):
         for batches in steps:

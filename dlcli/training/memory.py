@@ -8,6 +8,8 @@ import torch
 from dlcli.training.device import is_out_of_memory
 from dlcli.training.loop import Trainer
 from dlcli.training.rows.batches import BatchSource
+from dlcli.training.rows.companions import companions_of
+from dlcli.training.rows.steps import first_rows
 
 _COPIES = 3  # of its activations that a step needs room for: with gradients, and what comes between
 
@@ -37,7 +39,8 @@ def _find_batch_size(trainer: Trainer, train: BatchSource, *, below: int) -> int
             continue
         trainer.stepper.recordings.clear()
         try:
-            trainer.stepper.take_step((train.head(size),), number=0)
+            batch = first_rows(train, size, companions_of(trainer.settings.augment))
+            trainer.stepper.take_step((batch,), number=0)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -1,12 +1,28 @@
 """The objective: a loss with its class weights on the device, for one target."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from dlcli.data.signature import KEPT_SHARE, partner_of
 from dlcli.losses import Loss
 from dlcli.targets.base import Target
+
+
+@dataclass(frozen=True)
+class MixedTargets:
+    """Classes of the rows that were mixed into others, and how much of each is its own, [batch]."""
+
+    partners: Tensor
+    kept: Tensor
+
+    @classmethod
+    def of(cls, targets: Mapping[str, Tensor], name: str) -> "MixedTargets | None":
+        """Return those beside a target field; None where rows aren't mixed."""
+        kept = targets.get(KEPT_SHARE)
+        return None if kept is None else cls(targets[partner_of(name)], kept)
 
 
 @dataclass(frozen=True)
@@ -24,19 +40,32 @@ class Objective:
     class_weights: Tensor | None  # [classes]
     unit: float  # the factor from its values to the target's own units
 
-    def __call__(self, outputs: Tensor, targets: Tensor, shares: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        outputs: Tensor,
+        targets: Tensor,
+        shares: Tensor | None = None,
+        mixed: "MixedTargets | None" = None,
+    ) -> Tensor:
         """Return the mean loss, a scalar; with `shares` [batch], the sum of losses times those.
 
-        They are the weights of the rows over the total weight, see `as_shares`.
+        They are the weights of the rows over the total weight, see `as_shares`. `mixed` are the
+        targets of other rows that were mixed in.
         """
+        if mixed is not None:
+            losses = self.each(outputs, targets, mixed)
+            return losses.mean() if shares is None else (losses * shares).sum()
         if shares is None and outputs.ndim == 3:
             outputs, targets = _member_by_member(outputs, targets)
         if shares is None:
             return self.loss.mean(outputs, targets, self.class_weights)
         return (self.each(outputs, targets) * shares).sum()
 
-    def each(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def each(self, outputs: Tensor, targets: Tensor, mixed: "MixedTargets | None" = None) -> Tensor:
         """Return the loss of each example, [batch]: their mean is what a call returns."""
+        if mixed is not None:
+            mine, theirs = (self.each(outputs, some) for some in (targets, mixed.partners))
+            return mine * mixed.kept + theirs * (1 - mixed.kept)
         if outputs.ndim == 2:
             return self.loss.each(outputs, targets, self.class_weights)
         losses = self.loss.each(*_member_by_member(outputs, targets), self.class_weights)

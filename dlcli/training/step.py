@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from dlcli.training.device import GradientScaler, Placement
 from dlcli.training.engines.cuda_graph import CudaGraph
 from dlcli.training.engines.op_trace import OpTrace
-from dlcli.training.objective import Objective
+from dlcli.training.objective import MixedTargets, Objective
 from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.processes.shards import ShardedStep
+from dlcli.training.rows.augmenting import Augmenter
 from dlcli.training.rows.batches import Rows, aligned, as_shares
 
 
@@ -39,6 +40,7 @@ class Stepper:
     clip_norm: float | None
     is_captured: bool
     sharded: ShardedStep | None = None  # None: batches are not cut
+    augmenter: Augmenter | None = None  # None: rows are as they are
     recordings: dict[Hashable, _Recording] = field(default_factory=dict)
     # The batches of the last step, as they were given and with weights as shares.
     _last: tuple[tuple[Rows, ...], tuple[Rows, ...]] = ((), ())
@@ -53,7 +55,7 @@ class Stepper:
         """
         batches = self._with_shares(batches)
         if self.sharded is None:
-            figures = self._computed(batches, self._whole_gradient)
+            figures = self._computed(self._augmented(batches), self._whole_gradient)
         else:
             figures = self._sharded_gradient(self.sharded, batches, number)
         self.scaler.step(self.optimizer)
@@ -72,6 +74,9 @@ class Stepper:
             self._last = batches, before
         return before
 
+    def _augmented(self, batches: tuple[Rows, ...]) -> tuple[Rows, ...]:
+        return batches if self.augmenter is None else self.augmenter(batches)
+
     def _whole_gradient(self, batches: tuple[Rows, ...]) -> Tensor:
         """Leave the gradient with the parameters; return what `take_step` does."""
         gradients = self.optimizer.parameters.gradients
@@ -85,7 +90,7 @@ class Stepper:
         for shard in sharded.begin(number):
             if parts := shard.parts_of(batches):
                 add_up = partial(self._add_up, num_rows=num_rows, gradients=shard.gradients)
-                loss = self._computed(parts, add_up, shard.index, num_rows)
+                loss = self._computed(self._augmented(parts), add_up, shard.index, num_rows)
                 shard.take_note(loss, share=sum(map(len, parts)) / num_rows)
             else:  # a batch of fewer rows than shards
                 shard.sums.zero_()
@@ -124,7 +129,8 @@ class Stepper:
             with self.placement.autocast():
                 outputs = self.network(batch.inputs)  # [batch, num_outputs]
             shares = batch.weights
-            loss = self.objective(outputs.float(), batch.targets[self.target], shares)
+            mixed = MixedTargets.of(batch.targets, self.target)
+            loss = self.objective(outputs.float(), batch.targets[self.target], shares, mixed)
             if shares is None and len(batch) < num_rows:
                 # A batch's mean counts by its share of the rows: a short one weighs no row more.
                 loss = loss * (len(batch) / num_rows)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dlcli.training.rows import batches
+from dlcli.training.rows import steps
 from tests.conftest import Command, WriteConfig
 
 NORMALISED: list[dict[str, Any]] = [
@@ -48,14 +48,14 @@ def test_a_row_that_cannot_be_normalised_joins_the_batch_before(
     told = "the last batch of each epoch, 1 row, joins the one before, 9 rows together"
     assert told in dlcli("validate", config, *changed).out
     sizes = []
-    end_with = batches.end_with
+    end_with = steps.end_with
 
     def counted(*arguments: Any, **options: Any) -> Any:
         for batch in end_with(*arguments, **options):
             sizes.append(len(batch))
             yield batch
 
-    monkeypatch.setattr(batches, "end_with", counted)
+    monkeypatch.setattr(steps, "end_with", counted)
     outcome = dlcli("train", config, "--run-dir", "run", *changed)
     assert outcome.code == 0, outcome.err
     assert sizes == [8, 8, 8, 9] * 2

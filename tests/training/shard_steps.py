@@ -60,6 +60,11 @@ MIXED = plan(
     {"type": "layer_norm"},
     DENSE,
 )
+IMAGES = plan((2, 5, 6), {"type": "flatten"}, {"type": "batch_norm"}, DENSE)
+AUGMENT = [
+    *({"type": kind} for kind in ("flip", "shift", "crop", "rotation", "scale", "erasing")),
+    *({"type": "mixup", "alpha": 1.0}, {"type": "cutmix"}),
+]
 
 
 def cases() -> Iterator[tuple[str, Plan, dict[str, Any], dict[str, Any]]]:
@@ -78,10 +83,18 @@ def cases() -> Iterator[tuple[str, Plan, dict[str, Any], dict[str, Any]]]:
     for engine in ("eager", "captured"):
         yield f"weighted {engine}", MIXED, ADAM, {"engine": engine}
 
+    for engine in ("eager", "captured"):
+        yield f"augmented {engine}", IMAGES, ADAM, {"engine": engine, "augment": AUGMENT}
+
 
 def weighted(rows: Rows) -> Rows:
     """Return the rows with random weights."""
     return Rows(rows.inputs, {**rows.targets, WEIGHT: torch.rand(len(rows)) + 0.1}, len(rows))
+
+
+def seeded(rows: Rows) -> Rows:
+    """Return the rows with random seeds."""
+    return rows.seeded(torch.randint(2**62, (len(rows),)))
 
 
 def digest(
@@ -114,6 +127,8 @@ def digest(
     if has_weights:
         steps = [tuple(map(weighted, batches)) for batches in steps]
         held_out = weighted(held_out)
+    if "augment" in more:
+        steps = [tuple(seeded(batch).paired_with_next() for batch in step) for step in steps]
     figures = []
     trainer.network.train()
     for number, batches in enumerate(steps):

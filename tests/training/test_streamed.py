@@ -24,7 +24,8 @@ from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, Progress, Trainer, fit
 from dlcli.training.objective import build_objective
 from dlcli.training.rows import streamed
-from dlcli.training.rows.batches import Rows, epoch_order, epoch_steps
+from dlcli.training.rows.batches import Rows, epoch_order
+from dlcli.training.rows.steps import epoch_steps
 from dlcli.training.rows.streamed import StreamedRows
 from dlcli.training.saving.state import capture, restore_state
 from tests.conftest import ROOT

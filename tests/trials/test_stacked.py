@@ -28,7 +28,8 @@ from dlcli.runs.preparation import prepare
 from dlcli.schedules.constant import Constant
 from dlcli.targets.base import Target
 from dlcli.training.device import Placement, choose_placement, configure_torch
-from dlcli.training.rows.batches import Rows, epoch_steps
+from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.steps import epoch_steps
 from dlcli.trials.comparing.protocol import optimizer_trial
 from dlcli.trials.results import FinishedTrial
 from dlcli.trials.running import workers

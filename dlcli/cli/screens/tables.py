@@ -109,6 +109,7 @@ def show_network(console: Console, prepared: "Prepared", placement: "Placement")
         f"[bold]device[/] {placement.device}, {precision}: {escape(placement.reason)} "
         "(training.device, training.precision)"
     )
+    show_augmentations(console, prepared)
     ema, optimizer = prepared.config.training.ema, prepared.config.optimizer
     if optimizer.averages_weights:
         console.print(
@@ -119,6 +120,18 @@ def show_network(console: Console, prepared: "Prepared", placement: "Placement")
         console.print(
             f"[bold]weights[/] averaged with decay {ema.decay:g}: the average is judged, saved and "
             "predicted with (training.ema)"
+        )
+
+
+def show_augmentations(console: Console, prepared: "Prepared") -> None:
+    """Show how training rows are augmented, if they are."""
+    augment = prepared.config.training.augment
+    if augment:
+        each = "; ".join(f"{one.type}: {one.in_short}" for one in augment)
+        console.print(
+            f"[bold]augmented[/] training rows alone, anew in each epoch: {each} "
+            "(training.augment)",
+            soft_wrap=True,
         )
 
 
@@ -216,6 +229,7 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
         f"  weights, gradients and {optimizer.type}'s state: "
         f"{format_bytes(plan.training_bytes(num_kept))}"
     )
+    show_augmentations(console, prepared)
 
 
 def _figure(value: float | None) -> str:

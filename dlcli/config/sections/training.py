@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from dlcli.augmentations.family import AnyAugmentation
 from dlcli.config.sections.duration import Duration
 from dlcli.metrics import MetricName
 from dlcli.section import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Section
@@ -62,6 +63,11 @@ class TrainingConfig(Section):
     )
     early_stopping: EarlyStopping | None = Field(
         None, description="stop when the validation metric no longer improves; default: never"
+    )
+    augment: Annotated[tuple[AnyAugmentation, ...], Field(strict=False)] = Field(
+        (),
+        description="random changes of the training rows, as images, signals or numbers, anew in "
+        "each epoch; those that move pixels are done together, in one pass, before the others",
     )
     ema: Ema | None = Field(
         None,

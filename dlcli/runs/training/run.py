@@ -33,6 +33,8 @@ from dlcli.training.loop import End, StopReason, Trainer
 from dlcli.training.processes.estimate import StepEstimate, estimate_steps
 from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.rows.batches import Rows, to_rows
+from dlcli.training.rows.companions import companions_of
+from dlcli.training.rows.steps import first_rows
 from dlcli.training.rows.streamed import StreamedRows, in_order
 from dlcli.training.saving.state import copy_into, to_cpu
 
@@ -116,7 +118,8 @@ def estimate(prepared: Prepared, trainer: Trainer, rows: AllRows) -> tuple[StepE
         train = rows["train"]
 
         def step_of(num_rows: int) -> Callable[[], object]:
-            batches = (train.head(num_rows),) * settings.accumulate_batches
+            batch = first_rows(train, num_rows, companions_of(settings.augment))
+            batches = (batch,) * settings.accumulate_batches
             return lambda: other.stepper.take_step(batches, number=0)
 
         num_rows = settings.rows_per_batch(len(train))

@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.config.sections.training import LastBatch
 from dlcli.data.fields import Arrays, Examples, pad
-from dlcli.data.signature import WEIGHT
+from dlcli.data.signature import SEED, WEIGHT, partner_of
 from dlcli.seeds import derive_seed
+from dlcli.training.rows.companions import Companions, EpochCompanions
 
 _WINDOW_BYTES = 2**20  # gathered at once: what caches hold
 _ALIGNED_BYTES = 64  # at multiples of which PyTorch allocates at least
@@ -90,20 +89,42 @@ class Rows:
             yield Rows(inputs, targets, min(size, left))
             left -= size
 
+    def seeded(self, seeds: Tensor) -> "Rows":
+        """Return them with the seed of each row's draws, int64 [rows]."""
+        return Rows(self.inputs, {**self.targets, SEED: seeds}, self.num_rows)
+
+    def paired(self, partners: "Rows") -> "Rows":
+        """Return them with all fields of other rows beside their own."""
+        inputs = {partner_of(name): tensor for name, tensor in partners.inputs.items()}
+        targets = {partner_of(name): tensor for name, tensor in partners.targets.items()}
+        return Rows({**self.inputs, **inputs}, {**self.targets, **targets}, self.num_rows)
+
+    def paired_with_next(self) -> "Rows":
+        """Return each row with the one after it as its partner, the last with the first."""
+        return self.paired(self.take(torch.arange(len(self), device=self.device).roll(-1)))
+
     def head(self, num_rows: int) -> "Rows":
         """Return the first rows; itself where that is all of them."""
         return self if num_rows >= len(self) else self.cut(0, num_rows)
 
     def windows(
-        self, *, seed: int, epoch: int, multiple: int, start: int
+        self,
+        *,
+        seed: int,
+        epoch: int,
+        multiple: int,
+        start: int,
+        companions: Companions = "nothing",
     ) -> Generator["Rows", None, None]:
         """Yield the rows in an epoch's order, see `BatchSource`."""
         order = epoch_order(len(self), seed=seed, epoch=epoch).to(self.device)
+        beside = EpochCompanions.of(companions, len(self), seed, epoch, self.device)
         rows_in_window = _WINDOW_BYTES // self.input_bytes
         size = max(1, rows_in_window // multiple) * multiple
         for first in range(start // size * size, len(self), size):
             chosen = order[first : first + size]
-            yield self.take(chosen).cut(max(0, start - first), len(chosen))
+            window = accompanied(self.take(chosen), chosen, beside, self.take)
+            yield window.cut(max(0, start - first), len(chosen))
 
 
 class BatchSource(Protocol):
@@ -120,12 +141,19 @@ class BatchSource(Protocol):
         ...
 
     def windows(
-        self, *, seed: int, epoch: int, multiple: int, start: int
+        self,
+        *,
+        seed: int,
+        epoch: int,
+        multiple: int,
+        start: int,
+        companions: Companions = "nothing",
     ) -> Generator[Rows, None, None]:
         """Yield the rows in an epoch's order from row `start` of it on, on the device.
 
         The order, and where windows end, is a function of the rows' number, the seed, the epoch
         and `multiple`, the rows of a batch: a resumed run's batches lie as they would have.
+        `companions` are what rows that are augmented have beside them.
         """
         ...
 
@@ -145,6 +173,32 @@ def split_tensors(tensors: Tensors, size: int, dim: int = 0) -> Iterator[dict[st
     split = [torch.split(tensor, size, dim) for tensor in tensors.values()]
     for pieces in zip(*split, strict=True):
         yield dict(zip(names, pieces, strict=True))
+
+
+def accompanied(
+    rows: Rows, numbers: Tensor, beside: EpochCompanions | None, take: Callable[[Tensor], Rows]
+) -> Rows:
+    """Return rows with their companions; `take` returns rows by their indices.
+
+    `numbers` are the indices of `rows`, int64 [rows], or [runs, rows].
+    """
+    if beside is None:
+        return rows
+    seeded = rows.seeded(beside.seeds_of(numbers))
+    if beside.partners is None:
+        return seeded
+    others = beside.partners.gather(-1, numbers)
+    return seeded.paired(take(others).seeded(beside.seeds_of(others)))
+
+
+def joined(first: Rows, second: Rows, dim: int = 0) -> Rows:
+    """Return the rows of both, one after the other."""
+
+    def both(one: Tensors, other: Tensors) -> dict[str, Tensor]:
+        return {name: torch.cat([tensor, other[name]], dim) for name, tensor in one.items()}
+
+    inputs, targets = both(first.inputs, second.inputs), both(first.targets, second.targets)
+    return Rows(inputs, targets, len(first) + len(second))
 
 
 def total_weight(batches: Sequence[Rows]) -> Tensor | None:
@@ -224,80 +278,3 @@ def epoch_order(num_rows: int, *, seed: int, epoch: int) -> Tensor:
 def shuffled(num_rows: int, seed: int) -> Tensor:
     """Return a random order, int64 [rows]."""
     return torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))
-
-
-def epoch_steps(
-    rows: BatchSource,
-    *,
-    batch_size: int | Literal["full"],
-    accumulate: int,
-    seed: int,
-    epoch: int,
-    start: int = 0,
-    last_batch: LastBatch = "auto",
-) -> Generator[tuple[Rows, ...], None, None]:
-    """Yield the batches of each optimizer step, in the epoch's order, from step `start` on."""
-    if batch_size == "full":
-        yield from [(rows.head(len(rows)),)][start:]
-        return
-    windows = rows.windows(
-        seed=seed, epoch=epoch, multiple=batch_size, start=start * accumulate * batch_size
-    )
-    step: list[Rows] = []
-    with closing(windows):
-        for batch in end_with(last_batch, _batches(windows, batch_size), batch_size):
-            step.append(batch)
-            if len(step) == accumulate:
-                yield tuple(step)
-                step.clear()
-    if step:
-        yield tuple(step)
-
-
-def end_with(
-    last_batch: LastBatch, batches: Iterator[Rows], size: int, dim: int = 0
-) -> Iterator[Rows]:
-    """Keep the last batch of an epoch, drop it or join it to the one before, if it is shorter.
-
-    The only batch is kept, whatever its size.
-    """
-    if last_batch in ("auto", "keep"):
-        yield from batches
-        return
-    before: Rows | None = None
-    for batch in batches:
-        if before is not None and len(batch) < size:
-            before = _joined(before, batch, dim) if last_batch == "join" else before
-            break
-        if before is not None:
-            yield before
-        before = batch
-    if before is not None:
-        yield before
-
-
-def _batches(windows: Iterator[Rows], size: int) -> Iterator[Rows]:
-    """Cut windows into batches: views, but for a batch that lies in several windows."""
-    held: Rows | None = None
-    for window in windows:
-        start = 0
-        if held is not None:
-            start = min(size - len(held), len(window))
-            held = _joined(held, window.cut(0, start))
-            if len(held) < size:
-                continue
-            yield held
-        whole = start + (len(window) - start) // size * size
-        if whole > start:
-            yield from window.cut(start, whole).split(size)
-        held = window.cut(whole, len(window)) if whole < len(window) else None
-    if held is not None:
-        yield held
-
-
-def _joined(first: Rows, second: Rows, dim: int = 0) -> Rows:
-    def joined(one: Tensors, other: Tensors) -> dict[str, Tensor]:
-        return {name: torch.cat([tensor, other[name]], dim) for name, tensor in one.items()}
-
-    inputs, targets = joined(first.inputs, second.inputs), joined(first.targets, second.targets)
-    return Rows(inputs, targets, len(first) + len(second))

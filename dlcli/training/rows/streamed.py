@@ -12,6 +12,7 @@ from dlcli.data.disk_cache import RowCache
 from dlcli.data.fields import Examples
 from dlcli.seeds import derive_seed
 from dlcli.training.rows.batches import Rows, as_arrays, epoch_order, shuffled
+from dlcli.training.rows.companions import Companions, EpochCompanions
 
 _CHUNK_BYTES = 2**17  # read in one go: rows that stand together in the file
 _WINDOW_CHUNKS = 128  # whose rows are shuffled together
@@ -54,8 +55,12 @@ class StreamedRows:
         epoch: int,
         multiple: int,  # noqa: ARG002 - windows end where chunks do
         start: int,
+        companions: Companions = "nothing",
     ) -> Generator[Rows, None, None]:
-        """Yield the rows in an epoch's order, see `BatchSource`; the next window is being read."""
+        """Yield the rows in an epoch's order, see `BatchSource`; the next window is being read.
+
+        The partner of a row is the next one of its window: any other would have to be read.
+        """
         chunks = _chunk_order(len(self), self._rows_in(_CHUNK_BYTES), seed=seed, epoch=epoch)
         windows = [
             chunks[first : first + _WINDOW_CHUNKS]
@@ -64,12 +69,25 @@ class StreamedRows:
         ends = np.cumsum([_num_rows(window) for window in windows])
         first = int(np.searchsorted(ends, start, side="right"))
 
+        def order_of(index: int) -> np.ndarray:
+            window_seed = derive_seed(seed, "window", epoch, index)
+            return shuffled(_num_rows(windows[index]), window_seed).numpy()
+
         def begin(index: int) -> Future[Rows] | None:
             if index == len(windows):
                 return None
-            window_seed = derive_seed(seed, "window", epoch, index)
-            order = shuffled(_num_rows(windows[index]), window_seed).numpy()
-            return thread.submit(self._shuffled, windows[index], order)
+            return thread.submit(self._shuffled, windows[index], order_of(index))
+
+        needed: Companions = "nothing" if companions == "nothing" else "seeds"
+        seeds = EpochCompanions.of(needed, len(self), seed, epoch, self.device)
+
+        def accompanied(window: Rows, index: int) -> Rows:
+            if seeds is None:
+                return window
+            numbers = np.concatenate([np.arange(*chunk) for chunk in windows[index]])
+            numbers = numbers[order_of(index)]
+            window = window.seeded(seeds.seeds_of(torch.from_numpy(numbers).to(self.device)))
+            return window.paired_with_next() if companions == "partners" else window
 
         with ThreadPoolExecutor(1, "dlcli-reader") as thread:
             following = begin(first)
@@ -78,7 +96,8 @@ class StreamedRows:
                 window = following.result()
                 following = begin(index + 1)
                 skipped = max(0, start - int(ends[index] - len(window)))
-                yield self._to_device(window).cut(skipped, len(window))
+                window = accompanied(self._to_device(window), index)
+                yield window.cut(skipped, len(window))
 
     def _rows_in(self, num_bytes: int) -> int:
         return max(1, num_bytes // max(1, self.cache.input_bytes))

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from dlcli.network.builder import prepare_to_train
 from dlcli.training.engines.threads import choose_threads, using_threads
-from dlcli.training.rows.batches import epoch_steps
+from dlcli.training.rows.companions import companions_of
+from dlcli.training.rows.steps import epoch_steps
 from dlcli.trials.running.execution import obstacle_to_stacking
 from dlcli.trials.running.stack import Stack
 from dlcli.trials.running.stacked_rows import stacked_steps
@@ -72,6 +73,7 @@ def _losses(trial: ResolvedTrial, lrs: Sequence[float]) -> Iterator[float]:
             seed=trial.seed,
             epoch=epoch,
             last_batch=setup.settings.last_batch,
+            companions=companions_of(setup.settings.augment),
         )
         for epoch in count(1)
     )

@@ -15,8 +15,9 @@ from dlcli.training.device import Placement
 from dlcli.training.engines.choice import choose_engine
 from dlcli.training.engines.cuda_graph import CudaGraph
 from dlcli.training.engines.op_trace import OpTrace
-from dlcli.training.objective import Objective, build_objective
+from dlcli.training.objective import MixedTargets, Objective, build_objective
 from dlcli.training.optimizers import ManyRuns, Optimizer
+from dlcli.training.rows.augmenting import Augmenter
 from dlcli.training.rows.batches import Rows, as_shares
 from dlcli.trials.running.stacked_network import Draws, StackedNetwork
 from dlcli.trials.running.stacked_rows import SlotRows
@@ -50,6 +51,7 @@ class Stack:
     placement: Placement
     clip_norm: float | None
     is_captured: bool
+    augmenter: Augmenter | None = None  # None: rows are as they are
     setups: list[SharedSetup] = field(default_factory=list)  # that differ, fold by fold
     groups: list[_Group] = field(default_factory=list)
     # By the rows of each batch.
@@ -73,6 +75,8 @@ class Stack:
         is_captured = engine.name == "captured"
         stack = cls(ordered, network, objective, target, placement, clip_norm, is_captured)
         stack.setups = setups
+        augment, signature = setup.settings.augment, setup.plan.signature
+        stack.augmenter = Augmenter.of(augment, signature, target)
         stack.groups = [stack._group(start, stop) for start, stop in _stretches(ordered)]
         return stack
 
@@ -94,6 +98,8 @@ class Stack:
         gradient before clipping, [runs, 2].
         """
         batches = as_shares(batches)
+        if self.augmenter is not None:
+            batches = self.augmenter.stacked(batches)
         figures = self._replay(batches) if self.is_captured else self._compute_now(batches)
         for group in self.groups:
             group.optimizer.lr = lrs[group.start : group.stop, None]
@@ -173,7 +179,11 @@ class Stack:
             with self.placement.autocast():
                 outputs = network.train_outputs(batch.inputs, draw)
             targets = batch.targets[self.target][network.seed_of_run]
-            each = self.objective.each(outputs.float().flatten(0, 1), targets.flatten())
+            mixed = MixedTargets.of(batch.targets, self.target)
+            if mixed is not None:
+                of_runs = (mixed.partners, mixed.kept)
+                mixed = MixedTargets(*(some[network.seed_of_run].flatten() for some in of_runs))
+            each = self.objective.each(outputs.float().flatten(0, 1), targets.flatten(), mixed)
             losses = each.view(targets.shape)
             if batch.weights is not None:
                 losses = (losses * batch.weights[network.seed_of_run]).sum(1)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from dlcli.config.sections.training import TrainingConfig
-from dlcli.training.rows.batches import Rows, Tensors, end_with, epoch_order
+from dlcli.training.rows.batches import Rows, Tensors, accompanied, epoch_order
+from dlcli.training.rows.companions import EpochCompanions, companions_of
+from dlcli.training.rows.steps import end_with
 from dlcli.trials.setup import SharedSetup
 
 _WINDOW_BYTES = 2**20  # of rows that are gathered at once
@@ -40,19 +42,20 @@ class SlotRows:
     def steps(self, settings: TrainingConfig, epoch: int) -> Iterator[tuple[Rows, ...]]:
         """Yield the batches of each step of an epoch, [slots, batch, *shape] of each field."""
         size, rows, num_slots = settings.batch_size, self.rows, len(self.seeds)
+        companions = companions_of(settings.augment)
+        beside = EpochCompanions.of(companions, self.num_rows, self.seeds, epoch, rows.device)
         if size == "full":
-            if len(rows) == self.num_rows:
+            if len(rows) == self.num_rows and beside is None:
                 yield (rows.each(lambda tensor: tensor.expand(num_slots, *tensor.shape)),)
                 return
             whole = torch.arange(self.num_rows, device=rows.device).expand(num_slots, -1)
-            yield (self._taken(whole + self.starts[:, None]),)
+            yield (self._taken(whole, beside),)
             return
         orders = torch.stack(
             [epoch_order(self.num_rows, seed=seed, epoch=epoch) for seed in self.seeds]
         )
-        orders = orders.to(rows.device) + self.starts[:, None]
         step: list[Rows] = []
-        windows = self._windows(orders, size)
+        windows = self._windows(orders.to(rows.device), size, beside)
         batches = (batch for window in windows for batch in window.split(size, dim=1))
         for batch in end_with(settings.last_batch, batches, size, dim=1):
             step.append(batch)
@@ -62,16 +65,22 @@ class SlotRows:
         if step:
             yield tuple(step)
 
-    def _windows(self, orders: Tensor, batch_size: int) -> Iterator[Rows]:
+    def _windows(
+        self, orders: Tensor, batch_size: int, beside: EpochCompanions | None
+    ) -> Iterator[Rows]:
         bytes_a_row = self.rows.input_bytes * len(orders)
         num_rows = max(1, _WINDOW_BYTES // (bytes_a_row * batch_size)) * batch_size
         for order in torch.split(orders, num_rows, 1):
-            yield self._taken(order)
+            yield self._taken(order, beside)
 
-    def _taken(self, order: Tensor) -> Rows:
-        """Return the rows of each slot, by their indices among all folds' rows, [slots, rows]."""
-        chosen = self.rows.take(order.reshape(-1))
-        return chosen.each(partial(_unflattened, order.shape), order.shape[1])
+    def _taken(self, order: Tensor, beside: EpochCompanions | None) -> Rows:
+        """Return rows of each slot by their indices in its fold, [slots, rows], with companions."""
+
+        def take(numbers: Tensor) -> Rows:
+            chosen = self.rows.take((numbers + self.starts[:, None]).reshape(-1))
+            return chosen.each(partial(_unflattened, numbers.shape), numbers.shape[1])
+
+        return accompanied(take(order), order, beside, take)
 
 
 def stacked_steps(

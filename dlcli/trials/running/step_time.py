@@ -9,6 +9,8 @@ import torch
 from dlcli.network.builder import prepare_to_train
 from dlcli.training.engines.threads import choose_threads, using_threads
 from dlcli.training.rows.batches import Rows
+from dlcli.training.rows.companions import companions_of
+from dlcli.training.rows.steps import first_rows
 from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 
 _WARM_UP = 2  # steps in which it is recorded
@@ -63,5 +65,6 @@ def single_step(trial: ResolvedTrial) -> Callable[[], object]:
 def full_step(setup: SharedSetup) -> tuple[Rows, ...]:
     """Return the rows of a step as they come first."""
     settings = setup.settings
-    batch = setup.train.head(settings.rows_per_batch(len(setup.train)))
+    num_rows, companions = len(setup.train), companions_of(settings.augment)
+    batch = first_rows(setup.train, settings.rows_per_batch(num_rows), companions)
     return (batch,) * settings.accumulate_batches

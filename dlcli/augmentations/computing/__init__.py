@@ -1,0 +1,1 @@
+"""What augmentations compute with tensors; imported when rows are augmented."""
