@@ -250,7 +250,8 @@ def _frozen(loaded: LoadedConfig, plan: Plan, problems: list[Problem]) -> Iterat
         elif any(layer.num_parameters for layer in chosen.values()):
             yield from (name for name, layer in chosen.items() if layer.num_parameters)
         else:
-            known = [name for name, layer in modules.items() if layer.num_parameters]
+            weighted = [name for name, layer in modules.items() if layer.num_parameters]
+            known = [name for name, module in _inputs(plan) if _any_in(module, weighted)] + weighted
             reason = f"there is no layer {said}"
             if chosen or said == "embeddings":
                 reason = f"does nothing: {said} has no weights"
@@ -270,11 +271,20 @@ def _chosen(
         for layer in plan.layers[said : said + 1]:
             yield module_name(said, layer.config), layer
         return
-    branches = () if plan.inputs is None else plan.inputs.branches
-    inside = [f"{one.module}." for one in branches if said == f"{INPUTS}.{one.name}"]
+    inside = [f"{module}." for name, module in _inputs(plan) if said == name]
     for name, layer in modules.items():
         if said in (name, layer.config.type) or name.startswith(tuple(inside)):
             yield name, layer
+
+
+def _inputs(plan: Plan) -> list[tuple[str, str]]:
+    """Return what names each input's layers, `inputs.photo`, and the input's module."""
+    branches = () if plan.inputs is None else plan.inputs.branches
+    return [(f"{INPUTS}.{branch.name}", branch.module) for branch in branches]
+
+
+def _any_in(module: str, names: list[str]) -> bool:
+    return any(name.startswith(f"{module}.") for name in names)
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

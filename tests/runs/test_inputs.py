@@ -210,6 +210,11 @@ def test_a_run_begins_with_the_weights_of_another_by_input_and_by_column(
     assert np.array_equal(first[:, [4, 5, 7]], before[:, :3]), "b, g, r: not k"
     assert np.array_equal(first[:, 8:], before[:, 3:7])
     assert dlcli("predict", config, rows, "--untrained", "-o", "-").code == 0
+    outcome = dlcli("validate", config, "--set", "model.freeze=[inputs.twon, inputs.colour]")
+    assert outcome.code == 2
+    assert "there is no layer inputs.twon; layers with weights: inputs.table" in text(outcome)
+    assert "did you mean 'inputs.town'?" in text(outcome)
+    assert "model.freeze[1]: " in text(outcome), "it has no layers"
 
 
 def test_an_input_that_is_new_begins_anew(folder: Path, dlcli: Command) -> None:

@@ -17,6 +17,8 @@ MIN_SIDE = 4  # pixels of an image; less has no places to look at
 
 def why_no_images(model: ExplainedModel) -> Unavailable | None:
     """Say why the first layer gets no images; None: it gets them."""
+    if model.plan.inputs is not None:
+        return Unavailable("the network has several inputs (model.inputs)")
     first = model.plan.layers[0]
     if len(first.input_shape) != 3 or min(first.input_shape[1:]) < MIN_SIDE:
         return Unavailable("rows are no images")
