@@ -8,10 +8,10 @@ import numpy as np
 from dlcli.config.sections.model import ModelConfig
 from dlcli.data.signature import Signature
 from dlcli.layers.base import FLOAT_BYTES, Layer, PlannedLayer, Shape, ShapeError, UpdateFactors
-from dlcli.layers.sequence import plan_layers, walk_modules, walk_planned
+from dlcli.layers.sequence import module_name, plan_layers, walk_modules, walk_planned
 from dlcli.losses import Loss
 from dlcli.network.branches.planning import INPUTS, PlannedInputs, plan_inputs
-from dlcli.network.ensemble import PlannedEnsemble, plan_ensemble
+from dlcli.network.ensemble import ADAPTER, PlannedEnsemble, plan_ensemble
 
 EMBEDDINGS = "columns"  # the module that looks embedded columns up
 
@@ -25,6 +25,7 @@ class Plan:
     # Weights to begin with, by name, NaN where they are drawn as usual; None: all are drawn.
     start: Mapping[str, np.ndarray] | None = field(default=None, compare=False, repr=False)
     frozen: frozenset[str] = frozenset()  # names of modules whose weights stay
+    start_lr_factor: float = 1.0  # of the learning rate of all modules but the output layer
     ensemble: PlannedEnsemble | None = None  # None: a single network
     inputs: PlannedInputs | None = None  # None: a single input, of all columns
 
@@ -85,11 +86,37 @@ class Plan:
     @property
     def update_factors(self) -> dict[str, UpdateFactors]:
         """The factors of the optimizer's settings by parameter, where any of them isn't 1."""
-        return {
+        found = {
             f"{module}.{name}": factors
             for module, layer in self.modules()
             for name, factors in layer.config.update_factors.items()
         }
+        if self.start_lr_factor != 1:
+            for name in self._tensors_before_output():
+                factors = found.get(name, UpdateFactors())
+                found[name] = factors._replace(lr=factors.lr * self.start_lr_factor)
+        return found
+
+    @property
+    def output_module(self) -> str:
+        """The last module with weights, where each output has its own."""
+        named = [
+            module_name(index, layer.config)
+            for index, layer in enumerate(self.layers)
+            if layer.num_parameters
+        ]
+        return named[-1] if named else ""
+
+    def _tensors_before_output(self) -> Iterator[str]:
+        """Yield the names of what is learned before the output layer, and of statistics there."""
+        last = self.output_module
+        for module, layer in self.modules():
+            if module != last and not module.startswith(f"{last}."):
+                yield from (f"{module}.{key}" for key in layer.config.tensors(layer))
+        for place in range(len(self.signature.embeddings)):
+            yield f"{EMBEDDINGS}.tables.{place}.weight"
+        if self.ensemble is not None:
+            yield ADAPTER
 
     @property
     def num_embedding_parameters(self) -> int:
@@ -157,6 +184,7 @@ def plan_model(model: ModelConfig, signature: Signature, loss: Loss) -> Plan:
     inputs = None if model.inputs is None else plan_inputs(model, signature)
     try:
         plan = plan_network(model.layers, signature, num_outputs=num_outputs, inputs=inputs)
+        plan = replace(plan, start_lr_factor=model.start_lr_factor)
         if model.ensemble is None:
             return plan
         columns = signature.columns_of_inputs if inputs is None else inputs.columns

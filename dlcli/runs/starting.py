@@ -159,7 +159,29 @@ def begin(
             f"frozen: {names}; {plan.num_trained:,} of {plan.num_parameters:,} parameters are "
             "trained (model.freeze)"
         )
+    if plan.start_lr_factor != 1:
+        notes.append(_slow_start(loaded, plan))
     return plan, tuple(notes)
+
+
+def _slow_start(loaded: LoadedConfig, plan: Plan) -> str:
+    """Say which layers have a learning rate of their own; ConfigError where none has."""
+    last = plan.output_module
+    slow = [
+        name
+        for name, layer in plan.modules()
+        if layer.num_direct_parameters and name.partition(".")[0] != last
+        if not plan.is_frozen(name)
+    ]
+    if not slow:
+        raise loaded.error(
+            ("model", "start_lr_factor"),
+            f"has no effect: of the layers before {last}, none is trained; leave it out",
+        )
+    return (
+        f"the learning rate is multiplied by {plan.start_lr_factor:g} for {_listed(slow)}, and "
+        f"not for {last} (model.start_lr_factor)"
+    )
 
 
 def _started(

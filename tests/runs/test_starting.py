@@ -369,6 +369,81 @@ def test_frozen_layers_stay_as_they_are(
     assert dlcli("train", file, "--run-dir", "run", *more).code == 0
 
 
+PIXELS = [f"p{index}" for index in range(16)]
+IMAGE_LAYERS: list[dict[str, Any]] = [
+    {"type": "conv2d", "out_channels": 3, "kernel_size": 3},
+    {"type": "residual_block", "block": "basic"},
+    {"type": "flatten"},
+    {"type": "dense"},
+]
+
+
+def write_images(name: str, classes: str) -> Path:
+    """Write images of 4×4 pixels, of which the class is where they are bright."""
+    random = np.random.default_rng(len(name))
+    lines = [",".join([*PIXELS, "y"])]
+    for row in range(24):
+        pixels = random.random(16)
+        pixels[row % len(classes) * 4 : row % len(classes) * 4 + 4] += 1
+        lines.append(",".join([*(f"{pixel:.3f}" for pixel in pixels), classes[row % len(classes)]]))
+    Path(name).write_text("\n".join(lines) + "\n")
+    return Path(name)
+
+
+def test_images_of_other_classes_are_learned_from_features_that_change_slowly(
+    dlcli: Command,
+) -> None:
+    data = {"shape": [1, 4, 4], "one_hot_max": 10}
+    settings: dict[str, Any] = {
+        "layers": IMAGE_LAYERS,
+        "optimizer": {"type": "sgd", "lr": 0.1, "weight_decay": 0.0},
+        "training": {"batch_size": "full", "epochs": 1},
+    }
+    first = config("first.yaml", write_images("ab.csv", "ab"), data=data, **settings)
+    assert dlcli("train", first, "--run-dir", "first").code == 0
+    start = {"start_from": "first", "freeze": [0]}
+    rows = write_images("cde.csv", "cde")
+    ends = {}
+    for name, factor in (("whole", 1.0), ("slow", 0.1)):
+        model = {**start, "start_lr_factor": factor}
+        file = config(f"{name}.yaml", rows, data=data, model=model, **settings)
+        outcome = dlcli("train", file, "--run-dir", name)
+        assert outcome.code == 0, outcome.err
+        ends[name] = weights_of(Path(name, "last.safetensors"))
+    told = " ".join(outcome.out.split())
+    assert "multiplied by 0.1 for 1_residual_block.layers.0_conv2d" in told
+    assert "and not for 3_dense (model.start_lr_factor)" in told
+    before = weights_of(Path("first/best.safetensors"))
+    for name, value in before.items():
+        changes = {run: weights[name] - value for run, weights in ends.items()}
+        if name.startswith("0_conv2d"):
+            assert not changes["slow"].any()
+        elif name.startswith("3_dense"):
+            assert np.array_equal(ends["slow"][name], ends["whole"][name])
+        elif name.endswith(("weight", "bias")):
+            np.testing.assert_allclose(changes["slow"], 0.1 * changes["whole"], atol=1e-7)
+            assert changes["slow"].any()
+    # Resumed, the same layers go on with the same rates, without the run that it began with.
+    straight = ("--set", "training.epochs=3")
+    assert dlcli("train", file, "--run-dir", "straight", *straight).code == 0
+    Path("first/best.safetensors").unlink()
+    assert dlcli("train", file, "--run-dir", "slow", "--resume", *straight).code == 0
+    ends = {name: weights_of(Path(name, "last.safetensors")) for name in ("straight", "slow")}
+    assert all(np.array_equal(ends["slow"][name], ends["straight"][name]) for name in before)
+    outcome = dlcli(
+        "train", file, "--run-dir", "slow", "--resume", "--set", "model.start_lr_factor=1"
+    )
+    assert outcome.code == 2
+    assert "model.start_lr_factor: 0.1 then, 1.0 now" in outcome.err
+
+
+def test_a_rate_of_layers_that_are_not_trained_is_refused(first: Path, dlcli: Command) -> None:
+    model = {"start_from": str(first), "start_lr_factor": 0.1, "freeze": [0, "batch_norm"]}
+    outcome = dlcli("validate", config("c.yaml", first.parent / "first.csv", model=model))
+    assert outcome.code == 2
+    assert "of the layers before 2_dense, none is trained; leave it out" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("freeze", "told"),
     [

@@ -10,7 +10,7 @@ from dlcli.layers.base import Layer
 from dlcli.layers.family import AnyLayer
 from dlcli.layers.joining.joins import Combine
 from dlcli.layers.sequence import walk_layers
-from dlcli.section import Section
+from dlcli.section import PositiveFloat, Section
 from dlcli.tables.names import ColumnName, refuse_twins
 
 TABLE = "table"  # the input of all columns that have none of their own
@@ -55,6 +55,11 @@ class ModelConfig(Section):
         description="a run, or a checkpoint in one, whose weights to begin with; all else begins "
         "anew. Relative to the config; default: weights drawn from the seed",
     )
+    start_lr_factor: PositiveFloat = Field(
+        1.0,
+        description="with `start_from`, factor of the learning rate of all layers but the last one "
+        "with weights; fine-tuning often takes 0.1",
+    )
     freeze: Annotated[tuple[Annotated[int, Field(ge=0)] | str, ...], Field(strict=False)] = Field(
         (),
         description="layers that keep the weights they begin with: places in `layers`, layer "
@@ -65,6 +70,12 @@ class ModelConfig(Section):
     def _check_combine(self) -> Self:
         if self.combine is not None and self.inputs is None:
             raise ValueError("`combine` has no effect without `inputs`")
+        return self
+
+    @model_validator(mode="after")
+    def _check_start(self) -> Self:
+        if self.start_lr_factor != 1 and self.start_from is None:
+            raise ValueError("`start_lr_factor` has no effect without `start_from`")
         return self
 
     def walk(self) -> Iterator[tuple[tuple[str | int, ...], Layer]]:

@@ -191,6 +191,12 @@ RULES = (
         find=_undrawn_adapters,
     ),
     refused(
+        *("model.start_lr_factor", "model.start_from"),
+        when="nothing says which weights to begin with",
+        effect="there is nothing that learns more slowly",
+        example={"model": {"layers": [_DENSE, _LAST], "start_lr_factor": 0.1}},
+    ),
+    refused(
         *("model.freeze", "model.layers"),
         when="every layer with weights is frozen",
         effect="there is nothing to train",

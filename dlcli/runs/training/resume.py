@@ -25,7 +25,9 @@ from dlcli.training.saving.state import StateError, restore_state
 
 _DATA_PATHS = ("data.path", "data.validation_path", "data.test_path")  # their content is compared
 _START = "model.start_from"  # a resumed run goes on from weights of its own
-_FREEZE = "model.freeze"  # any of the layers, whatever weights they begin with
+# What fits any layers, whatever weights they begin with.
+_FREEZE = "model.freeze"
+_FITTING = (_FREEZE, "model.start_lr_factor")
 # What weights are made for: a run with others can't begin with them, or not by every change.
 _WEIGHTS_DEPEND_ON = ("model.", *(f"data.{key}" for key in ENCODING_KEYS))
 _HARMLESS = (
@@ -165,7 +167,7 @@ def compare_with_saved(
             yield f"changed: {change}"
         else:
             config.append(f"  {change}{reason}")
-            fits = key == _FREEZE or not key.startswith(_WEIGHTS_DEPEND_ON)
+            fits = key in _FITTING or not key.startswith(_WEIGHTS_DEPEND_ON)
             go_on = go_on if fits else None
     new_checksums = prepared.checksums
     for key in sorted({*old_checksums, *new_checksums}):
