@@ -104,6 +104,20 @@ class FlatParameters:
             for start, (shape, stride) in zip(self._starts, self._layouts, strict=True)
         ]
 
+    def in_memory_order(self, flat: Tensor) -> list[Tensor]:
+        """Return what `split` does, but parameters that are not contiguous as [numbers].
+
+        PyTorch's fused kernels copy parameters whose channels are last before each step. A number
+        gets the same bits at any place but the last ones, which vectors of numbers don't fill:
+        parameters that have such are left as they are.
+        """
+        return [
+            view
+            if view.is_contiguous() or view.numel() % ALIGNMENT
+            else view.as_strided((view.numel(),), (1,))
+            for view in self.split(flat)
+        ]
+
 
 @dataclass(frozen=True)
 class ManyRuns:
@@ -155,8 +169,11 @@ class Optimizer(UpdateState, Generic[_Parameters]):
         }
         views = None
         if isinstance(parameters, FlatParameters):
-            split = {key: parameters.split(tensors[key]) for key in config.initial_state()}
-            views = ParameterViews(parameters.views, parameters.gradients, split)
+            views = ParameterViews(
+                parameters.in_memory_order(values),
+                parameters.in_memory_order(parameters.gradient),
+                {key: parameters.in_memory_order(tensors[key]) for key in config.initial_state()},
+            )
         super().__init__(
             values=values,
             gradient=parameters.gradient,
