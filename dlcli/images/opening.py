@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -81,6 +83,7 @@ def opened(path: Path) -> Iterator["Image"]:
     from PIL import Image, UnidentifiedImageError
 
     _load_plugins()
+    _silence()
     try:
         file = _open(path)
     except FileNotFoundError:
@@ -166,15 +169,17 @@ def _damaged(path: Path, error: Exception) -> ImageFileError:
     return ImageFileError(path, "damaged", f"a damaged image ({words})")
 
 
+@lru_cache(maxsize=1)
 def _load_plugins() -> None:
-    """Import Pillow's decoders of the formats that are read, and silence their warnings.
-
-    What they warn of (odd metadata, large images) changes no pixel, or is an error here.
-    """
-    from importlib import import_module
-
+    """Import Pillow's decoders of the formats that are read."""
     for name in _PLUGINS:
         import_module(f"PIL.{name}ImagePlugin")
-    quiet = ("ignore", None, Warning, _PILLOW, 0)
-    if quiet not in warnings.filters:
+
+
+def _silence() -> None:
+    """Silence Pillow's warnings: of odd metadata, which change no pixel, or what is an error here.
+
+    Filters are a whole program's, and tests and libraries put them back, so this is done anew.
+    """
+    if ("ignore", None, Warning, _PILLOW, 0) not in warnings.filters:
         warnings.filterwarnings("ignore", module=_PILLOW.pattern)
