@@ -63,8 +63,11 @@ class Leftovers:
 
 
 def has_images(root: Path) -> bool:
-    """Say whether a folder has image files, or folders of them, also below train and test."""
-    return _has_images(root, 2, set())
+    """Say whether a folder has image files, or folders of them, also below train and test.
+
+    Folders named `key=value` are not looked into: they are parts of tables, perhaps many.
+    """
+    return _has_images(root, 2, set(), are_tables_skipped=True)
 
 
 def find_images(root: Path, leftovers: Leftovers) -> Iterator[FoundImage]:
@@ -162,7 +165,9 @@ def _parts_among(folders: Sequence[Path]) -> dict[Path, str]:
     return {} if others else parts
 
 
-def _has_images(folder: Path, depth: int, seen: set[Path]) -> bool:
+def _has_images(
+    folder: Path, depth: int, seen: set[Path], *, are_tables_skipped: bool = False
+) -> bool:
     """Say whether there is an image in a folder, or so deep below it, but where `seen` already."""
     real = folder.resolve()
     if real in seen:
@@ -175,6 +180,8 @@ def _has_images(folder: Path, depth: int, seen: set[Path]) -> bool:
                 if _is_hidden(entry.name):
                     continue
                 if _is_folder(entry):
+                    if are_tables_skipped and "=" in entry.name:
+                        continue
                     folders.append(Path(entry.path))
                 elif has_image_suffix(entry.name):
                     return True

@@ -229,8 +229,8 @@ def _refuse_tables_beside(folder: Path) -> None:
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() != ".txt" and not _is_hidden(file.name) and suffix_of(file.name):
             raise DataError(
-                f"{file}: a table beside images; to read its rows, name it instead of the folder; "
-                "to read the images alone, move it out of the folder"
+                f"{file}: a table beside images; to read its rows, name it, or a pattern such as "
+                f"{folder}/*{file.suffix}; to read the images alone, move it out of the folder"
             )
 
 

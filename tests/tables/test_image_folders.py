@@ -130,8 +130,12 @@ def test_a_folder_beside_parts_and_two_folders_of_one_part_are_refused() -> None
 def test_a_table_beside_images_is_refused() -> None:
     touch("pets/cat/1.png")
     Path("pets/labels.csv").write_text("image,age\ncat/1.png,3\n", encoding="utf-8")
-    assert refusal("pets").startswith("pets/labels.csv: a table beside images; to read its rows,")
+    assert refusal("pets") == (
+        "pets/labels.csv: a table beside images; to read its rows, name it, or a pattern such as "
+        "pets/*.csv; to read the images alone, move it out of the folder"
+    )
     assert read("pets/labels.csv").frame["age"].to_list() == ["3"]
+    assert read("pets/*.csv").frame["age"].to_list() == ["3"]
     Path("pets/labels.csv").unlink()
     assert len(read("pets")) == 1
 
