@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ ASKED_OF_SCREENS = (
 for name in ASKED_OF_SCREENS:
     os.environ.pop(name, None)
 os.environ["TERM"] = "xterm-256color"
+# Every program that a test starts would compile the package anew, and pytest its assertions.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Files of tests that take up to a minute each: begun first, so that none is left to the end, when
 # the other processes have nothing to do any more.
 LONGEST = ("test_docs.py", "test_shards.py")
