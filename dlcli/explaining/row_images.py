@@ -11,18 +11,24 @@ _MIN_SIDE = 4  # pixels; less is no picture
 _CHANNELS = (1, 3)  # grey, or red, green and blue
 
 
-def image_field(fitted: FittedData) -> Field | None:
-    """Return the first input field that holds decoded images; None: there is none."""
-    fields = (field for field in fitted.input_fields if len(field.shape) == 3)
-    return next((field for field in fields if field.dtype == np.uint8), None)
+def image_field(fitted: FittedData, column: str | None = None) -> Field | None:
+    """Return the input field of a column of decoded images, by default the first one; or None."""
+    names = {one.field for one in fitted.columns if column in (None, one.name)}
+    fields = (field for field in fitted.input_fields if field.name in names)
+    return next(
+        (field for field in fields if len(field.shape) == 3 and field.dtype == np.uint8), None
+    )
 
 
-def row_images(fitted: FittedData, rows: Rows, chosen: np.ndarray) -> np.ndarray | None:
+def row_images(
+    fitted: FittedData, rows: Rows, chosen: np.ndarray, column: str | None = None
+) -> np.ndarray | None:
     """Return chosen rows as images [chosen, channels, height, width], where rows are images.
 
-    Decoded ones are uint8; columns of pixels are float64 in the units of their file.
+    Decoded ones are uint8, of a column if one is given; columns of pixels are float64 in the units
+    of their file.
     """
-    field = image_field(fitted)
+    field = image_field(fitted, column)
     if field is not None:
         return _numbers(rows, field.name, chosen) if field.shape[0] in _CHANNELS else None
     shape = fitted.shape

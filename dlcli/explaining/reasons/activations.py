@@ -48,19 +48,46 @@ def hidden_layers(plan: Plan) -> list[LayerPosition]:
     ]
 
 
-def layers_over_images(plan: Plan) -> list[tuple[int, LayerPosition]]:
-    """Return the layers with filters whose outputs are images, each with its index in the plan.
+@dataclass(frozen=True)
+class ImageLayers:
+    """The layers that an image passes first, one after another."""
 
-    A block of layers is one of them.
-    """
-    found = []
-    for index, layer in enumerate(plan.layers):
-        if layer.config.traits.has_filters and len(layer.output_shape) == 3:
-            output = _output_of(plan.layers, index)
-            config = plan.layers[output].config
-            name, module = module_name(index, layer.config), output_name(output, config)
-            found.append((index, LayerPosition(name, layer, module, config.applied_activation)))
-    return found
+    column: str | None  # whose images they get; None: the rows are images
+    prefix: str  # of their modules' names
+    layers: tuple[PlannedLayer, ...]
+
+    @property
+    def first(self) -> str:
+        """The name of the first one's module."""
+        return self.prefix + module_name(0, self.layers[0].config)
+
+    def with_filters(self) -> list[tuple[int, LayerPosition]]:
+        """Return the layers with filters whose outputs are images, each with its index.
+
+        A block of layers is one of them.
+        """
+        found = []
+        for index, layer in enumerate(self.layers):
+            if layer.config.traits.has_filters and len(layer.output_shape) == 3:
+                output = _output_of(self.layers, index)
+                config = self.layers[output].config
+                name = self.prefix + module_name(index, layer.config)
+                module = self.prefix + output_name(output, config)
+                found.append((index, LayerPosition(name, layer, module, config.applied_activation)))
+        return found
+
+
+def image_layers(plan: Plan) -> ImageLayers | None:
+    """Return the layers that get images: of several inputs, those of the first such one."""
+    if plan.inputs is None:
+        found = [ImageLayers(None, "", plan.layers)]
+    else:
+        found = [
+            ImageLayers(branch.name, f"{branch.module}.", branch.layers)
+            for branch in plan.inputs.branches
+            if branch.layers
+        ]
+    return next((layers for layers in found if len(layers.layers[0].input_shape) == 3), None)
 
 
 def first_weighted(plan: Plan) -> LayerPosition | None:

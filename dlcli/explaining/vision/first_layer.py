@@ -7,42 +7,41 @@ import torch
 from torch import Tensor
 
 from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.reasons.activations import ImageLayers, image_layers
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.layers.sequence import module_name
 from dlcli.training.rows.batches import Tensors, split_tensors
 
 _BLOCK_ROWS = 128
 MIN_SIDE = 4  # pixels of an image; less has no places to look at
 
 
-def why_no_images(model: ExplainedModel) -> Unavailable | None:
-    """Say why the first layer gets no images; None: it gets them."""
-    if model.plan.inputs is not None:
-        return Unavailable("the network has several inputs (model.inputs)")
-    first = model.plan.layers[0]
-    if len(first.input_shape) != 3 or min(first.input_shape[1:]) < MIN_SIDE:
+def layers_of_images(model: ExplainedModel) -> ImageLayers | Unavailable:
+    """Return the layers that get images, or why there are none."""
+    found = image_layers(model.plan)
+    if found is None or min(found.layers[0].input_shape[1:]) < MIN_SIDE:
         return Unavailable("rows are no images")
-    if first.members is not None:
+    if found.layers[0].members is not None:
         return Unavailable("each member of the ensemble computes the first layer for itself")
-    return None
+    return found
 
 
 @contextmanager
-def first_input(model: ExplainedModel, see: Callable[[Tensor], Tensor | None]) -> Iterator[None]:
+def first_input(
+    model: ExplainedModel, layers: ImageLayers, see: Callable[[Tensor], Tensor | None]
+) -> Iterator[None]:
     """Call `see` with what the first layer gets, within the block; its result replaces that."""
 
     def hook(_module: object, inputs: tuple[Tensor, ...]) -> Tensor | None:
         return see(inputs[0])
 
-    name = module_name(0, model.plan.layers[0].config)
-    handle = model.network.get_submodule(name).register_forward_pre_hook(hook)
+    handle = model.network.get_submodule(layers.first).register_forward_pre_hook(hook)
     try:
         yield
     finally:
         handle.remove()
 
 
-def mean_colors(model: ExplainedModel, inputs: Tensors) -> Tensor:
+def mean_colors(model: ExplainedModel, layers: ImageLayers, inputs: Tensors) -> Tensor:
     """Return the mean of each channel of what the first layer gets, [channels, 1, 1]."""
     sums: list[Tensor] = []
     num_rows = 0
@@ -53,7 +52,7 @@ def mean_colors(model: ExplainedModel, inputs: Tensors) -> Tensor:
         sums.append(images.float().mean(dim=(2, 3)).sum(dim=0))
 
     network = model.network.eval()
-    with first_input(model, see), torch.inference_mode(), model.placement.autocast():
+    with first_input(model, layers, see), torch.inference_mode(), model.placement.autocast():
         for block in split_tensors(inputs, _BLOCK_ROWS):
             network(block)
     return (torch.stack(sums).sum(dim=0) / num_rows)[:, None, None]

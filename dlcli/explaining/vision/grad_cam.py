@@ -1,5 +1,7 @@
 """Grad-CAM: where the channels of a layer speak for a prediction."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -7,20 +9,21 @@ from torch import Tensor
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import LayerPosition, hooked
 from dlcli.explaining.vision.first_layer import score
+from dlcli.layers.base import PlannedLayer
 from dlcli.layers.sequence import receptive_field_of
 from dlcli.training.rows.batches import Tensors
 
 
 def grad_cam(
     model: ExplainedModel,
-    place: int,
+    layers: Sequence[PlannedLayer],
     position: LayerPosition,
     inputs: Tensors,
     classes: Tensor | None,
 ) -> np.ndarray:
     """Return a map of each image, float64 [rows, height, width] from 0 upwards.
 
-    Selvaraju et al. (2017), "Grad-CAM", arXiv:1610.02391: the channels of the layer `place`, each
+    Selvaraju et al. (2017), "Grad-CAM", arXiv:1610.02391: the channels of the last layer, each
     times the mean gradient of the score by it, summed; what speaks against the score is cut off.
     The score of a class is its log-odds, as the class's output alone says little where a softmax
     compares it with others.
@@ -37,12 +40,11 @@ def grad_cam(
     (gradient,) = torch.autograd.grad(scores.sum(), caught[0])
     weights = gradient.float().mean(dim=(2, 3), keepdim=True)
     maps = (weights * caught[0].detach().float()).sum(dim=1).clamp(min=0)
-    return _on_pixels(model, place, maps.double().cpu().numpy())
+    return _on_pixels(layers, maps.double().cpu().numpy())
 
 
-def _on_pixels(model: ExplainedModel, place: int, maps: np.ndarray) -> np.ndarray:
+def _on_pixels(layers: Sequence[PlannedLayer], maps: np.ndarray) -> np.ndarray:
     """Interpolate maps [rows, …] between the pixels that their positions look at."""
-    layers = model.plan.layers[: place + 1]
     sizes = layers[0].input_shape[1:]
     first = receptive_field_of(layers, ((0, 1), (0, 1)))
     second = receptive_field_of(layers, ((1, 1), (1, 1)))

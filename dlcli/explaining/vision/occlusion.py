@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.reasons.activations import ImageLayers
 from dlcli.explaining.vision.first_layer import first_input, score
 from dlcli.training.rows.batches import Tensors
 
@@ -42,6 +43,7 @@ def squares_over(height: int, width: int, *, is_fine: bool) -> Squares:
 
 def occlusion(
     model: ExplainedModel,
+    layers: ImageLayers,
     squares: Squares,
     color: Tensor,
     inputs: Tensors,
@@ -58,12 +60,13 @@ def occlusion(
     for row in range(num_rows):
         of_row = {name: tensor[row : row + 1] for name, tensor in inputs.items()}
         its_class = None if classes is None else classes[row : row + 1]
-        maps.append(_of_image(model, squares, color, of_row, its_class))
+        maps.append(_of_image(model, layers, squares, color, of_row, its_class))
     return np.stack(maps)
 
 
 def _of_image(
     model: ExplainedModel,
+    layers: ImageLayers,
     squares: Squares,
     color: Tensor,
     inputs: Tensors,
@@ -84,7 +87,7 @@ def _of_image(
                 for name, tensor in inputs.items()
             }
             classes = None if its_class is None else its_class.expand(len(masks))
-            with first_input(model, see):
+            with first_input(model, layers, see):
                 found.append(score(network(copies).float(), classes).cpu())
     scores = torch.cat(found).double().numpy()
     losses = (scores[0] - scores[1:])[:, np.newaxis, np.newaxis]

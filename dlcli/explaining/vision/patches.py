@@ -10,12 +10,11 @@ from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import (
     LayerPosition,
     capture_activations,
-    layers_over_images,
 )
 from dlcli.explaining.reasons.sampling import SampledRows, sample_rows, work_per_row
 from dlcli.explaining.row_images import row_images
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.explaining.vision.first_layer import why_no_images
+from dlcli.explaining.vision.first_layer import layers_of_images
 from dlcli.explaining.vision.saliency import PRODUCTS
 from dlcli.layers.base import PlannedLayer
 from dlcli.layers.sequence import receptive_field_of
@@ -61,9 +60,10 @@ def find_patches(model: ExplainedModel, *, seconds: float) -> StrongestPatches |
     As Zeiler and Fergus (2014), arXiv:1311.2901, show them. The channels of a layer are those whose
     strongest activations stand out most from what other images give, in standard deviations.
     """
-    reason, layers = why_no_images(model), layers_over_images(model.plan)
-    if reason is not None:
-        return reason
+    seeing = layers_of_images(model)
+    if isinstance(seeing, Unavailable):
+        return seeing
+    layers = seeing.with_filters()
     if not layers:
         return Unavailable("no layer has filters over images")
     shown = [layers[index] for index in _spread(len(layers))]
@@ -71,12 +71,15 @@ def find_patches(model: ExplainedModel, *, seconds: float) -> StrongestPatches |
     sample = sample_rows(
         model, "patches", min(_MAX_ROWS, max(_MIN_ROWS, int(seconds * PRODUCTS / work)))
     )
-    images = row_images(model.fitted, sample.rows.encoded, np.arange(len(sample)))
+    images = row_images(model.fitted, sample.rows.encoded, np.arange(len(sample)), seeing.column)
     if images is None:
         return Unavailable("its images can't be shown")
     return StrongestPatches(
         sample=sample,
-        layers=tuple(_of_layer(model, sample, images, *layer) for layer in shown),
+        layers=tuple(
+            _of_layer(model, sample, images, seeing.layers[: place + 1], position)
+            for place, position in shown
+        ),
         num_layers=len(layers),
         images=images,
     )
@@ -92,7 +95,7 @@ def _of_layer(
     model: ExplainedModel,
     sample: SampledRows,
     images: np.ndarray,
-    place: int,
+    layers: tuple[PlannedLayer, ...],
     position: LayerPosition,
 ) -> LayerPatches:
     def highest(output: Tensor) -> Tensor:
@@ -108,7 +111,6 @@ def _of_layer(
     standing_out = np.where(spread > 0, (top - highs.mean(axis=0)) / np.maximum(spread, 1e-12), 0.0)
     chosen = np.argsort(-standing_out, kind="stable")[:MAX_CHANNELS]
     chosen = chosen[standing_out[chosen] > 0]
-    layers = model.plan.layers[: place + 1]
     fields = receptive_field_of(layers, ((0, 1), (0, 1)))
     sizes = layers[0].input_shape[1:]
     is_smaller = fields is not None and any(

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.reasons.activations import LayerPosition, layers_over_images
+from dlcli.explaining.reasons.activations import ImageLayers, LayerPosition
 from dlcli.explaining.reasons.sampling import SampledRows, sample_rows, work_per_row
 from dlcli.explaining.row_images import row_images
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.explaining.vision.first_layer import mean_colors, why_no_images
+from dlcli.explaining.vision.first_layer import layers_of_images, mean_colors
 from dlcli.explaining.vision.grad_cam import grad_cam
 from dlcli.explaining.vision.occlusion import Squares, occlusion, squares_over
 
@@ -56,14 +56,14 @@ def find_saliency(model: ExplainedModel, *, seconds: float) -> Saliency | Unavai
     Of each class, the image that it is surest of is taken, and the one with that true class that
     it gets most wrong; of numbers, those with the smallest and the largest residuals.
     """
-    reason = why_no_images(model)
+    seeing = layers_of_images(model)
+    if isinstance(seeing, Unavailable):
+        return seeing
     layers = [
         (place, position)
-        for place, position in layers_over_images(model.plan)
+        for place, position in seeing.with_filters()
         if min(position.planned.output_shape[1:]) > 1
     ]
-    if reason is not None:
-        return reason
     if not layers:
         return Unavailable("no layer keeps the places of an image")
     work = work_per_row(model.plan)
@@ -71,15 +71,15 @@ def find_saliency(model: ExplainedModel, *, seconds: float) -> Saliency | Unavai
     sample = sample_rows(model, "saliency", min(_MAX_ROWS, max(_MIN_ROWS, max_rows)))
     predictions = model.predict(sample.rows.encoded.inputs)
     chosen = _choose(model, sample, predictions)
-    squares, num_shown = _affordable(model, len(chosen), (1 - _SHARE_FOR_CHOICE) * seconds)
+    squares, num_shown = _affordable(model, seeing, len(chosen), (1 - _SHARE_FOR_CHOICE) * seconds)
     shown = chosen[:num_shown]
-    images = _images(model, sample, shown)
+    images = row_images(model.fitted, sample.rows.encoded, shown, seeing.column)
     if images is None:
         return Unavailable("its images can't be shown")
     place, position = layers[-1]
     return Saliency(
         sample=sample,
-        images=_see(model, sample, predictions, shown, images, squares, (place, position)),
+        images=_see(model, sample, predictions, shown, images, squares, seeing, (place, position)),
         layer=position.module,
         layer_size=position.planned.output_shape[1:],  # type: ignore[arg-type]
         side=squares.side,
@@ -89,9 +89,11 @@ def find_saliency(model: ExplainedModel, *, seconds: float) -> Saliency | Unavai
     )
 
 
-def _affordable(model: ExplainedModel, num_images: int, seconds: float) -> tuple[Squares, int]:
+def _affordable(
+    model: ExplainedModel, seeing: ImageLayers, num_images: int, seconds: float
+) -> tuple[Squares, int]:
     """Return the squares, and how many images they can cover in about so many seconds."""
-    _, height, width = model.plan.layers[0].input_shape
+    _, height, width = seeing.layers[0].input_shape
     max_rows = seconds * PRODUCTS / work_per_row(model.plan)
     for is_fine in (True, False):
         squares = squares_over(height, width, is_fine=is_fine)
@@ -124,10 +126,6 @@ def _choose(model: ExplainedModel, sample: SampledRows, predictions: np.ndarray)
     return np.array(found, np.int64)
 
 
-def _images(model: ExplainedModel, sample: SampledRows, chosen: np.ndarray) -> np.ndarray | None:
-    return row_images(model.fitted, sample.rows.encoded, chosen)
-
-
 def _see(
     model: ExplainedModel,
     sample: SampledRows,
@@ -135,6 +133,7 @@ def _see(
     chosen: np.ndarray,
     images: np.ndarray,
     squares: Squares,
+    seeing: ImageLayers,
     layer: tuple[int, LayerPosition],
 ) -> tuple[SeenImage, ...]:
     device = sample.rows.encoded.device
@@ -142,9 +141,10 @@ def _see(
     inputs = {name: tensor[indices] for name, tensor in sample.rows.encoded.inputs.items()}
     names = model.target.class_names
     classes = torch.from_numpy(predictions[chosen].argmax(axis=1)).to(device) if names else None
-    color = mean_colors(model, sample.rows.encoded.inputs)
-    maps = grad_cam(model, *layer, inputs, classes)
-    losses = occlusion(model, squares, color, inputs, classes)
+    color = mean_colors(model, seeing, sample.rows.encoded.inputs)
+    place, position = layer
+    maps = grad_cam(model, seeing.layers[: place + 1], position, inputs, classes)
+    losses = occlusion(model, seeing, squares, color, inputs, classes)
     truth = model.truth(sample.rows.encoded)
     found = []
     for index, row in enumerate(chosen.tolist()):

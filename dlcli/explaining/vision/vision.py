@@ -7,7 +7,7 @@ import numpy as np
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.sampling import sample_rows
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.explaining.vision.first_layer import why_no_images
+from dlcli.explaining.vision.first_layer import layers_of_images
 from dlcli.explaining.vision.patches import StrongestPatches, find_patches
 from dlcli.explaining.vision.saliency import Saliency, find_saliency
 
@@ -25,7 +25,7 @@ class Vision:
 
 def examine_vision(model: ExplainedModel, *, seconds: float = SECONDS) -> Vision | None:
     """Ask what a network sees in images, in about so many seconds; None: rows are no images."""
-    if why_no_images(model) is not None:
+    if isinstance(layers_of_images(model), Unavailable):
         return None
     sample = sample_rows(model, "why")
     if not np.isfinite(model.predict(sample.rows.encoded.inputs)).all():
