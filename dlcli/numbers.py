@@ -33,6 +33,12 @@ def percent_text(share: float, decimals: int = 0) -> str:
         decimals += 1
 
 
+def error_text(mean: float, error: float, digits: int = 4) -> str:
+    """Return a mean and its error: 0.91 ± 0.02; what only rounding adds is no error."""
+    is_noise = error <= _NOISE * abs(mean)
+    return f"{number_text(mean, digits)} ± {0.0 if is_noise else error:.2g}"
+
+
 def fixed_text(value: float, decimals: int = 3) -> str:
     """Return a number with so many decimals, more where these would make 0 or 1 of it."""
     text = f"{value:.{decimals}f}"

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from dlcli.numbers import fixed_text, number_text, percent_text
+from dlcli.numbers import error_text, fixed_text, number_text, percent_text
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,9 @@ def test_what_is_no_number_ends() -> None:
     assert [number_text(math.nan), percent_text(math.nan), fixed_text(math.inf)] == [
         *("nan", "–", "inf")
     ]
+
+
+def test_what_only_rounding_adds_is_no_error() -> None:
+    assert error_text(0.9855, 1.1e-16) == "0.9855 ± 0"
+    assert error_text(0.9855, 0.0123) == "0.9855 ± 0.012"
+    assert error_text(0.0, 0.0) == "0 ± 0"

@@ -47,7 +47,7 @@ def overview_sections(overview: Overview) -> list[PageSection]:
 
 def _repeat(overview: Overview) -> str:
     config = shlex.quote(str(overview.folder / "config.yaml"))
-    return f"To repeat this run: dlcli train {config} --run-dir runs/again"
+    return f"To repeat this run: `dlcli train {config} --run-dir runs/again`"
 
 
 def _facts(overview: Overview) -> TextTable:

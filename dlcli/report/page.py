@@ -15,6 +15,7 @@ from dlcli.report.table import TextTable
 _NUMBER = re.compile(r"[-+−]?[\d.,]+(e[-+]?\d+)?( ?%)?|–|missed|")
 _WITH_ERROR = re.compile(_NUMBER.pattern.removesuffix("|") + r"|[-\d.,e+]+ ± [\d.,e+-]+|")
 _LONG_WORD = re.compile(r"\S{25}")
+_SHORT = 12  # letters
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -84,7 +85,7 @@ def _table(table: TextTable) -> Iterator[str]:
     for row in table.rows:
         cells = zip(row[1:], kinds[1:], strict=True)
         rest = "".join(f"<td{kind}>{_cell(cell)}</td>" for cell, kind in cells)
-        yield f'<tr><th scope="row"{kinds[0]}>{escape(row[0])}</th>{rest}</tr>'
+        yield f'<tr><th scope="row"{kinds[0]}>{_row_name(row[0])}</th>{rest}</tr>'
     yield "</tbody>\n</table>\n</div>"
     if table.note:
         yield f'<p class="note">{_prose(table.note)}</p>'
@@ -93,6 +94,12 @@ def _table(table: TextTable) -> Iterator[str]:
 def _cell(cell: str) -> str:
     """Escape a cell; an error stays with its sign where the line is broken before it."""
     return escape(cell).replace(" ± ", " ±\u00a0")
+
+
+def _row_name(name: str) -> str:
+    """Escape the name of a row; a short one stays in one line: line 17."""
+    text = escape(name)
+    return text.replace(" ", "\u00a0") if len(name) <= _SHORT else text
 
 
 def _kind(cells: Sequence[str]) -> str:

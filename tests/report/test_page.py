@@ -25,6 +25,7 @@ from dlcli.report.charts.chart import (
     Rule,
     Spans,
 )
+from dlcli.report.charts.layout import LETTER, WIDTH, frames_of
 from dlcli.report.charts.scale import Scale
 from dlcli.report.drawing import draw
 from dlcli.report.page import PageSection, write_page
@@ -178,3 +179,24 @@ def test_files_are_made_where_asked_and_stay_the_same() -> None:
         assert b"--c0: #0072b2" in first
         save_pictures(Path(), [made("made")])
         assert Path("made.svg").read_bytes() == first
+
+
+def test_numbers_of_panels_side_by_side_are_apart() -> None:
+    ends = [(0.0, "0.0001"), (1.0, "1,000")]
+    x = Axis(low=0.0, high=1.0, ticks=ends)
+    panels = [Panel((), x, Axis(is_hidden=place > 0)) for place in range(3)]
+    first, second, third = frames_of(Chart((panels,)), 0.0)
+    width = LETTER * (len("1,000") + len("0.0001")) / 2
+    assert second.left - first.right > width
+    assert third.left - second.right > width
+    assert third.right <= WIDTH
+
+
+def test_a_short_name_of_a_row_stays_in_one_line() -> None:
+    rows = (("line 17", "1"), ("the name of a row", "2"))
+    write_page(
+        Path("page.html"), "page", "", [PageSection("t", tables=(TextTable(("a", "b"), rows),))]
+    )
+    html = Path("page.html").read_text("utf-8")
+    assert "line\u00a017<" in html
+    assert "the name of a row<" in html

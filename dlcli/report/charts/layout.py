@@ -11,6 +11,7 @@ from dlcli.report.charts.scale import Scale, scales_of
 WIDTH = 640.0
 LETTER, LINE = 8.4, 20.0  # widths and heights of text, with room for a phone's larger letters
 _GAP = 20.0  # between panels
+_AT_END, _APART = 0.08, 8.0  # of a panel's width; between two numbers
 _TICK = 22.0  # below a panel, for its numbers
 LABEL = 20.0  # for the name of an axis
 KEY = 34.0  # of a legend's entry, before its name
@@ -69,7 +70,14 @@ def frames_of(chart: Chart, top: float) -> Iterator[Frame]:
     widths = chart.widths or [1.0] * max(map(len, chart.rows))
     num_columns = len(widths)
     lefts = [
-        max((room_left_of(row[column]) for row in chart.rows if column < len(row)), default=4.0)
+        max(
+            (
+                max(room_left_of(row[column]), _room_between(*row[max(0, column - 1) : column + 1]))
+                for row in chart.rows
+                if column < len(row)
+            ),
+            default=4.0,
+        )
         for column in range(num_columns)
     ]
     room = WIDTH - sum(lefts) - _GAP * num_columns
@@ -101,6 +109,19 @@ def room_left_of(panel: Panel) -> float:
         return 4.0
     longest = max((len(text) for _, text in scales_of(panel)[1].ticks), default=0)
     return 8.0 + LETTER * longest + (LABEL if panel.y.label else 0.0)
+
+
+def _room_between(left: Panel, right: Panel | None = None) -> float:
+    """Return the room that the numbers of panels side by side need beside the gap; 0: enough."""
+    if right is None or any(panel.x.is_hidden or panel.is_bare for panel in (left, right)):
+        return 0.0
+    halves = [
+        LETTER * len(text) / 2
+        for panel, end in ((left, 1.0), (right, 0.0))
+        for value, text in scales_of(panel)[0].ticks
+        if panel.x.turned == 0 and abs(float(scales_of(panel)[0].place(value)) - end) < _AT_END
+    ]
+    return max(0.0, sum(halves) + _APART - _GAP)
 
 
 def room_below(panel: Panel) -> float:

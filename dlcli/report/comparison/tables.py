@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from string import ascii_lowercase
 
-from dlcli.numbers import fixed_text, number_text
+from dlcli.numbers import error_text, fixed_text
 from dlcli.report.table import TextTable
 from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
 from dlcli.trials.comparing.profiles import LARGEST_RATIO, Profile
@@ -94,7 +94,7 @@ def _rate(result: OptimizerResult) -> tuple[str, str]:
 def _interval(interval: Interval | None) -> str:
     if interval is None:
         return "–"
-    return f"{number_text(interval.mean, 4)} ± {interval.high - interval.mean:.2g}"
+    return error_text(interval.mean, interval.high - interval.mean)
 
 
 def _number(value: float) -> str:

@@ -74,8 +74,8 @@ def _sections(
     yield PageSection("Metrics", tuple(_explained(summary, config)), (_metrics(summary),))
     yield PageSection("Learning curves", pictures=(_curves(epochs),))
     yield PageSection("Networks", (), (_networks(summary),))
-    again = f"To repeat this run: dlcli train {shlex.quote(str(run / 'config.yaml'))} --run-dir "
-    yield PageSection("Config", (again + "runs/again",), code=dump_config(config))
+    again = f"dlcli train {shlex.quote(str(run / 'config.yaml'))} --run-dir runs/again"
+    yield PageSection("Config", (f"To repeat this run: `{again}`",), code=dump_config(config))
 
 
 def _explained(summary: Mapping[str, Any], config: Config) -> Iterator[str]:

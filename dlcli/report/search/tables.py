@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from dlcli.numbers import number_text
+from dlcli.numbers import error_text, number_text
 from dlcli.report.table import TextTable
 from dlcli.trials.comparing.verdict import Interval
 from dlcli.trials.results import HeldOutPart
@@ -125,4 +125,4 @@ def value_text(value: JsonValue) -> str:
 def _interval(interval: Interval | None) -> str:
     if interval is None:
         return "–"
-    return f"{number_text(interval.mean, 4)} ± {interval.high - interval.mean:.2g}"
+    return error_text(interval.mean, interval.high - interval.mean)
