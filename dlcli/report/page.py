@@ -15,7 +15,7 @@ from dlcli.report.table import TextTable
 _NUMBER = re.compile(r"[-+−]?[\d.,]+(e[-+]?\d+)?( ?%)?|–|missed|")
 _WITH_ERROR = re.compile(_NUMBER.pattern.removesuffix("|") + r"|[-\d.,e+]+ ± [\d.,e+-]+|")
 _LONG_WORD = re.compile(r"\S{25}")
-_SHORT = 12  # letters
+_SHORT = 12  # letters of a row's name that stays in one line
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -78,6 +78,8 @@ def _table(table: TextTable) -> Iterator[str]:
     """Yield a table whose numbers are to the right and in one line."""
     columns = list(zip(*table.rows, strict=True)) or [() for _ in table.titles]
     kinds = [_kind(cells) for cells in columns]
+    if not kinds[0] and all(len(name) <= _SHORT for name in columns[0]):
+        kinds[0] = ' class="one"'
     yield '<div class="scroll" tabindex="0">\n<table>'
     titles = zip(table.titles, kinds, strict=True)
     heads = "".join(f'<th scope="col"{kind}>{escape(title)}</th>' for title, kind in titles)
@@ -85,7 +87,7 @@ def _table(table: TextTable) -> Iterator[str]:
     for row in table.rows:
         cells = zip(row[1:], kinds[1:], strict=True)
         rest = "".join(f"<td{kind}>{_cell(cell)}</td>" for cell, kind in cells)
-        yield f'<tr><th scope="row"{kinds[0]}>{_row_name(row[0])}</th>{rest}</tr>'
+        yield f'<tr><th scope="row"{kinds[0]}>{escape(row[0])}</th>{rest}</tr>'
     yield "</tbody>\n</table>\n</div>"
     if table.note:
         yield f'<p class="note">{_prose(table.note)}</p>'
@@ -94,12 +96,6 @@ def _table(table: TextTable) -> Iterator[str]:
 def _cell(cell: str) -> str:
     """Escape a cell; an error stays with its sign where the line is broken before it."""
     return escape(cell).replace(" ± ", " ±\u00a0")
-
-
-def _row_name(name: str) -> str:
-    """Escape the name of a row; a short one stays in one line: line 17."""
-    text = escape(name)
-    return text.replace(" ", "\u00a0") if len(name) <= _SHORT else text
 
 
 def _kind(cells: Sequence[str]) -> str:

@@ -192,11 +192,12 @@ def test_numbers_of_panels_side_by_side_are_apart() -> None:
     assert third.right <= WIDTH
 
 
-def test_a_short_name_of_a_row_stays_in_one_line() -> None:
-    rows = (("line 17", "1"), ("the name of a row", "2"))
-    write_page(
-        Path("page.html"), "page", "", [PageSection("t", tables=(TextTable(("a", "b"), rows),))]
+def test_short_names_of_rows_stay_in_one_line() -> None:
+    tables = (
+        TextTable(("a", "b"), (("line 17", "1"), ("line 4", "2"))),
+        TextTable(("a", "b"), (("line 17", "1"), ("the name of a row", "2"))),
     )
+    write_page(Path("page.html"), "page", "", [PageSection("t", tables=tables)])
     html = Path("page.html").read_text("utf-8")
-    assert "line\u00a017<" in html
-    assert "the name of a row<" in html
+    assert '<th scope="row" class="one">line 17<' in html
+    assert '<th scope="row">line 17<' in html
