@@ -14,7 +14,7 @@ from dlcli.explaining.reasons.filters import Filters, find_filters
 from dlcli.explaining.reasons.permutation_importance import PermutationImportance
 from dlcli.explaining.reasons.units import HiddenUnits
 from dlcli.report.explanation.boundary import boundary_picture
-from dlcli.report.explanation.filters import filters_picture
+from dlcli.report.explanation.filters import filters_picture, filters_section
 from dlcli.report.explanation.section import explanation_sections
 from dlcli.report.page import PageSection, write_page
 from dlcli.runs.preparation import prepare
@@ -161,6 +161,12 @@ def test_images_have_maps_filters_and_what_excites_them() -> None:
     assert "when one pixel is shuffled" in drawn["importance"]
     assert "3 of 3 filters" in drawn["filters"]
     assert "a frame marks where the activation is highest" in drawn["excited"]
+    assert "orange is negative" in said(parts)
+    found = find_filters(make_model(columns, "y", layers, shape=[3, 4, 6]))
+    assert isinstance(found, Filters)
+    section = filters_section(found)
+    assert "in the colours that it responds to" in section.paragraphs[0]
+    assert not any("channels" in picture.text.lower() for picture in section.pictures)
     layers = [{"type": "conv1d", "out_channels": 3, "kernel_size": 3}, *layers[1:]]
     found = find_filters(make_model(columns, "y", layers, shape=[2, 36]))
     assert isinstance(found, Filters)

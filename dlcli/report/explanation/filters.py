@@ -1,7 +1,6 @@
 """Filters of the first layer, and the images that activate them most."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -18,14 +17,17 @@ from dlcli.report.charts.chart import (
     line_style,
 )
 from dlcli.report.charts.parts import color_scale
-from dlcli.report.charts.pixels import around_middle, from_dark_to_bright
+from dlcli.report.charts.pixels import around_middle
 from dlcli.report.charts.tiles import (
     GAP,
     TITLE,
     WIDTH,
+    Shades,
+    colors_of,
     height_of,
     image_tile,
     rectangle,
+    shades_of,
     tiles_panel,
 )
 from dlcli.report.page import PageSection
@@ -40,27 +42,32 @@ _WIDTH_BESIDE_SCALE = 500.0  # of all tiles, in units of the chart
 _SIGNAL_HEIGHT = 90.0  # of a filter over a signal
 
 
-def _after(activation: str | None) -> str:
-    return f"after {activation}" if activation else "of the layer itself, without a non-linearity"
-
-
 def filters_section(found: Filters) -> PageSection:
     """Return the filters, and the images that activate them most."""
     pictures = [filters_picture(found)]
     if found.strongest:
         pictures.append(strongest_images_picture(found))
-    sentences = [
-        "Each filter is drawn as a small image of its weights: orange is negative and responds to "
-        "low values, purple is positive and responds to high values."
-        if found.weights.ndim == 4
-        else "Each filter is drawn as the short signal that it responds to, wherever it occurs."
-    ]
+    sentences = [_how_drawn(found)]
     if found.strongest:
         after = (
             f"after {found.activation}" if found.activation else "without an activation function"
         )
         sentences.append(f"Activations are taken {after} ({found.layer}).")
     return PageSection("First-layer filters", tuple(sentences), pictures=tuple(pictures))
+
+
+def _how_drawn(found: Filters) -> str:
+    if found.weights.ndim != 4:
+        return "Each filter is drawn as the short signal that it responds to, wherever it occurs."
+    if _has_colors(found):
+        return (
+            "Each filter is drawn as a small image in the colours that it responds to: a weight "
+            "for red, green and blue at each pixel, with 0 in the middle grey."
+        )
+    return (
+        "Each filter is drawn as a small image of its weights: orange is negative and responds to "
+        "low values, purple is positive and responds to high values."
+    )
 
 
 def filters_picture(found: Filters) -> Picture:
@@ -72,23 +79,24 @@ def filters_picture(found: Filters) -> Picture:
     if is_signal:
         chart = Chart(_signal_panels(weights, _reach(found), across), height=_SIGNAL_HEIGHT * down)
     else:
-        step, marks = height_of(_beside(weights[0])) + TITLE, list[Mark]()
+        step, marks = height_of(_filter_pixels(weights[0], 1.0)) + TITLE, list[Mark]()
         for index, filter_weights in enumerate(weights):
             x, y = index % across * (1 + GAP), index // across * step
-            marks += _filter_marks(filter_weights, x, y, _reach(found))
+            marks += image_tile(_filter_pixels(filter_weights, _reach(found)), x, y)
             marks.append(Label(x + 0.5, y - TITLE / 2, str(index), has_halo=False))
-        panel, height = tiles_panel(
-            marks, across * (1 + GAP) - GAP, down * step - TITLE, _WIDTH_BESIDE_SCALE
-        )
+        has_colors = _has_colors(found)
+        room = WIDTH if has_colors else _WIDTH_BESIDE_SCALE
+        panel, height = tiles_panel(marks, across * (1 + GAP) - GAP, down * step - TITLE, room)
         scale = color_scale(around_middle, -_reach(found), _reach(found), "weight")
-        chart = Chart(((panel, scale),), height, widths=(24.0, 1.0))
+        beside = () if has_colors else (scale,)
+        chart = Chart(((panel, *beside),), height, widths=(24.0, 1.0)[: 1 + len(beside)])
     text = (
         f"Weights of {len(weights)} of {found.num_filters:,} {_noun(found)}s of the first layer, "
         f"numbered from 0; they range from {value_text(float(weights.min()))} to "
         f"{value_text(float(weights.max()))}."
     )
     channels = found.weights.shape[1]
-    if channels > 1:
+    if channels > 1 and not _has_colors(found):
         how = "as lines (solid, dashed and so on)" if is_signal else "side by side"
         text += f" Channels are drawn {how}"
         text += f", the first {_MAX_CHANNELS} of {channels}." if channels > _MAX_CHANNELS else "."
@@ -103,19 +111,13 @@ def strongest_images_picture(found: Filters) -> Picture:
     down = -(-len(found.strongest) // strips)
     images = [entry.images for entry in found.strongest if len(entry.images)]
     step = TITLE + max(
-        height_of(_beside(found.weights[0][:_MAX_CHANNELS])),
+        height_of(_filter_pixels(found.weights[0][:_MAX_CHANNELS], 1.0)),
         *(height_of(image[0, 0]) for image in images),
         0.0,
     )
     width = strips * (most + 1) * (1 + GAP) + (strips - 1) * TITLE - GAP
     # Missing pixels, for which the network gets an imputed number, are left blank.
-    low = min(
-        (float(np.nanmin(image)) for image in images if not np.isnan(image).all()), default=0.0
-    )
-    high = max(
-        (float(np.nanmax(image)) for image in images if not np.isnan(image).all()), default=1.0
-    )
-
+    shades = shades_of(np.concatenate(images)) if images else None
     marks = list[Mark]()
     for index, entry in enumerate(found.strongest):
         x = index // down * ((most + 1) * (1 + GAP) + TITLE)
@@ -123,11 +125,11 @@ def strongest_images_picture(found: Filters) -> Picture:
         name = f"{_noun(found)} {entry.filter}"
         marks.append(Label(x + 0.5, y - TITLE / 2, name, has_halo=False))
         weights = found.weights[entry.filter][:_MAX_CHANNELS]
-        marks += _filter_marks(weights, x, y, _reach(found))
+        marks += image_tile(_filter_pixels(weights, _reach(found)), x, y)
         for place, (image, box) in enumerate(zip(entry.images, entry.boxes, strict=True), start=1):
             left = x + place * (1 + GAP)
-            pixels = (np.mean(image, axis=0) - low) / (high - low or 1.0)
-            marks += _image_marks(pixels, left, y, from_dark_to_bright)
+            assert shades is not None, "there are images"
+            marks += image_tile(colors_of(image, shades), left, y)
             if not found.are_units:
                 marks += _field_marks(box, image.shape[1:], left, y)
     panel, height = tiles_panel(marks, width, down * step - TITLE, WIDTH)
@@ -149,7 +151,7 @@ def _strongest_caption(found: Filters) -> str:
         text += f" The highest of each: {'; '.join(listed)}."
     if silent:
         text += f" No row activates {what} {', '.join(silent)}."
-    if found.weights.shape[1] > 1:
+    if found.weights.shape[1] > 1 and not _has_colors(found):
         text += " Images are drawn as the mean over their channels."
     return text
 
@@ -189,19 +191,19 @@ def _signal_panels(weights: np.ndarray, reach: float, across: int) -> list[list[
     return [panels[start : start + across] for start in range(0, len(panels), across)]
 
 
-def _filter_marks(weights: np.ndarray, x: float, y: float, reach: float) -> list[Mark]:
-    """Return a filter over an image, [channels, height, width]."""
-    return _image_marks((_beside(weights) / reach + 1.0) / 2.0, x, y, around_middle)
+def _has_colors(found: Filters) -> bool:
+    """Say whether filters are over red, green and blue."""
+    return found.weights.ndim == 4 and found.weights.shape[1] == 3
 
 
-def _image_marks(
-    shares: np.ndarray, x: float, y: float, colors: Callable[[np.ndarray], np.ndarray]
-) -> list[Mark]:
-    """Return an image of width 1, its upper left corner at x and y, with nothing where NaN is."""
+def _filter_pixels(weights: np.ndarray, reach: float) -> np.ndarray:
+    """Return a filter over an image, [channels, height, width], as pixels, uint8 [..., 4]."""
+    if len(weights) == 3:
+        return colors_of(weights, Shades(-reach, reach, is_grey=False))
+    shares = (_beside(weights) / reach + 1.0) / 2.0
     known = np.isfinite(shares)
     opaque = np.where(known, 255, 0).astype(np.uint8)[..., np.newaxis]
-    pixels = np.concatenate([colors(np.where(known, shares, 0.0)), opaque], axis=-1)
-    return image_tile(pixels, x, y)
+    return np.concatenate([around_middle(np.where(known, shares, 0.0)), opaque], axis=-1)
 
 
 def _beside(weights: np.ndarray) -> np.ndarray:
