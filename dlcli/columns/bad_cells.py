@@ -30,3 +30,4 @@ class BadCells:
     column: str | None  # None: the rows as a whole
     reason: str  # "not a number"
     rows: "np.ndarray"  # bool [rows]
+    is_needed: bool = False  # nothing stands for a missing value: its row has no prediction

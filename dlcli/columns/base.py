@@ -22,12 +22,13 @@ from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.running_statistics import Sample
 from dlcli.columns.scaling.scales import Scale
 from dlcli.columns.unseen import UnseenCells
+from dlcli.images.settings import ImageSettings
 from dlcli.section import Section
 from dlcli.tables.names import ColumnName
 from dlcli.tables.table import Table
 
-InputField = Literal["numbers", "codes"]
-Axis = Literal["number", "time", "category"]
+InputField = str  # "numbers", "codes", or a field of the column's own
+Axis = Literal["number", "time", "category", "pixels"]
 
 _FILLED = "missing, although training had none; filled with the training median"
 
@@ -46,6 +47,10 @@ class EncodingSettings(Protocol):
     @property
     def embedding_dim(self) -> int | None:
         """Numbers that stand for an embedded category; None: by the number of categories."""
+
+    @property
+    def images(self) -> ImageSettings:
+        """What image files become."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,7 @@ class Column(Section, ABC):
     ) -> tuple[np.ndarray, UnseenCells | None]:
         """Return float64 [rows, num_slots], or int32 codes, and the cells unseen in training.
 
+        A column with a field of its own returns that, [rows, *shape].
         Raises CellError where a cell is not of this kind.
         """
 

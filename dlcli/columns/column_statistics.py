@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 
 from dlcli.columns.cells import LARGEST, collide, describe_code, find_codes, has_encoding
+from dlcli.columns.cells.named_files import NamedFiles, files_in
 from dlcli.columns.cells.repairs import NUMBER_WRITTEN_OTHERWISE
 from dlcli.columns.labels import Labels
 from dlcli.columns.running_statistics import RunningStatistics, Sample
-from dlcli.tables.table import Table, place_of
+from dlcli.tables.table import Table, place_of, position_of
 
 
 class CellKind(Protocol):
@@ -88,6 +89,7 @@ class ColumnStatistics:
     not_positive: CellCount  # numbers without a logarithm, where logarithms are wanted
     sample: Sample  # the numbers of cells of some rows, NaN elsewhere
     labels: Labels | None  # None: they were not gathered
+    images: NamedFiles | None = None  # that cells name; None: the cells don't all name images
 
     @property
     def num_known(self) -> int:
@@ -140,6 +142,10 @@ class ColumnStatistics:
         """Say where the first of some cells stands."""
         return place_of(self.source, self.files, self.unit, cells.number)
 
+    def position_of(self, number: int) -> str:
+        """Say where the row with a number stands within the table."""
+        return position_of(self.files, self.unit, number)
+
     def __add__(self, later: "ColumnStatistics") -> "ColumnStatistics":
         """Return those of both; the sample, which only their reader can draw, is `later`'s."""
         kinds = {
@@ -149,6 +155,9 @@ class ColumnStatistics:
         labels = None
         if self.labels is not None and later.labels is not None:
             labels = self.labels + later.labels
+        images = None
+        if self.images is not None and later.images is not None:
+            images = self.images + later.images
         return replace(
             later,
             num_rows=self.num_rows + later.num_rows,
@@ -161,6 +170,7 @@ class ColumnStatistics:
             too_large=self.too_large + later.too_large,
             not_positive=self.not_positive + later.not_positive,
             labels=labels,
+            images=images,
         )
 
 
@@ -173,10 +183,12 @@ def compute_statistics(
     wants_labels: bool = False,
     wants_logs: bool = False,
     weights: np.ndarray | None = None,
+    names_images: bool | None = False,
 ) -> ColumnStatistics:
     """Return the statistics of a column of some rows, whose cells are null where missing.
 
     `given` is the kind that the column has, if that is known: its cells are looked for first.
+    Whether its text `names_images`, which are looked at then, may be unknown: None.
     With `weights` [rows], above 0, the statistics of numbers and labels count each row that many
     times; cells of a sort are counted by rows all the same.
     """
@@ -217,6 +229,9 @@ def compute_statistics(
         labels=Labels.of(cells, numbers, weights)
         if wants_labels or cells.null_count() == len(cells) or (is_text and not is_one_kind)
         else None,
+        images=None
+        if names_images is False or not is_text or (names_images is None and found.kinds)
+        else files_in(cells, rows, are_images=bool(names_images)),
     )
 
 

@@ -15,12 +15,14 @@ from dlcli.columns.categorical import CategoricalColumn
 from dlcli.columns.cells import has_encoding, read_cells
 from dlcli.columns.column_statistics import ColumnStatistics, compute_statistics
 from dlcli.columns.datetime import DatetimeColumn, is_mostly_dates
+from dlcli.columns.image import ImageColumn
 from dlcli.columns.numeric import NumbersWithLogs, NumericColumn, is_mixed
 from dlcli.tables.table import Table
 
 KINDS: tuple[type[Column], ...] = (
     NumericColumn,
     BooleanColumn,
+    ImageColumn,
     CategoricalColumn,
     DatetimeColumn,
 )
@@ -63,6 +65,7 @@ def column_statistics(
     kinds = _ORDERED_WITH_LOGS if wants_logs else _ORDERED
     given = next((item for item in kinds if item.kind_name() == kind), None)
     wants_labels |= kind is not None and given is None
+    may_be_images = kind is None and not wants_labels
     return compute_statistics(
         cells,
         table,
@@ -71,6 +74,7 @@ def column_statistics(
         wants_labels=wants_labels,
         wants_logs=wants_logs,
         weights=weights,
+        names_images=None if may_be_images else kind == ImageColumn.kind_name(),
     )
 
 

@@ -5,15 +5,18 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from dlcli.columns.unseen import UnseenCells
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import FileStatistics, name_problems, refuse_missing_target, without_unknown
+from dlcli.data.encoding import EncodedParts
 from dlcli.data.fields import Examples
 from dlcli.data.fitted import FittedData
-from dlcli.data.fitting import ColumnReport, fit_rows
+from dlcli.data.fitting import ColumnReport, Fit, fit_rows
 from dlcli.data.held_rows import hold_rows, read_tables
-from dlcli.data.kept_rows import KeptParts, KeptRows, parts_to_keep
+from dlcli.data.kept_rows import KeptParts, KeptRows, max_rows_of, parts_to_keep
 from dlcli.data.memory_estimate import exceeds_memory
 from dlcli.data.splits import PARTS
 from dlcli.data.stream import (
@@ -51,6 +54,20 @@ class Dataset:
     stream: Stream | None = None  # where the rows are read from instead, if there are no parts
     kept: KeptRows = field(default_factory=KeptRows)  # as they are in the files
     num_bins: int | None = None  # of each numeric column, as the layers asked for; None: none did
+
+    def decoding(self) -> Generator[Reading, None, None]:
+        """Decode the files that cells of held rows name, if they do; DataError.
+
+        Otherwise they are decoded when a part is first asked for.
+        """
+        if isinstance(self.parts, EncodedParts):
+            yield from self.parts.decoding()
+
+    def some_rows(self, part: str, chosen: np.ndarray) -> Examples:
+        """Return some held rows, by their indices, int64 [chosen]; DataError."""
+        if isinstance(self.parts, EncodedParts):
+            return self.parts.some(part, chosen)
+        return self.parts[part].take(chosen)
 
 
 def load_dataset(loaded: LoadedConfig, found: list[Problem] | None = None) -> Dataset:
@@ -96,22 +113,28 @@ def fit_dataset(
 
     All else is as `read_dataset` has it.
     """
-    parts: dict[str, Examples] = {}
+    parts: Mapping[str, Examples] = {}
     notes = []
     if isinstance(source, Stream):
         fit = yield from fit_rows(loaded, source, before)
         if reason is not None:
             notes = [f"rows are streamed from disk: {reason} (data.streaming)"]
         notes += fit.notes
-        kept_rows = KeptRows(parts=parts_to_keep(kept, fit.num_rows))
+        kept_rows = KeptRows(
+            max_rows_of(fit.fitted.input_fields), parts_to_keep(kept, fit.num_rows)
+        )
     else:
         fit = drain(fit_rows(loaded, source, before))
         notes += fit.notes
         blocks = [block for key in source.files for block in source.blocks(key)]
         tables = dict(table for block in blocks for table in block.tables())
-        kept_rows = KeptRows(parts=parts_to_keep(kept, fit.num_rows))
+        kept_rows = KeptRows(
+            max_rows_of(fit.fitted.input_fields), parts_to_keep(kept, fit.num_rows)
+        )
+        parts = encoded = EncodedParts(fit.fitted)
         for name in fit.num_rows:
-            parts[name], unseen = fit.fitted.encode(tables[name])
+            examples, unseen = fit.fitted.encode(tables[name], decodes=False)
+            encoded.add(name, examples, tables[name])
             kept_rows.keep_evenly(name, tables[name])
             notes += [f"{name} rows: {cells}" for cells in unseen]
     return Dataset(
@@ -128,6 +151,10 @@ def fit_dataset(
         stream=source if isinstance(source, Stream) else None,
         kept=kept_rows,
     )
+
+
+def _kept_rows(fit: Fit, kept: KeptParts) -> KeptRows:
+    return KeptRows(max_rows_of(fit.fitted.input_fields), parts_to_keep(kept, fit.num_rows))
 
 
 def load_tables(loaded: LoadedConfig, max_rows: int | None = None) -> dict[str, Table]:

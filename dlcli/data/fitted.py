@@ -15,6 +15,7 @@ from dlcli.columns.bad_cells import BadCells, CellError
 from dlcli.columns.base import NumericInput, OrderedColumn
 from dlcli.columns.cells import clean
 from dlcli.columns.family import FittedColumn
+from dlcli.columns.image import FileColumn
 from dlcli.columns.unseen import UnseenCells
 from dlcli.config.sections.data import Shape
 from dlcli.data.fields import Examples, Field, Slots
@@ -86,30 +87,52 @@ class FittedData(Section):
         other = [column.name for column in self.columns if not column.accepts_numbers]
         return clean(rows, self.missing_values, as_text=[*other, self.target.name])
 
-    def encode(self, rows: Table) -> tuple[Examples, list[UnseenCells]]:
+    @property
+    def file_columns(self) -> list[FileColumn]:
+        """The columns whose cells name files, which are decoded."""
+        return [column for column in self.columns if isinstance(column, FileColumn)]
+
+    def encode(self, rows: Table, *, decodes: bool = True) -> tuple[Examples, list[UnseenCells]]:
         """Encode rows that have a target and a weight, and return cells not seen in training.
 
-        Raises DataError for a column that is not there or a cell that is not of its kind.
+        Unless it `decodes`, of files that cells name only the headers are looked at, and their
+        fields are left out. Raises DataError for a column that is not there or a cell that is not
+        of its kind.
         """
-        inputs, unseen = self.encode_inputs(rows)
+        if not decodes:
+            for column in self.file_columns:
+                column.check(rows, self.missing_values)
+        inputs, unseen = self.encode_inputs(rows, decodes=decodes)
         return Examples(inputs, self.encode_targets(rows), len(rows)), unseen
 
-    def encode_inputs(self, rows: Table) -> tuple[dict[str, np.ndarray], list[UnseenCells]]:
+    def encode_inputs(
+        self, rows: Table, *, decodes: bool = True, fills: bool = False
+    ) -> tuple[dict[str, np.ndarray], list[UnseenCells]]:
         """Return the input fields, [rows, *shape], and cells not seen in training.
 
         Raises DataError for a column that is not there, CellError for a cell that is not of its
-        kind.
+        kind, or that is missing and names a file; unless it `fills`, with zeros.
         """
         rows = self.clean(rows)
         blocks: dict[str, np.ndarray] = {}
+        inputs = {}
         unseen = []
         for column in self.columns:
+            if isinstance(column, FileColumn):
+                if decodes:
+                    inputs[column.field] = column.read(rows, self.missing_values, fills=fills)
+                continue
             blocks[column.name], cells = column.encode(rows, self.missing_values)
             if cells is not None:
                 unseen.append(cells)
-        inputs = {}
         for field in self.input_fields:
-            filling = [blocks[column.name] for column in self.columns if column.field == field.name]
+            filling = [
+                blocks[column.name]
+                for column in self.columns
+                if column.field == field.name and column.name in blocks
+            ]
+            if not filling:
+                continue
             with np.errstate(over="ignore"):  # infinite where a number is too large for float32
                 inputs[field.name] = np.concatenate(
                     filling, axis=1, dtype=field.dtype, casting="same_kind"
@@ -183,6 +206,7 @@ class FittedData(Section):
             dense_widths=widths,
             numeric=tuple(self._numeric_inputs()),
             dense_names=tuple(column.name for column in dense),
+            pixels=tuple(column.pixels for column in self.file_columns),
         )
 
     def _numeric_inputs(self) -> Iterator[NumericInput]:

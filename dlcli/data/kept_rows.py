@@ -1,16 +1,20 @@
 """Rows as they are in their files: some of each part."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
+from dlcli.data.fields import Field
 from dlcli.data.splits import judged_part
 from dlcli.tables.reading import concatenate
 from dlcli.tables.table import Table
 
 MAX_ROWS = 10_000  # of each part in a report; more rows take long and hardly change it
+
+_MAX_BYTES = 2**28  # that these rows take, encoded
+_MIN_ROWS = 100
 
 KeptParts = Literal["none", "judged", "all"]  # "judged": the one that the network is judged on
 
@@ -24,6 +28,12 @@ def parts_to_keep(kept: KeptParts, parts: Collection[str]) -> Collection[str]:
             return (judged_part(parts),)
         case "all":
             return parts
+
+
+def max_rows_of(fields: Iterable[Field]) -> int:
+    """Return how many rows of some fields a report has of each part: of large images, fewer."""
+    row_bytes = sum(field.num_bytes for field in fields)
+    return min(MAX_ROWS, max(_MIN_ROWS, _MAX_BYTES // max(1, row_bytes)))
 
 
 def choose_evenly(num_rows: int, max_rows: int = MAX_ROWS) -> np.ndarray | None:

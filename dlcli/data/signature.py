@@ -1,11 +1,13 @@
 """The inputs and outputs of a network for given data."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dlcli.columns.base import Embedding, NumericInput
+from dlcli.columns.image import Pixels
 from dlcli.data.fields import Field
 
 NUMBERS, CODES = "numbers", "codes"  # the input fields of a table
@@ -29,6 +31,13 @@ class ColumnsInput:
     width: int
     numeric: tuple[NumericInput, ...]  # the numbers of this input that are numeric columns
     columns: tuple[int, ...]  # the column, from 0, of each number of this input
+    pixels: int | None = None  # the place among the image columns of the one that it is
+    image_shape: tuple[int, ...] | None = None  # of that one
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the input, without the batch."""
+        return self.image_shape or (self.width,)
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class Signature:
     dense_widths: tuple[int, ...] = ()  # dense numbers of each column; none: one each
     numeric: tuple[NumericInput, ...] = ()  # the dense numbers that are numeric columns
     dense_names: tuple[str, ...] = ()  # of the columns that are dense numbers
+    pixels: tuple[Pixels, ...] = ()  # columns of images, each an input of its own
 
     @property
     def inputs(self) -> tuple[Field, ...]:
@@ -49,6 +59,7 @@ class Signature:
         fields = (
             Field(NUMBERS, np.dtype(np.float32), (self.num_dense,)),
             Field(CODES, np.dtype(np.int32), (len(self.embeddings),)),
+            *(Field(image.field, np.dtype(np.uint8), image.shape) for image in self.pixels),
         )
         return tuple(field for field in fields if field.size)
 
@@ -58,25 +69,45 @@ class Signature:
         return sum(field.size for field in self.inputs)
 
     @property
+    def has_table(self) -> bool:
+        """Whether there are columns beside images."""
+        return self.num_dense > 0 or bool(self.embeddings)
+
+    @property
+    def names_of_inputs(self) -> tuple[str, ...]:
+        """What can only reach layers of its own: each image column, and the rest together."""
+        return (*(image.column for image in self.pixels), *["table"] * self.has_table)
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape, without the batch, that the first layer gets."""
+        """The shape, without the batch, that the first layer gets: of one input."""
+        if self.pixels:
+            return self.pixels[0].shape
         width = self.num_dense + sum(embedding.dim for embedding in self.embeddings)
         return self.shape or (width,)
 
     @property
     def columns_of_inputs(self) -> tuple[int, ...]:
         """The column, from 0, of each number that the first layer gets."""
-        return tuple(column for column, width in enumerate(self._widths) for _ in range(width))
+        if self.pixels:
+            return (0,) * math.prod(self.input_shape)
+        return self._columns_of_table
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns: of dense numbers, then embedded ones."""
-        return (*self.dense_names, *(embedding.name for embedding in self.embeddings))
+        """The names of the columns: of dense numbers, then embedded ones, then images."""
+        embedded = (embedding.name for embedding in self.embeddings)
+        return (*self.dense_names, *embedded, *(image.column for image in self.pixels))
 
     def input_of(self, columns: Collection[str]) -> ColumnsInput:
-        """Return some columns as an input of their own."""
+        """Return some columns as an input of their own: an image column, or others."""
+        for place, image in enumerate(self.pixels):
+            if image.column in columns:
+                number, width = self.columns.index(image.column), math.prod(image.shape)
+                names = (image.column,)
+                return ColumnsInput(names, (), (), width, (), (number,) * width, place, image.shape)
         chosen = [place for place, name in enumerate(self.columns) if name in columns]
-        of_columns = self.columns_of_inputs
+        of_columns = self._columns_of_table
         places = [place for place, column in enumerate(of_columns) if column in chosen]
         numbers = tuple(place for place in places if place < self.num_dense)
         num_before = len(self.dense_names)
@@ -92,6 +123,11 @@ class Signature:
             ),
             columns=tuple(of_columns[place] for place in places),
         )
+
+    @property
+    def _columns_of_table(self) -> tuple[int, ...]:
+        """The column, from 0, of each number, dense and then embedded."""
+        return tuple(column for column, width in enumerate(self._widths) for _ in range(width))
 
     @property
     def _widths(self) -> tuple[int, ...]:

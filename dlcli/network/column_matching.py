@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlcli.columns.base import Column
+from dlcli.columns.image import FileColumn
 from dlcli.data.fitted import FittedData
 from dlcli.layers.base import PlannedLayer, ShapeError
 from dlcli.layers.sequence import module_name
@@ -108,7 +109,12 @@ def _refuse_other_columns(old: Plan, new: Plan, before: _Names, after: _Names) -
 
 def input_names(fitted: FittedData) -> _Names:
     """Return what each number is of all columns, dense and then embedded ones."""
-    dense = [(column.name, part) for column in columns(fitted, False) for part in column.parts]
+    dense = [
+        (column.name, part)
+        for column in columns(fitted, False)
+        if not isinstance(column, FileColumn)
+        for part in column.parts
+    ]
     embedded = [
         (column.name, f"embedding {number}")
         for column in columns(fitted, True)

@@ -14,11 +14,31 @@ STACKING_OBSTACLE: str | None = None
 RECORDING_OBSTACLE: str | None = None
 
 
+class PixelScaling(nn.Module):
+    """Pixels, uint8 [batch, channels, height, width], scaled to mean 0 and standard deviation 1.
+
+    Each channel by its own, those of training images: `fit_pixel_scaling` sets them.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.full((num_channels, 1, 1), 127.5))
+        self.register_buffer("std", torch.full((num_channels, 1, 1), 127.5))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Scale each channel."""
+        return (pixels - self.mean) / self.std
+
+
 class InputStage(nn.Module):
     """Dense numbers, and behind them a learned vector for each embedded column's code.
 
     `[batch, num_dense]` and `[batch, columns]` to `[batch, num_dense + dims]`; a field that a table
     doesn't have is left out. Code 0, a category never seen, is a vector of zeros and stays one.
+    Images are an input of their own: of a table with nothing else, they are what it gives.
     """
 
     def __init__(self, signature: Signature) -> None:
@@ -28,9 +48,14 @@ class InputStage(nn.Module):
             nn.Embedding(column.num_codes, column.dim, padding_idx=0)
             for column in signature.embeddings
         )
+        self.image_fields = [image.field for image in signature.pixels]
+        self.pixels = nn.ModuleList(PixelScaling(image.shape[0]) for image in signature.pixels)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Look the codes up."""
+        if self.pixels:
+            scaled: Tensor = self.pixels[0](inputs[self.image_fields[0]])
+            return scaled
         if not self.tables:
             return inputs[NUMBERS]
         codes = inputs[CODES]
@@ -59,17 +84,21 @@ class Branches(nn.Module):
 
 
 class InputsStage(InputStage):
-    """The same for each of several inputs: a tuple of `[batch, width]`."""
+    """The same for each of several inputs: a tuple of `[batch, width]`, and of scaled images."""
 
     def __init__(self, signature: Signature, inputs: Sequence[ColumnsInput]) -> None:
         super().__init__(signature)
         self._runs = [_runs(columns.numbers) for columns in inputs]
         self._embedded = [columns.embedded for columns in inputs]
+        self._images = [columns.pixels for columns in inputs]
 
     def forward(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:  # type: ignore[override]
         """Take the numbers of each input, and look its codes up."""
         found = []
-        for runs, embedded in zip(self._runs, self._embedded, strict=True):
+        for runs, embedded, place in zip(self._runs, self._embedded, self._images, strict=True):
+            if place is not None:
+                found.append(self.pixels[place](inputs[self.image_fields[place]]))
+                continue
             parts = [inputs[NUMBERS][:, start:end] for start, end in runs]
             parts += [self.tables[place](inputs[CODES][:, place]) for place in embedded]
             found.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))

@@ -79,9 +79,14 @@ class Plan:
 
     @property
     def starts_from_rows(self) -> bool:
-        """Whether some weights begin with statistics of training rows: not with other weights."""
-        each = (layer.config.starts_from_rows for _, layer in self.modules())
-        return self.start is None and any(each)
+        """Whether something begins with statistics of training rows: not with other weights."""
+        begins = bool(self.signature.pixels) or self.has_layers_from_rows
+        return self.start is None and begins
+
+    @property
+    def has_layers_from_rows(self) -> bool:
+        """Whether layers have weights that begin with statistics of training rows."""
+        return any(layer.config.starts_from_rows for _, layer in self.modules())
 
     @property
     def update_factors(self) -> dict[str, UpdateFactors]:
@@ -205,6 +210,14 @@ def plan_network(
 
     Raises ShapeError, with the path inside of `layers`, where something doesn't fit.
     """
+    names = signature.names_of_inputs
+    if inputs is None and signature.pixels and len(names) > 1:
+        branches = ", ".join(f"{name}: {{layers: […]}}" for name in names)
+        raise ShapeError(
+            "images and other columns can't be one input; give each its layers, as in "
+            f"model.inputs: {{{branches}}}, or name one image column, as in data.features: "
+            f"[{names[0]}]"
+        )
     filled = _with_outputs(layers, num_outputs)
     if inputs is None:
         planned = plan_layers(filled, signature.input_shape, signature.numeric)

@@ -82,6 +82,7 @@ def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start
     by_column = layers_by_column(Network(trained.plan, trained.fitted), Network(plan, fitted))
     outputs = _Outputs.that_differ(trained, plan, fitted)
     weights = _embeddings(trained.fitted, fitted, trained.weights)
+    weights |= _pixel_scalings(trained, plan)
     for layer in alone:
         for key, axes in layer.tensors.items():
             weights[f"{layer.name}.{key}"] = np.full(axes.shape, np.nan, np.float32)
@@ -276,6 +277,17 @@ def _embeddings(
             values = _taken(weights[_table_name(old_place)], 0, places)
         found[_table_name(place)] = values
     return found
+
+
+def _pixel_scalings(trained: TrainedNetwork, plan: Plan) -> dict[str, np.ndarray]:
+    """Return how images are scaled: as in the run. Raises ShapeError where its images differ."""
+    before, after = trained.plan.signature.pixels, plan.signature.pixels
+    shapes = [[image.shape for image in images] for images in (after, before)]
+    if shapes[0] != shapes[1]:
+        raise ShapeError(f"it is given images {shapes[0]}; in the run, {shapes[1]} (data.images)")
+    places = [f"{EMBEDDINGS}.pixels.{place}" for place in range(len(after))]
+    names = [f"{place}.{key}" for place in places for key in ("mean", "std")]
+    return {name: trained.weights[name] for name in names}
 
 
 def _table_name(place: int) -> str:

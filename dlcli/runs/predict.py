@@ -89,11 +89,13 @@ class Predictor:
         has_prediction = np.ones(len(rows), dtype=bool)
         if bad_rows == "skip":
             has_prediction = _without_bad(rows, bad)
+        elif bad:
+            has_prediction = _without_bad(rows, [cells for cells in bad if cells.is_needed])
         predictions = self._compute(inputs)
         for other in self.others:
-            inputs, seen_otherwise = other.fitted.encode_inputs(filled)
+            inputs, seen_otherwise = other.fitted.encode_inputs(filled, fills=True)
             if encoded is not filled:
-                seen_otherwise = other.fitted.encode_inputs(encoded)[1]
+                seen_otherwise = other.fitted.encode_inputs(encoded, decodes=False)[1]
             unseen = unseen_by_both(unseen, seen_otherwise)
             predictions = predictions + other._compute(inputs)
         is_finite = np.isfinite(predictions).all(axis=tuple(range(1, predictions.ndim)))
@@ -154,11 +156,12 @@ class Predictor:
         ]
         bad += self.fitted.find_bad(rows)
         filled = self.fitted.without(rows, bad)
-        inputs, unseen = self.fitted.encode_inputs(filled)
+        inputs, unseen = self.fitted.encode_inputs(filled, fills=True)
         if bad_rows == "missing":
             return filled, filled, inputs, unseen, bad
         counted = rows.take(np.flatnonzero(_without_bad(rows, bad)))
-        return counted, filled, inputs, self.fitted.encode_inputs(counted)[1], bad
+        unseen = self.fitted.encode_inputs(counted, decodes=False)[1]
+        return counted, filled, inputs, unseen, bad
 
     def _with_predictions(
         self, rows: Table, predictions: np.ndarray, has_prediction: np.ndarray
@@ -186,7 +189,7 @@ def _without_bad(rows: Table, bad: list[BadCells]) -> np.ndarray:
 
 
 def _count(cells: BadCells, rows: Table, bad_rows: BadRows) -> BadCount:
-    as_missing = bad_rows == "missing" and cells.column is not None
+    as_missing = bad_rows == "missing" and cells.column is not None and not cells.is_needed
     return BadCount(
         cells.column,
         cells.reason,

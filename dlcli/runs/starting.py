@@ -12,6 +12,7 @@ from dlcli.config.text.parsing import format_path
 from dlcli.data.dataset import Dataset
 from dlcli.data.fitted import FittedData
 from dlcli.errors import CheckpointError, ConfigError, Problem, suggest
+from dlcli.images.settings import ImageSettings
 from dlcli.layers.base import PlannedLayer, ShapeError
 from dlcli.layers.sequence import module_name
 from dlcli.layers.weights import initial_weights
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _PATH = ("model", "start_from")
 # What decides which numbers a column becomes, and so what weights mean.
-ENCODING_KEYS = ("scale", "one_hot_max", "embedding_dim", "target_scale", "shape")
+ENCODING_KEYS = ("scale", "one_hot_max", "embedding_dim", "target_scale", "shape", "images")
 _MAX_LISTED = 10
 
 
@@ -316,4 +317,6 @@ def _listed(names: tuple[str, ...] | list[str]) -> str:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, ImageSettings):
+        value = value.model_dump(mode="json")
     return "left out" if value is None else str(list(value) if isinstance(value, tuple) else value)

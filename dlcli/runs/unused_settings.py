@@ -1,6 +1,7 @@
 """Settings of `data` that would have no effect, which is never what was meant."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 from dlcli.columns import family
 from dlcli.config import LoadedConfig
@@ -39,8 +40,14 @@ def _given(config: DataConfig) -> set[str]:
     return {
         name
         for name in config.model_fields_set
-        if getattr(config, name) != DataConfig.model_fields[name].get_default()
+        if getattr(config, name) != getattr(_defaults(), name)
     }
+
+
+@cache
+def _defaults() -> DataConfig:
+    """Return what a config that says nothing but what it must has."""
+    return DataConfig.model_validate({"path": "-", "target": "-"})
 
 
 def _unused_file_keys(given: set[str], sources: Iterable[Source]) -> Iterator[tuple[str, str]]:

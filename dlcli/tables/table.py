@@ -30,6 +30,11 @@ def place_of(source: str, files: Sequence[str], unit: str, number: int) -> str:
     return f"{_file_of(files, number) or source}, {unit} {number % _ROWS_OF_FILE}"
 
 
+def position_of(files: Sequence[str], unit: str, number: int) -> str:
+    """Say where the row with a number stands within its table: `line 17`."""
+    return place_of("", files, unit, number) if files else f"{unit} {number}"
+
+
 def _file_of(files: Sequence[str], number: int) -> str:
     return files[number // _ROWS_OF_FILE] if files else ""
 
@@ -136,7 +141,11 @@ class Table:
 
     def position(self, row: int) -> str:
         """Say where a row stands within the table: `line 17`, with its file where it has many."""
-        return self.place(row) if self.files else f"{self.unit} {self.numbers[row]}"
+        return self.position_of(int(self.numbers[row]))
+
+    def position_of(self, number: int) -> str:
+        """Say where the row with a number stands within the table."""
+        return position_of(self.files, self.unit, number)
 
     def folder_of(self, number: int) -> Path:
         """Return the folder that paths in the row with a number are relative to."""

@@ -4,8 +4,10 @@ import torch
 from torch import nn
 
 from dlcli.config.sections.training import TrainingConfig
+from dlcli.data.kept_rows import choose_evenly
 from dlcli.losses import Loss
 from dlcli.network.builder import build_network
+from dlcli.network.pixel_statistics import MAX_IMAGES, fit_pixel_scaling
 from dlcli.network.plan import Plan
 from dlcli.network.start_from_rows import num_rows_to_start_from, start_from_rows
 from dlcli.optimizers.base import OptimizerConfig
@@ -71,11 +73,20 @@ def initialise_from_rows(network: nn.Module, plan: Plan, train: BatchSource, *, 
     """Set the weights that begin with statistics of training rows; do nothing without any.
 
     The rows are drawn by the seed, all rows alike, and taken in their order: the same ones wherever
-    they lie, and however many processes train. Raises StorageError where they can't be read.
+    they lie, and however many processes train. The scaling of images is fitted to rows that are
+    evenly taken from all. Raises StorageError where they can't be read.
     """
     if not plan.starts_from_rows:
         return
+    device = next(network.parameters()).device
+    if plan.signature.pixels:
+        places = choose_evenly(len(train), MAX_IMAGES)
+        chosen = torch.arange(len(train)) if places is None else torch.from_numpy(places)
+        images = train.take(chosen.to(device))
+        fit_pixel_scaling(network, plan, images.inputs, images.weights)
+    if not plan.has_layers_from_rows:
+        return
     num_rows = num_rows_to_start_from(plan)
     drawn = shuffled(len(train), derive_seed(seed, "rows to start from"))[:num_rows]
-    rows = train.take(drawn.sort().values.to(next(network.parameters()).device))
+    rows = train.take(drawn.sort().values.to(device))
     start_from_rows(network, plan, rows.inputs, seed=seed)

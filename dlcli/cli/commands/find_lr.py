@@ -61,6 +61,7 @@ def find_lr_command(
     loaded = open_config(config, overrides)
     prepared = follow_reading(console, preparing(loaded))
     refuse_streamed(loaded, prepared)
+    follow_reading(console, prepared.dataset.decoding())
     # Imported here, as they import torch: a bad config is reported at once.
     from dlcli.cli.screens.cluster import open_ray
     from dlcli.runs.comparison.find_lr import Range, RangeTestStopped, find_lr

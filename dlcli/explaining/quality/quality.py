@@ -31,6 +31,7 @@ from dlcli.explaining.quality.calibration import (
 from dlcli.explaining.quality.curves import ClassCurves, Trend, class_curves, running_median
 from dlcli.explaining.quality.largest_errors import LargestErrors, find_largest_errors
 from dlcli.explaining.quality.surest_images import SurestImages, find_surest_images
+from dlcli.explaining.quality.thumbnails import thumbnails
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.losses import Loss
 from dlcli.metrics import is_higher_better, is_share, metrics_for
@@ -98,6 +99,7 @@ class Quality:
     metrics: tuple[MetricComparison, ...]  # the headline first, the loss last
     num_resamples: int  # that the intervals of metrics are from
     linear: LinearModel
+    has_images: bool  # which that one gets as small ones
     trees: BoostedTrees | Unavailable | None  # None: left to the full page, which has the time
     details: ClassQuality | NumberQuality
     errors: LargestErrors
@@ -151,6 +153,7 @@ def assess_quality(
         metrics=_compare_metrics(model, rows, predictors, groups, num_resamples),
         num_resamples=num_resamples,
         linear=linear,
+        has_images=bool(model.fitted.file_columns),
         trees=trees,
         details=_class_quality(model, part, outputs, truth)
         if model.target.class_names
@@ -259,6 +262,8 @@ def _fit_trees(
     model: ExplainedModel, seconds: float, *, is_cut: bool
 ) -> BoostedTrees | Unavailable | None:
     rows = model.parts["train"].encoded
+    if model.fitted.file_columns:
+        return Unavailable("trees split by single columns, and an image has none")
     return fit_boosted_trees(
         model.fitted,
         _arrays(rows),
@@ -272,7 +277,11 @@ def _fit_trees(
 
 
 def _arrays(rows: Rows) -> Arrays:
-    return {name: tensor.cpu().numpy() for name, tensor in rows.inputs.items()}
+    """Return the input fields, images as small ones: [rows, numbers] of each field."""
+    return {
+        name: thumbnails(tensor) if tensor.dtype == torch.uint8 else tensor.cpu().numpy()
+        for name, tensor in rows.inputs.items()
+    }
 
 
 def _baseline_outputs(

@@ -146,7 +146,10 @@ def _images(
         return np.empty((0, *shape))
     rows = take(sample.rows, chosen)
     columns = plain_numbers(model.fitted)
-    if columns is None:
+    images = model.plan.signature.pixels
+    if images:
+        pixels = rows.encoded.inputs[images[0].field].cpu().numpy().astype(np.float32)
+    elif columns is None:
         pixels = rows.encoded.inputs[NUMBERS].cpu().numpy()
     else:
         missing_values = model.fitted.missing_values

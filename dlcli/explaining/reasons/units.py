@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from dlcli.columns.base import OrderedColumn
+from dlcli.columns.image import FileColumn
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import (
     LayerPosition,
@@ -171,6 +172,8 @@ def _indicators(model: ExplainedModel, sample: SampledRows) -> tuple[list[str], 
     names: list[str] = []
     values: list[np.ndarray] = []
     for column in fitted.columns:
+        if isinstance(column, FileColumn):
+            continue
         if isinstance(column, OrderedColumn):
             numbers = column.numbers(table, fitted.missing_values)
             names.append(column.name)

@@ -25,7 +25,7 @@ class PlannedBranch:
     @property
     def input_shape(self) -> Shape:
         """The shape of its input, without the batch."""
-        return (self.columns.width,)
+        return self.columns.shape
 
     @property
     def output_shape(self) -> Shape:
@@ -77,13 +77,16 @@ def plan_inputs(model: ModelConfig, signature: Signature) -> PlannedInputs:
     assert model.inputs is not None, "the model has inputs"
     if TABLE not in model.inputs and (without := {*signature.columns} - model.inputs.keys()):
         raise ShapeError(f"columns without an input: {', '.join(sorted(without))}", (INPUTS,))
+    alone = [image.column for image in signature.pixels if image.column not in model.inputs]
+    if alone:
+        raise ShapeError(f"images without an input of their own: {', '.join(alone)}", (INPUTS,))
     branches = []
     for place, (name, section) in enumerate(model.inputs.items()):
         columns = signature.input_of(columns_of(name, model, signature.columns))
         if not columns.width:
             raise ShapeError(f"there is no column for the input '{name}'", (INPUTS, name))
         try:
-            layers = plan_layers(section.layers, (columns.width,), columns.numeric)
+            layers = plan_layers(section.layers, columns.shape, columns.numeric)
         except ShapeError as error:
             raise ShapeError(str(error), (INPUTS, name, "layers", *error.path)) from None
         branches.append(PlannedBranch(name, _module_name(place, name), columns, layers))

@@ -6,6 +6,7 @@ from typing import assert_never
 from dlcli.explaining.quality.baselines import MAX_CODES
 from dlcli.explaining.quality.bootstrap import NUM_RESAMPLES, is_by_percentiles
 from dlcli.explaining.quality.quality import ClassQuality, NumberQuality, Quality
+from dlcli.explaining.quality.thumbnails import MAX_SIDE
 from dlcli.report.page import PageSection
 from dlcli.report.quality.calibration import calibration_section
 from dlcli.report.quality.comparing import compare, difference, standing
@@ -136,6 +137,8 @@ def _notes(quality: Quality) -> Iterator[str]:
         f"linear model: {kind} on the same encoded features of {rows}, with an L2 penalty of "
         f"{linear.penalty:.2g} per row, chosen by {by}."
     )
+    if quality.has_images:
+        yield f"It sees images as {MAX_SIDE} × {MAX_SIDE} pixels at most."
     if is_number and not loss.is_squared_error:
         yield "It minimises squared errors, not the network's loss."
     if linear.one_hots:

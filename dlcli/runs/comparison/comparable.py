@@ -28,6 +28,7 @@ def preparing_comparison(
     prepared = yield from preparing(loaded)
     refuse_without_validation(loaded, prepared)
     refuse_streamed(loaded, prepared)
+    yield from prepared.dataset.decoding()
     assert candidates is not None, "preparing refuses configs with problems"
     compare = prepared.config.compare.model_copy(update={"optimizers": candidates.as_configured()})
     config = prepared.config.model_copy(update={"compare": compare})

@@ -63,6 +63,7 @@ def preparing_folds(loaded: LoadedConfig) -> Generator[Reading, None, PreparedFo
         raise ConfigError(*loaded.in_order(found))
     rows = yield from reading_folds(loaded, settings.folds, settings.repeats)
     first = yield from preparing(rows.loaded, dataset=rows.dataset(0, with_test=True))
+    yield from first.dataset.decoding()
     notes = (*rows.whole.notes, *_notes(loaded, rows), *_without_data_notes(first, rows))
     # The config that is written has what was found of the rows; its split is as it was.
     dataset = replace(first.dataset, columns=rows.whole.columns)

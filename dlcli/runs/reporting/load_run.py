@@ -5,7 +5,7 @@ from pathlib import Path
 from dlcli.config import LoadedConfig
 from dlcli.data.dataset import load_tables
 from dlcli.data.fitted import FittedData
-from dlcli.data.kept_rows import MAX_ROWS
+from dlcli.data.kept_rows import max_rows_of
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.runs.evaluate import config_of_run
 from dlcli.runs.folder.run_folder import find_checkpoint
@@ -65,5 +65,5 @@ def _parts(
             to_rows(fitted.encode(table)[0], placement.device),
             table.with_short_paths(),
         )
-        for name, table in load_tables(loaded, MAX_ROWS).items()
+        for name, table in load_tables(loaded, max_rows_of(fitted.input_fields)).items()
     }

@@ -45,6 +45,7 @@ def preparing_search(loaded: LoadedConfig) -> Generator[Reading, None, Searchabl
             "{validation: 0.2}",
         )
     refuse_streamed(loaded, prepared)
+    yield from prepared.dataset.decoding()
     tune, notes = prepared.config.tune, list[str]()
     if tune.space is None:
         tune = tune.model_copy(update={"space": usual_space(loaded.config)})

@@ -15,7 +15,7 @@ from dlcli.config.config import ReportKind
 from dlcli.data.dataset import Dataset
 from dlcli.data.disk_cache import open_row_caches
 from dlcli.data.encoding import fill_row_caches
-from dlcli.data.kept_rows import MAX_ROWS, choose_evenly
+from dlcli.data.kept_rows import choose_evenly, max_rows_of
 from dlcli.data.stream import Reading
 from dlcli.errors import ConfigError
 from dlcli.network.builder import prepare_to_train
@@ -208,13 +208,19 @@ class TrainingRun:
             self.resumed,
         )
 
+    @property
+    def max_rows(self) -> int:
+        """How many rows of each part a report has, at most."""
+        return max_rows_of(self.prepared.dataset.fitted.input_fields)
+
     def sample(self, name: str) -> tuple[Rows, Tensor | None]:
-        """Return up to `MAX_ROWS` rows of a part, and the network's outputs for them, if kept."""
+        """Return the rows of a part that a report has, and the network's outputs, if kept."""
         part, kept = self.rows[name], self.outputs.get(name)
-        chosen = choose_evenly(len(part)) if isinstance(part, Rows) else None
+        max_rows = self.max_rows
+        chosen = choose_evenly(len(part), max_rows) if isinstance(part, Rows) else None
         outputs = None if kept is None else torch.cat(kept.blocks)
         if chosen is None or isinstance(part, StreamedRows):
-            return part.head(MAX_ROWS), outputs
+            return part.head(max_rows), outputs
         indices = torch.from_numpy(chosen)
         return part.take(indices.to(part.device)), None if outputs is None else outputs[indices]
 
@@ -295,7 +301,7 @@ def _figures(
     """Return the figures of a part, and keep the outputs that are used later."""
     trainer, rows = run.trainer, run.rows[name]
     if run.report is not None or (name == "validation" and run.is_calibrated):
-        run.outputs[name] = KeptOutputs(len(rows) if isinstance(rows, Rows) else MAX_ROWS)
+        run.outputs[name] = KeptOutputs(len(rows) if isinstance(rows, Rows) else run.max_rows)
     return evaluate(
         trainer.network,
         trainer.objective,

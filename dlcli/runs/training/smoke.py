@@ -27,7 +27,10 @@ def shorten(prepared: Prepared) -> Prepared:
     num_rows -= num_rows % size if size < num_rows else 0  # no short last batch
     dataset = prepared.dataset
     if dataset.stream is None:
-        parts = {name: _thin_out(part, num_rows) for name, part in dataset.parts.items()}
+        parts = {
+            name: dataset.some_rows(name, _chosen(size, num_rows))
+            for name, size in dataset.num_rows.items()
+        }
     else:
         parts = _first_rows(dataset.fitted, dataset.stream, dataset.num_rows, num_rows)
     sizes = {name: len(part) for name, part in parts.items()}
@@ -38,8 +41,9 @@ def shorten(prepared: Prepared) -> Prepared:
     return replace(prepared, config=config, dataset=dataset)
 
 
-def _thin_out(part: Examples, num_rows: int) -> Examples:
-    return part.take(np.unique(np.linspace(0, len(part) - 1, num_rows).astype(np.int64)))
+def _chosen(size: int, num_rows: int) -> np.ndarray:
+    """Return up to so many rows, evenly taken from a part of a size, int64."""
+    return np.unique(np.linspace(0, size - 1, num_rows).astype(np.int64))
 
 
 def _first_rows(

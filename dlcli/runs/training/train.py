@@ -68,8 +68,8 @@ def train(
 ) -> Iterator[TrainingEvent]:
     """Train, yielding events; the last is `TrainingFinished` or `StoppedBeforeTraining`.
 
-    Streamed rows are encoded first, with `Reading` events. `received` returns the signal that
-    stops it, if one came.
+    Streamed rows are encoded first, and files that cells name decoded, with `Reading` events.
+    `received` returns the signal that stops it, if one came.
 
     With `smoke`, every stage runs on a few batches in a temporary folder, which is removed after
     the last event. With `resume`, the run in `run_dir` resumes from its last checkpoint, or starts
@@ -82,6 +82,11 @@ def train(
     if smoke:
         prepared = shorten(prepared)
     config = prepared.config
+    for reading in prepared.dataset.decoding():
+        yield reading
+        if signal := received():
+            yield StoppedBeforeTraining(signal)
+            return
     placement = place(prepared, group)
     threads = choose_threads(config.training, prepared.plan, prepared.dataset.num_rows["train"])
     torch.set_num_threads(threads.number)

@@ -244,8 +244,13 @@ def to_rows(examples: Examples, device: torch.device) -> Rows:
 
 
 def to_tensors(arrays: Arrays, device: torch.device) -> dict[str, Tensor]:
-    """Copy arrays to the device."""
-    return {name: torch.tensor(array, device=device) for name, array in arrays.items()}
+    """Copy arrays to the device; pixels, which are most of what there is, share their memory."""
+    return {
+        name: torch.from_numpy(array).to(device)
+        if array.dtype == np.uint8
+        else torch.tensor(array, device=device)
+        for name, array in arrays.items()
+    }
 
 
 def as_arrays(examples: Examples, longest: Mapping[str, int] | None = None) -> Examples:

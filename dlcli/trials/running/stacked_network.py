@@ -80,16 +80,17 @@ class StackedNetwork:
             name: (start, parameter.shape)
             for (name, parameter), start in zip(named.items(), layout.starts, strict=True)
         }
-        rows = {}
+        rows, buffers = {}, {}
         for fold, seed in self.slots:
             begun = _begun(plan, built[seed], train, fold, seed)
             rows[fold, seed] = self._row(begun, layout.num_numbers)
+            buffers[fold, seed] = dict(begun.named_buffers())
         values = torch.stack([rows[slot] for slot in slot_of_run]).to(device)
         places = tuple(self._layouts.values())
         self.parameters = ManyRuns(values, torch.zeros_like(values), layout.groups, places)
         self.buffers = {
-            name: buffer.expand(len(seeds), *buffer.shape).to(device, copy=True)
-            for name, buffer in self._network.named_buffers()
+            name: torch.stack([buffers[slot][name] for slot in slot_of_run]).to(device)
+            for name, _ in self._network.named_buffers()
         }
         self._masks = _replace_masks(self._network)
         self._generators = [
