@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
-from uuid import uuid4
 
 from dlcli.errors import StorageError
 
@@ -76,7 +75,7 @@ def _keep(path: Path, keep: Path) -> None:
 @contextmanager
 def _partial(path: Path) -> Iterator[Path]:
     """Give a hidden name beside a file; a file of that name is removed when the block ends."""
-    partial = path.with_name(f".{path.name}.{uuid4().hex}{_SUFFIX}")
+    partial = path.with_name(f".{path.name}.{os.urandom(16).hex()}{_SUFFIX}")
     _partials.add(partial)
     try:
         yield partial

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from dlcli.errors import ConfigError, DlcliError, Problem
-from dlcli.tables.databases.address import without_password
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
 
 def show_error(error: DlcliError) -> None:
     """Print an error to standard error."""
+    from dlcli.tables.databases.address import without_password
+
     if not sys.stderr.isatty():
         typer.echo(f"dlcli: {without_password(str(error))}", err=True)
         return
@@ -33,6 +34,8 @@ def show_error(error: DlcliError) -> None:
 
 def _show_problem(console: "Console", problem: Problem) -> None:
     from rich.text import Text
+
+    from dlcli.tables.databases.address import without_password
 
     place = problem.place
     path = f"{problem.path}: " if problem.path else ""

@@ -2,7 +2,6 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import torch
@@ -67,10 +66,10 @@ def test_a_file_system_without_hard_links_keeps_it_too(
 def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = uuid4()
-    monkeypatch.setattr("dlcli.files.uuid4", lambda: known)
+    known = bytes(range(16))
+    monkeypatch.setattr(os, "urandom", lambda size: known[:size])
     (tmp_path / "precious").write_text("mine")
-    (tmp_path / f".c.safetensors.{known.hex}.dlcli-partial").symlink_to(tmp_path / "precious")
+    (tmp_path / f".c.safetensors.{known.hex()}.dlcli-partial").symlink_to(tmp_path / "precious")
     with pytest.raises(StorageError, match="File exists"):
         save_checkpoint(tmp_path / "c.safetensors", checkpoint)
     assert (tmp_path / "precious").read_text() == "mine"
