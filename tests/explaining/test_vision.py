@@ -1,18 +1,22 @@
 """Where a network looks and what its layers respond to, where both are known."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 import yaml
+from PIL import Image
 
 from dlcli.config import load_config
 from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.quality.quality import assess_quality
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.explaining.vision.patches import StrongestPatches, find_patches
 from dlcli.explaining.vision.saliency import Saliency, SeenImage, find_saliency
 from dlcli.explaining.vision.vision import Vision, examine_vision
+from dlcli.report.quality.largest_errors import gallery
 from dlcli.report.vision.section import vision_sections
 from dlcli.runs.preparation import prepare
 from dlcli.runs.reporting.load_run import load_model_and_data
@@ -191,3 +195,36 @@ def test_what_is_no_image_or_not_finite_is_not_shown() -> None:
     assert found is not None
     for section in vision_sections(found):
         assert section.paragraphs == ("Not shown: its predictions are not finite.",)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_image_files_are_shown_as_they_were_decoded(tmp_path: Path, mode: str) -> None:
+    random, channels = np.random.default_rng(4), len(mode) if mode == "RGB" else 1
+    for row in range(24):
+        kind = ("bright", "dark")[row % 2]
+        pixels = random.integers(0, 100, (8, 8, channels), np.uint8) + (0 if row % 2 else 150)
+        (tmp_path / "photos" / kind).mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray(pixels.astype(np.uint8).squeeze(), mode)
+        image.save(tmp_path / "photos" / kind / f"{row}.png")
+    layers: Layers = [{**FREE, "padding": "valid"}, *NETWORK[2:]]
+    how: dict[str, Any] = {"size": [8, 8], "channels": {"L": "grey", "RGB": "rgb"}[mode]}
+    model = make_model(tmp_path / "photos", "label", layers, images=how)
+    rows = model.parts[model.judged_part]
+    quality = assess_quality(model)
+    assert quality.errors.images is not None
+    shown, file = quality.errors.images[0], quality.errors.rows[0].file
+    assert file is not None
+    with Image.open(tmp_path / "photos" / file) as image:
+        expected = np.asarray(image).reshape(8, 8, channels)
+    assert np.array_equal(np.moveaxis(shown, 0, -1), expected)
+    chart = gallery(quality.errors)
+    assert chart is not None
+    assert f">{file.removesuffix('.png')}<" in chart.svg
+    found = examine_vision(model)
+    assert found is not None
+    assert isinstance(found.saliency, Saliency)
+    assert isinstance(found.patches, StrongestPatches)
+    assert found.saliency.images[0].image.dtype == np.uint8
+    (channel, *_) = found.patches.layers[0].channels
+    assert channel.patches.shape == (4, channels, 3, 3)
+    assert len(found.patches.images) == len(rows)

@@ -1,7 +1,7 @@
 """The rows with the largest losses, as a section of a page."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from dlcli.report.table import TextTable
 from dlcli.report.text import cell_text, labels, metric_text, one_label, sureness_text
 
 _ACROSS, _TILE = 5, 112.0  # images in a row, and the width of each, in units of the chart
-_MAX_FILE = 14  # letters of a file's name above its image
+_MAX_FILE = 12  # letters of a file's name above its image
 _MAX_NAME_LENGTH, _MAX_CELL_LENGTH = 24, 20
 _MAX_LINE = 124.0  # letters of a table's line that a page of 1,280 pixels holds
 _SPACE = 2.6  # letters between columns
@@ -101,13 +101,19 @@ def images_chart(images: np.ndarray, rows: Sequence[JudgedRow]) -> Chart:
     panels = []
     for image, row in zip(images, rows, strict=True):
         pixels = colors_of(image, shades_of(image))
-        title = row.position if row.file is None else one_label(Path(row.file).name, _MAX_FILE)
+        title = row.position if row.file is None else _file_label(row.file)
         note = f"{row.position}{'' if row.file is None else f': {row.file}'}"
         marks = (tile_raster(pixels, (0.0, 0.0, 1.0, 1.0), note),)
         panels.append(Panel(marks, blank, blank, title, captions=_captions(row), is_bare=True))
     lines = [panels[start : start + _ACROSS] for start in range(0, len(panels), _ACROSS)]
     tall = _TILE * height / width
     return Chart(lines, height=tall * len(lines), widths=(1.0,) * _ACROSS)
+
+
+def _file_label(file: str) -> str:
+    """Return the name of a file and of its folder, its end where there is little room."""
+    name = one_label("/".join(PurePath(file).with_suffix("").parts[-2:]), len(file))
+    return name if len(name) <= _MAX_FILE else f"…{name[1 - _MAX_FILE :]}"
 
 
 def _captions(row: JudgedRow) -> tuple[str, ...]:
