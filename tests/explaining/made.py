@@ -25,6 +25,7 @@ def make_model(
     loss: str | None = None,
     seed: int = 0,
     split: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | None = None,
     **data: Any,
 ) -> ExplainedModel:
     """Return a network with its first weights, on a file or a table that is written here.
@@ -38,7 +39,7 @@ def make_model(
     config = {
         "seed": seed,
         "data": {"path": str(path), "target": target, "split": held_out, **data},
-        "model": {"layers": list(layers)},
+        "model": {"layers": list(layers), **({"inputs": dict(inputs)} if inputs else {})},
         "training": {"epochs": 1},
         **({"loss": loss} if loss else {}),
     }

@@ -197,15 +197,21 @@ def test_what_is_no_image_or_not_finite_is_not_shown() -> None:
         assert section.paragraphs == ("Not shown: its predictions are not finite.",)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_image_files_are_shown_as_they_were_decoded(tmp_path: Path, mode: str) -> None:
+def write_photos(folder: Path, mode: str) -> None:
+    """Write bright and dark images, 8 × 8 pixels of noise, into a folder for each."""
     random, channels = np.random.default_rng(4), len(mode) if mode == "RGB" else 1
     for row in range(24):
         kind = ("bright", "dark")[row % 2]
         pixels = random.integers(0, 100, (8, 8, channels), np.uint8) + (0 if row % 2 else 150)
-        (tmp_path / "photos" / kind).mkdir(parents=True, exist_ok=True)
+        (folder / kind).mkdir(parents=True, exist_ok=True)
         image = Image.fromarray(pixels.astype(np.uint8).squeeze(), mode)
-        image.save(tmp_path / "photos" / kind / f"{row}.png")
+        image.save(folder / kind / f"{row}.png")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_image_files_are_shown_as_they_were_decoded(tmp_path: Path, mode: str) -> None:
+    write_photos(tmp_path / "photos", mode)
+    channels = len(mode) if mode == "RGB" else 1
     layers: Layers = [{**FREE, "padding": "valid"}, *NETWORK[2:]]
     how: dict[str, Any] = {"size": [8, 8], "channels": {"L": "grey", "RGB": "rgb"}[mode]}
     model = make_model(tmp_path / "photos", "label", layers, images=how)
@@ -228,3 +234,27 @@ def test_image_files_are_shown_as_they_were_decoded(tmp_path: Path, mode: str) -
     (channel, *_) = found.patches.layers[0].channels
     assert channel.patches.shape == (4, channels, 3, 3)
     assert len(found.patches.images) == len(rows)
+
+
+def test_of_several_inputs_the_images_are_looked_into(tmp_path: Path) -> None:
+    write_photos(tmp_path, "RGB")
+    table = {
+        "photo": [f"{('bright', 'dark')[row % 2]}/{row}.png" for row in range(24)],
+        "x": [float(row * 7 % 5) for row in range(24)],
+        "y": [float(row % 3) + row / 10 for row in range(24)],
+    }
+    pl.DataFrame(table).write_csv(tmp_path / "photos.csv")
+    inputs = {"photo": {"layers": [FREE, NETWORK[2]]}, "table": {"layers": []}}
+    model = make_model(
+        *(tmp_path / "photos.csv", "y", [{"type": "dense"}]),
+        inputs=inputs,
+        images={"size": [8, 8]},
+        kinds={"photo": "image"},
+    )
+    found = examine_vision(model)
+    assert found is not None
+    assert isinstance(found.saliency, Saliency)
+    assert found.saliency.layer == "inputs.0_photo.0_conv2d_relu"
+    assert found.saliency.images[0].image.shape == (3, 8, 8)
+    assert isinstance(found.patches, StrongestPatches)
+    assert found.patches.layers[0].field == (3, 3)
