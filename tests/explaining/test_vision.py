@@ -160,6 +160,25 @@ def test_the_strongest_patch_is_the_planted_one(padding: str) -> None:
     assert list(channel.activations) == sorted(channel.activations, reverse=True)
 
 
+def test_blocks_are_layers_too_and_what_only_scales_channels_is_none() -> None:
+    table = {f"p{i}": [float((i * 7 + row) % 11) for row in range(20)] for i in range(256)}
+    block = {"type": "residual_block", "block": "basic", "channels": 4, "stride": 2}
+    layers: Layers = [
+        {"type": "squeeze_excitation", "reduction": 1},
+        {**FREE, "out_channels": 4},
+        block,
+        *NETWORK[2:],
+    ]
+    model = make_model({**table, "y": list(range(20))}, "y", layers, shape=[1, 16, 16])
+    found = examine_vision(model)
+    assert found is not None
+    assert isinstance(found.patches, StrongestPatches)
+    fields = [layer.field for layer in found.patches.layers]
+    assert fields == [(3, 3), (9, 9)]  # two more convolutions, the first of which has stride 2
+    assert isinstance(found.saliency, Saliency)
+    assert found.saliency.layer_size == (8, 8)
+
+
 def test_a_patch_at_the_border_is_blank_beyond_it() -> None:
     layers: Layers = [{**CONVOLUTION, "out_channels": 1, "padding": 2}, *NETWORK[2:]]
     corner = np.zeros((20, 6, 6))

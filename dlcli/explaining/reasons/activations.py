@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.layers.base import PlannedLayer
-from dlcli.layers.sequence import module_name, output_name
+from dlcli.layers.sequence import module_name, output_name, walk_modules
 from dlcli.layers.weights import WeightedLayer
 from dlcli.network.plan import Plan
 from dlcli.training.rows.batches import Tensors, split_tensors
@@ -68,13 +68,21 @@ class ImageLayers:
         """
         found = []
         for index, layer in enumerate(self.layers):
-            if layer.config.traits.has_filters and len(layer.output_shape) == 3:
+            if len(layer.output_shape) == 3 and _filters_images(layer):
                 output = _output_of(self.layers, index)
                 config = self.layers[output].config
                 name = self.prefix + module_name(index, layer.config)
                 module = self.prefix + output_name(output, config)
                 found.append((index, LayerPosition(name, layer, module, config.applied_activation)))
         return found
+
+
+def _filters_images(layer: PlannedLayer) -> bool:
+    """Say whether a layer, or one in it, has filters that see several positions or channels."""
+    return any(
+        each.config.traits.has_filters and not each.config.traits.keeps_positions
+        for _, each in walk_modules((layer,))
+    )
 
 
 def image_layers(plan: Plan) -> ImageLayers | None:

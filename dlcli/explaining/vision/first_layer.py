@@ -9,9 +9,9 @@ from torch import Tensor
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import ImageLayers, image_layers
 from dlcli.explaining.unavailable import Unavailable
-from dlcli.training.rows.batches import Tensors, split_tensors
+from dlcli.training.rows.batches import Tensors
 
-_BLOCK_ROWS = 128
+_NUM_ROWS = 64  # whose mean colour is that of all
 MIN_SIDE = 4  # pixels of an image; less has no places to look at
 
 
@@ -42,20 +42,19 @@ def first_input(
 
 
 def mean_colors(model: ExplainedModel, layers: ImageLayers, inputs: Tensors) -> Tensor:
-    """Return the mean of each channel of what the first layer gets, [channels, 1, 1]."""
-    sums: list[Tensor] = []
-    num_rows = 0
+    """Return the mean of each channel of what the first layer gets, [channels, 1, 1].
+
+    That of the first rows, where they are many: the network is asked for them.
+    """
+    found: list[Tensor] = []
 
     def see(images: Tensor) -> None:
-        nonlocal num_rows
-        num_rows += len(images)
-        sums.append(images.float().mean(dim=(2, 3)).sum(dim=0))
+        found.append(images.float().mean(dim=(0, 2, 3)))
 
     network = model.network.eval()
     with first_input(model, layers, see), torch.inference_mode(), model.placement.autocast():
-        for block in split_tensors(inputs, _BLOCK_ROWS):
-            network(block)
-    return (torch.stack(sums).sum(dim=0) / num_rows)[:, None, None]
+        network({name: tensor[:_NUM_ROWS] for name, tensor in inputs.items()})
+    return found[0][:, None, None]
 
 
 def score(outputs: Tensor, classes: Tensor | None) -> Tensor:

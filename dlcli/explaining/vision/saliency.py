@@ -14,6 +14,7 @@ from dlcli.explaining.vision.first_layer import layers_of_images, mean_colors
 from dlcli.explaining.vision.grad_cam import grad_cam
 from dlcli.explaining.vision.occlusion import Squares, occlusion, squares_over
 
+NOT_FINITE = Unavailable("its predictions are not finite")
 MAX_CLASSES = 10
 _NUM_SURE, _FEW_CLASSES = 1, 4  # right images of each class; two where classes are so few
 _NUM_NUMBERS = 8  # images of a regression
@@ -70,6 +71,8 @@ def find_saliency(model: ExplainedModel, *, seconds: float) -> Saliency | Unavai
     max_rows = int(_SHARE_FOR_CHOICE * seconds * PRODUCTS / work)
     sample = sample_rows(model, "saliency", min(_MAX_ROWS, max(_MIN_ROWS, max_rows)))
     predictions = model.predict(sample.rows.encoded.inputs)
+    if not np.isfinite(predictions).all():
+        return NOT_FINITE
     chosen = _choose(model, sample, predictions)
     squares, num_shown = _affordable(model, seeing, len(chosen), (1 - _SHARE_FOR_CHOICE) * seconds)
     shown = chosen[:num_shown]

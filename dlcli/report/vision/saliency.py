@@ -104,7 +104,7 @@ def _caption(found: Saliency) -> str:
     text = (
         f"{which}. Orange is what raises the score of the prediction; each map is scaled to its "
         f"own maximum. Grad-CAM: of {found.layer}, with {height} × {width} positions. Occlusion: a "
-        f"square of {found.side} × {found.side} pixels in the mean colour of all images, moved by "
+        f"square of {found.side} × {found.side} pixels in the images' mean colour, moved by "
         f"{found.step}; a pixel has the mean of the squares that cover it."
     )
     if found.num_left_out:
