@@ -1,5 +1,6 @@
 """What tests share: folders of the repository, files to write, configs to load, commands to run."""
 
+import gc
 import json
 import os
 import sys
@@ -28,6 +29,7 @@ os.environ["TERM"] = "xterm-256color"
 # Every program that a test starts would compile the package anew, and pytest its assertions.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+gc.disable()  # until all tests are known: what importing and collecting makes is no garbage
 # Files of tests that take up to a minute each: begun first, so that none is left to the end, when
 # the other processes have nothing to do any more.
 LONGEST = ("test_docs.py", "test_shards.py")
@@ -108,6 +110,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, without looking at what stays to the end again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
