@@ -98,7 +98,7 @@ def write_config(folder: Path, data: Path, case: Case, *, streaming: bool) -> Pa
 
 
 # Of this process alone: what wait4 says of a process is at least what its parent held.
-_RUN_AND_TELL = """
+RUN_AND_TELL = """
 import re, sys
 from pathlib import Path
 from dlcli.cli.app import run
@@ -111,7 +111,7 @@ sys.exit(code)
 def peak_bytes(folder: Path, data: Path, *, streaming: bool) -> int:
     """Return the most memory that a whole run of one epoch held; on Linux."""
     config = write_config(folder, data, SMALL, streaming=streaming)
-    command = [sys.executable, "-c", _RUN_AND_TELL, "train", config, "--run-dir", folder / "run"]
+    command = [sys.executable, "-c", RUN_AND_TELL, "train", config, "--run-dir", folder / "run"]
     command += ["--set", "report=false"]
     done = subprocess.run(
         list(map(str, command)), cwd=folder, check=True, text=True, capture_output=True
