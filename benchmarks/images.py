@@ -89,7 +89,7 @@ def write_config(folder: Path, images: Path) -> Path:
 def seconds_of_epochs(config: Path) -> list[float]:
     """Train, and return how long each epoch takes; the first with all that comes before it."""
     started = time.perf_counter()
-    seconds = []
+    seconds: list[float] = []
     for event in train(prepare(load_config(config)), run_dir=config.with_suffix("")):
         if isinstance(event, EpochResult):
             seconds.append(event.seconds if seconds else time.perf_counter() - started)
