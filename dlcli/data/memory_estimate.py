@@ -1,17 +1,28 @@
 """Whether a table fits in memory."""
 
+import math
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
+from dlcli.columns.cells import read_cells
+from dlcli.columns.cells.named_files import may_name_images
+from dlcli.columns.family import kind_named
+from dlcli.columns.image import FileColumn
 from dlcli.config.sections.data import DataConfig
+from dlcli.images.opening import SUFFIXES
 from dlcli.tables.reading import open_part, sample_part
-from dlcli.tables.sources import Source
+from dlcli.tables.sources import Part, Source
+from dlcli.tables.table import Table
 
 SHARE = 0.25  # of the free memory: encoding copies, and so does splitting
 _MAX_EXPANSION = 40  # times a CSV file's bytes, at most, that its table and its rows take
+_HEAD_BYTES = 2**16  # of a text file, among which names of images are looked for
+_SAMPLE_ROWS = 100  # whose images are looked for
 _BYTES_A_NUMBER = 4
 _BYTES_A_TEXT = 16  # in a column, beside what is written in it
 
@@ -19,7 +30,8 @@ _BYTES_A_TEXT = 16  # in a column, beside what is written in it
 def exceeds_memory(sources: Iterable[Source], config: DataConfig) -> str | None:
     """Say why sources are too large to be held in memory; None where they are not, or none can say.
 
-    Their tables, and the float32 rows that they become, may take a share of the free memory.
+    Their tables, the float32 rows that they become, and the pixels of the images that they name may
+    take a share of the free memory.
     """
     free = free_bytes()
     if free is None:
@@ -48,7 +60,8 @@ def _table_bytes(source: Source, config: DataConfig, enough: float) -> float:
     size, largest = max(sizes), files[sizes.index(max(sizes))]
     with open_part(largest, config.text_format) as opened:
         is_plain = opened.form.is_stream and not opened.is_compressed
-    if is_plain and sum(sizes) * _MAX_EXPANSION <= enough:
+    is_small = is_plain and sum(sizes) * _MAX_EXPANSION <= enough
+    if is_small and not _may_name_images(largest, config):
         return 0.0
     block, num_rows, form = sample_part(largest, config.text_format)
     if not len(block):
@@ -57,7 +70,30 @@ def _table_bytes(source: Source, config: DataConfig, enough: float) -> float:
     num_categorical = num_texts if form.is_typed else 0  # of a CSV file's columns, few are
     numbers_a_row = block.frame.width + num_categorical * (config.one_hot_max - 1)
     cells = block.frame.estimated_size() / len(block) + num_texts * _BYTES_A_TEXT
-    return num_rows * (cells + numbers_a_row * _BYTES_A_NUMBER) * sum(sizes) / size
+    pixels = _num_images(replace(block, folders=(largest.folder,)), config)
+    pixels *= math.prod(config.images.shape)
+    return num_rows * (cells + numbers_a_row * _BYTES_A_NUMBER + pixels) * sum(sizes) / size
+
+
+def _may_name_images(part: Part, config: DataConfig) -> bool:
+    """Say whether some of the first cells of a plain text file may name images."""
+    if any(issubclass(kind_named(kind), FileColumn) for kind in config.kinds.values()):
+        return True
+    with part.path().open("rb") as file:
+        head = file.read(_HEAD_BYTES).lower()
+    return any(suffix.encode() in head for suffix in SUFFIXES)
+
+
+def _num_images(block: Table, config: DataConfig) -> int:
+    """Return how many columns of a block name images that will be decoded."""
+    found = 0
+    for name in filter(config.may_be_feature, block.frame.columns):
+        if name in config.kinds:
+            found += issubclass(kind_named(config.kinds[name]), FileColumn)
+        elif block.frame[name].dtype == pl.String:
+            cells = block.take(np.arange(min(len(block), _SAMPLE_ROWS)))
+            found += may_name_images(read_cells(cells, name, config.missing_values), cells)
+    return found
 
 
 def _free_of_machine() -> int | None:

@@ -1,7 +1,7 @@
 """`dlcli predict`: adds predictions to the rows of a table, block by block."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -21,6 +21,7 @@ from dlcli.runs.folds.ensemble_file import find_members
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.runs.untrained import untrained_network
+from dlcli.tables.image_files import IMAGE
 from dlcli.tables.reading import read_blocks
 from dlcli.tables.regrouping import regroup
 from dlcli.tables.sources import Selection, Source
@@ -36,6 +37,7 @@ _WAY_ON = (
 )
 # The last bits of a prediction can depend on the number of rows that are computed with it.
 _MAX_ROWS, _MAX_CELLS = 2**16, 2**22
+_MAX_DECODED_BYTES = 2**25
 _NOT_FINITE = "without a finite prediction"
 
 
@@ -285,6 +287,14 @@ def untrained_predictor(prepared: Prepared) -> Predictor:
     return Predictor(network, prepared.dataset.fitted, prepared.loss, placement, selection)
 
 
+def _images_as(fitted: FittedData, source: Source) -> Callable[[Table], Table]:
+    """Return what names the column of a folder's images as the one that training had."""
+    known = [column.name for column in fitted.file_columns]
+    if len(known) != 1 or source.parts[0].images is None:
+        return lambda rows: rows
+    return lambda rows: replace(rows, frame=rows.frame.rename({IMAGE: known[0]}))
+
+
 def predict(
     predictor: Predictor,
     source: Source,
@@ -315,14 +325,20 @@ def predict(
             f"probabilities are calibrated with the run's temperature, {predictor.temperature:.3g}"
         )
 
+    named = _images_as(predictor.fitted, source)
+    max_rows = _MAX_ROWS
+    if predictor.fitted.file_columns:  # whose rows become much more than they are
+        row_bytes = sum(field.num_bytes for field in predictor.fitted.input_fields)
+        max_rows = max(1, min(_MAX_ROWS, _MAX_DECODED_BYTES // row_bytes))
+
     def noted() -> Iterator[Table]:
-        for rows in chain([first], blocks):
+        for rows in map(named, chain([first], blocks)):
             summary.notes += [note for note in rows.notes if note not in summary.notes]
             yield rows
 
     def predicted() -> Iterator[pl.DataFrame]:
         rows_as_read = noted()
-        for rows in regroup(rows_as_read, max_rows=_MAX_ROWS, max_cells=_MAX_CELLS):
+        for rows in regroup(rows_as_read, max_rows=max_rows, max_cells=_MAX_CELLS):
             block = predictor.predict(rows, bad_rows=bad_rows)
             summary.add(block)
             yield block.frame
