@@ -14,6 +14,7 @@ from dlcli.report.page import PageSection, write_page
 from dlcli.report.picture import save_pictures
 from dlcli.report.quality.section import quality_sections
 from dlcli.report.training_statistics import statistics_section
+from dlcli.report.vision.augmented import augmented_section
 from dlcli.runs.reporting.report_data import (
     DeepBudget,
     DeepReport,
@@ -38,6 +39,8 @@ def write_run_page(report: ReportData, *, with_png: bool = False) -> Path:
         sections.append(statistics_section(report.statistics))
     else:
         sections += quality_sections(network.quality)
+        if network.augmented is not None:
+            sections.append(augmented_section(network.augmented))
         sections += _explanations(report, network)
     sections += overview_sections(_overview(report))
     if not report.is_quick:

@@ -9,14 +9,18 @@ import pytest
 import yaml
 from PIL import Image
 
+from dlcli.augmentations.geometry import Flip
+from dlcli.augmentations.mixing import MixUp
 from dlcli.config import load_config
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.quality.quality import assess_quality
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.explaining.vision.augmented import augment_images
 from dlcli.explaining.vision.patches import StrongestPatches, find_patches
 from dlcli.explaining.vision.saliency import Saliency, SeenImage, find_saliency
 from dlcli.explaining.vision.vision import Vision, examine_vision
 from dlcli.report.quality.largest_errors import gallery
+from dlcli.report.vision.augmented import augmented_section
 from dlcli.report.vision.section import vision_sections
 from dlcli.runs.preparation import prepare
 from dlcli.runs.reporting.load_run import load_model_and_data
@@ -277,3 +281,20 @@ def test_of_several_inputs_the_images_are_looked_into(tmp_path: Path) -> None:
     assert found.saliency.images[0].image.shape == (3, 8, 8)
     assert isinstance(found.patches, StrongestPatches)
     assert found.patches.layers[0].field == (3, 3)
+
+
+def test_a_sheet_shows_what_augmentation_makes_of_images(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", "RGB")
+    layers: Layers = [FREE, *NETWORK[2:]]
+    model = make_model(tmp_path / "photos", "label", layers, images={"size": [8, 8]})
+    assert augment_images(model, []) is None
+    found = augment_images(model, [Flip(type="flip", probability=1.0)])
+    assert found is not None
+    assert found.plain.shape == (5, 3, 8, 8)
+    for changed in np.moveaxis(found.changed, 1, 0):
+        assert np.array_equal(changed, found.plain[..., ::-1])
+    mixed = augment_images(model, [MixUp(type="mixup")])
+    assert mixed is not None
+    assert not np.array_equal(mixed.changed[:, 0], mixed.changed[:, 1])
+    (picture,) = augmented_section(found).pictures
+    assert picture.svg.count("<image") == 5 * 7

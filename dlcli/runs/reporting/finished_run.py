@@ -13,6 +13,7 @@ from dlcli.runs.reporting.report_data import (
     QuickReport,
     Record,
     ReportData,
+    augmented_images,
     diagnose_run,
 )
 from dlcli.runs.training.events import ReportMaterial
@@ -46,7 +47,8 @@ def collect_from_memory(
         )
         yield "permutation importance"
         importance = measure_importance(model, seconds=(1 - _QUALITY) * seconds)
-        network = NetworkReport(model, quality, QuickReport(importance, seconds))
+        quick = QuickReport(importance, seconds)
+        network = NetworkReport(model, quality, quick, augmented_images(model, record))
     return ReportData(record, diagnose_run(model, record), tuple(material.statistics), network)
 
 

@@ -28,6 +28,7 @@ from dlcli.runs.reporting.report_data import (
     NetworkReport,
     Record,
     ReportData,
+    augmented_images,
     diagnose_run,
 )
 from dlcli.runs.training.recorder import read_snapshots, read_statistics
@@ -99,7 +100,8 @@ def examine(
     landscape = loss_landscape(model, rows, seconds=budget.surface_seconds)
     yield "the path of training (question 4 of 4)"
     plane = path_plane(model, path, rows, seconds=budget.surface_seconds)
-    return NetworkReport(model, quality, DeepReport(explanation, seen, landscape, plane, budget))
+    deep = DeepReport(explanation, seen, landscape, plane, budget)
+    return NetworkReport(model, quality, deep, augmented_images(model, record))
 
 
 def _budget(record: Record) -> DeepBudget:

@@ -14,6 +14,7 @@ from dlcli.explaining.quality.quality import Quality
 from dlcli.explaining.reasons.permutation_importance import PermutationImportance
 from dlcli.explaining.training_statistics import EpochStatistics
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.explaining.vision.augmented import AugmentedImages, augment_images
 from dlcli.runs.folder.run_folder import RunFolder
 
 if TYPE_CHECKING:  # what only the full report needs
@@ -76,6 +77,7 @@ class NetworkReport:
     model: ExplainedModel
     quality: Quality
     explained: QuickReport | DeepReport
+    augmented: AugmentedImages | None = None  # None: training augments no images
 
 
 @dataclass(frozen=True)
@@ -101,3 +103,9 @@ def diagnose_run(model: ExplainedModel, record: Record) -> Diagnosis:
         model.objective, model.target, model.targets(rows), model.weights(rows)
     )
     return diagnose(record.history, constant_loss=constant_loss)
+
+
+def augmented_images(model: ExplainedModel, record: Record) -> AugmentedImages | None:
+    """Return a sheet of augmented images, where the run's config augments images."""
+    config = record.history.config
+    return None if config is None else augment_images(model, config.training.augment)
