@@ -256,6 +256,9 @@ def _trained(saved: "SavedWeights") -> TrainedNetwork:
     }
     for place, table in enumerate(signature.embeddings):
         shapes[f"{EMBEDDINGS}.tables.{place}.weight"] = (table.num_codes, table.dim)
+    for place, image in enumerate(signature.pixels):
+        scaling = (image.shape[0], 1, 1)
+        shapes |= {f"{EMBEDDINGS}.pixels.{place}.{key}": scaling for key in ("mean", "std")}
     if plan.ensemble is not None and plan.ensemble.has_adapter:
         shapes[ADAPTER] = (plan.ensemble.num_members, plan.ensemble.num_features)
     if {name: array.shape for name, array in saved.weights.items()} != shapes:

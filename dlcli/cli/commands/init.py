@@ -16,7 +16,12 @@ def init_command(
     data: Data,
     overrides: TextOverrides,
     target: Annotated[
-        str, typer.Option("--target", help="The column to predict.", show_default=False)
+        str,
+        typer.Option(
+            "--target",
+            help="The column to predict; of a folder of images, default: the folders' names.",
+            show_default=False,
+        ),
     ] = "",
     output: Annotated[
         Path | None,
@@ -32,11 +37,12 @@ def init_command(
         typer.Option(
             "--effort",
             help="How much training may take: quick, a small network, seconds; standard, RealMLP "
-            "as an ensemble of folds, about a minute; best, a search of settings, about ten.",
+            "as an ensemble of folds, about a minute; best, a search of settings, about ten. Of "
+            "images: smaller ones; a stack of convolutions; an ensemble of folds.",
         ),
     ] = "standard",
 ) -> None:
-    """Write a commented config that trains well on a table."""
+    """Write a commented config that trains well on a table, or on a folder of images."""
     from rich.markup import escape
 
     from dlcli.cli.screens.tables import open_console

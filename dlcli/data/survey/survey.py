@@ -15,6 +15,7 @@ from dlcli.columns.cells import (
     read_cells,
     to_labels,
 )
+from dlcli.columns.cells.named_files import may_name_images
 from dlcli.columns.family import ColumnKind, column_statistics, infer_kind, kind_named
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config.sections.data import DataConfig
@@ -27,12 +28,15 @@ from dlcli.data.survey.findings import (
     why_useless,
 )
 from dlcli.data.survey.grids import find_grid, resembles_image
+from dlcli.data.survey.image_summary import SeenImages, look_at_images
+from dlcli.data.survey.images import image_findings
 from dlcli.data.survey.missing_words import left_out, settle_missing_words
 from dlcli.data.survey.roles import SplitRole, find_split_roles
 from dlcli.data.survey.skewness import find_skew
 from dlcli.data.survey.weight_columns import weight_findings
 from dlcli.data.text_files import TextFinding, recognition_notes, text_findings, why_nameless
 from dlcli.errors import ConfigError, DataError
+from dlcli.tables.image_files import LABEL, PART
 from dlcli.tables.names import normalise_name
 from dlcli.tables.reading import read_table
 from dlcli.tables.sources import Source
@@ -62,6 +66,8 @@ class Survey:
     split_by: SplitRole | None  # the column to split by
     wants_log: bool  # whether the network should learn the target's logarithm
     grid: tuple[int, int] | None  # [height, width] of the image that each row is
+    images: SeenImages | None  # in the files that a column names
+    part_column: str | None  # which says what row is in which part
     findings: tuple[str, ...]
 
 
@@ -70,7 +76,8 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
 
     `said` holds what is said of how text files are written.
     """
-    target = normalise_name(target)
+    is_folder = any(part.images is not None for part in source.parts)
+    target = normalise_name(target) or (LABEL if is_folder else "")
     table, findings = _read(source, target, said)
     missing_values, words = settle_missing_words(table, target)
     missing_values, kinds, strange = _settle_mixed(table, target, missing_values)
@@ -83,30 +90,44 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
     task, reason = infer_task(statistics)
     columns = {name: read_cells(rows, name, missing_values) for name in rows.frame.columns}
     targets = columns.pop(target)
-    grid = _image_grid(columns)
-    useless = {} if grid else _useless(columns, kinds)
-    used = {name: cells for name, cells in columns.items() if name not in useless}
-    if not used:
+    part_column = PART if is_folder and PART in columns else None
+    if part_column is not None:
+        del columns[part_column]
+    pictures = {name: cells for name, cells in columns.items() if may_name_images(cells, rows)}
+    others = {name: cells for name, cells in columns.items() if name not in pictures}
+    grid = None if pictures else _image_grid(columns)
+    useless = {} if grid else _useless(others, kinds)
+    picture = next(iter(pictures), None)
+    if picture is not None:
+        why = f"the images of '{picture}' are learned from alone"
+        useless |= {name: why for name in columns if name not in (picture, *useless)}
+    used = {name: cells for name, cells in others.items() if name not in useless}
+    if not used and picture is None:
         reasons = "; ".join(f"'{name}': {why}" for name, why in useless.items())
         why = reasons or f"there is only the target '{target}'"
         raise DataError(f"{source}: no column to learn from: {why}")
     findings += describe_left_out(useless)
     findings += code_findings(used, targets)
-    if grid is None:
+    if grid is None and used:
         findings += weight_findings(used, are_listed=bool(useless))
     labels = targets if task == "regression" else to_labels(targets)
     notes, wants_log = _look_at_target(targets, labels, task)
     findings += notes
     split_by = None
-    if grid is None:
+    if grid is None and used:
         split_by, notes = _choose_split(used, labels, task)
         findings += notes
         if split_by is not None and split_by.column in kinds:
             del kinds[split_by.column]
             findings.remove(strange[split_by.column])  # it is no feature
-    findings += row_findings(pl.DataFrame(list(used.values())), labels, task)
-    if grid is None:
+    features = used if picture is None else {picture: columns[picture]}
+    findings += row_findings(pl.DataFrame(list(features.values())), labels, task)
+    if grid is None and used:
         findings += _sampled_findings(used, kinds, labels, task)
+    if picture is not None:
+        labelled_by = None if task == "regression" else target
+        findings += image_findings(rows, picture, label=labelled_by, part=part_column)
+        kinds = {} if is_folder else {picture: "image"}
     return Survey(
         target=target,
         task=task,
@@ -117,10 +138,12 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
         text=text_findings(table, said),
         missing_values=missing_values,
         kinds=kinds,
-        features=tuple(used) if useless else None,
+        features=tuple(features) if useless else None,
         split_by=split_by,
         wants_log=wants_log,
         grid=grid,
+        images=None if picture is None else look_at_images(columns[picture], rows),
+        part_column=part_column,
         findings=tuple(findings),
     )
 

@@ -17,6 +17,7 @@ from dlcli.errors import ConfigError, counted
 from dlcli.losses import default_loss
 from dlcli.runs.drafting.best import best_recipe
 from dlcli.runs.drafting.effort import Effort
+from dlcli.runs.drafting.image_files import recipe_for_image_files
 from dlcli.runs.drafting.images import recipe_for_images
 from dlcli.runs.drafting.quick import quick_recipe
 from dlcli.runs.drafting.recipe import KnownRows, Recipe
@@ -65,7 +66,9 @@ def draft_config(
     section = _data_section(seen, moved(data, Path(), folder), said.selection)
     rows = settle_rows(seen, section, folder, source=source.name, effort=effort)
     recipe = _choose_recipe(rows.known, effort)
-    findings = (*seen.findings, *rows.left_out, *_repeated(rows.dataset))
+    findings = (*seen.findings, *rows.left_out)
+    if seen.images is None:
+        findings += tuple(_repeated(rows.dataset))
     config = {
         "data": {**section, **recipe.data, **rows.section},
         "model": {"layers": recipe.layers},
@@ -73,8 +76,7 @@ def draft_config(
         **recipe.sections,
     }
     head = [
-        f"{seen.task}: '{target}' of {_short_name(data)}, from "
-        f"{counted(seen.num_columns, 'column')} of {counted(seen.num_rows, 'row')}.",
+        f"{seen.task}: '{seen.target}' of {_short_name(data)}, from {_extent(seen)}.",
         "Written by dlcli init from the data; change any value you like.",
         f"Effort {effort}: {recipe.outlook}.",
         f"  dlcli {recipe.command} {name}",
@@ -89,6 +91,8 @@ def draft_config(
 def _choose_recipe(known: KnownRows, effort: Effort) -> Recipe:
     if known.seen.grid is not None:
         return recipe_for_images(known, known.seen.grid)
+    if known.seen.images is not None:
+        return recipe_for_image_files(known, known.seen.images, effort)
     match effort:
         case "quick":
             return quick_recipe(known)
@@ -115,6 +119,12 @@ def _short_name(data: DataPath) -> str:
     """Return a file's name without its folders; a pattern as it is."""
     name = setting_text(data)
     return name if "*" in name else Path(name).name
+
+
+def _extent(seen: Survey) -> str:
+    if seen.images is not None and seen.num_columns == 1:
+        return counted(seen.num_rows, "image")
+    return f"{counted(seen.num_columns, 'column')} of {counted(seen.num_rows, 'row')}"
 
 
 def _data_section(seen: Survey, path: DataPath, selection: Selection) -> dict[str, Any]:

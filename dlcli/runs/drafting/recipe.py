@@ -18,6 +18,7 @@ class KnownRows:
     num_train: int  # rows that one network trains on
     num_inputs: int  # numbers in an encoded row
     num_numeric: int  # of them: those that are numeric columns
+    num_classes: int | None  # None for a regression
     has_validation: bool
     num_folds: int | None  # None: a single network
     why_no_folds: str  # a clause, where folds were wanted; else empty

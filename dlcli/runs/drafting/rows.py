@@ -13,6 +13,7 @@ from dlcli.data.survey.survey import Survey
 from dlcli.errors import ConfigError, DataError, DlcliError, Place
 from dlcli.runs.drafting.best import best_shares
 from dlcli.runs.drafting.effort import Effort
+from dlcli.runs.drafting.image_files import image_folds
 from dlcli.runs.drafting.quick import quick_shares
 from dlcli.runs.drafting.recipe import KnownRows
 from dlcli.runs.drafting.standard import wanted_folds, why_folded
@@ -45,7 +46,7 @@ def settle_rows(
     Raises ConfigError and DataError for rows that can't be used.
     """
     folds = _wanted(seen, effort)
-    if effort == "best" and seen.grid is None:
+    if effort == "best" and seen.grid is None and seen.images is None:
         try:
             return _settle(seen, section, folder, source, folds, best_shares())
         except (ConfigError, DataError) as error:
@@ -77,6 +78,8 @@ def _settle(
 def _wanted(seen: Survey, effort: Effort) -> _Folds:
     if effort == "quick" or seen.grid is not None:
         return _Folds(None)
+    if seen.images is not None:
+        return _Folds(image_folds(effort, seen.num_rows))
     if seen.split_by is not None and seen.split_by.key == "time":
         return _Folds(
             None, "with rows in the order of their times, most folds would learn from few of them"
@@ -116,6 +119,7 @@ def _known(seen: Survey, dataset: Dataset, folds: _Folds) -> KnownRows:
         num_train=num_train,
         num_inputs=signature.num_inputs,
         num_numeric=len(signature.numeric),
+        num_classes=signature.num_classes,
         has_validation="validation" in dataset.parts,
         num_folds=folds.number,
         why_no_folds=folds.why_none,
@@ -123,6 +127,8 @@ def _known(seen: Survey, dataset: Dataset, folds: _Folds) -> KnownRows:
 
 
 def _split(seen: Survey, shares: Mapping[str, float]) -> dict[str, Any]:
+    if seen.part_column is not None:
+        return {"column": seen.part_column}
     if seen.split_by is None:
         return dict(shares)
     return {seen.split_by.key: seen.split_by.column, **shares}
