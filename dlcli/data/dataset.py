@@ -16,6 +16,7 @@ from dlcli.data.fields import Examples
 from dlcli.data.fitted import FittedData
 from dlcli.data.fitting import ColumnReport, Fit, fit_rows
 from dlcli.data.held_rows import hold_rows, read_tables
+from dlcli.data.image_checksums import images_checksum, images_key
 from dlcli.data.kept_rows import KeptParts, KeptRows, max_rows_of, parts_to_keep
 from dlcli.data.memory_estimate import exceeds_memory
 from dlcli.data.splits import PARTS
@@ -48,7 +49,7 @@ class Dataset:
     num_rows: Mapping[str, int]  # of each part
     columns: tuple[ColumnReport, ...]
     notes: tuple[str, ...]
-    checksums: dict[str, str]  # SHA-256 of each source, by the config key that names it
+    checksums: dict[str, str]  # SHA-256 of each source and its images, by its config key
     target_values: Mapping[str, TargetValues]  # of each part that was read to its end
     text_settings: Mapping[str, Any] | None  # how its text files are written; None: none is one
     stream: Stream | None = None  # where the rows are read from instead, if there are no parts
@@ -145,12 +146,22 @@ def fit_dataset(
         num_rows=fit.num_rows,
         columns=fit.columns,
         notes=tuple(notes),
-        checksums={key: checksum(file) for key, file in source.files.items() if max_blocks is None},
+        checksums=_checksums(loaded, source, fit.fitted) if max_blocks is None else {},
         target_values=fit.target_values if source.is_held or max_blocks is None else {},
         text_settings=fit.text_settings,
         stream=source if isinstance(source, Stream) else None,
         kept=kept_rows,
     )
+
+
+def _checksums(loaded: LoadedConfig, source: RowSource, fitted: FittedData) -> dict[str, str]:
+    """Return the checksums of files and, by keys of their own, of the images that they name."""
+    found = {key: checksum(file) for key, file in source.files.items()}
+    for key, file in source.files.items():
+        of_images = images_checksum(fitted, file, loaded.config.data.text_format)
+        if of_images is not None:
+            found[images_key(key)] = of_images
+    return found
 
 
 def _kept_rows(fit: Fit, kept: KeptParts) -> KeptRows:

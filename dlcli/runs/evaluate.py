@@ -16,6 +16,7 @@ from dlcli.config.sections.data import DataConfig
 from dlcli.data.dataset import encode_rows, judged_rows, load_tables, open_stream
 from dlcli.data.encoding import encode_blocks
 from dlcli.data.fitting import check_stream
+from dlcli.data.image_checksums import images_checksum, images_key, table_key
 from dlcli.data.memory_estimate import exceeds_memory
 from dlcli.data.splits import PARTS
 from dlcli.data.stream import Stream, drain
@@ -259,13 +260,21 @@ def config_of_run(path: Path, restored: Restored) -> LoadedConfig:
         raise CheckpointError(f"{path}: there is no {config.name} beside it, which names the data")
     loaded, trained = load_config(config), restored.checkpoint.config
     checksums = restored.checkpoint.checksums
-    files = {key: getattr(loaded.config.data, key) for key in checksums}
-    for key, expected in checksums.items():
+    files = {key: getattr(loaded.config.data, key) for key in map(table_key, checksums)}
+    for key in files:
         source = find_source(files[key], loaded.folder, trained.data.selection)
-        if checksum(source) != expected:
+        if checksum(source) != checksums[key]:
             raise DataError(
                 f"{source}: changed since the run was trained, so its held-out rows are unknown; "
                 "name a file to evaluate on"
+            )
+        expected = checksums.get(images_key(key))  # none of a version that looked at tables alone
+        if expected is None:
+            continue
+        if images_checksum(restored.fitted, source, trained.data.text_format) != expected:
+            raise DataError(
+                f"{source}: images that it names changed since the run was trained; name a file "
+                "to evaluate on"
             )
     data = trained.data.model_copy(update=files)
     if data.streaming == "auto":  # a run of a version that could not stream

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from dlcli.config import LoadedConfig, load_config
 from dlcli.config.text.parsing import format_path
 from dlcli.data.dataset import Dataset
 from dlcli.data.fitted import FittedData
+from dlcli.data.image_checksums import table_key
 from dlcli.errors import CheckpointError, ConfigError, Problem, suggest
 from dlcli.images.settings import ImageSettings
 from dlcli.layers.base import PlannedLayer, ShapeError
@@ -232,10 +233,15 @@ def _has_same_parts(loaded: LoadedConfig, dataset: Dataset, saved: "SavedWeights
     """Say whether each row is in the part that it was in when the weights were trained."""
     before, now = saved.config, loaded.config
     return (
-        saved.checksums == dataset.checksums
+        _of_tables(saved.checksums) == _of_tables(dataset.checksums)
         and before.data.split == now.data.split
         and (not now.data.split.is_drawn or before.split_seed == now.split_seed)
     )
+
+
+def _of_tables(checksums: Mapping[str, str]) -> dict[str, str]:
+    """Return the checksums without those of the images that tables name."""
+    return {key: value for key, value in checksums.items() if table_key(key) == key}
 
 
 def _trained(saved: "SavedWeights") -> TrainedNetwork:

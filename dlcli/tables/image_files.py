@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import ClassVar
 import polars as pl
 
 from dlcli.errors import DataError
+from dlcli.images.checksums import checksums_of
 from dlcli.images.folders import FoundImage, Leftovers, find_images
 from dlcli.tables.formats.base import BlockSize, Content
 from dlcli.tables.formats.columnar import ArrowFormat
@@ -57,11 +57,11 @@ class ImageFiles:
         """Return the SHA-256 of the images: of their names, which hold their labels, and bytes."""
         cells = pl.scan_ipc(self.file()).select(IMAGE).collect()[IMAGE]
         digest = hashlib.sha256()
-        with ThreadPoolExecutor(thread_name_prefix="checksum") as executor:
-            for start in range(0, len(cells), _ROWS):
-                paths = cells[start : start + _ROWS].to_list()
-                for path, of_content in zip(paths, executor.map(self._digest, paths), strict=True):
-                    digest.update(f"{len(path)} {path} {of_content}\n".encode())
+        for start in range(0, len(cells), _ROWS):
+            paths = cells[start : start + _ROWS].to_list()
+            contents = checksums_of(self.root / path for path in paths)
+            for path, of_content in zip(paths, contents, strict=True):
+                digest.update(f"{len(path)} {path} {of_content}\n".encode())
         return digest.hexdigest()
 
     def _find(self) -> Iterator[FoundImage]:
@@ -72,17 +72,6 @@ class ImageFiles:
             if not (self.root / path).exists():
                 raise DataError(f"{self.root / path}: there is no such file")
             yield FoundImage(path)
-
-    def _digest(self, path: str) -> str:
-        """Return a file's checksum; of one that can't be read, that it can't be."""
-        file = self.root / path
-        try:
-            if not file.is_file():  # a pipe would not end
-                return "no file"
-            with file.open("rb") as opened:
-                return hashlib.file_digest(opened, "sha256").hexdigest()
-        except OSError:
-            return "unreadable"
 
 
 class ImageListingFormat(ArrowFormat):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 from PIL import Image
 
 from dlcli.cli.app import run as run_dlcli
-from dlcli.training.saving.checkpoint import load_checkpoint
+from dlcli.training.saving.checkpoint import load_checkpoint, save_checkpoint
 from tests.conftest import Command
 
 NUM_ROWS = 24
@@ -189,3 +190,30 @@ def test_images_that_would_take_too_much_memory_are_streamed(
         outcome = dlcli("validate", write_config(folder, images={"size": [2000, 2000]}))
         assert outcome.code == 0, outcome.err
         assert ("rows are streamed from disk" in outcome.out + outcome.err) == is_streamed
+
+
+def test_a_changed_image_is_noticed(folder: Path, dlcli: Command) -> None:
+    config, run, photo = folder / "config.yaml", folder / "run", folder / "photos" / "3.png"
+    Image.open(photo).rotate(180).save(photo)
+    more = ("train", config, "--resume", "--set", "training.epochs=3", "--run-dir")
+    resumed = dlcli(*more, run)
+    assert resumed.code == 3
+    assert "  data.path: the images that table.csv names: SHA-256 " in resumed.err
+    evaluated = dlcli("evaluate", run)
+    assert evaluated.code == 3
+    assert "table.csv: images that it names changed since the run was trained" in evaluated.err
+    assert dlcli("evaluate", run, folder / "table.csv").code == 0  # as the message says
+    assert dlcli("train", config, "--run-dir", folder / "new").code == 0  # and so here
+
+
+def test_a_run_that_knows_only_its_table_goes_on(folder: Path, dlcli: Command) -> None:
+    last, best = (folder / "run" / f"{name}.safetensors" for name in ("last", "best"))
+    for path in (last, best):
+        checkpoint = load_checkpoint(path)
+        checksums = {"path": checkpoint.checksums["path"]}
+        save_checkpoint(path, replace(checkpoint, checksums=checksums))
+    (folder / "photos" / "3.png").write_bytes((folder / "photos" / "7.png").read_bytes())
+    config = folder / "config.yaml"
+    more = ("--resume", "--set", "training.epochs=3", "--run-dir", folder / "run")
+    assert dlcli("evaluate", folder / "run").code == 0
+    assert dlcli("train", config, *more).code == 0

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from dlcli import __version__
+from dlcli.data.image_checksums import table_key
 from dlcli.errors import ConfigError
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.resume import differences
@@ -33,7 +34,7 @@ def prepare_alike(group: Group, prepare: Callable[[], Prepared]) -> Prepared:
 def _description(prepared: Prepared) -> dict[str, Any]:
     """Return what must be the same everywhere: paths may differ, what the files hold may not."""
     config = prepared.config.model_dump(mode="json")
-    for key in prepared.dataset.checksums:
+    for key in set(map(table_key, prepared.dataset.checksums)):
         config["data"].pop(key)
     return {
         "config": config,

@@ -11,6 +11,7 @@ import torch
 
 from dlcli import __version__
 from dlcli.config import Config
+from dlcli.data.image_checksums import table_key
 from dlcli.errors import CheckpointError, ConfigError, DataError
 from dlcli.runs.folder.run_folder import RunFolder
 from dlcli.runs.preparation import Prepared
@@ -171,11 +172,15 @@ def compare_with_saved(
             go_on = go_on if fits else None
     new_checksums = prepared.checksums
     for key in sorted({*old_checksums, *new_checksums}):
+        table = table_key(key)
+        if key not in old_checksums and table in old_checksums:
+            continue  # a run of a version that looked at tables alone
         if old_checksums.get(key) != new_checksums.get(key):
             digests = [_text(sums.get(key, _ABSENT), 12) for sums in (old_checksums, new_checksums)]
             section = "model" if key == "start_from" else "data"
-            file = getattr(getattr(now, section), key)
-            data.append(f"  {section}.{key}: {file}: SHA-256 {digests[0]} then, {digests[1]} now")
+            file = getattr(getattr(now, section), table)
+            what = file if key == table else f"the images that {file} names"
+            data.append(f"  {section}.{table}: {what}: SHA-256 {digests[0]} then, {digests[1]} now")
     if config or data:
         what = " and ".join(["config"] * bool(config) + ["data"] * bool(data))
         error = ConfigError if config else DataError

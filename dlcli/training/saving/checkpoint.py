@@ -69,7 +69,7 @@ class Checkpoint:
     temperature: float | None = None  # that calibrates predicted probabilities
 
 
-_DataKey = Annotated[str, Field(pattern=r"^(path|validation_path|test_path)$")]
+_DataKey = Annotated[str, Field(pattern=r"^(path|validation_path|test_path)( images)?$")]
 
 
 class _Format(BaseModel):
