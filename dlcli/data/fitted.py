@@ -23,6 +23,7 @@ from dlcli.data.signature import NUMBERS, WEIGHT, Signature
 from dlcli.data.weights import read_weights
 from dlcli.errors import DataError
 from dlcli.section import Section
+from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
 from dlcli.tables.text.text_format import PlacedColumns, TextFormat
 from dlcli.targets.family import AnyTarget
@@ -91,6 +92,11 @@ class FittedData(Section):
     def file_columns(self) -> list[FileColumn]:
         """The columns whose cells name files, which are decoded."""
         return [column for column in self.columns if isinstance(column, FileColumn)]
+
+    def as_named_in_training(self, source: Source) -> Source:
+        """Return images without a table by the name that their column had, if there was one."""
+        columns = self.file_columns
+        return source.with_image_column(columns[0].name) if len(columns) == 1 else source
 
     def encode(self, rows: Table, *, decodes: bool = True) -> tuple[Examples, list[UnseenCells]]:
         """Encode rows that have a target and a weight, and return cells not seen in training.

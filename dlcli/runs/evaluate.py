@@ -91,7 +91,7 @@ def evaluate_run(
             )
     else:
         selection = said.selection.over(restored.checkpoint.config.data.selection)
-        source = find_source(data, selection=selection)
+        source = restored.fitted.as_named_in_training(find_source(data, selection=selection))
         refuse_unused_options(said, source)
         try:
             rows = _rows_of_source(restored, source, said.text_format)
@@ -142,7 +142,7 @@ def _evaluate_ensemble(
         parts = {"test": tables["test"]} if "test" in tables else {}
     else:
         selection = said.selection.over(first.checkpoint.config.data.selection)
-        source = find_source(data, selection=selection)
+        source = first.fitted.as_named_in_training(find_source(data, selection=selection))
         refuse_unused_options(said, source)
         config = first.checkpoint.config.data
         try:

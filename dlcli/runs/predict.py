@@ -1,7 +1,7 @@
 """`dlcli predict`: adds predictions to the rows of a table, block by block."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,6 @@ from dlcli.runs.folds.ensemble_file import find_members
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.runs.untrained import untrained_network
-from dlcli.tables.image_files import IMAGE
 from dlcli.tables.reading import read_blocks
 from dlcli.tables.regrouping import regroup
 from dlcli.tables.sources import Selection, Source
@@ -287,14 +286,6 @@ def untrained_predictor(prepared: Prepared) -> Predictor:
     return Predictor(network, prepared.dataset.fitted, prepared.loss, placement, selection)
 
 
-def _images_as(fitted: FittedData, source: Source) -> Callable[[Table], Table]:
-    """Return what names the column of a folder's images as the one that training had."""
-    known = [column.name for column in fitted.file_columns]
-    if len(known) != 1 or source.parts[0].images is None:
-        return lambda rows: rows
-    return lambda rows: replace(rows, frame=rows.frame.rename({IMAGE: known[0]}))
-
-
 def predict(
     predictor: Predictor,
     source: Source,
@@ -317,6 +308,7 @@ def predict(
     if out.exists() and any(map(out.samefile, files)):
         raise ConfigError(f"-o {out}: this is the file to predict on; name another")
 
+    source = predictor.fitted.as_named_in_training(source)
     blocks = read_blocks(source, predictor.fitted.text_format(said))
     first = next(blocks)
     summary.notes += recognition_notes([first])
@@ -325,14 +317,13 @@ def predict(
             f"probabilities are calibrated with the run's temperature, {predictor.temperature:.3g}"
         )
 
-    named = _images_as(predictor.fitted, source)
     max_rows = _MAX_ROWS
     if predictor.fitted.file_columns:  # whose rows become much more than they are
         row_bytes = sum(field.num_bytes for field in predictor.fitted.input_fields)
         max_rows = max(1, min(_MAX_ROWS, _MAX_DECODED_BYTES // row_bytes))
 
     def noted() -> Iterator[Table]:
-        for rows in map(named, chain([first], blocks)):
+        for rows in chain([first], blocks):
             summary.notes += [note for note in rows.notes if note not in summary.notes]
             yield rows
 

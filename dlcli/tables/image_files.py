@@ -28,8 +28,9 @@ class ImageFiles:
 
     settings: ClassVar[tuple[str, ...]] = ()
 
-    root: Path  # what paths in the column `image` are relative to
+    root: Path  # what paths in the column of images are relative to
     files: tuple[str, ...] | None = None  # relative to the root; None: all that it has
+    column: str = IMAGE  # of the paths
     leftovers: Leftovers = field(default_factory=Leftovers)
     _listing: UnnamedFile | None = field(default=None, repr=False, compare=False)
 
@@ -47,7 +48,7 @@ class ImageFiles:
         Raises DataError where the folder's images can't be told apart, or a named file is missing.
         """
         if self._listing is None:
-            frame = _frame(self._find())
+            frame = _frame(self._find(), self.column)
             if not len(frame):
                 raise DataError(f"{self.root}: a folder without images")
             self._listing = UnnamedFile(frame.write_ipc)
@@ -55,7 +56,7 @@ class ImageFiles:
 
     def checksum(self) -> str:
         """Return the SHA-256 of the images: of their names, which hold their labels, and bytes."""
-        cells = pl.scan_ipc(self.file()).select(IMAGE).collect()[IMAGE]
+        cells = pl.scan_ipc(self.file()).select(self.column).collect()[self.column]
         digest = hashlib.sha256()
         for start in range(0, len(cells), _ROWS):
             paths = cells[start : start + _ROWS].to_list()
@@ -90,7 +91,7 @@ class ImageListingFormat(ArrowFormat):
                 table,
                 unit="image",
                 missing_values=content.text.missing_values,
-                labels=frozenset(table.frame.columns) - {IMAGE},
+                labels=frozenset(table.frame.columns) - {self._images.column},
                 notes=(*table.notes, *notes),
             )
 
@@ -100,17 +101,18 @@ def relative_files(files: Sequence[Path], folder: Path) -> ImageFiles:
     return ImageFiles(folder, tuple(os.path.relpath(file, folder) for file in files))
 
 
-def _frame(images: Iterable[FoundImage]) -> pl.DataFrame:
+def _frame(images: Iterable[FoundImage], column: str) -> pl.DataFrame:
     frames = []
     remaining = iter(images)
     while some := list(islice(remaining, _ROWS)):
         columns = {
-            IMAGE: [image.path for image in some],
             LABEL: [image.label for image in some],
             PART: [image.part for image in some],
+            column: [image.path for image in some],
         }
         frames.append(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)))
     if not frames:
         return pl.DataFrame()
     frame = pl.concat(frames)
-    return frame.select(IMAGE, *(name for name in (LABEL, PART) if frame[name].null_count() == 0))
+    known = (name for name in (LABEL, PART) if name != column and frame[name].null_count() == 0)
+    return frame.select(column, *known)

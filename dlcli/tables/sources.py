@@ -120,6 +120,14 @@ class Source:
         """Whether it is no file but what another program sends."""
         return any(part.is_standard_input for part in self.parts)
 
+    def with_image_column(self, name: str) -> "Source":
+        """Return the source with a name for the column of images, if it consists of images."""
+        images = self.parts[0].images
+        if images is None:
+            return self
+        made = ImageFiles(images.root, images.files, name)
+        return replace(self, parts=(replace(self.parts[0], made=made),))
+
     @property
     def is_one_file(self) -> bool:
         """Whether it is a single file, whose folders' names say nothing."""

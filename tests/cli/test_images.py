@@ -93,6 +93,17 @@ def test_predictions_have_the_paths_and_take_an_image_alone(folder: Path, dlcli:
         assert third == pytest.approx(whole["probability_dark"][3])
 
 
+def test_a_folder_is_evaluated_as_the_table_of_its_images(folder: Path, dlcli: Command) -> None:
+    for row in csv.DictReader((folder / "table.csv").read_text().splitlines()):
+        target = folder / "classes" / row["label"] / Path(row["photo"]).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / row["photo"], target)
+    of_folder = dlcli("evaluate", folder / "run", folder / "classes", "--json").json
+    of_table = dlcli("evaluate", folder / "run", folder / "table.csv", "--json").json
+    assert of_folder["data"]["loss"] == pytest.approx(of_table["data"]["loss"])
+    assert of_folder["data"]["accuracy"] == of_table["data"]["accuracy"]
+
+
 def test_a_resumed_run_has_the_same_bits(folder: Path, dlcli: Command) -> None:
     config, part = folder / "config.yaml", folder / "part"
     assert dlcli("train", config, "--run-dir", part, "--set", "training.epochs=1").code == 0
