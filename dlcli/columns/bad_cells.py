@@ -14,13 +14,22 @@ BadRows = Literal["refuse", "missing", "skip"]
 class CellError(DataError):
     """A cell that can't be encoded: `what` says which one and why, the message also what to do.
 
-    `repair` is for training; `new_file`, for a file that a trained network is used on.
+    `repair` is for training; `new_file`, for a file that a trained network is used on. If it
+    `is_needed`, nothing stands for a missing one.
     """
 
-    def __init__(self, what: str, repair: str, *, new_file: str = "correct the file") -> None:
+    def __init__(
+        self,
+        what: str,
+        repair: str,
+        *,
+        new_file: str = "correct the file",
+        is_needed: bool = False,
+    ) -> None:
         super().__init__(f"{what}; {repair}")
         self.what = what
         self.new_file = new_file
+        self.is_needed = is_needed
 
 
 @dataclass(frozen=True)

@@ -253,4 +253,5 @@ def _unusable(
         "\n".join([f"{source}: column '{name}': {what} no image that can be used:", *lines]),
         "mend the files, or remove these rows",
         new_file="mend the files",
+        is_needed=True,
     )

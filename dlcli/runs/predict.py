@@ -30,10 +30,8 @@ from dlcli.tables.writing import write_blocks
 from dlcli.training.device import Placement, choose_placement, configure_torch, memory_explained
 from dlcli.training.evaluation import compute_predictions
 
-_WAY_ON = (
-    "predict with --bad-rows missing, which treats such cells as missing, or --bad-rows skip, "
-    "which leaves the predictions of their rows empty"
-)
+_SKIPPED = "--bad-rows skip, which leaves the predictions of their rows empty"
+_WAY_ON = f"predict with --bad-rows missing, which treats such cells as missing, or {_SKIPPED}"
 # The last bits of a prediction can depend on the number of rows that are computed with it.
 _MAX_ROWS, _MAX_CELLS = 2**16, 2**22
 _MAX_DECODED_BYTES = 2**25
@@ -142,7 +140,8 @@ class Predictor:
             return (cleaned, cleaned, *self.fitted.encode_inputs(cleaned), [])
         except CellError as error:
             if bad_rows == "refuse":
-                raise DataError(f"{error.what}; {error.new_file}, or {_WAY_ON}") from None
+                way_on = f"predict with {_SKIPPED}" if error.is_needed else _WAY_ON
+                raise DataError(f"{error.what}; {error.new_file}, or {way_on}") from None
         except MisreadError as error:
             if bad_rows == "refuse":
                 is_single = rows.without_misread()[1]

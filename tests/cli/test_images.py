@@ -158,7 +158,10 @@ def test_rows_without_an_image_have_no_prediction(folder: Path, dlcli: Command) 
     (folder / "photos" / "5.png").unlink()
     refused = dlcli("predict", folder / "run", folder / "table.csv")
     assert refused.code == 3
-    assert "--bad-rows skip" in refused.err
+    assert refused.err.endswith(
+        "; mend the files, or predict with --bad-rows skip, which leaves the predictions of their "
+        "rows empty\n"
+    )
     for bad_rows in ("skip", "missing"):
         outcome = dlcli("predict", folder / "run", folder / "table.csv", "--bad-rows", bad_rows)
         assert "column 'photo': 1 cell is without a file, prediction left empty" in outcome.err
