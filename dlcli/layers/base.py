@@ -310,6 +310,10 @@ class Layer(Section, ABC):
         """Say why it leaves its input as it is; None where it doesn't."""
         return None
 
+    def idle_settings(self, planned: PlannedLayer) -> dict[str, str]:  # noqa: ARG002 - the same
+        """Return the settings that have no effect on its input, each with the reason."""
+        return {}
+
     @property
     def width(self) -> Setting[int] | None:
         """The number of units, where it is a setting that nothing but what follows depends on."""

@@ -272,6 +272,15 @@ class ResidualBlock(_Block):
         }
         return self._plan_branches(shape, branches, has_sum=layers.has_sum)
 
+    def idle_settings(self, planned: PlannedLayer) -> dict[str, str]:
+        """Return what has no effect where its input isn't added."""
+        if self.dropped_share is None or self._layers(planned.input_shape).has_sum:
+            return {}
+        return {
+            "stochastic_depth": "this block doesn't add its input, and without its layers nothing "
+            "would be left"
+        }
+
     def build(self, planned: PlannedLayer) -> "nn.Module":
         """Build its layers."""
         if self._layers(planned.input_shape).has_sum:

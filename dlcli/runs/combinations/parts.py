@@ -43,6 +43,13 @@ def _idle_layers(facts: Facts) -> Found:
                 yield path, f"{layer.config.type} does nothing: {reason}"
 
 
+def _idle_settings(facts: Facts) -> Found:
+    for layers in _sequences(facts):
+        for path, layer in layers:
+            for key, reason in layer.config.idle_settings(layer).items():
+                yield (*path, key), f"has no effect: {reason}"
+
+
 def _repeated_layers(facts: Facts) -> Found:
     for layers in _sequences(facts):
         for (_, before), (path, layer) in pairwise(layers):
@@ -134,6 +141,27 @@ RULES = (
         effect="the layer does nothing",
         example={"model": {"layers": [{"type": "flatten"}, _DENSE, _LAST]}},
         find=_idle_layers,
+    ),
+    reported(
+        *("model.layers: residual_block.stochastic_depth", "model.layers: residual_block.block"),
+        when="`inverted` doesn't add its input: it has a stride, or other channels than its input",
+        effect="no block is skipped",
+        example={
+            "model": {
+                "layers": [
+                    {"type": "reshape", "shape": [1, 2]},
+                    {
+                        "type": "residual_block",
+                        "block": "inverted",
+                        "stride": 2,
+                        "stochastic_depth": 0.1,
+                    },
+                    {"type": "flatten"},
+                    _LAST,
+                ]
+            }
+        },
+        find=_idle_settings,
     ),
     reported(
         *("model.layers: dropout, activation, norms, scale", "the layer before"),
