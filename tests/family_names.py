@@ -39,6 +39,7 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
         "runs/combinations/inputs.py",
         "runs/combinations/parts.py",
         "runs/drafting/best.py",
+        "runs/drafting/image_files.py",
         "runs/drafting/images.py",
         "runs/drafting/quick.py",
         "runs/drafting/realmlp.py",

@@ -177,7 +177,7 @@ class Rotation(Augmentation):
 
 
 @final
-class Scale(Augmentation):
+class Scaling(Augmentation):
     """Images are made larger or smaller about their centre; what comes in is a reflection.
 
     As `scale` of torchvision's RandomAffine. Signals are stretched in time.

@@ -23,7 +23,9 @@ class Rprop(OptimizerConfig):
         strict=False,
         description="factors of a step's length where the sign turned, and where not",
     )
-    step_sizes: _Lengths = Field((1e-6, 50), strict=False, description="shortest and longest step")
+    step_sizes: _Lengths = Field(
+        (1e-6, 50.0), strict=False, description="shortest and longest step"
+    )
 
     high_lr: ClassVar[float] = 1.0
     follows_lr: ClassVar[bool] = False
