@@ -9,6 +9,7 @@ the program has about it. The rest of the program asks and names no type.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Self, TypeVar
 
 from dlcli.columns.base import NumericInput
@@ -16,6 +17,7 @@ from dlcli.layers.activations import ActivationName
 from dlcli.section import Section
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Generator, Tensor, nn
 
 FLOAT_BYTES = 4  # float32
@@ -145,6 +147,16 @@ class PlannedLayer:
         )
 
 
+@dataclass(frozen=True)
+class GivenWeights:
+    """What a layer begins with, of weights that were trained elsewhere."""
+
+    tensors: Mapping[str, "np.ndarray"]  # all of its module's state by name
+    mean: tuple[float, ...]  # of the images that they are made for, by channel, in 0 to 255
+    std: tuple[float, ...]
+    source: str  # what they are, in words
+
+
 class Layer(Section, ABC):
     """A layer's section of the config."""
 
@@ -244,6 +256,22 @@ class Layer(Section, ABC):
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:  # noqa: ARG002
         """Return the tensors of its module's state by name, without those of layers inside."""
         return {}
+
+    @property
+    def weights_key(self) -> Setting[str] | None:
+        """The key that says which trained weights it begins with; None: it doesn't."""
+        return None
+
+    def given_weights(self, planned: PlannedLayer, folder: Path) -> GivenWeights:
+        """Return those weights; paths are relative to the folder.
+
+        Asked where `weights_key` is given. Raises ShapeError where they can't be had, or don't fit.
+        """
+        raise NotImplementedError(f"{self.type} begins with weights that are drawn")
+
+    def with_moved_files(self, source: Path, destination: Path) -> Self:  # noqa: ARG002
+        """Return it with the paths in it relative to another folder."""
+        return self
 
     @property
     def update_factors(self) -> Mapping[str, UpdateFactors]:

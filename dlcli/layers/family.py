@@ -2,6 +2,7 @@
 
 from typing import Annotated, get_args
 
+from dlcli.layers.backbone.backbone import Backbone
 from dlcli.layers.base import Layer
 from dlcli.layers.blocks import residual
 from dlcli.layers.blocks.residual import Residual, ResidualBlock
@@ -47,7 +48,8 @@ AnyLayer = Annotated[
     | NumericEmbedding
     | SqueezeExcitation
     | Residual
-    | ResidualBlock,
+    | ResidualBlock
+    | Backbone,
     ByType(),
 ]
 LAYERS: tuple[type[Layer], ...] = get_args(get_args(AnyLayer)[0])

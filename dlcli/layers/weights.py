@@ -250,7 +250,9 @@ class WeightedLayer(Layer):
 def initial_weights(
     placed: Iterable[tuple[tuple[str | int, ...], Layer]],
 ) -> Iterator[tuple[str | int, ...]]:
-    """Yield the path of each `initial` in layers, given with their paths."""
+    """Yield the path of each key that says which weights a layer begins with, of placed layers."""
     for path, layer in placed:
+        if (given := layer.weights_key) is not None:
+            yield (*path, given.key)
         if isinstance(layer, WeightedLayer) and layer.initial is not None:
             yield (*path, "initial")

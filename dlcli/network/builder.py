@@ -43,8 +43,7 @@ def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
         # Images with their channels last: convolutions and pools over them are faster so.
         network = nn.Sequential(named)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if plan.start is not None:
-            _begin_with(network, plan.start)
+        _begin_with(network, plan.given if plan.start is None else plan.start)
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(not plan.is_frozen(name))
         return network
@@ -81,8 +80,11 @@ def prepare_to_train(network: nn.Module, plan: Plan) -> None:
 
 
 def _begin_with(network: nn.Module, start: Mapping[str, np.ndarray]) -> None:
-    """Put weights into a network, but where they are NaN."""
+    """Put weights into a network, but where there are none, or they are NaN."""
+    state = network.state_dict() if start else {}
     with torch.no_grad():
-        for name, tensor in network.state_dict().items():
+        for name, tensor in state.items():
+            if name not in start:
+                continue
             values = torch.tensor(start[name])
             tensor.copy_(torch.where(values.isnan(), tensor, values))

@@ -19,12 +19,15 @@ def fit_pixel_scaling(
 
     They are those of all pixels of some training images, given by input field, each counting as
     much as `weights` [rows] say: exact sums over the 256 values that a pixel can have, so that
-    nothing depends on the device. A channel that is the same everywhere has the deviation 1.
+    nothing depends on the device. A channel that is the same everywhere has the deviation 1. Images
+    whose scaling came with the weights of a layer are left out.
     """
+    images = plan.signature.pixels
     stage = network.get_submodule(EMBEDDINGS)
     assert isinstance(stage, InputStage), "the first module"
-    for image, scaling in zip(plan.signature.pixels, stage.pixels, strict=True):
-        mean, std = _statistics(inputs[image.field], weights)
+    for place in plan.unscaled_images:
+        mean, std = _statistics(inputs[images[place].field], weights)
+        scaling = stage.pixels[place]
         for name, values in (("mean", mean), ("std", std)):
             scaling.get_buffer(name).copy_(torch.from_numpy(values)[:, None, None])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class Plan:
     layers: tuple[PlannedLayer, ...]  # after the join, where there are several inputs
     # Weights to begin with, by name, NaN where they are drawn as usual; None: all are drawn.
     start: Mapping[str, np.ndarray] | None = field(default=None, compare=False, repr=False)
+    # Weights of layers that others have trained, and the scaling of the images for them, by name.
+    given: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
     frozen: frozenset[str] = frozenset()  # names of modules whose weights stay
     start_lr_factor: float = 1.0  # of the learning rate of all modules but the output layer
     ensemble: PlannedEnsemble | None = None  # None: a single network
@@ -80,8 +83,14 @@ class Plan:
     @property
     def starts_from_rows(self) -> bool:
         """Whether something begins with statistics of training rows: not with other weights."""
-        begins = bool(self.signature.pixels) or self.has_layers_from_rows
+        begins = bool(self.unscaled_images) or self.has_layers_from_rows
         return self.start is None and begins
+
+    @property
+    def unscaled_images(self) -> tuple[int, ...]:
+        """Which images are scaled by statistics of training images: no weights say how."""
+        places = range(len(self.signature.pixels))
+        return tuple(place for place in places if scaling_name(place, "mean") not in self.given)
 
     @property
     def has_layers_from_rows(self) -> bool:
@@ -178,6 +187,11 @@ class Plan:
     def training_bytes(self, num_kept: int) -> int:
         """Return the memory of weights, gradients and an optimizer that keeps so many numbers."""
         return (self.num_parameters + self.num_trained + num_kept) * FLOAT_BYTES
+
+
+def scaling_name(place: int, key: Literal["mean", "std"]) -> str:
+    """Return the full name of a tensor by which an image column's pixels are scaled."""
+    return f"{EMBEDDINGS}.pixels.{place}.{key}"
 
 
 def plan_model(model: ModelConfig, signature: Signature, loss: Loss) -> Plan:

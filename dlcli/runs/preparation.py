@@ -71,6 +71,7 @@ def preparing(
     max_blocks: int | None = None,
     dataset: Dataset | None = None,
     resumed: Origin | None = None,
+    has_weights: bool = False,
     kept: KeptParts = "none",
     checks_search: bool = True,
 ) -> Generator[Reading, None, Prepared]:
@@ -79,8 +80,9 @@ def preparing(
     Yields how far streamed files are read; of each, at most `max_blocks` blocks if that is given.
     A `dataset` that a config with the same `data` and `seed` has read is taken as it is, unless its
     layers asked for other bins. A run that is `resumed` is encoded as it was, and needs no weights
-    to start from. Rows of the parts that `kept` says stay as they are in the files beside the
-    encoded ones. `tune` is looked at where it `checks_search`.
+    to start from; nor do layers of one that `has_weights` in a checkpoint. Rows of the parts that
+    `kept` says stay as they are in the files beside the encoded ones. `tune` is looked at where it
+    `checks_search`.
     Raises ConfigError with every problem of the config that can be found in one pass, DataError
     where only the data is wrong, StorageError where it can't be read.
     """
@@ -100,7 +102,7 @@ def preparing(
     found += beginning
     if plan is not None and not beginning:
         with _collected(found):
-            plan, begun = begin(loaded, plan, dataset, origin)
+            plan, begun = begin(loaded, plan, dataset, origin, has_weights=has_weights)
     num_rows, training = dataset.num_rows["train"], loaded.config.training
     if plan is not None and "training" not in loaded.doubtful:
         for place, reason in augmentation_obstacles(training.augment, plan.signature):
@@ -195,6 +197,8 @@ def _plan(loaded: LoadedConfig, signature: Signature, loss: Loss) -> Plan:
         return plan_model(loaded.config.model, signature, loss)
     except ShapeError as error:
         raise loaded.error(("model", *error.path), str(error)) from None
+    except ConfigError as error:  # a library that a layer needs is not there
+        raise loaded.error(("model", "layers"), str(error)) from None
 
 
 def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dlcli.config import LoadedConfig, load_config
 from dlcli.config.text.parsing import format_path
 from dlcli.data.dataset import Dataset
@@ -19,7 +21,7 @@ from dlcli.layers.sequence import module_name
 from dlcli.layers.weights import initial_weights
 from dlcli.network.branches.planning import INPUTS
 from dlcli.network.ensemble import ADAPTER
-from dlcli.network.plan import EMBEDDINGS, Plan, plan_model
+from dlcli.network.plan import EMBEDDINGS, Plan, plan_model, scaling_name
 from dlcli.network.starting import TrainedNetwork, start_from
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 
@@ -132,10 +134,16 @@ def encoding_problems(
 
 
 def begin(
-    loaded: LoadedConfig, plan: Plan, dataset: Dataset, origin: Origin | None
+    loaded: LoadedConfig,
+    plan: Plan,
+    dataset: Dataset,
+    origin: Origin | None,
+    *,
+    has_weights: bool = False,
 ) -> tuple[Plan, tuple[str, ...]]:
     """Return the plan with the weights to begin with and those that are frozen, and notes.
 
+    Layers of a run that `has_weights` in a checkpoint are given no others.
     Raises ConfigError where weights don't fit the network, or there is no such layer.
     """
     notes: list[str] = []
@@ -146,6 +154,8 @@ def begin(
             f"{loaded.config.model.start_from} is not read, as a run that is resumed goes on from "
             "weights of its own (model.start_from)"
         )
+    if origin is None and not has_weights:
+        plan = _with_given_weights(loaded, plan, notes)
     problems: list[Problem] = []
     frozen = {*_frozen(loaded, plan, problems)}
     if problems:
@@ -164,6 +174,47 @@ def begin(
     if plan.start_lr_factor != 1:
         notes.append(_slow_start(loaded, plan))
     return plan, tuple(notes)
+
+
+def _with_given_weights(loaded: LoadedConfig, plan: Plan, notes: list[str]) -> Plan:
+    """Return the plan with the weights that its layers say to begin with; add notes on them."""
+    given: dict[str, np.ndarray] = {}
+    for (path, layer), (name, _) in zip(plan.placed(), plan.modules(), strict=True):
+        said = layer.config.weights_key
+        if said is None:
+            continue
+        key = ("model", *path, said.key)
+        try:
+            found = layer.config.given_weights(layer, loaded.folder)
+        except ShapeError as error:
+            raise loaded.error(key, str(error)) from None
+        given |= {f"{name}.{tensor}": values for tensor, values in found.tensors.items()}
+        place = _image_of(plan, name)
+        notes.append(f"{name} begins with weights of {found.source} ({format_path(key)})")
+        if place is None:
+            notes.append(
+                f"the numbers that {name} gets are scaled by data.scale, and not as its weights "
+                f"were trained; images in files would be ({format_path(key)})"
+            )
+            continue
+        for statistic in ("mean", "std"):
+            values = np.array(getattr(found, statistic), np.float32)[:, None, None]
+            given[scaling_name(place, statistic)] = values
+        listed = [", ".join(f"{one:.4g}" for one in of) for of in (found.mean, found.std)]
+        notes.append(
+            f"'{plan.signature.pixels[place].column}' is scaled as the weights were trained, by "
+            f"mean {listed[0]} and standard deviation {listed[1]} of the channels, not by those "
+            f"of training images ({format_path(key)})"
+        )
+    return replace(plan, given=given)
+
+
+def _image_of(plan: Plan, module: str) -> int | None:
+    """Return the place of the image column that a first layer gets; None: it gets numbers."""
+    if plan.inputs is None:
+        return 0 if plan.signature.pixels else None
+    branches = plan.inputs.branches
+    return next(one.columns.pixels for one in branches if module.startswith(f"{one.module}."))
 
 
 def _slow_start(loaded: LoadedConfig, plan: Plan) -> str:
@@ -190,10 +241,11 @@ def _started(
     loaded: LoadedConfig, plan: Plan, dataset: Dataset, saved: "SavedWeights"
 ) -> tuple[Plan, list[str]]:
     for path in initial_weights(loaded.config.model.walk()):
+        nothing = "null" if path[-1] == "initial" else "none"
         raise loaded.error(
             path,
             "has no effect: the weights are those of model.start_from; leave it out, or give "
-            f"--set {shlex.quote(f'{format_path(path)}=null')}",
+            f"--set {shlex.quote(f'{format_path(path)}={nothing}')}",
         )
     try:
         start = start_from(_trained(saved), plan, dataset.fitted)

@@ -79,7 +79,7 @@ def initialise_from_rows(network: nn.Module, plan: Plan, train: BatchSource, *, 
     if not plan.starts_from_rows:
         return
     device = next(network.parameters()).device
-    if plan.signature.pixels:
+    if plan.unscaled_images:
         places = choose_evenly(len(train), MAX_IMAGES)
         chosen = torch.arange(len(train)) if places is None else torch.from_numpy(places)
         images = train.take(chosen.to(device))

@@ -1,6 +1,7 @@
 """The config's `model`."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -83,6 +84,20 @@ class ModelConfig(Section):
         for name, section in (self.inputs or {}).items():
             yield from walk_layers(section.layers, ("model", "inputs", name, "layers"))
         yield from walk_layers(self.layers, ("model", "layers"))
+
+    def with_moved_files(self, source: Path, destination: Path) -> Self:
+        """Return it with the paths in first layers, which alone have any, moved to a folder."""
+
+        def move(layers: tuple[AnyLayer, ...]) -> tuple[AnyLayer, ...]:
+            return tuple(layer.with_moved_files(source, destination) for layer in layers)
+
+        inputs = None
+        if self.inputs is not None:
+            inputs = {
+                name: section.model_copy(update={"layers": move(section.layers)})
+                for name, section in self.inputs.items()
+            }
+        return self.model_copy(update={"layers": move(self.layers), "inputs": inputs})
 
     @property
     def num_bins(self) -> int | None:

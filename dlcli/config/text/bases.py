@@ -11,7 +11,7 @@ from pathlib import Path
 from dlcli.config.config import expand_names
 from dlcli.config.text.environment import expand_environment
 from dlcli.config.text.parsing import Document, KeyPath, Plain, parse_yaml, refusal
-from dlcli.config.text.paths import PATHS, expand_path
+from dlcli.config.text.paths import expand_path, with_paths
 from dlcli.errors import ConfigError, Place
 from dlcli.tables.formats.family import suffix_of
 from dlcli.tables.sources import moved
@@ -72,13 +72,9 @@ def _read_text(file: Path) -> str:
 
 def _moved(document: Document, source: Path, destination: Path) -> Document:
     """Return the same config with its paths relative to another folder."""
-    if source == destination or not isinstance(document.data, dict):
+    if source == destination:
         return document
-    changed = dict(document.data)
-    for name, key in PATHS:
-        section = changed.get(name)
-        if isinstance(section, dict) and key in section:
-            changed[name] = {**section, key: _moved_path(section[key], source, destination)}
+    changed = with_paths(document.data, lambda value, _: _moved_path(value, source, destination))
     return Document(changed, document.places)
 
 

@@ -6,6 +6,7 @@ command of a service or a container.
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ PATHS: tuple[tuple[str, str], ...] = (
     ("data", "test_path"),
     ("model", "start_from"),
 )  # the keys of a config that hold paths, beside `base`
+_WEIGHTS, _NO_FILES = "weights", ("none", "pretrained")  # of a layer
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 
 
@@ -81,13 +83,46 @@ def expand_paths(document: Document, folder: Path) -> tuple[Document, tuple[str,
             notes.append(f"{format_path(path)}: {found!r}, from {value}")
         return found
 
-    if not isinstance(document.data, dict):
-        return document, ()
-    changed = dict(document.data)
+    changed = replace(document, data=with_paths(document.data, expand))
+    if problems:
+        raise ConfigError(*problems)
+    return changed, tuple(notes)
+
+
+def with_paths(data: Plain, change: Callable[[Plain, KeyPath], Plain]) -> Plain:
+    """Return a config's data with what its paths are changed to; anything else as it is."""
+    if not isinstance(data, dict):
+        return data
+    changed = dict(data)
     for name, key in PATHS:
         section = changed.get(name)
         if isinstance(section, dict) and key in section:
-            changed[name] = {**section, key: expand(section[key], (name, key))}
-    if problems:
-        raise ConfigError(*problems)
-    return replace(document, data=changed), tuple(notes)
+            changed[name] = {**section, key: change(section[key], (name, key))}
+    if isinstance(model := changed.get("model"), dict):
+        model = {**model, **_with_weights(model, ("model",), change)}
+        if isinstance(inputs := model.get("inputs"), dict):
+            model["inputs"] = {
+                name: {**section, **_with_weights(section, ("model", "inputs", name), change)}
+                if isinstance(section, dict)
+                else section
+                for name, section in inputs.items()
+            }
+        changed["model"] = model
+    return changed
+
+
+def _with_weights(
+    section: dict[str, Plain], path: KeyPath, change: Callable[[Plain, KeyPath], Plain]
+) -> dict[str, Plain]:
+    """Return the layers of a section with the files of their weights changed; none: nothing."""
+    layers = section.get("layers")
+    if not isinstance(layers, list):
+        return {}
+    found: list[Plain] = []
+    for index, layer in enumerate(layers):
+        if isinstance(layer, dict) and layer.get(_WEIGHTS, "none") not in _NO_FILES:
+            changed = change(layer[_WEIGHTS], (*path, "layers", index, _WEIGHTS))
+            found.append({**layer, _WEIGHTS: changed})
+        else:
+            found.append(layer)
+    return {"layers": found}

@@ -283,4 +283,5 @@ def move_paths(config: Config, source: Path, destination: Path) -> Config:
     if model.start_from is not None:
         start = moved(model.start_from, source, destination)
         model = model.model_copy(update={"start_from": start})
+    model = model.with_moved_files(source, destination)
     return config.model_copy(update={"data": config.data.model_copy(update=paths), "model": model})

@@ -160,7 +160,7 @@ def compare_with_saved(
     for key, (before, after) in differences(
         was.model_dump(mode="json"), now.model_dump(mode="json")
     ):
-        if key in _DATA_PATHS or (key == _START and None not in (before, after)):
+        if key in _DATA_PATHS or (_says_start(key) and None not in (before, after)):
             continue
         change = f"{key}: {_text(before)} then, {_text(after)} now"
         reason = None if key.startswith(_HARMLESS) else why_incompatible(key)
@@ -190,6 +190,11 @@ def compare_with_saved(
             + "\n".join([*config, *data])
             + (f"\nto go on from its weights as a new run: {go_on}" if go_on else "")
         )
+
+
+def _says_start(key: str) -> bool:
+    """Say whether a key names weights to begin with, which a resumed run doesn't read again."""
+    return key == _START or (key.startswith("model.") and key.endswith("].weights"))
 
 
 def is_harmless(key: str) -> bool:

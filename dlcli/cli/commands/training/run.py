@@ -35,6 +35,7 @@ def train_run(
     from dlcli.cli.screens.progress import follow_reading
     from dlcli.cli.screens.tables import open_console
     from dlcli.cli.screens.training import follow_training
+    from dlcli.runs.folder.run_folder import RunFolder
     from dlcli.runs.preparation import preparing
     from dlcli.runs.starting import resumed_origin
     from dlcli.runs.training.assertions import check_assertion_name
@@ -48,6 +49,7 @@ def train_run(
         folder = request.resumed if is_first else None
         return None if folder is None else resumed_origin(folder)
 
+    saved = None if request.resumed is None else RunFolder(request.resumed).last
     resumed = find_resumed() if group is None else group.together(find_resumed)[0]
 
     def prepare() -> "Prepared":
@@ -59,6 +61,7 @@ def train_run(
                 loaded,
                 max_blocks=max_blocks,
                 resumed=resumed,
+                has_weights=saved is not None and saved.is_file(),
                 kept=_kept_parts(loaded) if is_first and not request.smoke else "none",
             )
             prepared = follow_reading(console, reading)

@@ -1,0 +1,1 @@
+"""Networks for images by timm, whose weights others have trained."""
