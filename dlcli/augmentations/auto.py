@@ -61,31 +61,22 @@ class Auto(Augmentation):
         turned = rotations(draws.seeds, where("rotate", math.radians(_MAX_DEGREES)))
         return composed([moved, turned])
 
-    def change(self, images: "Tensor", draws: "Draws", white: float | None) -> "Tensor":
-        import torch
-
-        from dlcli.augmentations.computing.colour_maps import Factors, with_colours
+    def change(self, images: "Tensor", draws: "Draws", white: float | None) -> None:
+        from dlcli.augmentations.computing.colour_maps import Factors, change_colours
 
         assert white is not None, "others are refused"
         chosen, signed = draws.whole("change", len(_CHANGES)), _signed(draws)
-        changed = images.clone()
-
-        def rows_of(change: str) -> "Tensor":
-            return (chosen == _CHANGES.index(change)).nonzero()[:, 0]
-
-        for name in _COLOURS:
-            rows = rows_of(name)
-            if len(rows) and (name != "saturation" or images.shape[1] == 3):
-                factors = Factors(**{name: 1 + _MAX_FACTOR * signed[rows]})
-                changed[rows] = with_colours(images[rows], factors, white)
-        strength = signed.abs()
-        for name in _TONES:
-            rows = rows_of(name)
-            if len(rows):
-                some = images[rows] * (255 / white)
-                toned = _toned(name, some, signed[rows], strength[rows])
-                changed[rows] = toned * (white / 255)
-        return torch.clamp_(changed, 0, white)
+        for name in (*_COLOURS, *_TONES):
+            rows = (chosen == _CHANGES.index(name)).nonzero()[:, 0]
+            if not len(rows) or (name == "saturation" and images.shape[1] != 3):
+                continue
+            some, strength = images[rows], signed[rows]
+            if name in _COLOURS:
+                change_colours(some, Factors(**{name: 1 + _MAX_FACTOR * strength}), white)
+            else:
+                some = _toned(name, some * (255 / white), strength, strength.abs())
+                some = (some * (white / 255)).clamp_(0, white)
+            images[rows] = some
 
 
 def _toned(name: str, images: "Tensor", signed: "Tensor", strength: "Tensor") -> "Tensor":

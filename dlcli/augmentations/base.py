@@ -70,8 +70,8 @@ class Augmentation(Section, ABC):
         """
         raise NotImplementedError(f"{self.type} moves nothing")
 
-    def change(self, images: "Tensor", draws: "Draws", white: float | None) -> "Tensor":
-        """Return images, float32, whose values are changed; `white` as in AugmentedInput."""
+    def change(self, images: "Tensor", draws: "Draws", white: float | None) -> None:
+        """Change the values of images, float32, in place; `white` is as in AugmentedInput."""
         raise NotImplementedError(f"{self.type} changes no values")
 
     def mixed(self, draws: "Draws", height: int, width: int) -> "Tensor":

@@ -71,8 +71,8 @@ class Colour(Augmentation):
             f"{name} ±{100 * strength:g} %" for name, strength in each.items() if strength
         )
 
-    def change(self, images: "Tensor", draws: "Draws", white: float | None) -> "Tensor":
-        from dlcli.augmentations.computing.colour_maps import Factors, with_colours
+    def change(self, images: "Tensor", draws: "Draws", white: float | None) -> None:
+        from dlcli.augmentations.computing.colour_maps import Factors, change_colours
 
         assert white is not None, "others are refused"
         saturation = hue = None
@@ -86,4 +86,4 @@ class Colour(Augmentation):
             saturation,
             hue,
         )
-        return with_colours(images, factors, white)
+        change_colours(images, factors, white)

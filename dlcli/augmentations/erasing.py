@@ -47,9 +47,10 @@ class Erasing(Augmentation):
         low, high = (100 * share for share in self.area)
         return f"{low:g} to {high:g} % erased with probability {self.probability:g}"
 
-    def change(self, images: "Tensor", draws: "Draws", white: float | None) -> "Tensor":
+    def change(self, images: "Tensor", draws: "Draws", white: float | None) -> None:
         import torch
 
+        from dlcli.augmentations.computing.blocks import blocks
         from dlcli.augmentations.computing.rectangles import placed, rectangle_sides
 
         del white
@@ -60,4 +61,6 @@ class Erasing(Augmentation):
         )
         erased = placed(draws, down, across, height, width)
         erased &= draws.happens("is erased", self.probability)[:, None, None, None]
-        return torch.where(erased, images.mean((2, 3), keepdim=True), images)
+        means = images.mean((2, 3), keepdim=True)
+        for block in blocks(images):
+            images[block] = torch.where(erased[block], means[block], images[block])

@@ -10,9 +10,9 @@ from scipy import stats
 
 from dlcli.augmentations.base import AugmentedInput
 from dlcli.augmentations.computing import tones
-from dlcli.augmentations.computing.colour_maps import Factors, with_colours
+from dlcli.augmentations.computing.colour_maps import Factors, change_colours
 from dlcli.augmentations.computing.draws import Draws, row_seeds
-from dlcli.augmentations.computing.warping import affine, composed, moved, rotations
+from dlcli.augmentations.computing.warping import affine, composed, copied, resampled, rotations
 from tests.augmentations.samples import IMAGE, SIGNAL, images, pipeline, seeds
 
 MANY = Draws(row_seeds(torch.arange(40_000), torch.tensor(7)), ("test",))
@@ -82,10 +82,10 @@ def test_moves_are_composed_into_one_in_their_order() -> None:
     pixels = torch.randn(1, 1, 7, 7)
     quarter = rotations(pixels, torch.tensor([math.pi / 2]))
     right = affine(pixels, x=torch.tensor([-2.0]))
-    first_turned = moved(pixels, composed([quarter, right]), keeps_pixels=False)
-    step_by_step = moved(moved(pixels, quarter, keeps_pixels=False), right, keeps_pixels=False)
+    first_turned = resampled(pixels, composed([quarter, right]))
+    step_by_step = resampled(resampled(pixels, quarter), right)
     torch.testing.assert_close(first_turned, step_by_step, atol=1e-4, rtol=0)
-    turned = moved(pixels, quarter, keeps_pixels=False)
+    turned = resampled(pixels, quarter)
     torch.testing.assert_close(turned, pixels.rot90(1, (2, 3)), atol=1e-4, rtol=0)
 
 
@@ -93,8 +93,13 @@ def test_moves_are_composed_into_one_in_their_order() -> None:
 def test_tiny_images_are_moved_too(size: tuple[int, int]) -> None:
     pixels = torch.randn(4, 2, *size)
     matrices = affine(pixels, x=torch.full((4,), 3.0), y=torch.full((4,), -5.0))
-    copied = moved(pixels, matrices, keeps_pixels=True)
-    torch.testing.assert_close(copied, moved(pixels, matrices, keeps_pixels=False))
+    torch.testing.assert_close(copied(pixels, matrices), resampled(pixels, matrices))
+
+
+def with_colours(pixels: torch.Tensor, factors: Factors, white: float) -> torch.Tensor:
+    changed = pixels.clone()
+    change_colours(changed, factors, white)
+    return changed
 
 
 def enhanced(name: str, factor: float) -> np.ndarray:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dlcli.augmentations.computing.blocks import blocks
+
 _GREY = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as in Pillow and torchvision
 # The two axes of colour of YIQ, which have no grey in them.
 _YIQ = (_GREY, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
@@ -21,8 +23,8 @@ class Factors:
     hue: Tensor | None = None  # a turn, as a share of the circle; with 3 channels alone
 
 
-def with_colours(images: Tensor, factors: Factors, white: float) -> Tensor:
-    """Return images, float32 [rows, channels, height, width], with other colours.
+def change_colours(images: Tensor, factors: Factors, white: float) -> None:
+    """Give images, float32 [rows, channels, height, width], other colours, in the same memory.
 
     Contrast is about the mean grey of an image. Values stay from 0 to `white`.
     """
@@ -44,12 +46,14 @@ def with_colours(images: Tensor, factors: Factors, white: float) -> Tensor:
     if factors.hue is not None:
         matrix = _product(_hue_turns(factors.hue), matrix)
     if factors.saturation is None and factors.hue is None:  # each channel by itself
-        changed = images * matrix[:, :1, :1, None]
-        return _within(changed if offset is None else changed.add_(offset[..., None, None]), white)
-    changed = torch.bmm(matrix, images.flatten(2))
+        images *= matrix[:, :1, :1, None]
+    else:
+        for block in blocks(images):
+            flat = images[block].flatten(2)
+            images[block] = torch.bmm(matrix[block], flat).view(images[block].shape)
     if offset is not None:
-        changed += offset[..., None]
-    return _within(changed.view(images.shape), white)
+        images += offset[..., None, None]
+    images.clamp_(0, white)
 
 
 def _grey_mean(images: Tensor, grey: Tensor) -> Tensor:
@@ -71,7 +75,3 @@ def _hue_turns(turns: Tensor) -> Tensor:
 def _product(first: Tensor, second: Tensor) -> Tensor:
     """Return products of small matrices, summed in one order."""
     return (first[:, :, :, None] * second[:, None]).sum(2)
-
-
-def _within(images: Tensor, white: float) -> Tensor:
-    return images.clamp_(0, white)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from dlcli.augmentations.base import Augmentation, AugmentedInput
+from dlcli.augmentations.computing.blocks import blocks
 from dlcli.augmentations.computing.draws import Draws
-from dlcli.augmentations.computing.warping import composed, moved
+from dlcli.augmentations.computing.warping import composed, copied, resampled
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,39 @@ class Pipeline:
         They are float32, or of the type that they were where pixels are only copied.
         """
         images = rows.reshape(len(rows), *self.augmented.image_shape)
-        height, width = images.shape[2:]
-        movers = [one for one in self._purposes() if one[0].moves]
-        if movers:
-            matrices = [one.matrices(Draws(seeds, key), height, width) for one, key in movers]
-            keeps_pixels = all(one.keeps_pixels for one, _ in movers)
-            images = moved(images, composed(matrices), keeps_pixels=keeps_pixels)
-        for one, key in self._purposes():
-            if one.changes_values:
-                images = one.change(images.float(), Draws(seeds, key), self.augmented.white)
-        return images.view(rows.shape)
+        changed = self._moved(images, seeds)
+        changes = [(one, key) for one, key in self._purposes() if one.changes_values]
+        if changes:
+            changed = changed.to(torch.float32, copy=changed is images)
+        for one, key in changes:
+            one.change(changed, Draws(seeds, key), self.augmented.white)
+        return changed.view(rows.shape)
+
+    def _moved(self, images: Tensor, seeds: Tensor) -> Tensor:
+        """Return images whose pixels are moved; themselves where nothing moves them."""
+        matrices = self._matrices(seeds)
+        if matrices is None:
+            return images
+        if all(one.keeps_pixels for one in self.augmentations if one.moves):
+            return copied(images, matrices)
+        result = images.to(torch.float32, copy=True)
+        still = torch.eye(3, device=matrices.device)
+        rows = (matrices != still).flatten(1).any(1).nonzero()[:, 0]
+        for block in blocks(images):
+            chosen = rows[block]
+            if len(chosen):
+                result[chosen] = resampled(images[chosen], matrices[chosen])
+        return result
+
+    def _matrices(self, seeds: Tensor) -> Tensor | None:
+        """Return where the pixels of each row come from, [rows, 3, 3]; None: they stay."""
+        _, height, width = self.augmented.image_shape
+        each = [
+            one.matrices(Draws(seeds, key), height, width)
+            for one, key in self._purposes()
+            if one.moves
+        ]
+        return composed(each) if each else None
 
     def kept_shares(self, seeds: Tensor) -> Tensor | None:
         """Return how much of each row's own pixels is left beside its partner's.

@@ -47,20 +47,26 @@ def composed(matrices: list[Tensor]) -> Tensor:
     return total
 
 
-def moved(images: Tensor, matrices: Tensor, *, keeps_pixels: bool) -> Tensor:
-    """Return images [rows, channels, height, width] with their pixels moved.
+def copied(images: Tensor, matrices: Tensor) -> Tensor:
+    """Return images [rows, channels, height, width], of any type, whose pixels are moved.
 
-    Beyond an edge is the image's reflection, without its outermost pixels. Where pixels keep to
-    places of pixels, they are copied, and values of any type stay what they are; otherwise each is
-    interpolated from four, float32.
+    Each comes from a place of a pixel, as flips and whole shifts have it. Beyond an edge is the
+    image's reflection, without its outermost pixels.
     """
     height, width = images.shape[2:]
-    if keeps_pixels:
-        columns = _places(matrices[:, 0, 0], matrices[:, 0, 2], width)
-        rows = _places(matrices[:, 1, 1], matrices[:, 1, 2], height)
-        places = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)[:, None]
-        flat = images.flatten(2)
-        return flat.gather(2, places.expand(flat.shape)).view(images.shape)
+    columns = _places(matrices[:, 0, 0], matrices[:, 0, 2], width)
+    rows = _places(matrices[:, 1, 1], matrices[:, 1, 2], height)
+    places = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)[:, None]
+    flat = images.flatten(2)
+    return flat.gather(2, places.expand(flat.shape)).view(images.shape)
+
+
+def resampled(images: Tensor, matrices: Tensor) -> Tensor:
+    """Return images [rows, channels, height, width], float32, whose pixels are moved to anywhere.
+
+    Each is interpolated from four; beyond an edge is the same as in `copied`.
+    """
+    height, width = images.shape[2:]
     x = _centred(width, images)[None, None, :]
     y = _centred(height, images)[None, :, None]
     # As grid_sample counts: from -1 to 1 between the centres of the outermost pixels.
