@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dlcli.augmentations.base import Augmentation, AugmentedInput
-from dlcli.data.signature import NUMBERS, Signature
+from dlcli.data.signature import CODES, NUMBERS, Signature
 
 _WHITE = 255.0  # of an image file's values
 
@@ -34,7 +34,7 @@ def augmentation_obstacles(
             yield place, "there is nothing to augment: no column is an image or a number"
             continue
         if one.mixes and others:
-            what = "embedded categories" if "images" not in others else "other columns"
+            what = "embedded categories" if CODES in others else "the numbers beside images"
             yield (
                 place,
                 f"{one.type} mixes whole rows, and {what} can't be mixed; leave it out, or leave "

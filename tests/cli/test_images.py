@@ -186,6 +186,9 @@ def test_an_image_beside_other_columns_needs_layers_of_its_own(
     }
     config = write_config(folder, model, features=["photo", "number"])
     assert dlcli("train", config, "--smoke").code == 0
+    mixed = dlcli("validate", config, "--set", "training.augment=[{type: mixup}]")
+    assert mixed.code == 2
+    assert "mixup mixes whole rows, and the numbers beside images can't be mixed" in mixed.err
 
 
 def test_stacked_folds_scale_images_each_by_its_own_rows(folder: Path, dlcli: Command) -> None:

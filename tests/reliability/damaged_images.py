@@ -8,15 +8,12 @@ must not. What is wrong is printed as JSON, a line each.
 """
 
 import io
-import json
 import os
 import random
 import struct
 import sys
-import tempfile
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +24,7 @@ from PIL import Image
 from dlcli.images.decoding import decode
 from dlcli.images.opening import SUFFIXES, ImageFileError, read_header
 from dlcli.images.settings import ImageSettings
+from tests.reliability.outcomes import report_outcomes
 
 _MAX_SECONDS = 5.0
 _NOT_IMAGES = (
@@ -203,19 +201,5 @@ def _try(path: Path) -> tuple[str | None, str]:
     return what, outcome
 
 
-def main(arguments: list[str]) -> int:
-    """Try images; return 1 where something is wrong."""
-    num_images = int(arguments[0])
-    seed = int(arguments[1]) if len(arguments) > 1 else 0
-    counts: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        for outcome in try_images(num_images, seed, Path(folder)):
-            if isinstance(outcome, Wrong):
-                print(json.dumps(outcome.__dict__), flush=True)
-            counts[outcome if isinstance(outcome, str) else "wrong"] += 1
-    print(dict(counts), file=sys.stderr)
-    return 1 if counts["wrong"] else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(report_outcomes(try_images, sys.argv[1:]))

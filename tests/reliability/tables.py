@@ -15,8 +15,6 @@ import random
 import re
 import sqlite3
 import sys
-import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from dlcli.config.sections.data import MISSING_VALUES
 from dlcli.errors import DlcliError
 from dlcli.tables.reading import read_table
 from dlcli.tables.sources import Selection, find_source
+from tests.reliability.outcomes import report_outcomes
 
 Cell = str | float | None
 Rows = list[list[Cell]]
@@ -248,19 +247,5 @@ def _is_same(found: float, cell: Cell) -> bool:
     return bool(_NUMBER.fullmatch(plain)) and found == float(plain)
 
 
-def main(arguments: list[str]) -> int:
-    """Try tables; return 1 where something is wrong."""
-    num_tables = int(arguments[0])
-    seed = int(arguments[1]) if len(arguments) > 1 else 0
-    counts: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        for outcome in try_tables(num_tables, seed, Path(folder)):
-            if isinstance(outcome, Wrong):
-                print(json.dumps(outcome.__dict__), flush=True)
-            counts[outcome if isinstance(outcome, str) else "wrong"] += 1
-    print(dict(counts), file=sys.stderr)
-    return 1 if counts["wrong"] else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(report_outcomes(try_tables, sys.argv[1:]))
