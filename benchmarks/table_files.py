@@ -35,6 +35,15 @@ ISLP: dict[str, tuple[str, list[str]]] = {
     "OJ": ("Purchase", []),
     "Wage": ("wage", ["logwage"]),
 }
+# Tables in statsmodels' package, likewise, with the separator of the file.
+STATSMODELS: dict[str, tuple[str, list[str], str]] = {
+    "anes96": ("vote", [], "\t"),
+    "ccard": ("AVGEXP", [], ","),
+    "fair": ("rate_marriage", [], ","),
+    "randhie": ("mdvis", [], ","),
+    "star98": ("PR50M", ["MATHTOT"], ","),
+    "statecrime": ("violent", ["state"], ","),
+}
 PACKAGED = ("breast_cancer", "diabetes", "digits", "iris", "wine")  # in scikit-learn's package
 
 
@@ -80,7 +89,7 @@ class BenchmarkTable:
 
 
 def packaged_tables() -> Iterator[BenchmarkTable]:
-    """Yield the tables in scikit-learn's package and, where it is installed, in ISLP's."""
+    """Yield the tables in scikit-learn's package and, where they are installed, in two others."""
     for name in PACKAGED:
         loaded = getattr(datasets, f"load_{name}")()
         columns = dict(zip(map(str, loaded.feature_names), loaded.data.T, strict=True))
@@ -88,11 +97,21 @@ def packaged_tables() -> Iterator[BenchmarkTable]:
         labels = loaded.target if is_number else [f"class {label}" for label in loaded.target]
         frame = pl.DataFrame({**columns, "target": labels})
         yield BenchmarkTable(name, frame, "target", "numbers" if is_number else "classes", "judge")
-    found = importlib.util.find_spec("ISLP")  # it is not imported: that takes seconds
-    for folder in (found.submodule_search_locations or ()) if found else ():
+    for folder in _package_folders("ISLP"):
         for file, (target, dropped) in ISLP.items():
             entry = {"file": f"{file}.csv", "target": target, "missing": ["", "NA", "?"]}
-            yield _read(Path(folder) / "data", {**entry, "drop": dropped})
+            yield _read(folder / "data", {**entry, "drop": dropped})
+    for folder in _package_folders("statsmodels"):
+        for name, (target, dropped, separator) in STATSMODELS.items():
+            entry = {"file": f"{name}.csv", "target": target, "separator": separator}
+            yield _read(folder / "datasets" / name, {**entry, "drop": dropped})
+
+
+def _package_folders(name: str) -> Iterator[Path]:
+    """Yield the folder of a package; it is not imported, which would take seconds."""
+    found = importlib.util.find_spec(name)
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        yield Path(folder)
 
 
 def timed_table() -> BenchmarkTable:
@@ -110,6 +129,7 @@ def listed_tables(folder: Path) -> Iterator[BenchmarkTable]:
 
     It is a list of mappings: `file`, or a list of files whose rows belong together; `target`, a
     column's name or, counted from 1, its place; `header: false` where the first line is no names;
+    `separator`, by default a comma;
     `task: classes | numbers`, by default numbers where the target is more than 20 different ones;
     `missing`, the texts that mean a missing value, by default ? and nothing; `drop`, columns to
     leave out; `role: choose` for tables that rules are chosen on; `name`, by default the file's.
@@ -122,10 +142,16 @@ def listed_tables(folder: Path) -> Iterator[BenchmarkTable]:
 def _read(folder: Path, entry: dict[str, Any]) -> BenchmarkTable:
     files = entry["file"] if isinstance(entry["file"], list) else [entry["file"]]
     parts = [
-        pl.read_csv(folder / file, has_header=entry.get("header", True), infer_schema=False)
+        pl.read_csv(
+            folder / file,
+            separator=entry.get("separator", ","),
+            has_header=entry.get("header", True),
+            infer_schema=False,
+        )
         for file in files
     ]
     frame = pl.concat(parts)
+    frame.columns = [name.strip("'") for name in frame.columns]
     if not entry.get("header", True):
         frame.columns = [f"column_{place}" for place in range(1, frame.width + 1)]
     frame = _typed(frame.drop(entry.get("drop", []), strict=False), entry.get("missing", ["?", ""]))

@@ -7,10 +7,10 @@
 `init` knows; `dlcli tune` for the best one. HistGradientBoosting, CatBoost and RealMLP-TD with
 their defaults, in an environment of their own (benchmarks/README.md). All train on the same rows of
 each outer split and predict the same others: log-loss, or RMSE. FOLDER/tables.yaml lists its tables
-(see table_files.py); scikit-learn's come along, and ISLP's where it is installed. Each result is a
-line of the ledger as soon as it is there: a measurement that was cut off goes on, and what has
-changed since, dlcli's committed code or a package, is measured anew. Exits with 1 where a figure
-that is asked for is missed.
+(see table_files.py); scikit-learn's come along, and those of ISLP and statsmodels where they are
+installed. Each result is a line of the ledger as soon as it is there: a measurement that was cut
+off goes on, and what has changed since, dlcli's committed code or a package, is measured anew.
+Exits with 1 where a figure that is asked for is missed.
 """
 
 import argparse
