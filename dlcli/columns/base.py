@@ -79,6 +79,39 @@ class NumericInput:
     edges: tuple[float, ...]  # of bins, upwards; none where no layer asks for bins
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """A column that reaches the network as codes, in a row as many as it has.
+
+    They are 0 to num_codes - 1; 0 is what rows are padded with. An embedding layer looks them up.
+    """
+
+    column: str
+    field: InputField  # int32, ragged
+    longest: int  # no row has more, 1 or more
+    num_codes: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the longest row, as the first layer gets it: `[length]`."""
+        return (self.longest,)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A column that reaches the network as numbers at positions, in a row as many as it has."""
+
+    column: str
+    field: InputField  # float32 [channels] for each position, ragged
+    longest: int  # no row has more, 1 or more
+    channels: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the longest row, as the first layer gets it: `[channels, length]`."""
+        return (self.channels, self.longest)
+
+
 class Column(Section, ABC):
     """What is fitted to a feature column on the training rows, and how it turns cells into numbers.
 

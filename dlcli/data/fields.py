@@ -96,6 +96,11 @@ def concatenate(blocks: Sequence[Examples]) -> Examples:
     )
 
 
+def lengths_of(name: str) -> str:
+    """Return under which name a padded field's lengths are."""
+    return f"{name}.lengths"
+
+
 def pad(values: np.ndarray, lengths: np.ndarray, longest: int) -> np.ndarray:
     """Return a ragged field's values as [rows, longest, *shape], zeros after a row's own."""
     padded = np.zeros((len(lengths), longest, *values.shape[1:]), values.dtype)

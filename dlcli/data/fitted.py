@@ -16,9 +16,10 @@ from dlcli.columns.base import NumericInput, OrderedColumn
 from dlcli.columns.cells import clean
 from dlcli.columns.family import FittedColumn
 from dlcli.columns.image import FileColumn
+from dlcli.columns.ragged import RaggedColumn
 from dlcli.columns.unseen import UnseenCells
 from dlcli.config.sections.data import Shape
-from dlcli.data.fields import Examples, Field, Slots
+from dlcli.data.fields import Examples, Field, Slots, lengths_of, pad
 from dlcli.data.signature import NUMBERS, WEIGHT, Signature
 from dlcli.data.weights import read_weights
 from dlcli.errors import DataError
@@ -108,22 +109,39 @@ class FittedData(Section):
         if not decodes:
             for column in self.file_columns:
                 column.check(rows, self.missing_values)
-        inputs, unseen = self.encode_inputs(rows, decodes=decodes)
-        return Examples(inputs, self.encode_targets(rows), len(rows)), unseen
+        inputs, lengths, unseen = self._encode_inputs(rows, decodes=decodes)
+        return Examples(inputs, self.encode_targets(rows), len(rows), lengths), unseen
 
     def encode_inputs(
         self, rows: Table, *, decodes: bool = True, fills: bool = False
     ) -> tuple[dict[str, np.ndarray], list[UnseenCells]]:
         """Return the input fields, [rows, *shape], and cells not seen in training.
 
-        Raises DataError for a column that is not there, CellError for a cell that is not of its
-        kind, or that is missing and names a file; unless it `fills`, with zeros.
+        Those of sequences are padded with zeros to the longest of these rows, their lengths beside
+        them. Raises DataError for a column that is not there, CellError for a cell that is not of
+        its kind, or that is missing and names a file; unless it `fills`, with zeros.
         """
+        inputs, lengths, unseen = self._encode_inputs(rows, decodes=decodes, fills=fills)
+        for name, of_rows in lengths.items():
+            inputs[name] = pad(inputs[name], of_rows, int(of_rows.max(initial=1)))
+            inputs[lengths_of(name)] = of_rows
+        return inputs, unseen
+
+    def _encode_inputs(
+        self, rows: Table, *, decodes: bool = True, fills: bool = False
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[UnseenCells]]:
+        """Do the same without padding: the lengths of ragged fields are in the second one."""
         rows = self.clean(rows)
         blocks: dict[str, np.ndarray] = {}
-        inputs = {}
+        inputs, lengths = {}, {}
         unseen = []
         for column in self.columns:
+            if isinstance(column, RaggedColumn):
+                (inputs[column.field], lengths[column.field]), cells = column.encode_rows(
+                    rows, self.missing_values
+                )
+                unseen += [] if cells is None else [cells]
+                continue
             if isinstance(column, FileColumn):
                 if decodes:
                     inputs[column.field] = column.read(rows, self.missing_values, fills=fills)
@@ -150,7 +168,7 @@ class FittedData(Section):
                     f"{rows.place(int(refused[0]))}: a number is too large for float32",
                     "correct it, or leave its column out of data.features",
                 )
-        return inputs, unseen
+        return inputs, lengths, unseen
 
     def count_cells(self, rows: Table) -> dict[str, int]:
         """Return how many cells each column has, as `UnseenCells.num_cells` counts them."""
@@ -213,6 +231,9 @@ class FittedData(Section):
             numeric=tuple(self._numeric_inputs()),
             dense_names=tuple(column.name for column in dense),
             pixels=tuple(column.pixels for column in self.file_columns),
+            sequences=tuple(
+                column.sequence for column in self.columns if isinstance(column, RaggedColumn)
+            ),
         )
 
     def _numeric_inputs(self) -> Iterator[NumericInput]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dlcli.columns.base import Embedding, NumericInput
+from dlcli.columns.base import Embedding, NumericInput, Series, Tokens
 from dlcli.columns.image import Pixels
 from dlcli.data.fields import Field
+from dlcli.layers.base import FirstInput
 
 NUMBERS, CODES = "numbers", "codes"  # the input fields of a table
 WEIGHT = "weight"  # the field beside the target that says how much each row counts
@@ -32,12 +33,19 @@ class ColumnsInput:
     numeric: tuple[NumericInput, ...]  # the numbers of this input that are numeric columns
     columns: tuple[int, ...]  # the column, from 0, of each number of this input
     pixels: int | None = None  # the place among the image columns of the one that it is
-    image_shape: tuple[int, ...] | None = None  # of that one
+    sequence: int | None = None  # the place among the columns of sequences of the one that it is
+    single_shape: tuple[int, ...] | None = None  # of that one
+    num_codes: int | None = None  # of that one, where it is tokens
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the input, without the batch."""
-        return self.image_shape or (self.width,)
+        """The shape of the input, without the batch; of its longest row."""
+        return self.single_shape or (self.width,)
+
+    @property
+    def given(self) -> FirstInput:
+        """What its first layer gets."""
+        return FirstInput(self.shape, self.numeric, self.num_codes, self.sequence is not None)
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class Signature:
     numeric: tuple[NumericInput, ...] = ()  # the dense numbers that are numeric columns
     dense_names: tuple[str, ...] = ()  # of the columns that are dense numbers
     pixels: tuple[Pixels, ...] = ()  # columns of images, each an input of its own
+    sequences: tuple[Tokens | Series, ...] = ()  # columns whose rows differ in length, the same
 
     @property
     def inputs(self) -> tuple[Field, ...]:
@@ -60,6 +69,7 @@ class Signature:
             Field(NUMBERS, np.dtype(np.float32), (self.num_dense,)),
             Field(CODES, np.dtype(np.int32), (len(self.embeddings),)),
             *(Field(image.field, np.dtype(np.uint8), image.shape) for image in self.pixels),
+            *map(_field_of, self.sequences),
         )
         return tuple(field for field in fields if field.size)
 
@@ -70,42 +80,65 @@ class Signature:
 
     @property
     def has_table(self) -> bool:
-        """Whether there are columns beside images."""
+        """Whether there are columns beside images and sequences."""
         return self.num_dense > 0 or bool(self.embeddings)
 
     @property
     def names_of_inputs(self) -> tuple[str, ...]:
-        """What can only reach layers of its own: each image column, and the rest together."""
-        return (*(image.column for image in self.pixels), *["table"] * self.has_table)
+        """What can only reach layers of its own: each image or sequence, and the rest together."""
+        return (*(one.column for one in self._single), *["table"] * self.has_table)
+
+    @property
+    def _single(self) -> tuple[Pixels | Tokens | Series, ...]:
+        """The columns that are an input of their own each."""
+        return (*self.pixels, *self.sequences)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape, without the batch, that the first layer gets: of one input."""
-        if self.pixels:
-            return self.pixels[0].shape
+        if self._single:
+            return self._single[0].shape
         width = self.num_dense + sum(embedding.dim for embedding in self.embeddings)
         return self.shape or (width,)
 
     @property
+    def given(self) -> FirstInput:
+        """What the first layer gets, of one input."""
+        if self._single:
+            return self.input_of({self._single[0].column}).given
+        return FirstInput(self.input_shape, self.numeric)
+
+    @property
     def columns_of_inputs(self) -> tuple[int, ...]:
         """The column, from 0, of each number that the first layer gets."""
-        if self.pixels:
+        if self._single:
             return (0,) * math.prod(self.input_shape)
         return self._columns_of_table
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns: of dense numbers, then embedded ones, then images."""
+        """The names of the columns: dense numbers, embedded ones, images, sequences."""
         embedded = (embedding.name for embedding in self.embeddings)
-        return (*self.dense_names, *embedded, *(image.column for image in self.pixels))
+        return (*self.dense_names, *embedded, *(one.column for one in self._single))
 
     def input_of(self, columns: Collection[str]) -> ColumnsInput:
-        """Return some columns as an input of their own: an image column, or others."""
-        for place, image in enumerate(self.pixels):
-            if image.column in columns:
-                number, width = self.columns.index(image.column), math.prod(image.shape)
-                names = (image.column,)
-                return ColumnsInput(names, (), (), width, (), (number,) * width, place, image.shape)
+        """Return some columns as an input of their own: an image, a sequence, or others."""
+        for place, one in enumerate(self._single):
+            if one.column in columns:
+                number, width = self.columns.index(one.column), math.prod(one.shape)
+                is_image = isinstance(one, Pixels)
+                return ColumnsInput(
+                    names=(one.column,),
+                    numbers=(),
+                    embedded=(),
+                    width=width,
+                    numeric=(),
+                    columns=(number,) * width,
+                    pixels=place if is_image else None,
+                    sequence=None if is_image else place - len(self.pixels),
+                    single_shape=one.shape,
+                    num_codes=one.num_codes if isinstance(one, Tokens) else None,
+                )
         chosen = [place for place, name in enumerate(self.columns) if name in columns]
         of_columns = self._columns_of_table
         places = [place for place, column in enumerate(of_columns) if column in chosen]
@@ -134,3 +167,10 @@ class Signature:
         """Numbers that each column is, dense and then embedded ones."""
         embedded = (embedding.dim for embedding in self.embeddings)
         return (*(self.dense_widths or (1,) * self.num_dense), *embedded)
+
+
+def _field_of(sequence: Tokens | Series) -> Field:
+    """Return the field of a column whose rows differ in length."""
+    if isinstance(sequence, Tokens):
+        return Field(sequence.field, np.dtype(np.int32), (), is_ragged=True)
+    return Field(sequence.field, np.dtype(np.float32), (sequence.channels,), is_ragged=True)

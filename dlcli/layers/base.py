@@ -52,14 +52,26 @@ class RowMixing:
     alternative: str  # the layer type to use for batches that are too small
 
 
+# What a layer does where rows, [channels, length], end before the longest of their batch does.
+# - each: it computes each position by itself, so that what is behind an end stays there.
+# - masks: it mixes positions, is told where rows end, and gives a sequence again.
+# - ends: it is told where rows end, and gives [features].
+# - refuses: it mixes positions and can't be told, or takes no sequences.
+AtEnd = Literal["each", "masks", "ends", "refuses"]
+
+
 @dataclass(frozen=True)
 class Traits:
-    """What holds for a layer type whatever its settings; no defaults, so that each type says it."""
+    """What holds for a layer type; no defaults, so that each type says it.
+
+    What depends on settings is said by a property `traits`.
+    """
 
     keeps_positions: bool  # each number of the output, in row-major order, stands for the input's
     passes_input_on: bool  # nothing is computed: the input in another shape, or parts of it dropped
     has_filters: bool  # parameters of two axes or more hold a filter for each output
     row_mixing: RowMixing | None  # None: each row is computed by itself
+    at_end: AtEnd  # its module takes the lengths of rows where it masks or ends them
     stacking_obstacle: str | None  # why torch.func.vmap can't compute it for several networks
     recording_obstacle: str | None  # why its operations can't be recorded and replayed
 
@@ -85,6 +97,16 @@ class UpdateFactors(NamedTuple):
 
     lr: float = 1.0
     weight_decay: float = 1.0
+
+
+@dataclass(frozen=True)
+class FirstInput:
+    """What the first layer of a network, or of one of its inputs, gets."""
+
+    shape: Shape  # of the longest row, where they differ
+    numeric: tuple[NumericInput, ...] = ()  # the numbers of a row that are numeric columns
+    num_codes: int | None = None  # of codes [length] that an embedding looks up; None: numbers
+    is_ragged: bool = False  # rows differ in length, along the last axis
 
 
 @dataclass(frozen=True)
@@ -115,6 +137,7 @@ class PlannedLayer:
     branches: tuple[tuple[str, tuple["PlannedLayer", ...]], ...] = ()
     members: Members | None = None  # None: computed once; otherwise, costs are those of all members
     numeric: tuple[NumericInput, ...] = ()  # the numeric columns, of a layer that takes columns
+    num_codes: int | None = None  # of a layer that looks codes up
 
     @property
     def inner(self) -> tuple["PlannedLayer", ...]:
@@ -205,13 +228,14 @@ class Layer(Section, ABC):
         """Whether it needs to know the columns, which only the first layer of a network does."""
         return False
 
-    def plan_columns(self, shape: Shape, numeric: Sequence[NumericInput]) -> PlannedLayer:
-        """Plan it as the first layer; `numeric` are the numbers of a row that are numeric columns.
-
-        Raises ShapeError as `plan` does.
-        """
-        del numeric
-        return self.plan(shape)
+    def plan_columns(self, given: FirstInput) -> PlannedLayer:
+        """Plan it as the first layer of a network, or of an input; ShapeError as `plan` does."""
+        if given.num_codes is not None:
+            raise ShapeError(
+                f"{self.type} can't take tokens, which are codes; put {{type: embedding, dim: 32}} "
+                "before it"
+            )
+        return self.plan(given.shape)
 
     @property
     def num_bins(self) -> int | None:

@@ -44,6 +44,7 @@ class Dense(WeightedLayer):
         passes_input_on=False,
         has_filters=True,
         row_mixing=None,
+        at_end="refuses",
         stacking_obstacle=None,
         recording_obstacle=None,
     )

@@ -26,6 +26,7 @@ class ActivationLayer(Layer):
         passes_input_on=False,
         has_filters=False,
         row_mixing=None,
+        at_end="each",
         stacking_obstacle=None,
         recording_obstacle=None,
     )
@@ -63,6 +64,7 @@ class _LearnedByUnit(Layer):
         passes_input_on=False,
         has_filters=False,
         row_mixing=None,
+        at_end="each",
         stacking_obstacle=None,
         recording_obstacle=None,
     )
@@ -127,6 +129,7 @@ class Dropout(Layer):
         passes_input_on=True,
         has_filters=False,
         row_mixing=None,
+        at_end="each",
         stacking_obstacle=None,  # a stack gives each run its mask
         recording_obstacle=None,
     )

@@ -16,8 +16,10 @@ from dlcli.layers.elementwise import (
     Scale,
 )
 from dlcli.layers.embedding.numeric_embedding import NumericEmbedding
+from dlcli.layers.embedding.token_embedding import TokenEmbedding
 from dlcli.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from dlcli.layers.reshaping import Flatten, Reshape
+from dlcli.layers.time.pool_time import PoolTime
 from dlcli.layers.windows.convolution import Conv1d, Conv2d
 from dlcli.layers.windows.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
 from dlcli.layers.windows.transposed import ConvTranspose1d, ConvTranspose2d
@@ -46,6 +48,8 @@ AnyLayer = Annotated[
     | InstanceNorm
     | Scale
     | NumericEmbedding
+    | TokenEmbedding
+    | PoolTime
     | SqueezeExcitation
     | Residual
     | ResidualBlock

@@ -38,6 +38,7 @@ class BatchNorm(Layer):
         passes_input_on=False,
         has_filters=False,
         row_mixing=RowMixing(alternative="layer_norm"),
+        at_end="refuses",
         stacking_obstacle=None,
         recording_obstacle=None,
     )
@@ -92,14 +93,18 @@ class LayerNorm(Layer):
     )
     eps: PositiveFloat = Field(1e-5, description="added to the variance")
 
-    traits: ClassVar[Traits] = Traits(
-        keeps_positions=True,
-        passes_input_on=False,
-        has_filters=False,  # of images, its numbers have several axes all the same
-        row_mixing=None,
-        stacking_obstacle=None,
-        recording_obstacle=None,
-    )
+    @property
+    def traits(self) -> Traits:
+        """What holds for its type; over channels, each position is normalised by itself."""
+        return Traits(
+            keeps_positions=True,
+            passes_input_on=False,
+            has_filters=False,  # of images, its numbers have several axes all the same
+            row_mixing=None,
+            at_end="each" if self.over == "channels" else "refuses",
+            stacking_obstacle=None,
+            recording_obstacle=None,
+        )
 
     def repeats(self, before: Layer) -> bool:
         """Say whether the layer before normalises likewise."""
@@ -161,6 +166,7 @@ class _ChannelGroupNorm(Layer):
         passes_input_on=False,
         has_filters=False,
         row_mixing=None,
+        at_end="refuses",
         stacking_obstacle=None,
         recording_obstacle=None,
     )

@@ -16,6 +16,7 @@ _TRAITS = Traits(
     passes_input_on=True,
     has_filters=False,
     row_mixing=None,
+    at_end="refuses",
     stacking_obstacle=None,
     recording_obstacle=None,
 )

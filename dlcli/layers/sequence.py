@@ -4,32 +4,58 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dlcli.columns.base import NumericInput
 from dlcli.layers.activations import ACTIVATIONS
-from dlcli.layers.base import Layer, Members, PlannedLayer, Region, Shape, ShapeError
+from dlcli.layers.base import FirstInput, Layer, Members, PlannedLayer, Region, Shape, ShapeError
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def plan_layers(
-    layers: Sequence[Layer], shape: Shape, columns: Sequence[NumericInput] | None = None
-) -> tuple[PlannedLayer, ...]:
+def plan_layers(layers: Sequence[Layer], given: Shape | FirstInput) -> tuple[PlannedLayer, ...]:
     """Plan layers one after another; ShapeError with the path to the layer that doesn't fit.
 
-    With `columns`, the first of them is the first layer of a network.
+    Given more than a shape, they are the first layers of a network, or of one of its inputs.
     """
     planned: list[PlannedLayer] = []
     for index, layer in enumerate(layers):
         try:
-            if columns is None or index:
-                planned.append(layer.plan(shape))
+            if planned:
+                planned.append(layer.plan(planned[-1].output_shape))
+            elif isinstance(given, FirstInput):
+                planned.append(layer.plan_columns(given))
             else:
-                planned.append(layer.plan_columns(shape, columns))
+                planned.append(layer.plan(given))
         except ShapeError as error:
             raise ShapeError(str(error), (index, *error.path)) from None
-        shape = planned[-1].output_shape
+    if isinstance(given, FirstInput) and given.is_ragged:
+        still_ragged(planned)
     return tuple(planned)
+
+
+def still_ragged(layers: Sequence[PlannedLayer]) -> bool:
+    """Say whether layers that are given sequences of different lengths give such sequences again.
+
+    Raises ShapeError, with the path to it, where a layer can't be told where a row ends.
+    """
+    for index, layer in enumerate(layers):
+        at_end = layer.config.traits.at_end
+        if at_end == "refuses":
+            raise ShapeError(
+                f"the rows are sequences of different lengths, and {layer.config.type} can't be "
+                "told where each ends; put {type: pool_time}, or another layer that gives "
+                "[features], before it",
+                (index,),
+            )
+        found = [at_end != "ends"]
+        for key, inner in layer.branches:
+            try:
+                found.append(still_ragged(inner))
+            except ShapeError as error:
+                path = (key, *error.path) if layer.config.branches else ()
+                raise ShapeError(str(error), (index, *path)) from None
+        if not all(found):
+            return False
+    return True
 
 
 def plan_members(layers: Sequence[PlannedLayer], members: Members) -> tuple[PlannedLayer, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from dlcli.layers.ragged import LayerSequence
 from dlcli.layers.sequence import build_layers, module_name
 from dlcli.network.branches.planning import INPUTS, PlannedInputs
 from dlcli.network.ensemble import MEMBERS, MEMBERS_MEAN
@@ -16,7 +17,7 @@ from dlcli.network.plan import EMBEDDINGS, Plan
 from dlcli.seeds import derive_seed
 
 
-def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
+def build_network(plan: Plan, *, seed: int) -> LayerSequence:
     """Build the network on the CPU, in float32.
 
     It takes the input fields by name, each `[batch, *shape]`, and gives `[batch, num_outputs]`; an
@@ -41,7 +42,7 @@ def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
         if plan.ensemble is not None:
             _add_members(named, plan)
         # Images with their channels last: convolutions and pools over them are faster so.
-        network = nn.Sequential(named)
+        network = LayerSequence(named)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         _begin_with(network, plan.given if plan.start is None else plan.start)
         for name, parameter in network.named_parameters():
@@ -52,7 +53,7 @@ def build_network(plan: Plan, *, seed: int) -> nn.Sequential:
 def _build_inputs(inputs: PlannedInputs) -> Branches:
     """Build each branch, and the join."""
     branches = {
-        branch.module.removeprefix(f"{INPUTS}."): nn.Sequential(build_layers(branch.layers))
+        branch.module.removeprefix(f"{INPUTS}."): LayerSequence(build_layers(branch.layers))
         for branch in inputs.branches
     }
     join = inputs.join.config.build(inputs.join)

@@ -7,7 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dlcli.columns.base import Series, Tokens
+from dlcli.data.fields import lengths_of
 from dlcli.data.signature import CODES, NUMBERS, ColumnsInput, Signature
+from dlcli.layers.ragged import Sequences
 
 # Why the step of a network with embedded columns can't be stacked or recorded; None: it can.
 STACKING_OBSTACLE: str | None = None
@@ -38,7 +41,8 @@ class InputStage(nn.Module):
 
     `[batch, num_dense]` and `[batch, columns]` to `[batch, num_dense + dims]`; a field that a table
     doesn't have is left out. Code 0, a category never seen, is a vector of zeros and stays one.
-    Images are an input of their own: of a table with nothing else, they are what it gives.
+    An image or a sequence is an input of its own: of a table with nothing else, it is what this
+    gives. A sequence comes with its lengths: codes as they are, or `[batch, channels, length]`.
     """
 
     def __init__(self, signature: Signature) -> None:
@@ -50,9 +54,12 @@ class InputStage(nn.Module):
         )
         self.image_fields = [image.field for image in signature.pixels]
         self.pixels = nn.ModuleList(PixelScaling(image.shape[0]) for image in signature.pixels)
+        self.sequences = signature.sequences
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor | Sequences:
         """Look the codes up."""
+        if self.sequences:
+            return _sequences(self.sequences[0], inputs)
         if self.pixels:
             scaled: Tensor = self.pixels[0](inputs[self.image_fields[0]])
             return scaled
@@ -75,7 +82,7 @@ class Branches(nn.Module):
         for name, module in {**branches, join_name: join}.items():
             self.add_module(name, module)
 
-    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+    def forward(self, inputs: Sequence[Tensor | Sequences]) -> Tensor:
         """Compute the branches in their order, and join them."""
         *branches, join = (self.get_submodule(name) for name in self._names)
         given = [branch(x) for branch, x in zip(branches, inputs, strict=True)]
@@ -84,20 +91,24 @@ class Branches(nn.Module):
 
 
 class InputsStage(InputStage):
-    """The same for each of several inputs: a tuple of `[batch, width]`, and of scaled images."""
+    """The same for each of several inputs: a tuple of `[batch, width]`, images and sequences."""
 
     def __init__(self, signature: Signature, inputs: Sequence[ColumnsInput]) -> None:
         super().__init__(signature)
         self._runs = [_runs(columns.numbers) for columns in inputs]
         self._embedded = [columns.embedded for columns in inputs]
-        self._images = [columns.pixels for columns in inputs]
+        self._single = [(columns.pixels, columns.sequence) for columns in inputs]
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def forward(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor | Sequences, ...]:  # type: ignore[override]
         """Take the numbers of each input, and look its codes up."""
-        found = []
-        for runs, embedded, place in zip(self._runs, self._embedded, self._images, strict=True):
-            if place is not None:
-                found.append(self.pixels[place](inputs[self.image_fields[place]]))
+        found: list[Tensor | Sequences] = []
+        for runs, embedded, single in zip(self._runs, self._embedded, self._single, strict=True):
+            image, sequence = single
+            if image is not None:
+                found.append(self.pixels[image](inputs[self.image_fields[image]]))
+                continue
+            if sequence is not None:
+                found.append(_sequences(self.sequences[sequence], inputs))
                 continue
             parts = [inputs[NUMBERS][:, start:end] for start, end in runs]
             parts += [self.tables[place](inputs[CODES][:, place]) for place in embedded]
@@ -112,9 +123,24 @@ def _runs(places: Sequence[int]) -> list[tuple[int, int]]:
     return [(places[start], places[end - 1] + 1) for start, end in pairwise(cuts)]
 
 
+def _sequences(sequence: Tokens | Series, inputs: Mapping[str, Tensor]) -> Sequences:
+    """Return a column's sequences; numbers with the channels before the positions, as a view."""
+    values = inputs[sequence.field]
+    if isinstance(sequence, Series):
+        values = values.transpose(1, 2)
+    return Sequences(values, inputs[lengths_of(sequence.field)])
+
+
 def empty_inputs(signature: Signature, num_rows: int) -> dict[str, Tensor]:
-    """Return rows of zeros, of which only the shapes matter."""
-    return {
+    """Return rows of zeros, of which only the shapes matter; sequences have their full length."""
+    inputs = {
         field.name: torch.from_numpy(np.zeros((num_rows, *field.shape), field.dtype))
         for field in signature.inputs
+        if not field.is_ragged
     }
+    for one in signature.sequences:
+        channels = (one.channels,) if isinstance(one, Series) else ()
+        dtype = torch.float32 if channels else torch.int32
+        inputs[one.field] = torch.zeros(num_rows, one.longest, *channels, dtype=dtype)
+        inputs[lengths_of(one.field)] = torch.full((num_rows,), one.longest)
+    return inputs

@@ -225,16 +225,16 @@ def plan_network(
     Raises ShapeError, with the path inside of `layers`, where something doesn't fit.
     """
     names = signature.names_of_inputs
-    if inputs is None and signature.pixels and len(names) > 1:
+    if inputs is None and len(names) > 1:
         branches = ", ".join(f"{name}: {{layers: […]}}" for name in names)
         raise ShapeError(
-            "images and other columns can't be one input; give each its layers, as in "
-            f"model.inputs: {{{branches}}}, or name one image column, as in data.features: "
+            "images, sequences and other columns can't be one input; give each its layers, as in "
+            f"model.inputs: {{{branches}}}, or name one of them, as in data.features: "
             f"[{names[0]}]"
         )
     filled = _with_outputs(layers, num_outputs)
     if inputs is None:
-        planned = plan_layers(filled, signature.input_shape, signature.numeric)
+        planned = plan_layers(filled, signature.given)
     else:
         planned = plan_layers(filled, inputs.join.output_shape)
     final = planned[-1].output_shape

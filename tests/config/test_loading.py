@@ -106,7 +106,8 @@ training: {batch_size: no, epochs: 1.5}
         "dense, activation, parametric_activation, prelu, dropout, flatten, reshape, conv1d, "
         "conv2d, conv_transpose1d, conv_transpose2d, max_pool1d, max_pool2d, avg_pool1d, "
         "avg_pool2d, global_avg_pool, batch_norm, layer_norm, group_norm, instance_norm, scale, "
-        "numeric_embedding, squeeze_excitation, residual, residual_block, backbone",
+        "numeric_embedding, embedding, pool_time, squeeze_excitation, residual, "
+        "residual_block, backbone",
         f"{path}:10:47: model.layers[2].layers[0].units: must be a whole number, not 'a'",
         f"{path}:11:1: optimizer: `nesterov` needs `momentum` above 0 and `dampening` 0",
         f"{path}:12:12: training.batch_size: must be a whole number or 'full', not 'no'",

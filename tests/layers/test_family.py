@@ -15,6 +15,7 @@ from dlcli.config.schema import json_schema
 from dlcli.layers.activations import ACTIVATIONS
 from dlcli.layers.backbone.backbone import Backbone
 from dlcli.layers.base import PlannedLayer
+from dlcli.layers.embedding.token_embedding import TokenEmbedding
 from dlcli.layers.family import LAYERS
 from dlcli.layers.sequence import (
     output_name,
@@ -39,7 +40,8 @@ def build(shape: tuple[int, ...], spec: dict[str, Any]) -> tuple[PlannedLayer, n
 
 
 def test_there_is_a_sample_of_every_layer() -> None:
-    elsewhere = {Backbone}  # tests/layers/test_backbone.py, as importing timm takes seconds
+    # tests/layers/test_backbone.py, as importing timm takes seconds; test_sequences.py
+    elsewhere = {Backbone, TokenEmbedding}
     assert {type(layers(spec)[0]) for _, spec in EVERY_LAYER} == {*LAYERS} - elsewhere
 
 

@@ -10,8 +10,9 @@ import torch
 
 from dlcli.config.sections.training import LastBatch, TrainingConfig
 from dlcli.data.disk_cache import RowCache
+from dlcli.data.fields import lengths_of
 from dlcli.training.rows import batches, streamed
-from dlcli.training.rows.batches import Rows, lengths_of, to_rows
+from dlcli.training.rows.batches import Rows, to_rows
 from dlcli.training.rows.steps import epoch_steps
 from dlcli.training.rows.streamed import StreamedRows
 from tests.data.made_fields import INPUTS, TARGETS, make, rows_of

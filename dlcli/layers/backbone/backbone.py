@@ -1,13 +1,13 @@
 """A network for images by timm, as the first layer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
 
 from pydantic import Field
 
-from dlcli.columns.base import NumericInput
 from dlcli.layers.base import (
+    FirstInput,
     GivenWeights,
     Layer,
     PlannedLayer,
@@ -54,6 +54,7 @@ class Backbone(Layer):
         passes_input_on=False,
         has_filters=True,
         row_mixing=RowMixing(alternative="a backbone without batch norm, as convnext_tiny"),
+        at_end="refuses",
         stacking_obstacle="its modules are timm's, and change their statistics in place",
         recording_obstacle="its modules are timm's, of which it isn't known",
     )
@@ -71,7 +72,7 @@ class Backbone(Layer):
             "weights are made for images"
         )
 
-    def plan_columns(self, shape: Shape, numeric: Sequence[NumericInput]) -> PlannedLayer:
+    def plan_columns(self, given: FirstInput) -> PlannedLayer:
         """Take `[3, height, width]`; this imports timm, which knows what becomes of it.
 
         Raises ShapeError where timm has no such network or it can't take images of this size,
@@ -79,7 +80,7 @@ class Backbone(Layer):
         """
         from dlcli.layers.backbone.networks import described
 
-        del numeric
+        shape = given.shape
         require_axes(shape, 3, "; it takes images")
         if shape[0] != 3:
             raise ShapeError(

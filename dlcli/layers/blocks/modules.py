@@ -2,8 +2,10 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dlcli.layers.modules import RandomMask
+from dlcli.layers.ragged import LayerSequence, TakesLengths, without_rest
 
 
 class RowMask(RandomMask):
@@ -18,15 +20,15 @@ class RowMask(RandomMask):
         return torch.Size((shape[0], *(1 for _ in shape[1:])))
 
 
-class SkipConnection(nn.Module):
+class SkipConnection(TakesLengths):
     """layers(x) + projection(x), or layers(x) + shortcut(x)."""
 
     def __init__(
         self,
-        layers: nn.Module,
+        layers: LayerSequence,
         *,
         projection: nn.Module | None = None,
-        shortcut: nn.Module | None = None,
+        shortcut: LayerSequence | None = None,
         drop: RowMask | None = None,
     ) -> None:
         super().__init__()
@@ -35,13 +37,23 @@ class SkipConnection(nn.Module):
         self.projection = projection
         self.shortcut = shortcut
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Add both paths."""
-        y = self.layers(x)
+        y: Tensor = self.layers(x, lengths)
         if self.drop is not None:
             y = self.drop(y)
-        beside = self.projection if self.shortcut is None else self.shortcut
-        return y + (x if beside is None else beside(x))  # type: ignore[no-any-return]
+        beside = x
+        if self.shortcut is not None:
+            beside = self.shortcut(x, lengths)
+        elif self.projection is not None:
+            beside = self.projection(without_rest(x, lengths))
+        if lengths is not None and x.dim() > 2 and (lacking := y.shape[-1] - beside.shape[-1]):
+            beside = functional.pad(beside, (0, lacking))  # what fits the longest row may not fit
+        return y + beside
+
+    def lengths_after(self, lengths: Tensor) -> Tensor | None:
+        """Return those of what its layers give."""
+        return self.layers.lengths_after(lengths)
 
 
 class ChannelGate(nn.Module):

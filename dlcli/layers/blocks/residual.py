@@ -1,6 +1,7 @@
 """Residual blocks, written out or by name."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -123,11 +124,10 @@ class _Block(Layer):
         return (key, *error.path) if self.branches else ()
 
     def _build(self, planned: PlannedLayer, projection: "nn.Module | None") -> "nn.Module":
-        from torch import nn
-
         from dlcli.layers.blocks.modules import RowMask, SkipConnection
+        from dlcli.layers.ragged import LayerSequence
 
-        built = {key: nn.Sequential(build_layers(layers)) for key, layers in planned.branches}
+        built = {key: LayerSequence(build_layers(layers)) for key, layers in planned.branches}
         drop = RowMask(self.stochastic_depth) if self.dropped_share is not None else None
         return SkipConnection(**built, projection=projection, drop=drop)
 
@@ -154,6 +154,7 @@ class Residual(_Block):
         passes_input_on=False,
         has_filters=True,  # its projection's
         row_mixing=None,  # but for what its layers do
+        at_end="masks",
         stacking_obstacle=None,
         recording_obstacle=None,
     )
@@ -242,6 +243,7 @@ class ResidualBlock(_Block):
         passes_input_on=False,
         has_filters=False,  # but for those of its layers
         row_mixing=None,  # but for what its layers do
+        at_end="masks",
         stacking_obstacle=None,
         recording_obstacle=None,
     )
@@ -285,12 +287,10 @@ class ResidualBlock(_Block):
         """Build its layers."""
         if self._layers(planned.input_shape).has_sum:
             return self._build(planned, None)
-        from torch import nn
+        from dlcli.layers.ragged import LayerSequence
 
         [(key, layers)] = planned.branches
-        module = nn.Sequential()
-        module.add_module(key, nn.Sequential(build_layers(layers)))
-        return module
+        return LayerSequence(OrderedDict([(key, LayerSequence(build_layers(layers)))]))
 
     @property
     def _activation(self) -> ActivationName:

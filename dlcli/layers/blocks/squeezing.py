@@ -49,6 +49,7 @@ class SqueezeExcitation(Squeezing, Layer):
         passes_input_on=False,
         has_filters=True,
         row_mixing=None,
+        at_end="refuses",
         stacking_obstacle=None,
         recording_obstacle=None,
     )

@@ -133,3 +133,17 @@ def _bins(edges: Sequence[Sequence[float]], num_bins: int) -> dict[str, Tensor]:
 
 def _uniform(shape: tuple[int, ...], bound: float) -> nn.Parameter:
     return nn.Parameter(nn.init.uniform_(torch.empty(shape), -bound, bound))
+
+
+class TokenVectors(nn.Embedding):
+    """A learned vector for each code: `[batch, length]` to `[batch, dim, length]`, as a view.
+
+    Code 0, what rows are padded with, is a vector of zeros and stays one.
+    """
+
+    def __init__(self, num_codes: int, dim: int) -> None:
+        super().__init__(num_codes, dim, padding_idx=0)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - PyTorch's name
+        """Look the codes up."""
+        return super().forward(input).transpose(1, 2)

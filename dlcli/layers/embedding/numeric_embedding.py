@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from dlcli.columns.base import NumericInput
 from dlcli.layers.base import (
+    FirstInput,
     Layer,
     PlannedLayer,
     Shape,
@@ -87,6 +88,7 @@ class NumericEmbedding(Layer):
         passes_input_on=False,
         has_filters=False,
         row_mixing=None,
+        at_end="refuses",
         stacking_obstacle=None,
         recording_obstacle=None,
     )
@@ -127,8 +129,11 @@ class NumericEmbedding(Layer):
             "there is known which numbers are numeric columns"
         )
 
-    def plan_columns(self, shape: Shape, numeric: Sequence[NumericInput]) -> PlannedLayer:
+    def plan_columns(self, given: FirstInput) -> PlannedLayer:
         """Return `[features]`, in which `dim` numbers stand for each numeric column."""
+        shape, numeric = given.shape, given.numeric
+        if given.num_codes is not None:
+            raise ShapeError("it embeds the columns of a table, not tokens; use {type: embedding}")
         require_axes(shape, 1, "; it embeds the columns of a table, not images or signals")
         if not numeric:
             raise ShapeError("no column is numeric: there is nothing to embed; leave it out")

@@ -17,6 +17,7 @@ _TRAITS = Traits(
     passes_input_on=False,
     has_filters=False,
     row_mixing=None,
+    at_end="refuses",
     stacking_obstacle=None,
     recording_obstacle=None,
 )
@@ -128,6 +129,7 @@ class Attention(_OfEqualSizes):
         passes_input_on=False,
         has_filters=True,
         row_mixing=None,
+        at_end="refuses",
         stacking_obstacle=None,
         recording_obstacle=None,
     )

@@ -1,8 +1,9 @@
 """Convolutions."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dlcli.layers.base import PlannedLayer, Region, Shape, ShapeError, Traits, require_axes
 from dlcli.layers.weights import WeightedLayer
@@ -33,6 +34,7 @@ class WindowedLayer(WeightedLayer):
         passes_input_on=False,
         has_filters=True,
         row_mixing=None,
+        at_end="refuses",
         stacking_obstacle=None,
         recording_obstacle=None,
     )
@@ -120,14 +122,39 @@ class Conv1d(_Convolution):
     padding: Pad | Padding = Field(0, description="zeros added at both ends")
     dilation: Size = Field(1, description="spacing between kernel elements")
     groups: Groups = Field(1, description=_GROUPS)
+    causal: bool = Field(
+        False,
+        description="a position sees itself and those before it alone: all padding is before "
+        "the first one, as much as the filter reaches",
+    )
 
     num_axes: ClassVar[int] = 1
+    traits: ClassVar[Traits] = replace(WindowedLayer.traits, at_end="masks")
+
+    @model_validator(mode="after")
+    def _check_causal(self) -> Self:
+        if self.causal and self.padding != 0:
+            raise ValueError("`padding` has no effect where `causal` is true")
+        return self
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return `[out_channels, length]`."""
+        if not self.causal:
+            return super().output_shape(shape)
+        self.check_channels(shape)
+        return (self.out_channels, (shape[1] - 1) // self.stride + 1)
+
+    def receptive_field(self, planned: PlannedLayer, region: Region) -> Region:
+        """Return where the filter stands: before each position, if it is causal."""
+        if not self.causal:
+            return super().receptive_field(planned, region)
+        return seen_by_windows(region, self.windows, self.strides, (self.windows[0] - 1,))
 
     def build_linear(self, shape: Shape) -> "nn.Conv1d":
-        """Build nn.Conv1d."""
-        from torch import nn
+        """Build nn.Conv1d, which is told where rows end."""
+        from dlcli.layers.windows.modules import SequenceConv1d
 
-        return nn.Conv1d(shape[0], **self.options(shape))
+        return SequenceConv1d(shape[0], **self.options(shape))
 
 
 @final

@@ -26,6 +26,7 @@ _TRAITS = Traits(
     passes_input_on=False,
     has_filters=False,
     row_mixing=None,
+    at_end="refuses",
     stacking_obstacle=None,
     recording_obstacle=None,
 )

@@ -77,16 +77,18 @@ def plan_inputs(model: ModelConfig, signature: Signature) -> PlannedInputs:
     assert model.inputs is not None, "the model has inputs"
     if TABLE not in model.inputs and (without := {*signature.columns} - model.inputs.keys()):
         raise ShapeError(f"columns without an input: {', '.join(sorted(without))}", (INPUTS,))
-    alone = [image.column for image in signature.pixels if image.column not in model.inputs]
+    alone = [name for name in signature.names_of_inputs if name not in (TABLE, *model.inputs)]
     if alone:
-        raise ShapeError(f"images without an input of their own: {', '.join(alone)}", (INPUTS,))
+        raise ShapeError(
+            f"images or sequences without an input of their own: {', '.join(alone)}", (INPUTS,)
+        )
     branches = []
     for place, (name, section) in enumerate(model.inputs.items()):
         columns = signature.input_of(columns_of(name, model, signature.columns))
         if not columns.width:
             raise ShapeError(f"there is no column for the input '{name}'", (INPUTS, name))
         try:
-            layers = plan_layers(section.layers, columns.shape, columns.numeric)
+            layers = plan_layers(section.layers, columns.given)
         except ShapeError as error:
             raise ShapeError(str(error), (INPUTS, name, "layers", *error.path)) from None
         branches.append(PlannedBranch(name, _module_name(place, name), columns, layers))

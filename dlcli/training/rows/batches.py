@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.data.fields import Arrays, Examples, pad
+from dlcli.data.fields import Arrays, Examples, lengths_of, pad
 from dlcli.data.signature import SEED, WEIGHT, partner_of
 from dlcli.seeds import derive_seed
 from dlcli.training.rows.companions import Companions, EpochCompanions
@@ -228,11 +228,6 @@ def as_shares(batches: tuple[Rows, ...]) -> tuple[Rows, ...]:
         )
         for batch in batches
     )
-
-
-def lengths_of(name: str) -> str:
-    """Return under which name a ragged field's lengths are."""
-    return f"{name}.lengths"
 
 
 def to_rows(examples: Examples, device: torch.device) -> Rows:
