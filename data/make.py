@@ -2,9 +2,9 @@
 
     python data/make.py
 
-writes `pass_class.csv`, `final_grade.csv`, `moons.csv`, `perceptron.csv`, `mnist1d_train.csv` and
-`mnist1d_test.csv` (made here, from a fixed seed) and `digits.csv` and `diabetes.csv` (real, as
-scikit-learn ships them) into this folder, and images: `digits_png/`
+writes `pass_class.csv`, `final_grade.csv`, `exam.csv`, `moons.csv`, `perceptron.csv`,
+`mnist1d_train.csv` and `mnist1d_test.csv` (made here, from a fixed seed) and `digits.csv` and
+`diabetes.csv` (real, as scikit-learn ships them) into this folder, and images: `digits_png/`
 (rows of `digits.csv`), `shapes/` and `shapes.csv` (made); byte for byte as they are in the
 repository. `penguins.csv` is not made; README.md says where it comes from.
 """
@@ -58,6 +58,20 @@ def make_final_grade(random: np.random.Generator) -> pl.DataFrame:
     mean = 15 + 4.5 * lectures + 40 * (1 - np.exp(-hours / 15))
     grade = np.round(np.clip(random.normal(mean, 5), 0, 100), 1)
     return pl.DataFrame({"lectures": lectures, "hours": hours, "grade": grade})
+
+
+def make_exam(random: np.random.Generator) -> pl.DataFrame:
+    """Lectures and hours again, and a result in one of four words, from fail to excellent.
+
+    The log odds of a result above each of the first three are a score less 3, 6 and 9.
+    """
+    lectures = random.integers(0, 11, 800)
+    hours = np.round(60 * random.beta(1, 3, 800), 1)
+    score = 0.9 * lectures + 0.12 * hours
+    latent = score + random.logistic(0, 1, 800)
+    words = np.array(["fail", "pass", "good", "excellent"])
+    results = words[np.searchsorted([3.0, 6.0, 9.0], latent)]
+    return pl.DataFrame({"lectures": lectures, "hours": hours, "result": results})
 
 
 def make_moons(random: np.random.Generator) -> pl.DataFrame:
@@ -220,6 +234,7 @@ def main() -> None:
     tables = {
         "pass_class": make_pass_class(np.random.default_rng(7)),
         "final_grade": make_final_grade(np.random.default_rng(10)),
+        "exam": make_exam(np.random.default_rng(12)),
         "moons": make_moons(np.random.default_rng(4)),
         "perceptron": make_perceptron(np.random.default_rng(2)),
         "mnist1d_train": mnist1d[:4000],

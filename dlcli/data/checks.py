@@ -147,11 +147,13 @@ def choose_task(target: ColumnStatistics, config: DataConfig) -> tuple[Task, lis
 
     Raises DataError where a target is neither classes nor numbers, or has nothing to learn.
     """
-    task, notes = config.task, list[str]()
+    task, notes = config.chosen_task, list[str]()
     if task is None:
         refuse_mixed(target, TARGET)
         task, reason = infer_task(target)
         notes.append(f"task: {task}, as '{config.target}' has {reason} (data.task)")
+    elif config.task is None:
+        notes.append(f"task: {task}, as data.order gives the order of classes (data.task)")
     if config.split.column is None and task != "regression":
         _refuse_single_rows(target)
     return task, notes

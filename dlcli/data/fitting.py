@@ -141,7 +141,7 @@ def _fit_columns(
     """Return what is fitted to the training rows, what became of each column, and notes."""
     config = loaded.config.data
     target_statistics = train.columns[config.target]
-    target = fit_target(target_statistics, task, scale=config.target_scale)
+    target = fit_target(target_statistics, task, config)
     known: dict[str, Column] = {}
     if before is not None:
         known = {column.name: column for column in before.columns}

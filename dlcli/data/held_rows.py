@@ -137,7 +137,7 @@ def _split(
 ) -> dict[str, np.ndarray]:
     if key in FILE_PARTS:
         return {FILE_PARTS[key]: np.arange(len(rows))}
-    task, split = config.task, config.split
+    task, split = config.chosen_task, config.split
     if task is None or (split.column is None and split.time is None and task != "regression"):
         whole = column_statistics(rows, config.target, config.missing_values, wants_labels=True)
         task, _ = choose_task(whole, config)

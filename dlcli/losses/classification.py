@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ClassWeights = Literal["balanced"] | Annotated[dict[str, PositiveFloat], Field(min_length=1)]
 
 
-class _ClassLoss(Loss):
+class ClassLoss(Loss):
     """Cross-entropy between labels, smoothed if so configured, and predicted probabilities."""
 
     class_weights: ClassWeights | None = Field(
@@ -98,7 +98,7 @@ class _ClassLoss(Loss):
 
 
 @final
-class BinaryCrossEntropy(_ClassLoss):
+class BinaryCrossEntropy(ClassLoss):
     """Cross-entropy for two classes; the network has one output, a logit."""
 
     type: Literal["binary_cross_entropy"]
@@ -165,14 +165,14 @@ class BinaryCrossEntropy(_ClassLoss):
 
 
 @final
-class CrossEntropy(_ClassLoss):
+class CrossEntropy(ClassLoss):
     """Cross-entropy for two or more classes; the network has one output a class, a logit."""
 
     type: Literal["cross_entropy"]
 
     @classmethod
     def tasks(cls) -> tuple[Task, ...]:
-        return ("binary", "multiclass")
+        return ("binary", "multiclass", "ordinal")
 
     def num_outputs(self, num_classes: int | None) -> int:
         assert num_classes is not None, "the loss fits the task"

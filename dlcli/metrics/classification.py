@@ -54,6 +54,7 @@ class Accuracy(ClassMetric):
 
     name = "accuracy"
     label = "accuracy"
+    tasks = ("binary", "multiclass", "ordinal")
 
     def values(self, sums: ClassCounts) -> "np.ndarray":
         import numpy as np

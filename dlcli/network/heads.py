@@ -6,7 +6,7 @@ from dlcli.layers.activations import ACTIVATIONS
 from dlcli.losses import Loss, default_loss, losses_for
 from dlcli.section import type_of
 from dlcli.targets.base import Target
-from dlcli.targets.task import Task
+from dlcli.targets.task import Task, a_target
 
 
 def choose_loss(loaded: LoadedConfig, task: Task, target: Target) -> Loss:
@@ -18,7 +18,7 @@ def choose_loss(loaded: LoadedConfig, task: Task, target: Target) -> Loss:
         names = " or ".join(type_of(fitting) for fitting in losses_for(task))
         raise loaded.error(
             ("loss",),
-            f"{loss.type} doesn't fit a {task} target; use {names}, or set data.task: "
+            f"{loss.type} doesn't fit {a_target(task)}; use {names}, or set data.task: "
             f"{loss.tasks()[0]} if that is what the target is",
         )
     for name in loss.unknown_classes(target.class_names):

@@ -28,6 +28,7 @@ from dlcli.runs.last_batch import last_batch_notes, small_batch_problems, with_l
 from dlcli.runs.search_problems import search_problems
 from dlcli.runs.starting import Origin, begin, encoding_problems, find_origin, start_of
 from dlcli.runs.unused_settings import unused_settings
+from dlcli.targets.task import a_target
 
 if TYPE_CHECKING:
     from dlcli.training.saving.weights import SavedWeights
@@ -203,7 +204,7 @@ def _plan(loaded: LoadedConfig, signature: Signature, loss: Loss) -> Plan:
 
 def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:
     if config.loss is None:
-        yield f"loss: {loss.type}, the default for a {dataset.task} target (loss)"
+        yield f"loss: {loss.type}, the default for {a_target(dataset.task)} (loss)"
     if loss.smoothing:
         stopping = config.training.early_stopping
         is_watched = "validation" in dataset.num_rows and (
@@ -239,7 +240,7 @@ def _training_problems(
         if metric not in known:
             yield loaded.problem(
                 ("training", "early_stopping", "metric"),
-                f"a {dataset.task} target has no {metric}; use one of {', '.join(known)}",
+                f"{a_target(dataset.task)} has no {metric}; use one of {', '.join(known)}",
             )
         values = dataset.target_values.get("validation")
         if reason := why_undefined(metric, values):

@@ -11,6 +11,7 @@ from dlcli.config.sections.tune import Spread
 from dlcli.data.dataset import Dataset
 from dlcli.errors import ConfigError, Problem
 from dlcli.metrics import figure_names, why_undefined
+from dlcli.targets.task import a_target
 
 _SAME_ROWS = "decides which rows there are, or what is predicted of them: trials can't be compared"
 _NO_RESULT = "changes no result of a trial"
@@ -60,7 +61,7 @@ def _metric_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem
     if metric not in known:
         yield loaded.problem(
             ("tune", "metric"),
-            f"a {dataset.task} target has no {metric}; use one of {', '.join(known)}",
+            f"{a_target(dataset.task)} has no {metric}; use one of {', '.join(known)}",
         )
     elif reason := why_undefined(metric, values):
         others = [name for name in known if not why_undefined(name, values)]

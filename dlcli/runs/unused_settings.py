@@ -11,6 +11,7 @@ from dlcli.data.dataset import Dataset, find_sources
 from dlcli.errors import ConfigError, Problem
 from dlcli.tables.reading import settings_of
 from dlcli.tables.sources import Source
+from dlcli.targets.task import a_target
 
 _LACKING = {"query": "the rows come from no database", "sheet": "the rows come from no workbook"}
 
@@ -61,6 +62,6 @@ def _unused_data(loaded: LoadedConfig, dataset: Dataset) -> Iterator[tuple[str, 
     config = loaded.config.data
     given = _given(config)
     if "target_scale" in given and dataset.task != "regression":
-        yield "target_scale", f"a {dataset.task} target has no scale"
+        yield "target_scale", f"{a_target(dataset.task)} has no scale"
     yield from family.unused_settings(dataset.fitted.columns, given)
     yield from _unused_file_keys(given, find_sources(loaded).values())

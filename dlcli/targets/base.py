@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,18 @@ class TargetValues:
     constant: float | None = None  # the number that is the target of all rows
 
 
+class TargetSettings(Protocol):
+    """What a config says of its target."""
+
+    @property
+    def target_scale(self) -> TargetScale:
+        """The scale of numbers inside the network."""
+
+    @property
+    def order(self) -> tuple[str, ...] | None:
+        """The order of classes, from the lowest to the highest."""
+
+
 class Target(Section, ABC):
     """What is fitted to the target column on the training rows; plain data in the checkpoint.
 
@@ -44,12 +56,8 @@ class Target(Section, ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, statistics: ColumnStatistics, task: Task, *, scale: TargetScale) -> Self:
-        """Fit to the training rows' statistics; DataError where they can't be learned from.
-
-        `scale`: numbers, or their logarithms, get mean 0 and standard deviation 1 inside the
-        network. Classes have no scale.
-        """
+    def fit(cls, statistics: ColumnStatistics, task: Task, settings: TargetSettings) -> Self:
+        """Fit to the training rows' statistics; DataError where they can't be learned from."""
 
     def continued(self, before: "Target") -> Self:
         """Return it as training goes on with it: a number with the scale that was fitted before."""

@@ -1,6 +1,7 @@
-"""Classes as a target: binary and multiclass classification."""
+"""Classes as a target: binary and multiclass classification, and what ordinal shares with them."""
 
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self, final
 
 import numpy as np
@@ -13,17 +14,16 @@ from dlcli.columns.labels import MAX_LABELS, find_labels
 from dlcli.errors import DataError
 from dlcli.section import NonNegativeFloat
 from dlcli.tables.table import Table
-from dlcli.targets.base import Target, TargetScale, TargetValues, refuse_missing
+from dlcli.targets.base import Target, TargetSettings, TargetValues, refuse_missing
 from dlcli.targets.task import Task
 
 _INTEGER = r"^-?(0|[1-9][0-9]*)$"
 
 
-@final
-class ClassTarget(Target):
-    """Classes in sorted order: numbers by size, text by its characters."""
+class OneOfClasses(Target):
+    """Each row is of one class."""
 
-    kind: Literal["classes"] = "classes"
+    kind: str = "classes"
     classes: Annotated[tuple[str, ...], Field(strict=False, min_length=2)]
     counts: Annotated[tuple[int, ...], Field(strict=False)]  # of each class's training rows
     # Of the same rows; None where each counts once.
@@ -39,12 +39,7 @@ class ClassTarget(Target):
         return self
 
     @classmethod
-    def tasks(cls) -> tuple[Task, ...]:
-        return ("binary", "multiclass")
-
-    @classmethod
-    def fit(cls, statistics: ColumnStatistics, task: Task, *, scale: TargetScale) -> Self:
-        del scale
+    def fit(cls, statistics: ColumnStatistics, task: Task, settings: TargetSettings) -> Self:
         about = f"{statistics.source}: the target '{statistics.name}'"
         assert statistics.labels is not None, "the target's labels are gathered"
         if statistics.labels.are_too_many:
@@ -53,21 +48,17 @@ class ClassTarget(Target):
                 "number, set data.task: regression"
             )
         labels = to_labels(statistics.labels.cells)
-        classes = _sorted(labels.unique().to_list())
-        if len(classes) == 1:
+        found = labels.unique().to_list()
+        if len(found) == 1:
             raise DataError(
-                f"{about} has one class, {classes[0]!r}, in the training rows; at least two are "
+                f"{about} has one class, {found[0]!r}, in the training rows; at least two are "
                 "needed"
             )
-        if task == "binary" and len(classes) > 2:
-            raise DataError(
-                f"{about} has {len(classes)} classes ({', '.join(classes[:5])}, …), and data.task "
-                "is binary; set it to multiclass"
-            )
-        if len(classes) == statistics.num_rows:
+        if len(found) == statistics.num_rows:
             raise DataError(
                 f"{about} has a different class in every training row; there is nothing to learn"
             )
+        classes = cls._ordered(found, about, task, settings)
         of_labels = statistics.labels.weights
         return cls(
             name=statistics.name,
@@ -77,9 +68,12 @@ class ClassTarget(Target):
             label_type=_label_type(labels),
         )
 
-    @property
-    def task(self) -> Task:
-        return "binary" if len(self.classes) == 2 else "multiclass"
+    @classmethod
+    @abstractmethod
+    def _ordered(
+        cls, classes: list[str], about: str, task: Task, settings: TargetSettings
+    ) -> Sequence[str]:
+        """Return the classes in their order; DataError, which begins with `about`, without one."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -177,7 +171,35 @@ class ClassTarget(Target):
         )
 
 
-def _totals(classes: list[str], labels: pl.Series, amounts: np.ndarray) -> list[float]:
+@final
+class ClassTarget(OneOfClasses):
+    """Classes in sorted order: numbers by size, text by its characters."""
+
+    kind: Literal["classes"] = "classes"
+
+    @classmethod
+    def tasks(cls) -> tuple[Task, ...]:
+        return ("binary", "multiclass")
+
+    @classmethod
+    def _ordered(
+        cls, classes: list[str], about: str, task: Task, settings: TargetSettings
+    ) -> Sequence[str]:
+        del settings
+        ordered = by_size(classes) or sorted(classes)
+        if task == "binary" and len(classes) > 2:
+            raise DataError(
+                f"{about} has {len(classes)} classes ({', '.join(ordered[:5])}, …), and data.task "
+                "is binary; set it to multiclass"
+            )
+        return ordered
+
+    @property
+    def task(self) -> Task:
+        return "binary" if len(self.classes) == 2 else "multiclass"
+
+
+def _totals(classes: Sequence[str], labels: pl.Series, amounts: np.ndarray) -> list[float]:
     """Return the sum of the amounts of the labels that are each class."""
     totals = dict.fromkeys(classes, 0.0)
     for label, amount in zip(labels, amounts.tolist(), strict=True):
@@ -191,8 +213,9 @@ def _label_type(labels: pl.Series) -> Literal["text", "integer", "boolean"]:
     return "integer" if labels.str.contains(_INTEGER).all() else "text"
 
 
-def _sorted(labels: list[str]) -> list[str]:
+def by_size(labels: list[str]) -> list[str] | None:
+    """Return labels that are numbers in their order; None where one is no number."""
     try:
         return sorted(labels, key=lambda label: (float(label), label))
     except ValueError:
-        return sorted(labels)
+        return None

@@ -8,12 +8,13 @@ from dlcli.columns.cells import parse_numbers, to_labels
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.labels import MAX_LABELS
 from dlcli.columns.numeric import are_numbers
-from dlcli.targets.base import TargetScale
+from dlcli.targets.base import TargetSettings
 from dlcli.targets.class_target import ClassTarget
 from dlcli.targets.number_target import NumberTarget
+from dlcli.targets.ordinal_target import OrdinalTarget
 from dlcli.targets.task import Task
 
-_Member = ClassTarget | NumberTarget
+_Member = ClassTarget | OrdinalTarget | NumberTarget
 
 TARGETS: tuple[type[_Member], ...] = get_args(_Member)
 AnyTarget = Annotated[_Member, Field(discriminator="kind")]
@@ -22,10 +23,10 @@ _MAX_NUMBERED_CLASSES = 20
 _MIN_ROWS = 3  # for each of them, on average
 
 
-def fit_target(statistics: ColumnStatistics, task: Task, *, scale: TargetScale) -> _Member:
+def fit_target(statistics: ColumnStatistics, task: Task, settings: TargetSettings) -> _Member:
     """Fit to the training rows' statistics; DataError where they can't be learned from."""
     member = next(target for target in TARGETS if task in target.tasks())
-    return member.fit(statistics, task, scale=scale)
+    return member.fit(statistics, task, settings)
 
 
 def infer_task(statistics: ColumnStatistics) -> tuple[Task, str]:

@@ -12,7 +12,7 @@ from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.numeric import log_statistics, number_statistics, refuse_other
 from dlcli.errors import DataError
 from dlcli.tables.table import Table, more_rows
-from dlcli.targets.base import Target, TargetScale, TargetValues, refuse_missing
+from dlcli.targets.base import Target, TargetSettings, TargetValues, refuse_missing
 from dlcli.targets.task import Task
 
 
@@ -35,8 +35,9 @@ class NumberTarget(Target):
         return ("regression",)
 
     @classmethod
-    def fit(cls, statistics: ColumnStatistics, task: Task, *, scale: TargetScale) -> Self:
+    def fit(cls, statistics: ColumnStatistics, task: Task, settings: TargetSettings) -> Self:
         del task
+        scale = settings.target_scale
         refuse_other(statistics, TARGET)
         if scale == "log":
             _refuse_not_positive(statistics)

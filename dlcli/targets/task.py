@@ -2,4 +2,9 @@
 
 from typing import Literal
 
-Task = Literal["binary", "multiclass", "regression"]
+Task = Literal["binary", "multiclass", "ordinal", "regression"]
+
+
+def a_target(task: Task) -> str:
+    """Return "a regression target", and the like."""
+    return f"{'an' if task[0] in 'aeiou' else 'a'} {task} target"

@@ -9,12 +9,19 @@ from dlcli.section import type_of
 from dlcli.targets.base import Target
 from dlcli.targets.class_target import ClassTarget
 from dlcli.targets.number_target import NumberTarget
+from dlcli.targets.ordinal_target import OrdinalTarget
 from dlcli.targets.task import Task
 
 CLASSES = ClassTarget(name="y", classes=("a", "b", "c"), counts=(1, 2, 5), label_type="text")
 PAIR = ClassTarget(name="y", classes=("a", "b"), counts=(2, 6), label_type="text")
 NUMBER = NumberTarget(name="y", center=3.0, scale=4.0)
-TARGETS: dict[Task, Target] = {"binary": PAIR, "multiclass": CLASSES, "regression": NUMBER}
+SIZES = OrdinalTarget(name="y", classes=("a", "b", "c"), counts=(1, 2, 5), label_type="text")
+TARGETS: dict[Task, Target] = {
+    "binary": PAIR,
+    "multiclass": CLASSES,
+    "ordinal": SIZES,
+    "regression": NUMBER,
+}
 
 # Values for the settings that losses have; a setting that is not here fails a test.
 SETTINGS: dict[str, list[Any]] = {

@@ -23,6 +23,7 @@ from tests.losses.examples import (
     EVERY_LOSS_AND_TASK,
     NUMBER,
     PAIR,
+    SIZES,
     loss_of,
 )
 
@@ -137,6 +138,7 @@ def test_the_default_losses_are_those_of_the_reference() -> None:
     assert defaults == {
         "binary": "binary_cross_entropy",
         "multiclass": "cross_entropy",
+        "ordinal": "corn",
         "regression": "mse",
     }
 
@@ -188,6 +190,31 @@ def test_losses_have_the_values_of_their_formulas() -> None:
     weighted = objective_of({"type": "cross_entropy", "class_weights": {"b": 3.0}}, CLASSES)
     each = -torch.log_softmax(logits, 1)[[0, 1], [1, 0]]
     assert weighted(logits, classes).item() == pytest.approx(((3 * each[0] + each[1]) / 2).item())
+
+
+def test_corn_has_the_value_of_its_papers_formula() -> None:
+    """Equation 5 of Shi, Cao and Raschka 2021, a sum over the rows that reach each rank."""
+    outputs = torch.tensor([[0.3, -1.0], [2.0, 0.5], [-0.4, 1.5], [1.0, 3.0]], dtype=torch.float64)
+    truth = torch.tensor([0, 1, 2, 2])
+    total, num_losses = 0.0, 0
+    for rank in (0, 1):
+        is_in = truth >= rank  # the rank's conditional training subset
+        chances = outputs[is_in, rank].sigmoid()
+        is_higher = truth[is_in] > rank
+        total -= torch.where(is_higher, chances.log(), (1 - chances).log()).sum().item()
+        num_losses += len(chances)
+    assert num_losses == 7
+    corn = objective_of({"type": "corn"}, SIZES)
+    assert corn(outputs, truth).item() == pytest.approx(total / len(truth), rel=1e-12)
+    reached = outputs.sigmoid().cumprod(1)  # equation 4: P(y > r_k)
+    assert 1 - corn.loss.predictions(outputs).cumsum(1)[:, :2] == pytest.approx(reached.numpy())
+
+
+def test_the_probabilities_of_corn_are_valid_for_any_outputs() -> None:
+    outputs = torch.tensor([[50.0, -50.0], [-90.0, 90.0], [3e4, 3e4], [-3e4, 3e4]])
+    found = loss_of({"type": "corn"}).predictions(outputs)
+    assert (found >= 0).all()
+    assert found.sum(axis=1) == pytest.approx(1.0, abs=1e-15)
 
 
 def test_smoothed_labels_have_torchs_meaning_for_two_classes_and_for_more() -> None:

@@ -26,7 +26,7 @@ Score = Callable[[np.ndarray, np.ndarray, Weights], float | None]
 EVERY_METRIC = [
     (metric, num_classes)
     for metric in ALL_METRICS
-    for num_classes in ((2, 4) if "multiclass" in metric.tasks else (0,))
+    for num_classes in ((0,) if "regression" in metric.tasks else (2, 4))
 ]
 
 
@@ -53,11 +53,19 @@ def r2(truth: np.ndarray, answers: np.ndarray, weights: Weights) -> float | None
     return score(truth, answers, weights) if np.ptp(truth) else None
 
 
+def kappa(truth: np.ndarray, answers: np.ndarray, weights: Weights) -> float:
+    score = partial(sklearn_metrics.cohen_kappa_score, weights="quadratic")
+    with np.errstate(invalid="ignore"):
+        return float(score(truth, answers.argmax(axis=1), sample_weight=weights))
+
+
 EXPECTED: dict[str, Score] = {
     "accuracy": of_classes(sklearn_metrics.accuracy_score),
     "balanced_accuracy": of_classes(sklearn_metrics.balanced_accuracy_score),
     "macro_f1": of_classes(partial(sklearn_metrics.f1_score, average="macro")),
     "roc_auc": area,
+    "rank_error": of_classes(sklearn_metrics.mean_absolute_error),
+    "quadratic_kappa": kappa,
     "rmse": of_numbers(sklearn_metrics.root_mean_squared_error),
     "mae": of_numbers(sklearn_metrics.mean_absolute_error),
     "r2": r2,

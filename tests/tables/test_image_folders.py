@@ -202,9 +202,10 @@ def test_the_checksum_notices_each_change_of_an_image_and_nothing_else() -> None
 
 def test_labels_that_look_missing_or_like_numbers_are_classes() -> None:
     touch(*(f"pets/{label}/{image}.png" for label in ("NA", "01", "1") for image in "ab"))
-    form = DataConfig(path="pets", target="label").text_format
+    config = DataConfig(path="pets", target="label")
+    form = config.text_format
     rows = read_table(find_source("pets"), form)
     statistics = column_statistics(rows, "label", form.missing_values, wants_labels=True)
-    target = fit_target(statistics, "multiclass", scale="standard")
+    target = fit_target(statistics, "multiclass", config)
     assert isinstance(target, ClassTarget)
     assert set(target.classes) == {"NA", "01", "1"}

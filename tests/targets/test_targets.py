@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from dlcli.columns.family import column_statistics, statistics_of_cells
+from dlcli.config.sections.data import DataConfig
 from dlcli.errors import DataError
 from dlcli.tables.table import Table
 from dlcli.targets.base import Target, TargetScale
@@ -20,9 +21,16 @@ def table(*cells: object) -> Table:
     return Table(frame, "f.csv", np.arange(2, 2 + len(cells)), "line")
 
 
-def fit(task: Task, rows: Table, *, scale: TargetScale = "standard") -> Any:
+def fit(
+    task: Task,
+    rows: Table,
+    *,
+    scale: TargetScale = "standard",
+    order: tuple[str, ...] | None = None,
+) -> Any:
     statistics = column_statistics(rows, "y", (), wants_labels=True, wants_logs=scale == "log")
-    return fit_target(statistics, task, scale=scale)
+    config = DataConfig(path="f.csv", target="y", target_scale=scale, order=order)
+    return fit_target(statistics, task, config)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +105,7 @@ def test_a_class_that_training_lacks_is_refused_with_its_line() -> None:
 CELLS: dict[Task, list[object]] = {
     "binary": ["no", "yes", "no", "yes"],
     "multiclass": ["3", "1", "2", "1"],
+    "ordinal": ["10", "9", "10", "0"],
     "regression": [1.5, 2.5, -4.0, 8.0],
 }
 
@@ -163,6 +172,30 @@ def test_other_rows_are_refused_by_their_statistics_as_by_their_cells(task: Task
     with pytest.raises(DataError) as by_statistics:
         target.refuse_unfit(statistics)
     assert str(by_cells.value) == str(by_statistics.value)
+
+
+class TestOrder:
+    def test_numbers_are_in_order_by_size_and_text_as_the_config_says(self) -> None:
+        assert fit("ordinal", table("9", "10", "-1", "9")).classes == ("-1", "9", "10")
+        rows = table("small", "large", "medium", "small")
+        target = fit("ordinal", rows, order=("small", "medium", "large"))
+        assert target.encode(rows, ()).tolist() == [0, 2, 1, 0]
+        assert target.counts == (2, 1, 1)
+        assert fit("ordinal", table(1, 2, 2), order=("2", "1")).classes == ("2", "1")
+
+    @pytest.mark.parametrize(
+        ("order", "message"),
+        [
+            (None, "is text, which has no order of its own; list its classes in data.order"),
+            (("a", "b"), "has the class 'c', which is not in data.order"),
+            (("a", "b", "c", "d"), "no training row of the class 'd' of data.order"),
+        ],
+    )
+    def test_an_order_that_is_not_known_or_not_that_of_the_classes_is_refused(
+        self, order: tuple[str, ...] | None, message: str
+    ) -> None:
+        with pytest.raises(DataError, match=message):
+            fit("ordinal", table("a", "b", "c", "a"), order=order)
 
 
 class TestLogarithms:

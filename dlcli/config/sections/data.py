@@ -33,6 +33,7 @@ MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 Role = tuple[str | int, ...]  # the key below `data`, then the key or the index in it
 _File = Annotated[str, Field(min_length=1)]
 Files = _File | Annotated[tuple[_File, ...], Field(strict=False, min_length=1)]
+Label = Annotated[str, Field(min_length=1)]
 Shape = Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length=3)]
 
 
@@ -72,6 +73,11 @@ class DataConfig(Section):
     )
     task: Task | None = Field(
         None, description="what is predicted; default: inferred from the target"
+    )
+    order: Annotated[tuple[Label, ...], Field(strict=False, min_length=2)] | None = Field(
+        None,
+        description="the classes of an ordinal target from the lowest to the highest; default: "
+        "numbers by size",
     )
     scale: Scale = Field(
         "standard",
@@ -151,6 +157,11 @@ class DataConfig(Section):
     )
     test_path: Files | None = Field(None, description="the test rows, named as in `path`")
 
+    @property
+    def chosen_task(self) -> Task | None:
+        """The task that the config says; None where it is to be inferred."""
+        return "ordinal" if self.order is not None else self.task
+
     def roles(self) -> Iterator[tuple[Role, str]]:
         """Yield each column with a role other than feature or target: where that is said, it."""
         for key in ("column", "group", "time"):
@@ -194,7 +205,7 @@ class DataConfig(Section):
         for name, kind in self.kinds.items():
             if not issubclass(kind_named(kind), OrderedColumn):
                 yield name
-        if self.task is not None and self.task != "regression":
+        if self.chosen_task is not None and self.chosen_task != "regression":
             yield self.target
 
     @field_validator("path", "validation_path", "test_path")
@@ -220,6 +231,12 @@ class DataConfig(Section):
             twice = {name for name in names if names.count(name) > 1}
             if twice:
                 raise ValueError(f"`{key}` has duplicates: {', '.join(sorted(twice))}")
+        if self.order is not None:
+            if self.task not in (None, "ordinal"):
+                raise ValueError(f"`order` is for `task: ordinal`, not for {self.task}")
+            twice = {name for name in self.order if self.order.count(name) > 1}
+            if twice:
+                raise ValueError(f"`order` has duplicates: {', '.join(sorted(twice))}")
         both = [name for name in self.keep if name in (self.features or ())]
         if both:
             raise ValueError(

@@ -20,6 +20,7 @@ from dlcli.columns.family import ColumnKind, column_statistics, infer_kind, kind
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import describe_left_out, without_column
+from dlcli.data.survey.class_order import order_hint
 from dlcli.data.survey.findings import (
     class_findings,
     code_findings,
@@ -56,6 +57,7 @@ class Survey:
     target: str
     task: Task
     task_reason: str
+    order_hint: str | None  # a sentence on classes that may have an order
     num_rows: int  # with a target
     num_without_target: int
     num_columns: int  # without the target
@@ -132,6 +134,7 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
         target=target,
         task=task,
         task_reason=reason,
+        order_hint=None if task == "regression" else order_hint(labels, task),
         num_rows=len(rows),
         num_without_target=len(table) - len(rows),
         num_columns=len(columns),

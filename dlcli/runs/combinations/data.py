@@ -120,6 +120,12 @@ RULES = (
         example={"data": {"target_scale": "log"}},
     ),
     refused(
+        *("data.order", "data.task"),
+        when="the task is not `ordinal`",
+        effect="classes have no order",
+        example={"data": {"order": ["no", "yes"], "task": "binary"}},
+    ),
+    refused(
         *("data.one_hot_max", "data.embedding_dim", "data.features"),
         when="no feature is encoded so",
         effect="the setting does nothing",

@@ -150,7 +150,9 @@ def _data_section(seen: Survey, path: DataPath, selection: Selection) -> dict[st
 
 def _data_comments(seen: Survey, why_split: str) -> dict[KeyPath, str]:
     comments: dict[KeyPath, str] = {
-        ("data", "task"): f"The target has {seen.task_reason}.",
+        ("data", "task"): " ".join(
+            filter(None, [f"The target has {seen.task_reason}.", seen.order_hint])
+        ),
         ("data", "split"): why_split,
     }
     if seen.features is not None:
