@@ -11,6 +11,8 @@ def stacking_obstacle(plan: Plan) -> str | None:
     """Say why torch.func.vmap can't compute networks of a plan side by side; None: it can."""
     if plan.frozen:
         return "layers are frozen (model.freeze)"
+    if plan.signature.sequences:
+        return "rows differ in length, and each run's batches are cut to a width of their own"
     if plan.signature.embeddings and inputs.STACKING_OBSTACLE is not None:
         return f"embedded columns can't be stacked: {inputs.STACKING_OBSTACLE}"
     return _first_obstacle(plan, lambda traits: traits.stacking_obstacle, "stacked")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlcli.data.fields import Arrays
+from dlcli.data.fields import Arrays, lengths_of
 from dlcli.errors import DivergedError
 from dlcli.losses import Loss
 from dlcli.metrics import metrics_for
@@ -28,12 +28,15 @@ from dlcli.training.rows.batches import (
     Tensors,
     aligned,
     as_shares,
+    ragged_names,
     split_tensors,
     to_tensors,
 )
+from dlcli.training.rows.cutting import cut_to_longest
 
 _BLOCK_ROWS = 8192
 _BLOCK_NUMBERS = 2**22  # of the input: what wide rows become inside of a network is wider still
+_NUMBERS_OF_ELEMENT = 32  # what an element of a sequence counts as: a code becomes a vector
 
 
 def compute_outputs(
@@ -43,8 +46,9 @@ def compute_outputs(
 
     The processes of a group share the blocks of rows that pass the network together.
     """
-    blocks = _blocks(_at_least_one_row(inputs), num_members(network))
-    return _pass_through(network, blocks, placement, group)[: _num_rows(inputs)]
+    blocks, order = _blocks(_at_least_one_row(inputs), num_members(network))
+    outputs = _pass_through(network, blocks, placement, group)
+    return _in_order(outputs, order)[: _num_rows(inputs)]
 
 
 def _pass_through(
@@ -61,12 +65,30 @@ def _pass_through(
         return group.gather(torch.cat(mine), sizes)
 
 
-def _blocks(inputs: Tensors, num_members: int) -> list[Tensors]:
-    """Cut rows into blocks that pass the network together, each once for every member."""
-    num_rows = min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, _numbers_per_row(inputs)))
+def _blocks(inputs: Tensors, num_members: int) -> tuple[list[Tensors], Tensor | None]:
+    """Cut rows into blocks that pass the network together, each once for every member.
+
+    Where rows differ in length, they come in another order, int64 [rows]: from the shortest to the
+    longest, each block as wide as its longest row needs.
+    """
+    order = None
+    if ragged := ragged_names(inputs):
+        lengths = torch.stack([inputs[lengths_of(name)] for name in ragged]).sum(0)
+        order = lengths.argsort(stable=True)
+        inputs = {name: tensor.index_select(0, order) for name, tensor in inputs.items()}
+    numbers = _numbers_per_row(inputs) * (_NUMBERS_OF_ELEMENT if ragged else 1)
+    num_rows = min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(1, numbers))
     num_rows = max(1, num_rows // num_members)
-    blocks = split_tensors(inputs, num_rows)
-    return [{name: aligned(tensor) for name, tensor in block.items()} for block in blocks]
+    blocks: list[Tensors] = []
+    for block in split_tensors(inputs, num_rows):
+        cut = cut_to_longest(block)
+        blocks.append({name: aligned(tensor) for name, tensor in cut.items()})
+    return blocks, order
+
+
+def _in_order(outputs: Tensor, order: Tensor | None) -> Tensor:
+    """Return outputs of rows that came in an order as their rows were before."""
+    return outputs if order is None else outputs[order.argsort().to(outputs.device)]
 
 
 def _num_rows(inputs: Tensors) -> int:
@@ -198,9 +220,12 @@ def _outputs(
     left = iter(blocks)
     while some := [*islice(left, group.num_processes)]:
         members = num_members(network)
-        cut = [block for rows in some for block in _blocks(rows.inputs, members)]
-        outputs = _pass_through(network, cut, placement, group)
-        yield from zip(some, torch.split(outputs, [*map(len, some)]), strict=True)
+        cut = [_blocks(rows.inputs, members) for rows in some]
+        parts = [part for of_rows, _ in cut for part in of_rows]
+        outputs = _pass_through(network, parts, placement, group)
+        split = torch.split(outputs, [*map(len, some)])
+        for rows, found, (_, order) in zip(some, split, cut, strict=True):
+            yield rows, _in_order(found, order)
 
 
 def weights_of(rows: Rows) -> np.ndarray | None:

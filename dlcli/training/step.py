@@ -42,6 +42,7 @@ class Stepper:
     sharded: ShardedStep | None = None  # None: batches are not cut
     augmenter: Augmenter | None = None  # None: rows are as they are
     recordings: dict[Hashable, _Recording] = field(default_factory=dict)
+    seen: set[Hashable] = field(default_factory=set)  # sizes of sequences, not recorded at once
     # The batches of the last step, as they were given and with weights as shares.
     _last: tuple[tuple[Rows, ...], tuple[Rows, ...]] = ((), ())
 
@@ -105,8 +106,12 @@ class Stepper:
         """Call a function, or replay it from a recording of its first call with these sizes."""
         if not self.is_captured:
             return function(tuple(batch.each(aligned) for batch in batches))
-        key = (*key, *map(len, batches))
+        key = (*key, *(batch.sizes for batch in batches))
         if key not in self.recordings:
+            if len(batches[0].sizes) > 1 and key not in self.seen:
+                # Recording takes longer than a step: of sequences, only what comes twice pays.
+                self.seen.add(key)
+                return function(tuple(batch.each(aligned) for batch in batches))
             copies = tuple(batch.each(torch.clone) for batch in batches)
             steps = self._record(lambda: function(copies))
             self.recordings[key] = _Recording(copies, batches, steps)

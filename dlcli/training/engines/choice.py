@@ -10,6 +10,7 @@ from dlcli.errors import ConfigError
 from dlcli.network.obstacles import recording_obstacle
 from dlcli.network.plan import Plan
 from dlcli.training.device import Placement
+from dlcli.training.rows.like_lengths import num_widths
 
 _TENSORS_A_NUMBER = 4  # that a recorded step keeps of each number of the layers' outputs
 _MAX_BYTES = 2**30  # that a recording may keep: beyond, memory is worth more than overhead
@@ -39,9 +40,16 @@ def choose_engine(
         return Engine("eager", obstacle)
     if placement.device.type == "cuda":
         return Engine("eager", "CUDA graphs are taken where training.engine: captured says so")
-    num_bytes = recorded_bytes(settings, plan, num_rows)
+    sequences = plan.signature.sequences
+    if len(sequences) > 1:
+        reason = "batches of several columns of sequences rarely have the same lengths again"
+        return Engine("eager", reason)
+    num_bytes: float = recorded_bytes(settings, plan, num_rows)
+    if sequences:
+        num_bytes *= num_widths(sequences[0].longest)
     if num_bytes > _MAX_BYTES:
-        return Engine("eager", f"a recorded step would keep {num_bytes / 2**30:.1f} GiB")
+        what = "recorded steps" if sequences else "a recorded step"
+        return Engine("eager", f"{what} would keep {num_bytes / 2**30:.1f} GiB")
     return Engine("captured", "the same operations with less overhead")
 
 

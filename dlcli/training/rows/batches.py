@@ -13,6 +13,7 @@ from dlcli.data.fields import Arrays, Examples, lengths_of, pad
 from dlcli.data.signature import SEED, WEIGHT, partner_of
 from dlcli.seeds import derive_seed
 from dlcli.training.rows.companions import Companions, EpochCompanions
+from dlcli.training.rows.like_lengths import by_length
 
 _WINDOW_BYTES = 2**20  # gathered at once: what caches hold
 _ALIGNED_BYTES = 64  # at multiples of which PyTorch allocates at least
@@ -46,6 +47,21 @@ class Rows:
     def weights(self) -> Tensor | None:
         """How much each row counts, float32 [rows]; None: each counts once."""
         return self.targets.get(WEIGHT)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Their number, and how wide each input is whose rows differ in length."""
+        ragged = ragged_names(self.inputs)
+        return (self.num_rows, *(self.inputs[name].shape[1] for name in ragged))
+
+    @property
+    def num_elements(self) -> np.ndarray | None:
+        """How many elements each row has in all of its inputs, int64 [rows], on the CPU.
+
+        None: rows don't differ in length.
+        """
+        lengths = [self.inputs[lengths_of(name)] for name in ragged_names(self.inputs)]
+        return torch.stack(lengths).sum(0).cpu().numpy() if lengths else None
 
     @property
     def input_bytes(self) -> int:
@@ -117,7 +133,12 @@ class Rows:
         companions: Companions = "nothing",
     ) -> Generator["Rows", None, None]:
         """Yield the rows in an epoch's order, see `BatchSource`."""
-        order = epoch_order(len(self), seed=seed, epoch=epoch).to(self.device)
+        order = epoch_order(len(self), seed=seed, epoch=epoch)
+        lengths = self.num_elements
+        if lengths is not None:
+            alike = derive_seed(seed, "like lengths", epoch)
+            order = order[by_length(lengths[order], batch_size=multiple, seed=alike)]
+        order = order.to(self.device)
         beside = EpochCompanions.of(companions, len(self), seed, epoch, self.device)
         rows_in_window = _WINDOW_BYTES // self.input_bytes
         size = max(1, rows_in_window // multiple) * multiple
@@ -152,10 +173,16 @@ class BatchSource(Protocol):
         """Yield the rows in an epoch's order from row `start` of it on, on the device.
 
         The order, and where windows end, is a function of the rows' number, the seed, the epoch
-        and `multiple`, the rows of a batch: a resumed run's batches lie as they would have.
+        and `multiple`, the rows of a batch: a resumed run's batches lie as they would have. Where
+        rows differ in length, it is one of their lengths too: those of a batch have like lengths.
         `companions` are what rows that are augmented have beside them.
         """
         ...
+
+
+def ragged_names(inputs: Tensors) -> list[str]:
+    """Return the names of the inputs whose rows differ in length."""
+    return [name for name in inputs if lengths_of(name) in inputs]
 
 
 def aligned(tensor: Tensor) -> Tensor:
@@ -263,7 +290,7 @@ def as_arrays(examples: Examples, longest: Mapping[str, int] | None = None) -> E
             if name in examples.lengths:
                 lengths = examples.lengths[name]
                 width = int(lengths.max(initial=0)) if longest is None else longest[name]
-                found[name] = pad(array, lengths, width)
+                found[name] = pad(array, lengths, max(1, width))  # layers take no empty ones
                 found[lengths_of(name)] = lengths
         return found
 

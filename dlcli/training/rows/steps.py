@@ -9,6 +9,7 @@ import torch
 from dlcli.config.sections.training import LastBatch
 from dlcli.training.rows.batches import BatchSource, Rows, accompanied, joined
 from dlcli.training.rows.companions import Companions, EpochCompanions
+from dlcli.training.rows.cutting import BatchWidths
 
 
 def epoch_steps(
@@ -24,7 +25,8 @@ def epoch_steps(
 ) -> Generator[tuple[Rows, ...], None, None]:
     """Yield the batches of each optimizer step, in the epoch's order, from step `start` on.
 
-    `companions` are what rows that are augmented have beside them.
+    Sequences are cut to the longest of a batch. `companions` are what rows that are augmented have
+    beside them.
     """
     if batch_size == "full":
         whole = rows.head(len(rows))
@@ -33,6 +35,7 @@ def epoch_steps(
         whole = accompanied(whole, numbers, beside, whole.take)
         yield from [(whole,)][start:]
         return
+    widths = BatchWidths()
     windows = rows.windows(
         seed=seed,
         epoch=epoch,
@@ -42,8 +45,9 @@ def epoch_steps(
     )
     step: list[Rows] = []
     with closing(windows):
-        for batch in end_with(last_batch, _batches(windows, batch_size), batch_size):
-            step.append(batch)
+        batches = _batches(widths.noted(windows), batch_size)
+        for batch in end_with(last_batch, batches, batch_size):
+            step.append(widths.cut(batch))
             if len(step) == accumulate:
                 yield tuple(step)
                 step.clear()

@@ -1,8 +1,9 @@
 """Rows that stay on disk: an epoch's order, read ahead on a thread of its own."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from dlcli.data.fields import Examples
 from dlcli.seeds import derive_seed
 from dlcli.training.rows.batches import Rows, as_arrays, epoch_order, shuffled
 from dlcli.training.rows.companions import Companions, EpochCompanions
+from dlcli.training.rows.like_lengths import by_length
 
 _CHUNK_BYTES = 2**17  # read in one go: rows that stand together in the file
 _WINDOW_CHUNKS = 128  # whose rows are shuffled together
@@ -53,12 +55,13 @@ class StreamedRows:
         *,
         seed: int,
         epoch: int,
-        multiple: int,  # noqa: ARG002 - windows end where chunks do
+        multiple: int,
         start: int,
         companions: Companions = "nothing",
     ) -> Generator[Rows, None, None]:
         """Yield the rows in an epoch's order, see `BatchSource`; the next window is being read.
 
+        Windows end where chunks do. Rows of like lengths are found within a window.
         The partner of a row is the next one of its window: any other would have to be read.
         """
         chunks = _chunk_order(len(self), self._rows_in(_CHUNK_BYTES), seed=seed, epoch=epoch)
@@ -69,23 +72,27 @@ class StreamedRows:
         ends = np.cumsum([_num_rows(window) for window in windows])
         first = int(np.searchsorted(ends, start, side="right"))
 
-        def order_of(index: int) -> np.ndarray:
-            window_seed = derive_seed(seed, "window", epoch, index)
-            return shuffled(_num_rows(windows[index]), window_seed).numpy()
-
-        def begin(index: int) -> Future[Rows] | None:
+        def begin(index: int) -> Future[tuple[Rows, np.ndarray]] | None:
             if index == len(windows):
                 return None
-            return thread.submit(self._shuffled, windows[index], order_of(index))
+            window_seed = derive_seed(seed, "window", epoch, index)
+            order = shuffled(_num_rows(windows[index]), window_seed).numpy()
+            before = int(ends[index]) - len(order)
+            alike = partial(
+                by_length,
+                batch_size=multiple,
+                seed=derive_seed(seed, "like lengths", epoch, index),
+                first=-before % multiple,
+            )
+            return thread.submit(self._shuffled, windows[index], order, alike)
 
         needed: Companions = "nothing" if companions == "nothing" else "seeds"
         seeds = EpochCompanions.of(needed, len(self), seed, epoch, self.device)
 
-        def accompanied(window: Rows, index: int) -> Rows:
+        def accompanied(window: Rows, index: int, order: np.ndarray) -> Rows:
             if seeds is None:
                 return window
-            numbers = np.concatenate([np.arange(*chunk) for chunk in windows[index]])
-            numbers = numbers[order_of(index)]
+            numbers = np.concatenate([np.arange(*chunk) for chunk in windows[index]])[order]
             window = window.seeded(seeds.seeds_of(torch.from_numpy(numbers).to(self.device)))
             return window.paired_with_next() if companions == "partners" else window
 
@@ -93,19 +100,29 @@ class StreamedRows:
             following = begin(first)
             for index in range(first, len(windows)):
                 assert following is not None, "there is one more window"
-                window = following.result()
+                window, order = following.result()
                 following = begin(index + 1)
                 skipped = max(0, start - int(ends[index] - len(window)))
-                window = accompanied(self._to_device(window), index)
+                window = accompanied(self._to_device(window), index, order)
                 yield window.cut(skipped, len(window))
 
     def _rows_in(self, num_bytes: int) -> int:
         return max(1, num_bytes // max(1, self.cache.input_bytes))
 
-    def _shuffled(self, chunks: list[tuple[int, int]], order: np.ndarray) -> Rows:
+    def _shuffled(
+        self,
+        chunks: list[tuple[int, int]],
+        order: np.ndarray,
+        alike: Callable[[np.ndarray], np.ndarray],
+    ) -> tuple[Rows, np.ndarray]:
+        """Return rows in an order; if they differ in length, in one of `alike` ones in turn."""
         # By numpy, and the order made by another thread: wherever torch shares out work, OpenMP
         # gives this one a pool of its own, and all that wait in a step have less patience.
-        return self._to_rows(self.cache.read(chunks).take(order))
+        read = self.cache.read(chunks)
+        lengths = [read.lengths[name] for name in read.inputs if name in read.lengths]
+        if lengths:
+            order = order[alike(np.sum(lengths, axis=0)[order])]
+        return self._to_rows(read.take(order)), order
 
     def _read(self, start: int, stop: int) -> Rows:
         """Return rows that stand together, on the device."""
