@@ -8,10 +8,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.workloads import WORKLOADS
 
@@ -69,11 +70,11 @@ def cores(number: int) -> Iterator[None]:
 def run_program(name: str, config: Path, spec: Path, python: Path) -> Figures:
     """Run a program on a work load; Python is the interpreter of its environment."""
     if name in SETTINGS:
-        return run_dlcli(config, SETTINGS[name])
+        return run_dlcli(config, SETTINGS[name], batch_size=WORKLOADS[config.stem].batch_size)
     return run_peer(name, spec, python)
 
 
-def run_dlcli(config: Path, settings: Sequence[str] = ()) -> Figures:
+def run_dlcli(config: Path, settings: Sequence[str] = (), *, batch_size: int) -> Figures:
     """Train by the command line, as anyone would; settings are those of `--set`."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
@@ -86,8 +87,7 @@ def run_dlcli(config: Path, settings: Sequence[str] = ()) -> Figures:
         lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     epochs = [json.loads(line) for line in lines]
-    size = WORKLOADS[config.stem].batch_size
-    num_steps = -(-summary["rows"]["train"] // size)
+    num_steps = -(-summary["rows"]["train"] // batch_size)
     step = statistics.median(epoch["seconds"] / num_steps for epoch in epochs[1:])
     return Figures(step, whole, epochs[-1]["validation"]["accuracy"])
 
@@ -96,7 +96,15 @@ def run_peer(name: str, spec: Path, python: Path) -> Figures:
     """Run a peer's program in its environment."""
     library, _, backend = name.partition("-")
     script = PEERS / f"with_{'jax_scan' if name == 'jax-scan' else library}.py"
-    environment = os.environ | ({"KERAS_BACKEND": backend} if library == "keras" else {})
+    return run_script(
+        script, spec, python, {"KERAS_BACKEND": backend} if library == "keras" else {}
+    )
+
+
+def run_script(
+    script: Path, spec: Path, python: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Figures:
+    """Run a program that prints its figures, with what it needs in its environment."""
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
         done = subprocess.run(
@@ -104,7 +112,7 @@ def run_peer(name: str, spec: Path, python: Path) -> Figures:
             check=True,
             capture_output=True,
             text=True,
-            env=environment,
+            env={**os.environ, **environment},
         )
         whole = time.perf_counter() - begun
     answer = json.loads(done.stdout.splitlines()[-1])

@@ -45,7 +45,7 @@ def write_workload(workload: Workload, folder: Path) -> tuple[Path, Path]:
     table = folder / f"{workload.name}.csv"
     if not table.exists():
         features, labels = _digits() if workload.image_side else _made(workload)
-        _write_table(table, features, labels)
+        write_table(table, features, labels)
     config, spec = table.with_suffix(".yaml"), table.with_suffix(".json")
     config.write_text(yaml.safe_dump(_config(workload, table.name)), encoding="utf-8")
     about = {**asdict(workload), "table": str(table), "target": TARGET, "part": PART}
@@ -68,7 +68,8 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
     return rows[:, :-1], rows[:, -1].astype(int)
 
 
-def _write_table(path: Path, features: np.ndarray, labels: np.ndarray) -> None:
+def write_table(path: Path, features: np.ndarray, labels: np.ndarray) -> None:
+    """Write rows with their label, and the part that each is in."""
     validated = np.random.default_rng(1).random(len(labels)) < VALIDATION_SHARE
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

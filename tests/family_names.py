@@ -44,6 +44,12 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
         "runs/drafting/quick.py",
         "runs/drafting/realmlp.py",
     ),
+    # how inputs are joined, and positions pooled
+    ("layers", "attention"): (
+        "explaining/learning/regularisation.py",
+        "layers/joining/joins.py",
+        "layers/time/pool_time.py",
+    ),
     # the setting data.scale, what fp16 multiplies losses by, and an augmentation
     ("layers", "scale"): (
         "augmentations/geometry.py",

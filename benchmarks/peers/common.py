@@ -12,7 +12,9 @@ import polars as pl
 
 def read_spec():
     """Return the work load's description, as an object, and the folder for the saved model."""
-    about = {"device": "cpu", "precision": "fp32"} | json.loads(Path(sys.argv[1]).read_text())
+    about = {"device": "cpu", "precision": "fp32", "image_side": 0} | json.loads(
+        Path(sys.argv[1]).read_text()
+    )
     return SimpleNamespace(**about), Path(sys.argv[2])
 
 

@@ -340,6 +340,11 @@ class Layer(Section, ABC):
         return None
 
     @property
+    def has_attention(self) -> bool:
+        """Whether its module says by `attention_weights` which positions count how much."""
+        return False
+
+    @property
     def is_affine(self) -> bool:
         """Whether it multiplies its input by weights and adds biases, its activation aside."""
         return False

@@ -2,6 +2,9 @@
 
 from typing import Annotated, get_args
 
+from dlcli.layers.attention.attention import Attention
+from dlcli.layers.attention.positional_encoding import PositionalEncoding
+from dlcli.layers.attention.transformer_encoder import TransformerEncoder
 from dlcli.layers.backbone.backbone import Backbone
 from dlcli.layers.base import Layer
 from dlcli.layers.blocks import residual
@@ -50,6 +53,9 @@ AnyLayer = Annotated[
     | NumericEmbedding
     | TokenEmbedding
     | PoolTime
+    | PositionalEncoding
+    | Attention
+    | TransformerEncoder
     | SqueezeExcitation
     | Residual
     | ResidualBlock

@@ -43,9 +43,14 @@ class RandomMask(nn.Module):
         """Whether it does anything while training."""
         return self.schedule is not None or round(self.rate * 2**16) > 0
 
+    @property
+    def is_active(self) -> bool:
+        """Whether it does anything now."""
+        return self.training and self.drops_something
+
     def forward(self, x: Tensor) -> Tensor:
         """Drop numbers at random, while training."""
-        if not self.training or not self.drops_something:
+        if not self.is_active:
             return x
         shape = self.mask_shape(x.shape)
         if x.device.type != "cpu" and (self.schedule is not None or shape != x.shape):

@@ -29,7 +29,6 @@ _COMPARED_OTHERWISE = {
     "initial",
     "layers",
     "shortcut",
-    "stochastic_depth",
     "momentum",
     "lr_factor",
     "weight_decay_factor",
@@ -191,9 +190,11 @@ def _refuse_other_members(before: Plan, after: Plan) -> None:
 
 def _changed(old: _Weighted, new: _Weighted) -> Iterator[_Changed]:
     """Yield the settings in which a layer differs from the one whose weights it gets."""
-    before, after = old.planned.config.model_dump(), new.planned.config.model_dump()
+    configs = (old.planned.config, new.planned.config)
+    before, after = (config.model_dump() for config in configs)
+    dropped = {share.key for config in configs if (share := config.dropped_share) is not None}
     for key in after:
-        if key not in _COMPARED_OTHERWISE and before[key] != after[key]:
+        if key not in _COMPARED_OTHERWISE | dropped and before[key] != after[key]:
             yield (*new.path, key), before[key], after[key]
 
 

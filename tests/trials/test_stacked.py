@@ -205,7 +205,9 @@ def test_all_optimizers_at_once() -> None:
 @pytest.mark.parametrize(("shape", "spec"), EVERY_LAYER, ids=name)
 def test_every_layer(shape: tuple[int, ...], spec: dict[str, Any]) -> None:
     planned = plan(shape, spec, DROPOUT, {"type": "flatten"}, DENSE)
-    check_steps(planned, [{"type": "sgd"}, {"type": "adam"}])
+    # A bias of keys changes no attention weight: adam would scale the rounding in its gradient.
+    has_keys = "num_heads" in spec and spec.get("bias", True)
+    check_steps(planned, [{"type": "sgd"}, *([] if has_keys else [{"type": "adam"}])])
 
 
 @pytest.mark.parametrize(("loss", "target"), EVERY_LOSS)

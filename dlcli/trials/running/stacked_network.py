@@ -27,6 +27,7 @@ class _GivenMask(nn.Module):
 
     mask: Tensor
     shape: torch.Size  # for what it was first given: a row, or one of each member of an ensemble
+    is_active = True  # it has to see what it is for in evaluation mode too
 
     def __init__(self, drawn: RandomMask) -> None:
         super().__init__()
@@ -172,8 +173,9 @@ class StackedNetwork:
     def state_dict(self, run: int, values: Tensor, buffers: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return one run's weights, named as in a single network."""
         views = zip(self._layouts, self.split(values), strict=True)
+        saved = self._network.state_dict().keys()  # without buffers that follow from the plan
         return {name: view[run] for name, view in views} | {
-            name: buffer[run] for name, buffer in buffers.items()
+            name: buffer[run] for name, buffer in buffers.items() if name in saved
         }
 
     def _forward(

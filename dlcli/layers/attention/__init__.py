@@ -1,0 +1,1 @@
+"""Layers in which positions of a sequence look at each other."""
