@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from types import UnionType
 from typing import Annotated, Union, get_args, get_origin
 
@@ -51,20 +52,31 @@ def path_of(model: type[BaseModel], location: Location) -> tuple[str, ...]:
     return path
 
 
-def homes_of(
-    model: type[BaseModel],
-    name: str,
-    path: tuple[str, ...] = (),
-    seen: tuple[type[BaseModel], ...] = (),
-) -> Iterator[Home]:
-    """Yield every section that has a key."""
+def homes_of(model: type[BaseModel], name: str) -> tuple[Home, ...]:
+    """Return every section that has a key."""
+    return _homes(model).get(name, ())
+
+
+@cache  # a walk takes many times as long as a look-up, and the sections never change
+def _homes(model: type[BaseModel]) -> dict[str, tuple[Home, ...]]:
+    """Return the sections that have a key, for each key."""
+    found = dict[str, tuple[Home, ...]]()
+    for home, section in _sections_within(model, (), ()):
+        for name in section.model_fields:
+            found[name] = (*found.get(name, ()), home)
+    return found
+
+
+def _sections_within(
+    model: type[BaseModel], path: tuple[str, ...], seen: tuple[type[BaseModel], ...]
+) -> Iterator[tuple[Home, type[BaseModel]]]:
+    """Yield a section and those in it, down to those that hold themselves."""
     if model in seen:
         return
-    if name in model.model_fields:
-        yield Home(path, type_of(model))
+    yield Home(path, type_of(model)), model
     for key, field in model.model_fields.items():
         for section in models_in(field.annotation):
-            yield from homes_of(section, name, (*path, key), (*seen, model))
+            yield from _sections_within(section, (*path, key), (*seen, model))
 
 
 def models_in(annotation: object) -> Iterator[type[BaseModel]]:
