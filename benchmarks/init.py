@@ -184,7 +184,7 @@ def _score(model: object, prepared: Prepared) -> float:
     if target.kind == "number":
         error = root_mean_squared_error(truth, pipeline.predict(features))
         return target.scale * float(error)
-    classes = range(len(target.classes))
+    classes = range(len(target.class_names))
     return float(log_loss(truth, pipeline.predict_proba(features), labels=classes))
 
 

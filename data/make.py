@@ -1,14 +1,16 @@
-"""Make the data sets that are made, and copy those that scikit-learn carries.
+"""Make the data sets that are made, and copy those that scikit-learn and statsmodels carry.
 
     python data/make.py
 
 writes `pass_class.csv`, `final_grade.csv`, `exam.csv`, `moons.csv`, `perceptron.csv`,
-`mnist1d_train.csv` and `mnist1d_test.csv` (made here, from a fixed seed) and `digits.csv` and
-`diabetes.csv` (real, as scikit-learn ships them) into this folder, and images: `digits_png/`
+`visitors.csv`, `mnist1d_train.csv` and `mnist1d_test.csv` (made here, from a fixed seed),
+`digits.csv` and `diabetes.csv` (real, as scikit-learn ships them) and, where statsmodels is
+installed, `elnino.csv` (real, as that ships it) into this folder, and images: `digits_png/`
 (rows of `digits.csv`), `shapes/` and `shapes.csv` (made); byte for byte as they are in the
 repository. `penguins.csv` is not made; README.md says where it comes from.
 """
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +87,53 @@ def make_moons(random: np.random.Generator) -> pl.DataFrame:
     return pl.DataFrame(
         {"x1": np.round(x1 + noise[0], 4), "x2": np.round(x2 + noise[1], 4), "color": color}
     )[order]
+
+
+def make_visitors(random: np.random.Generator) -> pl.DataFrame:
+    """Visitors of two halls in each of 1,680 hours: a day, a week, tickets half price, noise.
+
+    The noise has a standard deviation of 5, which no forecast can know.
+    """
+    tables = []
+    hours = np.arange(1680)
+    is_cheap = random.random(hours.max() // 24 + 1) < 0.15
+    for hall, level in (("east", 60), ("west", 90)):
+        day = np.clip(np.sin(2 * np.pi * (hours % 24 - 7) / 24), 0, None)
+        weekend = np.where(hours // 24 % 7 >= 5, 1.5, 1.0)
+        price = np.where(is_cheap[hours // 24], 1.4, 1.0)
+        visitors = level * day * weekend * price + 20 + random.normal(0, 5, len(hours))
+        tables.append(
+            pl.DataFrame(
+                {
+                    "hour": np.datetime64("2024-01-01T00", "us") + hours.astype("timedelta64[h]"),
+                    "hall": [hall] * len(hours),
+                    "half_price": is_cheap[hours // 24].astype(np.int64),
+                    "visitors": np.round(np.clip(visitors, 0, None)).astype(np.int64),
+                }
+            )
+        )
+    table = pl.concat(tables).with_columns(pl.col("hour").dt.strftime("%Y-%m-%d %H:%M"))
+    return table.sort("hour", "hall")
+
+
+def copy_elnino() -> pl.DataFrame | None:
+    """Return the sea surface temperatures of statsmodels, a row a month; None: it isn't there.
+
+    The file is read without importing statsmodels, which would need pandas.
+    """
+    package = importlib.util.find_spec("statsmodels")
+    if package is None or not package.submodule_search_locations:
+        return None
+    folder = Path(package.submodule_search_locations[0])
+    wide = pl.read_csv(folder / "datasets" / "elnino" / "elnino.csv").to_numpy()
+    years = wide[:, 0].astype(np.int64)
+    return pl.DataFrame(
+        {
+            "year": years.repeat(12),
+            "month": np.tile(np.arange(1, 13), len(years)),
+            "temperature": wide[:, 1:].ravel(),
+        }
+    )
 
 
 def make_perceptron(random: np.random.Generator) -> pl.DataFrame:
@@ -237,12 +286,16 @@ def main() -> None:
         "exam": make_exam(np.random.default_rng(12)),
         "moons": make_moons(np.random.default_rng(4)),
         "perceptron": make_perceptron(np.random.default_rng(2)),
+        "visitors": make_visitors(np.random.default_rng(24)),
         "mnist1d_train": mnist1d[:4000],
         "mnist1d_test": mnist1d[4000:],
         "digits": copy_digits(),
         "diabetes": copy_diabetes(),
         "shapes": write_shapes(np.random.default_rng(23), HERE / "shapes"),
     }
+    elnino = copy_elnino()
+    if elnino is not None:
+        tables["elnino"] = elnino
     for name, table in tables.items():
         table.write_csv(HERE / f"{name}.csv")
         print(f"{name}.csv: {len(table)} rows")

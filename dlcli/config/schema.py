@@ -27,6 +27,10 @@ def json_schema() -> dict[str, Any]:
         names = _types_in(section, schema["$defs"])
         short = {"enum": names, "description": "short for {type: …}, with its defaults"}
         schema["properties"][key] = {"anyOf": [short, section], **about}
+    of_data = schema["$defs"]["DataConfig"]
+    needed = [key for key in of_data.pop("required") if key != "target"]
+    # A forecast's targets are in `window`.
+    of_data["anyOf"] = [{"required": [*needed, key]} for key in ("target", "window")]
     of_folds = schema["$defs"]["FoldsConfig"]["properties"]["folds"]
     schema["properties"]["folds"]["anyOf"].insert(0, {**of_folds, "description": "so many folds"})
     _put_names_beside_settings(schema["$defs"])

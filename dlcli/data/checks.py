@@ -44,13 +44,18 @@ def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
         *((("data", "kinds", name), name) for name in config.kinds),
         *((("data", *role), name) for role, name in config.roles()),
     ]
+    if config.window is not None:
+        del named[0]  # the first of these
+        for key in ("targets", "known"):
+            names = enumerate(getattr(config.window, key))
+            named += [(("data", "window", key, index), name) for index, name in names]
     known = table.frame.columns
     for path, name in named:
         if name not in known:
             yield loaded.problem(path, f"{table.source} {without_column(name, table)}")
     for name in config.kinds:
         path = ("data", "kinds", name)
-        if name == config.target:
+        if name == config.target and config.window is None:
             yield loaded.problem(path, "the target has no kind; set data.task instead")
         elif name == config.split.column:
             yield loaded.problem(path, f"does nothing: '{name}' is the split column")
@@ -82,6 +87,8 @@ def without_column(name: str, table: Table) -> str:
 def without_unknown(config: DataConfig, known: list[str]) -> DataConfig | None:
     """Return the config without the names that are not known; None where it can't do without."""
     needed = [config.target, *(name for role, name in config.roles() if role[0] != "keep")]
+    if config.window is not None:
+        needed += [*config.window.targets, *config.window.known]
     no_features = (config.target, config.split.column)
     features = config.features
     if features is not None:

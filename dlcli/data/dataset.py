@@ -30,6 +30,8 @@ from dlcli.data.stream import (
 )
 from dlcli.data.text_files import recognition_notes
 from dlcli.data.weights import all_weightless, weightless_notes
+from dlcli.data.windows.fitting import fit_windows, windows_by_part
+from dlcli.data.windows.windows import Windows
 from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.tables.reading import checksum, read_table
 from dlcli.tables.sources import Source, find_source
@@ -55,6 +57,11 @@ class Dataset:
     stream: Stream | None = None  # where the rows are read from instead, if there are no parts
     kept: KeptRows = field(default_factory=KeptRows)  # as they are in the files
     num_bins: int | None = None  # of each numeric column, as the layers asked for; None: none did
+
+    @property
+    def windows(self) -> dict[str, Windows]:
+        """The parts that are windows over series."""
+        return {name: part for name, part in self.parts.items() if isinstance(part, Windows)}
 
     def decoding(self) -> Generator[Reading, None, None]:
         """Decode the files that cells of held rows name, if they do; DataError.
@@ -93,6 +100,8 @@ def read_dataset(
     added to it and left out, so that the rest can be checked. With `max_blocks`, of a streamed
     file only so many blocks are read, and nothing is said of the rest.
     """
+    if loaded.config.data.window is not None:
+        return _windowed(loaded, found)
     loaded, source, reason = yield from open_rows(loaded, found, max_blocks)
     return (
         yield from fit_dataset(
@@ -154,6 +163,26 @@ def fit_dataset(
     )
 
 
+def _windowed(loaded: LoadedConfig, found: list[Problem] | None) -> Dataset:
+    """Read the table of a forecast, fit and cut windows; all as `read_dataset` has it."""
+    config, files = loaded.config.data, find_sources(loaded)
+    table = read_tables(config, files)["path"]
+    loaded = _with_known_names(loaded, table, found)
+    fit = fit_windows(loaded, table)
+    return Dataset(
+        fitted=fit.fitted,
+        task=fit.fitted.target.task,
+        parts=fit.parts,
+        num_rows={name: len(part) for name, part in fit.parts.items()},
+        columns=fit.columns,
+        notes=fit.notes,
+        checksums={key: checksum(file) for key, file in files.items()},
+        target_values={name: TargetValues() for name in fit.parts},
+        text_settings=fit.text_settings,
+        num_bins=loaded.config.model.num_bins,
+    )
+
+
 def _checksums(loaded: LoadedConfig, source: RowSource, fitted: FittedData) -> dict[str, str]:
     """Return the checksums of files and, by keys of their own, of the images that they name."""
     found = {key: checksum(file) for key, file in source.files.items()}
@@ -188,6 +217,13 @@ def load_tables(loaded: LoadedConfig, max_rows: int | None = None) -> dict[str, 
                 break
     found = {name: kept.table(name) for name in PARTS}
     return {name: rows for name, rows in found.items() if rows is not None}
+
+
+def load_windows(loaded: LoadedConfig, fitted: FittedData) -> dict[str, Windows]:
+    """Return the windows of each part of a run's own table, encoded as they were; DataError."""
+    config = loaded.config.data
+    source = find_sources(loaded)["path"]
+    return windows_by_part(fitted, read_table(source, config.text_format), config)
 
 
 def open_stream(loaded: LoadedConfig) -> Stream:

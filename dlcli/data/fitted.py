@@ -20,6 +20,7 @@ from dlcli.columns.ragged import RaggedColumn
 from dlcli.columns.unseen import UnseenCells
 from dlcli.config.sections.data import Shape
 from dlcli.data.fields import Examples, Field, Slots, lengths_of, pad
+from dlcli.data.series.fitted_window import FittedWindow
 from dlcli.data.signature import NUMBERS, WEIGHT, Signature
 from dlcli.data.weights import read_weights
 from dlcli.errors import DataError
@@ -38,6 +39,7 @@ class FittedData(Section):
     weight: str | None = None  # the column that says how much each row counts
     placed_columns: int | None = None  # of a training file whose columns are named by their place
     shape: Shape | None
+    window: FittedWindow | None = None  # of forecasts: a row is a step of a series
     missing_values: Annotated[tuple[str, ...], Described(strict=False)]
 
     @model_validator(mode="before")
@@ -58,7 +60,7 @@ class FittedData(Section):
     def text_format(self, said: TextFormat) -> TextFormat:
         """Return what is said of other files, and which of their cells are no numbers or dates."""
         labels = {column.name for column in self.columns if not isinstance(column, OrderedColumn)}
-        if self.target.task != "regression":
+        if self.target.class_names:
             labels.add(self.target.name)
         placed = None
         if self.placed_columns is not None:
@@ -79,7 +81,7 @@ class FittedData(Section):
     @property
     def target_fields(self) -> tuple[Field, ...]:
         """The fields of what the loss is given: the target, and the weight if rows have one."""
-        target = Field(self.target.field, self.target.dtype, ())
+        target = Field(self.target.field, self.target.dtype, self.target.shape)
         if self.weight is None:
             return (target,)
         return (target, Field(WEIGHT, np.dtype(np.float32), ()))
@@ -219,6 +221,8 @@ class FittedData(Section):
 
     def signature(self) -> Signature:
         """Return the inputs and outputs of a network for this data."""
+        if self.window is not None:
+            return self._signature_of_windows(self.window)
         embeddings = (column.embedding for column in self.columns)
         dense = [column for column in self.columns if column.field == "numbers"]
         widths = tuple(column.num_slots for column in dense)
@@ -234,6 +238,20 @@ class FittedData(Section):
             sequences=tuple(
                 column.sequence for column in self.columns if isinstance(column, RaggedColumn)
             ),
+        )
+
+    def _signature_of_windows(self, window: FittedWindow) -> Signature:
+        """Return the channels of series over the steps of the past, and all that is forecast."""
+        channels = [*window.channels(self.columns)]
+        num_channels = sum(number for _, number in channels)
+        return Signature(
+            num_dense=num_channels * window.past,
+            embeddings=(),
+            shape=(num_channels, window.past),
+            num_classes=None,
+            dense_widths=tuple(number * window.past for _, number in channels),
+            dense_names=tuple(name for name, _ in channels),
+            num_values=math.prod(self.target.shape),
         )
 
     def _numeric_inputs(self) -> Iterator[NumericInput]:

@@ -152,7 +152,7 @@ def _fit_columns(
     constant = []
     for name in feature_names(config, train.header):
         statistics = train.columns[name]
-        column, report = _fit_feature(loaded, statistics, known.get(name))
+        column, report = fit_feature(loaded, statistics, known.get(name))
         reports.append(report)
         if column is not None:
             used.append(column)
@@ -183,9 +183,13 @@ def _fit_columns(
     return fitted, tuple(reports), notes
 
 
-def _fit_feature(
+def fit_feature(
     loaded: LoadedConfig, statistics: ColumnStatistics, before: Column | None
 ) -> tuple[Column | None, ColumnReport]:
+    """Fit a column to the training rows, or to more of them than `before`; None: it is left out.
+
+    Raises ConfigError where `features` names a column that can't be used.
+    """
     config, name = loaded.config.data, statistics.name
     given, num_missing = config.kinds.get(name), statistics.missing.count
     if given is not None:

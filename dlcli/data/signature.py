@@ -61,6 +61,7 @@ class Signature:
     dense_names: tuple[str, ...] = ()  # of the columns that are dense numbers
     pixels: tuple[Pixels, ...] = ()  # columns of images, each an input of its own
     sequences: tuple[Tokens | Series, ...] = ()  # columns whose rows differ in length, the same
+    num_values: int = 1  # numbers of a target, where it is no class
 
     @property
     def inputs(self) -> tuple[Field, ...]:

@@ -18,7 +18,8 @@ class Loss(Section, ABC):
     """A loss: its settings, its value and gradient, and the words for it.
 
     Outputs are the network's, [rows, num_outputs]. Targets are encoded, [rows]: class indices, or
-    numbers as the network sees them. Neither torch nor numpy is imported before a value is needed.
+    numbers as the network sees them; or several numbers, [rows, values], whose losses are averaged.
+    Neither torch nor numpy is imported before a value is needed.
     """
 
     type: str
@@ -42,8 +43,11 @@ class Loss(Section, ABC):
         """Return the factor from the network's units to the target's own; 1 there is `scale`."""
 
     @abstractmethod
-    def num_outputs(self, num_classes: int | None) -> int:
-        """Return how many outputs the network needs; `num_classes` is None for numbers."""
+    def num_outputs(self, num_classes: int | None, num_values: int = 1) -> int:
+        """Return how many outputs the network needs.
+
+        `num_classes` is None for numbers, of which a target has `num_values`.
+        """
 
     @abstractmethod
     def compute(self, outputs: "Tensor", targets: "Tensor", *, reduction: Reduction) -> "Tensor":
@@ -104,6 +108,11 @@ class Loss(Section, ABC):
 
         Outputs are on the CPU.
         """
+
+    def bounds(self, outputs: "Tensor") -> "tuple[np.ndarray, np.ndarray] | None":
+        """Return lower and upper bounds of `predictions`; None: it predicts no interval."""
+        del outputs
+        return None
 
     @abstractmethod
     def mean_of_members(self, outputs: "Tensor") -> "Tensor":

@@ -107,7 +107,8 @@ class BinaryCrossEntropy(ClassLoss):
     def tasks(cls) -> tuple[Task, ...]:
         return ("binary",)
 
-    def num_outputs(self, num_classes: int | None) -> int:
+    def num_outputs(self, num_classes: int | None, num_values: int = 1) -> int:
+        del num_values
         del num_classes
         return 1
 
@@ -174,7 +175,8 @@ class CrossEntropy(ClassLoss):
     def tasks(cls) -> tuple[Task, ...]:
         return ("binary", "multiclass", "ordinal")
 
-    def num_outputs(self, num_classes: int | None) -> int:
+    def num_outputs(self, num_classes: int | None, num_values: int = 1) -> int:
+        del num_values
         assert num_classes is not None, "the loss fits the task"
         return num_classes
 

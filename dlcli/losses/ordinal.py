@@ -29,7 +29,8 @@ class Corn(ClassLoss):
     def tasks(cls) -> tuple[Task, ...]:
         return ("ordinal",)
 
-    def num_outputs(self, num_classes: int | None) -> int:
+    def num_outputs(self, num_classes: int | None, num_values: int = 1) -> int:
+        del num_values
         assert num_classes is not None, "the loss fits the task"
         return num_classes - 1
 

@@ -16,12 +16,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def _numbers(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+    """Return the outputs in the shape of the targets: [rows], or [rows, values]."""
+    return outputs[:, 0] if targets.ndim == 1 else outputs
+
+
+def _of_rows(losses: "Tensor") -> "Tensor":
+    """Return the loss of each row, [rows], from those of its numbers; a mean as it is."""
+    return losses if losses.ndim < 2 else losses.mean(1)
+
+
 class NumberLoss(Loss):
-    """A function of one number's error."""
+    """A function of a number's error, averaged where a target is several numbers."""
 
     @classmethod
     def tasks(cls) -> tuple[Task, ...]:
-        return ("regression",)
+        return ("regression", "forecast")
 
     def unit_name(self, target: str) -> str:
         return f"squared units of {target}"
@@ -29,12 +39,13 @@ class NumberLoss(Loss):
     def unit(self, scale: float) -> float:
         return scale**2
 
-    def num_outputs(self, num_classes: int | None) -> int:
+    def num_outputs(self, num_classes: int | None, num_values: int = 1) -> int:
         del num_classes
-        return 1
+        return num_values
 
     def predictions(self, outputs: "Tensor") -> "np.ndarray":
-        return outputs[:, 0].double().numpy()
+        """Return numbers in the network's units, float64 [rows], or [rows, values] of several."""
+        return (outputs[:, 0] if outputs.shape[1] == 1 else outputs).double().numpy()
 
     def mean_of_members(self, outputs: "Tensor") -> "Tensor":
         return outputs.mean(1)
@@ -59,7 +70,8 @@ class NumberLoss(Loss):
         import numpy as np
 
         assert class_weights is None, "numbers have no classes"
-        return np.array([self._center(values.astype(np.float64), counts)])
+        numbers = values.astype(np.float64).reshape(len(values), -1)
+        return np.array([self._center(column, counts) for column in numbers.T])
 
     @abstractmethod
     def _center(self, numbers: "np.ndarray", weights: "np.ndarray | None") -> float:
@@ -79,7 +91,8 @@ class MeanSquaredError(NumberLoss):
     def compute(self, outputs: "Tensor", targets: "Tensor", *, reduction: Reduction) -> "Tensor":
         from torch.nn.functional import mse_loss
 
-        return mse_loss(outputs[:, 0], targets, reduction=reduction)
+        of_numbers = mse_loss(_numbers(outputs, targets), targets, reduction=reduction)
+        return _of_rows(of_numbers)
 
     @property
     def best_constant_text(self) -> str:
@@ -114,7 +127,8 @@ class MeanAbsoluteError(NumberLoss):
     def compute(self, outputs: "Tensor", targets: "Tensor", *, reduction: Reduction) -> "Tensor":
         from torch.nn.functional import l1_loss
 
-        return l1_loss(outputs[:, 0], targets, reduction=reduction)
+        of_numbers = l1_loss(_numbers(outputs, targets), targets, reduction=reduction)
+        return _of_rows(of_numbers)
 
     @property
     def best_constant_text(self) -> str:
@@ -146,7 +160,10 @@ class Huber(NumberLoss):
     def compute(self, outputs: "Tensor", targets: "Tensor", *, reduction: Reduction) -> "Tensor":
         from torch.nn.functional import huber_loss
 
-        return huber_loss(outputs[:, 0], targets, reduction=reduction, delta=self.delta)
+        of_numbers = huber_loss(
+            _numbers(outputs, targets), targets, reduction=reduction, delta=self.delta
+        )
+        return _of_rows(of_numbers)
 
     @property
     def best_constant_text(self) -> str:

@@ -74,7 +74,7 @@ class ErrorSums(Sums):
 
 
 class _NumberMetric(Metric):
-    tasks: tuple[Task, ...] = ("regression",)
+    tasks: tuple[Task, ...] = ("regression", "forecast")
 
     def new_sums(self, *, is_streamed: bool) -> Sums:
         del is_streamed

@@ -199,7 +199,7 @@ def plan_model(model: ModelConfig, signature: Signature, loss: Loss) -> Plan:
 
     Raises ShapeError, with the path inside of `model`, where something doesn't fit.
     """
-    num_outputs = loss.num_outputs(signature.num_classes)
+    num_outputs = loss.num_outputs(signature.num_classes, signature.num_values)
     inputs = None if model.inputs is None else plan_inputs(model, signature)
     try:
         plan = plan_network(model.layers, signature, num_outputs=num_outputs, inputs=inputs)

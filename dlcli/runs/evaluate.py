@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,25 +13,36 @@ from dlcli.columns.bad_cells import CellError
 from dlcli.columns.unseen import UnseenCells, refuse_mostly_unseen, unseen_by_both
 from dlcli.config import LoadedConfig, load_config
 from dlcli.config.sections.data import DataConfig
-from dlcli.data.dataset import encode_rows, judged_rows, load_tables, open_stream
+from dlcli.data.dataset import (
+    encode_rows,
+    judged_rows,
+    load_tables,
+    load_windows,
+    open_stream,
+)
 from dlcli.data.encoding import encode_blocks
 from dlcli.data.fitting import check_stream
 from dlcli.data.image_checksums import images_checksum, images_key, table_key
 from dlcli.data.memory_estimate import exceeds_memory
 from dlcli.data.splits import PARTS
 from dlcli.data.stream import Stream, drain
+from dlcli.data.text_files import recognition_notes
+from dlcli.data.windows.baselines import simple_baselines
+from dlcli.data.windows.fitting import all_windows
 from dlcli.errors import CheckpointError, ConfigError, DataError
+from dlcli.explaining.forecasts.scores import score, score_baselines
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 from dlcli.runs.folds.ensemble_file import Ensemble, read_ensemble
 from dlcli.runs.folds.predicted_rows import rows_to_judge
 from dlcli.runs.restore import Restored, restore
 from dlcli.runs.unused_settings import refuse_unused_options
-from dlcli.tables.reading import checksum
+from dlcli.tables.reading import checksum, read_table
 from dlcli.tables.sources import DataPath, Source, find_source
 from dlcli.tables.text.text_format import TextFormat
 from dlcli.training.evaluation import compute_predictions, evaluate
 from dlcli.training.objective import build_objective
 from dlcli.training.rows.batches import Rows, to_rows
+from dlcli.training.rows.parts import in_order, rows_on
 
 AnyRows = Rows | Iterator[Rows]  # all at once, or block by block
 
@@ -43,6 +54,7 @@ class EvaluatedRows:
     parts: dict[str, AnyRows]
     notes: list[str]
     unseen: list[UnseenCells]
+    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)  # of forecasts, by part
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,8 @@ def evaluate_run(
         )
         for name, part in rows.parts.items()
     }
+    for name, found in rows.baselines.items():
+        figures[name]["baselines"] = found
     notes = [*_weight_notes(restored.fitted.weight, trained), *rows.notes]
     if temperature is not None:
         without = ", but for the validation rows that it was found on" if data is None else ""
@@ -206,6 +220,14 @@ def _weight_notes(weight: str | None, trained: str | None) -> Iterator[str]:
 def _rows_of_source(restored: Restored, source: Source, said: TextFormat) -> EvaluatedRows:
     """Return a source's rows, encoded at once, or block by block if memory is short."""
     fitted, config = restored.fitted, restored.checkpoint.config.data
+    if fitted.window is not None:
+        table = read_table(source, fitted.text_format(said))
+        windows, notes = all_windows(fitted, table, config)
+        all_rows = in_order(rows_on(windows, restored.placement.device))
+        simple = simple_baselines(fitted, windows.series)
+        scores = {"data": score(simple, fitted.target, windows)}
+        notes = [*recognition_notes([table]), *notes]
+        return EvaluatedRows({"data": all_rows}, notes, [], scores)
     reason = exceeds_memory([source], config)
     if reason is None:
         part, notes, unseen = encode_rows(fitted, source, config, said)
@@ -224,6 +246,14 @@ def _held_out_rows(path: Path, restored: Restored, *, is_strict: bool) -> Evalua
     """
     loaded = config_of_run(path, restored)
     device = restored.placement.device
+    if restored.fitted.window is not None:
+        parts = load_windows(loaded, restored.fitted)
+        held_out = {name: part for name, part in parts.items() if name != "train"}
+        windows: dict[str, AnyRows] = {}
+        for name, part in held_out.items():
+            windows[name] = in_order(rows_on(part, device))
+        scores = score_baselines(restored.fitted, parts, [*held_out])
+        return EvaluatedRows(windows, [], [], scores)
     if loaded.config.data.streaming is not True:
         held: dict[str, AnyRows] = {}
         unseen: list[UnseenCells] = []
@@ -237,10 +267,10 @@ def _held_out_rows(path: Path, restored: Restored, *, is_strict: bool) -> Evalua
     unseen = drain(check_stream(restored.fitted, stream))[1] if is_strict else []
     blocks = {name: _blocks(restored, stream, name) for name in PARTS if name != "train"}
     firsts = {name: next(some, None) for name, some in blocks.items()}
-    parts = {
+    streamed = {
         name: chain([first], blocks[name]) for name, first in firsts.items() if first is not None
     }
-    return EvaluatedRows({**parts}, [], unseen)
+    return EvaluatedRows({**streamed}, [], unseen)
 
 
 def _blocks(restored: Restored, stream: Stream, part: str) -> Iterator[Rows]:

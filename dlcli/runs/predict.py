@@ -18,6 +18,7 @@ from dlcli.data.text_files import recognition_notes
 from dlcli.errors import ConfigError, DataError, DivergedError
 from dlcli.losses import Loss
 from dlcli.runs.folds.ensemble_file import find_members
+from dlcli.runs.forecasting.predict import forecast
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.restore import restore
 from dlcli.runs.untrained import untrained_network
@@ -307,6 +308,13 @@ def predict(
     if out.exists() and any(map(out.samefile, files)):
         raise ConfigError(f"-o {out}: this is the file to predict on; name another")
 
+    if predictor.fitted.window is not None:
+        members = (predictor, *predictor.others)
+        found = forecast(members, source, bad_rows=bad_rows, said=said)
+        summary.notes += found.notes
+        summary.num_rows = len(found.frame)
+        write_blocks(iter([found.frame]), out, separator=found.separator, is_whole=True)
+        return summary
     source = predictor.fitted.as_named_in_training(source)
     blocks = read_blocks(source, predictor.fitted.text_format(said))
     first = next(blocks)

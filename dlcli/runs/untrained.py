@@ -11,7 +11,7 @@ from dlcli.network.builder import build_network
 from dlcli.runs.preparation import Prepared
 from dlcli.runs.training.run import AllRows, encode_to_disk
 from dlcli.training.assembly import initialise_from_rows
-from dlcli.training.rows.batches import to_rows
+from dlcli.training.rows.parts import rows_on
 
 
 def untrained_network(prepared: Prepared, device: torch.device) -> nn.Module:
@@ -25,7 +25,7 @@ def untrained_network(prepared: Prepared, device: torch.device) -> nn.Module:
     if plan.starts_from_rows:
         with ExitStack() as stack:
             parts = dataset.parts
-            rows: AllRows = {name: to_rows(part, device) for name, part in parts.items()}
+            rows: AllRows = {name: rows_on(part, device) for name, part in parts.items()}
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcli-"))
             for _ in encode_to_disk(dataset, Path(folder), device, rows, stack):
                 pass

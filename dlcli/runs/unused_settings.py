@@ -11,7 +11,7 @@ from dlcli.data.dataset import Dataset, find_sources
 from dlcli.errors import ConfigError, Problem
 from dlcli.tables.reading import settings_of
 from dlcli.tables.sources import Source
-from dlcli.targets.task import a_target
+from dlcli.targets.task import a_target, is_of_numbers
 
 _LACKING = {"query": "the rows come from no database", "sheet": "the rows come from no workbook"}
 
@@ -61,7 +61,7 @@ def _unused_file_keys(given: set[str], sources: Iterable[Source]) -> Iterator[tu
 def _unused_data(loaded: LoadedConfig, dataset: Dataset) -> Iterator[tuple[str, str]]:
     config = loaded.config.data
     given = _given(config)
-    if "target_scale" in given and dataset.task != "regression":
+    if "target_scale" in given and not is_of_numbers(dataset.task):
         yield "target_scale", f"{a_target(dataset.task)} has no scale"
     yield from family.unused_settings(dataset.fitted.columns, given)
     yield from _unused_file_keys(given, find_sources(loaded).values())

@@ -42,8 +42,8 @@ class TargetSettings(Protocol):
 class Target(Section, ABC):
     """What is fitted to the target column on the training rows; plain data in the checkpoint.
 
-    Encoded targets are what the network learns from, [rows]. Predictions are probabilities [rows,
-    classes] or numbers [rows].
+    Encoded targets are what the network learns from, [rows], or [rows, values] of forecasts.
+    Predictions are probabilities [rows, classes] or numbers of the shape of encoded targets.
     """
 
     kind: str
@@ -109,6 +109,25 @@ class Target(Section, ABC):
     def dtype(self) -> np.dtype:
         """The type of encoded targets."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a row's encoded target: (), or (values,) where it is several numbers."""
+        return ()
+
+    @property
+    def step_names(self) -> tuple[str, ...]:
+        """The columns that are forecast step by step; none of other targets."""
+        return ()
+
+    def by_step(self, values: np.ndarray) -> np.ndarray:
+        """Return a forecast's values [rows, values] as [rows, columns, horizon]."""
+        del values
+        raise ValueError("it is no forecast")
+
+    def scored(self, values: np.ndarray) -> np.ndarray:
+        """Return what metrics compare of predictions, or of the truth: one value for each row."""
+        return values
+
     @abstractmethod
     def encode(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
         """Return encoded targets, [rows]; numbers in float64.
@@ -139,6 +158,11 @@ class Target(Section, ABC):
     @abstractmethod
     def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
         """Return the columns that `predict` writes, the first one named `prediction`."""
+
+    def bound_columns(self, lower: np.ndarray, upper: np.ndarray) -> list[pl.Series]:
+        """Return the columns that `predict` writes of the bounds of predictions."""
+        del lower, upper
+        raise ValueError("its predictions have no bounds")
 
     @abstractmethod
     def training_values(

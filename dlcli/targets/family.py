@@ -1,5 +1,6 @@
 """The targets, which task a column's cells call for, and the target fitted to them."""
 
+from collections.abc import Sequence
 from typing import Annotated, get_args
 
 from pydantic import Field
@@ -10,11 +11,11 @@ from dlcli.columns.labels import MAX_LABELS
 from dlcli.columns.numeric import are_numbers
 from dlcli.targets.base import TargetSettings
 from dlcli.targets.class_target import ClassTarget
-from dlcli.targets.number_target import NumberTarget
+from dlcli.targets.number_target import ForecastTarget, NumberTarget
 from dlcli.targets.ordinal_target import OrdinalTarget
 from dlcli.targets.task import Task
 
-_Member = ClassTarget | OrdinalTarget | NumberTarget
+_Member = ClassTarget | OrdinalTarget | NumberTarget | ForecastTarget
 
 TARGETS: tuple[type[_Member], ...] = get_args(_Member)
 AnyTarget = Annotated[_Member, Field(discriminator="kind")]
@@ -27,6 +28,14 @@ def fit_target(statistics: ColumnStatistics, task: Task, settings: TargetSetting
     """Fit to the training rows' statistics; DataError where they can't be learned from."""
     member = next(target for target in TARGETS if task in target.tasks())
     return member.fit(statistics, task, settings)
+
+
+def fit_forecast(
+    numbers: Sequence[ColumnStatistics], horizon: int, settings: TargetSettings
+) -> ForecastTarget:
+    """Fit to the training steps' statistics of each column that is forecast; DataError."""
+    fitted = [NumberTarget.fit(one, "regression", settings) for one in numbers]
+    return ForecastTarget.of(fitted, horizon=horizon)
 
 
 def infer_task(statistics: ColumnStatistics) -> tuple[Task, str]:

@@ -18,6 +18,7 @@ from dlcli.metrics import metrics_for
 from dlcli.metrics.accumulator import MetricAccumulator
 from dlcli.metrics.confusion import ConfusionCounts
 from dlcli.metrics.rows import ScoredRows
+from dlcli.metrics.steps import StepFigures
 from dlcli.network.members import num_members
 from dlcli.targets.base import Target
 from dlcli.training.device import Placement
@@ -157,11 +158,11 @@ def evaluate(
     """Return the loss and the named metrics, in the target's own units.
 
     Without names: every metric that the target has and, for classes, the confusion matrix, its
-    rows the true classes and its columns the predicted ones. Rows can come in blocks; memory does
-    not grow with them then, and roc_auc is that of binned scores. Raises DivergedError where
-    outputs or loss are not finite. The processes of a group share the work; all get the figures.
-    The first outputs are `kept` as they are, as many as that has room for. With a temperature,
-    loss and metrics are those of the calibrated probabilities.
+    rows the true classes and its columns the predicted ones; for forecasts, metrics by step. Rows
+    can come in blocks; memory does not grow with them then, and roc_auc is that of binned scores.
+    Raises DivergedError where outputs or loss are not finite. The processes of a group share the
+    work; all get the figures. The first outputs are `kept` as they are, as many as that has room
+    for. With a temperature, loss and metrics are those of the calibrated probabilities.
     """
     metrics = [one for one in metrics_for(target.task) if names is None or one.name in names]
     blocks = [rows] if isinstance(rows, Rows) else rows
@@ -169,18 +170,25 @@ def evaluate(
     confusion: ConfusionCounts | None = None
     if names is None and target.class_names:
         confusion = ConfusionCounts(len(target.class_names))
+    steps: StepFigures | None = None
+    if names is None and target.step_names:
+        steps = StepFigures(metrics, target.step_names)
     total, summed_loss = 0.0, 0.0
     for block, outputs in _outputs(network, blocks, placement, group):
         if kept is not None:
             kept.add(outputs)
         outputs = objective.loss.calibrated(outputs, temperature)
         loss = _finite_loss(objective, outputs.to(placement.device), block, target)
+        predictions = to_predictions(outputs, objective.loss, target)
+        truth = target.truth(block.targets[target.field].cpu().numpy())
         scored = ScoredRows(
-            to_predictions(outputs, objective.loss, target),
-            target.truth(block.targets[target.field].cpu().numpy()),
+            target.scored(predictions),
+            target.scored(truth),
             partial(objective.loss.log_odds, outputs),
         )
         weights = weights_of(block)
+        if steps is not None:
+            steps.add(target.by_step(predictions), target.by_step(truth), weights)
         accumulator.add(scored, weights)
         if confusion is not None:
             confusion.add(scored, weights)
@@ -191,6 +199,8 @@ def evaluate(
     figures |= accumulator.figures()
     if confusion is not None:
         figures["confusion_matrix"] = confusion.matrix.tolist()
+    if steps is not None:
+        figures["by_step"] = steps.figures()
     return figures
 
 
@@ -205,8 +215,8 @@ def figures_of_outputs(
     metrics = [one for one in metrics_for(target.task) if one.name in names]
     accumulator = MetricAccumulator(metrics, is_streamed=False)
     scored = ScoredRows(
-        to_predictions(outputs, objective.loss, target),
-        target.truth(rows.targets[target.field].cpu().numpy()),
+        target.scored(to_predictions(outputs, objective.loss, target)),
+        target.scored(target.truth(rows.targets[target.field].cpu().numpy())),
         partial(objective.loss.log_odds, outputs),
     )
     accumulator.add(scored, weights_of(rows))

@@ -26,10 +26,10 @@ from dlcli.training.optimizers import FlatParameters, Optimizer
 from dlcli.training.processes.group import ALONE, Group
 from dlcli.training.processes.shards import ShardedStep
 from dlcli.training.rows.augmenting import Augmenter
-from dlcli.training.rows.batches import BatchSource, Rows, total_weight
+from dlcli.training.rows.batches import BatchSource, total_weight
 from dlcli.training.rows.companions import companions_of
+from dlcli.training.rows.parts import AnyRows, in_order
 from dlcli.training.rows.steps import epoch_steps
-from dlcli.training.rows.streamed import StreamedRows, in_order
 from dlcli.training.schedules import Schedule
 from dlcli.training.step import Stepper
 from dlcli.training.updating.averaging import WeightAverage, exchanged, tensors_of
@@ -148,7 +148,7 @@ class Trainer:
 
 
 def fit(
-    trainer: Trainer, train: BatchSource, validation: Rows | StreamedRows | None
+    trainer: Trainer, train: BatchSource, validation: AnyRows | None
 ) -> Generator[Progress | EpochResult, None, None]:
     """Train from where the trainer stands, yielding after each step and at the end of each epoch.
 
@@ -200,9 +200,7 @@ def _take_steps(trainer: Trainer, train: BatchSource) -> Iterator[Progress]:
             yield Progress(epoch.number, epoch.num_steps, epoch.num_rows)
 
 
-def _end_epoch(
-    trainer: Trainer, num_rows: int, validation: Rows | StreamedRows | None
-) -> EpochResult:
+def _end_epoch(trainer: Trainer, num_rows: int, validation: AnyRows | None) -> EpochResult:
     """Look at the validation rows, take note of what they show, and go on to the next epoch."""
     epoch = trainer.epoch
     epoch.read(trainer.parameter_names, trainer.scaler)
@@ -250,7 +248,7 @@ def refuse_not_finite(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
     raise _diverged(trainer, f"{what} of {layer_of(parameter)} is not finite")
 
 
-def _validate(trainer: Trainer, rows: Rows | StreamedRows) -> dict[str, Any]:
+def _validate(trainer: Trainer, rows: AnyRows) -> dict[str, Any]:
     """Return the validation loss, the headline figure and the watched one."""
     names = dict.fromkeys([metrics_for(trainer.target.task)[0].name, trainer.watch.metric])
     names.pop("loss", None)

@@ -74,8 +74,8 @@ class Objective:
 
 def _member_by_member(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return outputs `[batch · members, num_outputs]`, and targets for each."""
-    repeated = targets[:, None].expand(outputs.shape[:2])
-    return outputs.flatten(0, 1), repeated.flatten()
+    repeated = targets[:, None].expand(*outputs.shape[:2], *targets.shape[1:])
+    return outputs.flatten(0, 1), repeated.flatten(0, 1)
 
 
 def build_objective(loss: Loss, target: Target, device: torch.device) -> Objective:

@@ -8,7 +8,7 @@ from dlcli.losses import LOSSES, AnyLoss, Loss
 from dlcli.section import type_of
 from dlcli.targets.base import Target
 from dlcli.targets.class_target import ClassTarget
-from dlcli.targets.number_target import NumberTarget
+from dlcli.targets.number_target import ForecastTarget, NumberTarget
 from dlcli.targets.ordinal_target import OrdinalTarget
 from dlcli.targets.task import Task
 
@@ -16,11 +16,13 @@ CLASSES = ClassTarget(name="y", classes=("a", "b", "c"), counts=(1, 2, 5), label
 PAIR = ClassTarget(name="y", classes=("a", "b"), counts=(2, 6), label_type="text")
 NUMBER = NumberTarget(name="y", center=3.0, scale=4.0)
 SIZES = OrdinalTarget(name="y", classes=("a", "b", "c"), counts=(1, 2, 5), label_type="text")
+STEPS = ForecastTarget.of([NUMBER], horizon=1)
 TARGETS: dict[Task, Target] = {
     "binary": PAIR,
     "multiclass": CLASSES,
     "ordinal": SIZES,
     "regression": NUMBER,
+    "forecast": STEPS,
 }
 
 # Values for the settings that losses have; a setting that is not here fails a test.

@@ -133,6 +133,19 @@ def test_each_task_has_a_default_loss(task: Task) -> None:
     assert losses_for(task)
 
 
+@pytest.mark.parametrize("spec", ["mse", "mae", "huber"])
+def test_the_loss_of_several_numbers_is_the_mean_of_theirs(spec: str) -> None:
+    loss = loss_of({"type": spec})
+    outputs, targets = torch.randn(2, 5, 3, dtype=torch.float64)
+    single = [loss.each(outputs[:, [i]], targets[:, i]) for i in range(3)]
+    assert torch.allclose(loss.each(outputs, targets), torch.stack(single).mean(0))
+    assert torch.allclose(loss.mean(outputs, targets), torch.stack(single).mean())
+    values = targets.numpy()
+    expected = [loss.best_constant(values[:, i])[0] for i in range(3)]
+    assert loss.best_constant(values).tolist() == expected
+    assert loss.num_outputs(None, 3) == 3
+
+
 def test_the_default_losses_are_those_of_the_reference() -> None:
     defaults = {task: default_loss(task).type for task in get_args(Task)}
     assert defaults == {
@@ -140,6 +153,7 @@ def test_the_default_losses_are_those_of_the_reference() -> None:
         "multiclass": "cross_entropy",
         "ordinal": "corn",
         "regression": "mse",
+        "forecast": "mse",
     }
 
 

@@ -107,7 +107,9 @@ CELLS: dict[Task, list[object]] = {
     "multiclass": ["3", "1", "2", "1"],
     "ordinal": ["10", "9", "10", "0"],
     "regression": [1.5, 2.5, -4.0, 8.0],
+    "forecast": [1.5, 2.5, -4.0, 8.0],  # of one step
 }
+ARE_NUMBERS = ("regression", "forecast")
 
 
 @pytest.mark.parametrize("task", get_args(Task))
@@ -116,7 +118,7 @@ def test_each_task_has_one_target_that_says_so(task: Task) -> None:
     assert [type(target)] == [member for member in TARGETS if task in member.tasks()]
     assert target.task == task
     assert len(target.class_names) == len(target.class_counts)
-    assert bool(target.class_names) == (task != "regression")
+    assert bool(target.class_names) == (task not in ARE_NUMBERS)
 
 
 @pytest.mark.parametrize("task", get_args(Task))
@@ -125,8 +127,8 @@ def test_encoded_targets_come_back_in_their_own_units(task: Task) -> None:
     target = fit(task, rows)
     encoded = target.encode(rows, ()).astype(target.dtype)
     truth = target.truth(encoded)
-    if task == "regression":
-        assert truth == pytest.approx(np.array(CELLS[task]), rel=1e-6)
+    if task in ARE_NUMBERS:
+        assert truth.ravel() == pytest.approx(np.array(CELLS[task]), rel=1e-6)
         assert target.to_target_units(np.array([1.0])) == pytest.approx(
             target.to_target_units(np.array([0.0])) + target.unit
         )
@@ -138,14 +140,14 @@ def test_encoded_targets_come_back_in_their_own_units(task: Task) -> None:
         )
     values, counts = target.training_values(encoded)
     assert np.sort(np.repeat(values, 1 if counts is None else counts)) == pytest.approx(
-        np.sort(encoded)
+        np.sort(encoded.ravel())
     )
 
 
 @pytest.mark.parametrize("task", get_args(Task))
 def test_predictions_are_written_in_the_words_of_the_data(task: Task) -> None:
     target = fit(task, table(*CELLS[task]))
-    if task == "regression":
+    if task in ARE_NUMBERS:
         (column,) = target.prediction_columns(np.array([0.5, 2.0]))
         assert column.to_list() == [0.5, 2.0]
         return

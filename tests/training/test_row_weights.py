@@ -153,6 +153,10 @@ def test_figures_of_weighted_rows_are_those_of_repeated_rows(
         for some in (in_blocks(weighted(rows, COUNTS)), repeated(rows, COUNTS))
     )
     confusion = found.pop("confusion_matrix", None), wanted.pop("confusion_matrix", None)
+    by_step = found.pop("by_step", {}), wanted.pop("by_step", {})
+    for name, figures in by_step[0].items():
+        for metric, values in figures.items():
+            assert values == pytest.approx(by_step[1][name][metric], rel=1e-5)
     assert found == pytest.approx(wanted, rel=1e-5)
     assert confusion[0] == confusion[1]
 

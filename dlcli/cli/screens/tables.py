@@ -178,8 +178,23 @@ def show_figures(console: Console, figures: Mapping[str, Mapping[str, Any] | Non
     names = list(dict.fromkeys(key for part in parts.values() for key in part))
     table = Table("", *parts)
     for name in names:
-        if name != "confusion_matrix":
+        if not any(isinstance(part.get(name), list | dict) for part in parts.values()):
             table.add_row(name, *(_figure(part.get(name)) for part in parts.values()))
+    console.print(table)
+
+
+def show_baselines(console: Console, figures: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """Show a forecast beside those that need no network, on the part that it is judged on."""
+    judged = [name for name in ("data", "test", "validation") if figures.get(name)]
+    part = judged[0] if judged else ""
+    found = figures.get(part) or {}
+    if "baselines" not in found:
+        return
+    names = [name for name in found if isinstance(found[name], float)]
+    names.remove("loss")
+    table = Table(f"forecast of {part} windows", *names)
+    for title, of in (("network", found), *found["baselines"].items()):
+        table.add_row(title, *(_figure(of.get(name)) for name in names))
     console.print(table)
 
 

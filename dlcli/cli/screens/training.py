@@ -130,7 +130,7 @@ def _until_started(
 def _show_end(
     console: "Console", started: "TrainingStarted", finished: "TrainingFinished", *, smoke: bool
 ) -> None:
-    from dlcli.cli.screens.tables import show_confusion, show_figures
+    from dlcli.cli.screens.tables import show_baselines, show_confusion, show_figures
     from dlcli.runs.folder.run_folder import resume_command
 
     summary, folder = finished.summary, str(finished.folder.path)
@@ -151,6 +151,7 @@ def _show_end(
     parts = {name: summary[name] for name in ("validation", "test")}
     if any(parts.values()):
         show_figures(console, parts)
+        show_baselines(console, parts)
     calibration = finished.calibration
     if calibration is not None and calibration.temperature is not None:
         console.print(calibration.sentence, markup=False, soft_wrap=True)

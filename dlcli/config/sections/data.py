@@ -1,7 +1,7 @@
 """The config section `data`: files, target, features, roles of columns, encoding."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -19,6 +19,7 @@ from dlcli.config.sections.text_files import (
     Separator,
     Thousands,
 )
+from dlcli.config.sections.window import WindowConfig
 from dlcli.images.settings import ImageSettings
 from dlcli.section import ALL_DEFAULTS, PositiveInt, Section, Size
 from dlcli.tables.databases.address import has_password
@@ -26,7 +27,7 @@ from dlcli.tables.names import ColumnName, refuse_twins
 from dlcli.tables.sources import DataPath, Selection
 from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import TargetScale
-from dlcli.targets.task import Task
+from dlcli.targets.task import Task, is_of_numbers
 
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
@@ -53,7 +54,10 @@ class DataConfig(Section):
     sheet: str | None = Field(
         None, description="sheet of an Excel workbook; default: the only one with rows"
     )
-    target: ColumnName = Field(min_length=1, description="the column to predict")
+    target: ColumnName = Field(
+        min_length=1,
+        description="the column to predict; of forecasts, `window.targets` says it instead",
+    )
     features: Annotated[tuple[ColumnName, ...], Field(strict=False, min_length=1)] | None = Field(
         None, description="columns to predict from; default: all other columns that can be used"
     )
@@ -146,6 +150,9 @@ class DataConfig(Section):
         description="shape that the numeric features are arranged in, in column order: [channels, "
         "length] or [channels, height, width]",
     )
+    window: WindowConfig | None = Field(
+        None, description="forecasts: rows are steps of a series, examples are windows over it"
+    )
     images: ImageSettings = Field(
         ALL_DEFAULTS, validate_default=True, description="what image files become"
     )
@@ -172,6 +179,12 @@ class DataConfig(Section):
             yield ("weight",), self.weight
         for index, name in enumerate(self.keep):
             yield ("keep", index), name
+        if self.window is not None:
+            for index, name in enumerate(self.window.time_columns):
+                is_only = isinstance(self.window.time, str)
+                yield (("window", "time") if is_only else ("window", "time", index)), name
+            if self.window.group is not None:
+                yield ("window", "group"), self.window.group
 
     def may_be_feature(self, name: str) -> bool:
         """Say whether a column can be a feature: it has no role, or `features` names it."""
@@ -205,7 +218,7 @@ class DataConfig(Section):
         for name, kind in self.kinds.items():
             if not issubclass(kind_named(kind), OrderedColumn):
                 yield name
-        if self.chosen_task is not None and self.chosen_task != "regression":
+        if self.chosen_task is not None and not is_of_numbers(self.chosen_task):
             yield self.target
 
     @field_validator("path", "validation_path", "test_path")
@@ -219,6 +232,47 @@ class DataConfig(Section):
                 )
         return path
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_target(cls, data: Any) -> Any:  # noqa: ANN401 - whatever a config holds
+        """Take the first target of a forecast for the target."""
+        window = data.get("window") if isinstance(data, dict) else None
+        targets = window.get("targets") if isinstance(window, dict) else None
+        if targets and isinstance(targets, list | tuple) and "target" not in data:
+            return {**data, "target": targets[0]}
+        return data
+
+    @model_validator(mode="after")
+    def _check_window(self) -> Self:
+        """Refuse what forecasts leave no room for."""
+        window = self.window
+        if window is None:
+            if self.task == "forecast":
+                raise ValueError("`task: forecast` needs `window`, which says what a forecast is")
+            return self
+        if self.target != window.targets[0]:
+            raise ValueError(
+                "`target` is for tables of rows: a forecast's are `window.targets`; leave it out"
+            )
+        if self.task not in (None, "forecast"):
+            raise ValueError(f"`task: {self.task}` does nothing beside `window`; leave it out")
+        for key in ("weight", "validation_path", "test_path", "shape", "order"):
+            if getattr(self, key) is not None:
+                raise ValueError(f"`{key}` can't be used with `window` yet; leave it out")
+        if self.streaming is True:
+            raise ValueError("windows are cut from a series in memory; leave `streaming` out")
+        for key in ("group", "time", "column", "seed"):
+            if getattr(self.split, key) is not None:
+                raise ValueError(
+                    f"windows are split by `window.time`; leave `split.{key}` out, and give "
+                    "fractions of the time, as in split: {validation: 0.2, test: 0.2}"
+                )
+        used = self.features
+        lacking = [name for name in window.known if used is not None and name not in used]
+        if lacking:
+            raise ValueError(f"'{lacking[0]}' of `window.known` is not listed in `features`")
+        return self
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         for role, name in self.roles():
@@ -226,7 +280,8 @@ class DataConfig(Section):
                 raise ValueError(f"the target '{name}' can't be `{'.'.join(map(str, role))}` too")
         for key in ("features", "keep"):
             names = getattr(self, key) or ()
-            if self.target in names:
+            # The past of a forecast's targets is seen, whether it is listed or not.
+            if self.target in names and (key != "features" or self.window is None):
                 raise ValueError(f"the target '{self.target}' is listed in `{key}`")
             twice = {name for name in names if names.count(name) > 1}
             if twice:

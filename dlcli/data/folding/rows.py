@@ -130,6 +130,12 @@ def reading_folds(
             "folds are cut from the rows of data.path, and hold out rows in turn: list these files "
             "in data.path as well, or leave them out",
         )
+    if loaded.config.data.window is not None:
+        raise loaded.error(
+            ("data", "window"),
+            "windows of different folds would have targets in common; train without folds, on a "
+            "split by time",
+        )
     loaded, source, reason = yield from open_rows(loaded, found)
     if not isinstance(source, HeldRows):
         because = "" if reason is None else f" ({reason})"

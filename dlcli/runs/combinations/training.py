@@ -2,6 +2,7 @@
 
 from dlcli.metrics import is_share
 from dlcli.runs.combinations.rule import Facts, Found, refused, reported
+from dlcli.targets.task import is_of_numbers
 
 _FIRST_SHARE = 0.05  # of an average, that the weights after the first step have at the end
 
@@ -85,12 +86,12 @@ def _weights_wiped_out(facts: Facts) -> Found:
 
 
 def _temperature_of_numbers(facts: Facts) -> Found:
-    if facts.config.calibration == "temperature" and facts.dataset.task == "regression":
+    if facts.config.calibration == "temperature" and is_of_numbers(facts.dataset.task):
         yield ("calibration",), "does nothing: there are no probabilities in a regression"
 
 
 def _temperature_without_rows(facts: Facts) -> Found:
-    is_class = facts.dataset.task != "regression"
+    is_class = not is_of_numbers(facts.dataset.task)
     is_requested = facts.config.calibration == "temperature"
     if is_requested and is_class and not facts.dataset.num_rows.get("validation"):
         yield (

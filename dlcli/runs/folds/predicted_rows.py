@@ -68,7 +68,11 @@ class PredictedRows:
     def figures(self, predictions: np.ndarray) -> dict[str, Any]:
         """Return what `training.evaluation.evaluate` does of a network."""
         outputs = torch.tensor(self._outputs(predictions))
-        scored = ScoredRows(predictions, self._truth(), lambda: self.loss.log_odds(outputs))
+        scored = ScoredRows(
+            self.target.scored(predictions),
+            self.target.scored(self._truth()),
+            lambda: self.loss.log_odds(outputs),
+        )
         accumulator = MetricAccumulator(metrics_for(self.target.task))
         accumulator.add(scored, self.weights)
         figures: dict[str, Any] = {"loss": self.mean_loss(predictions)}
@@ -101,7 +105,8 @@ class PredictedRows:
         """Return the outputs of a network that would predict this, float64 [rows, num_outputs]."""
         if self.target.class_names:
             return self.loss.to_outputs(np.log(np.maximum(predictions, _LEAST)))
-        return self.loss.to_outputs(self.target.from_target_units(predictions)[:, None])
+        values = self.target.from_target_units(predictions)
+        return self.loss.to_outputs(values.reshape(len(values), -1))
 
 
 def rows_to_judge(rows: Table, fitted: FittedData, loss: Loss, group: str | None) -> PredictedRows:

@@ -15,6 +15,7 @@ from dlcli.runs.reporting.report_data import (
     ReportData,
     augmented_images,
     diagnose_run,
+    report_of_forecast,
 )
 from dlcli.runs.training.events import ReportMaterial
 from dlcli.runs.training.resume import surroundings
@@ -34,6 +35,8 @@ def collect_from_memory(
     No data is read, and what the run has evaluated is not evaluated again. Raises StorageError.
     """
     record = _record(material, folder, summary)
+    if material.prepared.dataset.fitted.window is not None:
+        return report_of_forecast(record, tuple(material.statistics))
     model = _model(material)
     if material.kind == "full":
         from dlcli.runs.reporting.from_folder import examine

@@ -30,6 +30,7 @@ from dlcli.runs.reporting.report_data import (
     ReportData,
     augmented_images,
     diagnose_run,
+    report_of_forecast,
 )
 from dlcli.runs.training.recorder import read_snapshots, read_statistics
 from dlcli.training.saving.checkpoint import load_checkpoint
@@ -73,6 +74,8 @@ def collect_report_data(record: Record) -> Generator[str, None, ReportData]:
     StorageError.
     """
     statistics = tuple(read_statistics(record.folder))
+    if record.fitted is not None and record.fitted.window is not None:
+        return report_of_forecast(record, statistics)
     yield "reading the data"
     try:
         model = load_model_and_data(record.folder.path)

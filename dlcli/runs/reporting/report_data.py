@@ -109,3 +109,10 @@ def augmented_images(model: ExplainedModel, record: Record) -> AugmentedImages |
     """Return a sheet of augmented images, where the run's config augments images."""
     config = record.history.config
     return None if config is None else augment_images(model, config.training.augment)
+
+
+def report_of_forecast(record: Record, statistics: tuple[EpochStatistics, ...]) -> ReportData:
+    """Return what the report of a forecast shows: how it learned."""
+    diagnosis = diagnose(record.history, constant_loss=None)
+    reason = "they are not available for forecasts (data.window)"
+    return ReportData(record, diagnosis, statistics, Unavailable(reason))

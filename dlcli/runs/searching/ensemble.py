@@ -118,7 +118,9 @@ class EnsembleTrials:
         new = prepare(changed, self.prepared.dataset if same else None, is_trial=True)
         config = move_paths(new.config, self.prepared.folder, self.folder.path)
         split = config.data.split
-        if split.is_drawn:  # the seed has no say in which rows there are
+        if (
+            split.is_drawn and config.data.window is None
+        ):  # the seed has no say in which rows there are
             split = split.model_copy(update={"seed": config.split_seed})
         data = config.data.model_copy(update={"split": split})
         return Checkpoint(

@@ -18,6 +18,7 @@ from dlcli.data.encoding import fill_row_caches
 from dlcli.data.kept_rows import choose_evenly, max_rows_of
 from dlcli.data.stream import Reading
 from dlcli.errors import ConfigError
+from dlcli.explaining.forecasts.scores import score_baselines
 from dlcli.network.builder import prepare_to_train
 from dlcli.runs.calibration import Calibration, calibrate
 from dlcli.runs.folder.run_folder import RunFolder
@@ -32,13 +33,14 @@ from dlcli.training.evaluation import KeptOutputs, evaluate
 from dlcli.training.loop import End, StopReason, Trainer
 from dlcli.training.processes.estimate import StepEstimate, estimate_steps
 from dlcli.training.processes.group import ALONE, Group
-from dlcli.training.rows.batches import Rows, to_rows
+from dlcli.training.rows.batches import Rows
 from dlcli.training.rows.companions import companions_of
+from dlcli.training.rows.parts import AnyRows, in_order, rows_on
 from dlcli.training.rows.steps import first_rows
-from dlcli.training.rows.streamed import StreamedRows, in_order
+from dlcli.training.rows.streamed import StreamedRows
 from dlcli.training.saving.state import copy_into, to_cpu
 
-AllRows = dict[str, Rows | StreamedRows]  # by part: on the device, or read from disk
+AllRows = dict[str, AnyRows]  # by part
 
 
 def build_trainer(prepared: Prepared, placement: Placement, group: Group = ALONE) -> Trainer:
@@ -58,7 +60,7 @@ def build_trainer(prepared: Prepared, placement: Placement, group: Group = ALONE
     )
 
 
-def start_together(trainer: Trainer, train: Rows | StreamedRows) -> None:
+def start_together(trainer: Trainer, train: AnyRows) -> None:
     """Set the weights that begin with statistics of training rows, once for all processes.
 
     Processors of another kind round in their own way: all processes take the first one's weights.
@@ -144,7 +146,7 @@ def estimate_alone(prepared: Prepared, group: Group) -> tuple[StepEstimate, ...]
             )
 
     group.together(refuse_streamed)
-    train = to_rows(prepared.dataset.parts["train"], placement.device)
+    train = rows_on(prepared.dataset.parts["train"], placement.device)
     return estimate(prepared, build_trainer(prepared, placement, group), {"train": train})
 
 
@@ -219,7 +221,7 @@ class TrainingRun:
         max_rows = self.max_rows
         chosen = choose_evenly(len(part), max_rows) if isinstance(part, Rows) else None
         outputs = None if kept is None else torch.cat(kept.blocks)
-        if chosen is None or isinstance(part, StreamedRows):
+        if chosen is None or not isinstance(part, Rows):
             return part.head(max_rows), outputs
         indices = torch.from_numpy(chosen)
         return part.take(indices.to(part.device)), None if outputs is None else outputs[indices]
@@ -292,6 +294,12 @@ def _evaluate(
     if is_complete and "test" in run.rows:
         temperature = None if calibration is None else calibration.temperature
         figures["test"] = _figures(run, reason, "test", temperature)
+    parts = run.prepared.dataset.windows
+    if parts and run.trainer.group.is_first and is_complete:
+        judged = [name for name, found in figures.items() if found is not None]
+        scores = score_baselines(run.prepared.dataset.fitted, parts, judged)
+        for name, found in scores.items():
+            figures[name] = {**(figures[name] or {}), "baselines": found}
     return figures, calibration
 
 

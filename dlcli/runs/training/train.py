@@ -45,7 +45,7 @@ from dlcli.training.engines.threads import choose_threads
 from dlcli.training.loop import EpochResult, Progress, StopReason, fit
 from dlcli.training.memory import suggest_batch_size
 from dlcli.training.processes.group import ALONE, Group
-from dlcli.training.rows.batches import to_rows
+from dlcli.training.rows.parts import rows_on
 from dlcli.training.saving.checkpoint import (
     Checkpoint,
     RunSoFar,
@@ -94,7 +94,7 @@ def train(
     with memory_explained(placement.device, what, "try smaller layers"):
         trainer = build_trainer(prepared, placement, group)
         parts = prepared.dataset.parts
-        rows: AllRows = {name: to_rows(part, placement.device) for name, part in parts.items()}
+        rows: AllRows = {name: rows_on(part, placement.device) for name, part in parts.items()}
     if signal := received():
         yield StoppedBeforeTraining(signal)
         return

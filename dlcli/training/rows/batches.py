@@ -140,8 +140,7 @@ class Rows:
             order = order[by_length(lengths[order], batch_size=multiple, seed=alike)]
         order = order.to(self.device)
         beside = EpochCompanions.of(companions, len(self), seed, epoch, self.device)
-        rows_in_window = _WINDOW_BYTES // self.input_bytes
-        size = max(1, rows_in_window // multiple) * multiple
+        size = rows_in_window(self.input_bytes, multiple)
         for first in range(start // size * size, len(self), size):
             chosen = order[first : first + size]
             window = accompanied(self.take(chosen), chosen, beside, self.take)
@@ -183,6 +182,11 @@ class BatchSource(Protocol):
 def ragged_names(inputs: Tensors) -> list[str]:
     """Return the names of the inputs whose rows differ in length."""
     return [name for name in inputs if lengths_of(name) in inputs]
+
+
+def rows_in_window(row_bytes: int, multiple: int) -> int:
+    """Return how many rows of a size are gathered at once: of whole batches of `multiple`."""
+    return max(1, _WINDOW_BYTES // row_bytes // multiple) * multiple
 
 
 def aligned(tensor: Tensor) -> Tensor:

@@ -141,11 +141,6 @@ class StreamedRows:
         return rows.each(lambda tensor: tensor.to(self.device))
 
 
-def in_order(rows: Rows | StreamedRows) -> Rows | Iterator[Rows]:
-    """Return rows in the file's order, as evaluation wants them: all at once, or in blocks."""
-    return rows if isinstance(rows, Rows) else rows.blocks()
-
-
 def _chunk_order(num_rows: int, size: int, *, seed: int, epoch: int) -> list[tuple[int, int]]:
     """Return each chunk's first row and the one after its last, in an epoch's order."""
     order: Tensor = epoch_order(-(-num_rows // size), seed=seed, epoch=epoch)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dlcli.optimizers.base import OptimizerConfig
-from dlcli.targets.task import Task
+from dlcli.targets.task import Task, is_of_numbers
 from dlcli.trials.comparing.learning_rate_grid import Choice, choose
 from dlcli.trials.comparing.verdict import Interval, Verdict, judge, mean_interval
 from dlcli.trials.constant_baseline import ConstantBaseline
@@ -179,7 +179,7 @@ def solved_loss(grids: Mapping[str, Grid], task: Task) -> float:
     rows that can all be classified correctly, ever higher rates would look ever better. 0 for
     regression.
     """
-    if task == "regression":
+    if is_of_numbers(task):
         return 0.0
     firsts = [
         [run.validation_losses[0] for run in grid[min(grid)] if run.validation_losses]

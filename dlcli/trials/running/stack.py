@@ -183,8 +183,9 @@ class Stack:
             if mixed is not None:
                 of_runs = (mixed.partners, mixed.kept)
                 mixed = MixedTargets(*(some[network.seed_of_run].flatten() for some in of_runs))
-            each = self.objective.each(outputs.float().flatten(0, 1), targets.flatten(), mixed)
-            losses = each.view(targets.shape)
+            of_rows = outputs.float().flatten(0, 1)
+            losses = self.objective.each(of_rows, targets.flatten(0, 1), mixed)
+            losses = losses.view(targets.shape[:2])
             if batch.weights is not None:
                 losses = (losses * batch.weights[network.seed_of_run]).sum(1)
             elif len(batches) > 1:

@@ -65,7 +65,8 @@ class StackedValidation:
         for inputs, encoded, weights in self._blocks():
             with self.stack.placement.autocast():
                 block = network.outputs(inputs, are_each_runs=self.is_folded).float()
-            each = objective.each(block.flatten(0, 1), encoded.flatten()).view(len(network), -1)
+            each = objective.each(block.flatten(0, 1), encoded.flatten(0, 1))
+            each = each.view(len(network), -1)
             if self.is_folded:
                 every.append(each)
             if weights is not None:
@@ -107,12 +108,13 @@ class StackedValidation:
         crossed.observe(epoch, losses, outputs, metric)
 
     def _blocks(self) -> Iterator[tuple[Tensors, Tensor, Tensor | None]]:
-        """Yield inputs, encoded targets [runs, rows] and how much rows count, block by block."""
+        """Yield inputs, encoded targets [runs, rows, …] and how much rows count, block by block."""
         network, target = self.stack.network, self.stack.target
         size = max(1, _BLOCK_NUMBERS // (len(network) * network.plan.num_members * self._widest))
         if self._held is None:
             for part in self._rows.split(size):
-                yield part.inputs, part.targets[target].expand(len(network), -1), part.weights
+                targets = part.targets[target]
+                yield part.inputs, targets.expand(len(network), *targets.shape), part.weights
             return
         folds, is_there = self._folds(), self._held.is_there
         start = 0
@@ -162,5 +164,6 @@ def watched_figure(
         chosen = mask.numpy()
         outputs, truth = outputs[mask], truth[chosen]
         weights = None if weights is None else weights[chosen]
-    scored = ScoredRows(to_predictions(outputs, setup.loss, target), truth)
+    predictions = to_predictions(outputs, setup.loss, target)
+    scored = ScoredRows(target.scored(predictions), target.scored(truth))
     return compute_metrics(metrics, scored, weights)[metric]

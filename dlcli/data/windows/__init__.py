@@ -1,0 +1,1 @@
+"""Forecasts: tables whose rows are steps of series → windows over them."""

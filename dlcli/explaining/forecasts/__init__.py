@@ -1,0 +1,1 @@
+"""Forecasts beside baselines, and beside what came."""
