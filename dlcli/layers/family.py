@@ -20,7 +20,7 @@ from dlcli.layers.elementwise import (
 )
 from dlcli.layers.embedding.numeric_embedding import NumericEmbedding
 from dlcli.layers.embedding.token_embedding import TokenEmbedding
-from dlcli.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from dlcli.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm
 from dlcli.layers.reshaping import Flatten, Reshape
 from dlcli.layers.time.pool_time import PoolTime
 from dlcli.layers.windows.convolution import Conv1d, Conv2d
@@ -47,6 +47,7 @@ AnyLayer = Annotated[
     | GlobalAvgPool
     | BatchNorm
     | LayerNorm
+    | RmsNorm
     | GroupNorm
     | InstanceNorm
     | Scale

@@ -218,6 +218,17 @@ class ChannelNorm(nn.Module):
         return x.movedim(-1, 1)
 
 
+class ChannelRmsNorm(nn.RMSNorm):
+    """RMS norm over the channels of each position of `[batch, channels, …]`."""
+
+    def __init__(self, num_channels: int, eps: float) -> None:
+        super().__init__(num_channels, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise and scale, with the channels last."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
 class ChannelMeans(nn.Module):
     """`[batch, channels, …]` to `[batch, channels]`."""
 

@@ -81,17 +81,13 @@ class BatchNorm(Layer):
         return norm(planned.input_shape[0], eps=self.eps, momentum=self.momentum)
 
 
-@final
-class LayerNorm(Layer):
-    """Normalises each row over all its numbers, then applies a learned scale and shift."""
+class _RowNorm(Layer):
+    """Normalises the numbers of each row by themselves, or the channels of each position."""
 
-    type: Literal["layer_norm"]
-    over: Literal["all", "channels"] = Field(
-        "all",
-        description="numbers that are normalised together, each with a scale and a shift: all of "
-        "a row, or, as in ConvNeXt, the channels of each position",
-    )
-    eps: PositiveFloat = Field(1e-5, description="added to the variance")
+    if TYPE_CHECKING:  # a field of each kind
+        over: Literal["all", "channels"]
+
+    learned: ClassVar[tuple[str, ...]]  # parameters, with a number for each that is normalised
 
     @property
     def traits(self) -> Traits:
@@ -111,15 +107,38 @@ class LayerNorm(Layer):
         return before.type == self.type
 
     def plan(self, shape: Shape) -> PlannedLayer:
-        """Take any shape, and give it back; a scale and a shift for each number or channel."""
+        """Take any shape, and give it back."""
         return PlannedLayer(
             self,
             shape,
             shape,
-            num_parameters=2 * math.prod(self._normalised(shape)),
+            num_parameters=len(self.learned) * math.prod(self._normalised(shape)),
             multiply_adds=0,
             num_kept=math.prod(shape),
         )
+
+    def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
+        """Return what is learned, a number for each number or channel."""
+        return dict.fromkeys(self.learned, TensorAxes(self._normalised(planned.input_shape), 0, 0))
+
+    def _normalised(self, shape: Shape) -> Shape:
+        """Return the shape of the numbers that are normalised together."""
+        return shape if self.over == "all" else shape[:1]
+
+
+@final
+class LayerNorm(_RowNorm):
+    """Normalises each row over all its numbers, then applies a learned scale and shift."""
+
+    type: Literal["layer_norm"]
+    over: Literal["all", "channels"] = Field(
+        "all",
+        description="numbers that are normalised together, each with a scale and a shift: all of "
+        "a row, or, as in ConvNeXt, the channels of each position",
+    )
+    eps: PositiveFloat = Field(1e-5, description="added to the variance")
+
+    learned: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     def plan_members(self, planned: PlannedLayer, members: Members) -> PlannedLayer:
         """Give each member a scale and a shift of its own, unless all parameters are shared."""
@@ -133,10 +152,9 @@ class LayerNorm(Layer):
     def tensors(self, planned: PlannedLayer) -> dict[str, TensorAxes]:
         """Return scale and shift, one of each for each number or channel, and for each member."""
         shape, members = self._normalised(planned.input_shape), planned.members
-        axes = TensorAxes(shape, 0, 0)
-        if members is not None and members.separate != "nothing":
-            axes = TensorAxes((members.number, *shape), 1, 1)
-        return dict.fromkeys(("weight", "bias"), axes)
+        if members is None or members.separate == "nothing":
+            return super().tensors(planned)
+        return dict.fromkeys(self.learned, TensorAxes((members.number, *shape), 1, 1))
 
     def build(self, planned: PlannedLayer) -> "nn.Module":
         """Build nn.LayerNorm, or what computes it for channels or for an ensemble's members."""
@@ -151,9 +169,31 @@ class LayerNorm(Layer):
             return ChannelNorm(shape[0], self.eps)
         return nn.LayerNorm(shape, eps=self.eps)
 
-    def _normalised(self, shape: Shape) -> Shape:
-        """Return the shape of the numbers that are normalised together."""
-        return shape if self.over == "all" else shape[:1]
+
+@final
+class RmsNorm(_RowNorm):
+    """Divides by the root of the mean square, then scales (Zhang et al. 2019, arXiv:1910.07467)."""
+
+    type: Literal["rms_norm"]
+    over: Literal["all", "channels"] = Field(
+        "all",
+        description="numbers whose mean square is taken, each with a scale: all of a row, or the "
+        "channels of each position",
+    )
+    eps: PositiveFloat = Field(1e-6, description="added to the mean square")
+
+    learned: ClassVar[tuple[str, ...]] = ("weight",)
+
+    def build(self, planned: PlannedLayer) -> "nn.Module":
+        """Build nn.RMSNorm, or what computes it for channels."""
+        from torch import nn
+
+        from dlcli.layers.modules import ChannelRmsNorm
+
+        shape = self._normalised(planned.input_shape)
+        if shape != planned.input_shape:
+            return ChannelRmsNorm(shape[0], self.eps)
+        return nn.RMSNorm(shape, eps=self.eps)
 
 
 class _ChannelGroupNorm(Layer):

@@ -135,6 +135,8 @@ EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     (LONG, {"type": "batch_norm"}),
     (LONG, {"type": "layer_norm"}),
     (LONG, {"type": "layer_norm", "over": "channels"}),
+    (FLAT, {"type": "rms_norm"}),
+    (LONG, {"type": "rms_norm", "over": "channels"}),
     (LONG, {"type": "activation", "activation": "softmax"}),
     (LONG, {"type": "dropout", "rate": 0.3}),
     (LONG, {"type": "scale"}),
