@@ -2,13 +2,15 @@
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, final
+from typing import TYPE_CHECKING, Literal, Self, final
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dlcli.layers.base import (
+    AXES,
     Members,
     PlannedLayer,
+    Region,
     Setting,
     Shape,
     ShapeError,
@@ -33,21 +35,35 @@ class Dense(WeightedLayer):
         None, description="number of outputs; the last dense layer takes it from the target"
     )
 
+    over: Literal["features", "channels"] = Field(
+        "features",
+        description="what each unit is connected with: the features of a row, or, the same at each "
+        "position, the channels of `[channels, length]` or an image",
+    )
     parametrization: Literal["standard", "ntk"] = Field(
         "standard",
         description="ntk: the weight is divided by √features in the forward pass, and drawn as "
         "much larger; `initial.weight` is the weight before the division",
     )
 
-    traits: ClassVar[Traits] = Traits(
-        keeps_positions=False,
-        passes_input_on=False,
-        has_filters=True,
-        row_mixing=None,
-        at_end="refuses",
-        stacking_obstacle=None,
-        recording_obstacle=None,
-    )
+    @property
+    def traits(self) -> Traits:
+        """What holds for its type; over channels, each position is computed by itself."""
+        return Traits(
+            keeps_positions=False,
+            passes_input_on=False,
+            has_filters=True,
+            row_mixing=None,
+            at_end="each" if self.over == "channels" else "refuses",
+            stacking_obstacle=None,
+            recording_obstacle=None,
+        )
+
+    @model_validator(mode="after")
+    def _check_over(self) -> Self:
+        if self.over == "channels" and self.parametrization != "standard":
+            raise ValueError(f"`parametrization: {self.parametrization}` needs `over: features`")
+        return self
 
     @property
     def width(self) -> Setting[int] | None:
@@ -59,10 +75,21 @@ class Dense(WeightedLayer):
         return self if self.units is not None else self.model_copy(update={"units": num_outputs})
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Return `[units]`."""
+        """Return `[units]`, or `[units, …]` over channels."""
         num_units = self._num_units()
-        require_axes(shape, 1, "; put {type: flatten} before it" if len(shape) > 1 else "")
+        if self.over == "channels":
+            if len(shape) == 1:
+                raise ShapeError(
+                    f"expects {AXES[2]} or {AXES[3]}, got {list(shape)}; leave out `over: channels`"
+                )
+            return (num_units, *shape[1:])
+        hint = "; put {type: flatten} before it, or write `over: channels`"
+        require_axes(shape, 1, hint if len(shape) > 1 else "")
         return (num_units,)
+
+    def receptive_field(self, planned: PlannedLayer, region: Region) -> Region | None:
+        """Return the region itself over channels, where each position is computed by itself."""
+        return region if self.over == "channels" else super().receptive_field(planned, region)
 
     def weight_shape(self, shape: Shape) -> Shape:
         """Return `[units, features]`."""
@@ -80,16 +107,18 @@ class Dense(WeightedLayer):
         """Build nn.Linear, or one that scales its weight."""
         from torch import nn
 
+        from dlcli.layers.modules import ChannelLinear, ScaledLinear
+
+        if self.over == "channels":
+            return ChannelLinear(shape[0], self._num_units(), bias=self.bias)
         if self.parametrization == "standard":
             return nn.Linear(shape[0], self._num_units(), bias=self.bias)
-        from dlcli.layers.modules import ScaledLinear
-
         scale = self.weight_scale(shape)
         return ScaledLinear(shape[0], self._num_units(), bias=self.bias, scale=scale)
 
     def plan_members(self, planned: PlannedLayer, members: Members) -> PlannedLayer:
         """Give each member a matrix of its own, or factors for inputs and outputs; and a bias."""
-        if members.separate == "nothing":
+        if members.separate == "nothing" or self.over == "channels":
             return super().plan_members(planned, members)
         if self.initial is not None:
             raise ShapeError(

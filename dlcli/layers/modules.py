@@ -91,6 +91,14 @@ class ScaledLinear(nn.Linear):
         return torch.addmm(self.bias, x, self.weight.t(), alpha=self.scale)
 
 
+class ChannelLinear(nn.Linear):
+    """x·Wᵀ + b of the channels of each position of `[batch, channels, …]`."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - PyTorch's name
+        """Multiply, with the channels last."""
+        return super().forward(input.movedim(1, -1)).movedim(-1, 1)
+
+
 class LearnedActivation(nn.Module):
     """x + a·(f(x) − x), with a learned `weight` a for each feature or channel, 1 at first."""
 

@@ -1,10 +1,12 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from dlcli.config import dump_config, load_config
 from dlcli.errors import ConfigError
+from dlcli.layers.family import LAYERS
 from tests.conftest import ROOT
 
 MINIMAL = """
@@ -93,6 +95,7 @@ model:
 optimizer: {type: sgd, nesterov: true}
 training: {batch_size: no, epochs: 1.5}
 """)
+    known = ", ".join(get_args(layer.model_fields["type"].annotation)[0] for layer in LAYERS)
     with pytest.raises(ConfigError) as caught:
         load_config(path)
     assert str(caught.value).splitlines() == [
@@ -102,12 +105,7 @@ training: {batch_size: no, epochs: 1.5}
         f"{path}:5:3: data.scale: must be 'standard', 'minmax', 'robust_clip', 'quantile' or "
         "'none', not 'log'",
         f"{path}:8:21: model.layers[0].unit: unknown key; did you mean 'units'?",
-        f"{path}:9:7: model.layers[1]: unknown type 'dens'; did you mean 'dense'?; known: "
-        "dense, activation, parametric_activation, prelu, dropout, flatten, reshape, conv1d, "
-        "conv2d, conv_transpose1d, conv_transpose2d, max_pool1d, max_pool2d, avg_pool1d, "
-        "avg_pool2d, global_avg_pool, batch_norm, layer_norm, group_norm, instance_norm, scale, "
-        "numeric_embedding, embedding, pool_time, squeeze_excitation, residual, "
-        "residual_block, backbone",
+        f"{path}:9:7: model.layers[1]: unknown type 'dens'; did you mean 'dense'?; known: {known}",
         f"{path}:10:47: model.layers[2].layers[0].units: must be a whole number, not 'a'",
         f"{path}:11:1: optimizer: `nesterov` needs `momentum` above 0 and `dampening` 0",
         f"{path}:12:12: training.batch_size: must be a whole number or 'full', not 'no'",

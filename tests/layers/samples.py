@@ -137,6 +137,7 @@ EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     (LONG, {"type": "layer_norm", "over": "channels"}),
     (FLAT, {"type": "rms_norm"}),
     (LONG, {"type": "rms_norm", "over": "channels"}),
+    (LONG, {"type": "dense", "units": 5, "over": "channels", "init": "normal"}),
     (LONG, {"type": "activation", "activation": "softmax"}),
     (LONG, {"type": "dropout", "rate": 0.3}),
     (LONG, {"type": "scale"}),
