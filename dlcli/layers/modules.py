@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dlcli.layers.time.modules import MeanOverTime
 from dlcli.schedules.base import ScheduledNumber
 from dlcli.schedules.scheduled_number import highest, scheduled
 
@@ -237,11 +238,13 @@ class ChannelRmsNorm(nn.RMSNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
-class ChannelMeans(nn.Module):
+class ChannelMeans(MeanOverTime):
     """`[batch, channels, …]` to `[batch, channels]`."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Take the mean over all positions: of images without another order of their numbers."""
+        if lengths is not None:
+            return super().forward(x, lengths)
         if x.dim() == 4:
             return functional.adaptive_avg_pool2d(x, 1).flatten(1)
         return x.flatten(2).mean(2)

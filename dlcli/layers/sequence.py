@@ -46,6 +46,12 @@ def still_ragged(layers: Sequence[PlannedLayer]) -> bool:
                 "[features], before it",
                 (index,),
             )
+        if layer.config.starts_from_rows:
+            raise ShapeError(
+                "its weights can't begin with statistics of rows here, as the rows are sequences "
+                "of different lengths; use other values of `init` and `bias_init`",
+                (index,),
+            )
         found = [at_end != "ends"]
         for key, inner in layer.branches:
             try:

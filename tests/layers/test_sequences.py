@@ -131,6 +131,11 @@ def test_branches_are_told_where_their_rows_end() -> None:
             "batch_norm can't be told where each ends; put {type: pool_time}",
         ),
         ([EMBEDDING, POOL, EMBEDDING], (2,), "must be the first layer"),
+        (
+            [EMBEDDING, {**CONV, "init": "unit_variance"}, POOL, DENSE],
+            (1,),
+            "can't begin with statistics of rows here",
+        ),
     ],
 )
 def test_layers_that_do_not_fit_sequences_are_refused(

@@ -1,6 +1,7 @@
 """Pooling: what stands for several positions of a channel."""
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 from pydantic import Field
@@ -75,6 +76,8 @@ class _Pool(Layer):
 
 
 class _Pool1d(_Pool):
+    traits: ClassVar[Traits] = replace(_TRAITS, at_end="masks")
+
     kernel_size: Size = Field(description="length of the window")
     stride: Size | None = Field(None, description="default: the window's length")
     padding: Pad = Field(0, description="added at both ends; at most half the window")
@@ -97,10 +100,10 @@ class MaxPool1d(_Pool1d):
     type: Literal["max_pool1d"]
 
     def build(self, planned: PlannedLayer) -> "nn.Module":  # noqa: ARG002 - any shape
-        """Build nn.MaxPool1d."""
-        from torch import nn
+        """Build nn.MaxPool1d, which is told where rows end."""
+        from dlcli.layers.windows.modules import SequenceMaxPool1d
 
-        return nn.MaxPool1d(self.kernel_size, self.stride, self.padding)
+        return SequenceMaxPool1d(self.kernel_size, self.stride, self.padding)
 
 
 @final
@@ -110,10 +113,11 @@ class AvgPool1d(_Pool1d):
     type: Literal["avg_pool1d"]
 
     def build(self, planned: PlannedLayer) -> "nn.Module":  # noqa: ARG002 - any shape
-        """Build nn.AvgPool1d."""
-        from torch import nn
+        """Build nn.AvgPool1d, which is told where rows end."""
+        from dlcli.layers.windows.modules import SequenceAvgPool1d
 
-        return nn.AvgPool1d(self.kernel_size, self.stride or self.kernel_size, self.padding)
+        stride = self.stride or self.kernel_size
+        return SequenceAvgPool1d(self.kernel_size, stride, self.padding)
 
 
 @final
@@ -148,7 +152,7 @@ class GlobalAvgPool(Layer):
 
     type: Literal["global_avg_pool"]
 
-    traits: ClassVar[Traits] = _TRAITS
+    traits: ClassVar[Traits] = replace(_TRAITS, at_end="ends")
 
     def plan(self, shape: Shape) -> PlannedLayer:
         """Take channels with at least one axis more."""
