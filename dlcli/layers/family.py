@@ -21,6 +21,7 @@ from dlcli.layers.elementwise import (
 from dlcli.layers.embedding.numeric_embedding import NumericEmbedding
 from dlcli.layers.embedding.token_embedding import TokenEmbedding
 from dlcli.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm
+from dlcli.layers.recurrent.recurrent import Gru, Lstm, Rnn
 from dlcli.layers.reshaping import Flatten, Reshape
 from dlcli.layers.time.pool_time import PoolTime
 from dlcli.layers.windows.convolution import Conv1d, Conv2d
@@ -58,6 +59,9 @@ AnyLayer = Annotated[
     | Attention
     | TransformerEncoder
     | SqueezeExcitation
+    | Rnn
+    | Lstm
+    | Gru
     | Residual
     | ResidualBlock
     | Backbone,

@@ -32,7 +32,7 @@ from dlcli.training.engines.threads import using_threads
 from dlcli.training.evaluation import evaluate
 from dlcli.training.loop import EpochResult, fit
 from dlcli.training.rows.batches import Rows, to_rows
-from tests.layers.samples import EVERY_LAYER, name
+from tests.layers.samples import STACKABLE, name
 from tests.layers.samples import layers as layer_of
 
 Load = Callable[..., LoadedConfig]
@@ -242,7 +242,7 @@ def test_the_network_stays_as_it_is_and_the_plane_is_the_same_twice(images: Any)
     assert plane.losses.tobytes() == again.losses.tobytes()
 
 
-EACH_TYPE = {(own[1]["type"], len(own[0])): own for own in EVERY_LAYER}.values()
+EACH_TYPE = {(own[1]["type"], len(own[0])): own for own in STACKABLE}.values()
 
 
 @pytest.mark.parametrize(("shape", "spec"), EACH_TYPE, ids=name)

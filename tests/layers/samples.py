@@ -128,6 +128,12 @@ EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     (LONG, {"type": "max_pool1d", "kernel_size": 3}),
     (LONG, {"type": "avg_pool1d", "kernel_size": 3, "stride": 2, "padding": 1}),
     (LONG, {"type": "global_avg_pool"}),
+    (LONG, {"type": "rnn", "units": 4, "nonlinearity": "relu", "returns": "sequence"}),
+    (LONG, {"type": "lstm", "units": 4}),
+    (LONG, {"type": "lstm", "units": 2, "num_layers": 2, "bidirectional": True, "dropout": 0.2,
+            "returns": "sequence"}),
+    (LONG, {"type": "gru", "units": 3, "bidirectional": True}),
+    (LONG, {"type": "gru", "units": 4, "bias": False, "returns": "sequence"}),
     (LONG, {"type": "pool_time"}),
     (LONG, {"type": "pool_time", "pool": "max"}),
     (LONG, {"type": "pool_time", "pool": "last"}),
@@ -210,6 +216,11 @@ EVERY_LAYER: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     ),
     (IMAGE, {"type": "residual_block", "block": "bottleneck", "channels": 12, "stride": 2}),
 ]  # fmt: skip
+
+# Those that runs side by side can compute.
+STACKABLE = [
+    (shape, spec) for shape, spec in EVERY_LAYER if layers(spec)[0].traits.stacking_obstacle is None
+]
 
 
 # What members of an ensemble compute: some of it before they begin.

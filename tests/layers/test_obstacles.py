@@ -39,7 +39,9 @@ def test_each_layer_is_asked_within_others_too(
     first = plan(shape, spec, {"type": "flatten"}, DENSE).layers[0]
     same_shape = first.output_shape == shape
     planned = plan(shape, inner if same_shape else spec, {"type": "flatten"}, DENSE)
-    assert stacking_obstacle(planned) is None
+    obstacle = layers(spec)[0].traits.stacking_obstacle
+    said = None if obstacle is None else f"{spec['type']} can't be stacked: {obstacle}"
+    assert stacking_obstacle(planned) == said
     assert recording_obstacle(planned) is None
     refuse(monkeypatch, layers(spec)[0], stacking="a", recording="b")
     assert stacking_obstacle(planned) == f"{spec['type']} can't be stacked: a"

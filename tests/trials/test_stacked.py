@@ -43,10 +43,10 @@ from dlcli.trials.setup import ResolvedTrial, SharedSetup, assemble_trial
 from tests.conftest import ROOT
 from tests.layers.samples import (
     DENSE,
-    EVERY_LAYER,
     JOINS,
     MEMBERS,
     SHARES,
+    STACKABLE,
     name,
     plan,
     plan_embedded,
@@ -202,7 +202,7 @@ def test_all_optimizers_at_once() -> None:
     check_steps(plan((5,), HIDDEN, DROPOUT, DENSE), [*SAMPLES.values()])
 
 
-@pytest.mark.parametrize(("shape", "spec"), EVERY_LAYER, ids=name)
+@pytest.mark.parametrize(("shape", "spec"), STACKABLE, ids=name)
 def test_every_layer(shape: tuple[int, ...], spec: dict[str, Any]) -> None:
     planned = plan(shape, spec, DROPOUT, {"type": "flatten"}, DENSE)
     # A bias of keys changes no attention weight: adam would scale the rounding in its gradient.
@@ -317,7 +317,7 @@ def test_all_optimizers_at_once_on_cuda(engine: EngineName) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("engine", ON_CUDA)
-@pytest.mark.parametrize(("shape", "spec"), EVERY_LAYER, ids=name)
+@pytest.mark.parametrize(("shape", "spec"), STACKABLE, ids=name)
 def test_every_layer_on_cuda(
     shape: tuple[int, ...], spec: dict[str, Any], engine: EngineName
 ) -> None:
