@@ -33,6 +33,12 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     # types of JSON and of labels
     ("columns", "boolean"): ("config/reference.py", "targets/class_target.py"),
+    # a sort of cells, as JSON's keys and of labels
+    ("columns", "text"): (
+        "tables/text/headers.py",
+        "targets/class_target.py",
+        "trials/comparing/document.py",
+    ),
     # the setting of other layers, as a key
     ("layers", "activation"): (
         "layers/blocks/kinds.py",
@@ -70,6 +76,7 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
         "explaining/reasons/boundary.py",
         "report/explanation/partial_dependence.py",
         "tables/text/headers.py",
+        "texts/counts.py",
     ),
     # the number of a step, and torch.optim's key of the number of steps
     ("schedules", "step"): ("runs/rates.py", "training/optimizers.py"),

@@ -26,9 +26,10 @@ from dlcli.images.settings import ImageSettings
 from dlcli.section import Section
 from dlcli.tables.names import ColumnName
 from dlcli.tables.table import Table
+from dlcli.texts.settings import TextSettings
 
 InputField = str  # "numbers", "codes", or a field of the column's own
-Axis = Literal["number", "time", "category", "pixels"]
+Axis = Literal["number", "time", "category", "pixels", "positions"]
 
 _FILLED = "missing, although training had none; filled with the training median"
 
@@ -51,6 +52,10 @@ class EncodingSettings(Protocol):
     @property
     def images(self) -> ImageSettings:
         """What image files become."""
+
+    @property
+    def text(self) -> TextSettings:
+        """What texts are cut into."""
 
 
 @dataclass(frozen=True)
@@ -179,8 +184,13 @@ class Column(Section, ABC):
         """Return the cells for which `encode` raises CellError."""
 
     @abstractmethod
-    def find_unseen(self, statistics: ColumnStatistics) -> UnseenCells | None:
-        """Return the cells unseen in training that `encode` would find in these rows."""
+    def find_unseen(self, statistics: ColumnStatistics) -> list[UnseenCells]:
+        """Return what is unseen in training, and `encode` would find in these rows."""
+
+    def notes(self, statistics: ColumnStatistics) -> list[str]:
+        """Return what to say of the training rows, whose statistics these are."""
+        del statistics
+        return []
 
     @abstractmethod
     def is_constant(self, statistics: ColumnStatistics) -> bool:
@@ -373,13 +383,13 @@ class OrderedColumn(Column):
             unseen = UnseenCells(self.name, _FILLED, len(places), place, len(rows))
         return np.column_stack([first, *others]) if others else first[:, None], unseen
 
-    def find_unseen(self, statistics: ColumnStatistics) -> UnseenCells | None:
+    def find_unseen(self, statistics: ColumnStatistics) -> list[UnseenCells]:
         """Return the cells unseen in training that `encode` would find in these rows."""
         missing = statistics.missing
         if self.indicator or not missing.count:
-            return None
+            return []
         first, num_cells = statistics.place(missing), statistics.num_rows
-        return UnseenCells(self.name, _FILLED, missing.count, first, num_cells)
+        return [UnseenCells(self.name, _FILLED, missing.count, first, num_cells)]
 
     def is_constant(self, statistics: ColumnStatistics) -> bool:
         """Say whether all rows have one and the same value, or none has one."""

@@ -20,6 +20,7 @@ from dlcli.columns.base import (
 from dlcli.columns.cells import FEATURE, ColumnUse, read_cells, to_labels
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.labels import MAX_LABELS, find_labels
+from dlcli.columns.text import are_sentences
 from dlcli.columns.unseen import UnseenCells
 from dlcli.errors import DataError
 from dlcli.section import Size
@@ -27,6 +28,7 @@ from dlcli.tables.table import Table
 
 _UNSEEN = "unseen in training"
 _NEARLY_ALL = 0.9
+_MANY = 100  # categories, of which some may be sentences
 
 
 @final
@@ -72,11 +74,14 @@ class CategoricalColumn(Column):
         if labels.are_too_many:
             return Inference(None, f"{what} with more than {MAX_LABELS:,} different values")
         num_labels = to_labels(labels.cells).n_unique()
+        words = ""
+        if code is None and num_labels > _MANY and are_sentences(labels.cells):
+            words = f"; to read its words, set data.kinds: {{{statistics.name}: text}}"
         if num_labels == statistics.num_known:
-            return Inference(None, f"{what} with a different value in every row")
+            return Inference(None, f"{what} with a different value in every row{words}")
         if code is not None:
             return Inference(cls, f"{code} (data.kinds)")
-        return Inference(cls, f"text with {num_labels} different values")
+        return Inference(cls, f"text with {num_labels} different values{words}")
 
     @classmethod
     def names_rows(cls, cells: pl.Series) -> str | None:
@@ -134,7 +139,7 @@ class CategoricalColumn(Column):
         del rows, missing_values
         return []
 
-    def find_unseen(self, statistics: ColumnStatistics) -> UnseenCells | None:
+    def find_unseen(self, statistics: ColumnStatistics) -> list[UnseenCells]:
         """Return the cells unseen in training that `encode` would find in these rows."""
         labels = statistics.labels
         assert labels is not None, "they are gathered for such a column"
@@ -142,14 +147,15 @@ class CategoricalColumn(Column):
         num_cells = statistics.num_known + unseen.count
         if labels.are_too_many:
             least = unseen.count + MAX_LABELS + 1 - len(self.categories)
-            return UnseenCells(self.name, _UNSEEN, least, None, num_cells)
+            return [UnseenCells(self.name, _UNSEEN, least, None, num_cells)]
         codes = find_labels(labels.cells, self.categories, first=1)
         for code, count, number in zip(codes, labels.counts, labels.numbers, strict=True):
             if not code:
                 unseen += CellCount(int(count), int(number))
         if not unseen.count:
-            return None
-        return UnseenCells(self.name, _UNSEEN, unseen.count, statistics.place(unseen), num_cells)
+            return []
+        first = statistics.place(unseen)
+        return [UnseenCells(self.name, _UNSEEN, unseen.count, first, num_cells)]
 
     def is_constant(self, statistics: ColumnStatistics) -> bool:
         """Say whether there is one category, or nothing but missing values."""

@@ -9,12 +9,14 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from dlcli.columns.cells import LARGEST, collide, describe_code, find_codes, has_encoding
+from dlcli.columns.cells import LARGEST, collide, describe_code, find_codes, has_encoding, to_labels
 from dlcli.columns.cells.named_files import NamedFiles, files_in
 from dlcli.columns.cells.repairs import NUMBER_WRITTEN_OTHERWISE
 from dlcli.columns.labels import Labels
 from dlcli.columns.running_statistics import RunningStatistics, Sample
 from dlcli.tables.table import Table, place_of, position_of
+from dlcli.texts.counts import TextStatistics
+from dlcli.texts.settings import TokenSettings
 
 
 class CellKind(Protocol):
@@ -90,6 +92,7 @@ class ColumnStatistics:
     sample: Sample  # the numbers of cells of some rows, NaN elsewhere
     labels: Labels | None  # None: they were not gathered
     images: NamedFiles | None = None  # that cells name; None: the cells don't all name images
+    texts: TextStatistics | None = None  # None: the cells are not read as texts
 
     @property
     def num_known(self) -> int:
@@ -158,6 +161,9 @@ class ColumnStatistics:
         images = None
         if self.images is not None and later.images is not None:
             images = self.images + later.images
+        texts = None
+        if self.texts is not None and later.texts is not None:
+            texts = self.texts + later.texts
         return replace(
             later,
             num_rows=self.num_rows + later.num_rows,
@@ -171,6 +177,7 @@ class ColumnStatistics:
             not_positive=self.not_positive + later.not_positive,
             labels=labels,
             images=images,
+            texts=texts,
         )
 
 
@@ -184,15 +191,19 @@ def compute_statistics(
     wants_logs: bool = False,
     weights: np.ndarray | None = None,
     names_images: bool | None = False,
+    text: TokenSettings | None = None,
 ) -> ColumnStatistics:
     """Return the statistics of a column of some rows, whose cells are null where missing.
 
     `given` is the kind that the column has, if that is known: its cells are looked for first.
-    Whether its text `names_images`, which are looked at then, may be unknown: None.
+    Whether its text `names_images`, which are looked at then, may be unknown: None. Cells that are
+    read as `text` are cut into tokens, and neither parsed nor gathered.
     With `weights` [rows], above 0, the statistics of numbers and labels count each row that many
     times; cells of a sort are counted by rows all the same.
     """
     numbers = rows.numbers
+    if text is not None:
+        cells, kinds = to_labels(cells), ()
     found = _sort(cells, numbers, kinds if has_encoding(cells.dtype) else (), given, weights)
     is_text, has_others = cells.dtype == pl.String, bool(found.others.any())
     codes = find_codes(cells, has_exponents=rows.has_exponents) if is_text and found.kinds else None
@@ -219,19 +230,22 @@ def compute_statistics(
         kinds=found.kinds,
         others=count(found.others),
         num_written_otherwise=_num_written_otherwise(cells.filter(found.others))
-        if has_others and is_text
+        if has_others and is_text and text is None
         else 0,
         codes=CellCount() if codes is None else count(codes.codes),
         doubtful=CellCount() if codes is None else count(codes.doubtful),
         too_large=count_at(np.flatnonzero(np.abs(found.values) > LARGEST)),
         not_positive=count_at(np.flatnonzero(found.values <= 0)) if wants_logs else CellCount(),
         sample=Sample(found.values, weights),
-        labels=Labels.of(cells, numbers, weights)
+        labels=None
+        if text is not None
+        else Labels.of(cells, numbers, weights)
         if wants_labels or cells.null_count() == len(cells) or (is_text and not is_one_kind)
         else None,
         images=None
         if names_images is False or not is_text or (names_images is None and found.kinds)
         else files_in(cells, rows, are_images=bool(names_images)),
+        texts=None if text is None else text.statistics(cells, numbers, weights),
     )
 
 

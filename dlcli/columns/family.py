@@ -17,7 +17,9 @@ from dlcli.columns.column_statistics import ColumnStatistics, compute_statistics
 from dlcli.columns.datetime import DatetimeColumn, is_mostly_dates
 from dlcli.columns.image import ImageColumn
 from dlcli.columns.numeric import NumbersWithLogs, NumericColumn, is_mixed
+from dlcli.columns.text import TextColumn
 from dlcli.tables.table import Table
+from dlcli.texts.settings import TextSettings
 
 KINDS: tuple[type[Column], ...] = (
     NumericColumn,
@@ -25,6 +27,7 @@ KINDS: tuple[type[Column], ...] = (
     ImageColumn,
     CategoricalColumn,
     DatetimeColumn,
+    TextColumn,
 )
 
 if TYPE_CHECKING:
@@ -52,19 +55,21 @@ def column_statistics(
     wants_labels: bool = False,
     wants_logs: bool = False,
     weights: np.ndarray | None = None,
+    text: TextSettings | None = None,
 ) -> ColumnStatistics:
     """Return a column's statistics, all rows its sample; DataError where there is no such column.
 
     Rows count as often as `weights` [rows] says; once without.
     Labels are gathered where they are wanted, for a kind without an order, and for text that is not
-    of one kind throughout: it can be categorical only.
+    of one kind throughout: it can be categorical only. Texts are cut into tokens as `text` says.
     """
     cells = table.column(name)
     if kind is not None or wants_labels or has_encoding(cells.dtype):
         cells = read_cells(table, name, missing_values)
     kinds = _ORDERED_WITH_LOGS if wants_logs else _ORDERED
     given = next((item for item in kinds if item.kind_name() == kind), None)
-    wants_labels |= kind is not None and given is None
+    is_text = kind == TextColumn.kind_name()
+    wants_labels |= kind is not None and given is None and not is_text
     may_be_images = kind is None and not wants_labels
     return compute_statistics(
         cells,
@@ -75,6 +80,7 @@ def column_statistics(
         wants_logs=wants_logs,
         weights=weights,
         names_images=None if may_be_images else kind == ImageColumn.kind_name(),
+        text=(text or TextSettings()).of(name) if is_text else None,
     )
 
 

@@ -175,10 +175,10 @@ class ImageColumn(FileColumn):
             else:
                 yield found
 
-    def find_unseen(self, statistics: ColumnStatistics) -> UnseenCells | None:
+    def find_unseen(self, statistics: ColumnStatistics) -> list[UnseenCells]:
         """Return none: images are all different."""
         del statistics
-        return None
+        return []
 
     def is_constant(self, statistics: ColumnStatistics) -> bool:
         """Say whether all rows have the same image."""

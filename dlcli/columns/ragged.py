@@ -23,6 +23,11 @@ class RaggedColumn(Column):
     is_scalar: ClassVar[bool] = False
 
     @property
+    def element(self) -> str:
+        """What a cell holds several of: "word"."""
+        return "element"
+
+    @property
     @abstractmethod
     def sequence(self) -> Tokens | Series:
         """What the network is given."""
@@ -30,8 +35,8 @@ class RaggedColumn(Column):
     @abstractmethod
     def encode_rows(
         self, rows: Table, missing_values: tuple[str, ...]
-    ) -> tuple[RaggedValues, UnseenCells | None]:
-        """Return the rows' elements, none of a missing cell, and the cells unseen in training.
+    ) -> tuple[RaggedValues, list[UnseenCells]]:
+        """Return the rows' elements, none of a missing cell, and what is unseen in training.
 
         No row has more elements than `sequence.longest`.
         Raises CellError where a cell is not of this kind.
@@ -40,11 +45,11 @@ class RaggedColumn(Column):
     def encode(
         self, rows: Table, missing_values: tuple[str, ...]
     ) -> tuple[np.ndarray, UnseenCells | None]:
-        """Return the same with zeros behind each row's end, [rows, longest, *element]."""
-        (elements, lengths), unseen = self.encode_rows(rows, missing_values)
+        """Return the values with zeros behind each row's end, [rows, longest, *element]."""
+        (elements, lengths), _ = self.encode_rows(rows, missing_values)
         padded = np.zeros((len(rows), self.sequence.longest, *elements.shape[1:]), elements.dtype)
         padded[np.arange(self.sequence.longest) < lengths[:, None]] = elements
-        return padded, unseen
+        return padded, None
 
     @property
     def field(self) -> str:

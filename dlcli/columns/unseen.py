@@ -1,4 +1,4 @@
-"""Cells that the training rows had no example of."""
+"""Cells, or tokens in them, that the training rows had no example of."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,18 +8,20 @@ from dlcli.errors import DataError, are, counted
 
 @dataclass(frozen=True)
 class UnseenCells:
-    """Cells of a column that the training rows had no example of."""
+    """Cells of a column, or tokens in them, that the training rows had no example of."""
 
     column: str
     what: str
     count: int
     first: str | None  # the place of the first one; None: too many to tell, `count` or more
     num_cells: int  # of the column; cells that are missing, as some were in training, don't count
+    unit: str = "cell"  # what is counted: cells, texts, or tokens in them
+    is_lost: bool = True  # whether the network gets nothing of them
 
     @property
     def are_most(self) -> bool:
         """Whether the column holds nothing, or almost nothing, that training saw."""
-        return 2 * self.count > self.num_cells
+        return self.is_lost and 2 * self.count > self.num_cells
 
     @property
     def warning(self) -> str:
@@ -29,12 +31,14 @@ class UnseenCells:
         almost = "nothing" if self.count >= self.num_cells else "almost nothing"
         return (
             f"column '{self.column}' holds {almost} that training saw: {least}{self.count:,} of "
-            f"{self.num_cells:,} cells {are(self.count)} {self.what}{first}. Results say little: "
-            "check that the column is what it was in training, and written alike"
+            f"{self.num_cells:,} {self.unit}s {are(self.count)} {self.what}{first}. Results say "
+            "little: check that the column is what it was in training, and written alike"
         )
 
     def __str__(self) -> str:
-        cells = f"{counted(self.count, 'cell')} {self.what}"
+        cells = f"{counted(self.count, self.unit)} {self.what}"
+        if self.unit != "cell":
+            cells = f"{self.count:,} of {counted(self.num_cells, self.unit)} {self.what}"
         if self.first is None:
             return f"column '{self.column}': at least {cells}"
         return f"column '{self.column}': {cells}; first at {self.first}"

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Self
 
@@ -139,10 +139,9 @@ class FittedData(Section):
         unseen = []
         for column in self.columns:
             if isinstance(column, RaggedColumn):
-                (inputs[column.field], lengths[column.field]), cells = column.encode_rows(
-                    rows, self.missing_values
-                )
-                unseen += [] if cells is None else [cells]
+                values, found = column.encode_rows(rows, self.missing_values)
+                inputs[column.field], lengths[column.field] = values
+                unseen += found
                 continue
             if isinstance(column, FileColumn):
                 if decodes:
@@ -172,13 +171,21 @@ class FittedData(Section):
                 )
         return inputs, lengths, unseen
 
-    def count_cells(self, rows: Table) -> dict[str, int]:
-        """Return how many cells each column has, as `UnseenCells.num_cells` counts them."""
-        rows = self.clean(rows)
-        return {
-            column.name: len(rows) - column.saw_missing * rows.column(column.name).null_count()
-            for column in self.columns
-        }
+    def count_cells(
+        self, rows: Table, inputs: Mapping[str, np.ndarray]
+    ) -> dict[tuple[str, str], int]:
+        """Return how many cells each column has, and elements in them, by column and unit.
+
+        They are counted as `UnseenCells.num_cells` is; `inputs` is what the rows are encoded to.
+        """
+        rows, found = self.clean(rows), {}
+        for column in self.columns:
+            num_missing = column.saw_missing * rows.column(column.name).null_count()
+            found[column.name, "cell"] = len(rows) - num_missing
+            if isinstance(column, RaggedColumn):
+                found[column.name, "text"] = len(rows)
+                found[column.name, column.element] = int(inputs[lengths_of(column.field)].sum())
+        return found
 
     def find_bad(self, rows: Table) -> list[BadCells]:
         """Return the cells for which `encode_inputs` raises CellError."""

@@ -129,9 +129,7 @@ def check_part(fitted: FittedData, part: PartStatistics) -> Iterator[UnseenCells
         part.header.column(column.name)
         statistics = part.columns[column.name]
         column.refuse_other(statistics)
-        unseen = column.find_unseen(statistics)
-        if unseen is not None:
-            yield unseen
+        yield from column.find_unseen(statistics)
     fitted.target.refuse_unfit(part.columns[fitted.target.name])
 
 
@@ -156,6 +154,7 @@ def _fit_columns(
         reports.append(report)
         if column is not None:
             used.append(column)
+            notes += column.notes(statistics)
             if column.is_constant(statistics):
                 constant.append(name)
     if not used:

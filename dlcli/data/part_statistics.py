@@ -174,6 +174,7 @@ def _add(
             wants_labels=wants_labels or name == config.target,
             wants_logs=name == config.target and config.target_scale == "log",
             weights=weights,
+            text=config.text,
         )
         before = part.columns.get(name)
         if before is not None:

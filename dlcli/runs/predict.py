@@ -67,7 +67,7 @@ class PredictedBlock:
     unseen: list[UnseenCells]
     bad: list[BadCount]
     num_empty: int  # rows without a prediction
-    num_cells: dict[str, int]  # of each column, as `UnseenCells` counts them
+    num_cells: dict[tuple[str, str], int]  # by column and unit, as `UnseenCells` counts them
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class Predictor:
             has_prediction = _without_bad(rows, bad)
         elif bad:
             has_prediction = _without_bad(rows, [cells for cells in bad if cells.is_needed])
+        num_cells = self.fitted.count_cells(encoded, inputs)
         predictions = self._compute(inputs)
         for other in self.others:
             inputs, seen_otherwise = other.fitted.encode_inputs(filled, fills=True)
@@ -111,7 +112,6 @@ class Predictor:
             bad = [*bad, BadCells(None, _NOT_FINITE, not_finite)]
         counts = [_count(cells, rows, bad_rows) for cells in bad]
         frame = self._with_predictions(rows, predictions[has_prediction], has_prediction)
-        num_cells = self.fitted.count_cells(encoded)
         return PredictedBlock(frame, unseen, counts, int((~has_prediction).sum()), num_cells)
 
     def _compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
@@ -208,7 +208,7 @@ class PredictionSummary:
     num_empty: int = 0  # rows without a prediction
     notes: list[str] = field(default_factory=list)  # on how the file is written
     unseen: dict[tuple[str, str], UnseenCells] = field(default_factory=dict)
-    num_cells: Counter[str] = field(default_factory=Counter)
+    num_cells: Counter[tuple[str, str]] = field(default_factory=Counter)
     bad: dict[tuple[str | None, str], BadCount] = field(default_factory=dict)
 
     def add(self, block: PredictedBlock) -> None:
@@ -222,7 +222,7 @@ class PredictionSummary:
                 before, count=before.count + cells.count
             )
         for key, cells in self.unseen.items():
-            self.unseen[key] = replace(cells, num_cells=self.num_cells[cells.column])
+            self.unseen[key] = replace(cells, num_cells=self.num_cells[cells.column, cells.unit])
         for bad in block.bad:
             known = self.bad.get((bad.column, bad.reason))
             self.bad[bad.column, bad.reason] = (

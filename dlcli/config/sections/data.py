@@ -28,6 +28,7 @@ from dlcli.tables.sources import DataPath, Selection
 from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import TargetScale
 from dlcli.targets.task import Task, is_of_numbers
+from dlcli.texts.settings import TextSettings
 
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
@@ -155,6 +156,9 @@ class DataConfig(Section):
     )
     images: ImageSettings = Field(
         ALL_DEFAULTS, validate_default=True, description="what image files become"
+    )
+    text: TextSettings = Field(
+        ALL_DEFAULTS, validate_default=True, description="what texts are cut into"
     )
     split: SplitConfig = Field(
         ALL_DEFAULTS, validate_default=True, description="the validation and test rows"

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.data.fields import Arrays
+from dlcli.columns.base import Tokens
+from dlcli.data.fields import Arrays, lengths_of
 from dlcli.data.splits import PartName
 from dlcli.errors import DivergedError
 from dlcli.explaining.constant_baseline import class_weights_of
@@ -30,6 +31,7 @@ from dlcli.explaining.quality.calibration import (
 )
 from dlcli.explaining.quality.curves import ClassCurves, Trend, class_curves, running_median
 from dlcli.explaining.quality.largest_errors import LargestErrors, find_largest_errors
+from dlcli.explaining.quality.summaries import summarise
 from dlcli.explaining.quality.surest_images import SurestImages, find_surest_images
 from dlcli.explaining.quality.thumbnails import thumbnails
 from dlcli.explaining.unavailable import Unavailable
@@ -241,7 +243,7 @@ def _constant_predictions(model: ExplainedModel, rows: ExplainedRows) -> Predict
 
 def _fit_linear(model: ExplainedModel, seconds: float) -> LinearModel:
     rows = model.parts["train"].encoded
-    inputs, targets = _arrays(rows), model.targets(rows).cpu().numpy()
+    inputs, targets = _arrays(model, rows), model.targets(rows).cpu().numpy()
     seed = derive_seed(model.seed, "quality", "linear model")
     num_classes = len(model.target.class_names)
     if not num_classes:
@@ -262,11 +264,13 @@ def _fit_trees(
     model: ExplainedModel, seconds: float, *, is_cut: bool
 ) -> BoostedTrees | Unavailable | None:
     rows = model.parts["train"].encoded
-    if model.fitted.file_columns:
-        return Unavailable("trees split by single columns, and an image has none")
+    signature = model.plan.signature
+    if signature.pixels or signature.sequences:
+        what = "an image" if signature.pixels else "a sequence"
+        return Unavailable(f"trees split by single columns, and {what} has none")
     return fit_boosted_trees(
         model.fitted,
-        _arrays(rows),
+        _arrays(model, rows),
         model.targets(rows).cpu().numpy(),
         derive_seed(model.seed, "quality", "trees"),
         class_weights=class_weights_of(model.objective),
@@ -276,18 +280,26 @@ def _fit_trees(
     )
 
 
-def _arrays(rows: Rows) -> Arrays:
-    """Return the input fields, images as small ones: [rows, numbers] of each field."""
-    return {
-        name: thumbnails(tensor) if tensor.dtype == torch.uint8 else tensor.cpu().numpy()
-        for name, tensor in rows.inputs.items()
+def _arrays(model: ExplainedModel, rows: Rows) -> Arrays:
+    """Return the input fields, [rows, numbers] each: images small, sequences without an order."""
+    signature = model.plan.signature
+    arrays = {
+        field.name: thumbnails(tensor) if tensor.dtype == torch.uint8 else tensor.cpu().numpy()
+        for field in signature.inputs
+        if not field.is_ragged
+        for tensor in [rows.inputs[field.name]]
     }
+    for one in signature.sequences:
+        num_codes = one.num_codes if isinstance(one, Tokens) else None
+        lengths = rows.inputs[lengths_of(one.field)]
+        arrays[one.field] = summarise(rows.inputs[one.field], lengths, num_codes).cpu().numpy()
+    return arrays
 
 
 def _baseline_outputs(
     model: ExplainedModel, baseline: LinearModel | BoostedTrees, rows: ExplainedRows
 ) -> Tensor:
-    outputs = baseline.outputs(_arrays(rows.encoded))
+    outputs = baseline.outputs(_arrays(model, rows.encoded))
     return torch.from_numpy(model.loss.to_outputs(outputs))
 
 

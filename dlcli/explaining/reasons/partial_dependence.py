@@ -9,6 +9,7 @@ import torch
 
 from dlcli.columns.base import Axis, Column, OrderedColumn
 from dlcli.columns.image import FileColumn
+from dlcli.columns.ragged import RaggedColumn
 from dlcli.data.fields import Slots
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.features import (
@@ -72,9 +73,9 @@ def measure_partial_dependence(
     every = sample_rows(model, "dependence")
     slots = model.fitted.slots()
     by_name = {column.name: column for column in model.fitted.columns}
-    names = [name for name in names if not isinstance(by_name[name], FileColumn)]
+    names = [name for name in names if not isinstance(by_name[name], FileColumn | RaggedColumn)]
     if not names:
-        return Unavailable("the values of an image have no order to go through")
+        return Unavailable("images and sequences have no order to go through")
     chosen = _choose_curves(model)
     found = [_of_column(model, sample, every, by_name[name], slots[name], chosen) for name in names]
     if not any(one is not None for one in found):

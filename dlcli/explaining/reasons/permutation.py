@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.data.fields import Slots
+from dlcli.data.fields import Slots, lengths_of
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.on_threads import compute_each
 from dlcli.explaining.weighted import mean_and_error
@@ -73,8 +73,8 @@ def measure_loss_increase(
 
     def compute(model: ExplainedModel, group: Slots) -> tuple[float, float]:
         """Return the mean increase, and how far its interval reaches."""
-        cells = rows.inputs[group.field][:, group.indices]
-        if (cells == cells[0]).all():
+        cells = [rows.inputs[name][places] for name, places in _places(rows.inputs, group).items()]
+        if all((some == some[0]).all() for some in cells):
             return 0.0, 0.0  # the same however they are shuffled
         increases = _shuffled(model, rows, group, donors) - losses
         increases[np.abs(increases) <= _ROUNDING * np.abs(losses)] = 0.0
@@ -127,7 +127,7 @@ def estimate_increase(model: ExplainedModel, rows: Rows, slots: Sequence[Slots])
     return np.array(
         [
             float(changes[group.field][:, group.indices].sum(1).abs().mean())
-            if group.field in changes
+            if group.field in changes and lengths_of(group.field) not in rows.inputs
             else math.inf
             for group in slots
         ]
@@ -136,16 +136,24 @@ def estimate_increase(model: ExplainedModel, rows: Rows, slots: Sequence[Slots])
 
 def _shuffled(model: ExplainedModel, rows: Rows, group: Slots, donors: np.ndarray) -> np.ndarray:
     """Return each row's loss in each shuffle, [shuffles, rows]."""
-    num_rows, cells = len(rows), rows.inputs[group.field][:, group.indices]
+    num_rows, places = len(rows), _places(rows.inputs, group)
     together = max(1, _BLOCK_NUMBERS // (num_rows * model.plan.signature.num_inputs))
     losses = []
     for first in range(0, len(donors), together):
         some = torch.tensor(donors[first : first + together], device=rows.device)
         repeated = rows.each(partial(_repeated, len(some)), some.numel())
-        repeated.inputs[group.field][:, group.indices] = cells[some.flatten()]
+        for name, chosen in places.items():
+            repeated.inputs[name][chosen] = rows.inputs[name][chosen][some.flatten()]
         found = _losses(model, repeated.inputs, model.targets(repeated))
         losses.append(found.reshape(len(some), num_rows))
     return np.concatenate(losses)
+
+
+def _places(inputs: Tensors, group: Slots) -> dict[str, tuple[slice | tuple[int, ...], ...]]:
+    """Return where a group's cells are, by field: all of a sequence, with its length."""
+    if lengths_of(group.field) in inputs:
+        return {group.field: (slice(None),), lengths_of(group.field): (slice(None),)}
+    return {group.field: (slice(None), group.indices)}
 
 
 def _repeated(times: int, tensor: Tensor) -> Tensor:

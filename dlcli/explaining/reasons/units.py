@@ -7,6 +7,7 @@ import torch
 
 from dlcli.columns.base import OrderedColumn
 from dlcli.columns.image import FileColumn
+from dlcli.columns.ragged import RaggedColumn
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.reasons.activations import (
     LayerPosition,
@@ -172,7 +173,7 @@ def _indicators(model: ExplainedModel, sample: SampledRows) -> tuple[list[str], 
     names: list[str] = []
     values: list[np.ndarray] = []
     for column in fitted.columns:
-        if isinstance(column, FileColumn):
+        if isinstance(column, FileColumn | RaggedColumn):
             continue
         if isinstance(column, OrderedColumn):
             numbers = column.numbers(table, fitted.missing_values)
