@@ -15,6 +15,7 @@ import yaml
 
 from dlcli.cli.app import run as run_dlcli
 from dlcli.config import LoadedConfig, load_config
+from tests.forks import start_server
 
 ROOT = Path(__file__).parent.parent
 # What the environment may ask of a screen. A test sets what it is about: the others see a plain
@@ -75,6 +76,20 @@ def dlcli(capfd: pytest.CaptureFixture[str]) -> Command:
         return Outcome(code, captured.out, captured.err)
 
     return command
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What a command line starts with: the program as a process of its own.
+
+    A fork of one that has everything imported, where the system can: see tests/forks.py.
+    """
+    if sys.platform != "linux":
+        return [sys.executable, "-m", "dlcli"]
+    folder, owner = tmp_path_factory.getbasetemp(), os.getpid()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # one for all workers
+        folder, owner = folder.parent, os.getppid()
+    return [str(start_server(folder, owner))]
 
 
 @pytest.fixture

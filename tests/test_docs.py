@@ -55,14 +55,15 @@ def as_pattern(printed: list[str]) -> str:
     return "".join(lines)
 
 
-def run_example(command: str, capfd: pytest.CaptureFixture[str]) -> str:
+def run_example(command: str, capfd: pytest.CaptureFixture[str], program: list[str]) -> str:
     """Run a command of a page in the current folder; return all that it prints."""
-    if command.startswith("dlcli "):
+    if command.startswith("dlcli ") and "--processes" not in command:
         capfd.readouterr()
         run_dlcli(shlex.split(command)[1:])
         captured = capfd.readouterr()
         return captured.out + captured.err
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    folders = [Path(program[0]).parent, Path(sys.executable).parent, os.environ["PATH"]]
+    path = os.pathsep.join(map(str, folders))
     result = subprocess.run(
         ["bash", "-c", command],
         env={**os.environ, "PATH": path},
@@ -73,7 +74,9 @@ def run_example(command: str, capfd: pytest.CaptureFixture[str]) -> str:
     return result.stdout + result.stderr
 
 
-def check_examples(page: Path, capfd: pytest.CaptureFixture[str], *, has_reports: bool) -> None:
+def check_examples(
+    page: Path, capfd: pytest.CaptureFixture[str], program: list[str], *, has_reports: bool
+) -> None:
     """Run a page's commands, and hold what they print to what the page shows."""
     for folder in ("configs", "data"):
         shutil.copytree(ROOT / folder, folder)
@@ -82,14 +85,16 @@ def check_examples(page: Path, capfd: pytest.CaptureFixture[str], *, has_reports
         if command.startswith("dlcli train ") and not has_reports:
             command += " --set report=false"
             expected = [line for line in expected if not line.startswith("report: ")]
-        printed = run_example(command, capfd)
+        printed = run_example(command, capfd, program)
         assert "Traceback" not in printed
         assert re.fullmatch(as_pattern(expected), printed), f"{command}\n{printed}"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if examples(page)], ids=relative)
-def test_examples_print_what_the_page_says(page: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    check_examples(page, capfd, has_reports=page in WITH_REPORTS)
+def test_examples_print_what_the_page_says(
+    page: Path, capfd: pytest.CaptureFixture[str], program: list[str]
+) -> None:
+    check_examples(page, capfd, program, has_reports=page in WITH_REPORTS)
 
 
 @pytest.mark.campaign
@@ -99,9 +104,9 @@ def test_examples_print_what_the_page_says(page: Path, capfd: pytest.CaptureFixt
     ids=relative,
 )
 def test_examples_leave_the_pictures_that_the_page_shows(
-    page: Path, capfd: pytest.CaptureFixture[str]
+    page: Path, capfd: pytest.CaptureFixture[str], program: list[str]
 ) -> None:
-    check_examples(page, capfd, has_reports=True)
+    check_examples(page, capfd, program, has_reports=True)
     for name, made in pictures(page.read_text("utf-8")).items():
         assert Path(made).read_bytes().startswith(b"\x89PNG"), made
         assert (page.parent / name).exists(), name

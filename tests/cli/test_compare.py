@@ -8,7 +8,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -218,11 +217,11 @@ def test_a_damaged_line_is_named(dlcli: Command) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_keeps_what_is_finished(number: int, code: int) -> None:
+def test_a_signal_keeps_what_is_finished(number: int, code: int, program: list[str]) -> None:
     long = ["--set", "training.epochs=100000", "--set", "training.early_stopping=null"]
-    program = subprocess.Popen(
+    process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "dlcli", "compare-optimizers", str(MOONS), *QUICK, *long),
+            *(*program, "compare-optimizers", str(MOONS), *QUICK, *long),
             *("--lrs", "0.01,1e30", "--run-dir", "c", "--json"),
         ],
         stdout=subprocess.PIPE,
@@ -233,9 +232,9 @@ def test_a_signal_keeps_what_is_finished(number: int, code: int) -> None:
     while not runs.exists() or len(runs.read_text().splitlines()) < 3:  # some diverge at once
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    program.send_signal(number)
-    out, _ = program.communicate(timeout=30)
-    assert program.returncode == code
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == code
     kept = len(runs.read_text().splitlines()) - 1
     stopped = {"stop_reason": "sigint" if code == 130 else "sigterm", "finished_runs": kept}
     assert json.loads(out) == {**stopped, "run_dir": "c"}
@@ -360,12 +359,12 @@ def test_the_same_optimizer_under_two_names_can_not_be_told_apart(dlcli: Command
     assert outcome.json["verdict"]["winner"] is None
 
 
-def test_a_terminal_sees_the_runs_come_in() -> None:
-    command = [sys.executable, "-m", "dlcli", "compare-optimizers", str(MOONS), *QUICK]
+def test_a_terminal_sees_the_runs_come_in(program: list[str]) -> None:
+    command = [*program, "compare-optimizers", str(MOONS), *QUICK]
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ |= {"COLUMNS": "120", "TERM": "xterm-256color"}
-        os.execv(sys.executable, command)
+        os.execv(command[0], command)
     screen = b""
     while True:
         try:

@@ -43,11 +43,11 @@ def test_a_terminal_that_goes_away_does_not_end_training(dlcli: Command) -> None
     assert differences(Path("straight"), Path("run")) == []
 
 
-def test_a_signal_while_the_report_is_made_leaves_a_complete_run() -> None:
+def test_a_signal_while_the_report_is_made_leaves_a_complete_run(program: list[str]) -> None:
     short = ["--set", "training.epochs=5", "--json", "--run-dir", "run"]
-    program = [sys.executable, "-m", "dlcli", "train", str(CONFIGS / "moons.yaml"), *short]
+    command = [*program, "train", str(CONFIGS / "moons.yaml"), *short]
     process = subprocess.Popen(
-        program, env=UNMEASURED, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=UNMEASURED, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
     for line in process.stderr:
@@ -239,7 +239,7 @@ def test_divergence_says_where_what_the_gradient_was_and_what_is_left(
 
 
 def test_too_large_a_batch_is_answered_with_one_that_fits(
-    table: WriteTable, write_config: WriteConfig
+    table: WriteTable, write_config: WriteConfig, program: list[str]
 ) -> None:
     path = table("a,b,y", *[f"{n % 17},{n % 5},{n % 3}" for n in range(9_000)])
     layers = [{"type": "dense", "units": 20_000, "activation": "relu"}, {"type": "dense"}]
@@ -250,9 +250,9 @@ def test_too_large_a_batch_is_answered_with_one_that_fits(
         resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 
     def train(*overrides: str) -> subprocess.CompletedProcess[str]:
-        program = [sys.executable, "-m", "dlcli", "train", str(config), "--run-dir", "r"]
+        command = [*program, "train", str(config), "--run-dir", "r"]
         return subprocess.run(
-            [*program, *overrides], preexec_fn=limit, capture_output=True, text=True, check=False
+            [*command, *overrides], preexec_fn=limit, capture_output=True, text=True, check=False
         )
 
     outcome = train()
@@ -265,16 +265,19 @@ def test_too_large_a_batch_is_answered_with_one_that_fits(
     assert better.returncode == 0, better.stderr
 
 
-def test_a_line_of_metrics_that_has_no_room_ends_with_7_and_the_way_back(dlcli: Command) -> None:
+def test_a_line_of_metrics_that_has_no_room_ends_with_7_and_the_way_back(
+    dlcli: Command, program: list[str]
+) -> None:
     # A process that may write no file beyond a size stands in for a disk that is full.
-    long = ["--set", "training.epochs=130", "--set", "training.early_stopping=null"]
-    command = ["train", str(CONFIGS / "moons.yaml"), *long, "--set", "checkpoint.every_steps=5"]
-    command += ["--set", "report=false"]
+    # With full batches and one layer, so that a checkpoint takes less room than a few lines.
+    small = ["training.epochs=60", "training.early_stopping=null", "training.batch_size=full"]
+    small += ["model.layers=[{type: dense}]", "checkpoint.every_steps=5", "report=false"]
+    command = ["train", str(CONFIGS / "moons.yaml"), *(f"--set={each}" for each in small)]
     assert dlcli(*command, "--run-dir", "straight").code == 0
     room = Path("straight/last.safetensors").stat().st_size + 200
     assert room < Path("straight/metrics.jsonl").stat().st_size
     outcome = subprocess.run(
-        [sys.executable, "-m", "dlcli", *command, "--run-dir", "r"],
+        [*program, *command, "--run-dir", "r"],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
         env=UNMEASURED,
         capture_output=True,
@@ -289,12 +292,10 @@ def test_a_line_of_metrics_that_has_no_room_ends_with_7_and_the_way_back(dlcli: 
     assert differences(Path("straight"), Path("r")) == []
 
 
-def test_no_room_for_the_first_checkpoint_leaves_no_folder() -> None:
+def test_no_room_for_the_first_checkpoint_leaves_no_folder(program: list[str]) -> None:
     outcome = subprocess.run(
         [
-            sys.executable,
-            "-m",
-            "dlcli",
+            *program,
             "train",
             str(CONFIGS / "moons.yaml"),
             "--run-dir",

@@ -184,7 +184,7 @@ def test_training_on_either_format_gives_the_same_network(
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
 def test_standard_input_and_output(
-    file_format: str, run: Path, dlcli: Command, penguins: Path
+    file_format: str, run: Path, dlcli: Command, penguins: Path, program: list[str]
 ) -> None:
     sent = penguins.read_bytes()
     if file_format == "parquet":
@@ -192,7 +192,7 @@ def test_standard_input_and_output(
         pl.read_csv(penguins, null_values="NA").write_parquet(buffer)
         sent = buffer.getvalue()
     piped = subprocess.run(
-        [sys.executable, "-m", "dlcli", "predict", str(run), "-"],
+        [*program, "predict", str(run), "-"],
         input=sent,
         capture_output=True,
         check=True,

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,8 +21,13 @@ SECONDS = 15  # in which all processes end, once one has
 DIGITS = ["configs/digits.yaml", "--set", "report=false", "--set", "training.threads=1"]
 
 
-def train(*arguments: object, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "dlcli", "train", *map(str, arguments)]
+START = (sys.executable, "-m", "dlcli")  # `program` does the same, by forks of one process
+
+
+def train(
+    *arguments: object, start: Sequence[str] = START, **environment: str
+) -> subprocess.Popen[str]:
+    command = [*start, "train", *map(str, arguments)]
     return subprocess.Popen(
         command,
         cwd=ROOT,
@@ -58,11 +63,14 @@ def processes_of(folder: Path) -> dict[int, int]:
 
 
 @contextmanager
-def training(folder: Path, *more: object) -> Iterator[tuple[subprocess.Popen[str], dict[int, int]]]:
+def training(
+    folder: Path, *more: object, start: Sequence[str] = START
+) -> Iterator[tuple[subprocess.Popen[str], dict[int, int]]]:
     """Train for long on two processes; provide the launcher, and the others by rank."""
     settings = ["--set", "training.epochs=5000", "--set", "checkpoint.every_steps=5"]
     settings += ["--set", "schedule={type: constant}"]
-    process = train(*DIGITS, *settings, "--processes", 2, "--run-dir", folder, *more)
+    settings += ["--processes", "2", "--run-dir", str(folder)]
+    process = train(*DIGITS, *settings, *more, start=start)
     try:
         while not (folder / "previous.safetensors").exists():
             assert process.poll() is None, process.communicate()
@@ -75,13 +83,16 @@ def training(folder: Path, *more: object) -> Iterator[tuple[subprocess.Popen[str
         process.communicate()
 
 
-def test_two_processes_leave_what_one_leaves(tmp_path: Path) -> None:
+def test_two_processes_leave_what_one_leaves(tmp_path: Path, program: list[str]) -> None:
     # With convolutions, batch normalisation, dropout, and a short last batch.
     settings = ["--set", "training.epochs=2", "--set", "training.shards=2", "--json"]
     settings += ["--set", "data.streaming=true", "--set", "training.batch_size=50"]
     results = [
         finish(
-            train(*DIGITS, *settings, "--processes", number, "--run-dir", tmp_path / str(number))
+            train(
+                *(*DIGITS, *settings, "--processes", number, "--run-dir", tmp_path / str(number)),
+                start=program,
+            )
         )
         for number in (1, 2)
     ]
@@ -184,7 +195,7 @@ def test_restarts_of_a_smoke_run_are_refused(capsys: pytest.CaptureFixture[str])
     "number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.campaign)]
 )
 def test_the_others_end_where_one_is_gone_and_the_run_resumes_on_one(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, program: list[str]
 ) -> None:
     folder = tmp_path / "run"
     with training(folder) as (process, ranks):
@@ -196,10 +207,12 @@ def test_the_others_end_where_one_is_gone_and_the_run_resumes_on_one(
         assert f"resume: dlcli train {folder}/config.yaml --run-dir {folder} --resume" in err
         assert processes_of(folder) == {}
     epochs = len((folder / "metrics.jsonl").read_text().splitlines()) + 1
-    short = ["--set", f"training.epochs={epochs}", "--set", "schedule={type: constant}"]
-    assert finish(train(*DIGITS, *short, "--run-dir", folder, "--resume"))[0] == 0
+    short = [*DIGITS, "--set", f"training.epochs={epochs}", "--set", "schedule={type: constant}"]
+    resumed = train(*short, "--run-dir", folder, "--resume", start=program)
+    assert finish(resumed)[0] == 0
     whole = tmp_path / "whole"
-    assert finish(train(*DIGITS, *short, "--set", "training.shards=2", "--run-dir", whole))[0] == 0
+    short += ["--set", "training.shards=2"]
+    assert finish(train(*short, "--run-dir", whole, start=program))[0] == 0
     assert differences(whole, folder) == []
 
 
@@ -217,10 +230,10 @@ def test_the_others_end_where_one_is_gone_and_the_run_resumes_on_one(
     ],
 )
 def test_a_signal_to_any_process_stops_all_and_the_work_is_saved(
-    tmp_path: Path, rank: int | None, number: signal.Signals
+    tmp_path: Path, rank: int | None, number: signal.Signals, program: list[str]
 ) -> None:
     folder = tmp_path / "run"
-    with training(folder) as (process, ranks):
+    with training(folder, start=program) as (process, ranks):
         os.kill(process.pid if rank is None else ranks[rank], number)
         code, out, err = finish(process, SECONDS)
         assert code == 128 + number
@@ -229,10 +242,12 @@ def test_a_signal_to_any_process_stops_all_and_the_work_is_saved(
     assert json.loads((folder / "summary.json").read_text())["stop_reason"] == number.name.lower()
 
 
-def test_the_time_is_up_for_all_processes_at_the_same_step(tmp_path: Path) -> None:
+def test_the_time_is_up_for_all_processes_at_the_same_step(
+    tmp_path: Path, program: list[str]
+) -> None:
     settings = ["--set", "training.epochs=5000", "--set", "training.max_seconds=1"]
     settings += ["--set", "schedule={type: constant}", "--run-dir", str(tmp_path / "run")]
-    code, _, err = finish(train(*DIGITS, *settings, "--processes", 2))
+    code, _, err = finish(train(*DIGITS, *settings, "--processes", 2, start=program))
     assert code == 0, err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["stop_reason"], summary["test"] is None) == ("time", False)
@@ -257,7 +272,9 @@ def test_describe_estimates_a_step_on_several_processes() -> None:
     assert refused.stderr.count("measured as training starts") == 1
 
 
-def test_processes_of_srun_with_different_configs_are_refused(tmp_path: Path) -> None:
+def test_processes_of_srun_with_different_configs_are_refused(
+    tmp_path: Path, program: list[str]
+) -> None:
     # As srun sets them; the port follows from the job's number.
     common = {
         "SLURM_STEP_NUM_TASKS": "2",
@@ -269,6 +286,7 @@ def test_processes_of_srun_with_different_configs_are_refused(tmp_path: Path) ->
         train(
             *DIGITS,
             *("--set", f"optimizer.lr=0.0{rank + 1}", "--run-dir", tmp_path / "run"),
+            start=program,
             SLURM_PROCID=str(rank),
             SLURM_LOCALID=str(rank),
             **common,

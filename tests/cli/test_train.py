@@ -6,7 +6,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,12 +99,12 @@ def test_without_a_terminal_each_epoch_is_a_plain_line(dlcli: Command) -> None:
     assert "\x1b" not in outcome.out
 
 
-def test_on_a_terminal_a_bar_with_the_figures_is_redrawn_in_place() -> None:
+def test_on_a_terminal_a_bar_with_the_figures_is_redrawn_in_place(program: list[str]) -> None:
     leader, follower = pty.openpty()
     overrides = ["--set", "training.epochs=60", "--set", "training.early_stopping=null"]
     overrides += ["--set", "report=false"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "dlcli", "train", str(CONFIGS / "moons.yaml"), *overrides],
+        [*program, "train", str(CONFIGS / "moons.yaml"), *overrides],
         stdout=follower,
         env={**os.environ, "COLUMNS": "90", "TERM": "xterm-256color"},
     )
@@ -318,12 +317,11 @@ def test_smoke_never_makes_a_batch_of_one(
 
 
 @pytest.mark.parametrize("command", ["validate", "describe", "train", "schema"])
-def test_a_full_standard_output_is_a_storage_error(command: str) -> None:
+def test_a_full_standard_output_is_a_storage_error(command: str, program: list[str]) -> None:
     arguments = {"schema": [], "train": [CONFIGS / "moons.yaml", "--smoke", "--json"]}
     with Path("/dev/full").open("w") as full:
-        program = [sys.executable, "-m", "dlcli", command]
         outcome = subprocess.run(
-            [*program, *map(str, arguments.get(command, [CONFIGS / "moons.yaml"]))],
+            [*program, command, *map(str, arguments.get(command, [CONFIGS / "moons.yaml"]))],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -335,9 +333,9 @@ def test_a_full_standard_output_is_a_storage_error(command: str) -> None:
     )
 
 
-def test_training_goes_on_when_nobody_reads_its_screen_any_more() -> None:
-    config = shlex.quote(str(CONFIGS / "moons.yaml"))
-    command = f"{sys.executable} -m dlcli train {config} --run-dir run | head -n 1"
+def test_training_goes_on_when_nobody_reads_its_screen_any_more(program: list[str]) -> None:
+    train = shlex.join([*program, "train", str(CONFIGS / "moons.yaml"), "--run-dir", "run"])
+    command = f"{train} | head -n 1"
     subprocess.run(["bash", "-c", command], capture_output=True, check=True)
     assert json.loads(Path("run/summary.json").read_text())["stop_reason"] != "sigint"
 
@@ -400,12 +398,14 @@ class TestDivergence:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_training_with_the_work_saved(number: int, code: int, dlcli: Command) -> None:
+def test_a_signal_ends_training_with_the_work_saved(
+    number: int, code: int, dlcli: Command, program: list[str]
+) -> None:
     arguments = ["train", str(CONFIGS / "penguins.yaml"), "--run-dir", "r"]
     forever = ["--set", "training.epochs=1000000", "--set", "training.early_stopping=null"]
     forever += ["--set", "report=false"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "dlcli", *arguments, *forever],
+        [*program, *arguments, *forever],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -8,7 +8,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Generator
 from contextlib import closing
@@ -177,10 +176,10 @@ class TestDisk:
         )
         assert not Path("r").exists()
 
-    def test_a_disk_that_fills_up_ends_the_run_and_nothing_stays(self) -> None:
+    def test_a_disk_that_fills_up_ends_the_run_and_nothing_stays(self, program: list[str]) -> None:
         write()
         done = subprocess.run(
-            [sys.executable, "-m", "dlcli", "train", "c.yaml", "--run-dir", "r", *STREAMED],
+            [*program, "train", "c.yaml", "--run-dir", "r", *STREAMED],
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),
             env=ENVIRONMENT | {"PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
@@ -191,11 +190,11 @@ class TestDisk:
         assert "r: cannot keep the encoded rows there: File too large" in done.stderr
         assert not Path("r").exists()
 
-    def test_nothing_of_the_rows_is_left_by_a_run_that_is_killed(self) -> None:
+    def test_nothing_of_the_rows_is_left_by_a_run_that_is_killed(self, program: list[str]) -> None:
         config = yaml.safe_load(write().read_text())
         config["training"]["epochs"] = 100_000
         Path("c.yaml").write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "dlcli", "train", "c.yaml", "--run-dir", "r"]
+        command = [*program, "train", "c.yaml", "--run-dir", "r"]
         with subprocess.Popen(
             [*command, *EVERY_STEP, *STREAMED],
             env=ENVIRONMENT,
