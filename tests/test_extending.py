@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 BLOCK = re.compile(r"^```(python|diff)\n# (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # The tests that a section's part must pass, each with a word that selects those about it.
 TESTS = {
-    "A layer": ("tests/layers", "rms_norm"),
+    "A layer": ("tests/layers", "scaled_norm"),
     "An optimizer": ("tests/optimizers", "lion"),
     "A loss": ("tests/losses", "spec"),
     "A kind of column": ("tests/columns/test_family.py", "percentage"),

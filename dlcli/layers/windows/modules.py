@@ -70,7 +70,7 @@ class SequenceMaxPool1d(nn.MaxPool1d, _OverWindows):
     def forward(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:  # noqa: A002 - PyTorch's name
         """Take the maxima of `[batch, channels, length]`; behind the last window, zeros."""
         if lengths is None:
-            return super().forward(input)
+            return super().forward(input)  # type: ignore[no-any-return]
         lowest = torch.finfo(input.dtype).min
         x = input.masked_fill(is_behind(lengths, input.shape[2])[:, None], lowest)
         x = functional.pad(x, (0, self.num_lacking(x.shape[2])), value=lowest)
