@@ -114,7 +114,7 @@ def trained(plan: Plan, rows: Any, *, is_captured: bool, num_shards: int = 1) ->
         sharded=ShardedStep(num_shards, ALONE, [], flat, seed=0) if num_shards > 1 else None,
     )
     torch.manual_seed(1)
-    steps = epoch_steps(rows, batch_size=16, accumulate=2, seed=0, epoch=1)
+    steps = epoch_steps(rows, batch_size=8, accumulate=1, seed=0, epoch=1)
     for number, batches in enumerate(steps):
         stepper.take_step(batches, number)
     if is_captured:  # sizes that come once are not worth it
@@ -124,7 +124,7 @@ def trained(plan: Plan, rows: Any, *, is_captured: bool, num_shards: int = 1) ->
 
 @pytest.mark.parametrize("num_shards", [1, 2])
 def test_recorded_steps_are_those_of_their_width(num_shards: int) -> None:
-    rows, plan = to_rows(made(), CPU.device), planned()
+    rows, plan = to_rows(made(120), CPU.device), planned()
     eager, recorded = (
         trained(plan, rows, is_captured=is_captured, num_shards=num_shards)
         for is_captured in (False, True)
@@ -149,3 +149,5 @@ def test_what_can_not_be_stacked_or_recorded_says_why() -> None:
     several = Signature(0, (), None, 2, sequences=(REVIEW, REVIEW))
     of_several = Plan(several, plan.layers)
     assert "several columns" in choose_engine(TrainingConfig(), CPU, of_several, NUM_ROWS).reason
+    accumulated = TrainingConfig(accumulate_batches=2)
+    assert "several batches" in choose_engine(accumulated, CPU, plan, NUM_ROWS).reason

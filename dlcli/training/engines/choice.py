@@ -42,8 +42,9 @@ def choose_engine(
         return Engine("eager", "CUDA graphs are taken where training.engine: captured says so")
     sequences = plan.signature.sequences
     if len(sequences) > 1:
-        reason = "batches of several columns of sequences rarely have the same lengths again"
-        return Engine("eager", reason)
+        return Engine("eager", "batches of several columns of sequences rarely have equal lengths")
+    if sequences and settings.accumulate_batches > 1:
+        return Engine("eager", "steps of several batches of sequences rarely have equal lengths")
     num_bytes: float = recorded_bytes(settings, plan, num_rows)
     if sequences:
         num_bytes *= num_widths(sequences[0].longest)
