@@ -64,6 +64,8 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
         "runs/drafting/standard.py",
         "training/device.py",
     ),
+    # the scale of columns, by rank
+    ("losses", "quantile"): ("columns/scaling/scales.py",),
     # the loss of that name
     ("metrics", "mae"): ("losses/regression.py",),
     # JSON's type, sorts of cells and of times, and the axes of pictures

@@ -5,6 +5,7 @@ from typing import Annotated, get_args
 from dlcli.losses.base import Loss
 from dlcli.losses.classification import BinaryCrossEntropy, CrossEntropy
 from dlcli.losses.ordinal import Corn
+from dlcli.losses.quantile import Quantile
 from dlcli.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
 from dlcli.section import ByType, type_of
 from dlcli.targets.task import Task
@@ -12,7 +13,15 @@ from dlcli.targets.task import Task
 __all__ = ["LOSSES", "AnyLoss", "Loss", "default_loss", "losses_for"]
 
 # The first one that fits a task is its default.
-_Member = BinaryCrossEntropy | Corn | CrossEntropy | MeanSquaredError | MeanAbsoluteError | Huber
+_Member = (
+    BinaryCrossEntropy
+    | Corn
+    | CrossEntropy
+    | MeanSquaredError
+    | MeanAbsoluteError
+    | Huber
+    | Quantile
+)
 
 LOSSES: tuple[type[Loss], ...] = get_args(_Member)
 AnyLoss = Annotated[_Member, ByType()]

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from dlcli.explaining.reasons.permutation_importance import PermutationImportance
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.network.plan import Plan
 from dlcli.report.explanation.permutation_importance import importance_section
 from dlcli.report.learning import learning_section
 from dlcli.report.overview import Overview, overview_sections
@@ -18,6 +19,7 @@ from dlcli.report.vision.augmented import augmented_section
 from dlcli.runs.reporting.report_data import (
     DeepBudget,
     DeepReport,
+    ForecastReport,
     NetworkReport,
     QuickReport,
     ReportData,
@@ -37,6 +39,10 @@ def write_run_page(report: ReportData, *, with_png: bool = False) -> Path:
         text = f"Metrics, explanations and the loss landscape are not shown: {network.reason}"
         sections.append(PageSection("Not available", (text,)))
         sections.append(statistics_section(report.statistics))
+    elif isinstance(network, ForecastReport):
+        from dlcli.report.forecasts.section import forecast_sections
+
+        sections += [*forecast_sections(network.quality), statistics_section(report.statistics)]
     else:
         sections += quality_sections(network.quality)
         if network.augmented is not None:
@@ -111,7 +117,13 @@ def _overview(report: ReportData) -> Overview:
         config=record.history.config,
         summary=record.summary,
         surroundings=record.surroundings,
-        plan=None if isinstance(network, Unavailable) else network.model.plan,
+        plan=_plan_of(network),
         fitted=record.fitted,
         notes=record.history.notes,
     )
+
+
+def _plan_of(network: NetworkReport | ForecastReport | Unavailable) -> Plan | None:
+    if isinstance(network, NetworkReport):
+        return network.model.plan
+    return network.plan if isinstance(network, ForecastReport) else None

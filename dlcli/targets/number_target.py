@@ -163,7 +163,7 @@ class ForecastTarget(Target):
     units differ.
     """
 
-    kind: Literal["steps"] = "steps"
+    kind: Literal["numbers_ahead"] = "numbers_ahead"
     horizon: PositiveInt
     numbers: Annotated[tuple[NumberTarget, ...], Field(strict=False, min_length=1)]
 

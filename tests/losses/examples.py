@@ -30,6 +30,7 @@ SETTINGS: dict[str, list[Any]] = {
     "class_weights": ["balanced", {"b": 3.0}],
     "label_smoothing": [0.2],
     "delta": [0.5, 100.0],
+    "quantiles": [[0.5], [0.2, 0.5, 0.6, 0.95]],
 }
 
 

@@ -82,8 +82,11 @@ def test_no_constant_is_better_than_the_best_constant(spec: dict[str, Any], targ
     def mean_loss(outputs: np.ndarray) -> float:
         return float(objective(torch.tensor(outputs).expand(len(rows), width), rows))
 
+    # Along one output after the other, where each has its own best.
+    method = "Powell" if hasattr(objective.loss, "quantiles") else "Nelder-Mead"
+    tolerance = "ftol" if method == "Powell" else "fatol"
     best = optimize.minimize(
-        mean_loss, np.full(width, 0.01), method="Nelder-Mead", options={"fatol": 1e-9}
+        mean_loss, np.full(width, 0.01), method=method, options={tolerance: 1e-9}
     )
     assert found <= float(best.fun) * objective.unit * (1 + 1e-9)
     assert found == pytest.approx(float(best.fun) * objective.unit, rel=1e-4)
@@ -109,8 +112,9 @@ def test_predictions_logits_and_log_odds_say_the_same(spec: dict[str, Any], targ
     outputs, _ = batch(target, loss)
     predictions = loss.predictions(outputs)
     if not target.class_names:
-        assert predictions.tolist() == outputs[:, 0].tolist()
-        assert loss.to_outputs(predictions[:, None]).tolist() == outputs.tolist()
+        place = getattr(loss, "quantiles", (0.5,)).index(0.5)  # of several outputs, the median
+        assert predictions.tolist() == outputs[:, place].tolist()
+        assert (loss.to_outputs(predictions[:, None]) == predictions[:, None]).all()
         with pytest.raises(ValueError, match="numbers have no"):
             loss.log_odds(outputs)
         with pytest.raises(ValueError, match="numbers have no"):
@@ -144,6 +148,15 @@ def test_the_loss_of_several_numbers_is_the_mean_of_theirs(spec: str) -> None:
     expected = [loss.best_constant(values[:, i])[0] for i in range(3)]
     assert loss.best_constant(values).tolist() == expected
     assert loss.num_outputs(None, 3) == 3
+
+
+def test_bounds_are_the_outer_quantiles_in_order_where_they_cross() -> None:
+    loss = loss_of({"type": "quantile", "quantiles": [0.1, 0.5, 0.9]})
+    outputs = torch.tensor([[1.0, 10.0, 2.0, 20.0, 3.0, 15.0]])  # of two numbers
+    assert loss.predictions(outputs).tolist() == [[2.0, 20.0]]
+    bounds = loss.bounds(outputs)
+    assert bounds is not None
+    assert [some.tolist() for some in bounds] == [[[1.0, 10.0]], [[3.0, 20.0]]]
 
 
 def test_the_default_losses_are_those_of_the_reference() -> None:

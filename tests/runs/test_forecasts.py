@@ -101,6 +101,24 @@ def test_later_rows_change_no_weight(dlcli: Command) -> None:
         assert tensor.numpy().tobytes() == weights[1][key].numpy().tobytes()
 
 
+def test_quantiles_give_bounds_and_the_report_shows_forecasts(dlcli: Command) -> None:
+    write_forecast(hourly(200), loss="quantile")
+    outcome = dlcli("train", "f.yaml", "--run-dir", "r", "--set", "report=quick")
+    assert outcome.code == 0, outcome.err
+    page = Path("r/report.html").read_text("utf-8")
+    for heading in ("Errors by step", "Forecasts against what came", "last season"):
+        assert heading in page
+    assert "of what came lies within the bounds" in page
+    assert dlcli("report", "r").code == 0
+    assert {"forecasts-1.svg", "errors-by-step-1.svg"} <= {
+        path.name for path in Path("r").iterdir()
+    }
+    assert dlcli("predict", "r", "f.csv", "-o", "p.csv").code == 0
+    found = pl.read_csv("p.csv")
+    assert found.columns == ["when", "prediction", "lower", "upper"]
+    assert (found["lower"] <= found["upper"]).all()
+
+
 def test_folds_are_refused_and_a_smoke_run_runs_every_stage(dlcli: Command) -> None:
     write_forecast(hourly(200))
     outcome = dlcli("train", "f.yaml", "--folds", "3")

@@ -127,9 +127,9 @@ def make_report(
 def baselines_of(report: "ReportData | None") -> dict[str, Any] | None:
     """Return a report's metrics beside baselines as plain data; None where there are none."""
     from dlcli.explaining.quality.document import baselines_document
-    from dlcli.explaining.unavailable import Unavailable
+    from dlcli.runs.reporting.report_data import NetworkReport
 
-    if report is None or isinstance(report.network, Unavailable):
+    if report is None or not isinstance(report.network, NetworkReport):
         return None
     return baselines_document(report.network.quality)
 

@@ -130,7 +130,15 @@ def encode_series(fitted: FittedData, series: Series) -> EncodedSeries:
         place = series.rows.place(int(beyond[0]))
         raise DataError(f"{place}: a target is too large for float32")
     channels = window.with_leads(inputs[NUMBERS], fitted.columns, series)
-    return EncodedSeries(channels, targets, window.past, window.horizon)
+    return EncodedSeries(
+        channels,
+        targets,
+        window.past,
+        window.horizon,
+        series.axis.times(series.positions, series.origin),
+        series.starts,
+        series.names,
+    )
 
 
 def _window_of(config: DataConfig) -> WindowConfig:
@@ -236,9 +244,12 @@ def _missing(
         len(gaps),
         config.missing_values,
     )
+    fill = "set data.window.fill: previous to take the last value before, or "
+    if config.window is not None and config.window.fill == "previous":
+        fill = "there is no value before to take; set "  # at the beginning
     return DataError(
-        f"{error.what}; set data.window.fill: previous to take the last value before, or "
-        "data.drop_missing_target: true to leave out the windows that would forecast it"
+        f"{error.what}; {fill}data.drop_missing_target: true to leave out the windows that would "
+        "forecast it"
     )
 
 

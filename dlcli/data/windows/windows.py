@@ -8,6 +8,7 @@ import numpy as np
 
 from dlcli.data.fields import Examples
 from dlcli.data.series.arranging import Series
+from dlcli.data.series.time_axis import TimeAxis
 from dlcli.data.signature import NUMBERS
 
 
@@ -19,6 +20,15 @@ class EncodedSeries:
     targets: np.ndarray  # float32 [steps, numbers], NaN where one is missing
     past: int
     horizon: int
+    times: np.ndarray  # of each step, as its axis has them, float64 [steps]
+    starts: np.ndarray  # the first step of each series, and the number of steps, int64
+    names: tuple[object, ...]  # of the series; one None where there is one
+
+    def place_of(self, step: int, axis: TimeAxis) -> str:
+        """Say when a step is, and of which series."""
+        time = axis.text(self.times[step : step + 1])[0]
+        name = self.names[int(np.searchsorted(self.starts, step, side="right")) - 1]
+        return time if name is None else f"{time}, {name}"
 
     def inputs_at(self, origins: np.ndarray) -> np.ndarray:
         """Return the past of origins, float32 [windows, channels × past]."""

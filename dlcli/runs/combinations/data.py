@@ -3,6 +3,7 @@
 from dlcli.runs.combinations.rule import refused
 
 _SHARES = {"validation": 0.2, "test": 0.2}
+_WINDOW = {"time": "a", "past": 2, "horizon": 1, "targets": ["y"]}
 
 RULES = (
     refused(
@@ -148,5 +149,55 @@ RULES = (
         when="`names`, where the file has a header line",
         effect="the line would be taken for a row, or for names",
         example={"data": {"names": ["a", "b"], "header": True}},
+    ),
+    refused(
+        *("data.window", "data.target"),
+        when="`target` is not the first of `window.targets`",
+        effect="a forecast's targets are said in one place",
+        example={"data": {"window": {**_WINDOW, "targets": ["b"]}}},
+    ),
+    refused(
+        *("data.window", "data.task"),
+        when="`task: forecast` without a window",
+        effect="nothing says what a forecast is",
+        example={"data": {"task": "forecast"}},
+    ),
+    refused(
+        *("data.window", "data.task"),
+        when="another task",
+        effect="with a window, the task is a forecast",
+        example={"data": {"window": _WINDOW, "task": "regression"}},
+    ),
+    refused(
+        *("data.window", "data.weight", "data.validation_path", "data.test_path"),
+        *("data.shape", "data.order"),
+        when="`window` and any other",
+        effect="windows are of one table, and each counts once",
+        example={"data": {"window": _WINDOW, "weight": "w"}},
+    ),
+    refused(
+        *("data.window", "data.streaming"),
+        when="rows are to be streamed",
+        effect="windows are cut from a series in memory",
+        example={"data": {"window": _WINDOW, "streaming": True}},
+    ),
+    refused(
+        *("data.window", "data.split.group", "data.split.time", "data.split.column"),
+        "data.split.seed",
+        when="`window` and any other",
+        effect="windows are split by their time",
+        example={"data": {"window": _WINDOW, "split": {**_SHARES, "time": "a"}}},
+    ),
+    refused(
+        *("data.window.known", "data.features"),
+        when="`features` leaves out a known column",
+        effect="the network would not see it",
+        example={"data": {"window": {**_WINDOW, "known": ["b"]}, "features": ["c"]}},
+    ),
+    refused(
+        *("data.window.time", "data.window.group", "data.window.targets", "data.window.known"),
+        when="a column is listed twice",
+        effect="a column has one role",
+        example={"data": {"window": {**_WINDOW, "known": ["a"]}}},
     ),
 )

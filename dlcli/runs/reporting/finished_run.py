@@ -8,6 +8,7 @@ from dlcli.explaining.learning.history import history_of_ended
 from dlcli.explaining.quality.quality import assess_quality
 from dlcli.explaining.reasons.permutation_importance import measure_importance
 from dlcli.runs.folder.run_folder import RunFolder, move_paths
+from dlcli.runs.reporting.forecast import ForecastingNetwork, report_forecasts
 from dlcli.runs.reporting.report_data import (
     NetworkReport,
     QuickReport,
@@ -15,7 +16,6 @@ from dlcli.runs.reporting.report_data import (
     ReportData,
     augmented_images,
     diagnose_run,
-    report_of_forecast,
 )
 from dlcli.runs.training.events import ReportMaterial
 from dlcli.runs.training.resume import surroundings
@@ -35,8 +35,21 @@ def collect_from_memory(
     No data is read, and what the run has evaluated is not evaluated again. Raises StorageError.
     """
     record = _record(material, folder, summary)
-    if material.prepared.dataset.fitted.window is not None:
-        return report_of_forecast(record, tuple(material.statistics))
+    prepared, trainer = material.prepared, material.trainer
+    if prepared.dataset.fitted.window is not None:
+        yield "evaluating the forecasts"
+        forecaster = ForecastingNetwork(
+            trainer.network.eval(),
+            prepared.plan,
+            prepared.dataset.fitted,
+            prepared.loss,
+            trainer.placement,
+        )
+        windows = prepared.dataset.windows
+        is_quick = material.kind == "quick"
+        return report_forecasts(
+            record, tuple(material.statistics), forecaster, windows, is_quick=is_quick
+        )
     model = _model(material)
     if material.kind == "full":
         from dlcli.runs.reporting.from_folder import examine

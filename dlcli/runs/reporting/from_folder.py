@@ -21,6 +21,7 @@ from dlcli.explaining.unavailable import Unavailable
 from dlcli.explaining.vision import vision
 from dlcli.explaining.vision.vision import examine_vision
 from dlcli.runs.folder.run_folder import RunFolder
+from dlcli.runs.reporting.forecast import load_forecaster, report_forecasts
 from dlcli.runs.reporting.load_run import load_model_and_data
 from dlcli.runs.reporting.report_data import (
     DeepBudget,
@@ -30,7 +31,6 @@ from dlcli.runs.reporting.report_data import (
     ReportData,
     augmented_images,
     diagnose_run,
-    report_of_forecast,
 )
 from dlcli.runs.training.recorder import read_snapshots, read_statistics
 from dlcli.training.saving.checkpoint import load_checkpoint
@@ -74,10 +74,11 @@ def collect_report_data(record: Record) -> Generator[str, None, ReportData]:
     StorageError.
     """
     statistics = tuple(read_statistics(record.folder))
-    if record.fitted is not None and record.fitted.window is not None:
-        return report_of_forecast(record, statistics)
     yield "reading the data"
     try:
+        if record.fitted is not None and record.fitted.window is not None:
+            found = load_forecaster(record.folder.path)
+            return report_forecasts(record, statistics, *found, is_quick=False)
         model = load_model_and_data(record.folder.path)
     except DlcliError as error:
         diagnosis = diagnose(record.history, constant_loss=None)

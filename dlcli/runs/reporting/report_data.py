@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dlcli.data.fitted import FittedData
 from dlcli.explaining.constant_baseline import constant_baseline_loss
 from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.forecasts.shown import ForecastQuality
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.finding import Diagnosis
 from dlcli.explaining.learning.history import History
@@ -15,6 +16,7 @@ from dlcli.explaining.reasons.permutation_importance import PermutationImportanc
 from dlcli.explaining.training_statistics import EpochStatistics
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.explaining.vision.augmented import AugmentedImages, augment_images
+from dlcli.network.plan import Plan
 from dlcli.runs.folder.run_folder import RunFolder
 
 if TYPE_CHECKING:  # what only the full report needs
@@ -81,18 +83,29 @@ class NetworkReport:
 
 
 @dataclass(frozen=True)
+class ForecastReport:
+    """What the report of a run that forecasts shows of its network."""
+
+    plan: Plan
+    quality: ForecastQuality
+    is_quick: bool
+
+
+@dataclass(frozen=True)
 class ReportData:
     """Everything that the report of a run shows."""
 
     record: Record
     diagnosis: Diagnosis
     statistics: tuple[EpochStatistics, ...]
-    network: NetworkReport | Unavailable
+    network: NetworkReport | ForecastReport | Unavailable
 
     @property
     def is_quick(self) -> bool:
         """Whether only what is quickly made is shown."""
         network = self.network
+        if isinstance(network, ForecastReport):
+            return network.is_quick
         return isinstance(network, NetworkReport) and isinstance(network.explained, QuickReport)
 
 
@@ -109,10 +122,3 @@ def augmented_images(model: ExplainedModel, record: Record) -> AugmentedImages |
     """Return a sheet of augmented images, where the run's config augments images."""
     config = record.history.config
     return None if config is None else augment_images(model, config.training.augment)
-
-
-def report_of_forecast(record: Record, statistics: tuple[EpochStatistics, ...]) -> ReportData:
-    """Return what the report of a forecast shows: how it learned."""
-    diagnosis = diagnose(record.history, constant_loss=None)
-    reason = "they are not available for forecasts (data.window)"
-    return ReportData(record, diagnosis, statistics, Unavailable(reason))

@@ -1,0 +1,1 @@
+"""Forecasts: a file for each section of the page."""
