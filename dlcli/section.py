@@ -1,5 +1,6 @@
 """Base class of all config sections, families of them, and field types that sections share."""
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +20,7 @@ class Section(BaseModel):
     )
 
 
+@cache
 def type_of(section: type[BaseModel]) -> Any:  # noqa: ANN401 - whatever the literal holds
     """Return the `type` by which a config names a member of a family; None of other sections."""
     field = section.model_fields.get("type")

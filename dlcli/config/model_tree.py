@@ -28,28 +28,29 @@ def sections_at(model: type[BaseModel], location: Location) -> list[type[BaseMod
     """Return the section at a location; several where its type is open."""
     models = [model]
     for step in location:
-        tagged = [section for section in models if type_of(section) == step]
-        models = tagged or [
-            option
-            for section in models
-            for option in (
-                models_in(section.model_fields[str(step)].annotation)
-                if step in section.model_fields
-                else [section]  # an index
-            )
-        ]
+        models = _sections_below(models, step)
     return models
 
 
 def path_of(model: type[BaseModel], location: Location) -> tuple[str, ...]:
     """Return the keys of a location, without indices and names of union members."""
     path: tuple[str, ...] = ()
-    for index, step in enumerate(location):
-        sections = sections_at(model, location[:index])
-        is_tag = any(type_of(section) == step for section in sections)
-        if not is_tag and any(step in section.model_fields for section in sections):
+    models = [model]
+    for step in location:
+        is_tag = any(type_of(section) == step for section in models)
+        if not is_tag and any(step in section.model_fields for section in models):
             path = (*path, str(step))
+        models = _sections_below(models, step)
     return path
+
+
+def _sections_below(models: list[type[BaseModel]], step: str | int) -> list[type[BaseModel]]:
+    tagged = [section for section in models if type_of(section) == step]
+    return tagged or [
+        option
+        for section in models
+        for option in sections_of(section).get(step, (section,))  # itself at an index
+    ]
 
 
 def homes_of(model: type[BaseModel], name: str) -> tuple[Home, ...]:
@@ -74,15 +75,21 @@ def _sections_within(
     if model in seen:
         return
     yield Home(path, type_of(model)), model
-    for key, field in model.model_fields.items():
-        for section in models_in(field.annotation):
-            yield from _sections_within(section, (*path, key), (*seen, model))
+    for key, sections in sections_of(model).items():
+        for section in sections:
+            yield from _sections_within(section, (*path, str(key)), (*seen, model))
 
 
-def models_in(annotation: object) -> Iterator[type[BaseModel]]:
-    """Yield the sections that a field can hold."""
+@cache
+def sections_of(model: type[BaseModel]) -> dict[str | int, tuple[type[BaseModel], ...]]:
+    """Return the sections that each field can hold."""
+    fields = model.model_fields.items()
+    return {name: tuple(_sections_in(field.annotation)) for name, field in fields}
+
+
+def _sections_in(annotation: object) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) in (Union, UnionType, Annotated, tuple, dict):
         for part in get_args(annotation):
-            yield from models_in(part)
+            yield from _sections_in(part)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from dlcli.config.model_tree import Home, Location, homes_of, models_in, path_of, sections_at
+from dlcli.config.model_tree import Home, Location, homes_of, path_of, sections_at, sections_of
 from dlcli.errors import nearest, suggest
 from dlcli.section import type_of
 
@@ -80,8 +80,8 @@ def _within(here: tuple[str, ...], homes: list[Home]) -> list[Home]:
 def _keys_within(sections: list[type[BaseModel]]) -> Iterator[str]:
     """Yield the keys of sections that stand directly within some."""
     for section in sections:
-        for field in section.model_fields.values():
-            for inner in models_in(field.annotation):
+        for inner_sections in sections_of(section).values():
+            for inner in inner_sections:
                 yield from inner.model_fields
 
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from dlcli.config.config import Config
-from dlcli.config.model_tree import homes_of, models_in, path_of, sections_at
+from dlcli.config.model_tree import homes_of, path_of, sections_at, sections_of
 from dlcli.config.unknown_keys import explain_unknown_key
 from dlcli.section import type_of
 
@@ -30,7 +30,11 @@ DENSE = ("model", "layers", 0, "dense")
             "model.layers.weight_decay_factor",
         ),
         (("training",), "loss", "unknown key here; it belongs to the top level"),
-        (("data",), "groups", "unknown key here; it belongs to data.split, as group"),
+        (
+            ("data",),
+            "groups",
+            "unknown key here; it belongs to data.window or data.split, as group",
+        ),
         # A typing error rather than a section far away.
         (("compare",), "seed", "unknown key; did you mean 'seeds'?"),
         (("training",), "threats", "unknown key; did you mean 'threads'?"),
@@ -76,8 +80,8 @@ def test_the_place_that_is_named_has_the_key() -> None:
 
 def _sections(model: type[BaseModel], location: tuple[Any, ...]) -> Iterator[tuple[Any, Any]]:
     yield location, model
-    for name, field in model.model_fields.items():
-        for section in models_in(field.annotation):
+    for name, sections in sections_of(model).items():
+        for section in sections:
             tag = type_of(section)
             inner = (*location, name, *([tag] if tag else []))
             if name not in location:
