@@ -28,7 +28,7 @@ from dlcli.training.rows.like_lengths import num_widths, width_for
 from dlcli.training.rows.steps import epoch_steps
 from dlcli.training.rows.streamed import StreamedRows
 from dlcli.training.step import Stepper
-from tests.layers.samples import DENSE, layers
+from tests.layers.samples import DENSE, layers, name
 from tests.losses.examples import PAIR, loss_of
 
 CPU = choose_placement("cpu", "fp32")
@@ -122,9 +122,20 @@ def trained(plan: Plan, rows: Any, *, is_captured: bool, num_shards: int = 1) ->
     return flat.values.clone()
 
 
-@pytest.mark.parametrize("num_shards", [1, 2])
-def test_recorded_steps_are_those_of_their_width(num_shards: int) -> None:
-    rows, plan = to_rows(made(120), CPU.device), planned()
+@pytest.mark.parametrize(
+    ("spec", "num_shards"),
+    [
+        ({"type": "conv1d", "out_channels": 4, "kernel_size": 3, "stride": 2}, 2),
+        ({"type": "max_pool1d", "kernel_size": 3}, 1),
+        ({"type": "gru", "units": 4, "bidirectional": True, "returns": "sequence"}, 1),
+        ({"type": "transformer_encoder", "num_heads": 2}, 1),
+    ],
+    ids=name,
+)
+def test_recorded_steps_are_those_of_their_width(spec: dict[str, Any], num_shards: int) -> None:
+    embedding = {"type": "embedding", "dim": 4}
+    plan = planned(embedding, spec, {"type": "dropout", "rate": 0.2}, {"type": "pool_time"}, DENSE)
+    rows = to_rows(made(120), CPU.device)
     eager, recorded = (
         trained(plan, rows, is_captured=is_captured, num_shards=num_shards)
         for is_captured in (False, True)

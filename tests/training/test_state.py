@@ -85,6 +85,27 @@ def test_with_an_average_of_the_weights_too() -> None:
     assert resume_at_every_step(prepared) == 2 * (4 + 1)
 
 
+def test_with_rows_of_different_lengths_too() -> None:
+    words = ["nice", "bad", "so", "rain", "sun", "and"]
+    lines = [
+        f"{' '.join(words[row % 5 :] * (row % 7))} {words[row % 2]},{row % 2}" for row in range(45)
+    ]
+    Path("texts.csv").write_text("\n".join(["text,y", *lines]))
+    Path("texts.yaml").write_text("""
+data: {path: texts.csv, target: y, kinds: {text: text}, split: {validation: 0.2}}
+model:
+  layers:
+    - {type: embedding, dim: 4}
+    - {type: conv1d, out_channels: 4, kernel_size: 3, activation: relu}
+    - {type: dropout, rate: 0.2}
+    - {type: pool_time, pool: max}
+    - {type: dense}
+optimizer: {type: adam, lr: 0.01}
+training: {batch_size: 12, epochs: 2, device: cpu}
+""")
+    assert resume_at_every_step(prepare(load_config(Path("texts.yaml")))) == 2 * (3 + 1)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_on_cuda_too(optimizer: str) -> None:
