@@ -35,6 +35,8 @@ def augmentation_obstacles(
             continue
         if one.mixes and others:
             what = "embedded categories" if CODES in others else "the numbers beside images"
+            if signature.sequences:
+                what = "texts and other sequences"
             yield (
                 place,
                 f"{one.type} mixes whole rows, and {what} can't be mixed; leave it out, or leave "
