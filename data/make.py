@@ -2,12 +2,12 @@
 
     python data/make.py
 
-writes `pass_class.csv`, `final_grade.csv`, `exam.csv`, `moons.csv`, `perceptron.csv`,
-`visitors.csv`, `mnist1d_train.csv` and `mnist1d_test.csv` (made here, from a fixed seed),
-`digits.csv` and `diabetes.csv` (real, as scikit-learn ships them) and, where statsmodels is
-installed, `elnino.csv` (real, as that ships it) into this folder, and images: `digits_png/`
-(rows of `digits.csv`), `shapes/` and `shapes.csv` (made); byte for byte as they are in the
-repository. `penguins.csv` is not made; README.md says where it comes from.
+writes `pass_class.csv`, `final_grade.csv`, `exam.csv`, `weather.jsonl`, `moons.csv`,
+`perceptron.csv`, `visitors.csv`, `mnist1d_train.csv` and `mnist1d_test.csv` (made here, from a
+fixed seed), `digits.csv` and `diabetes.csv` (real, as scikit-learn ships them) and, where
+statsmodels is installed, `elnino.csv` (real, as that ships it) into this folder, and images:
+`digits_png/` (rows of `digits.csv`), `shapes/` and `shapes.csv` (made); byte for byte as they are
+in the repository. `penguins.csv` is not made; README.md says where it comes from.
 """
 
 import importlib.util
@@ -74,6 +74,28 @@ def make_exam(random: np.random.Generator) -> pl.DataFrame:
     words = np.array(["fail", "pass", "good", "excellent"])
     results = words[np.searchsorted([3.0, 6.0, 9.0], latent)]
     return pl.DataFrame({"lectures": lectures, "hours": hours, "result": results})
+
+
+def make_weather(random: np.random.Generator) -> pl.DataFrame:
+    """Measurements of a day, and a list of warnings: any of four by rules, each wrong in 1 of 50.
+
+    Heat from 30 degrees, frost up to 2, storm from 50 km/h of wind, fog from 85 % of humidity
+    where the wind is below 20.
+    """
+    temperature = np.round(random.normal(15, 13, 1000), 1)
+    humidity = np.round(random.uniform(30, 100, 1000))
+    wind = np.round(random.gamma(2, 16, 1000))
+    rules = {
+        "heat": temperature >= 30,
+        "frost": temperature <= 2,
+        "storm": wind >= 50,
+        "fog": (humidity >= 85) & (wind < 20),
+    }
+    warned = np.stack([*rules.values()], axis=1) ^ (random.random((1000, 4)) < 0.02)
+    names = np.array([*rules])
+    lists = [names[row].tolist() for row in warned]
+    columns = {"temperature": temperature, "humidity": humidity, "wind": wind}
+    return pl.DataFrame({**columns, "warnings": lists})
 
 
 def make_moons(random: np.random.Generator) -> pl.DataFrame:
@@ -299,6 +321,9 @@ def main() -> None:
     for name, table in tables.items():
         table.write_csv(HERE / f"{name}.csv")
         print(f"{name}.csv: {len(table)} rows")
+    weather = make_weather(np.random.default_rng(13))
+    weather.write_ndjson(HERE / "weather.jsonl")
+    print(f"weather.jsonl: {len(weather)} rows")
     print(f"digits_png: {write_digits(tables['digits'], HERE / 'digits_png')} images")
 
 

@@ -12,7 +12,7 @@ from dlcli.errors import DataError, Problem, suggest
 from dlcli.tables.image_files import PART
 from dlcli.tables.table import Table
 from dlcli.targets.base import missing_target
-from dlcli.targets.family import infer_task
+from dlcli.targets.family import infer_task, target_type
 from dlcli.targets.task import Task
 
 _MAX_ALIKE = 8  # columns with the same reason that have a line each
@@ -138,9 +138,10 @@ def refuse_missing_target(file: FileStatistics, config: DataConfig) -> list[str]
         return []
     if not config.drop_missing_target:
         place = file.header.place_of(missing.number)
-        raise missing_target(
-            config.target, place, missing.count, file.num_rows, config.missing_values
-        )
+        task, texts = config.chosen_task, config.missing_values
+        hint = "" if task is None else target_type(task).missing_hint
+        count = missing.count, file.num_rows
+        raise missing_target(config.target, place, *count, texts, hint=hint)
     if missing.count == file.num_rows:
         raise DataError(f"{source}: the target '{config.target}' is missing in every row")
     return [
@@ -161,7 +162,7 @@ def choose_task(target: ColumnStatistics, config: DataConfig) -> tuple[Task, lis
         notes.append(f"task: {task}, as '{config.target}' has {reason} (data.task)")
     elif config.task is None:
         notes.append(f"task: {task}, as data.order gives the order of classes (data.task)")
-    if config.split.column is None and task != "regression":
+    if config.split.column is None and target_type(task).has_classes:
         _refuse_single_rows(target)
     return task, notes
 

@@ -60,7 +60,7 @@ class FittedData(Section):
     def text_format(self, said: TextFormat) -> TextFormat:
         """Return what is said of other files, and which of their cells are no numbers or dates."""
         labels = {column.name for column in self.columns if not isinstance(column, OrderedColumn)}
-        if self.target.class_names:
+        if self.target.score_names:
             labels.add(self.target.name)
         placed = None
         if self.placed_columns is not None:
@@ -237,7 +237,7 @@ class FittedData(Section):
             num_dense=sum(widths),
             embeddings=tuple(embedding for embedding in embeddings if embedding is not None),
             shape=self.shape,
-            num_classes=len(self.target.class_names) or None,
+            num_classes=len(self.target.score_names) or None,
             dense_widths=widths,
             numeric=tuple(self._numeric_inputs()),
             dense_names=tuple(column.name for column in dense),

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
-from dlcli.columns.cells import clean, read_cells, to_labels
+from dlcli.columns.cells import clean, read_cells
 from dlcli.columns.column_statistics import CellCount
 from dlcli.columns.family import column_statistics, kind_named
 from dlcli.config.sections.data import DataConfig
@@ -33,6 +33,7 @@ from dlcli.data.weights import all_weightless, first_of
 from dlcli.tables.reading import read_table
 from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
+from dlcli.targets.family import target_type
 from dlcli.targets.task import Task
 
 
@@ -156,11 +157,9 @@ def _split(
 
 
 def strata_of(rows: Table, config: DataConfig, task: Task) -> np.ndarray | None:
-    """Return a number for each row's class, int64 [rows]; None for numbers."""
-    if task == "regression":
-        return None
-    labels = to_labels(read_cells(rows, config.target, config.missing_values))
-    return labels.rank("dense").to_numpy().astype(np.int64)
+    """Return a number for each row, of one class each as a rule, int64 [rows]; None: no strata."""
+    cells = read_cells(rows, config.target, config.missing_values)
+    return target_type(task).strata(cells, config)
 
 
 def _blocks(

@@ -55,7 +55,7 @@ class Signature:
     num_dense: int
     embeddings: tuple[Embedding, ...]
     shape: tuple[int, ...] | None  # the dense features as one array, where the config says so
-    num_classes: int | None  # None for a regression
+    num_classes: int | None  # or labels; None for a regression
     dense_widths: tuple[int, ...] = ()  # dense numbers of each column; none: one each
     numeric: tuple[NumericInput, ...] = ()  # the dense numbers that are numeric columns
     dense_names: tuple[str, ...] = ()  # of the columns that are dense numbers

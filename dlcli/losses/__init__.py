@@ -4,6 +4,7 @@ from typing import Annotated, get_args
 
 from dlcli.losses.base import Loss
 from dlcli.losses.classification import BinaryCrossEntropy, CrossEntropy
+from dlcli.losses.multilabel import MultilabelCrossEntropy
 from dlcli.losses.ordinal import Corn
 from dlcli.losses.quantile import Quantile
 from dlcli.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
@@ -17,6 +18,7 @@ _Member = (
     BinaryCrossEntropy
     | Corn
     | CrossEntropy
+    | MultilabelCrossEntropy
     | MeanSquaredError
     | MeanAbsoluteError
     | Huber

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
 from dlcli.section import Section
+from dlcli.targets.base import Target
 from dlcli.targets.task import Task
 
 if TYPE_CHECKING:
@@ -17,9 +18,10 @@ Reduction = Literal["none", "mean"]
 class Loss(Section, ABC):
     """A loss: its settings, its value and gradient, and the words for it.
 
-    Outputs are the network's, [rows, num_outputs]. Targets are encoded, [rows]: class indices, or
-    numbers as the network sees them; or several numbers, [rows, values], whose losses are averaged.
-    Neither torch nor numpy is imported before a value is needed.
+    Outputs are the network's, [rows, num_outputs]. Targets are encoded: class indices, or numbers
+    as the network sees them, [rows]; several numbers, [rows, values], whose losses are averaged; or
+    1 and 0 for the labels of a row, [rows, labels]. Neither torch nor numpy is imported before a
+    value is needed.
     """
 
     type: str
@@ -46,7 +48,8 @@ class Loss(Section, ABC):
     def num_outputs(self, num_classes: int | None, num_values: int = 1) -> int:
         """Return how many outputs the network needs.
 
-        `num_classes` is None for numbers, of which a target has `num_values`.
+        `num_classes` is the number of classes or of labels, None for numbers, of which a target has
+        `num_values`.
         """
 
     @abstractmethod
@@ -72,15 +75,18 @@ class Loss(Section, ABC):
             return self.compute(outputs, targets, reduction="mean")
         return self.each(outputs, targets, class_weights).mean()
 
-    def class_weights_of(
-        self, classes: Sequence[str], counts: Sequence[float]
-    ) -> list[float] | None:
-        """Return the weight of each class, which has so many training rows; None: no weights.
+    def class_weights_of(self, target: Target) -> list[float] | None:
+        """Return the weight of each class or label of a target; None: no weights.
 
-        Where rows have weights, `counts` are sums of those.
+        Where rows have weights, the counts of classes are sums of those.
         """
-        del classes, counts
+        del target
         return None
+
+    @property
+    def has_class_weights(self) -> bool:
+        """Whether its settings say that classes or labels have weights."""
+        return False
 
     @property
     def smoothing(self) -> float:
@@ -92,8 +98,8 @@ class Loss(Section, ABC):
         del share
         return self
 
-    def unknown_classes(self, classes: Sequence[str]) -> Iterator[str]:
-        """Yield the names in its settings that no class has."""
+    def unknown_classes(self, classes: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield a setting, and a name in it that no class or label has."""
         del classes
         yield from ()
 
@@ -151,6 +157,10 @@ class Loss(Section, ABC):
     @abstractmethod
     def to_outputs(self, values: "np.ndarray") -> "np.ndarray":
         """Return the outputs [rows, num_outputs] for a logit a class, or a number, [rows, …]."""
+
+    @abstractmethod
+    def outputs_of(self, predictions: "np.ndarray") -> "np.ndarray":
+        """Return outputs, float64 [rows, num_outputs], whose predictions are nearly these."""
 
     @abstractmethod
     def best_constant(

@@ -9,11 +9,14 @@ from pydantic import Field
 
 from dlcli.losses.base import Loss, Reduction
 from dlcli.section import PositiveFloat
+from dlcli.targets.base import Target
 from dlcli.targets.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+_LEAST = 1e-38  # probability, whose logarithm is finite
 
 ClassWeights = Literal["balanced"] | Annotated[dict[str, PositiveFloat], Field(min_length=1)]
 
@@ -42,16 +45,19 @@ class ClassLoss(Loss):
         del scale
         return 1.0
 
-    def class_weights_of(
-        self, classes: Sequence[str], counts: Sequence[float]
-    ) -> list[float] | None:
+    def class_weights_of(self, target: Target) -> list[float] | None:
+        counts = target.class_totals
         match self.class_weights:
             case None:
                 return None
             case "balanced":
                 return [sum(counts) / (len(counts) * count) for count in counts]
             case weights:
-                return [weights.get(name, 1.0) for name in classes]
+                return [weights.get(name, 1.0) for name in target.class_names]
+
+    @property
+    def has_class_weights(self) -> bool:
+        return self.class_weights is not None
 
     @property
     def smoothing(self) -> float:
@@ -60,13 +66,19 @@ class ClassLoss(Loss):
     def smoothed(self, share: float) -> Self:
         return self.model_copy(update={"label_smoothing": max(share, self.label_smoothing)})
 
-    def unknown_classes(self, classes: Sequence[str]) -> Iterator[str]:
+    def unknown_classes(self, classes: Sequence[str]) -> Iterator[tuple[str, str]]:
         if isinstance(self.class_weights, dict):
-            yield from (name for name in self.class_weights if name not in classes)
+            unknown = (name for name in self.class_weights if name not in classes)
+            yield from (("class_weights", name) for name in unknown)
 
     @property
     @abstractmethod
     def activation(self) -> str: ...
+
+    def outputs_of(self, predictions: "np.ndarray") -> "np.ndarray":
+        import numpy as np
+
+        return self.to_outputs(np.log(np.maximum(predictions, _LEAST)))
 
     def best_constant(
         self,

@@ -61,6 +61,9 @@ class NumberLoss(Loss):
     def to_outputs(self, values: "np.ndarray") -> "np.ndarray":
         return values
 
+    def outputs_of(self, predictions: "np.ndarray") -> "np.ndarray":
+        return self.to_outputs(predictions.reshape(len(predictions), -1))
+
     def best_constant(
         self,
         values: "np.ndarray",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from dlcli.metrics.base import Metric
 from dlcli.metrics.classification import Accuracy, BalancedAccuracy, MacroF1
+from dlcli.metrics.multilabel import MicroF1, SubsetAccuracy
 from dlcli.metrics.ordinal import QuadraticKappa, RankError
 from dlcli.metrics.regression import R2, MeanAbsoluteErrorMetric, RootMeanSquaredError
 from dlcli.metrics.roc_auc import RocAuc
@@ -27,6 +28,8 @@ METRICS: tuple[type[Metric], ...] = (
     Accuracy,
     BalancedAccuracy,
     MacroF1,
+    MicroF1,
+    SubsetAccuracy,
     RocAuc,
     RankError,
     QuadraticKappa,

@@ -79,6 +79,7 @@ class MacroF1(ClassMetric):
 
     name = "macro_f1"
     label = "macro F1"
+    tasks = ("binary", "multiclass", "multilabel")
 
     def values(self, sums: ClassCounts) -> "np.ndarray":
         return mean_of_defined(2 * sums.right, sums.actual + sums.predicted)

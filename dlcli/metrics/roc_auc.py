@@ -95,7 +95,7 @@ class BinnedScores(_Scores):
             kind = np.int64 if weights is None else np.float64
             self._counts = np.zeros((len(classes), 2, 1 << self._bits), kind)
         for counts, column, index in zip(self._counts, scores.T, classes, strict=True):
-            is_class, bins = rows.truth == index, self._bins(column)
+            is_class, bins = rows.has(index), self._bins(column)
             for side, chosen in enumerate((~is_class, is_class)):
                 chosen_weights = None if weights is None else weights[chosen]
                 counts[side] += np.bincount(bins[chosen], chosen_weights, 1 << self._bits)
@@ -137,7 +137,7 @@ class RocAuc(Metric):
 
     name = "roc_auc"
     label = "ROC AUC"
-    tasks: tuple[Task, ...] = ("binary", "multiclass")
+    tasks: tuple[Task, ...] = ("binary", "multiclass", "multilabel")
     is_higher_better = True
     is_share = True
     streaming_note = "roc_auc treats scores with the same first three digits as equal"
@@ -146,6 +146,8 @@ class RocAuc(Metric):
         return BinnedScores() if is_streamed else ExactScores()
 
     def why_undefined(self, values: "TargetValues") -> str | None:
+        if values.everywhere:
+            return f"all of them have '{values.everywhere[0]}'"
         if not values.absent:
             return None
         others = len(values.absent) - 1

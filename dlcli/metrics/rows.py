@@ -43,6 +43,22 @@ class Grouping:
         return order[starts[0] :], starts[:-1] - starts[0]
 
 
+class Indicators:
+    """Rows by label: sums of weights of those that have each; a row may have several."""
+
+    def __init__(self, having: np.ndarray) -> None:
+        """Take which rows have each label, bool [rows, labels]."""
+        self.having = having
+
+    def sum(self, weights: np.ndarray | None) -> np.ndarray:
+        """Return what `Grouping.sum` does, [labels, …]."""
+        if weights is None:
+            counts: np.ndarray = self.having.sum(axis=0)
+            return counts
+        sums: np.ndarray = self.having.T.astype(weights.dtype) @ weights
+        return sums
+
+
 def cumulated(numbers: np.ndarray) -> np.ndarray:
     """Return the sums of numbers [rows, …] up to each row."""
     import torch  # numpy takes twice as long
@@ -51,9 +67,15 @@ def cumulated(numbers: np.ndarray) -> np.ndarray:
     return sums
 
 
+_THRESHOLD = 0.5  # probability above which a label is predicted
+
+
 @dataclass(frozen=True)
 class ScoredRows:
-    """Probabilities [rows, classes] or numbers [rows], and the truth in the same terms, [rows]."""
+    """Probabilities [rows, classes] or numbers [rows], and the truth in the same terms, [rows].
+
+    Of several labels at once, the truth is [rows, labels].
+    """
 
     predictions: np.ndarray
     truth: np.ndarray
@@ -65,19 +87,47 @@ class ScoredRows:
         classes: np.ndarray = self.predictions.argmax(axis=1)
         return classes
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether a row may have several classes at once: the truth is 1 or 0, [rows, labels]."""
+        return self.truth.ndim == 2
+
+    def has(self, index: int) -> np.ndarray:
+        """Return which rows have a class or a label, bool [rows]."""
+        having: np.ndarray = self.truth[:, index] > 0 if self.has_labels else self.truth == index
+        return having
+
     @cached_property
-    def by_truth(self) -> Grouping:
+    def _labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """The labels that rows have, and those that are predicted, bool [rows, labels] both."""
+        return self.truth > 0, self.predictions > _THRESHOLD
+
+    @cached_property
+    def are_exact(self) -> np.ndarray:
+        """Which rows have exactly the labels that are predicted, bool [rows]."""
+        actual, predicted = self._labels
+        exact: np.ndarray = (actual == predicted).all(axis=1)
+        return exact
+
+    @cached_property
+    def by_truth(self) -> "Grouping | Indicators":
         """Rows by their true class."""
+        if self.has_labels:
+            return Indicators(self._labels[0])
         return Grouping(self.truth, self.predictions.shape[1])
 
     @cached_property
-    def by_predicted(self) -> Grouping:
+    def by_predicted(self) -> "Grouping | Indicators":
         """Rows by their predicted class."""
+        if self.has_labels:
+            return Indicators(self._labels[1])
         return Grouping(self.predicted, self.predictions.shape[1])
 
     @cached_property
-    def by_right(self) -> Grouping:
+    def by_right(self) -> "Grouping | Indicators":
         """Rows whose prediction is right, by their class."""
+        if self.has_labels:
+            return Indicators(self._labels[0] & self._labels[1])
         is_right = self.predicted == self.truth
         return Grouping(np.where(is_right, self.truth, -1), self.predictions.shape[1])
 
@@ -85,14 +135,13 @@ class ScoredRows:
     def scored_classes(self) -> list[int]:
         """The classes that have a ROC curve: the second of two, or each against the rest."""
         num_classes = self.predictions.shape[1]
-        return [1] if num_classes == 2 else list(range(num_classes))
+        return [1] if num_classes == 2 and not self.has_labels else list(range(num_classes))
 
     @cached_property
     def rankings(self) -> list["Ranking"]:
         """Where rows of each scored class stand among the others."""
         return [
-            Ranking.of(self.predictions[:, index], self.truth == index)
-            for index in self.scored_classes
+            Ranking.of(self.predictions[:, index], self.has(index)) for index in self.scored_classes
         ]
 
     @cached_property

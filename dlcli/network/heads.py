@@ -15,17 +15,18 @@ def choose_loss(loaded: LoadedConfig, task: Task, target: Target) -> Loss:
     if loss is None:
         return default_loss(task)
     if task not in loss.tasks():
-        names = " or ".join(type_of(fitting) for fitting in losses_for(task))
+        fitting = " or ".join(type_of(one) for one in losses_for(task))
         raise loaded.error(
             ("loss",),
-            f"{loss.type} doesn't fit {a_target(task)}; use {names}, or set data.task: "
+            f"{loss.type} doesn't fit {a_target(task)}; use {fitting}, or set data.task: "
             f"{loss.tasks()[0]} if that is what the target is",
         )
-    for name in loss.unknown_classes(target.class_names):
+    names = target.score_names
+    for setting, name in loss.unknown_classes(names):
+        what, all_of = ("class", "classes") if target.class_names else ("label", "labels")
         raise loaded.error(
-            ("loss", "class_weights", name),
-            f"there is no class '{name}'{suggest(name, target.class_names)}; the classes: "
-            f"{', '.join(target.class_names)}",
+            ("loss", setting, name),
+            f"there is no {what} '{name}'{suggest(name, names)}; the {all_of}: {', '.join(names)}",
         )
     return loss
 

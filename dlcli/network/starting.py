@@ -213,10 +213,13 @@ class _Outputs:
         """Return what matches the outputs; None where they are the same."""
         old, new = trained.fitted.target, fitted.target
         [before], [after] = trained.plan.layers[-1].output_shape, plan.layers[-1].output_shape
-        is_same_number = bool(new.class_names) or old == new  # on the same scale, too
-        if (old.class_names, before) == (new.class_names, after) and is_same_number:
+        is_same_number = bool(new.score_names) or old == new  # on the same scale, too
+        are_alike = (old.has_classes, old.has_order) == (new.has_classes, new.has_order)
+        if (old.score_names, before) == (new.score_names, after) and is_same_number and are_alike:
             return None
-        return cls(old.class_names, new.class_names, after)
+        # An output of a label isn't one of a class, and of an order each is about several classes.
+        matches = are_alike and not new.has_order
+        return cls(old.score_names if matches else (), new.score_names, after)
 
     @property
     def new(self) -> list[str]:

@@ -32,7 +32,7 @@ def describe_rows(sample: SampledRows) -> str:
 
 def prediction_name(target: Target, curve: str) -> str:
     """Name what is predicted: the probability of a class, or the target."""
-    if not target.class_names:
+    if not target.score_names:
         return f"predicted {shortened(target.name, NAME)}"
     return f"probability of {shortened(target.name, NAME)} = {shortened(curve, NAME)}"
 

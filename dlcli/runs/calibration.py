@@ -86,7 +86,7 @@ def _why(config: Config, loss: Loss, fit: TemperatureFit, group: str | None) -> 
         return "unbounded"
     if config.calibration == "temperature":
         return "requested"
-    if loss.class_weights_of((), ()) is not None:
+    if loss.has_class_weights:
         return "class weights"
     if group is not None:
         return "groups"

@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 import polars as pl
 
 from dlcli.columns.bad_cells import CellError
-from dlcli.columns.cells import read_cells
+from dlcli.columns.cells import read_cells, to_labels
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.section import Section
 from dlcli.tables.names import ColumnName
@@ -24,7 +24,17 @@ class TargetValues:
     """What some rows lack of a target's values, so that not every metric has a value on them."""
 
     absent: tuple[str, ...] = ()  # classes of no row
+    everywhere: tuple[str, ...] = ()  # labels of all rows
     constant: float | None = None  # the number that is the target of all rows
+
+
+class JudgedValue(NamedTuple):
+    """What is true of a row, and what is predicted."""
+
+    truth: str | float
+    prediction: str | float
+    probability: float | None = None  # of the predicted class; None where there is no single one
+    true_probability: float | None = None  # of the true class
 
 
 class TargetSettings(Protocol):
@@ -38,13 +48,22 @@ class TargetSettings(Protocol):
     def order(self) -> tuple[str, ...] | None:
         """The order of classes, from the lowest to the highest."""
 
+    @property
+    def label_separator(self) -> str:
+        """What stands between the labels of a cell; `auto`: recognised; `list`: cells are lists."""
+
 
 class Target(Section, ABC):
     """What is fitted to the target column on the training rows; plain data in the checkpoint.
 
-    Encoded targets are what the network learns from, [rows], or [rows, values] of forecasts.
-    Predictions are probabilities [rows, classes] or numbers of the shape of encoded targets.
+    Encoded targets are what the network learns from, [rows, *shape]. Predictions are probabilities
+    [rows, classes] or numbers of the shape of encoded targets.
     """
+
+    has_classes: ClassVar[bool] = True  # whether each row is of one class
+    has_labels: ClassVar[bool] = False  # whether a row may have several labels at once
+    has_order: ClassVar[bool] = False  # whether classes have an order
+    missing_hint: ClassVar[str] = ""  # what else a missing cell may mean, as the end of a sentence
 
     kind: str
     name: ColumnName
@@ -58,6 +77,17 @@ class Target(Section, ABC):
     @abstractmethod
     def fit(cls, statistics: ColumnStatistics, task: Task, settings: TargetSettings) -> Self:
         """Fit to the training rows' statistics; DataError where they can't be learned from."""
+
+    @classmethod
+    def strata(cls, cells: pl.Series, settings: TargetSettings) -> np.ndarray | None:
+        """Return a number for each row, int64 [rows], by which parts get their shares of all rows.
+
+        Cells are null where missing. None for numbers, of which all rows are alike.
+        """
+        del settings
+        if not cls.has_classes:
+            return None
+        return to_labels(cells).rank("dense").to_numpy().astype(np.int64)
 
     def continued(self, before: "Target") -> Self:
         """Return it as training goes on with it: a number with the scale that was fitted before."""
@@ -83,6 +113,21 @@ class Target(Section, ABC):
     @abstractmethod
     def class_totals(self) -> tuple[float, ...]:
         """The weight of the training rows of each class, or their number where they have none."""
+
+    @property
+    def score_names(self) -> tuple[str, ...]:
+        """What predictions [rows, scores] are the probabilities of; none for numbers."""
+        return self.class_names
+
+    @property
+    def score_totals(self) -> tuple[float, ...]:
+        """The weight of the training rows that have each, or their number."""
+        return self.class_totals
+
+    @property
+    def total_weight(self) -> float:
+        """The weight of all training rows, or their number; 0 where it is not known."""
+        return sum(self.class_totals)
 
     @property
     @abstractmethod
@@ -111,7 +156,7 @@ class Target(Section, ABC):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of a row's encoded target: (), or (values,) where it is several numbers."""
+        """The shape of a row's encoded target: (), or (values,) of several numbers or labels."""
         return ()
 
     @property
@@ -156,6 +201,10 @@ class Target(Section, ABC):
         """Return what `to_target_units` makes these of: its inverse."""
 
     @abstractmethod
+    def judge(self, truth: np.ndarray, prediction: np.ndarray) -> JudgedValue:
+        """Return what is true and what is predicted of a row, of its part of each."""
+
+    @abstractmethod
     def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
         """Return the columns that `predict` writes, the first one named `prediction`."""
 
@@ -180,15 +229,24 @@ class Target(Section, ABC):
         yield from ()
 
 
-def refuse_missing(rows: Table, name: str, missing_values: tuple[str, ...]) -> None:
-    """Raise CellError where a target value is missing."""
+def refuse_missing(
+    rows: Table, name: str, missing_values: tuple[str, ...], *, hint: str = ""
+) -> None:
+    """Raise CellError where a target value is missing; a hint says what else it may mean."""
     gaps = read_cells(rows, name, missing_values).is_null().arg_true()
     if len(gaps):
-        raise missing_target(name, rows.place(gaps[0]), len(gaps), len(rows), missing_values)
+        place = rows.place(gaps[0])
+        raise missing_target(name, place, len(gaps), len(rows), missing_values, hint=hint)
 
 
 def missing_target(
-    name: str, place: str, num_missing: int, num_rows: int, missing_values: tuple[str, ...]
+    name: str,
+    place: str,
+    num_missing: int,
+    num_rows: int,
+    missing_values: tuple[str, ...],
+    *,
+    hint: str = "",
 ) -> CellError:
     """Return the error for a target that is missing, first at a place."""
     word = next(filter(None, missing_values), None)
@@ -196,7 +254,7 @@ def missing_target(
     return CellError(
         f"{place}: the target '{name}' is missing here and in {num_missing} of {num_rows} rows in "
         "all",
-        "set data.drop_missing_target: true to leave them out" + (other if word else ""),
+        "set data.drop_missing_target: true to leave them out" + (other if word else "") + hint,
         new_file="fill it in, or remove the rows without it from the file",
     )
 

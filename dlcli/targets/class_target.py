@@ -14,7 +14,7 @@ from dlcli.columns.labels import MAX_LABELS, find_labels
 from dlcli.errors import DataError
 from dlcli.section import NonNegativeFloat
 from dlcli.tables.table import Table
-from dlcli.targets.base import Target, TargetSettings, TargetValues, refuse_missing
+from dlcli.targets.base import JudgedValue, Target, TargetSettings, TargetValues, refuse_missing
 from dlcli.targets.task import Task
 
 _INTEGER = r"^-?(0|[1-9][0-9]*)$"
@@ -131,6 +131,11 @@ class OneOfClasses(Target):
 
     def from_target_units(self, predictions: np.ndarray) -> np.ndarray:
         return predictions
+
+    def judge(self, truth: np.ndarray, prediction: np.ndarray) -> JudgedValue:
+        true, predicted = int(truth), int(prediction.argmax())
+        names = self.classes[true], self.classes[predicted]
+        return JudgedValue(*names, float(prediction[predicted]), float(prediction[true]))
 
     def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
         labels = pl.Series("prediction", self.classes, dtype=pl.String)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, get_args
 
+import polars as pl
 from pydantic import Field
 
 from dlcli.columns.cells import parse_numbers, to_labels
@@ -11,11 +12,13 @@ from dlcli.columns.labels import MAX_LABELS
 from dlcli.columns.numeric import are_numbers
 from dlcli.targets.base import TargetSettings
 from dlcli.targets.class_target import ClassTarget
+from dlcli.targets.label_sets import are_lists
+from dlcli.targets.multilabel_target import MultilabelTarget
 from dlcli.targets.number_target import ForecastTarget, NumberTarget
 from dlcli.targets.ordinal_target import OrdinalTarget
 from dlcli.targets.task import Task
 
-_Member = ClassTarget | OrdinalTarget | NumberTarget | ForecastTarget
+_Member = ClassTarget | OrdinalTarget | MultilabelTarget | NumberTarget | ForecastTarget
 
 TARGETS: tuple[type[_Member], ...] = get_args(_Member)
 AnyTarget = Annotated[_Member, Field(discriminator="kind")]
@@ -26,8 +29,12 @@ _MIN_ROWS = 3  # for each of them, on average
 
 def fit_target(statistics: ColumnStatistics, task: Task, settings: TargetSettings) -> _Member:
     """Fit to the training rows' statistics; DataError where they can't be learned from."""
-    member = next(target for target in TARGETS if task in target.tasks())
-    return member.fit(statistics, task, settings)
+    return target_type(task).fit(statistics, task, settings)
+
+
+def target_type(task: Task) -> type[_Member]:
+    """Return what a target of a task is."""
+    return next(target for target in TARGETS if task in target.tasks())
 
 
 def fit_forecast(
@@ -43,6 +50,8 @@ def infer_task(statistics: ColumnStatistics) -> tuple[Task, str]:
     known, labels = statistics.num_known, statistics.labels
     assert labels is not None, "the target's labels are gathered"
     many = labels.are_too_many
+    if not many and labels.cells.dtype == pl.String and are_lists(labels.cells.to_list()):
+        return "multilabel", f"lists of labels, {len(labels.cells)} different ones"
     num_labels = MAX_LABELS + 1 if many else to_labels(labels.cells).n_unique()
     distinct = f"more than {MAX_LABELS:,}" if many else str(num_labels)
     if known and not statistics.are_names and are_numbers(statistics):

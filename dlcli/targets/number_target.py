@@ -1,7 +1,7 @@
 """Numbers as a target: regression, and forecasts of the steps to come."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Literal, Self, final
+from typing import Annotated, ClassVar, Literal, Self, final
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ from dlcli.columns.numeric import log_statistics, number_statistics, refuse_othe
 from dlcli.errors import DataError
 from dlcli.section import PositiveInt
 from dlcli.tables.table import Table, more_rows
-from dlcli.targets.base import Target, TargetSettings, TargetValues, refuse_missing
+from dlcli.targets.base import JudgedValue, Target, TargetSettings, TargetValues, refuse_missing
 from dlcli.targets.task import Task
 
 
@@ -26,6 +26,8 @@ class NumberTarget(Target):
     with the least expected loss is a median, as is its exponential (of errors that are symmetric on
     that scale), and the loss is that of log(y).
     """
+
+    has_classes: ClassVar[bool] = False
 
     kind: Literal["number"] = "number"
     center: float
@@ -136,6 +138,9 @@ class NumberTarget(Target):
         scaled: np.ndarray = (numbers - self.center) / self.scale
         return scaled
 
+    def judge(self, truth: np.ndarray, prediction: np.ndarray) -> JudgedValue:
+        return JudgedValue(float(truth), float(prediction))
+
     def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
         return [pl.Series("prediction", predictions)]
 
@@ -162,6 +167,8 @@ class ForecastTarget(Target):
     are in the targets' own units. Metrics of several targets are of standardised numbers, as their
     units differ.
     """
+
+    has_classes: ClassVar[bool] = False
 
     kind: Literal["numbers_ahead"] = "numbers_ahead"
     horizon: PositiveInt
@@ -251,6 +258,10 @@ class ForecastTarget(Target):
 
     def by_step(self, values: np.ndarray) -> np.ndarray:
         return values.reshape(-1, len(self.numbers), self.horizon)
+
+    def judge(self, truth: np.ndarray, prediction: np.ndarray) -> JudgedValue:
+        del truth, prediction
+        raise ValueError("a forecast has several numbers in a row")
 
     def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
         """Return a column for each number, its steps one after another: [rows × horizon]."""

@@ -1,7 +1,7 @@
 """Classes that have an order as a target: ordinal classification."""
 
 from collections.abc import Sequence
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import polars as pl
 
@@ -17,6 +17,8 @@ _MAX_NAMED = 10
 @final
 class OrdinalTarget(OneOfClasses):
     """Classes from the lowest to the highest: numbers by size, others as the config orders them."""
+
+    has_order: ClassVar[bool] = True
 
     kind: Literal["ordered_classes"] = "ordered_classes"
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Task = Literal["binary", "multiclass", "ordinal", "regression", "forecast"]
+Task = Literal["binary", "multiclass", "multilabel", "ordinal", "regression", "forecast"]
 
 
 def a_target(task: Task) -> str:

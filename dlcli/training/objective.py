@@ -13,7 +13,7 @@ from dlcli.targets.base import Target
 
 @dataclass(frozen=True)
 class MixedTargets:
-    """Classes of the rows that were mixed into others, and how much of each is its own, [batch]."""
+    """Targets of the rows that were mixed into others, and how much of each is its own, [batch]."""
 
     partners: Tensor
     kept: Tensor
@@ -27,7 +27,7 @@ class MixedTargets:
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss, called with outputs `[batch, num_outputs]` and targets `[batch]`.
+    """A loss, called with outputs `[batch, num_outputs]` and targets `[batch, …]`.
 
     Outputs of an ensemble's members are `[batch, members, num_outputs]`: the loss of an example is
     the mean of the members'. The result is the mean over the batch's examples. Class weights are
@@ -80,6 +80,6 @@ def _member_by_member(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]
 
 def build_objective(loss: Loss, target: Target, device: torch.device) -> Objective:
     """Build for a target; class weights come to its device."""
-    weights = loss.class_weights_of(target.class_names, target.class_totals)
+    weights = loss.class_weights_of(target)
     tensor = None if weights is None else torch.tensor(weights, device=device)
     return Objective(loss, tensor, loss.unit(target.unit))

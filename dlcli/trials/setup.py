@@ -49,7 +49,7 @@ class SharedSetup:
     def _stacked_alike(self) -> list[object]:
         """Return what trials of a stack have in common, beside numbers in tensors."""
         target, is_folded = self.target, self.halves is not None
-        class_weights = self.loss.class_weights_of(target.class_names, target.class_totals)
+        class_weights = self.loss.class_weights_of(target)
         shapes = [
             {name: (tensor.shape[1:], tensor.dtype) for name, tensor in tensors.items()}
             for rows in (self.train, self.validation or self.train)

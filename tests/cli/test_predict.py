@@ -313,15 +313,18 @@ def test_labels_keep_their_type_in_parquet(
 def test_a_parquet_column_that_csv_cannot_hold_is_refused(
     dlcli: Command, write_config: WriteConfig
 ) -> None:
-    frame = pl.DataFrame({"x": range(12), "tags": [["a"]] * 12, "y": ["u", "v"] * 6})
+    frame = pl.DataFrame({"x": range(12), "tags": [{"a": 1}] * 12, "y": ["u", "v"] * 6})
     frame.write_parquet("t.parquet")
     assert dlcli("train", write_config("t.parquet", "y"), "--run-dir", "r").code == 0
     outcome = dlcli("predict", "r", "t.parquet", "-o", "out.csv")
     assert outcome.code == 3
-    assert "column 'tags' is of type List(String), which CSV has no way to write" in outcome.err
+    assert (
+        "column 'tags' is of type Struct({'a': Int64}), which CSV has no way to write"
+        in outcome.err
+    )
     assert not Path("out.csv").exists()
     assert dlcli("predict", "r", "t.parquet", "-o", "out.parquet").code == 0
-    assert pl.read_parquet("out.parquet")["tags"].to_list() == [["a"]] * 12
+    assert pl.read_parquet("out.parquet")["tags"].to_list() == [{"a": 1}] * 12
 
 
 MEASURE = """

@@ -213,19 +213,20 @@ def test_the_data_that_was_made_is_made_again_byte_for_byte(tmp_path: Path) -> N
 
     make.HERE = tmp_path
     make.main()
-    for made in tmp_path.glob("*.csv"):
-        assert made.read_bytes() == (ROOT / "data" / made.name).read_bytes()
-    written = {path.name for path in tmp_path.glob("*.csv")}
+    files = [*tmp_path.glob("*.csv"), *tmp_path.glob("*.jsonl")]
+    for file in files:
+        assert file.read_bytes() == (ROOT / "data" / file.name).read_bytes()
+    shipped = {file.name for kind in ("csv", "jsonl") for file in (ROOT / "data").glob(f"*.{kind}")}
     copied = {"penguins.csv", "elnino.csv"}  # by hand, and where statsmodels is installed
-    assert {path.name for path in (ROOT / "data").glob("*.csv")} - written <= copied
+    assert shipped - {file.name for file in files} <= copied
 
 
 def test_every_file_has_the_checksum_that_its_readme_states() -> None:
     import hashlib
 
     readme = (ROOT / "data" / "README.md").read_text()
-    files = list((ROOT / "data").glob("*.csv"))
-    assert len(files) > 10
+    files = [*(ROOT / "data").glob("*.csv"), *(ROOT / "data").glob("*.jsonl")]
+    assert files
     for file in files:
         assert hashlib.sha256(file.read_bytes()).hexdigest() in readme
 

@@ -8,6 +8,7 @@ from dlcli.losses import LOSSES, AnyLoss, Loss
 from dlcli.section import type_of
 from dlcli.targets.base import Target
 from dlcli.targets.class_target import ClassTarget
+from dlcli.targets.multilabel_target import MultilabelTarget
 from dlcli.targets.number_target import ForecastTarget, NumberTarget
 from dlcli.targets.ordinal_target import OrdinalTarget
 from dlcli.targets.task import Task
@@ -17,9 +18,11 @@ PAIR = ClassTarget(name="y", classes=("a", "b"), counts=(2, 6), label_type="text
 NUMBER = NumberTarget(name="y", center=3.0, scale=4.0)
 SIZES = OrdinalTarget(name="y", classes=("a", "b", "c"), counts=(1, 2, 5), label_type="text")
 STEPS = ForecastTarget.of([NUMBER], horizon=1)
+LABELS = MultilabelTarget(name="y", labels=("a", "b"), totals=(2, 6), total=8, separator=";")
 TARGETS: dict[Task, Target] = {
     "binary": PAIR,
     "multiclass": CLASSES,
+    "multilabel": LABELS,
     "ordinal": SIZES,
     "regression": NUMBER,
     "forecast": STEPS,
@@ -29,6 +32,7 @@ TARGETS: dict[Task, Target] = {
 SETTINGS: dict[str, list[Any]] = {
     "class_weights": ["balanced", {"b": 3.0}],
     "label_smoothing": [0.2],
+    "label_weights": ["balanced", {"b": 3.0}],
     "delta": [0.5, 100.0],
     "quantiles": [[0.5], [0.2, 0.5, 0.6, 0.95]],
 }

@@ -21,6 +21,7 @@ from tests.losses.examples import (
     CLASSES,
     EVERY_LOSS,
     EVERY_LOSS_AND_TASK,
+    LABELS,
     NUMBER,
     PAIR,
     SIZES,
@@ -36,9 +37,11 @@ def objective_of(spec: dict[str, Any], target: Target) -> Objective:
 
 def batch(target: Target, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    num_classes = len(target.class_names)
+    num_classes = len(target.score_names)
     width = loss.num_outputs(num_classes or None)
     outputs = torch.randn(7, width, generator=generator, dtype=torch.float64)
+    if target.has_labels:
+        return outputs, (torch.arange(7)[:, None] + torch.arange(num_classes)) % 3 % 2
     if num_classes:
         return outputs, torch.arange(7) % num_classes
     return outputs, torch.randn(7, generator=generator, dtype=torch.float64)
@@ -46,6 +49,8 @@ def batch(target: Target, loss: Loss) -> tuple[torch.Tensor, torch.Tensor]:
 
 def training_rows(target: Target) -> torch.Tensor:
     """Return encoded targets as often as the target counts them."""
+    if target.has_labels:
+        return (torch.arange(8)[:, None] < torch.tensor(target.score_totals)).to(torch.uint8)
     if not target.class_names:
         return torch.tensor([-1.0, -0.5, -0.5, 0.0, 0.1, 0.2, 4.0, 9.0], dtype=torch.float64)
     counts = torch.tensor(target.class_counts)
@@ -77,7 +82,7 @@ def test_the_loss_is_a_mean_over_examples_however_they_are_batched(
 def test_no_constant_is_better_than_the_best_constant(spec: dict[str, Any], target: Target) -> None:
     objective, rows = objective_of(spec, target), training_rows(target)
     found = constant_baseline_loss(objective, target, rows)
-    width = objective.loss.num_outputs(len(target.class_names) or None)
+    width = objective.loss.num_outputs(len(target.score_names) or None)
 
     def mean_loss(outputs: np.ndarray) -> float:
         return float(objective(torch.tensor(outputs).expand(len(rows), width), rows))
@@ -102,7 +107,7 @@ def test_no_constant_is_better_than_the_best_constant(spec: dict[str, Any], targ
 def test_counts_stand_for_repeated_targets(spec: dict[str, Any], target: Target) -> None:
     loss = loss_of(spec)
     rows = training_rows(target).numpy()
-    values, counts = np.unique(rows, return_counts=True)
+    values, counts = np.unique(rows, return_counts=True, axis=0)
     assert loss.best_constant(values, counts) == pytest.approx(loss.best_constant(rows), rel=1e-9)
 
 
@@ -111,13 +116,20 @@ def test_predictions_logits_and_log_odds_say_the_same(spec: dict[str, Any], targ
     loss = loss_of(spec)
     outputs, _ = batch(target, loss)
     predictions = loss.predictions(outputs)
-    if not target.class_names:
+    if not target.score_names:
         place = getattr(loss, "quantiles", (0.5,)).index(0.5)  # of several outputs, the median
         assert predictions.tolist() == outputs[:, place].tolist()
         assert (loss.to_outputs(predictions[:, None]) == predictions[:, None]).all()
         with pytest.raises(ValueError, match="numbers have no"):
             loss.log_odds(outputs)
         with pytest.raises(ValueError, match="numbers have no"):
+            loss.class_logits(outputs)
+        return
+    if target.has_labels:
+        assert predictions == pytest.approx(outputs.sigmoid().numpy())
+        assert loss.outputs_of(predictions) == pytest.approx(outputs.numpy())
+        assert loss.log_odds(outputs) == pytest.approx(outputs.numpy(), rel=1e-6)
+        with pytest.raises(ValueError, match="labels have no"):
             loss.class_logits(outputs)
         return
     assert predictions.shape == (7, len(target.class_names))
@@ -164,6 +176,7 @@ def test_the_default_losses_are_those_of_the_reference() -> None:
     assert defaults == {
         "binary": "binary_cross_entropy",
         "multiclass": "cross_entropy",
+        "multilabel": "multilabel_cross_entropy",
         "ordinal": "corn",
         "regression": "mse",
         "forecast": "mse",
@@ -187,12 +200,12 @@ def test_losses_have_words(spec: dict[str, Any], target: Target) -> None:
     assert loss.title
     assert loss.best_constant_text
     assert (
-        loss.unit_name("price") == "nats"
-        if target.class_names
+        loss.unit_name("price").startswith("nats")
+        if target.score_names
         else "price" in (loss.unit_name("price"))
     )
     told = list(loss.calibration_notes())
-    assert len(told) == ("class_weights" in spec) + ("label_smoothing" in spec)
+    assert len(told) == ("_weights" in str(spec)) + ("label_smoothing" in spec)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -242,6 +255,16 @@ def test_the_probabilities_of_corn_are_valid_for_any_outputs() -> None:
     found = loss_of({"type": "corn"}).predictions(outputs)
     assert (found >= 0).all()
     assert found.sum(axis=1) == pytest.approx(1.0, abs=1e-15)
+
+
+def test_the_loss_of_labels_is_pytorchs_with_pos_weight() -> None:
+    outputs, truth = batch(LABELS, loss_of({"type": "multilabel_cross_entropy"}))
+    for weights, factors in (({"b": 3.0}, [1.0, 3.0]), ("balanced", [3.0, 1 / 3])):
+        spec = {"type": "multilabel_cross_entropy", "label_weights": weights}
+        expected = F.binary_cross_entropy_with_logits(
+            outputs, truth.double(), pos_weight=torch.tensor(factors, dtype=torch.float64)
+        )
+        assert objective_of(spec, LABELS)(outputs, truth).item() == pytest.approx(expected.item())
 
 
 def test_smoothed_labels_have_torchs_meaning_for_two_classes_and_for_more() -> None:

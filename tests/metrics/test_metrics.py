@@ -26,11 +26,19 @@ Score = Callable[[np.ndarray, np.ndarray, Weights], float | None]
 EVERY_METRIC = [
     (metric, num_classes)
     for metric in ALL_METRICS
-    for num_classes in ((0,) if "regression" in metric.tasks else (2, 4))
+    for num_classes in (
+        *((0,) if "regression" in metric.tasks else ()),
+        *((2, 4) if {"multiclass", "ordinal"} & {*metric.tasks} else ()),
+        *((-2, -4) if "multilabel" in metric.tasks else ()),  # so many labels at once
+    )
 ]
 
 
 def area(truth: np.ndarray, answers: np.ndarray, weights: Weights) -> float | None:
+    if truth.ndim == 2:
+        if not (truth.sum(axis=0) > 0).all() or not (truth.sum(axis=0) < len(truth)).all():
+            return None
+        return float(sklearn_metrics.roc_auc_score(truth, answers, sample_weight=weights))
     if len(set(truth)) < answers.shape[1]:
         return None
     scores = answers[:, 1] if answers.shape[1] == 2 else answers
@@ -40,7 +48,11 @@ def area(truth: np.ndarray, answers: np.ndarray, weights: Weights) -> float | No
 
 def of_classes(function: Callable[..., float]) -> Score:
     return lambda truth, answers, weights: float(
-        function(truth, answers.argmax(axis=1), sample_weight=weights)
+        function(
+            truth,
+            answers > 0.5 if truth.ndim == 2 else answers.argmax(axis=1),
+            sample_weight=weights,
+        )
     )
 
 
@@ -62,7 +74,13 @@ def kappa(truth: np.ndarray, answers: np.ndarray, weights: Weights) -> float:
 EXPECTED: dict[str, Score] = {
     "accuracy": of_classes(sklearn_metrics.accuracy_score),
     "balanced_accuracy": of_classes(sklearn_metrics.balanced_accuracy_score),
-    "macro_f1": of_classes(partial(sklearn_metrics.f1_score, average="macro")),
+    "macro_f1": of_classes(
+        partial(sklearn_metrics.f1_score, average="macro", zero_division=np.nan)
+    ),
+    "micro_f1": of_classes(
+        partial(sklearn_metrics.f1_score, average="micro", zero_division=np.nan)
+    ),
+    "subset_accuracy": of_classes(sklearn_metrics.accuracy_score),
     "roc_auc": area,
     "rank_error": of_classes(sklearn_metrics.mean_absolute_error),
     "quadratic_kappa": kappa,
@@ -81,14 +99,14 @@ def expected(
     return None if value is None or math.isnan(value) else value
 
 
-def log_odds(answers: np.ndarray) -> np.ndarray:
-    scored = answers[:, 1:] if answers.shape[1] == 2 else answers
+def log_odds(answers: np.ndarray, *, are_labels: bool) -> np.ndarray:
+    scored = answers[:, 1:] if answers.shape[1] == 2 and not are_labels else answers
     odds: np.ndarray = np.log(scored / (1 - scored)).astype(np.float32)
     return odds
 
 
 def rows_of(truth: np.ndarray, answers: np.ndarray) -> ScoredRows:
-    return ScoredRows(answers, truth, lambda: log_odds(answers))
+    return ScoredRows(answers, truth, lambda: log_odds(answers, are_labels=truth.ndim == 2))
 
 
 def made(num_classes: int, num_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -97,6 +115,9 @@ def made(num_classes: int, num_rows: int, seed: int) -> tuple[np.ndarray, np.nda
     if not num_classes:
         numbers = random.normal(1e3, 1.0, num_rows)
         return numbers, numbers + random.normal(size=num_rows)
+    if num_classes < 0:
+        labels = random.integers(2, size=(num_rows, -num_classes))
+        return labels, (random.integers(1, 5, size=labels.shape) + 2 * labels) / 8
     truth = random.integers(num_classes, size=num_rows)
     answers = random.integers(1, 5, size=(num_rows, num_classes)).astype(np.float64)
     answers[np.arange(num_rows), truth] += 1
@@ -116,8 +137,10 @@ def test_metrics_are_scikit_learns(
 ) -> None:
     metric, num_classes = case
     truth, answers = made(num_classes, num_rows, seed)
-    if num_classes:
+    if num_classes > 0:
         truth = truth % num_present  # some classes may be absent
+    if num_classes < 0:
+        truth[:, num_present:] = 0
     weights = np.random.default_rng(seed).uniform(0.01, 9, num_rows) if has_weights else None
     found = compute_metrics([metric], rows_of(truth, answers), weights)[metric.name]
     wanted = expected(metric.name, truth, answers, weights)
@@ -167,7 +190,7 @@ def test_columns_of_weights_are_resamples(metric: Metric, num_classes: int) -> N
 @pytest.mark.parametrize(("metric", "num_classes"), EVERY_METRIC)
 def test_perfect_predictions_are_at_the_better_end(metric: Metric, num_classes: int) -> None:
     truth, answers = made(num_classes, 60, 4)
-    perfect = np.eye(num_classes)[truth] if num_classes else truth
+    perfect = np.eye(num_classes)[truth] if num_classes > 0 else truth
     best = compute_metrics([metric], ScoredRows(perfect, truth))[metric.name]
     found = compute_metrics([metric], ScoredRows(answers, truth))[metric.name]
     assert best is not None

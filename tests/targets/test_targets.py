@@ -11,7 +11,7 @@ from dlcli.config.sections.data import DataConfig
 from dlcli.errors import DataError
 from dlcli.tables.table import Table
 from dlcli.targets.base import Target, TargetScale
-from dlcli.targets.family import TARGETS, fit_target, infer_task
+from dlcli.targets.family import TARGETS, fit_target, infer_task, target_type
 from dlcli.targets.number_target import NumberTarget
 from dlcli.targets.task import Task
 
@@ -105,6 +105,7 @@ def test_a_class_that_training_lacks_is_refused_with_its_line() -> None:
 CELLS: dict[Task, list[object]] = {
     "binary": ["no", "yes", "no", "yes"],
     "multiclass": ["3", "1", "2", "1"],
+    "multilabel": [["b", "a"], [], ["a"], ["c", "a"]],
     "ordinal": ["10", "9", "10", "0"],
     "regression": [1.5, 2.5, -4.0, 8.0],
     "forecast": [1.5, 2.5, -4.0, 8.0],  # of one step
@@ -118,7 +119,8 @@ def test_each_task_has_one_target_that_says_so(task: Task) -> None:
     assert [type(target)] == [member for member in TARGETS if task in member.tasks()]
     assert target.task == task
     assert len(target.class_names) == len(target.class_counts)
-    assert bool(target.class_names) == (task not in ARE_NUMBERS)
+    assert bool(target.score_names) == (task not in ARE_NUMBERS)
+    assert bool(target.class_names) == target.has_classes
 
 
 @pytest.mark.parametrize("task", get_args(Task))
@@ -127,6 +129,12 @@ def test_encoded_targets_come_back_in_their_own_units(task: Task) -> None:
     target = fit(task, rows)
     encoded = target.encode(rows, ()).astype(target.dtype)
     truth = target.truth(encoded)
+    if task == "multilabel":
+        assert encoded.tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 0], [1, 0, 1]]
+        [column, *_] = target.prediction_columns(truth)
+        assert column.to_list() == [["a", "b"], [], ["a"], ["a", "c"]]
+        assert (target.labels, target.totals, target.total) == (("a", "b", "c"), (3, 1, 1), 4)
+        return
     if task in ARE_NUMBERS:
         assert truth.ravel() == pytest.approx(np.array(CELLS[task]), rel=1e-6)
         assert target.to_target_units(np.array([1.0])) == pytest.approx(
@@ -151,12 +159,13 @@ def test_predictions_are_written_in_the_words_of_the_data(task: Task) -> None:
         (column,) = target.prediction_columns(np.array([0.5, 2.0]))
         assert column.to_list() == [0.5, 2.0]
         return
-    num_classes = len(target.class_names)
+    num_classes = len(target.score_names)
     columns = target.prediction_columns(np.eye(num_classes))
     assert [column.name for column in columns] == [
-        "prediction", *(f"probability_{name}" for name in target.class_names)
+        "prediction", *(f"probability_{name}" for name in target.score_names)
     ]  # fmt: skip
-    assert [str(cell) for cell in columns[0]] == list(target.class_names)
+    words = columns[0].explode() if task == "multilabel" else columns[0]
+    assert [str(cell) for cell in words] == list(target.score_names)
 
 
 @pytest.mark.parametrize("task", get_args(Task))
@@ -198,6 +207,68 @@ class TestOrder:
     ) -> None:
         with pytest.raises(DataError, match=message):
             fit("ordinal", table("a", "b", "c", "a"), order=order)
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        ("cells", "sets"),
+        [
+            (["b;a", ";", "a", "c ; a"], ["a;b", ";", "a", "a;c"]),
+            (["b|a", "|", "a", "c|a"], ["a|b", "|", "a", "a|c"]),
+            (["b,a", "[]", "a", "c,a"], ["a,b", ",", "a", "a,c"]),
+            (['["b", "a"]', "[]", '["a"]', '["c", "a"]'], [["a", "b"], [], ["a"], ["a", "c"]]),
+        ],
+    )
+    def test_they_are_read_and_written_as_the_cells_have_them(
+        self, cells: list[str], sets: list[object]
+    ) -> None:
+        rows = table(*cells)
+        target = fit("multilabel", rows)
+        encoded = target.encode(rows, ())
+        assert encoded.tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 0], [1, 0, 1]]
+        assert target.prediction_columns(encoded)[0].to_list() == sets
+        statistics = column_statistics(rows, "y", (), wants_labels=True)
+        said = [*target.notes(statistics)]
+        assert said == [] or "are separated by" in said[0]
+
+    def test_a_list_of_labels_asks_for_the_task(self) -> None:
+        statistics = column_statistics(table(["a"], ["b", "a"], []), "y", (), wants_labels=True)
+        assert infer_task(statistics) == ("multilabel", "lists of labels, 3 different ones")
+
+    def test_a_list_is_not_missing_where_it_is_empty_and_is_where_it_is_not_there(self) -> None:
+        target = fit("multilabel", table(["a"], ["b"], []))
+        assert target.encode(table([], ["a"]), ()).tolist() == [[0, 0], [1, 0]]
+        with pytest.raises(DataError, match="line 3: the target 'y' is missing here"):
+            target.encode(table(["a"], None), ())
+
+    def test_labels_may_hold_any_characters(self) -> None:
+        words = ['say "no"', "a\\b", "x,y", "ü"]
+        rows = table(words, [words[1]])
+        target = fit("multilabel", rows)
+        assert sorted(target.labels) == sorted(words)
+        assert target.prediction_columns(target.encode(rows, ()))[0].to_list() == [
+            sorted(words), [words[1]]
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("cells", "message"),
+        [
+            (["a", "b"], "has one label in each cell, such as 'a': where labels are separated by"),
+            ([[], []], "has no label in any training row"),
+            ([["a"], ["a"]], r'is \["a"\] in every training row'),
+        ],
+    )
+    def test_what_can_not_be_learned_is_refused(self, cells: list[object], message: str) -> None:
+        with pytest.raises(DataError, match=message):
+            fit("multilabel", table(*cells))
+
+    def test_each_part_gets_its_share_of_the_rarest_labels(self) -> None:
+        cells = pl.Series(["a;b", "a", "a;c", "b;c", ";", "a;b"])
+        config = DataConfig(path="f.csv", target="y")
+        strata = target_type("multilabel").strata(cells, config)
+        assert strata is not None
+        # b is in three rows, c in two, a in four: c goes before b, b before a.
+        assert [["", "a", "b", "c"][code] for code in strata] == ["b", "a", "c", "c", "", "b"]
 
 
 class TestLogarithms:

@@ -17,6 +17,7 @@ from dlcli.columns.cells.missing import (
 from dlcli.columns.cells.repairs import FEATURE, ColumnUse, is_written_otherwise, repair_of
 from dlcli.columns.cells.values import LARGEST, has_encoding, parse_numbers
 from dlcli.errors import DataError
+from dlcli.tables.lists import are_labels, lists_to_text
 from dlcli.tables.table import Table, more_rows
 
 
@@ -26,6 +27,8 @@ def read_cells(table: Table, name: str, missing_values: Sequence[str]) -> pl.Ser
     Raises DataError where there is no such column, or where its type has no encoding.
     """
     cells = table.plainly().column(name)
+    if are_labels(cells.dtype):
+        return lists_to_text(cells)
     if not has_encoding(cells.dtype):
         raise DataError(
             f"{table.source}: column '{name}' is of type {cells.dtype}, which has no encoding; "

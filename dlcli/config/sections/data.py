@@ -84,6 +84,11 @@ class DataConfig(Section):
         description="the classes of an ordinal target from the lowest to the highest; default: "
         "numbers by size",
     )
+    label_separator: Label = Field(
+        "auto",
+        description="separator of the labels in a cell of a multilabel target; `list`: cells are "
+        "lists; auto: recognised, a list or one of ; | ,",
+    )
     scale: Scale = Field(
         "standard",
         description="scaling of numeric features, fitted on the training rows: to mean 0 and "

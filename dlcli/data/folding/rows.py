@@ -20,6 +20,7 @@ from dlcli.seeds import derive_seed
 from dlcli.tables.reading import concatenate
 from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
+from dlcli.targets.family import target_type
 from dlcli.targets.task import Task
 
 MIN_ROWS = 2  # that a fold holds out, and as many classes have
@@ -290,7 +291,7 @@ def _refuse_lone_classes(
     """Raise DataError for a class that no row of a fold trains, while others are held out."""
     config = loaded.config.data
     strata = strata_of(rows, config, task)
-    if strata is None:
+    if strata is None or not target_type(task).has_classes:
         return
     present = np.unique(strata)
     for fold in folds:

@@ -1,5 +1,6 @@
 """Warnings about a table: useless columns, imbalance, repeated rows, leakage, dates."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import polars as pl
@@ -10,6 +11,7 @@ from dlcli.data.fields import Examples
 from dlcli.data.survey.leakage import share_predicted
 from dlcli.errors import are, counted
 from dlcli.losses import default_loss
+from dlcli.targets.label_sets import LISTS, labels_in
 from dlcli.targets.task import Task
 
 _MIN_ROWS = 20  # needed to recognise an identifier
@@ -59,6 +61,24 @@ def class_findings(labels: pl.Series, task: Task) -> Iterator[str]:
         yield (
             f"fewer than {_FEW_ROWS_OF_CLASS} rows are of class {', '.join(few[:10])}: too few to "
             "learn from or to evaluate on (data.target)"
+        )
+
+
+def label_findings(cells: pl.Series) -> Iterator[str]:
+    """Yield what is unusual about lists of labels, null where missing."""
+    known = cells.drop_nulls().to_list()
+    counts = Counter(label for cell in known for label in labels_in(cell, LISTS) or ())
+    few = [f"'{label}'" for label, count in counts.items() if count < _FEW_ROWS_OF_CLASS]
+    if few:
+        yield (
+            f"fewer than {_FEW_ROWS_OF_CLASS} rows have {', '.join(sorted(few)[:10])}: too few to "
+            "learn from or to evaluate on (data.target)"
+        )
+    num_empty = known.count("[]")
+    if num_empty:
+        yield (
+            f"{num_empty:,} of {len(known):,} rows have an empty list: it counts as having no "
+            "label, not as missing (data.target)"
         )
 
 

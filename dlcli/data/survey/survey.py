@@ -25,6 +25,7 @@ from dlcli.data.survey.findings import (
     class_findings,
     code_findings,
     column_findings,
+    label_findings,
     row_findings,
     why_useless,
 )
@@ -43,7 +44,7 @@ from dlcli.tables.reading import read_table
 from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
 from dlcli.targets.base import present
-from dlcli.targets.family import infer_task
+from dlcli.targets.family import infer_task, target_type
 from dlcli.targets.task import Task
 
 _MAX_STRANGE_TEXTS = 2  # in a numeric column; more can't all mean a missing value
@@ -168,8 +169,10 @@ def _read(source: Source, target: str, said: DataConfig) -> tuple[Table, list[st
 
 def _look_at_target(targets: pl.Series, labels: pl.Series, task: Task) -> tuple[list[str], bool]:
     """Return findings on the target, and whether its logarithm should be learned."""
-    if task != "regression":
+    if target_type(task).has_classes:
         return [*class_findings(labels, task)], False
+    if target_type(task).has_labels:
+        return [*label_findings(labels)], False
     skew = find_skew(targets.name, parse_numbers(targets).to_numpy())
     return ([], False) if skew is None else ([skew.finding], skew.wants_log)
 

@@ -193,6 +193,43 @@ def fit_logistic(
     )
 
 
+def fit_label_by_label(
+    inputs: Arrays,
+    targets: np.ndarray,
+    seed: int,
+    *,
+    label_weights: np.ndarray,
+    smoothing: float = 0.0,
+    weights: np.ndarray | None = None,
+    seconds: float = math.inf,
+) -> LinearModel:
+    """Fit a logistic regression for each label, each on the same rows and with its own penalty.
+
+    `targets` are 1 and 0, [rows, labels], and `label_weights` [labels] factors of the losses of
+    rows with the label. The penalty of the whole is the median one.
+    """
+    models = [
+        fit_logistic(
+            inputs,
+            column.astype(np.int64),
+            seed,
+            class_weights=np.array([1.0, factor]),
+            smoothing=smoothing,
+            weights=weights,
+            seconds=seconds / len(label_weights),
+        )
+        for column, factor in zip(targets.T, label_weights, strict=True)
+    ]
+    first = models[0]
+    return replace(
+        first,
+        weights=np.stack([model.weights[:, 1] - model.weights[:, 0] for model in models], axis=1),
+        bias=np.array([model.bias[1] - model.bias[0] for model in models]),
+        penalty=float(np.median([model.penalty for model in models])),
+        is_settled=all(model.is_settled for model in models),
+    )
+
+
 def _choose_penalty(
     problem: "_Logistic", num_steps: int, random: np.random.Generator
 ) -> tuple[float, np.ndarray]:

@@ -22,8 +22,8 @@ class JudgedRow:
     loss: float
     truth: str | float
     prediction: str | float
-    probability: float | None  # of the predicted class; None for a number
-    true_probability: float | None  # of the true class; None for a number
+    probability: float | None  # of the predicted class; None for a number or several labels
+    true_probability: float | None  # of the true class
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,7 @@ def judged_rows(
         given, cells = predictions.values[row], _cells(frame.row(index), fitted)
         file = None if field is None else cells[fields.index(field.name)]
         place = table.position(index), file, cells, float(predictions.losses[row])
-        if target.class_names:
-            true, predicted = int(truth[row]), int(given.argmax())
-            names = target.class_names[true], target.class_names[predicted]
-            probabilities = float(given[predicted]), float(given[true])
-            found.append(JudgedRow(*place, *names, *probabilities))
-        else:
-            found.append(JudgedRow(*place, float(truth[row]), float(given), None, None))
+        found.append(JudgedRow(*place, *target.judge(truth[row], given)))
     return tuple(found)
 
 

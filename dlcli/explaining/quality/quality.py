@@ -13,7 +13,12 @@ from dlcli.data.splits import PartName
 from dlcli.errors import DivergedError
 from dlcli.explaining.constant_baseline import class_weights_of
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
-from dlcli.explaining.quality.baselines import LinearModel, fit_logistic, fit_ridge
+from dlcli.explaining.quality.baselines import (
+    LinearModel,
+    fit_label_by_label,
+    fit_logistic,
+    fit_ridge,
+)
 from dlcli.explaining.quality.boosted_trees import BoostedTrees, fit_boosted_trees
 from dlcli.explaining.quality.bootstrap import (
     Estimate,
@@ -38,7 +43,9 @@ from dlcli.explaining.unavailable import Unavailable
 from dlcli.losses import Loss
 from dlcli.metrics import is_higher_better, is_share, metrics_for
 from dlcli.metrics.accumulator import compute_metrics
+from dlcli.metrics.classification import ClassCounts
 from dlcli.metrics.confusion import ConfusionCounts
+from dlcli.metrics.roc_auc import ExactScores
 from dlcli.metrics.rows import ScoredRows
 from dlcli.seeds import derive_seed
 from dlcli.targets.base import Target
@@ -76,6 +83,17 @@ class ClassQuality:
 
 
 @dataclass(frozen=True)
+class LabelQuality:
+    """How well each label is recognised, [labels] each, of rows or their weight."""
+
+    actual: np.ndarray  # that have the label
+    predicted: np.ndarray
+    right: np.ndarray  # that have it and are predicted to
+    areas: np.ndarray  # under the ROC curve; NaN where undefined
+    total: float  # of all rows
+
+
+@dataclass(frozen=True)
 class NumberQuality:
     """True and predicted numbers, in the target's units."""
 
@@ -103,7 +121,7 @@ class Quality:
     linear: LinearModel
     has_images: bool  # which that one gets as small ones
     trees: BoostedTrees | Unavailable | None  # None: left to the full page, which has the time
-    details: ClassQuality | NumberQuality
+    details: ClassQuality | LabelQuality | NumberQuality
     errors: LargestErrors
     surest: SurestImages | None  # None: rows are no images, or have no classes
 
@@ -157,9 +175,7 @@ def assess_quality(
         linear=linear,
         has_images=bool(model.fitted.file_columns),
         trees=trees,
-        details=_class_quality(model, part, outputs, truth)
-        if model.target.class_names
-        else _number_quality(network.values, truth, model.weights(rows.encoded), groups),
+        details=_details(model, part, outputs, truth, groups, network),
         errors=find_largest_errors(rows, network, truth, model.fitted),
         surest=find_surest_images(rows, network, truth, model.fitted)
         if model.target.class_names
@@ -245,10 +261,20 @@ def _fit_linear(model: ExplainedModel, seconds: float) -> LinearModel:
     rows = model.parts["train"].encoded
     inputs, targets = _arrays(model, rows), model.targets(rows).cpu().numpy()
     seed = derive_seed(model.seed, "quality", "linear model")
-    num_classes = len(model.target.class_names)
+    num_classes = len(model.target.score_names)
     if not num_classes:
         return fit_ridge(inputs, targets, seed, model.weights(rows), seconds=seconds)
     weights = class_weights_of(model.objective)
+    if model.target.has_labels:
+        return fit_label_by_label(
+            inputs,
+            targets,
+            seed,
+            label_weights=np.ones(num_classes) if weights is None else weights,
+            smoothing=model.loss.smoothing,
+            weights=model.weights(rows),
+            seconds=seconds,
+        )
     return fit_logistic(
         inputs,
         targets,
@@ -268,6 +294,8 @@ def _fit_trees(
     if signature.pixels or signature.sequences:
         what = "an image" if signature.pixels else "a sequence"
         return Unavailable(f"trees split by single columns, and {what} has none")
+    if model.target.has_labels:
+        return Unavailable("its trees predict one class of each row, not several labels")
     return fit_boosted_trees(
         model.fitted,
         _arrays(model, rows),
@@ -301,6 +329,31 @@ def _baseline_outputs(
 ) -> Tensor:
     outputs = baseline.outputs(_arrays(model, rows.encoded))
     return torch.from_numpy(model.loss.to_outputs(outputs))
+
+
+def _details(
+    model: ExplainedModel,
+    part: PartName,
+    outputs: Tensor,
+    truth: np.ndarray,
+    groups: np.ndarray | None,
+    network: Predictions,
+) -> ClassQuality | LabelQuality | NumberQuality:
+    weights = model.weights(model.parts[part].encoded)
+    if model.target.has_classes:
+        return _class_quality(model, part, outputs, truth)
+    if model.target.has_labels:
+        return _label_quality(ScoredRows(network.values, truth), weights)
+    return _number_quality(network.values, truth, weights, groups)
+
+
+def _label_quality(rows: ScoredRows, weights: np.ndarray | None) -> LabelQuality:
+    counts, scores = ClassCounts(), ExactScores()
+    counts.add(rows, weights)
+    scores.add(rows, weights)
+    actual, predicted, right = map(np.asarray, (counts.actual, counts.predicted, counts.right))
+    total = float(len(rows.truth) if weights is None else weights.sum())
+    return LabelQuality(actual, predicted, right, scores.areas(), total)
 
 
 def _class_quality(

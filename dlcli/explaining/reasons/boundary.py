@@ -72,6 +72,8 @@ class Boundary:
 
 def compute_boundary(model: ExplainedModel) -> Boundary | Unavailable:
     """Predict over the plane of the two columns of a network."""
+    if model.target.has_labels:
+        return Unavailable("each label has a boundary of its own")
     plane = find_plane(model)
     if isinstance(plane, Unavailable):
         return plane

@@ -51,7 +51,7 @@ class PartialDependence:
 
     sample: SampledRows
     curves: tuple[str, ...]  # classes whose probabilities are predicted, or the target
-    num_classes: int  # 0 for numbers
+    num_classes: int  # or labels; 0 for numbers
     columns: tuple[ColumnDependence, ...]
     without: tuple[str, ...]  # columns with a single value, or none
 
@@ -81,7 +81,7 @@ def measure_partial_dependence(
     if not any(one is not None for one in found):
         return Unavailable("no column has two different values among the rows")
     target = model.target
-    classes = target.class_names
+    classes = target.score_names
     return PartialDependence(
         sample=sample,
         curves=tuple(classes[k] for k in chosen) if classes else (target.name,),
@@ -96,11 +96,11 @@ def measure_partial_dependence(
 def _choose_curves(model: ExplainedModel) -> list[int]:
     """Return the classes to show: the positive one of two, or the most frequent ones."""
     target = model.target
-    if not target.class_names:
+    if not target.score_names:
         return []
     if len(target.class_names) == 2:
         return [1]
-    frequent = np.argsort(-np.array(target.class_totals), kind="stable")
+    frequent = np.argsort(-np.array(target.score_totals), kind="stable")
     return sorted(frequent[:MAX_CURVES].tolist())
 
 

@@ -161,10 +161,11 @@ def _influences(
 def _favours(model: ExplainedModel, slopes: np.ndarray) -> str:
     """Return what a higher activation makes more likely; slopes [outputs]."""
     target = model.target
-    if not target.class_names:
+    names = target.score_names
+    if not names:
         return "higher" if slopes[0] > 0 else "lower"
-    best = int(slopes[0] > 0) if len(slopes) == 1 else int(slopes.argmax())
-    return target.class_names[best]
+    best = int(slopes[0] > 0) if len(slopes) < len(names) == 2 else int(slopes.argmax())
+    return names[best]
 
 
 def _indicators(model: ExplainedModel, sample: SampledRows) -> tuple[list[str], np.ndarray]:

@@ -80,7 +80,9 @@ def _losses(
 ) -> Tensor:
     """Return the loss of each of several weights, float64 [weights], in the network's units."""
     outputs = _outputs(parameters, dict(buffers), model, rows.inputs).float()
-    each = model.objective.each(outputs.flatten(0, 1), model.targets(rows).repeat(len(outputs)))
+    targets = model.targets(rows)
+    repeated = targets.expand(len(outputs), *targets.shape).flatten(0, 1)
+    each = model.objective.each(outputs.flatten(0, 1), repeated)
     losses = each.view(len(outputs), len(rows)).double()
     [shared] = as_shares((rows,))
     return losses.mean(1) if shared.weights is None else (losses * shared.weights).sum(1)

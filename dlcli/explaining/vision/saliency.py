@@ -57,6 +57,8 @@ def find_saliency(model: ExplainedModel, *, seconds: float) -> Saliency | Unavai
     Of each class, the image that it is surest of is taken, and the one with that true class that
     it gets most wrong; of numbers, those with the smallest and the largest residuals.
     """
+    if model.target.has_labels:
+        return Unavailable("no single label stands for the prediction of an image")
     seeing = layers_of_images(model)
     if isinstance(seeing, Unavailable):
         return seeing

@@ -29,7 +29,7 @@ def units_section(
             f"{found.num_constant:,} of them {'is' if is_one else 'are'} constant over these rows."
         )
     target = explanation.target
-    is_class = bool(target.class_names)
+    is_class = bool(target.score_names)
     name = shortened(target.name, 24)
     rows = tuple(
         (

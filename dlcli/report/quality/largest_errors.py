@@ -26,11 +26,11 @@ def errors_section(errors: LargestErrors) -> PageSection:
     columns = labels(errors.columns, _MAX_NAME_LENGTH)
     cells = [[cell_text(cell) for cell in row.cells] for row in errors.rows]
     is_class = bool(errors.rows) and isinstance(errors.rows[0].truth, str)
-    titles = (
-        ("true", "predicted", "probability", "of the true class")
-        if is_class
-        else ("true", "predicted", "true − predicted")
-    )
+    has_labels = is_class and errors.rows[0].probability is None
+    titles: tuple[str, ...] = ("true", "predicted")
+    if not has_labels:
+        of_classes = ("probability", "of the true class")
+        titles += of_classes if is_class else ("true − predicted",)
     fixed = [(row.position, *_prediction(row), metric_text(row.loss, 3)) for row in errors.rows]
     room = _MAX_LINE - sum(_widths(("row", *titles, "loss"), fixed))
     num_shown = max(1, _num_fitting(_widths(columns, cells), room))
@@ -67,6 +67,8 @@ def _num_fitting(widths: Sequence[float], room: float) -> int:
 def _prediction(row: JudgedRow) -> tuple[str, ...]:
     if isinstance(row.truth, str):
         names = (cell_text(row.truth), cell_text(str(row.prediction)))
+        if row.probability is None:
+            return names
         return (*names, metric_text(row.probability, 3), metric_text(row.true_probability, 3))
     prediction = float(row.prediction)
     return (
@@ -118,9 +120,11 @@ def _file_label(file: str) -> str:
 
 def _captions(row: JudgedRow) -> tuple[str, ...]:
     if isinstance(row.truth, str):
-        share = sureness_text(row.true_probability or 0.0)
+        share = (
+            "" if row.probability is None else f" ({sureness_text(row.true_probability or 0.0)})"
+        )
         wrong = (
             (f"not {one_label(str(row.prediction), 12)}",) if row.prediction != row.truth else ()
         )
-        return f"{one_label(row.truth, 12)} ({share})", *wrong
+        return f"{one_label(row.truth, 12)}{share}", *wrong
     return f"{row.truth:.3g}", f"not {row.prediction:.3g}"

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from dlcli.explaining.quality.baselines import MAX_CODES
 from dlcli.explaining.quality.bootstrap import NUM_RESAMPLES, is_by_percentiles
-from dlcli.explaining.quality.quality import ClassQuality, NumberQuality, Quality
+from dlcli.explaining.quality.quality import ClassQuality, LabelQuality, NumberQuality, Quality
 from dlcli.explaining.quality.thumbnails import MAX_SIDE
 from dlcli.report.page import PageSection
 from dlcli.report.quality.calibration import calibration_section
@@ -13,6 +13,7 @@ from dlcli.report.quality.comparing import compare, difference, standing
 from dlcli.report.quality.gradient_boosting import trees_section
 from dlcli.report.quality.largest_errors import errors_section
 from dlcli.report.quality.per_class import per_class_section
+from dlcli.report.quality.per_label import per_label_section
 from dlcli.report.quality.residuals import residuals_section
 from dlcli.report.quality.surest_images import surest_section
 from dlcli.report.table import TextTable
@@ -32,6 +33,8 @@ def quality_sections(quality: Quality) -> list[PageSection]:
         case ClassQuality():
             sections.append(per_class_section(details, target.class_names))
             sections.append(calibration_section(quality, details))
+        case LabelQuality():
+            sections.append(per_label_section(details, target.score_names))
         case NumberQuality():
             sections.append(residuals_section(details, target.name))
         case _:
@@ -129,6 +132,8 @@ def _notes(quality: Quality) -> Iterator[str]:
     linear, loss = quality.linear, quality.loss
     is_number = isinstance(quality.details, NumberQuality)
     kind = "a ridge regression" if is_number else "a logistic regression"
+    if isinstance(quality.details, LabelQuality):
+        kind += " of each label"
     by = "the leave-one-out error" if is_number else "the loss on a fifth of these rows"
     rows = f"{linear.num_rows:,} training rows"
     if linear.num_rows < quality.num_train:

@@ -24,7 +24,6 @@ from dlcli.tables.table import Table
 from dlcli.targets.base import Target
 from dlcli.training.objective import build_objective
 
-_LEAST = 1e-38  # probability, whose logarithm is finite
 _SECONDS = 2.0  # for the intervals of some rows
 
 
@@ -103,10 +102,7 @@ class PredictedRows:
 
     def _outputs(self, predictions: np.ndarray) -> np.ndarray:
         """Return the outputs of a network that would predict this, float64 [rows, num_outputs]."""
-        if self.target.class_names:
-            return self.loss.to_outputs(np.log(np.maximum(predictions, _LEAST)))
-        values = self.target.from_target_units(predictions)
-        return self.loss.to_outputs(values.reshape(len(values), -1))
+        return self.loss.outputs_of(self.target.from_target_units(predictions))
 
 
 def rows_to_judge(rows: Table, fitted: FittedData, loss: Loss, group: str | None) -> PredictedRows:

@@ -182,7 +182,7 @@ class Stack:
             mixed = MixedTargets.of(batch.targets, self.target)
             if mixed is not None:
                 of_runs = (mixed.partners, mixed.kept)
-                mixed = MixedTargets(*(some[network.seed_of_run].flatten() for some in of_runs))
+                mixed = MixedTargets(*(some[network.seed_of_run].flatten(0, 1) for some in of_runs))
             of_rows = outputs.float().flatten(0, 1)
             losses = self.objective.each(of_rows, targets.flatten(0, 1), mixed)
             losses = losses.view(targets.shape[:2])
