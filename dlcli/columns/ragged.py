@@ -42,6 +42,10 @@ class RaggedColumn(Column):
         Raises CellError where a cell is not of this kind.
         """
 
+    def token_names(self, codes: np.ndarray) -> tuple[str, ...]:
+        """Return what some codes stand for, by default their numbers."""
+        return tuple(map(str, codes.tolist()))
+
     def encode(
         self, rows: Table, missing_values: tuple[str, ...]
     ) -> tuple[np.ndarray, UnseenCells | None]:

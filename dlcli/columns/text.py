@@ -157,6 +157,11 @@ class TextColumn(RaggedColumn):
         """Its codes."""
         return Tokens(self.name, f"text {self.name}", self.longest, self.tokenizer.num_codes)
 
+    def token_names(self, codes: np.ndarray) -> tuple[str, ...]:
+        """Return tokens of the vocabulary, and a word for those that are not in it."""
+        names = ("(padding)", "(unknown)", *self.tokenizer.vocabulary)
+        return tuple(names[code] for code in codes.tolist())
+
     @property
     def parts(self) -> tuple[str, ...]:
         """A token."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlcli.explaining.explained_model import ExplainedModel
+from dlcli.explaining.reasons.attention_maps import AttentionMaps, find_attention
 from dlcli.explaining.reasons.boundary import Boundary, compute_boundary
 from dlcli.explaining.reasons.filters import Filters, find_filters
 from dlcli.explaining.reasons.partial_dependence import (
@@ -37,6 +38,7 @@ class Explanation:
     unit_maps: UnitMaps | Unavailable  # of the first hidden layer
     units: HiddenUnits | Unavailable  # of the last hidden layer
     filters: Filters | Unavailable
+    attention: tuple[AttentionMaps, ...] = ()  # of each input with attention
 
 
 def explain(model: ExplainedModel, *, seconds: float = SECONDS) -> Explanation:
@@ -61,6 +63,7 @@ def explain(model: ExplainedModel, *, seconds: float = SECONDS) -> Explanation:
             unit_maps=map_units(model),
             units=measure_units(model),
             filters=find_filters(model),
+            attention=find_attention(model),
         )
 
 

@@ -7,6 +7,7 @@ from dlcli.explaining.reasons.partial_dependence import PartialDependence
 from dlcli.explaining.reasons.permutation_importance import PermutationImportance
 from dlcli.explaining.reasons.units import HiddenUnits, UnitMaps
 from dlcli.explaining.unavailable import Unavailable
+from dlcli.report.explanation.attention_maps import attention_sections
 from dlcli.report.explanation.boundary import boundary_section
 from dlcli.report.explanation.filters import filters_section
 from dlcli.report.explanation.hidden_units import units_section
@@ -29,6 +30,7 @@ def explanation_sections(found: Explanation) -> list[PageSection]:
         sections.append(units_section(found.units, maps, found))
     if isinstance(found.filters, Filters):
         sections.append(filters_section(found.filters))
+    sections += attention_sections(found.attention)
     results = {
         "permutation importance": found.importance,
         "partial dependence": found.dependence,
