@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from dlcli.layers.activations import ACTIVATIONS
 from dlcli.layers.base import Layer
+from dlcli.layers.ragged import is_behind
 from dlcli.layers.sequence import output_name
 from dlcli.network.plan import Plan
+from dlcli.network.row_ends import row_ends
 from dlcli.section import NonNegativeInt, PositiveInt, Section
 from dlcli.training.device import Placement
 from dlcli.training.loop import Trainer
@@ -98,6 +100,11 @@ def _layers(trainer: Trainer, probe: Rows) -> list[LayerStatistics]:
         if not layer.config.traits.passes_input_on
     }
     outputs = _outputs(trainer.network, list(layers), probe.inputs, trainer.placement)
+    for name, lengths in row_ends(trainer.network, trainer.plan, probe.inputs).items():
+        if name in outputs:  # each position as a row, without those behind the ends
+            positions = outputs[name].transpose(1, 2)
+            is_there = ~is_behind(lengths, positions.shape[1])
+            outputs[name] = positions[is_there] if is_there.any() else positions.flatten(0, 1)
     return [_layer(name, layers[name], values) for name, values in outputs.items()]
 
 

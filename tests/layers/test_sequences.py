@@ -15,6 +15,7 @@ from dlcli.layers.sequence import build_layers, plan_layers, walk_planned
 from dlcli.network.builder import build_network
 from dlcli.network.inputs import empty_inputs
 from dlcli.network.plan import Plan, plan_network
+from dlcli.network.row_ends import row_ends
 from tests.layers.samples import DENSE, EVERY_LAYER, LONG, layers, name
 
 LENGTHS = torch.tensor([16, 5, 1, 0, 11])
@@ -118,6 +119,26 @@ def test_branches_are_told_where_their_rows_end() -> None:
     inputs[lengths_of("signal")][0] = 5
     shorter = {"signal": inputs["signal"][:1, :5], lengths_of("signal"): torch.tensor([5])}
     torch.testing.assert_close(network(inputs)[:1], network(shorter))
+
+
+def test_where_rows_end_is_known_behind_every_layer() -> None:
+    signal = Series("signal", "signal", 16, 2)
+    conv = {**CONV, "stride": 2, "activation": "relu"}
+    plan = plan_network(
+        layers(
+            {"type": "scale"},
+            conv,
+            {"type": "residual", "layers": [{**CONV, "padding": 1}]},
+            POOL,
+            DENSE,
+        ),
+        Signature(0, (), None, 2, sequences=(signal,)),
+        num_outputs=2,
+    )
+    network, inputs = build_network(plan, seed=0), empty_inputs(plan.signature, 3)
+    inputs[lengths_of("signal")] = torch.tensor([16, 2, 0])
+    ends = {name: of_rows.tolist() for name, of_rows in row_ends(network, plan, inputs).items()}
+    assert ends == {"0_scale": [16, 2, 0], "1_conv1d_relu": [7, 1, 0], "2_residual": [7, 1, 0]}
 
 
 @pytest.mark.parametrize(

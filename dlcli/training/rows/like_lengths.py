@@ -19,7 +19,7 @@ def by_length(lengths: np.ndarray, *, batch_size: int, seed: int, first: int = 0
     generator = np.random.default_rng(seed)
     batches = order[first : first + num_batches * batch_size].reshape(num_batches, batch_size)
     for group in np.array_split(batches, -(-num_batches // _GROUP_BATCHES)):
-        rows = group[:].ravel()
+        rows = group.ravel()
         alike = rows[np.argsort(lengths[rows], kind="stable")].reshape(group.shape)
         group[:] = alike[generator.permutation(len(alike))]
     return order
