@@ -35,6 +35,7 @@ ASKED = {
     "moons": ("accuracy", None),
     "mnist1d_dense": ("accuracy", 0.68),
     "mnist1d_conv": ("accuracy", 0.94),
+    "mnist1d_lstm": ("accuracy", None),
     "mnist1d_transformer": ("accuracy", None),
     "digits_png": ("accuracy", None),
     "shapes": ("accuracy", None),

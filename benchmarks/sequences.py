@@ -57,6 +57,18 @@ WORKLOADS = {
             ),
             {"dim": 64, "heads": 4, "layers": 2, "hidden": 256, "dropout": 0.1},
         ),
+        *(
+            Workload(
+                name,
+                ({"type": name, "units": 128},),
+                {"units": 128},
+                length=100,
+                num_rows=1500,
+                epochs=3,
+                batch_size=64,
+            )
+            for name in ("lstm", "gru")
+        ),
     )
 }
 
@@ -181,7 +193,8 @@ def description(workload: Workload) -> str:
 
 def peer_versions(python: Path) -> str:
     """Return the versions of the peers' libraries."""
-    code = "import jax, keras, torch; print(keras.__version__, jax.__version__, torch.__version__)"
+    code = "import os; os.environ['KERAS_BACKEND'] = 'jax'; "
+    code += "import jax, keras, torch; print(keras.__version__, jax.__version__, torch.__version__)"
     done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
     keras, jax, torch = done.stdout.split()[-3:]
     return f"Keras {keras}, JAX {jax}, PyTorch {torch.partition('+')[0]} of the peers"

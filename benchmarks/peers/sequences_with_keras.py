@@ -40,7 +40,17 @@ def transformer(x, *, dim, heads, layers: int, hidden, dropout):
     return keras.layers.GlobalAveragePooling1D()(x)
 
 
-NETWORKS = {"transformer": transformer}
+def lstm(x, *, units):
+    """The last state of an LSTM."""
+    return layers.LSTM(units)(x)
+
+
+def gru(x, *, units):
+    """The last state of a GRU."""
+    return layers.GRU(units)(x)
+
+
+NETWORKS = {"transformer": transformer, "lstm": lstm, "gru": gru}
 
 given = keras.Input(shape[::-1])
 outputs = layers.Dense(spec.num_classes)(NETWORKS[spec.name](given, **spec.settings))

@@ -1,6 +1,7 @@
 """A loop over a DataLoader, with PyTorch's layers for sequences."""
 
 import math
+from functools import partial
 
 import torch
 from common import Watch, read_spec, read_table, report
@@ -32,7 +33,23 @@ class Transformer(nn.Module):
         return self.output(self.encoder(self.project(x) + self.positions).mean(dim=1))
 
 
-NETWORKS = {"transformer": Transformer}
+class Recurrent(nn.Module):
+    """[batch, length, channels] to logits of the last state."""
+
+    def __init__(self, kind, units):
+        super().__init__()
+        self.recurrent = kind(spec.num_channels, units, batch_first=True)
+        self.output = nn.Linear(units, spec.num_classes)
+
+    def forward(self, x):
+        return self.output(self.recurrent(x)[0][:, -1])
+
+
+NETWORKS = {
+    "transformer": Transformer,
+    "lstm": partial(Recurrent, nn.LSTM),
+    "gru": partial(Recurrent, nn.GRU),
+}
 
 train = DataLoader(TensorDataset(x, y), spec.batch_size, shuffle=True)
 validation = DataLoader(TensorDataset(validation_x, validation_y), 1024)
