@@ -1,7 +1,7 @@
 """`dlcli evaluate`: metrics with a run's best weights, on its held-out rows or on a file."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -33,7 +33,7 @@ from dlcli.errors import CheckpointError, ConfigError, DataError
 from dlcli.explaining.forecasts.scores import score, score_baselines
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 from dlcli.runs.folds.ensemble_file import Ensemble, read_ensemble
-from dlcli.runs.folds.predicted_rows import rows_to_judge
+from dlcli.runs.folds.predicted_rows import PredictedRows, rows_to_judge
 from dlcli.runs.restore import Restored, restore
 from dlcli.runs.unused_settings import refuse_unused_options
 from dlcli.tables.reading import checksum, read_table
@@ -146,6 +146,8 @@ def _evaluate_ensemble(
     first, trained = members[0][0], members[0][0].fitted.weight
     if "weight" in said.model_fields_set:
         first = _reweighted(first, said.weight)
+    if first.fitted.window is not None:
+        return _evaluate_forecasts(run, members, data, said)
     figures: dict[str, Any] = {}
     notes: list[str] = []
     if data is None:
@@ -189,6 +191,44 @@ def _evaluate_ensemble(
     if is_strict:
         refuse_mostly_unseen(unseen)
     return Evaluation(figures, [*_weight_notes(first.fitted.weight, trained), *notes], unseen)
+
+
+def _evaluate_forecasts(
+    run: Path,
+    members: Sequence[tuple[Restored, float]],
+    data: DataPath | None,
+    said: DataConfig,
+) -> Evaluation:
+    """Do what `_evaluate_ensemble` does with forecasts."""
+    first, total = members[0][0], None
+    figures: dict[str, Any] = {}
+    notes: list[str] = []
+    if data is None:
+        loaded = config_of_run(RunFolder(run).best, first)
+        figures["validation"] = json.loads(RunFolder(run).summary.read_text("utf-8"))["validation"]
+        if not loaded.config.data.split.test:
+            return Evaluation(figures, notes, [])
+    else:
+        config = first.checkpoint.config.data
+        source = find_source(data, selection=said.selection.over(config.selection))
+        refuse_unused_options(said, source)
+        table = read_table(source, first.fitted.text_format(said.text_format))
+        notes += recognition_notes([table])
+    for member, weight in members:
+        fitted = member.fitted
+        if data is None:
+            windows = load_windows(loaded, fitted)["test"]
+        else:
+            windows = all_windows(fitted, table, config)[0]
+        found = weight * compute_predictions(
+            member.network, windows.inputs, member.placement, member.loss, fitted.target
+        )
+        total = found if total is None else total + found
+    assert total is not None, "an ensemble has members"
+    encoded = windows.targets[fitted.target.field]
+    judged = PredictedRows(first.loss, fitted.target, encoded)
+    figures["test" if data is None else "data"] = judged.figures(total)
+    return Evaluation(figures, notes, [])
 
 
 def _reweighted(restored: Restored, weight: str | None) -> Restored:

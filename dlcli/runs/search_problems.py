@@ -17,6 +17,7 @@ _SAME_ROWS = "decides which rows there are, or what is predicted of them: trials
 _NO_RESULT = "changes no result of a trial"
 _ROW_KEYS = (
     *("data.path", "data.query", "data.sheet", "data.target", "data.task", "data.split", "seed"),
+    "data.window",
     *("data.validation_path", "data.test_path", "data.weight", "data.missing_values"),
     *("data.drop_missing_target", "folds"),
 )

@@ -233,6 +233,32 @@ class TestSettings:
         ):
             load(hourly(10), window={"targets": ["sale"]})
 
+    @pytest.mark.parametrize(
+        ("sales", "message"),
+        [
+            ("x", r"line 2: column 'sales' has 'x' where a number is expected"),
+            ("", "the target 'sales' is missing in every training step"),
+            ("5", "the target 'sales' is 5 in every training row"),
+        ],
+    )
+    def test_targets_that_cannot_be_learned_are_refused(self, sales: str, message: str) -> None:
+        with pytest.raises(DataError, match=message):
+            load(hourly(60).with_columns(pl.lit(sales).alias("sales")))
+
+    @pytest.mark.parametrize(
+        ("window", "message"),
+        [
+            ({"targets": []}, r"data.window.targets: must have at least 1"),
+            ({"season": 25}, "`season` is 25 steps, and a forecast is made from `past`, 24"),
+            ({"known": ["when"]}, "'when' is listed twice, in `time` and `known`"),
+        ],
+    )
+    def test_windows_that_make_no_sense_are_refused(
+        self, window: dict[str, Any], message: str
+    ) -> None:
+        with pytest.raises(ConfigError, match=message):
+            load(hourly(10), window=window)
+
     def test_a_forecast_needs_a_window(self) -> None:
         data = {"task": "forecast", "target": "sales", "window": None}
         with pytest.raises(ConfigError, match="needs `window`"):

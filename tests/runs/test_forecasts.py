@@ -1,13 +1,15 @@
 """Forecasts, through the command line."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import yaml
 
 from dlcli.training.saving.checkpoint import load_checkpoint
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 from tests.data.made_series import hourly, write_forecast
 from tests.reliability.comparing import differences
 
@@ -117,6 +119,19 @@ def test_quantiles_give_bounds_and_the_report_shows_forecasts(dlcli: Command) ->
     found = pl.read_csv("p.csv")
     assert found.columns == ["when", "prediction", "lower", "upper"]
     assert (found["lower"] <= found["upper"]).all()
+
+
+def test_init_says_how_to_forecast_and_that_works(dlcli: Command) -> None:
+    hourly(200, series=("north", "south")).write_csv("f.csv")
+    outcome = dlcli("init", "f.csv", "--target", "sales", "--effort", "quick", "-o", "drafted.yaml")
+    assert outcome.code == 0, outcome.err
+    said = re.search(r"write `(window: \{.*?\})` in", " ".join(outcome.err.split()) + outcome.out)
+    assert said is not None, outcome.err
+    config = yaml.safe_load((ROOT / "configs" / "visitors.yaml").read_text("utf-8"))
+    config["data"] |= {"path": "f.csv", **yaml.safe_load(said[1])}
+    assert config["data"]["window"]["group"] == "shop"
+    Path("f.yaml").write_text(yaml.safe_dump(config), "utf-8")
+    assert dlcli("validate", "f.yaml").code == 0
 
 
 def test_folds_are_refused_and_a_smoke_run_runs_every_stage(dlcli: Command) -> None:

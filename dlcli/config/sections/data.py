@@ -196,7 +196,12 @@ class DataConfig(Section):
                 yield ("window", "group"), self.window.group
 
     def may_be_feature(self, name: str) -> bool:
-        """Say whether a column can be a feature: it has no role, or `features` names it."""
+        """Say whether a column can be a feature: it has no role, or `features` names it.
+
+        The past of a forecast's targets always is.
+        """
+        if self.window is not None and name in self.window.targets:
+            return True
         if self.features is not None:
             return name in self.features
         return name != self.target and all(name != column for _, column in self.roles())
@@ -245,11 +250,13 @@ class DataConfig(Section):
     @classmethod
     def _take_target(cls, data: Any) -> Any:  # noqa: ANN401 - whatever a config holds
         """Take the first target of a forecast for the target."""
-        window = data.get("window") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or data.get("window") is None or "target" in data:
+            return data
+        window = data["window"]
         targets = window.get("targets") if isinstance(window, dict) else None
-        if targets and isinstance(targets, list | tuple) and "target" not in data:
-            return {**data, "target": targets[0]}
-        return data
+        first = targets[0] if isinstance(targets, list | tuple) and targets else None
+        # Where they are wrong, what is wrong is said there.
+        return {**data, "target": first if isinstance(first, str) else "-"}
 
     @model_validator(mode="after")
     def _check_window(self) -> Self:

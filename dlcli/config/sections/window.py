@@ -63,4 +63,9 @@ class WindowConfig(Section):
                     both = f"`{key}`" if named[name] == key else f"`{named[name]}` and `{key}`"
                     raise ValueError(f"'{name}' is listed twice, in {both}; a column has one role")
                 named[name] = key
+        if self.season is not None and self.season > self.past:
+            raise ValueError(
+                f"`season` is {self.season} steps, and a forecast is made from `past`, "
+                f"{self.past}: give no more"
+            )
         return self

@@ -29,6 +29,7 @@ from dlcli.data.survey.findings import (
     row_findings,
     why_useless,
 )
+from dlcli.data.survey.forecasts import forecast_findings
 from dlcli.data.survey.grids import find_grid, resembles_image
 from dlcli.data.survey.image_summary import SeenImages, look_at_images
 from dlcli.data.survey.images import image_findings
@@ -127,6 +128,7 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
     findings += row_findings(pl.DataFrame(list(features.values())), labels, task)
     if grid is None and used:
         findings += _sampled_findings(used, kinds, labels, task)
+        findings += forecast_findings(rows, target, task)
     if picture is not None:
         labelled_by = None if task == "regression" else target
         findings += image_findings(rows, picture, label=labelled_by, part=part_column)

@@ -7,6 +7,7 @@ import numpy as np
 
 from dlcli.data.fitted import FittedData
 from dlcli.data.series.fitted_window import FittedWindow
+from dlcli.data.series.time_axis import TimeAxis
 from dlcli.data.windows.windows import EncodedSeries, Windows
 from dlcli.errors import counted
 
@@ -73,12 +74,17 @@ def choose_season(fitted: FittedData, train: Windows) -> int | None:
 
 
 def seasons_of(window: FittedWindow) -> list[int]:
-    """Return how many steps the usual seasons have."""
+    """Return how many steps the usual seasons have that are no longer than the past."""
+    return [season for season in seasons_of_axis(window.axis) if season <= window.past]
+
+
+def seasons_of_axis(axis: TimeAxis) -> list[int]:
+    """Return how many steps an hour, a day, a week and a year are, as far as several."""
     found = []
-    for length in _SEASONS.get(window.axis.unit, ()):
-        steps = length / window.axis.step
+    for length in _SEASONS.get(axis.unit, ()):
+        steps = length / axis.step
         whole = round(steps)
-        if 1 < whole <= min(window.past, _MAX_SEASON) and abs(steps - whole) < _NEAR * whole:
+        if 1 < whole <= _MAX_SEASON and abs(steps - whole) < _NEAR * whole:
             found.append(whole)
     return found
 

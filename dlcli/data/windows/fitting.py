@@ -6,9 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from dlcli.columns.bad_cells import CellError
 from dlcli.columns.base import Column
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.family import column_statistics
+from dlcli.columns.numeric import refuse_other
 from dlcli.config import LoadedConfig
 from dlcli.config.sections.data import DataConfig
 from dlcli.config.sections.window import WindowConfig
@@ -56,7 +58,7 @@ def fit_windows(loaded: LoadedConfig, table: Table) -> WindowFit:
     train = series.rows.take(np.flatnonzero(is_train))
     if not len(train):
         raise DataError(f"{table.source}: too few steps for the split: none are left for train")
-    statistics = [_statistics(train, name, config) for name in window.targets]
+    statistics = [_target_statistics(train, name, config) for name in window.targets]
     target = fit_forecast(statistics, window.horizon, config)
     columns, reports, notes = _fit_columns(loaded, train, window)
     num_steps = int(series.positions[is_train].max()) + 1
@@ -155,15 +157,25 @@ def _limits(series: Series, config: DataConfig) -> dict[str, tuple[int, int]]:
     return dict(zip(PARTS, pairwise(cuts), strict=True))
 
 
-def _statistics(train: Table, name: str, config: DataConfig) -> ColumnStatistics:
-    """Return what a target is fitted to."""
-    return column_statistics(
+def _target_statistics(train: Table, name: str, config: DataConfig) -> ColumnStatistics:
+    """Return what a target is fitted to; DataError where it is no number, or always missing."""
+    found = column_statistics(
         train,
         name,
         config.missing_values,
         kind="numeric",
         wants_logs=config.target_scale == "log",
     )
+    if not found.num_known:
+        raise DataError(f"{train.source}: the target '{name}' is missing in every training step")
+    try:
+        refuse_other(found)
+    except CellError as error:  # its repairs are those of tables of rows
+        raise DataError(
+            f"{error.what}; {error.new_file}, or, if it means missing, list the text in "
+            "data.missing_values"
+        ) from None
+    return found
 
 
 def _fit_columns(

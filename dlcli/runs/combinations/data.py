@@ -195,6 +195,12 @@ RULES = (
         example={"data": {"window": {**_WINDOW, "known": ["b"]}, "features": ["c"]}},
     ),
     refused(
+        *("data.window.season", "data.window.past"),
+        when="the season is longer",
+        effect="the baseline would see more than the network",
+        example={"data": {"window": {**_WINDOW, "season": 3}}},
+    ),
+    refused(
         *("data.window.time", "data.window.group", "data.window.targets", "data.window.known"),
         when="a column is listed twice",
         effect="a column has one role",
