@@ -101,9 +101,10 @@ def _full_report(report: ReportData, seconds: float) -> PageSection:
             f"baseline, the intervals and the permutation importance had {seconds:.2g} seconds, by "
             "the time that training took; what was left out for that is said beside them. The full "
             "report gives them more, adds gradient boosting, partial dependence, the "
-            "decision boundary (for two columns), hidden units, first-layer filters, for images "
-            "where the network looks and what its layers respond to, the loss landscape and the "
-            "path of training, and leaves each plot as an SVG file (with --png, as a PNG, too). "
+            "decision boundary (for two columns), hidden units, first-layer filters, attention, "
+            "for images where the network looks and what its layers respond to, the loss landscape "
+            "and the path of training, and leaves each plot as an SVG file (with --png, as a PNG, "
+            "too). "
             "Make it with:",
         ),
         code=f"dlcli report {shlex.quote(str(report.record.folder.path))}",
