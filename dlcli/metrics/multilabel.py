@@ -1,5 +1,6 @@
 """Metrics of several labels at once."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self, final
 
 from dlcli.metrics.base import Metric, Sums
@@ -70,3 +71,36 @@ class SubsetAccuracy(Metric):
 
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.divide(sums.exact, sums.num_rows))
+
+
+class LabelFigures:
+    """Running totals of each label, for its recall, precision and F1."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Sum nothing yet; `names` are those of the labels."""
+        self._names, self._counts = tuple(names), ClassCounts()
+
+    def add(self, rows: "ScoredRows", weights: "np.ndarray | None" = None) -> None:
+        """Add rows, each `weights` [rows] times; once without."""
+        self._counts.add(rows, weights)
+
+    def figures(self) -> dict[str, dict[str, float | None]]:
+        """Return the rows of each label, or their weight, and its figures; None: undefined."""
+        import numpy as np
+
+        counts = self._counts
+        actual, predicted, right = map(np.asarray, (counts.actual, counts.predicted, counts.right))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            of_label = {
+                "rows": actual,
+                "recall": right / actual,
+                "precision": right / predicted,
+                "f1": 2 * right / (actual + predicted),
+            }
+        return {
+            label: {
+                name: None if np.isnan(values[index]) else values[index].item()
+                for name, values in of_label.items()
+            }
+            for index, label in enumerate(self._names)
+        }

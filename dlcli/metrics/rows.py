@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+from dlcli.targets.label_sets import THRESHOLD
+
 
 class Grouping:
     """Rows by group: sums of weights within each; rows of group -1 count nowhere."""
@@ -67,9 +69,6 @@ def cumulated(numbers: np.ndarray) -> np.ndarray:
     return sums
 
 
-_THRESHOLD = 0.5  # probability above which a label is predicted
-
-
 @dataclass(frozen=True)
 class ScoredRows:
     """Probabilities [rows, classes] or numbers [rows], and the truth in the same terms, [rows].
@@ -100,7 +99,7 @@ class ScoredRows:
     @cached_property
     def _labels(self) -> tuple[np.ndarray, np.ndarray]:
         """The labels that rows have, and those that are predicted, bool [rows, labels] both."""
-        return self.truth > 0, self.predictions > _THRESHOLD
+        return self.truth > 0, self.predictions > THRESHOLD
 
     @cached_property
     def are_exact(self) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 
 import polars as pl
 
+THRESHOLD = 0.5  # probability above which a label is predicted
 LISTS = "list"  # in place of a separator: a list, or its text in the notation of JSON
 _SEPARATORS = (";", "|", ",")  # those that are recognised, the first one that there is
 

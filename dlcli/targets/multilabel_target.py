@@ -16,10 +16,14 @@ from dlcli.errors import DataError
 from dlcli.section import NonNegativeFloat, PositiveFloat
 from dlcli.tables.table import Table
 from dlcli.targets.base import JudgedValue, Target, TargetSettings, TargetValues, refuse_missing
-from dlcli.targets.label_sets import LISTS, cells_of, labels_in, recognise_separator
+from dlcli.targets.label_sets import (
+    LISTS,
+    THRESHOLD,
+    cells_of,
+    labels_in,
+    recognise_separator,
+)
 from dlcli.targets.task import Task
-
-_THRESHOLD = 0.5  # probability above which a label is predicted
 
 
 @final
@@ -229,7 +233,7 @@ class MultilabelTarget(Target):
 
     def _set(self, row: np.ndarray) -> list[str]:
         """Return the labels that a row of truth or of probabilities [labels] has."""
-        return [self.labels[index] for index in np.flatnonzero(row > _THRESHOLD)]
+        return [self.labels[index] for index in np.flatnonzero(row > THRESHOLD)]
 
     def training_values(
         self, encoded: np.ndarray, weights: np.ndarray | None = None

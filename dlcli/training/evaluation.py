@@ -17,6 +17,7 @@ from dlcli.losses import Loss
 from dlcli.metrics import metrics_for
 from dlcli.metrics.accumulator import MetricAccumulator
 from dlcli.metrics.confusion import ConfusionCounts
+from dlcli.metrics.multilabel import LabelFigures
 from dlcli.metrics.rows import ScoredRows
 from dlcli.metrics.steps import StepFigures
 from dlcli.network.members import num_members
@@ -158,11 +159,12 @@ def evaluate(
     """Return the loss and the named metrics, in the target's own units.
 
     Without names: every metric that the target has and, for classes, the confusion matrix, its
-    rows the true classes and its columns the predicted ones; for forecasts, metrics by step. Rows
-    can come in blocks; memory does not grow with them then, and roc_auc is that of binned scores.
-    Raises DivergedError where outputs or loss are not finite. The processes of a group share the
-    work; all get the figures. The first outputs are `kept` as they are, as many as that has room
-    for. With a temperature, loss and metrics are those of the calibrated probabilities.
+    rows the true classes and its columns the predicted ones; figures by label, or metrics by step
+    of forecasts. Rows can come in blocks; memory does not grow with them then, and roc_auc is that
+    of binned scores. Raises DivergedError where outputs or loss are not finite. The processes of a
+    group share the work; all get the figures. The first outputs are `kept` as they are, as many as
+    that has room for. With a temperature, loss and metrics are those of the calibrated
+    probabilities.
     """
     metrics = [one for one in metrics_for(target.task) if names is None or one.name in names]
     blocks = [rows] if isinstance(rows, Rows) else rows
@@ -170,6 +172,9 @@ def evaluate(
     confusion: ConfusionCounts | None = None
     if names is None and target.class_names:
         confusion = ConfusionCounts(len(target.class_names))
+    labels: LabelFigures | None = None
+    if names is None and target.has_labels:
+        labels = LabelFigures(target.score_names)
     steps: StepFigures | None = None
     if names is None and target.step_names:
         steps = StepFigures(metrics, target.step_names)
@@ -192,6 +197,8 @@ def evaluate(
         accumulator.add(scored, weights)
         if confusion is not None:
             confusion.add(scored, weights)
+        if labels is not None:
+            labels.add(scored, weights)
         weight = len(block) if weights is None else float(weights.sum())
         total += weight
         summed_loss += loss * weight
@@ -199,6 +206,8 @@ def evaluate(
     figures |= accumulator.figures()
     if confusion is not None:
         figures["confusion_matrix"] = confusion.matrix.tolist()
+    if labels is not None:
+        figures["by_label"] = labels.figures()
     if steps is not None:
         figures["by_step"] = steps.figures()
     return figures

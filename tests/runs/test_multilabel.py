@@ -45,7 +45,14 @@ def test_a_run_learns_the_rules_that_the_data_were_made_by(dlcli: Command, run: 
 
 def test_figures_are_those_of_labels(dlcli: Command, run: Path) -> None:
     figures: dict[str, Any] = dlcli("evaluate", run, DATA, "--json").json["data"]
-    assert [*figures] == ["loss", "macro_f1", "micro_f1", "subset_accuracy", "roc_auc"]
+    names = ["loss", "macro_f1", "micro_f1", "subset_accuracy", "roc_auc", "by_label"]
+    assert [*figures] == names
+    labels = figures["by_label"]
+    assert {name: of["rows"] for name, of in labels.items()} == {
+        name: pl.read_ndjson(DATA)["warnings"].list.contains(name).sum() for name in LABELS
+    }
+    assert np.mean([of["f1"] for of in labels.values()]) == pytest.approx(figures["macro_f1"])
+    assert "precision" in dlcli("evaluate", run, DATA).out
     assert figures["subset_accuracy"] > 0.8
     assert figures["micro_f1"] > 0.85
     assert figures["roc_auc"] > 0.9

@@ -26,7 +26,13 @@ def evaluate_command(
     """Compute metrics with a run's best weights."""
     from rich.markup import escape
 
-    from dlcli.cli.screens.tables import open_console, show_baselines, show_figures, show_unseen
+    from dlcli.cli.screens.tables import (
+        open_console,
+        show_baselines,
+        show_figures,
+        show_labels,
+        show_unseen,
+    )
     from dlcli.config.text_options import file_settings
     from dlcli.runs.evaluate import evaluate_run
     from dlcli.tables.sources import as_setting
@@ -40,6 +46,8 @@ def evaluate_command(
     show_unseen(console, found.unseen)
     show_figures(console, found.figures)
     show_baselines(console, found.figures)
+    for figures in found.figures.values():
+        show_labels(console, figures or {})
     if as_json:
         warnings = [cells.warning for cells in found.unseen if cells.are_most]
         more = {"warnings": warnings} if warnings else {}

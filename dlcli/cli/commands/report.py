@@ -158,7 +158,7 @@ def _follow(
 
 
 def _show_text(console: "Console", record: "Record") -> None:
-    from dlcli.cli.screens.tables import show_confusion, show_figures
+    from dlcli.cli.screens.tables import show_confusion, show_figures, show_labels
     from dlcli.explaining.learning.diagnosis import diagnose
     from dlcli.report.text_curves import loss_curves
 
@@ -176,5 +176,6 @@ def _show_text(console: "Console", record: "Record") -> None:
     matrix = (figures["test"] or figures["validation"] or {}).get("confusion_matrix")
     if matrix is not None and target is not None:
         show_confusion(console, matrix, target.class_names)
+    show_labels(console, figures["test"] or figures["validation"] or {})
     for note in history.notes:
         console.print(note, markup=False, soft_wrap=True)

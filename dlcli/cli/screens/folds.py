@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dlcli.cli.screens.tables import show_confusion, show_network
+from dlcli.cli.screens.tables import show_confusion, show_labels, show_network
 from dlcli.cli.screens.terminal import can_redraw
 from dlcli.errors import counted
 from dlcli.runs.comparison.stages import Stopped
@@ -60,6 +60,7 @@ class FoldsScreen:
         if matrix is not None:
             target = self._folds.rows.whole.fitted.target
             show_confusion(console, matrix, target.class_names)
+        show_labels(console, summary["test"] or summary["validation"])
         if is_smoke:
             console.print("every stage ran; nothing was left behind")
             return

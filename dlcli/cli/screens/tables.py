@@ -198,6 +198,20 @@ def show_baselines(console: Console, figures: Mapping[str, Mapping[str, Any] | N
     console.print(table)
 
 
+def show_labels(console: Console, figures: Mapping[str, Any]) -> None:
+    """Show the figures of each label, where there are some and the screen has room for them."""
+    found = figures.get("by_label") or {}
+    if not 0 < len(found) <= _MAX_CLASSES:
+        return
+    names = next(iter(found.values()))
+    table = Table("label", *names)
+    for label, of in found.items():
+        table.add_row(
+            escape(label), f"{of['rows']:.10g}", *(_figure(of[name]) for name in [*names][1:])
+        )
+    console.print(table)
+
+
 def show_confusion(console: Console, matrix: list[list[float]], classes: tuple[str, ...]) -> None:
     """Show a confusion matrix, true classes in rows, unless it is too large for a screen."""
     if len(matrix) > _MAX_CLASSES:

@@ -130,7 +130,7 @@ def _until_started(
 def _show_end(
     console: "Console", started: "TrainingStarted", finished: "TrainingFinished", *, smoke: bool
 ) -> None:
-    from dlcli.cli.screens.tables import show_baselines, show_confusion, show_figures
+    from dlcli.cli.screens.tables import show_baselines, show_confusion, show_figures, show_labels
     from dlcli.runs.folder.run_folder import resume_command
 
     summary, folder = finished.summary, str(finished.folder.path)
@@ -159,6 +159,7 @@ def _show_end(
     if matrix is not None:
         target = started.prepared.dataset.fitted.target
         show_confusion(console, matrix, target.class_names)
+    show_labels(console, summary["test"] or {})
     if smoke:
         is_complete = reason not in EXIT_CODES
         console.print(f"{'every stage ran' if is_complete else 'stopped'}; nothing was left behind")

@@ -127,6 +127,12 @@ RULES = (
         example={"data": {"order": ["no", "yes"], "task": "binary"}},
     ),
     refused(
+        *("data.label_separator", "data.task"),
+        when="the task is not `multilabel`",
+        effect="each cell has one label",
+        example={"data": {"label_separator": ";"}},
+    ),
+    refused(
         *("data.one_hot_max", "data.embedding_dim", "data.features"),
         when="no feature is encoded so",
         effect="the setting does nothing",

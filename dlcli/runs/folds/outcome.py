@@ -130,7 +130,7 @@ def _mean_figures(trained: TrainedFolds) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for name in each[0]:
         values = [one[name] for one in each]
-        if name != "confusion_matrix":
+        if not isinstance(values[0], list | dict):  # of one class, or of one label, or of a step
             found[name] = None if None in values else float(np.mean(values))
     return found
 

@@ -19,6 +19,7 @@ from dlcli.losses import Loss
 from dlcli.metrics import metrics_for
 from dlcli.metrics.accumulator import MetricAccumulator
 from dlcli.metrics.confusion import ConfusionCounts
+from dlcli.metrics.multilabel import LabelFigures
 from dlcli.metrics.rows import ScoredRows
 from dlcli.tables.table import Table
 from dlcli.targets.base import Target
@@ -80,6 +81,10 @@ class PredictedRows:
             confusion = ConfusionCounts(len(self.target.class_names))
             confusion.add(scored, self.weights)
             figures["confusion_matrix"] = confusion.matrix.tolist()
+        if self.target.has_labels:
+            labels = LabelFigures(self.target.score_names)
+            labels.add(scored, self.weights)
+            figures["by_label"] = labels.figures()
         return figures
 
     def intervals(self, predictions: np.ndarray, seed: int) -> dict[str, Estimate]:
