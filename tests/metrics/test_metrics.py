@@ -66,7 +66,8 @@ def r2(truth: np.ndarray, answers: np.ndarray, weights: Weights) -> float | None
 
 
 def kappa(truth: np.ndarray, answers: np.ndarray, weights: Weights) -> float:
-    score = partial(sklearn_metrics.cohen_kappa_score, weights="quadratic")
+    every = range(answers.shape[1])  # a rank that no row has is between others all the same
+    score = partial(sklearn_metrics.cohen_kappa_score, weights="quadratic", labels=every)
     with np.errstate(invalid="ignore"):
         return float(score(truth, answers.argmax(axis=1), sample_weight=weights))
 
