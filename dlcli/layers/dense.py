@@ -83,7 +83,9 @@ class Dense(WeightedLayer):
                     f"expects {AXES[2]} or {AXES[3]}, got {list(shape)}; leave out `over: channels`"
                 )
             return (num_units, *shape[1:])
-        hint = "; put {type: flatten} before it, or write `over: channels`"
+        hint = "; put {type: flatten} before it"
+        hint += ", {type: pool_time} where rows differ in length" if len(shape) == 2 else ""
+        hint += ", or write `over: channels`"
         require_axes(shape, 1, hint if len(shape) > 1 else "")
         return (num_units,)
 

@@ -57,6 +57,10 @@ COMMAS = rows(lambda row: f'"{row % 5},5"', number, label)
 MARK = rows(replaced(7, "?"), number, label)
 BOOLEANS = rows(lambda row: ["true", "false"][row % 2], number, label)
 DATES = rows(lambda row: f"2024-01-{1 + row % 9:02}", number, label)
+TEXTS = rows(lambda row: "so " * (row % 5) + "nice", label)
+AFTER_EMBEDDING = (
+    "{type: conv1d, out_channels: 2, kernel_size: 2}, {type: pool_time}, {type: dense}"
+)
 GAP = rows(number, number, lambda row: "NA" if row % 3 == 0 else label(row))
 CASES = {
     "kinds for codes that look like numbers with units": Case(
@@ -300,6 +304,26 @@ CASES = {
         "expects [features], got [1, 2]; put {type: flatten} before it",
         ("model.layers=[{type: flatten}, {type: dense}]",),
         data={"shape": [1, 2]},
+    ),
+    "a layer for tokens": Case(
+        "t,y",
+        TEXTS,
+        "conv1d can't take tokens, which are codes; put {type: embedding, dim: 32} before it",
+        (f"model.layers=[{{type: embedding, dim: 32}}, {AFTER_EMBEDDING}]",),
+        data={"kinds": {"t": "text"}},
+        sections={"model": {"layers": yaml.safe_load(f"[{AFTER_EMBEDDING}]")}},
+    ),
+    "a layer that is told where rows end": Case(
+        "t,y",
+        TEXTS,
+        "flatten can't be told where each ends; put {type: pool_time}",
+        ("model.layers=[{type: embedding, dim: 4}, {type: pool_time}, {type: dense}]",),
+        data={"kinds": {"t": "text"}},
+        sections={
+            "model": {
+                "layers": [{"type": "embedding", "dim": 4}, {"type": "flatten"}, {"type": "dense"}]
+            }
+        },
     ),
     "a layer for images": Case(
         "x,z,y",
