@@ -1,6 +1,6 @@
 """A table of steps → windows of each part, encoded by what the training steps show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -90,7 +90,7 @@ def fit_windows(loaded: LoadedConfig, table: Table) -> WindowFit:
         *recognition_notes(headers),
         *nameless_notes(config, headers[0]),
         *series.notes,
-        *_series_notes(series, fitted, limits),
+        *_series_notes(series, fitted, limits, parts),
         *more,
         *notes,
         *target.notes(statistics[0]),
@@ -280,9 +280,12 @@ def _too_few(
 
 
 def _series_notes(
-    series: Series, fitted: FittedData, limits: Mapping[str, tuple[int, int]]
-) -> Sequence[str]:
-    """Say what a window is, and where the parts begin."""
+    series: Series,
+    fitted: FittedData,
+    limits: Mapping[str, tuple[int, int]],
+    parts: Mapping[str, Windows],
+) -> Iterator[str]:
+    """Say what a window is, how many there are, and where the parts begin."""
     window = fitted.window
     assert window is not None, "rows are steps of series"
     axis, many = window.axis, ""
@@ -290,13 +293,14 @@ def _series_notes(
         many = f", in {series.num_series:,} series by '{window.group}'"
     known = [*window.known, *window.cycles]
     ahead = f"; known ahead: {', '.join(known)}" if known else ""
-    notes = [
+    yield (
         f"windows: {counted(window.past, 'step')} of the past ({axis.span_text(window.past)}) and "
         f"{window.horizon} to forecast ({axis.span_text(window.horizon)}), a step is "
         f"{axis.step_text}{many}{ahead} (data.window)"
-    ]
+    )
+    num_windows = ", ".join(f"{len(part):,} {name}" for name, part in parts.items())
+    yield f"windows of each part: {num_windows} (data.split)"
     for part in PARTS[1:]:
         first, end = limits[part]
         if end > first:
-            notes.append(f"{part} targets: '{axis.name}' from {series.text(first)} on (data.split)")
-    return notes
+            yield f"{part} targets: '{axis.name}' from {series.text(first)} on (data.split)"

@@ -41,7 +41,15 @@ def load_model_and_data(run: Path) -> ExplainedModel:
 
 
 def untrained_model_and_data(loaded: LoadedConfig, prepared: Prepared) -> ExplainedModel:
-    """Build a config's untrained network and load its data; DataError, StorageError."""
+    """Build a config's untrained network and load its data; DataError, StorageError.
+
+    ConfigError for forecasts.
+    """
+    if loaded.config.data.window is not None:
+        raise loaded.error(
+            ("data", "window"),
+            "a plane is drawn of two columns, and a window has many numbers: plot another config",
+        )
     config, fitted = prepared.config, prepared.dataset.fitted
     placement = choose_placement("cpu", "fp32")
     return ExplainedModel(
