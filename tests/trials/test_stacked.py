@@ -212,7 +212,8 @@ def test_every_layer(shape: tuple[int, ...], spec: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("loss", "target"), EVERY_LOSS)
 def test_every_loss(loss: dict[str, Any], target: Target) -> None:
-    check_steps(plan((5,), HIDDEN, DENSE), [{"type": "sgd"}], loss, target)
+    num_outputs = loss_of(loss).num_outputs(2)
+    check_steps(plan((5,), HIDDEN, DENSE, outputs=num_outputs), [{"type": "sgd"}], loss, target)
 
 
 ELSEWHERE = torch.device("meta")  # where nothing is computed: what reads or mixes there, fails
