@@ -107,6 +107,19 @@ def test_the_tokens_of_texts_are_named_up_to_their_end() -> None:
     assert all(f">{token}<" in section.pictures[0].svg for token in maps.rows[0].tokens)
 
 
+def test_rows_with_several_labels_are_those_with_the_smallest_and_the_largest_errors() -> None:
+    labels = [("a;b", "a", "b;c")[index % 3] for index in range(NUM_ROWS)]
+    model, _ = marked([POOL, {"type": "dense"}], labels, task="multilabel")
+    maps = only(find_attention(model))
+    assert len(maps.rows) == 6
+    for row in maps.rows:
+        index = int(row.position.removeprefix("line ")) - 2
+        assert row.truth == labels[index].replace(";", ", ")
+    [section] = attention_sections((maps,))
+    assert "those with the smallest errors" in section.pictures[0].text
+    assert f"{maps.rows[0].position}: {maps.rows[0].truth}, predicted" in section.pictures[0].svg
+
+
 def test_networks_without_attention_show_none() -> None:
     model, _ = marked([{"type": "pool_time"}, {"type": "dense"}], CLASSES)
     assert find_attention(model) == ()

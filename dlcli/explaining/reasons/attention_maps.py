@@ -30,7 +30,7 @@ class AttendedRow:
     position: str  # as in "line 17"
     truth: str | float
     prediction: str | float
-    probability: float | None  # of the predicted class; None for a number
+    probability: float | None  # of the predicted class; None for numbers and labels
     length: int  # positions of the row
     tokens: tuple[str, ...]  # of each position; none: it has numbers
     signal: np.ndarray | None  # [channels, length], scaled; None: it has tokens, or is no signal
@@ -57,8 +57,8 @@ def find_attention(model: ExplainedModel) -> tuple[AttentionMaps, ...]:
     """Return the weights of each input with attention, for some rows; none without attention.
 
     Predictions must be finite. Of the classes with the most rows, the row that the network is
-    surest of and right is shown, then those that it gets most wrong; of numbers, those with the
-    smallest and the largest residuals.
+    surest of and right is shown, then those that it gets most wrong; of numbers and labels, those
+    with the smallest and the largest errors.
     """
     inputs = list(_inputs_with_attention(model.plan))
     if not inputs:
@@ -86,8 +86,11 @@ def _attends(layer: PlannedLayer) -> bool:
 
 def _choose(model: ExplainedModel, sample: SampledRows, predictions: np.ndarray) -> list[int]:
     truth = model.truth(sample.rows.encoded)
-    if predictions.ndim == 1:
-        order = np.argsort(np.abs(truth - predictions), kind="stable").tolist()
+    if model.target.has_labels or not model.target.class_names:
+        errors = np.zeros(len(truth))
+        if truth.shape == predictions.shape:
+            errors = np.nan_to_num(np.abs(truth - predictions)).reshape(len(truth), -1).mean(axis=1)
+        order = np.argsort(errors, kind="stable").tolist()
         return [*order[:_NUM_RIGHT], *order[_NUM_RIGHT:][-_NUM_WRONG:]]
     predicted, sureness = predictions.argmax(axis=1), predictions.max(axis=1)
     right, found = predicted == truth, list[int]()
@@ -108,20 +111,19 @@ def _of_input(
     prefix: str,
     modules: list[str],
 ) -> AttentionMaps:
-    names = model.target.class_names
     truth = model.truth(sample.rows.encoded)
     rows, layers = [], list[str]()
     for row in chosen:
         inputs = {name: one[row : row + 1] for name, one in sample.rows.encoded.inputs.items()}
         layers, weights = _weights(model, inputs, modules)
         length, tokens, signal = _content(model, inputs, prefix)
-        given = predictions[row]
+        judged = model.target.judge(truth[row], predictions[row])
         rows.append(
             AttendedRow(
                 position=sample.rows.table.position(row),
-                truth=names[int(truth[row])] if names else float(truth[row]),
-                prediction=names[int(given.argmax())] if names else float(given),
-                probability=float(given.max()) if names else None,
+                truth=judged.truth,
+                prediction=judged.prediction,
+                probability=judged.probability,
                 length=length or weights[0].shape[2],
                 tokens=tokens,
                 signal=signal,

@@ -22,6 +22,7 @@ _MAX_TOKENS, _MAX_CHARACTERS = 36, 70  # that have room below a row
 _NUM_LARGEST = 16  # tokens that are named where not all have room
 _MAX_TOKEN = 12  # letters
 _MAX_NAMED_HEADS = 12
+_MAX_VALUE = 24  # letters of a class, or of labels
 _TILES_A_ROW, _MAX_TILES = 4, 16
 _WIDTH = 500.0  # of tiles, in units of the chart
 
@@ -64,7 +65,7 @@ def _rows_picture(maps: AttentionMaps) -> Picture:
 def _rows_text(maps: AttentionMaps) -> str:
     first = maps.rows[0]
     if first.probability is None:
-        which = "those with the smallest residuals, then those with the largest"
+        which = "those with the smallest errors, then those with the largest"
     else:
         which = "of each of the largest classes, the row that the network is surest of and right"
         if any(row.truth != row.prediction for row in maps.rows):
@@ -183,13 +184,15 @@ def _pairs_picture(maps: AttentionMaps) -> Picture:
 
 
 def _title(row: AttendedRow) -> str:
-    if not isinstance(row.truth, str):
-        return f"{row.position}: {row.truth:.3g}, predicted {float(row.prediction):.3g}"
-    sureness = sureness_text(row.probability or 0.0)
-    if row.truth == row.prediction:
-        return f"{row.position}: {one_label(row.truth, 24)} ({sureness})"
-    truth, prediction = one_label(row.truth, 24), one_label(str(row.prediction), 24)
-    return f"{row.position}: {truth}, predicted {prediction} ({sureness})"
+    truth, prediction = _value_text(row.truth), _value_text(row.prediction)
+    sureness = "" if row.probability is None else f" ({sureness_text(row.probability)})"
+    if row.probability is not None and row.truth == row.prediction:
+        return f"{row.position}: {truth}{sureness}"
+    return f"{row.position}: {truth}, predicted {prediction}{sureness}"
+
+
+def _value_text(value: str | float) -> str:
+    return one_label(value, _MAX_VALUE) if isinstance(value, str) else f"{value:.3g}"
 
 
 def _file_name(name: str) -> str:
