@@ -93,6 +93,8 @@ def evaluate_run(
     path = find_checkpoint(run)
     restored = restore(path)
     trained = restored.fitted.weight
+    if is_strict and restored.fitted.window is not None:
+        raise ConfigError("--strict: no cells of forecasts count as unseen; leave it out")
     if "weight" in said.model_fields_set:
         restored = _reweighted(restored, said.weight)
     if data is None:

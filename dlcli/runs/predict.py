@@ -309,6 +309,8 @@ def predict(
         raise ConfigError(f"-o {out}: this is the file to predict on; name another")
 
     if predictor.fitted.window is not None:
+        if is_strict:
+            raise ConfigError("--strict: no cells of forecasts count as unseen; leave it out")
         members = (predictor, *predictor.others)
         found = forecast(members, source, bad_rows=bad_rows, said=said)
         summary.notes += found.notes

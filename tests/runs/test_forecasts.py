@@ -62,6 +62,7 @@ def test_a_series_that_is_too_short_is_refused_or_left_out(dlcli: Command) -> No
     outcome = dlcli("predict", "r", "short.csv")
     assert outcome.code == 3
     assert "'south' has 10 steps up to its last target" in outcome.err
+    assert "--strict: no cells of forecasts" in dlcli("predict", "r", "short.csv", "--strict").err
     outcome = dlcli("predict", "r", "short.csv", "--bad-rows", "skip", "-o", "p.csv")
     assert outcome.code == 0
     assert pl.read_csv("p.csv")["shop"].unique().to_list() == ["north"]

@@ -80,6 +80,7 @@ def arrange(
     if fill == "previous":
         is_to_come = np.arange(len(rows)) >= np.repeat(stops, np.diff(starts))
         rows, filled = _carried_on(rows, codes, targets, is_to_come)
+        filled = [name for name in filled if name not in axis.columns]  # of steps put in
         if filled:
             notes.append(
                 f"{', '.join(filled)}: missing values take the last one before (data.window.fill)"

@@ -91,8 +91,9 @@ def forecast(
                 f"{of} has {counted(origin - start, 'step')} up to its last target, and a forecast "
                 f"is made from {window.past}: add earlier rows"
             )
-            if bad_rows != "skip":
-                raise DataError(f"{table.source}: {lacking}, or predict with --bad-rows skip")
+            if bad_rows != "skip" or name is None:
+                skip = "" if name is None else ", or predict with --bad-rows skip"
+                raise DataError(f"{table.source}: {lacking}{skip}")
             notes.append(f"left out: {lacking}")
             continue
         if window.known and stop - origin < window.horizon:
