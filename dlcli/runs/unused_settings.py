@@ -63,7 +63,7 @@ def _unused_data(loaded: LoadedConfig, dataset: Dataset) -> Iterator[tuple[str, 
     given = _given(config)
     if "target_scale" in given and not is_of_numbers(dataset.task):
         yield "target_scale", f"{a_target(dataset.task)} has no scale"
-    if "label_separator" in given and dataset.task != "multilabel":
+    if "label_separator" in given and not dataset.fitted.target.has_labels:
         yield "label_separator", f"{a_target(dataset.task)} has one label in each cell"
     yield from family.unused_settings(dataset.fitted.columns, given)
     yield from _unused_file_keys(given, find_sources(loaded).values())
