@@ -272,6 +272,14 @@ RULES = (
         },
     ),
     refused(
+        *("model.layers: over", "model.layers: parametrization"),
+        when="a dense layer is `over: channels`, and `parametrization` is not `standard`",
+        effect="it is that of a layer over all features",
+        example={
+            "model": {"layers": [{**_DENSE, "over": "channels", "parametrization": "ntk"}, _LAST]}
+        },
+    ),
+    refused(
         *("model.layers: bias_init", "model.layers: bias"),
         when="`bias` is false",
         effect="no bias begins so",
