@@ -52,11 +52,11 @@ class Cell(ABC):
     num_gates: ClassVar[int]  # as PyTorch counts them: of them, inputs and states have as many
     shift: ClassVar[int] = 0  # by how many blocks the inputs' gates are rotated among the columns
     num_kept: ClassVar[int] = 0  # more buffers that the backward pass needs
-    tanh_gate: ClassVar[int | None]  # whose weights are doubled, as PyTorch counts it
+    tanh_gate: int | None  # whose weights are doubled, as PyTorch counts it
 
     @abstractmethod
     def forward(self, block: Block, w_hh: Tensor) -> None:
-        """Compute gates and states of a block; w_hh is [units, gates × units], as is doubled."""
+        """Compute gates and states of a block; w_hh is [units, gates × units], `doubled`."""
 
     @abstractmethod
     def backward(
@@ -84,7 +84,7 @@ class RnnCell(Cell):
 
     def __init__(self, nonlinearity: Literal["tanh", "relu"]) -> None:
         self.is_tanh = nonlinearity == "tanh"
-        self.tanh_gate = 0 if self.is_tanh else None  # type: ignore[misc]
+        self.tanh_gate = 0 if self.is_tanh else None
 
     def forward(self, block: Block, w_hh: Tensor) -> None:
         """One product and one function a step."""
