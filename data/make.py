@@ -3,11 +3,12 @@
     python data/make.py
 
 writes `pass_class.csv`, `final_grade.csv`, `exam.csv`, `weather.jsonl`, `moons.csv`,
-`perceptron.csv`, `visitors.csv`, `mnist1d_train.csv` and `mnist1d_test.csv` (made here, from a
-fixed seed), `digits.csv` and `diabetes.csv` (real, as scikit-learn ships them) and, where
-statsmodels is installed, `elnino.csv` (real, as that ships it) into this folder, and images:
-`digits_png/` (rows of `digits.csv`), `shapes/` and `shapes.csv` (made); byte for byte as they are
-in the repository. `penguins.csv` is not made; README.md says where it comes from.
+`perceptron.csv`, `visitors.csv`, `tickets.csv`, `mnist1d_train.csv` and `mnist1d_test.csv`
+(made here, from a fixed seed), `digits.csv` and `diabetes.csv` (real, as scikit-learn ships
+them) and, where statsmodels is installed, `elnino.csv` (real, as that ships it) into this
+folder, and images: `digits_png/` (rows of `digits.csv`), `shapes/` and `shapes.csv` (made);
+byte for byte as they are in the repository. `penguins.csv` is not made; README.md says where it
+comes from.
 """
 
 import importlib.util
@@ -31,6 +32,23 @@ TEMPLATES = (
     (5, 4, 3.5, 3.5, 4, 5, 5, 4, 3.5, 3.5, 4, 5),
     (5, 4, 3.5, 3.5, 4, 5, 5, 5, 5, 4.7, 4.3, 5),
 )
+
+# Parts of made messages: what is broken, what is asked, and what is said beside it.
+BROKEN = (
+    "the {thing} does not start any more",
+    "the {thing} keeps losing our data",
+    "nobody here can open the {thing}",
+    "since this morning the {thing} shows an error",
+)
+ASKED = (
+    "how do I rename the {thing}",
+    "where can I find the manual of the {thing}",
+    "the {thing} works again, thank you",
+    "can the {thing} be had in green",
+)
+THINGS = ("printer", "invoice page", "calendar", "login", "export", "phone app", "report")
+BESIDE = ("Hello, ", "Good morning! ", "Hi team: ", "", "", "Sorry to bother you, ")
+ENDINGS = (".", "!", "?", " :-)", ". Best wishes", ". Please call us", ", no hurry")
 
 # Images are PNG without compression, so that no version of zlib writes other bytes; digits have a
 # byte a pixel, made shapes a palette of 16 colours.
@@ -136,6 +154,25 @@ def make_visitors(random: np.random.Generator) -> pl.DataFrame:
         )
     table = pl.concat(tables).with_columns(pl.col("hour").dt.strftime("%Y-%m-%d %H:%M"))
     return table.sort("hour", "hall")
+
+
+def make_tickets(random: np.random.Generator) -> pl.DataFrame:
+    """Make messages to a help desk: urgent where something is broken and somebody waits for it."""
+
+    def draw(choices: tuple[str, ...]) -> str:
+        return choices[random.integers(len(choices))]
+
+    rows = []
+    for _ in range(600):
+        is_broken = bool(random.random() < 0.5)
+        plan, hours = draw(("free", "team", "business")), round(float(random.exponential(12)), 1)
+        text = draw(BESIDE) + draw(BROKEN if is_broken else ASKED).format(thing=draw(THINGS))
+        text += draw(ENDINGS)
+        pressing = is_broken and "no hurry" not in text
+        score = 3.0 * pressing + 1.2 * (plan == "business") + 0.06 * min(hours, 40) - 3.7
+        is_urgent = bool(score + random.logistic(0, 0.35) > 0)
+        rows.append((text, plan, hours, "yes" if is_urgent else "no"))
+    return pl.DataFrame(rows, ["message", "plan", "waiting_hours", "urgent"], orient="row")
 
 
 def copy_elnino() -> pl.DataFrame | None:
@@ -309,6 +346,7 @@ def main() -> None:
         "moons": make_moons(np.random.default_rng(4)),
         "perceptron": make_perceptron(np.random.default_rng(2)),
         "visitors": make_visitors(np.random.default_rng(24)),
+        "tickets": make_tickets(np.random.default_rng(25)),
         "mnist1d_train": mnist1d[:4000],
         "mnist1d_test": mnist1d[4000:],
         "digits": copy_digits(),

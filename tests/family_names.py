@@ -49,6 +49,7 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
         "runs/drafting/images.py",
         "runs/drafting/quick.py",
         "runs/drafting/realmlp.py",
+        "runs/drafting/texts.py",
     ),
     # how inputs are joined, and positions pooled
     ("layers", "attention"): (

@@ -36,6 +36,7 @@ from dlcli.data.survey.images import image_findings
 from dlcli.data.survey.missing_words import left_out, settle_missing_words
 from dlcli.data.survey.roles import SplitRole, find_split_roles
 from dlcli.data.survey.skewness import find_skew
+from dlcli.data.survey.texts import SeenText, recognise_texts
 from dlcli.data.survey.weight_columns import weight_findings
 from dlcli.data.text_files import TextFinding, recognition_notes, text_findings, why_nameless
 from dlcli.errors import ConfigError, DataError
@@ -71,6 +72,7 @@ class Survey:
     wants_log: bool  # whether the network should learn the target's logarithm
     grid: tuple[int, int] | None  # [height, width] of the image that each row is
     images: SeenImages | None  # in the files that a column names
+    texts: dict[str, SeenText]  # by the column's name
     part_column: str | None  # which says what row is in which part
     findings: tuple[str, ...]
 
@@ -100,13 +102,15 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
     pictures = {name: cells for name, cells in columns.items() if may_name_images(cells, rows)}
     others = {name: cells for name, cells in columns.items() if name not in pictures}
     grid = None if pictures else _image_grid(columns)
-    useless = {} if grid else _useless(others, kinds)
     picture = next(iter(pictures), None)
+    texts = {} if grid or pictures else recognise_texts(others)
+    others = {name: cells for name, cells in others.items() if name not in texts}
+    useless = {} if grid else _useless(others, kinds)
     if picture is not None:
         why = f"the images of '{picture}' are learned from alone"
         useless |= {name: why for name in columns if name not in (picture, *useless)}
     used = {name: cells for name, cells in others.items() if name not in useless}
-    if not used and picture is None:
+    if not used and picture is None and not texts:
         reasons = "; ".join(f"'{name}': {why}" for name, why in useless.items())
         why = reasons or f"there is only the target '{target}'"
         raise DataError(f"{source}: no column to learn from: {why}")
@@ -124,7 +128,8 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
         if split_by is not None and split_by.column in kinds:
             del kinds[split_by.column]
             findings.remove(strange[split_by.column])  # it is no feature
-    features = used if picture is None else {picture: columns[picture]}
+    features = {name: cells for name, cells in columns.items() if name in (*used, *texts, picture)}
+    findings += [text.finding for text in texts.values()]
     findings += row_findings(pl.DataFrame(list(features.values())), labels, task)
     if grid is None and used:
         findings += _sampled_findings(used, kinds, labels, task)
@@ -133,6 +138,7 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
         labelled_by = None if task == "regression" else target
         findings += image_findings(rows, picture, label=labelled_by, part=part_column)
         kinds = {} if is_folder else {picture: "image"}
+    kinds |= dict.fromkeys(texts, "text")
     return Survey(
         target=target,
         task=task,
@@ -149,6 +155,7 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
         wants_log=wants_log,
         grid=grid,
         images=None if picture is None else look_at_images(columns[picture], rows),
+        texts=texts,
         part_column=part_column,
         findings=tuple(findings),
     )

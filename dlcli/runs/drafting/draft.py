@@ -23,6 +23,7 @@ from dlcli.runs.drafting.quick import quick_recipe
 from dlcli.runs.drafting.recipe import KnownRows, Recipe
 from dlcli.runs.drafting.rows import settle_rows
 from dlcli.runs.drafting.standard import standard_recipe
+from dlcli.runs.drafting.texts import recipe_for_texts, text_section
 from dlcli.runs.unused_settings import refuse_unused_options
 from dlcli.tables.databases.address import has_password
 from dlcli.tables.sources import DataPath, Selection, find_source, moved, setting_text
@@ -71,7 +72,7 @@ def draft_config(
         findings += tuple(_repeated(rows.dataset))
     config = {
         "data": {**section, **recipe.data, **rows.section},
-        "model": {"layers": recipe.layers},
+        "model": {**({"inputs": recipe.inputs} if recipe.inputs else {}), "layers": recipe.layers},
         "loss": default_loss(seen.task).type,
         **recipe.sections,
     }
@@ -93,6 +94,8 @@ def _choose_recipe(known: KnownRows, effort: Effort) -> Recipe:
         return recipe_for_images(known, known.seen.grid)
     if known.seen.images is not None:
         return recipe_for_image_files(known, known.seen.images, effort)
+    if known.seen.texts:
+        return recipe_for_texts(known)
     match effort:
         case "quick":
             return quick_recipe(known)
@@ -136,6 +139,8 @@ def _data_section(seen: Survey, path: DataPath, selection: Selection) -> dict[st
         section["features"] = list(seen.features)
     if seen.kinds:
         section["kinds"] = dict(seen.kinds)
+    if seen.texts:
+        section["text"] = text_section(seen.texts)
     if seen.missing_values != MISSING_VALUES:
         section["missing_values"] = list(seen.missing_values)
     section |= {key: found.value for key, found in seen.text.items()}

@@ -23,6 +23,8 @@ class KnownRows:
     num_folds: int | None  # None: a single network
     why_no_folds: str  # a clause, where folds were wanted; else empty
     why_no_search: str = ""  # the same of a search
+    has_table: bool = True  # whether there are columns beside images and texts
+    class_counts: Mapping[str, float] = field(default_factory=dict)  # in the training rows
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,4 @@ class Recipe:
     outlook: str  # what training takes
     data: Mapping[str, Any] = field(default_factory=dict)  # how `data` is encoded
     command: Literal["train", "tune"] = "train"  # what the config is written for
+    inputs: Mapping[str, Any] = field(default_factory=dict)  # the branches in front of the layers

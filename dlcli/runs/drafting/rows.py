@@ -17,6 +17,7 @@ from dlcli.runs.drafting.image_files import image_folds
 from dlcli.runs.drafting.quick import quick_shares
 from dlcli.runs.drafting.recipe import KnownRows
 from dlcli.runs.drafting.standard import wanted_folds, why_folded
+from dlcli.runs.drafting.texts import text_folds
 
 _FEWER_FOLDS = (3, 2)  # where those that are wanted don't work
 
@@ -46,7 +47,7 @@ def settle_rows(
     Raises ConfigError and DataError for rows that can't be used.
     """
     folds = _wanted(seen, effort)
-    if effort == "best" and seen.grid is None and seen.images is None:
+    if effort == "best" and seen.grid is None and seen.images is None and not seen.texts:
         try:
             return _settle(seen, section, folder, source, folds, best_shares())
         except (ConfigError, DataError) as error:
@@ -80,6 +81,8 @@ def _wanted(seen: Survey, effort: Effort) -> _Folds:
         return _Folds(None)
     if seen.images is not None:
         return _Folds(image_folds(effort, seen.num_rows))
+    if seen.texts:
+        return _Folds(text_folds(seen.num_rows))
     if seen.split_by is not None and seen.split_by.key == "time":
         return _Folds(
             None, "with rows in the order of their times, most folds would learn from few of them"
@@ -109,7 +112,7 @@ def _first_line(error: DlcliError) -> str:
 
 
 def _known(seen: Survey, dataset: Dataset, folds: _Folds) -> KnownRows:
-    signature = dataset.fitted.signature()
+    signature, target = dataset.fitted.signature(), dataset.fitted.target
     num_train = dataset.num_rows["train"]
     if folds.number is not None:
         num_folded = num_train + dataset.num_rows.get("validation", 0)
@@ -123,6 +126,10 @@ def _known(seen: Survey, dataset: Dataset, folds: _Folds) -> KnownRows:
         has_validation="validation" in dataset.parts,
         num_folds=folds.number,
         why_no_folds=folds.why_none,
+        has_table=signature.has_table,
+        class_counts=dict(zip(target.class_names, target.class_counts, strict=True))
+        if target.class_names
+        else {},
     )
 
 
