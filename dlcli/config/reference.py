@@ -19,6 +19,7 @@ _SECTIONS = {
     "SplitConfig": "data.split",
     "ModelConfig": "model",
     "InputConfig": "model.inputs (each)",
+    "OutputConfig": "model.outputs (each)",
     "EnsembleConfig": "model.ensemble",
     "TrainingConfig": "training",
     "EarlyStopping": "training.early_stopping",

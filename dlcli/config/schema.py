@@ -21,12 +21,16 @@ def json_schema() -> dict[str, Any]:
     needed = schema.pop("required")
     needed.remove("name")  # it defaults to the file's stem
     schema["anyOf"] = [{"required": needed}, {"required": ["base"]}]  # a base may have them
-    for key in SHORT_SECTIONS:
-        section = schema["properties"][key]
+    of_head = schema["$defs"]["OutputConfig"]["properties"]
+    for properties, key in (
+        *((schema["properties"], key) for key in SHORT_SECTIONS),
+        (of_head, "loss"),
+    ):
+        section = properties[key]
         about = {name: section.pop(name) for name in ("default", "description") if name in section}
         names = _types_in(section, schema["$defs"])
         short = {"enum": names, "description": "short for {type: …}, with its defaults"}
-        schema["properties"][key] = {"anyOf": [short, section], **about}
+        properties[key] = {"anyOf": [short, section], **about}
     of_data = schema["$defs"]["DataConfig"]
     needed = [key for key in of_data.pop("required") if key != "target"]
     # A forecast's targets are in `window`.

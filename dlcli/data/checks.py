@@ -11,7 +11,7 @@ from dlcli.config.sections.data import DataConfig
 from dlcli.errors import DataError, Problem, suggest
 from dlcli.tables.image_files import PART
 from dlcli.tables.table import Table
-from dlcli.targets.base import missing_target
+from dlcli.targets.base import missing_target, name_targets
 from dlcli.targets.family import infer_task, target_type
 from dlcli.targets.task import Task
 
@@ -39,7 +39,7 @@ def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
     """Yield a problem for every column that the config names and can't have there."""
     config = loaded.config.data
     named = [
-        *((("data", "target"), name) for name in [config.target]),
+        *_target_paths(config),
         *((("data", "features", index), name) for index, name in enumerate(config.features or ())),
         *((("data", "kinds", name), name) for name in config.kinds),
         *((("data", *role), name) for role, name in config.roles()),
@@ -55,7 +55,7 @@ def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
             yield loaded.problem(path, f"{table.source} {without_column(name, table)}")
     for name in config.kinds:
         path = ("data", "kinds", name)
-        if name == config.target and config.window is None:
+        if name in config.targets and config.window is None:
             yield loaded.problem(path, "the target has no kind; set data.task instead")
         elif name == config.split.column:
             yield loaded.problem(path, f"does nothing: '{name}' is the split column")
@@ -78,6 +78,14 @@ def name_problems(loaded: LoadedConfig, table: Table) -> Iterator[Problem]:
         )
 
 
+def _target_paths(config: DataConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the path of each target in the config, and its name."""
+    if isinstance(config.target, str):
+        yield ("data", "target"), config.target
+    else:
+        yield from ((("data", "target", index), name) for index, name in enumerate(config.target))
+
+
 def without_column(name: str, table: Table) -> str:
     """Say that a table has no column of this name, and which it may be."""
     hint = suggest(name, table.frame.columns) or table.known_columns(name)
@@ -86,10 +94,10 @@ def without_column(name: str, table: Table) -> str:
 
 def without_unknown(config: DataConfig, known: list[str]) -> DataConfig | None:
     """Return the config without the names that are not known; None where it can't do without."""
-    needed = [config.target, *(name for role, name in config.roles() if role[0] != "keep")]
+    needed = [*config.targets, *(name for role, name in config.roles() if role[0] != "keep")]
     if config.window is not None:
         needed += [*config.window.targets, *config.window.known]
-    no_features = (config.target, config.split.column)
+    no_features = (*config.targets, config.split.column)
     features = config.features
     if features is not None:
         features = tuple(name for name in features if name in known and name not in no_features)
@@ -138,28 +146,30 @@ def refuse_missing_target(file: FileStatistics, config: DataConfig) -> list[str]
         return []
     if not config.drop_missing_target:
         place = file.header.place_of(missing.number)
-        task, texts = config.chosen_task, config.missing_values
-        hint = "" if task is None else target_type(task).missing_hint
+        tasks = [config.task_of(name) for name in config.targets]
+        hints = [target_type(task).missing_hint for task in tasks if task is not None]
+        hint = next(filter(None, hints), "")
         count = missing.count, file.num_rows
-        raise missing_target(config.target, place, *count, texts, hint=hint)
+        raise missing_target(config.targets, place, *count, config.missing_values, hint=hint)
     if missing.count == file.num_rows:
-        raise DataError(f"{source}: the target '{config.target}' is missing in every row")
+        raise DataError(f"{source}: {name_targets(config.targets)} missing in every row")
+    names = " and ".join(f"'{name}'" for name in config.targets)
     return [
-        f"{source}: {missing.count} of {file.num_rows} rows left out, without '{config.target}' "
+        f"{source}: {missing.count} of {file.num_rows} rows left out, without {names} "
         "(data.drop_missing_target)"
     ]
 
 
 def choose_task(target: ColumnStatistics, config: DataConfig) -> tuple[Task, list[str]]:
-    """Return the config's task, or the one inferred from the target of all rows, and notes.
+    """Return a target's task by the config, or the one inferred from all rows, and notes.
 
     Raises DataError where a target is neither classes nor numbers, or has nothing to learn.
     """
-    task, notes = config.chosen_task, list[str]()
+    task, notes = config.task_of(target.name), list[str]()
     if task is None:
         refuse_mixed(target, TARGET)
         task, reason = infer_task(target)
-        notes.append(f"task: {task}, as '{config.target}' has {reason} (data.task)")
+        notes.append(f"task: {task}, as '{target.name}' has {reason} (data.task)")
     elif config.task is None:
         notes.append(f"task: {task}, as data.order gives the order of classes (data.task)")
     if config.split.column is None and target_type(task).has_classes:

@@ -25,7 +25,7 @@ from dlcli.data.stream import (
     RowSource,
     Stream,
     drain,
-    missing_cells,
+    missing_targets,
     weigh_rows,
 )
 from dlcli.data.text_files import recognition_notes
@@ -38,7 +38,7 @@ from dlcli.tables.sources import Source, find_source
 from dlcli.tables.table import Table
 from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import TargetValues
-from dlcli.targets.task import Task
+from dlcli.targets.task import AnyTask, Task, a_target
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Dataset:
     """Everything that training needs of the data, and what was decided about it."""
 
     fitted: FittedData
-    task: Task
+    task: AnyTask
     parts: Mapping[str, Examples]  # by name, "train" first; one without rows is left out
     num_rows: Mapping[str, int]  # of each part
     columns: tuple[ColumnReport, ...]
@@ -62,6 +62,21 @@ class Dataset:
     def windows(self) -> dict[str, Windows]:
         """The parts that are windows over series."""
         return {name: part for name, part in self.parts.items() if isinstance(part, Windows)}
+
+    @property
+    def config_task(self) -> Task | dict[str, Task]:
+        """The task as a config gives it: of several targets, by name."""
+        tasks = {target.name: target.task for target in self.fitted.target.parts}
+        found = {name: task for name, task in tasks.items() if task != "several"}
+        return found if len(found) > 1 else next(iter(found.values()))
+
+    @property
+    def target_text(self) -> str:
+        """What is predicted, at the beginning of a sentence."""
+        if self.task != "several":
+            return a_target(self.task)
+        parts = self.fitted.target.parts
+        return f"the data with the targets {' and '.join(repr(one.name) for one in parts)}"
 
     def decoding(self) -> Generator[Reading, None, None]:
         """Decode the files that cells of held rows name, if they do; DataError.
@@ -305,7 +320,7 @@ def judged_rows(
     Beside them notes on how it is written and on rows that are left out; DataError.
     """
     rows = fitted.clean(read_table(source, fitted.text_format(said)))
-    missing = missing_cells(rows, config.target)
+    missing = missing_targets(rows, config)
     notes = [*recognition_notes([rows])]
     notes += refuse_missing_target(FileStatistics(rows, len(rows), missing), config)
     kept, weightless = weigh_rows(rows, config)

@@ -28,7 +28,7 @@ from dlcli.section import Section
 from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
 from dlcli.tables.text.text_format import PlacedColumns, TextFormat
-from dlcli.targets.family import AnyTarget
+from dlcli.targets.several_targets import AnyTarget
 
 
 class FittedData(Section):
@@ -60,11 +60,12 @@ class FittedData(Section):
     def text_format(self, said: TextFormat) -> TextFormat:
         """Return what is said of other files, and which of their cells are no numbers or dates."""
         labels = {column.name for column in self.columns if not isinstance(column, OrderedColumn)}
-        if self.target.score_names:
-            labels.add(self.target.name)
+        for target in self.target.parts:
+            if target.score_names:
+                labels.update(target.columns)
         placed = None
         if self.placed_columns is not None:
-            placed = PlacedColumns(self.placed_columns, self.target.name)
+            placed = PlacedColumns(self.placed_columns, self.target.columns)
         return replace(
             said,
             missing_values=self.missing_values,
@@ -89,7 +90,7 @@ class FittedData(Section):
     def clean(self, rows: Table) -> Table:
         """Return rows with null for what is missing, columns of numbers as numbers."""
         other = [column.name for column in self.columns if not column.accepts_numbers]
-        return clean(rows, self.missing_values, as_text=[*other, self.target.name])
+        return clean(rows, self.missing_values, as_text=[*other, *self.target.columns])
 
     @property
     def file_columns(self) -> list[FileColumn]:
@@ -208,7 +209,8 @@ class FittedData(Section):
         values = self.target.encode(rows, self.missing_values)
         with np.errstate(over="ignore"):  # infinite where a number is too large for float32
             values = values.astype(self.target.dtype, copy=False)
-        refused = np.flatnonzero(~np.isfinite(values))
+        is_refused = np.isinf(values).reshape(len(values), -1).any(axis=1)
+        refused = np.flatnonzero(is_refused)
         if len(refused):
             raise DataError(f"{rows.place(int(refused[0]))}: the target is too large for float32")
         if self.weight is None:
@@ -259,6 +261,7 @@ class FittedData(Section):
             dense_widths=tuple(number * window.past for _, number in channels),
             dense_names=tuple(name for name, _ in channels),
             num_values=math.prod(self.target.shape),
+            has_several_targets=len(self.target.parts) > 1,
         )
 
     def _numeric_inputs(self) -> Iterator[NumericInput]:

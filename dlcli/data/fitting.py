@@ -1,6 +1,6 @@
 """Rows → all that is fitted to the training rows, and what became of each column."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,7 +36,8 @@ from dlcli.errors import DataError
 from dlcli.metrics import metrics_for
 from dlcli.targets.base import TargetValues
 from dlcli.targets.family import fit_target
-from dlcli.targets.task import Task
+from dlcli.targets.several_targets import AnyTarget, SeveralTargets
+from dlcli.targets.task import AnyTask, Task
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Fit:
     """What is fitted to some rows, and what was decided about them."""
 
     fitted: FittedData
-    task: Task
+    task: AnyTask
     num_rows: dict[str, int]  # of each part that has some, "train" first
     columns: tuple[ColumnReport, ...]
     notes: tuple[str, ...]
@@ -84,10 +85,13 @@ def fit_rows(
     notes += role_notes(config, found.files["path"].header.frame.columns)
     path = source.files["path"].name
     written = found.files["path"].header.source
-    task, said = choose_task(found.target_in(written, config.target), config)
+    tasks, said = {}, list[str]()
+    for name in config.targets:
+        tasks[name], why = choose_task(found.target_in(written, name), config)
+        said += why
     notes += weightless_notes(sum(part.weightless.count for part in parts.values()))
     refuse_empty({name: part.num_rows for name, part in parts.items()}, path, config)
-    fitted, columns, more = _fit_columns(loaded, parts["train"], task, before)
+    fitted, columns, more = _fit_columns(loaded, parts["train"], tasks, before)
     notes += said + more
     if not source.is_held:
         for name, part in parts.items():
@@ -95,9 +99,8 @@ def fit_rows(
                 notes += [f"{name} rows: {unseen}" for unseen in check_part(fitted, part)]
         notes += _approximations(config, fitted, parts["train"])
     num_rows = {name: part.num_rows for name, part in parts.items() if part.num_rows}
-    values = {
-        name: fitted.target.values_in(parts[name].columns[config.target]) for name in num_rows
-    }
+    values = {name: _target_values(fitted, parts[name]) for name in num_rows}
+    task = fitted.target.task
     return Fit(fitted, task, num_rows, columns, tuple(notes), values, agreed_settings(headers))
 
 
@@ -130,21 +133,52 @@ def check_part(fitted: FittedData, part: PartStatistics) -> Iterator[UnseenCells
         statistics = part.columns[column.name]
         column.refuse_other(statistics)
         yield from column.find_unseen(statistics)
-    fitted.target.refuse_unfit(part.columns[fitted.target.name])
+    for target in fitted.target.parts:
+        if part.columns[target.name].num_known:
+            target.refuse_unfit(part.columns[target.name])
+
+
+def _target_values(fitted: FittedData, part: PartStatistics) -> TargetValues:
+    """Return what the rows of a part lack of the targets' values."""
+    values = {
+        target.name: target.values_in(part.columns[target.name])
+        if part.columns[target.name].num_known
+        else TargetValues(are_all_missing=True)
+        for target in fitted.target.parts
+    }
+    return TargetValues(of_targets=values) if len(values) > 1 else values[fitted.target.name]
+
+
+def _fit_target(train: PartStatistics, tasks: Mapping[str, Task], config: DataConfig) -> AnyTarget:
+    """Fit to the training rows that have each target; DataError where none has one."""
+    targets = []
+    for name, task in tasks.items():
+        statistics = train.columns[name]
+        if not statistics.num_known:
+            raise DataError(
+                f"{statistics.source}: the target '{name}' is missing in every training row; "
+                "leave it out of data.target, or split the rows otherwise (data.split)"
+            )
+        targets.append(fit_target(statistics, task, config.settings_of(name)))
+    if len(targets) == 1:
+        return targets[0]
+    return SeveralTargets.of(targets, [train.target_weights[name] / train.weight for name in tasks])
 
 
 def _fit_columns(
-    loaded: LoadedConfig, train: PartStatistics, task: Task, before: FittedData | None
+    loaded: LoadedConfig,
+    train: PartStatistics,
+    tasks: Mapping[str, Task],
+    before: FittedData | None,
 ) -> tuple[FittedData, tuple[ColumnReport, ...], list[str]]:
     """Return what is fitted to the training rows, what became of each column, and notes."""
     config = loaded.config.data
-    target_statistics = train.columns[config.target]
-    target = fit_target(target_statistics, task, config)
+    target = _fit_target(train, tasks, config)
     known: dict[str, Column] = {}
     if before is not None:
         known = {column.name: column for column in before.columns}
         target = target.continued(before.target)
-    notes = list(target.notes(target_statistics))
+    notes = [note for one in target.parts for note in one.notes(train.columns[one.name])]
     used: list[Column] = []
     reports = []
     constant = []
@@ -159,9 +193,10 @@ def _fit_columns(
                 constant.append(name)
     if not used:
         reasons = [f"'{report.name}': {report.reason}" for report in reports]
+        targets = " and ".join(f"'{name}'" for name in config.targets)
         raise DataError(
-            f"{target_statistics.source}: no column to learn from: "
-            + ("; ".join(reasons) or f"there is only the target '{config.target}'")
+            f"{train.header.source}: no column to learn from: "
+            + ("; ".join(reasons) or f"there is only the target {targets}")
         )
     if known:  # columns that a network knows are where it knows them
         places = {name: place for place, name in enumerate(known)}
@@ -258,7 +293,8 @@ def _approximations(config: DataConfig, fitted: FittedData, train: PartStatistic
             "each row is assigned to a part independently, so classes have their shares only on "
             "average (data.split, data.streaming)"
         )
-    for metric in metrics_for(fitted.target.task):
+    tasks = dict.fromkeys(target.task for target in fitted.target.parts)
+    for metric in dict.fromkeys(metric for task in tasks for metric in metrics_for(task)):
         if metric.streaming_note is not None:
             yield f"{metric.streaming_note} (data.streaming)"
     if train.num_rows <= SAMPLE_ROWS:

@@ -25,8 +25,8 @@ from dlcli.data.stream import (
     FILE_PARTS,
     Block,
     RowSource,
-    missing_cells,
     missing_groups,
+    missing_targets,
     weigh_rows,
 )
 from dlcli.data.weights import all_weightless, first_of
@@ -61,7 +61,7 @@ def read_tables(config: DataConfig, files: Mapping[str, Source]) -> dict[str, Ta
     Whether text is numbers is looked at once, for all columns together, which is fastest.
     """
     tables: dict[str, Table] = {}
-    as_text = {config.target, *filter(None, [config.split.column, config.split.group])}
+    as_text = {*config.targets, *filter(None, [config.split.column, config.split.group])}
     as_text |= {name for name, kind in config.kinds.items() if not kind_named(kind).accepts_numbers}
     for key, file in files.items():
         table = read_table(file, config.text_format)
@@ -81,7 +81,7 @@ def hold_rows(
     """
     headers = {key: table.take(np.empty(0, np.int64)) for key, table in tables.items()}
     statistics = {
-        key: FileStatistics(headers[key], len(table), missing_cells(table, config.target))
+        key: FileStatistics(headers[key], len(table), missing_targets(table, config))
         for key, table in tables.items()
     }
     for file in statistics.values():
@@ -138,17 +138,21 @@ def _split(
 ) -> dict[str, np.ndarray]:
     if key in FILE_PARTS:
         return {FILE_PARTS[key]: np.arange(len(rows))}
-    task, split = config.chosen_task, config.split
-    if task is None or (split.column is None and split.time is None and task != "regression"):
-        whole = column_statistics(rows, config.target, config.missing_values, wants_labels=True)
-        task, _ = choose_task(whole, config)
+    split, tasks = config.split, dict[str, Task]()
+    for name in config.targets:
+        task = config.task_of(name)
+        if task is None or (split.column is None and split.time is None and task != "regression"):
+            whole = column_statistics(rows, name, config.missing_values, wants_labels=True)
+            task, _ = choose_task(whole, config)
+        tasks[name] = task
     shares = {"validation": split.validation, "test": split.test}
     if split.column is not None:
         found = split_by_column(rows, split.column)
     elif cuts is not None:
         found = cuts.split(TimeReader(str(split.time), cuts.are_dates).read(rows))
     else:
-        strata = strata_of(rows, config, task)
+        found_strata = (strata_of(rows, config, name, task) for name, task in tasks.items())
+        strata = next((one for one in found_strata if one is not None), None)
         if split.group is not None:
             found = split_by_groups(rows, split.group, seed=seed, strata=strata, **shares)
         else:
@@ -156,10 +160,24 @@ def _split(
     return found.by_part()
 
 
-def strata_of(rows: Table, config: DataConfig, task: Task) -> np.ndarray | None:
-    """Return a number for each row, of one class each as a rule, int64 [rows]; None: no strata."""
-    cells = read_cells(rows, config.target, config.missing_values)
-    return target_type(task).strata(cells, config)
+def strata_of(
+    rows: Table, config: DataConfig, target: str, task: Task | None = None
+) -> np.ndarray | None:
+    """Return a number for each row, of one class each as a rule, int64 [rows]; None: no strata.
+
+    0 where several targets are predicted and a row lacks this one. `task`: that of the target; by
+    default, as the config says.
+    """
+    task = task or config.task_of(target)
+    assert task is not None, "the task is settled"
+    cells, settings = read_cells(rows, target, config.missing_values), config.settings_of(target)
+    known = cells.is_not_null().to_numpy()
+    found = target_type(task).strata(cells.drop_nulls(), settings)
+    if found is None or known.all():
+        return found
+    strata = np.zeros(len(rows), np.int64)
+    strata[known] = found + 1
+    return strata
 
 
 def _blocks(

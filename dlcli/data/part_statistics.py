@@ -8,6 +8,7 @@ import numpy as np
 
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.family import ColumnKind, column_statistics, needs_labels
+from dlcli.columns.running_statistics import Sample
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import FileStatistics
 from dlcli.data.splits import PARTS, draw_rows
@@ -15,6 +16,7 @@ from dlcli.data.stream import Reading, RowSource
 from dlcli.data.weights import all_weightless, read_weights
 from dlcli.seeds import derive_seed
 from dlcli.tables.table import Table
+from dlcli.targets.base import present
 
 SAMPLE_ROWS = 10_000  # of a stream, of which medians are taken
 
@@ -28,6 +30,8 @@ class PartStatistics:
     num_rows: int = 0
     weightless: CellCount = field(default_factory=CellCount)  # more rows, which don't count
     draws: np.ndarray = field(default_factory=lambda: np.empty(0))  # those of the sample's rows
+    weight: float = 0.0  # of all rows: their number, where they have none
+    target_weights: dict[str, float] = field(default_factory=dict)  # of those with each target
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def _pass(
     started = time.perf_counter()
     parts: dict[str, PartStatistics] = {}
     files: dict[str, FileStatistics] = {}
-    config, target = source.config, source.config.target
+    config = source.config
     purpose = "statistics"
     if anew is not None:
         purpose = f"{'values' if all(anew.values()) else 'categories'} of {', '.join(anew)}"
@@ -122,7 +126,7 @@ def _pass(
                 if not parts[part].num_rows:
                     parts[part].header = header
                 is_encoded_next = source.is_held and part != "train"
-                names = anew or [target, *([] if is_encoded_next else features)]
+                names = anew or [*config.targets, *([] if is_encoded_next else features)]
                 draws = None
                 if not source.is_held:
                     seed = derive_seed(source.seed, "sample")
@@ -165,20 +169,39 @@ def _add(
         if len(draws) > SAMPLE_ROWS:
             kept = np.sort(np.argpartition(draws, SAMPLE_ROWS)[:SAMPLE_ROWS])
         part.draws = draws[kept]
+    part.weight += float(len(rows) if weights is None else weights.sum())
     for name in names:
+        known, of_known = rows, weights
+        if name in config.targets:
+            if len(config.targets) > 1:
+                known, of_known = _with_target(rows, name, config, weights)
+            weight = float(len(known) if of_known is None else of_known.sum())
+            part.target_weights[name] = part.target_weights.get(name, 0.0) + weight
         found = column_statistics(
-            rows,
+            known,
             name,
             config.missing_values,
             kind=config.kinds.get(name),
-            wants_labels=wants_labels or name == config.target,
-            wants_logs=name == config.target and config.target_scale == "log",
-            weights=weights,
+            wants_labels=wants_labels or name in config.targets,
+            wants_logs=name in config.targets and config.settings_of(name).target_scale == "log",
+            weights=of_known,
             text=config.text,
         )
+        if known is not rows:  # the sample is of all rows, and targets need none
+            found = replace(found, sample=Sample(np.empty(0)))
         before = part.columns.get(name)
         if before is not None:
             found = replace(before + found, sample=before.sample + found.sample)
         part.columns[name] = (
-            found if kept is None else replace(found, sample=found.sample.take(kept))
+            found
+            if kept is None or known is not rows
+            else replace(found, sample=found.sample.take(kept))
         )
+
+
+def _with_target(
+    rows: Table, name: str, config: DataConfig, weights: np.ndarray | None
+) -> tuple[Table, np.ndarray | None]:
+    """Return the rows that have one of several targets, with their weights."""
+    known = present(rows, [name], config.missing_values)
+    return rows.take(known), None if weights is None else weights[known]

@@ -62,6 +62,7 @@ class Signature:
     pixels: tuple[Pixels, ...] = ()  # columns of images, each an input of its own
     sequences: tuple[Tokens | Series, ...] = ()  # columns whose rows differ in length, the same
     num_values: int = 1  # numbers of a target, where it is no class
+    has_several_targets: bool = False
 
     @property
     def inputs(self) -> tuple[Field, ...]:

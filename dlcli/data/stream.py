@@ -4,7 +4,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import islice
+from operator import and_
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -127,7 +129,7 @@ class Stream(RowSource):
         reader, unusable = TimeReader(split.time), None
         for table in self._tables("path"):
             file.num_rows += len(table)
-            file.missing_target += missing_cells(table, self.config.target)
+            file.missing_target += missing_targets(table, self.config)
             kept, _ = weigh_rows(table, self.config)
             try:
                 reader.add(table.take(kept))
@@ -161,7 +163,7 @@ class Stream(RowSource):
                 self._split(key, table, kept, first),
                 first,
                 len(table),
-                missing_cells(table, self.config.target),
+                missing_targets(table, self.config),
                 missing_groups(table, self.config, key, kept),
                 {part: first_of(table, rows) for part, rows in others.items()},
             )
@@ -204,16 +206,16 @@ def weigh_rows(rows: Table, config: DataConfig) -> tuple[np.ndarray, np.ndarray]
 
     DataError for a weight that can't be one.
     """
-    kept = present(rows, config.target, config.missing_values)
+    kept = present(rows, config.targets, config.missing_values)
     if config.weight is None:
         return kept, np.empty(0, np.int64)
     counts = read_weights(rows.take(kept), config.weight, config.missing_values) > 0
     return kept[counts], kept[~counts]
 
 
-def missing_cells(table: Table, name: str) -> CellCount:
-    """Return the missing cells of a column of a cleaned table."""
-    gaps = table.column(name).is_null().arg_true()
+def missing_targets(table: Table, config: DataConfig) -> CellCount:
+    """Return the rows of a cleaned table that have no target."""
+    gaps = reduce(and_, (table.column(name).is_null() for name in config.targets)).arg_true()
     return CellCount(len(gaps), int(table.numbers[gaps[0]])) if len(gaps) else CellCount()
 
 

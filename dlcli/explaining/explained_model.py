@@ -51,6 +51,7 @@ class ExplainedModel:
     group: str | None = None  # the column whose rows of one value are in one part
     temperature: float | None = None  # that calibrates its probabilities, if one does
     num_threads: int = 1  # that explaining it may take
+    is_one_of_several: bool = False  # whether the network predicts other targets, too
 
     @property
     def target(self) -> Target:

@@ -64,6 +64,17 @@ def still_ragged(layers: Sequence[PlannedLayer]) -> bool:
     return True
 
 
+def with_outputs(layers: Sequence[Layer], num_outputs: int) -> list[Layer]:
+    """Fill in the outputs of the last layer that can take them from the target."""
+    filled = list(layers)
+    for index in reversed(range(len(filled))):
+        layer = filled[index].with_outputs(num_outputs)
+        if layer is not None:
+            filled[index] = layer
+            break
+    return filled
+
+
 def plan_members(layers: Sequence[PlannedLayer], members: Members) -> tuple[PlannedLayer, ...]:
     """Plan layers for the members of an ensemble; ShapeError with the path to one that can't be."""
     planned = []

@@ -9,7 +9,7 @@ from dlcli.losses.ordinal import Corn
 from dlcli.losses.quantile import Quantile
 from dlcli.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError
 from dlcli.section import ByType, type_of
-from dlcli.targets.task import Task
+from dlcli.targets.task import AnyTask
 
 __all__ = ["LOSSES", "AnyLoss", "Loss", "default_loss", "losses_for"]
 
@@ -25,16 +25,16 @@ _Member = (
     | Quantile
 )
 
-LOSSES: tuple[type[Loss], ...] = get_args(_Member)
+LOSSES: tuple[type[_Member], ...] = get_args(_Member)
 AnyLoss = Annotated[_Member, ByType()]
 
 
-def losses_for(task: Task) -> tuple[type[Loss], ...]:
+def losses_for(task: AnyTask) -> tuple[type[_Member], ...]:
     """Return the losses that fit a task, its default first."""
     return tuple(loss for loss in LOSSES if task in loss.tasks())
 
 
-def default_loss(task: Task) -> Loss:
+def default_loss(task: AnyTask) -> AnyLoss:
     """Return a task's default loss."""
-    loss = losses_for(task)[0]
+    loss: type[_Member] = losses_for(task)[0]
     return loss.model_validate({"type": type_of(loss)})

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from dlcli.section import Section
 from dlcli.targets.base import Target
-from dlcli.targets.task import Task
+from dlcli.targets.task import AnyTask
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+    from dlcli.losses.several_losses import HeadLoss
 
 Reduction = Literal["none", "mean"]
 
@@ -28,7 +30,7 @@ class Loss(Section, ABC):
 
     @classmethod
     @abstractmethod
-    def tasks(cls) -> tuple[Task, ...]:
+    def tasks(cls) -> tuple[AnyTask, ...]:
         """Return the tasks that it can train."""
 
     @property
@@ -82,6 +84,19 @@ class Loss(Section, ABC):
         """
         del target
         return None
+
+    def on(self, targets: "Tensor", weights: "Tensor | None") -> Self:
+        """Return the loss whose mean over some rows is theirs: of several targets, another one.
+
+        `targets` are encoded, and `weights` say how much each row counts, [rows].
+        """
+        del targets, weights
+        return self
+
+    @property
+    def of_targets(self) -> "tuple[HeadLoss, ...]":
+        """The losses that it is the sum of, where there are several targets; none with one."""
+        return ()
 
     @property
     def has_class_weights(self) -> bool:

@@ -9,9 +9,10 @@ from torch import nn
 
 from dlcli.layers.ragged import LayerSequence
 from dlcli.layers.sequence import build_layers, module_name
+from dlcli.network.branches.heads import OUTPUTS
 from dlcli.network.branches.planning import INPUTS, PlannedInputs
 from dlcli.network.ensemble import MEMBERS, MEMBERS_MEAN
-from dlcli.network.inputs import Branches, InputsStage, InputStage
+from dlcli.network.inputs import Branches, Heads, InputsStage, InputStage
 from dlcli.network.members import MembersInput, MembersMean
 from dlcli.network.plan import EMBEDDINGS, Plan
 from dlcli.seeds import derive_seed
@@ -24,7 +25,8 @@ def build_network(plan: Plan, *, seed: int) -> LayerSequence:
     ensemble gives those of each member, `[batch, members, num_outputs]`, in training mode. Its
     weights are a function of the plan and the seed; torch's own random state is left as it was. A
     layer's module is named by its place in the config and its type: `0_dense`, `0_dense_relu`; with
-    several inputs, those of a branch are in `inputs.0_photo`.
+    several inputs, those of a branch are in `inputs.0_photo`; with several targets, those of a head
+    in `outputs.0_price`, and the outputs are the heads' side by side.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(seed, "weights"))  # the CPU's alone
@@ -41,6 +43,15 @@ def build_network(plan: Plan, *, seed: int) -> LayerSequence:
         named.update(build_layers(plan.layers))
         if plan.ensemble is not None:
             _add_members(named, plan)
+        if plan.heads:
+            named[OUTPUTS] = Heads(
+                {
+                    head.module.removeprefix(f"{OUTPUTS}."): LayerSequence(
+                        build_layers(head.layers)
+                    )
+                    for head in plan.heads
+                }
+            )
         # Images with their channels last: convolutions and pools over them are faster so.
         network = LayerSequence(named)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

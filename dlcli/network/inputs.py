@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dlcli.columns.base import Series, Tokens
 from dlcli.data.fields import lengths_of
 from dlcli.data.signature import CODES, NUMBERS, ColumnsInput, Signature
-from dlcli.layers.ragged import Sequences
+from dlcli.layers.ragged import Sequences, TakesLengths
 
 # Why the step of a network with embedded columns can't be stacked or recorded; None: it can.
 STACKING_OBSTACLE: str | None = None
@@ -88,6 +88,18 @@ class Branches(nn.Module):
         given = [branch(x) for branch, x in zip(branches, inputs, strict=True)]
         joined: Tensor = join(given)
         return joined
+
+
+class Heads(TakesLengths, nn.ModuleDict):
+    """What each head makes of the same input, side by side: `[batch, num_outputs]` of all."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Compute the heads in their order."""
+        return torch.cat([head(x, lengths) for head in self.values()], dim=1)
+
+    def lengths_after(self, lengths: Tensor) -> None:
+        """Return None: outputs are no sequences."""
+        del lengths
 
 
 class InputsStage(InputStage):

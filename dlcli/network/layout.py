@@ -1,10 +1,10 @@
-"""A network as rows of a table, layer by layer, and its branches as a drawing of text."""
+"""A network as rows of a table, layer by layer, and its branches and heads as a drawing of text."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dlcli.layers.base import PlannedLayer, Shape
-from dlcli.network.branches.planning import PlannedBranch
+from dlcli.network.branches.planning import PlannedBranch, PlannedInputs
 from dlcli.network.plan import Plan
 
 _MAX_WIDTH = 96  # of a drawing, in characters
@@ -40,6 +40,11 @@ def layout_rows(plan: Plan) -> Iterator[LayoutRow]:
             title = f"{ensemble.num_members} members, share: {ensemble.config.share}"
             yield LayoutRow(title, 0, shape, ensemble.num_parameters, 0, ensemble.num_kept)
         yield from _layer_rows(str(index), layer, 0)
+    for head in plan.heads:
+        shape = shape_text(head.layers[-1].output_shape)
+        yield LayoutRow(f"output {head.name}", 0, shape, 0, None, None)
+        for index, layer in enumerate(head.layers):
+            yield from _layer_rows(f"{head.name}.{index}", layer, 1)
 
 
 def shape_text(shape: Shape) -> str:
@@ -47,23 +52,44 @@ def shape_text(shape: Shape) -> str:
     return " × ".join(map(str, shape))
 
 
-def draw_inputs(plan: Plan) -> tuple[str, ...]:
-    """Draw the branches of a network line by line, where they join, and what follows.
+def draw_branches(plan: Plan) -> tuple[str, ...]:
+    """Draw the branches of a network line by line: those that join, and the heads behind them.
 
-    Nothing where there is a single input. Where a line is too long, its middle is left out.
+    Nothing where there is a single input and no head. Where a line is too long, its middle is left
+    out.
     """
-    if plan.inputs is None:
+    if plan.inputs is None and not plan.heads:
         return ()
+    if plan.inputs is None:
+        shape = shape_text(plan.signature.input_shape)
+        drawn: tuple[str, ...] = (_chain(f"input ({shape})", plan.layers),)
+    else:
+        drawn = _draw_branches(plan, plan.inputs)
+    if not plan.heads:
+        return drawn
+    width = len(drawn[-1]) + 3
+    heads = [_chain(head.name, head.layers) for head in plan.heads]
+    corners = [*"├" * (len(heads) - 1), "└"]
+    return (
+        *drawn[:-1],
+        f"{drawn[-1]} ─┐",
+        f"┌{'─' * (width - 2)}┘",
+        *(f"{corner}─ {head}" for corner, head in zip(corners, heads, strict=True)),
+    )
+
+
+def _draw_branches(plan: Plan, inputs: PlannedInputs) -> tuple[str, ...]:
+    """Draw several inputs, where they join, and the shared layers."""
     lines = [
         _chain(f"{branch.name} ({shape_text(branch.input_shape)})", branch.layers)
-        for branch in plan.inputs.branches
+        for branch in inputs.branches
     ]
     width = max(map(len, lines)) + 2
     drawn = [
         f"{line} {'─' * (width - len(line) - 1)}{'┤' if index else '┐'}"
         for index, line in enumerate(lines)
     ]
-    joined = f"{plan.inputs.join.config.type} ({shape_text(plan.inputs.join.output_shape)})"
+    joined = f"{inputs.join.config.type} ({shape_text(inputs.join.output_shape)})"
     return (*drawn, f"┌{'─' * (width - 1)}┘", f"└─ {_chain(joined, plan.layers)}")
 
 

@@ -9,8 +9,16 @@ import numpy as np
 from dlcli.config.sections.model import ModelConfig
 from dlcli.data.signature import Signature
 from dlcli.layers.base import FLOAT_BYTES, Layer, PlannedLayer, Shape, ShapeError, UpdateFactors
-from dlcli.layers.sequence import module_name, plan_layers, walk_modules, walk_planned
+from dlcli.layers.sequence import (
+    module_name,
+    plan_layers,
+    still_ragged,
+    walk_modules,
+    walk_planned,
+    with_outputs,
+)
 from dlcli.losses import Loss
+from dlcli.network.branches.heads import OUTPUTS, PlannedHead, plan_heads
 from dlcli.network.branches.planning import INPUTS, PlannedInputs, plan_inputs
 from dlcli.network.ensemble import ADAPTER, PlannedEnsemble, plan_ensemble
 
@@ -31,6 +39,7 @@ class Plan:
     start_lr_factor: float = 1.0  # of the learning rate of all modules but the output layer
     ensemble: PlannedEnsemble | None = None  # None: a single network
     inputs: PlannedInputs | None = None  # None: a single input, of all columns
+    heads: tuple[PlannedHead, ...] = ()  # behind the layers, of each of several targets
 
     def sequences(self) -> Iterator[tuple[str, tuple[PlannedLayer, ...]]]:
         """Yield layers one after another, and how their modules' names begin: inputs first."""
@@ -38,6 +47,8 @@ class Plan:
             for branch in self.inputs.branches:
                 yield f"{branch.module}.", branch.layers
         yield "", self.layers
+        for head in self.heads:
+            yield f"{head.module}.", head.layers
 
     def modules(self) -> Iterator[tuple[str, PlannedLayer]]:
         """Yield every layer with its module's full name, in the order in which data passes."""
@@ -46,6 +57,8 @@ class Plan:
                 yield from walk_modules(branch.layers, f"{branch.module}.")
             yield self.inputs.join_module, self.inputs.join
         yield from walk_modules(self.layers)
+        for head in self.heads:
+            yield from walk_modules(head.layers, f"{head.module}.")
 
     def placed(self) -> Iterator[tuple[tuple[str | int, ...], PlannedLayer]]:
         """Yield every layer with its path in `model`, in the order of `modules`."""
@@ -54,11 +67,14 @@ class Plan:
                 yield from walk_planned(branch.layers, (INPUTS, branch.name, "layers"))
             yield ("combine",), self.inputs.join
         yield from walk_planned(self.layers, ("layers",))
+        for head in self.heads:
+            yield from walk_planned(head.layers, (OUTPUTS, head.name, "layers"))
 
     @property
     def outer_layers(self) -> tuple[PlannedLayer, ...]:
         """All layers but those within layers."""
-        return (*(() if self.inputs is None else self.inputs.layers), *self.layers)
+        inputs = () if self.inputs is None else self.inputs.layers
+        return (*inputs, *self.layers, *(layer for head in self.heads for layer in head.layers))
 
     @property
     def num_members(self) -> int:
@@ -112,20 +128,27 @@ class Plan:
         return found
 
     @property
-    def output_module(self) -> str:
-        """The last module with weights, where each output has its own."""
+    def output_modules(self) -> tuple[str, ...]:
+        """The last module with weights, where each output has its own; of each head, if any."""
+        ends = [(f"{head.module}.", head.layers) for head in self.heads] or [("", self.layers)]
         named = [
-            module_name(index, layer.config)
-            for index, layer in enumerate(self.layers)
-            if layer.num_parameters
+            [
+                prefix + module_name(index, layer.config)
+                for index, layer in enumerate(layers)
+                if layer.num_parameters
+            ]
+            for prefix, layers in ends
         ]
-        return named[-1] if named else ""
+        return tuple(names[-1] for names in named if names)
+
+    def is_output_module(self, module: str) -> bool:
+        """Say whether a module is one of those, or part of one."""
+        return any(module == name or module.startswith(f"{name}.") for name in self.output_modules)
 
     def _tensors_before_output(self) -> Iterator[str]:
         """Yield the names of what is learned before the output layer, and of statistics there."""
-        last = self.output_module
         for module, layer in self.modules():
-            if module != last and not module.startswith(f"{last}."):
+            if not self.is_output_module(module):
                 yield from (f"{module}.{key}" for key in layer.config.tensors(layer))
         for place in range(len(self.signature.embeddings)):
             yield f"{EMBEDDINGS}.tables.{place}.weight"
@@ -201,28 +224,47 @@ def plan_model(model: ModelConfig, signature: Signature, loss: Loss) -> Plan:
     """
     num_outputs = loss.num_outputs(signature.num_classes, signature.num_values)
     inputs = None if model.inputs is None else plan_inputs(model, signature)
+    has_heads = any(output.layers for output in (model.outputs or {}).values())
+    if has_heads and model.ensemble is not None:
+        raise ShapeError(
+            "members of an ensemble have no heads: leave out the heads' layers (model.outputs), so "
+            "that the last dense layer gives the outputs of all targets",
+            ("ensemble",),
+        )
     try:
-        plan = plan_network(model.layers, signature, num_outputs=num_outputs, inputs=inputs)
+        plan = plan_network(
+            model.layers,
+            signature,
+            num_outputs=None if has_heads else num_outputs,
+            inputs=inputs,
+        )
         plan = replace(plan, start_lr_factor=model.start_lr_factor)
-        if model.ensemble is None:
-            return plan
-        columns = signature.columns_of_inputs if inputs is None else inputs.columns
-        ensemble, layers = plan_ensemble(plan.layers, model.ensemble, loss=loss, columns=columns)
+        if model.ensemble is not None:
+            columns = signature.columns_of_inputs if inputs is None else inputs.columns
+            ensemble, planned = plan_ensemble(
+                plan.layers, model.ensemble, loss=loss, columns=columns
+            )
+            plan = replace(plan, layers=planned, ensemble=ensemble)
     except ShapeError as error:
         raise ShapeError(str(error), ("layers", *error.path)) from None
-    return replace(plan, layers=layers, ensemble=ensemble)
+    if has_heads:
+        are_ragged = inputs is None and signature.given.is_ragged and still_ragged(plan.layers)
+        shape = plan.layers[-1].output_shape
+        plan = replace(plan, heads=plan_heads(model, loss, shape, are_ragged=are_ragged))
+    return plan
 
 
 def plan_network(
     layers: Sequence[Layer],
     signature: Signature,
     *,
-    num_outputs: int,
+    num_outputs: int | None,
     inputs: PlannedInputs | None = None,
 ) -> Plan:
     """Track shapes from the data, or from the join of several inputs, to the target.
 
-    Raises ShapeError, with the path inside of `layers`, where something doesn't fit.
+    `num_outputs`: None where heads follow, which take what the last layer gives. Raises ShapeError,
+    with the path inside of `layers`, where something doesn't fit.
     """
     names = signature.names_of_inputs
     if inputs is None and len(names) > 1:
@@ -232,27 +274,16 @@ def plan_network(
             f"model.inputs: {{{branches}}}, or name one of them, as in data.features: "
             f"[{names[0]}]"
         )
-    filled = _with_outputs(layers, num_outputs)
+    filled = layers if num_outputs is None else with_outputs(layers, num_outputs)
     if inputs is None:
         planned = plan_layers(filled, signature.given)
     else:
         planned = plan_layers(filled, inputs.join.output_shape)
     final = planned[-1].output_shape
-    if final != (num_outputs,):
+    if num_outputs is not None and final != (num_outputs,):
         raise ShapeError(
             f"the network's output has the shape {list(final)}, the target needs {[num_outputs]}; "
             "end with {type: dense}, which takes its units from the target",
             (len(layers) - 1,),
         )
     return Plan(signature, planned, inputs=inputs)
-
-
-def _with_outputs(layers: Sequence[Layer], num_outputs: int) -> list[Layer]:
-    """Fill in the outputs of the last layer that can take them from the target."""
-    filled = list(layers)
-    for index in reversed(range(len(filled))):
-        layer = filled[index].with_outputs(num_outputs)
-        if layer is not None:
-            filled[index] = layer
-            break
-    return filled

@@ -1,8 +1,8 @@
 """A trained network's weights → those that another network begins with, matched by name.
 
-Layers with weights are matched in their order, those of several inputs by the input's name. Where
-columns or classes differ, the first layer's numbers are matched by column, and the last layer's by
-class.
+Layers with weights are matched in their order, those of several inputs and heads by their names.
+Where columns or classes differ, the first layer's numbers are matched by column, and the last
+layer's by class.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +13,14 @@ import numpy as np
 from dlcli.data.fitted import FittedData
 from dlcli.layers.base import PlannedLayer, ShapeError, TensorAxes
 from dlcli.layers.sequence import module_name
+from dlcli.network.branches.heads import OUTPUTS
 from dlcli.network.branches.planning import INPUTS
 from dlcli.network.column_matching import Network, columns, layers_by_column
 from dlcli.network.ensemble import ADAPTER
 from dlcli.network.plan import EMBEDDINGS, Plan
+from dlcli.targets.base import Target
 
+_Branch = tuple[str, str]  # `inputs` or `outputs`, and the name of a column or a target
 _Changed = tuple[tuple[str | int, ...], object, object]  # the path of a setting; before and after
 # Settings that shapes show, or that don't change what trained weights compute.
 _COMPARED_OTHERWISE = {
@@ -65,9 +68,9 @@ class _Weighted:
     tensors: Mapping[str, TensorAxes]
 
     @property
-    def input(self) -> str | None:
-        """The input whose layer it is; None: it is one that all inputs share."""
-        return str(self.path[1]) if self.path[0] == INPUTS else None
+    def branch(self) -> _Branch | None:
+        """The input or the head whose layer it is; None: it is one that all of them share."""
+        return (str(self.path[0]), str(self.path[1])) if self.path[0] != "layers" else None
 
 
 def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start:
@@ -79,7 +82,7 @@ def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start
     pairs, alone = _paired(trained.plan, plan)
     _refuse_other_members(trained.plan, plan)
     by_column = layers_by_column(Network(trained.plan, trained.fitted), Network(plan, fitted))
-    outputs = _Outputs.that_differ(trained, plan, fitted)
+    outputs = _outputs_that_differ(trained, plan, fitted, pairs)
     weights = _embeddings(trained.fitted, fitted, trained.weights)
     weights |= _pixel_scalings(trained, plan)
     for layer in alone:
@@ -88,7 +91,7 @@ def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start
     for old, new in pairs:
         if old.planned.config.type != new.planned.config.type:
             raise ShapeError(f"is {new.planned.config.type}; in the run, {old.name}", new.path)
-        matched = outputs if new is pairs[-1][1] else None
+        matched = outputs.get(new.name)
         if matched is not None and not _gives_outputs(new):
             raise ShapeError("can't be matched by class, and the classes differ", new.path)
         for key in {**old.tensors, **new.tensors}:
@@ -118,12 +121,12 @@ def start_from(trained: TrainedNetwork, plan: Plan, fitted: FittedData) -> Start
         (
             *_more(fitted, trained.fitted),
             *_more_inputs(plan, trained.plan),
-            *([] if outputs is None else outputs.new),
+            *(name for differing in outputs.values() for name in differing.new),
         ),
         (
             *_more(trained.fitted, fitted),
             *_more_inputs(trained.plan, plan),
-            *([] if outputs is None else outputs.dropped),
+            *(name for differing in outputs.values() for name in differing.dropped),
         ),
         tuple(found for pair in pairs for found in _changed(*pair)),
     )
@@ -148,32 +151,43 @@ def _paired(before: Plan, after: Plan) -> tuple[list[tuple[_Weighted, _Weighted]
     old, new = _weighted(before), _weighted(after)
     pairs: list[tuple[_Weighted, _Weighted]] = []
     alone = []
-    known, names = _input_names(before), _input_names(after)
-    for name in (*names, None):
-        ours = [layer for layer in new if layer.input == name]
-        if name is not None and name not in known:
+    known, branches = _branches(before), _branches(after)
+    inputs = [branch for branch in branches if branch[0] == INPUTS]
+    heads = [branch for branch in branches if branch[0] != INPUTS]
+    for branch in (*inputs, None, *heads):
+        ours = [layer for layer in new if layer.branch == branch]
+        if branch is not None and branch not in known:
             alone += ours
             continue
-        theirs = [layer for layer in old if layer.input == name]
+        theirs = [layer for layer in old if layer.branch == branch]
         if len(theirs) != len(ours):
             raise ShapeError(
                 f"{_count(len(ours))} here, {_count(len(theirs))} in the run: "
                 f"{', '.join(layer.name for layer in theirs)}",
-                () if name is None else (INPUTS, name, "layers"),
+                () if branch is None else (*branch, "layers"),
             )
         pairs += zip(theirs, ours, strict=True)
     return pairs, alone
 
 
 def _more_inputs(plan: Plan, than: Plan) -> list[str]:
-    """Return the inputs with layers of their own that another network doesn't have."""
-    known = _input_names(than)
+    """Return the inputs and heads with layers of their own that another network doesn't have."""
+    known = _branches(than)
     branches = () if plan.inputs is None else plan.inputs.branches
-    return [f"input '{one.name}'" for one in branches if one.layers and one.name not in known]
+    layers = {(INPUTS, one.name): one.layers for one in branches}
+    layers |= {(OUTPUTS, head.name): head.layers for head in plan.heads}
+    words = {INPUTS: "input", OUTPUTS: "output"}
+    return [
+        f"{words[where]} '{name}'"
+        for (where, name), some in layers.items()
+        if some and (where, name) not in known
+    ]
 
 
-def _input_names(plan: Plan) -> list[str]:
-    return [] if plan.inputs is None else [branch.name for branch in plan.inputs.branches]
+def _branches(plan: Plan) -> list[_Branch]:
+    branches = () if plan.inputs is None else plan.inputs.branches
+    heads = [(OUTPUTS, head.name) for head in plan.heads]
+    return [*((INPUTS, branch.name) for branch in branches), *heads]
 
 
 def _refuse_other_members(before: Plan, after: Plan) -> None:
@@ -208,18 +222,16 @@ class _Outputs:
 
     @classmethod
     def that_differ(
-        cls, trained: TrainedNetwork, plan: Plan, fitted: FittedData
+        cls, old: Target, new: Target, before: PlannedLayer, after: PlannedLayer
     ) -> "_Outputs | None":
-        """Return what matches the outputs; None where they are the same."""
-        old, new = trained.fitted.target, fitted.target
-        [before], [after] = trained.plan.layers[-1].output_shape, plan.layers[-1].output_shape
-        is_same_number = bool(new.score_names) or old == new  # on the same scale, too
-        are_alike = (old.has_classes, old.has_order) == (new.has_classes, new.has_order)
-        if (old.score_names, before) == (new.score_names, after) and is_same_number and are_alike:
+        """Return what matches the outputs of last layers; None where they are the same."""
+        [num_before], [num_after] = before.output_shape, after.output_shape
+        if num_before == num_after and _are_alike(old, new):
             return None
+        are_alike = (old.has_classes, old.has_order) == (new.has_classes, new.has_order)
         # An output of a label isn't one of a class, and of an order each is about several classes.
         matches = are_alike and not new.has_order
-        return cls(old.score_names if matches else (), new.score_names, after)
+        return cls(old.score_names if matches else (), new.score_names, num_after)
 
     @property
     def new(self) -> list[str]:
@@ -242,6 +254,45 @@ class _Outputs:
         places = [self.before.index(name) if name in self.before else None for name in self.after]
         found = _taken(values, 0, places)
         return found[1:] - found[:1] if self.num_outputs < len(self.after) else found
+
+
+def _are_alike(old: Target, new: Target) -> bool:
+    """Say whether the outputs for two targets mean the same: numbers on the same scale, too."""
+    if len(old.parts) > 1 or len(new.parts) > 1:
+        if [part.name for part in old.parts] != [part.name for part in new.parts]:
+            return False
+        return all(map(_are_alike, old.parts, new.parts))
+    kinds = [(one.has_classes, one.has_order, one.score_names) for one in (old, new)]
+    return kinds[0] == kinds[1] and (bool(new.score_names) or old == new)
+
+
+def _outputs_that_differ(
+    trained: TrainedNetwork,
+    plan: Plan,
+    fitted: FittedData,
+    pairs: Sequence[tuple[_Weighted, _Weighted]],
+) -> "dict[str, _Outputs]":
+    """Return what matches the outputs by the name of the layer that gives them, where they differ.
+
+    With heads, each has its own last layer.
+    """
+    found: dict[str, _Outputs | None] = {}
+    if not plan.heads:
+        before, after = trained.plan.layers[-1], plan.layers[-1]
+        target = trained.fitted.target
+        last = pairs[-1][1].name
+        found[last] = _Outputs.that_differ(target, fitted.target, before, after)
+    heads = {head.name: head for head in trained.plan.heads}
+    targets = {part.name: part for part in trained.fitted.target.parts}
+    parts = {part.name: part for part in fitted.target.parts}
+    for head in plan.heads:
+        if head.name not in heads:
+            continue
+        part = parts[head.name]
+        last = [new.name for _, new in pairs if new.branch == (OUTPUTS, head.name)][-1]
+        before, after = heads[head.name].layers[-1], head.layers[-1]
+        found[last] = _Outputs.that_differ(targets[head.name], part, before, after)
+    return {name: differing for name, differing in found.items() if differing is not None}
 
 
 def _gives_outputs(layer: _Weighted) -> bool:

@@ -54,7 +54,7 @@ def _facts(overview: Overview) -> TextTable:
     facts: dict[str, object] = {}
     summary, config = overview.summary or {}, overview.config
     if config is not None:
-        facts["data"] = f"{setting_text(config.data.path)}, target {config.data.target}"
+        facts["data"] = f"{setting_text(config.data.path)}, {config.data.target_text}"
         if (by := config.data.split.group or config.data.split.time) is not None:
             what = "whole groups of" if config.data.split.group else "the latest rows by"
             facts["held out"] = f"{what} {by}"

@@ -24,6 +24,7 @@ from dlcli.runs.reporting.report_data import (
     QuickReport,
     ReportData,
 )
+from dlcli.targets.base import Target
 
 
 def write_run_page(report: ReportData, *, with_png: bool = False) -> Path:
@@ -44,7 +45,8 @@ def write_run_page(report: ReportData, *, with_png: bool = False) -> Path:
 
         sections += [*forecast_sections(network.quality), statistics_section(report.statistics)]
     else:
-        sections += quality_sections(network.quality)
+        for quality in network.qualities:
+            sections += _of_target(quality.target, network, quality_sections(quality))
         if network.augmented is not None:
             sections.append(augmented_section(network.augmented))
         sections += _explanations(report, network)
@@ -59,23 +61,54 @@ def write_run_page(report: ReportData, *, with_png: bool = False) -> Path:
 def _explanations(report: ReportData, network: NetworkReport) -> list[PageSection]:
     statistics = statistics_section(report.statistics)
     match network.explained:
-        case QuickReport(importance, seconds):
+        case QuickReport(importances, seconds):
             found = []
-            if isinstance(importance, PermutationImportance):
-                model = network.model
-                found.append(importance_section(importance, model.loss, model.target))
+            for importance, quality in zip(importances, network.qualities, strict=True):
+                if isinstance(importance, PermutationImportance):
+                    section = importance_section(importance, quality.loss, quality.target)
+                    found += _of_target(quality.target, network, [section])
             return [*found, statistics, _full_report(report, seconds)]
-        case DeepReport(explanation, vision, landscape, path, budget):
+        case DeepReport(explanations, visions, landscape, path, budget):
             from dlcli.report.explanation.section import explanation_sections
             from dlcli.report.landscape.section import landscape_section
             from dlcli.report.vision.section import vision_sections
 
             surface = landscape_section(landscape, path)
-            seen = [] if vision is None else vision_sections(vision)
-            limits = _limits(budget, has_images=vision is not None)
-            return [*explanation_sections(explanation), *seen, statistics, surface, limits]
+            seen = [
+                section
+                for quality, vision in zip(network.qualities, visions, strict=True)
+                if vision is not None
+                for section in _of_target(quality.target, network, vision_sections(vision))
+            ]
+            limits = _limits(budget, has_images=bool(seen))
+            found = [
+                section
+                for one in explanations
+                for section in _of_target(one.target, network, explanation_sections(one))
+            ]
+            return [*found, *seen, statistics, surface, limits]
         case _:
             assert_never(network.explained)
+
+
+def _of_target(
+    target: Target, network: NetworkReport, sections: list[PageSection]
+) -> list[PageSection]:
+    """Return sections about one target: under its name where there are several."""
+    if len(network.qualities) == 1:
+        return sections
+    place = [quality.target.name for quality in network.qualities].index(target.name)
+    return [
+        replace(
+            section,
+            title=f"{target.name}: {section.title}",
+            pictures=tuple(
+                replace(picture, name=f"target_{place}_{picture.name}")
+                for picture in section.pictures
+            ),
+        )
+        for section in sections
+    ]
 
 
 def _limits(budget: DeepBudget, *, has_images: bool) -> PageSection:

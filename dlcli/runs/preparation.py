@@ -17,10 +17,15 @@ from dlcli.data.stream import Reading, drain
 from dlcli.errors import ConfigError, DataError, Problem
 from dlcli.layers.base import ShapeError
 from dlcli.losses import Loss
-from dlcli.metrics import figure_names, why_undefined
+from dlcli.metrics import figures_of, why_undefined
 from dlcli.network.augmented_inputs import augmentation_obstacles
 from dlcli.network.branches.columns import input_problems
-from dlcli.network.heads import choose_loss, refuse_double_activation
+from dlcli.network.heads import (
+    choose_loss,
+    default_loss_notes,
+    refuse_double_activation,
+    resolved_outputs,
+)
 from dlcli.network.plan import Plan, plan_model
 from dlcli.runs.combinations.registry import refused_combinations, reported_combinations
 from dlcli.runs.combinations.rule import Facts
@@ -28,7 +33,6 @@ from dlcli.runs.last_batch import last_batch_notes, small_batch_problems, with_l
 from dlcli.runs.search_problems import search_problems
 from dlcli.runs.starting import Origin, begin, encoding_problems, find_origin, start_of
 from dlcli.runs.unused_settings import unused_settings
-from dlcli.targets.task import a_target
 
 if TYPE_CHECKING:
     from dlcli.training.saving.weights import SavedWeights
@@ -177,7 +181,7 @@ def _fit_network(
     loss: Loss | None = None
     plan: Plan | None = None
     with _collected(found):
-        loss = choose_loss(loaded, dataset.task, dataset.fitted.target)
+        loss = choose_loss(loaded, dataset.fitted.target)
     if loss is None or "model" in loaded.doubtful:
         return loss, None
     with _collected(found):
@@ -203,8 +207,7 @@ def _plan(loaded: LoadedConfig, signature: Signature, loss: Loss) -> Plan:
 
 
 def _notes(config: Config, dataset: Dataset, loss: Loss) -> Iterator[str]:
-    if config.loss is None:
-        yield f"loss: {loss.type}, the default for {a_target(dataset.task)} (loss)"
+    yield from default_loss_notes(config, loss, dataset.fitted.target)
     if loss.smoothing:
         stopping = config.training.early_stopping
         is_watched = "validation" in dataset.num_rows and (
@@ -236,11 +239,11 @@ def _training_problems(
         if schedule.needs_validation:
             yield loaded.problem(("schedule",), f"{schedule.type} {missing}")
     if training.early_stopping is not None:
-        metric, known = training.early_stopping.metric, figure_names(dataset.fitted.target.task)
+        metric, known = training.early_stopping.metric, figures_of(dataset.fitted.target)
         if metric not in known:
             yield loaded.problem(
                 ("training", "early_stopping", "metric"),
-                f"{a_target(dataset.task)} has no {metric}; use one of {', '.join(known)}",
+                f"{dataset.target_text} has no {metric}; use one of {', '.join(known)}",
             )
         values = dataset.target_values.get("validation")
         if reason := why_undefined(metric, values):
@@ -281,7 +284,7 @@ def _resolve(
     """Return the config with what was inferred from the data."""
     data = config.data.model_copy(
         update={
-            "task": dataset.task,
+            "task": dataset.config_task,
             "features": tuple(column.name for column in dataset.fitted.columns),
             "kinds": {column.name: column.kind for column in dataset.fitted.columns},
             "streaming": dataset.stream is not None,
@@ -290,12 +293,13 @@ def _resolve(
     )
     layers = tuple(layer.config for layer in plan.layers)
     combine = None if plan.inputs is None else plan.inputs.join.config.type
-    model = {"layers": layers, "combine": combine, "start_from": start_from}
+    outputs = resolved_outputs(config.model, loss, plan.heads)
+    model = {"layers": layers, "combine": combine, "outputs": outputs, "start_from": start_from}
     return config.model_copy(
         update={
             "data": data,
             "model": config.model.model_copy(update=model),
-            "loss": loss,
+            "loss": None if loss.of_targets else loss,
             "training": training,
         }
     )

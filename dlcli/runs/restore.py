@@ -10,6 +10,7 @@ from dlcli.errors import CheckpointError
 from dlcli.layers.base import ShapeError
 from dlcli.losses import Loss
 from dlcli.network.builder import build_network
+from dlcli.network.heads import resolved_loss
 from dlcli.network.plan import Plan, plan_model
 from dlcli.training.device import (
     Placement,
@@ -44,11 +45,12 @@ def restore(path: Path) -> Restored:
     """
     checkpoint = load_checkpoint(path)
     config, fitted = checkpoint.config, checkpoint.fitted
-    if config.loss is None or fitted.target.task not in config.loss.tasks():
+    loss = resolved_loss(config, fitted.target)
+    if loss is None:
         raise CheckpointError(f"{path}: damaged: its config has no loss for its target")
     signature = fitted.signature()
     try:
-        plan = plan_model(config.model, signature, config.loss)
+        plan = plan_model(config.model, signature, loss)
     except ShapeError as error:
         raise CheckpointError(f"{path}: damaged: its config is inconsistent: {error}") from None
     num_weights = sum(weight.numel() for weight in checkpoint.weights.values())
@@ -64,4 +66,4 @@ def restore(path: Path) -> Restored:
         network = build_network(plan, seed=config.seed)
         load_weights(network, checkpoint, path)
         network = network.to(placement.device)
-    return Restored(network, plan, fitted, config.loss, placement, checkpoint)
+    return Restored(network, plan, fitted, loss, placement, checkpoint)

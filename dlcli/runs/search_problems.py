@@ -10,8 +10,7 @@ from dlcli.config.loading import change_config
 from dlcli.config.sections.tune import Spread
 from dlcli.data.dataset import Dataset
 from dlcli.errors import ConfigError, Problem
-from dlcli.metrics import figure_names, why_undefined
-from dlcli.targets.task import a_target
+from dlcli.metrics import figures_of, why_undefined
 
 _SAME_ROWS = "decides which rows there are, or what is predicted of them: trials can't be compared"
 _NO_RESULT = "changes no result of a trial"
@@ -57,12 +56,12 @@ def search_problems(loaded: LoadedConfig, dataset: Dataset | None) -> Iterator[P
 
 
 def _metric_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
-    metric, known = loaded.config.tune.metric, figure_names(dataset.fitted.target.task)
+    metric, known = loaded.config.tune.metric, figures_of(dataset.fitted.target)
     values = dataset.target_values.get("validation")
     if metric not in known:
         yield loaded.problem(
             ("tune", "metric"),
-            f"{a_target(dataset.task)} has no {metric}; use one of {', '.join(known)}",
+            f"{dataset.target_text} has no {metric}; use one of {', '.join(known)}",
         )
     elif reason := why_undefined(metric, values):
         others = [name for name in known if not why_undefined(name, values)]

@@ -19,8 +19,10 @@ from dlcli.images.settings import ImageSettings
 from dlcli.layers.base import PlannedLayer, ShapeError
 from dlcli.layers.sequence import module_name
 from dlcli.layers.weights import initial_weights
+from dlcli.network.branches.heads import OUTPUTS
 from dlcli.network.branches.planning import INPUTS
 from dlcli.network.ensemble import ADAPTER
+from dlcli.network.heads import resolved_loss
 from dlcli.network.plan import EMBEDDINGS, Plan, plan_model, scaling_name
 from dlcli.network.starting import TrainedNetwork, start_from
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
@@ -121,7 +123,8 @@ def encoding_problems(
     known = {(column.name, column.kind) for column in origin.fitted.columns}
     both = [column for column in fitted.columns if (column.name, column.kind) in known]
     used = {"shape", *(key for key in ENCODING_KEYS if any(one.uses(key) for one in both))}
-    if fitted.target.task == "regression" and fitted.target.name == origin.fitted.target.name:
+    numbers = {one.name for one in origin.fitted.target.parts if one.task == "regression"}
+    if any(one.task == "regression" and one.name in numbers for one in fitted.target.parts):
         used.add("target_scale")
     for key in ENCODING_KEYS:
         old, new = getattr(before, key), getattr(now, key)
@@ -219,11 +222,11 @@ def _image_of(plan: Plan, module: str) -> int | None:
 
 def _slow_start(loaded: LoadedConfig, plan: Plan) -> str:
     """Say which layers have a learning rate of their own; ConfigError where none has."""
-    last = plan.output_module
+    last = ", ".join(plan.output_modules)
     slow = [
         name
         for name, layer in plan.modules()
-        if layer.num_direct_parameters and name.partition(".")[0] != last
+        if layer.num_direct_parameters and not plan.is_output_module(name)
         if not plan.is_frozen(name)
     ]
     if not slow:
@@ -299,10 +302,11 @@ def _of_tables(checksums: Mapping[str, str]) -> dict[str, str]:
 def _trained(saved: "SavedWeights") -> TrainedNetwork:
     """Return the network of a checkpoint; CheckpointError where its weights are not all there."""
     config, signature = saved.config, saved.fitted.signature()
-    if config.loss is None:
+    loss = resolved_loss(config, saved.fitted.target)
+    if loss is None:
         raise CheckpointError(f"{saved.path}: damaged: its config has no loss")
     try:
-        plan = plan_model(config.model, signature, config.loss)
+        plan = plan_model(config.model, signature, loss)
     except ShapeError as error:
         raise CheckpointError(
             f"{saved.path}: damaged: its config is inconsistent: {error}"
@@ -362,9 +366,10 @@ def _chosen(
 
 
 def _inputs(plan: Plan) -> list[tuple[str, str]]:
-    """Return what names each input's layers, `inputs.photo`, and the input's module."""
+    """Return what names the layers of each input and head, `inputs.photo`, and its module."""
     branches = () if plan.inputs is None else plan.inputs.branches
-    return [(f"{INPUTS}.{branch.name}", branch.module) for branch in branches]
+    found = [(f"{INPUTS}.{branch.name}", branch.module) for branch in branches]
+    return found + [(f"{OUTPUTS}.{head.name}", head.module) for head in plan.heads]
 
 
 def _any_in(module: str, names: list[str]) -> bool:

@@ -11,7 +11,7 @@ from dlcli.data.dataset import Dataset, find_sources
 from dlcli.errors import ConfigError, Problem
 from dlcli.tables.reading import settings_of
 from dlcli.tables.sources import Source
-from dlcli.targets.task import a_target, is_of_numbers
+from dlcli.targets.task import is_of_numbers
 
 _LACKING = {"query": "the rows come from no database", "sheet": "the rows come from no workbook"}
 
@@ -61,9 +61,14 @@ def _unused_file_keys(given: set[str], sources: Iterable[Source]) -> Iterator[tu
 def _unused_data(loaded: LoadedConfig, dataset: Dataset) -> Iterator[tuple[str, str]]:
     config = loaded.config.data
     given = _given(config)
-    if "target_scale" in given and not is_of_numbers(dataset.task):
-        yield "target_scale", f"{a_target(dataset.task)} has no scale"
-    if "label_separator" in given and not dataset.fitted.target.has_labels:
-        yield "label_separator", f"{a_target(dataset.task)} has one label in each cell"
+    targets = dataset.fitted.target.parts
+    if "target_scale" in given and not any(is_of_numbers(one.task) for one in targets):
+        yield "target_scale", f"{dataset.target_text} has no scale"
+    by_name = config.target_scale if isinstance(config.target_scale, dict) else {}
+    for target in targets:
+        if target.name in by_name and not is_of_numbers(target.task) and len(targets) > 1:
+            yield "target_scale", f"'{target.name}' is classes, and has no scale"
+    if "label_separator" in given and not any(one.has_labels for one in targets):
+        yield "label_separator", f"{dataset.target_text} has one label in each cell"
     yield from family.unused_settings(dataset.fitted.columns, given)
     yield from _unused_file_keys(given, find_sources(loaded).values())

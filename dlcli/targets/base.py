@@ -1,8 +1,10 @@
 """The interface of all fitted targets."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -14,7 +16,7 @@ from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.section import Section
 from dlcli.tables.names import ColumnName
 from dlcli.tables.table import Table
-from dlcli.targets.task import Task
+from dlcli.targets.task import AnyTask, Task
 
 TargetScale = Literal["standard", "log", "none"]
 
@@ -26,6 +28,9 @@ class TargetValues:
     absent: tuple[str, ...] = ()  # classes of no row
     everywhere: tuple[str, ...] = ()  # labels of all rows
     constant: float | None = None  # the number that is the target of all rows
+    # Of several targets, those of each by its name, on the rows that have it.
+    of_targets: Mapping[str, "TargetValues"] = field(default_factory=dict)
+    are_all_missing: bool = False  # whether no row has it, as one of several targets
 
 
 class JudgedValue(NamedTuple):
@@ -57,7 +62,8 @@ class Target(Section, ABC):
     """What is fitted to the target column on the training rows; plain data in the checkpoint.
 
     Encoded targets are what the network learns from, [rows, *shape]. Predictions are probabilities
-    [rows, classes] or numbers of the shape of encoded targets.
+    [rows, classes] or numbers of the shape of encoded targets; of several targets, all of those
+    side by side.
     """
 
     has_classes: ClassVar[bool] = True  # whether each row is of one class
@@ -70,7 +76,7 @@ class Target(Section, ABC):
 
     @classmethod
     @abstractmethod
-    def tasks(cls) -> tuple[Task, ...]:
+    def tasks(cls) -> tuple[AnyTask, ...]:
         """Return the tasks that it can be the target of."""
 
     @classmethod
@@ -96,7 +102,7 @@ class Target(Section, ABC):
 
     @property
     @abstractmethod
-    def task(self) -> Task:
+    def task(self) -> AnyTask:
         """The task that it is the target of."""
 
     @property
@@ -145,6 +151,21 @@ class Target(Section, ABC):
         return True
 
     @property
+    def parts(self) -> "tuple[Target, ...]":
+        """The targets that it is made of: itself, or several."""
+        return (self,)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it is read from."""
+        return (self.name,)
+
+    @property
+    def prediction_shape(self) -> tuple[int, ...]:
+        """The shape of a row's prediction: a probability for each class, or a number."""
+        return (len(self.score_names),) if self.score_names else self.shape
+
+    @property
     def field(self) -> str:
         """The field that it is encoded to."""
         return "target"
@@ -175,7 +196,7 @@ class Target(Section, ABC):
 
     @abstractmethod
     def encode(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
-        """Return encoded targets, [rows]; numbers in float64.
+        """Return encoded targets, [rows, *shape]; numbers in float64.
 
         Raises DataError for a missing value and for one that does not fit the training rows.
         """
@@ -205,8 +226,11 @@ class Target(Section, ABC):
         """Return what is true and what is predicted of a row, of its part of each."""
 
     @abstractmethod
-    def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
-        """Return the columns that `predict` writes, the first one named `prediction`."""
+    def prediction_columns(self, predictions: np.ndarray, suffix: str = "") -> list[pl.Series]:
+        """Return the columns that `predict` writes, the first one named `prediction`.
+
+        `suffix` is that of names where there are several targets: `prediction_NAME`.
+        """
 
     def bound_columns(self, lower: np.ndarray, upper: np.ndarray) -> list[pl.Series]:
         """Return the columns that `predict` writes of the bounds of predictions."""
@@ -236,11 +260,18 @@ def refuse_missing(
     gaps = read_cells(rows, name, missing_values).is_null().arg_true()
     if len(gaps):
         place = rows.place(gaps[0])
-        raise missing_target(name, place, len(gaps), len(rows), missing_values, hint=hint)
+        raise missing_target([name], place, len(gaps), len(rows), missing_values, hint=hint)
+
+
+def name_targets(names: Sequence[str]) -> str:
+    """Say of which target, or of which targets together, something is the case."""
+    if len(names) == 1:
+        return f"the target '{names[0]}' is"
+    return f"the targets {' and '.join(map(repr, names))} are all"
 
 
 def missing_target(
-    name: str,
+    names: Sequence[str],
     place: str,
     num_missing: int,
     num_rows: int,
@@ -248,17 +279,18 @@ def missing_target(
     *,
     hint: str = "",
 ) -> CellError:
-    """Return the error for a target that is missing, first at a place."""
+    """Return the error for a row without any of some targets, the first one at a place."""
     word = next(filter(None, missing_values), None)
     other = f"; if a word such as {word} is a class, take it out of data.missing_values"
     return CellError(
-        f"{place}: the target '{name}' is missing here and in {num_missing} of {num_rows} rows in "
+        f"{place}: {name_targets(names)} missing here and in {num_missing} of {num_rows} rows in "
         "all",
         "set data.drop_missing_target: true to leave them out" + (other if word else "") + hint,
         new_file="fill it in, or remove the rows without it from the file",
     )
 
 
-def present(rows: Table, name: str, missing_values: tuple[str, ...]) -> np.ndarray:
-    """Return the rows whose target is not missing, as indices."""
-    return read_cells(rows, name, missing_values).is_not_null().arg_true().to_numpy()
+def present(rows: Table, names: Sequence[str], missing_values: tuple[str, ...]) -> np.ndarray:
+    """Return the rows that have one at least of some targets, as indices."""
+    is_known = [read_cells(rows, name, missing_values).is_not_null() for name in names]
+    return reduce(or_, is_known).arg_true().to_numpy()

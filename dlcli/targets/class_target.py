@@ -137,7 +137,7 @@ class OneOfClasses(Target):
         names = self.classes[true], self.classes[predicted]
         return JudgedValue(*names, float(prediction[predicted]), float(prediction[true]))
 
-    def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
+    def prediction_columns(self, predictions: np.ndarray, suffix: str = "") -> list[pl.Series]:
         labels = pl.Series("prediction", self.classes, dtype=pl.String)
         if self.label_type == "integer":
             numbers = labels.cast(pl.Int64, strict=False)
@@ -145,9 +145,9 @@ class OneOfClasses(Target):
         if self.label_type == "boolean":
             labels = labels == "true"
         return [
-            labels.gather(predictions.argmax(axis=1)).alias("prediction"),
+            labels.gather(predictions.argmax(axis=1)).alias(f"prediction{suffix}"),
             *(
-                pl.Series(f"probability_{name}", predictions[:, index])
+                pl.Series(f"probability{suffix}_{name}", predictions[:, index])
                 for index, name in enumerate(self.classes)
             ),
         ]

@@ -1,4 +1,7 @@
-"""The targets, which task a column's cells call for, and the target fitted to them."""
+"""The targets, which task a column's cells call for, and the target fitted to them.
+
+A network predicts one of them, or several: see `several_targets`.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, get_args
@@ -18,21 +21,21 @@ from dlcli.targets.number_target import ForecastTarget, NumberTarget
 from dlcli.targets.ordinal_target import OrdinalTarget
 from dlcli.targets.task import Task
 
-_Member = ClassTarget | OrdinalTarget | MultilabelTarget | NumberTarget | ForecastTarget
+OneTarget = ClassTarget | OrdinalTarget | MultilabelTarget | NumberTarget | ForecastTarget
 
-TARGETS: tuple[type[_Member], ...] = get_args(_Member)
-AnyTarget = Annotated[_Member, Field(discriminator="kind")]
+TARGETS: tuple[type[OneTarget], ...] = get_args(OneTarget)
+AnyOneTarget = Annotated[OneTarget, Field(discriminator="kind")]
 
 _MAX_NUMBERED_CLASSES = 20
 _MIN_ROWS = 3  # for each of them, on average
 
 
-def fit_target(statistics: ColumnStatistics, task: Task, settings: TargetSettings) -> _Member:
+def fit_target(statistics: ColumnStatistics, task: Task, settings: TargetSettings) -> OneTarget:
     """Fit to the training rows' statistics; DataError where they can't be learned from."""
     return target_type(task).fit(statistics, task, settings)
 
 
-def target_type(task: Task) -> type[_Member]:
+def target_type(task: Task) -> type[OneTarget]:
     """Return what a target of a task is."""
     return next(target for target in TARGETS if task in target.tasks())
 

@@ -222,11 +222,11 @@ class MultilabelTarget(Target):
         true, predicted = (", ".join(self._set(row)) for row in (truth, prediction))
         return JudgedValue(true or "no label", predicted or "no label")
 
-    def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
+    def prediction_columns(self, predictions: np.ndarray, suffix: str = "") -> list[pl.Series]:
         return [
-            cells_of(map(self._set, predictions), self.separator).alias("prediction"),
+            cells_of(map(self._set, predictions), self.separator).alias(f"prediction{suffix}"),
             *(
-                pl.Series(f"probability_{name}", predictions[:, index])
+                pl.Series(f"probability{suffix}_{name}", predictions[:, index])
                 for index, name in enumerate(self.labels)
             ),
         ]

@@ -141,8 +141,8 @@ class NumberTarget(Target):
     def judge(self, truth: np.ndarray, prediction: np.ndarray) -> JudgedValue:
         return JudgedValue(float(truth), float(prediction))
 
-    def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
-        return [pl.Series("prediction", predictions)]
+    def prediction_columns(self, predictions: np.ndarray, suffix: str = "") -> list[pl.Series]:
+        return [pl.Series(f"prediction{suffix}", predictions)]
 
     def training_values(
         self, encoded: np.ndarray, weights: np.ndarray | None = None
@@ -263,11 +263,13 @@ class ForecastTarget(Target):
         del truth, prediction
         raise ValueError("a forecast has several numbers in a row")
 
-    def prediction_columns(self, predictions: np.ndarray) -> list[pl.Series]:
+    def prediction_columns(self, predictions: np.ndarray, suffix: str = "") -> list[pl.Series]:
         """Return a column for each number, its steps one after another: [rows × horizon]."""
         of_numbers = self.by_step(predictions)
         return [
-            pl.Series(self._column_of("prediction", number.name), of_numbers[:, index].ravel())
+            pl.Series(
+                self._column_of("prediction", number.name) + suffix, of_numbers[:, index].ravel()
+            )
             for index, number in enumerate(self.numbers)
         ]
 

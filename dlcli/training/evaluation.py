@@ -35,6 +35,7 @@ from dlcli.training.rows.batches import (
     to_tensors,
 )
 from dlcli.training.rows.cutting import cut_to_longest
+from dlcli.training.target_heads import TargetHead, heads_of
 
 _BLOCK_ROWS = 8192
 _BLOCK_NUMBERS = 2**22  # of the input: what wide rows become inside of a network is wider still
@@ -160,57 +161,25 @@ def evaluate(
 
     Without names: every metric that the target has and, for classes, the confusion matrix, its
     rows the true classes and its columns the predicted ones; figures by label, or metrics by step
-    of forecasts. Rows can come in blocks; memory does not grow with them then, and roc_auc is that
-    of binned scores. Raises DivergedError where outputs or loss are not finite. The processes of a
-    group share the work; all get the figures. The first outputs are `kept` as they are, as many as
-    that has room for. With a temperature, loss and metrics are those of the calibrated
-    probabilities.
+    of forecasts. Of several targets, the loss is their weighted sum, and each has figures of its
+    own, NAME.METRIC, on the rows that have it. Rows can come in blocks; memory does not grow with
+    them then, and roc_auc is that of binned scores. Raises DivergedError where outputs or loss are
+    not finite. The processes of a group share the work; all get the figures. The first outputs are
+    `kept` as they are, as many as that has room for. With a temperature, loss and metrics are those
+    of the calibrated probabilities.
     """
-    metrics = [one for one in metrics_for(target.task) if names is None or one.name in names]
     blocks = [rows] if isinstance(rows, Rows) else rows
-    accumulator = MetricAccumulator(metrics, is_streamed=blocks is rows)
-    confusion: ConfusionCounts | None = None
-    if names is None and target.class_names:
-        confusion = ConfusionCounts(len(target.class_names))
-    labels: LabelFigures | None = None
-    if names is None and target.has_labels:
-        labels = LabelFigures(target.score_names)
-    steps: StepFigures | None = None
-    if names is None and target.step_names:
-        steps = StepFigures(metrics, target.step_names)
-    total, summed_loss = 0.0, 0.0
+    device = placement.device
+    sums = [
+        _HeadSums(head, names, device, temperature=temperature, is_streamed=blocks is rows)
+        for head in heads_of(objective, target, device)
+    ]
     for block, outputs in _outputs(network, blocks, placement, group):
         if kept is not None:
             kept.add(outputs)
-        outputs = objective.loss.calibrated(outputs, temperature)
-        loss = _finite_loss(objective, outputs.to(placement.device), block, target)
-        predictions = to_predictions(outputs, objective.loss, target)
-        truth = target.truth(block.targets[target.field].cpu().numpy())
-        scored = ScoredRows(
-            target.scored(predictions),
-            target.scored(truth),
-            partial(objective.loss.log_odds, outputs),
-        )
-        weights = weights_of(block)
-        if steps is not None:
-            steps.add(target.by_step(predictions), target.by_step(truth), weights)
-        accumulator.add(scored, weights)
-        if confusion is not None:
-            confusion.add(scored, weights)
-        if labels is not None:
-            labels.add(scored, weights)
-        weight = len(block) if weights is None else float(weights.sum())
-        total += weight
-        summed_loss += loss * weight
-    figures: dict[str, Any] = {"loss": summed_loss / total * objective.unit}
-    figures |= accumulator.figures()
-    if confusion is not None:
-        figures["confusion_matrix"] = confusion.matrix.tolist()
-    if labels is not None:
-        figures["by_label"] = labels.figures()
-    if steps is not None:
-        figures["by_step"] = steps.figures()
-    return figures
+        for one in sums:
+            one.add(outputs, block)
+    return _figures(sums)
 
 
 def figures_of_outputs(
@@ -220,16 +189,106 @@ def figures_of_outputs(
 
     In the target's own units. Raises DivergedError where outputs or loss are not finite.
     """
-    loss = _finite_loss(objective, outputs.to(rows.device), rows, target)
-    metrics = [one for one in metrics_for(target.task) if one.name in names]
-    accumulator = MetricAccumulator(metrics, is_streamed=False)
-    scored = ScoredRows(
-        target.scored(to_predictions(outputs, objective.loss, target)),
-        target.scored(target.truth(rows.targets[target.field].cpu().numpy())),
-        partial(objective.loss.log_odds, outputs),
-    )
-    accumulator.add(scored, weights_of(rows))
-    return {"loss": loss * objective.unit, **accumulator.figures()}
+    sums = [
+        _HeadSums(head, names, rows.device) for head in heads_of(objective, target, rows.device)
+    ]
+    for one in sums:
+        one.add(outputs, rows)
+    return _figures(sums)
+
+
+class _HeadSums:
+    """Running totals of one target's figures."""
+
+    def __init__(
+        self,
+        head: TargetHead,
+        names: Collection[str] | None,
+        device: torch.device,
+        *,
+        temperature: float | None = None,
+        is_streamed: bool = False,
+    ) -> None:
+        self.head = head
+        self.objective = head.objective
+        self._device, self._temperature = device, temperature
+        metrics = metrics_for(head.target.task)
+        if names is not None:
+            metrics = tuple(one for one in metrics if head.prefix + one.name in names)
+        self._names = [metric.name for metric in metrics]
+        self._metrics = MetricAccumulator(metrics, is_streamed=is_streamed)
+        self._confusion: ConfusionCounts | None = None
+        if names is None and head.target.class_names:
+            self._confusion = ConfusionCounts(len(head.target.class_names))
+        self._labels: LabelFigures | None = None
+        if names is None and head.target.has_labels:
+            self._labels = LabelFigures(head.target.score_names)
+        self._steps: StepFigures | None = None
+        if names is None and head.target.step_names:
+            self._steps = StepFigures(metrics, head.target.step_names)
+        self._weight = self._summed_loss = 0.0
+
+    def add(self, outputs: Tensor, rows: Rows) -> None:
+        """Add rows, their outputs on the CPU; DivergedError where these are not finite."""
+        outputs, rows = self.head.cut(outputs, rows)
+        if not len(rows):  # none of them has the target
+            return
+        target = self.head.target
+        outputs = self.objective.loss.calibrated(outputs, self._temperature)
+        loss = _finite_loss(self.objective, outputs.to(self._device), rows, target)
+        predictions = to_predictions(outputs, self.objective.loss, target)
+        truth = target.truth(rows.targets[target.field].cpu().numpy())
+        scored = ScoredRows(
+            target.scored(predictions),
+            target.scored(truth),
+            partial(self.objective.loss.log_odds, outputs),
+        )
+        weights = weights_of(rows)
+        if self._steps is not None:
+            self._steps.add(target.by_step(predictions), target.by_step(truth), weights)
+        self._metrics.add(scored, weights)
+        if self._confusion is not None:
+            self._confusion.add(scored, weights)
+        if self._labels is not None:
+            self._labels.add(scored, weights)
+        weight = len(rows) if weights is None else float(weights.sum())
+        self._weight += weight
+        self._summed_loss += loss * weight
+
+    @property
+    def mean_loss(self) -> float | None:
+        """The mean loss in the network's units; None where no row has the target."""
+        return self._summed_loss / self._weight if self._weight else None
+
+    def figures(self) -> dict[str, Any]:
+        """Return the metrics and, if it is wanted, the confusion matrix, without the loss."""
+        figures: dict[str, Any] = dict.fromkeys(self._names)
+        if self._weight:
+            figures |= self._metrics.figures()
+        if self._confusion is not None:
+            figures["confusion_matrix"] = self._confusion.matrix.tolist()
+        if self._labels is not None:
+            figures["by_label"] = self._labels.figures()
+        if self._steps is not None:
+            figures["by_step"] = self._steps.figures()
+        return figures
+
+
+def _figures(sums: Sequence[_HeadSums]) -> dict[str, Any]:
+    """Return the loss and the metrics; of several targets, the weighted sum and those of each."""
+    if len(sums) == 1:
+        [one] = sums
+        assert one.mean_loss is not None, "there are rows, and all have the target"
+        return {"loss": one.mean_loss * one.objective.unit, **one.figures()}
+    losses = [one.mean_loss for one in sums]
+    total = 0.0
+    for one, loss in zip(sums, losses, strict=True):
+        total += one.head.weight * (math.nan if loss is None else loss)
+    figures: dict[str, Any] = {"loss": None if math.isnan(total) else total}
+    for one, loss in zip(sums, losses, strict=True):
+        figures[f"{one.head.prefix}loss"] = None if loss is None else loss * one.objective.unit
+        figures |= {one.head.prefix + name: value for name, value in one.figures().items()}
+    return figures
 
 
 def _outputs(

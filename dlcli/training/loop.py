@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlcli.config.sections.training import TrainingConfig
 from dlcli.errors import DivergedError
-from dlcli.metrics import metrics_for
+from dlcli.metrics import headlines
 from dlcli.network.builder import prepare_to_train
 from dlcli.network.plan import Plan
 from dlcli.targets.base import Target
@@ -250,7 +250,7 @@ def refuse_not_finite(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
 
 def _validate(trainer: Trainer, rows: AnyRows) -> dict[str, Any]:
     """Return the validation loss, the headline figure and the watched one."""
-    names = dict.fromkeys([metrics_for(trainer.target.task)[0].name, trainer.watch.metric])
+    names = dict.fromkeys([*headlines(trainer.target), trainer.watch.metric])
     names.pop("loss", None)
     try:
         return evaluate(

@@ -1,7 +1,7 @@
-"""The objective: a loss with its class weights on the device, for one target."""
+"""The objective: a loss with its class weights on the device, for one target or several."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ class MixedTargets:
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss, called with outputs `[batch, num_outputs]` and targets `[batch, …]`.
+    """A loss, called with outputs `[batch, num_outputs]` and encoded targets `[batch, *shape]`.
 
     Outputs of an ensemble's members are `[batch, members, num_outputs]`: the loss of an example is
     the mean of the members'. The result is the mean over the batch's examples. Class weights are
@@ -60,6 +60,13 @@ class Objective:
         if shares is None:
             return self.loss.mean(outputs, targets, self.class_weights)
         return (self.each(outputs, targets) * shares).sum()
+
+    def on(self, targets: Tensor, weights: Tensor | None) -> "Objective":
+        """Return the objective whose mean over some rows is what is reported of them.
+
+        Another one only where rows lack some of several targets: each counts over those with it.
+        """
+        return replace(self, loss=self.loss.on(targets, weights))
 
     def each(self, outputs: Tensor, targets: Tensor, mixed: "MixedTargets | None" = None) -> Tensor:
         """Return the loss of each example, [batch]: their mean is what a call returns."""

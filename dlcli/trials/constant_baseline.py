@@ -36,21 +36,23 @@ class ConstantBaseline:
 
 def constant_baseline(setup: SharedSetup, rows: Rows) -> ConstantBaseline:
     """Return the baseline of a setup's training rows on some rows."""
+    encoded = rows.targets[setup.target.field].cpu()
+    of_rows = None if rows.weights is None else rows.weights.cpu()
     objective = build_objective(setup.loss, setup.target, torch.device("cpu"))
+    objective = objective.on(encoded, of_rows)
     weights = objective.class_weights
     class_weights = None if weights is None else weights.double().numpy()
     values, counts = setup.target.training_values(
         _targets(setup, setup.train), _counts(setup.train)
     )
     outputs = torch.tensor(setup.loss.best_constant(values, counts, class_weights))
-    targets = torch.tensor(_targets(setup, rows))
-    losses = setup.loss.each(
-        outputs.expand(len(targets), -1),
-        targets,
+    losses = objective.loss.each(
+        outputs.expand(len(encoded), -1),
+        encoded,
         None if class_weights is None else torch.tensor(class_weights),
     )
     mean = float(np.average(losses.numpy(), weights=_counts(rows)))
-    return ConstantBaseline(mean * objective.unit, len(targets))
+    return ConstantBaseline(mean * objective.unit, len(encoded))
 
 
 def _targets(setup: SharedSetup, rows: Rows) -> np.ndarray:

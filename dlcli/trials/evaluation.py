@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlcli.errors import DivergedError
-from dlcli.metrics import metrics_for
+from dlcli.metrics import figures_of
 from dlcli.network.builder import build_network
 from dlcli.training.evaluation import evaluate
 from dlcli.training.objective import build_objective
@@ -39,9 +39,7 @@ class TrialEvaluator:
         found: dict[HeldOutPart, dict[str, Any]] = {}
         for name, rows in self.parts.items():
             try:
-                found[name] = self.evaluate(
-                    rows, [metric.name for metric in metrics_for(setup.target.task)]
-                )
+                found[name] = self.evaluate(rows, figures_of(setup.target))
             except DivergedError:
                 continue
         return found

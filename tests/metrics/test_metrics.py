@@ -1,6 +1,7 @@
 """Each metric against scikit-learn, on rows at once, in blocks, weighted and resampled."""
 
 import math
+import re
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -206,8 +207,10 @@ def test_the_config_may_watch_the_loss_and_every_metric_of_a_task(task: Task) ->
     names = figure_names(task)
     assert names == ("loss", *(metric.name for metric in metrics_for(task)))
     schema = json_schema()["$defs"]["EarlyStopping"]["properties"]["metric"]
-    assert set(names) <= set(schema["enum"])
-    assert schema["enum"] == ["loss", *(metric.name for metric in ALL_METRICS)]
+    plain, of_several_targets = schema["oneOf"]
+    assert set(names) <= set(plain["enum"])
+    assert plain["enum"] == ["loss", *(metric.name for metric in ALL_METRICS)]
+    assert all(re.match(of_several_targets["pattern"], f"price.{name}") for name in names)
     assert all(f"`{name}`" in reference_page() for name in names)
 
 

@@ -12,7 +12,7 @@ from dlcli.data.signature import Signature
 from dlcli.layers.base import ShapeError
 from dlcli.layers.joining.joins import join_of
 from dlcli.network.builder import build_network
-from dlcli.network.layout import draw_inputs
+from dlcli.network.layout import draw_branches
 from dlcli.network.plan import Plan, plan_model
 from dlcli.training.divergence import layer_of
 from tests.layers.samples import CROSS_ENTROPY, DENSE, JOINS, plan_inputs
@@ -198,13 +198,13 @@ def test_the_members_of_an_ensemble_have_one_factor_for_each_column_that_passes_
 
 def test_the_drawing_shows_branches_and_where_they_join() -> None:
     plan = planned({"a": [], "table": [dense(7), dense(5, activation="relu")]}, layers=[DENSE])
-    assert "\n".join(draw_inputs(plan)) == (
+    assert "\n".join(draw_branches(plan)) == (
         "a (1) ──────────────────────────────────────┐\n"
         "table (4) → 0 dense (7) → 1 dense relu (5) ─┤\n"
         "┌───────────────────────────────────────────┘\n"
         "└─ concat (6) → 0 dense (2)"
     )
-    deep = draw_inputs(planned({"a": [dense(9)] * 20, "table": []}))
+    deep = draw_branches(planned({"a": [dense(9)] * 20, "table": []}))
     assert "0 dense (9)" in deep[0]
     assert "more … → 19 dense (9)" in deep[0]
     assert max(map(len, deep)) <= 100

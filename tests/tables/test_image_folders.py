@@ -206,6 +206,6 @@ def test_labels_that_look_missing_or_like_numbers_are_classes() -> None:
     form = config.text_format
     rows = read_table(find_source("pets"), form)
     statistics = column_statistics(rows, "label", form.missing_values, wants_labels=True)
-    target = fit_target(statistics, "multiclass", config)
+    target = fit_target(statistics, "multiclass", config.settings_of("label"))
     assert isinstance(target, ClassTarget)
     assert set(target.classes) == {"NA", "01", "1"}

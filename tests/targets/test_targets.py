@@ -30,7 +30,7 @@ def fit(
 ) -> Any:
     statistics = column_statistics(rows, "y", (), wants_labels=True, wants_logs=scale == "log")
     config = DataConfig(path="f.csv", target="y", target_scale=scale, order=order)
-    return fit_target(statistics, task, config)
+    return fit_target(statistics, task, config.settings_of("y"))
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ class TestLabels:
     def test_each_part_gets_its_share_of_the_rarest_labels(self) -> None:
         cells = pl.Series(["a;b", "a", "a;c", "b;c", ";", "a;b"])
         config = DataConfig(path="f.csv", target="y")
-        strata = target_type("multilabel").strata(cells, config)
+        strata = target_type("multilabel").strata(cells, config.settings_of("y"))
         assert strata is not None
         # b is in three rows, c in two, a in four: c goes before b, b before a.
         assert [["", "a", "b", "c"][code] for code in strata] == ["b", "a", "c", "c", "", "b"]

@@ -125,13 +125,17 @@ def make_report(
 
 
 def baselines_of(report: "ReportData | None") -> dict[str, Any] | None:
-    """Return a report's metrics beside baselines as plain data; None where there are none."""
+    """Return a report's metrics beside baselines as plain data; None where there are none.
+
+    Those of several targets are by name.
+    """
     from dlcli.explaining.quality.document import baselines_document
     from dlcli.runs.reporting.report_data import NetworkReport
 
     if report is None or not isinstance(report.network, NetworkReport):
         return None
-    return baselines_document(report.network.quality)
+    documents = {one.target.name: baselines_document(one) for one in report.network.qualities}
+    return documents if len(documents) > 1 else next(iter(documents.values()))
 
 
 def _follow(
@@ -158,7 +162,7 @@ def _follow(
 
 
 def _show_text(console: "Console", record: "Record") -> None:
-    from dlcli.cli.screens.tables import show_confusion, show_figures, show_labels
+    from dlcli.cli.screens.tables import show_confusions, show_figures, show_labels
     from dlcli.explaining.learning.diagnosis import diagnose
     from dlcli.report.text_curves import loss_curves
 
@@ -172,10 +176,9 @@ def _show_text(console: "Console", record: "Record") -> None:
     figures = {name: summary.get(name) for name in ("validation", "test")}
     if any(figures.values()):
         show_figures(console, figures)
-    target = record.fitted.target if record.fitted is not None else None
-    matrix = (figures["test"] or figures["validation"] or {}).get("confusion_matrix")
-    if matrix is not None and target is not None:
-        show_confusion(console, matrix, target.class_names)
-    show_labels(console, figures["test"] or figures["validation"] or {})
+    judged = figures["test"] or figures["validation"] or {}
+    if record.fitted is not None:
+        show_confusions(console, judged, record.fitted.target)
+    show_labels(console, judged)
     for note in history.notes:
         console.print(note, markup=False, soft_wrap=True)

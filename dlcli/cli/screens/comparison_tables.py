@@ -23,7 +23,7 @@ def show_comparison_start(console: Console, started: "ComparisonStarted") -> Non
     data = prepared.config.data
     rows = ", ".join(f"{count:,} {name}" for name, count in prepared.dataset.num_rows.items())
     path = escape(setting_text(data.path))
-    console.print(f"[bold]data[/] {path}: {rows} rows; target {escape(data.target)}")
+    console.print(f"[bold]data[/] {path}: {rows} rows; {escape(data.target_text)}")
     for note in (*prepared.notes, *comparable.candidates.notes, *started.notes):
         console.print(f"  {escape(note)}")
     table = Table("optimizer", "settings", "initial learning rates")

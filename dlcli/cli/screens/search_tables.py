@@ -22,7 +22,7 @@ def show_search_start(console: Console, started: "SearchStarted") -> None:
     data = prepared.config.data
     rows = ", ".join(f"{count:,} {name}" for name, count in prepared.dataset.num_rows.items())
     path = escape(setting_text(data.path))
-    console.print(f"[bold]data[/] {path}: {rows} rows; target {escape(data.target)}")
+    console.print(f"[bold]data[/] {path}: {rows} rows; {escape(data.target_text)}")
     for note in (*prepared.notes, *searchable.notes, *started.notes):
         console.print(f"  {escape(note)}")
     table = Table("key", "values")

@@ -16,7 +16,8 @@ from dlcli.cli.output import unwritable
 from dlcli.columns.unseen import UnseenCells
 from dlcli.data.checks import shortlist
 from dlcli.layers.base import FLOAT_BYTES
-from dlcli.network.layout import draw_inputs, layout_rows
+from dlcli.metrics import metric_of
+from dlcli.network.layout import draw_branches, layout_rows
 from dlcli.numbers import number_text
 from dlcli.tables.sources import setting_text
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from dlcli.runs.preparation import Prepared
     from dlcli.runs.training.events import TrainingStarted
     from dlcli.runs.training.resume import Resumed
+    from dlcli.targets.base import Target
     from dlcli.training.device import Placement
     from dlcli.training.processes.estimate import StepEstimate
 
@@ -99,7 +101,7 @@ def show_network(console: Console, prepared: "Prepared", placement: "Placement")
     rows = ", ".join(f"{count:,} {name}" for name, count in dataset.num_rows.items())
     data = prepared.config.data
     path = escape(setting_text(data.path))
-    console.print(f"[bold]data[/] {path}: {rows} rows; target {escape(data.target)}")
+    console.print(f"[bold]data[/] {path}: {rows} rows; {escape(data.target_text)}")
     _show_columns(console, prepared)
     for note in prepared.notes:
         console.print(f"  {escape(note)}")
@@ -179,7 +181,7 @@ def show_figures(console: Console, figures: Mapping[str, Mapping[str, Any] | Non
     table = Table("", *parts)
     for name in names:
         if not any(isinstance(part.get(name), list | dict) for part in parts.values()):
-            table.add_row(name, *(_figure(part.get(name)) for part in parts.values()))
+            table.add_row(escape(name), *(_figure(part.get(name)) for part in parts.values()))
     console.print(table)
 
 
@@ -200,23 +202,36 @@ def show_baselines(console: Console, figures: Mapping[str, Mapping[str, Any] | N
 
 def show_labels(console: Console, figures: Mapping[str, Any]) -> None:
     """Show the figures of each label, where there are some and the screen has room for them."""
-    found = figures.get("by_label") or {}
-    if not 0 < len(found) <= _MAX_CLASSES:
-        return
-    names = next(iter(found.values()))
-    table = Table("label", *names)
-    for label, of in found.items():
-        table.add_row(
-            escape(label), f"{of['rows']:.10g}", *(_figure(of[name]) for name in [*names][1:])
-        )
-    console.print(table)
+    for key, found in figures.items():
+        if metric_of(key) != "by_label" or not 0 < len(found or {}) <= _MAX_CLASSES:
+            continue
+        names = next(iter(found.values()))
+        target = key.rpartition(".")[0]
+        table = Table(f"{escape(target)}: label" if target else "label", *names)
+        for label, of in found.items():
+            table.add_row(
+                escape(label), f"{of['rows']:.10g}", *(_figure(of[name]) for name in [*names][1:])
+            )
+        console.print(table)
 
 
-def show_confusion(console: Console, matrix: list[list[float]], classes: tuple[str, ...]) -> None:
+def show_confusions(console: Console, figures: Mapping[str, Any] | None, target: "Target") -> None:
+    """Show the confusion matrix of a target, or of each of several, where there is one."""
+    for part in target.parts:
+        name = part.name if len(target.parts) > 1 else ""
+        matrix = (figures or {}).get(f"{name}.confusion_matrix" if name else "confusion_matrix")
+        if matrix is not None:
+            show_confusion(console, matrix, part.class_names, name)
+
+
+def show_confusion(
+    console: Console, matrix: list[list[float]], classes: tuple[str, ...], target: str = ""
+) -> None:
     """Show a confusion matrix, true classes in rows, unless it is too large for a screen."""
     if len(matrix) > _MAX_CLASSES:
         return
-    table = Table("true \\ predicted", *map(escape, classes))
+    corner = f"{escape(target)}: true" if target else "true"
+    table = Table(f"{corner} \\ predicted", *map(escape, classes))
     for name, counts in zip(classes, matrix, strict=True):
         table.add_row(escape(name), *(f"{count:.10g}" for count in counts))
     console.print(table)
@@ -227,7 +242,7 @@ def show_costs(console: Console, prepared: "Prepared") -> None:
     plan, settings = prepared.plan, prepared.config.training
     num_rows = prepared.dataset.num_rows["train"]
     batch_size = settings.rows_per_batch(num_rows)
-    for line in draw_inputs(plan):
+    for line in draw_branches(plan):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     table = Table("layer", "output shape")
     for title in ("parameters", "multiply-adds per row", f"memory for {batch_size:,} rows"):

@@ -130,7 +130,12 @@ def _until_started(
 def _show_end(
     console: "Console", started: "TrainingStarted", finished: "TrainingFinished", *, smoke: bool
 ) -> None:
-    from dlcli.cli.screens.tables import show_baselines, show_confusion, show_figures, show_labels
+    from dlcli.cli.screens.tables import (
+        show_baselines,
+        show_confusions,
+        show_figures,
+        show_labels,
+    )
     from dlcli.runs.folder.run_folder import resume_command
 
     summary, folder = finished.summary, str(finished.folder.path)
@@ -155,10 +160,7 @@ def _show_end(
     calibration = finished.calibration
     if calibration is not None and calibration.temperature is not None:
         console.print(calibration.sentence, markup=False, soft_wrap=True)
-    matrix = (summary["test"] or {}).get("confusion_matrix")
-    if matrix is not None:
-        target = started.prepared.dataset.fitted.target
-        show_confusion(console, matrix, target.class_names)
+    show_confusions(console, summary["test"], started.prepared.dataset.fitted.target)
     show_labels(console, summary["test"] or {})
     if smoke:
         is_complete = reason not in EXIT_CODES

@@ -1,9 +1,18 @@
 """The config section `data`: files, target, features, roles of columns, encoding."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from dlcli.columns.base import OrderedColumn
 from dlcli.columns.family import ColumnKind, kind_named
@@ -23,7 +32,7 @@ from dlcli.config.sections.window import WindowConfig
 from dlcli.images.settings import ImageSettings
 from dlcli.section import ALL_DEFAULTS, PositiveInt, Section, Size
 from dlcli.tables.databases.address import has_password
-from dlcli.tables.names import ColumnName, refuse_twins
+from dlcli.tables.names import ColumnName, normalise_name, refuse_twins
 from dlcli.tables.sources import DataPath, Selection
 from dlcli.tables.text.text_format import TextFormat
 from dlcli.targets.base import TargetScale
@@ -34,9 +43,52 @@ MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
 Role = tuple[str | int, ...]  # the key below `data`, then the key or the index in it
 _File = Annotated[str, Field(min_length=1)]
+_Target = Annotated[str, Field(min_length=1), AfterValidator(normalise_name)]
+_Targets = Annotated[tuple[_Target, ...], Field(strict=False, min_length=2)]
 Files = _File | Annotated[tuple[_File, ...], Field(strict=False, min_length=1)]
 Label = Annotated[str, Field(min_length=1)]
+Labels = Annotated[tuple[Label, ...], Field(strict=False, min_length=2)]
 Shape = Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length=3)]
+
+
+def _form_of_target(target: object) -> str:
+    return "several" if isinstance(target, list | tuple) else "one"
+
+
+def _refuse_a_list_of_one(target: object) -> object:
+    """Raise ValueError for a list with one name, of which nobody knows what it is to be."""
+    if isinstance(target, list) and len(target) == 1:
+        raise ValueError(f"one target is written without brackets, as in target: {target[0]}")
+    return target
+
+
+_OneOrSeveral = Annotated[
+    Annotated[_Target, Tag("one")] | Annotated[_Targets, Tag("several")],
+    Discriminator(_form_of_target),
+    BeforeValidator(_refuse_a_list_of_one),
+]
+_Value = TypeVar("_Value")
+_ByName = Annotated[dict[ColumnName, _Value], Field(min_length=1), BeforeValidator(refuse_twins)]
+
+
+def _form_of_value(value: object) -> str:
+    return "by_name" if isinstance(value, dict) else "of_all"
+
+
+# The same for all targets, or one for each by name.
+ByTarget = Annotated[
+    Annotated[_Value, Tag("of_all")] | Annotated[_ByName[_Value], Tag("by_name")],
+    Discriminator(_form_of_value),
+]
+
+
+@dataclass(frozen=True)
+class OneTargetSettings:
+    """What a config says of one target."""
+
+    target_scale: TargetScale
+    order: tuple[str, ...] | None  # of classes, from the lowest to the highest
+    label_separator: str
 
 
 class DataConfig(Section):
@@ -55,9 +107,9 @@ class DataConfig(Section):
     sheet: str | None = Field(
         None, description="sheet of an Excel workbook; default: the only one with rows"
     )
-    target: ColumnName = Field(
-        min_length=1,
-        description="the column to predict; of forecasts, `window.targets` says it instead",
+    target: _OneOrSeveral = Field(
+        description="the column to predict, or a list of several: a row may lack some of them; of "
+        "forecasts, `window.targets` says it instead",
     )
     features: Annotated[tuple[ColumnName, ...], Field(strict=False, min_length=1)] | None = Field(
         None, description="columns to predict from; default: all other columns that can be used"
@@ -76,13 +128,15 @@ class DataConfig(Section):
     kinds: Annotated[dict[ColumnName, ColumnKind], BeforeValidator(refuse_twins)] = Field(
         {}, description="kinds of columns, overriding the inferred ones"
     )
-    task: Task | None = Field(
-        None, description="what is predicted; default: inferred from the target"
-    )
-    order: Annotated[tuple[Label, ...], Field(strict=False, min_length=2)] | None = Field(
+    task: ByTarget[Task] | None = Field(
         None,
-        description="the classes of an ordinal target from the lowest to the highest; default: "
-        "numbers by size",
+        description="what is predicted, of several targets by name; default: inferred from the "
+        "target",
+    )
+    order: ByTarget[Labels] | None = Field(
+        None,
+        description="the classes of an ordinal target from the lowest to the highest, of several "
+        "targets by name; default: numbers by size",
     )
     label_separator: Label = Field(
         "auto",
@@ -95,12 +149,12 @@ class DataConfig(Section):
         "standard deviation 1; to the range 0 to 1; by median and quartiles, with outliers clipped "
         "smoothly at ±3 (`robust_clip`); by rank, to a normal distribution (`quantile`); or none",
     )
-    target_scale: TargetScale = Field(
+    target_scale: ByTarget[TargetScale] = Field(
         "standard",
         description="scaling of a regression target inside the network: to mean 0 and standard "
         "deviation 1, its logarithm likewise (all numbers must be above 0), or none; metrics and "
         "predictions are in its original units, with `log` the loss is that of the logarithm, and "
-        "predictions are medians",
+        "predictions are medians. Of several targets by name; `standard` for those without",
     )
     one_hot_max: int = Field(
         10,
@@ -144,7 +198,9 @@ class DataConfig(Section):
         "auto: recognised where one format fits a whole column",
     )
     drop_missing_target: bool = Field(
-        False, description="leave out rows without a target, instead of rejecting the data"
+        False,
+        description="leave out rows without a target, instead of rejecting the data; of several "
+        "targets, rows that lack all",
     )
     streaming: Literal["auto"] | bool = Field(
         "auto",
@@ -174,9 +230,29 @@ class DataConfig(Section):
     test_path: Files | None = Field(None, description="the test rows, named as in `path`")
 
     @property
-    def chosen_task(self) -> Task | None:
-        """The task that the config says; None where it is to be inferred."""
-        return "ordinal" if self.order is not None else self.task
+    def targets(self) -> tuple[str, ...]:
+        """The columns to predict."""
+        return (self.target,) if isinstance(self.target, str) else self.target
+
+    @property
+    def target_text(self) -> str:
+        """The columns to predict, in words: target a."""
+        return f"target{'s' * (len(self.targets) > 1)} {', '.join(self.targets)}"
+
+    def task_of(self, target: str) -> Task | None:
+        """Return the task that the config gives a target; None where it is to be inferred."""
+        if self.settings_of(target).order is not None:
+            return "ordinal"
+        return self.task.get(target) if isinstance(self.task, dict) else self.task
+
+    def settings_of(self, target: str) -> "OneTargetSettings":
+        """Return what the config says of one target."""
+        scale, order = self.target_scale, self.order
+        return OneTargetSettings(
+            scale.get(target, "standard") if isinstance(scale, dict) else scale,
+            order.get(target) if isinstance(order, dict) else order,
+            self.label_separator,
+        )
 
     def roles(self) -> Iterator[tuple[Role, str]]:
         """Yield each column with a role other than feature or target: where that is said, it."""
@@ -204,7 +280,7 @@ class DataConfig(Section):
             return True
         if self.features is not None:
             return name in self.features
-        return name != self.target and all(name != column for _, column in self.roles())
+        return name not in self.targets and all(name != column for _, column in self.roles())
 
     @property
     def selection(self) -> Selection:
@@ -232,8 +308,10 @@ class DataConfig(Section):
         for name, kind in self.kinds.items():
             if not issubclass(kind_named(kind), OrderedColumn):
                 yield name
-        if self.chosen_task is not None and not is_of_numbers(self.chosen_task):
-            yield self.target
+        for name in self.targets:
+            task = self.task_of(name)
+            if task is not None and not is_of_numbers(task):
+                yield name
 
     @field_validator("path", "validation_path", "test_path")
     @classmethod
@@ -290,24 +368,45 @@ class DataConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_targets(self) -> Self:
+        twice = {name for name in self.targets if self.targets.count(name) > 1}
+        if twice:
+            raise ValueError(f"`target` has duplicates: {', '.join(sorted(twice))}")
+        for key in ("task", "target_scale", "order"):
+            by_target = getattr(self, key)
+            unknown = by_target.keys() - self.targets if isinstance(by_target, dict) else None
+            if unknown:
+                raise ValueError(
+                    f"`{key}` names '{min(unknown)}', which is no target; the targets: "
+                    f"{', '.join(self.targets)}"
+                )
+        for name in self.targets:
+            if len(self.targets) > 1 and self.task_of(name) == "forecast":
+                raise ValueError("several targets are forecast by `window.targets`, not `target`")
+            order = self.settings_of(name).order or ()
+            task = self.task.get(name) if isinstance(self.task, dict) else self.task
+            if order and task not in (None, "ordinal"):
+                raise ValueError(f"`order` is for `task: ordinal`, not for {task}")
+            twice = {label for label in order if order.count(label) > 1}
+            if twice:
+                raise ValueError(f"`order` has duplicates: {', '.join(sorted(twice))}")
+        return self
+
+    @model_validator(mode="after")
     def _check(self) -> Self:
         for role, name in self.roles():
-            if name == self.target and role[0] != "keep":
+            if name in self.targets and role[0] != "keep":
                 raise ValueError(f"the target '{name}' can't be `{'.'.join(map(str, role))}` too")
         for key in ("features", "keep"):
             names = getattr(self, key) or ()
             # The past of a forecast's targets is seen, whether it is listed or not.
-            if self.target in names and (key != "features" or self.window is None):
-                raise ValueError(f"the target '{self.target}' is listed in `{key}`")
+            is_allowed = key == "features" and self.window is not None
+            for name in self.targets:
+                if name in names and not is_allowed:
+                    raise ValueError(f"the target '{name}' is listed in `{key}`")
             twice = {name for name in names if names.count(name) > 1}
             if twice:
                 raise ValueError(f"`{key}` has duplicates: {', '.join(sorted(twice))}")
-        if self.order is not None:
-            if self.task not in (None, "ordinal"):
-                raise ValueError(f"`order` is for `task: ordinal`, not for {self.task}")
-            twice = {name for name in self.order if self.order.count(name) > 1}
-            if twice:
-                raise ValueError(f"`order` has duplicates: {', '.join(sorted(twice))}")
         both = [name for name in self.keep if name in (self.features or ())]
         if both:
             raise ValueError(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -11,6 +11,7 @@ from dlcli.layers.base import Layer
 from dlcli.layers.family import AnyLayer
 from dlcli.layers.joining.joins import Combine
 from dlcli.layers.sequence import walk_layers
+from dlcli.losses import AnyLoss
 from dlcli.section import PositiveFloat, Section
 from dlcli.tables.names import ColumnName, refuse_twins
 
@@ -23,6 +24,27 @@ class InputConfig(Section):
     layers: Annotated[tuple[AnyLayer, ...], Field(strict=False)] = Field(
         (), description="layers of this input alone; none: it reaches the join as it is"
     )
+
+
+class OutputConfig(Section):
+    """A target's part of the network: layers of its own, its loss, and how much that counts."""
+
+    layers: Annotated[tuple[AnyLayer, ...], Field(strict=False)] = Field(
+        (),
+        description="layers of this target alone, behind the shared ones; none for any target: the "
+        "last shared layer gives the outputs of all",
+    )
+    loss: AnyLoss | None = Field(
+        None, description="its loss, by name or as a mapping; default: by its task"
+    )
+    weight: PositiveFloat = Field(1.0, description="factor of its loss in the sum of all targets'")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_names(cls, data: Any) -> Any:  # noqa: ANN401 - not checked yet
+        if isinstance(data, dict) and isinstance(data.get("loss"), str):
+            return {**data, "loss": {"type": data["loss"]}}
+        return data
 
 
 class ModelConfig(Section):
@@ -46,6 +68,15 @@ class ModelConfig(Section):
     layers: Annotated[tuple[AnyLayer, ...], Field(strict=False, min_length=1)] = Field(
         description="layers of the network, from input to output; with `inputs`, those after the "
         "join"
+    )
+    outputs: Annotated[
+        dict[ColumnName, OutputConfig] | None,
+        Field(min_length=1),
+        BeforeValidator(refuse_twins),
+    ] = Field(
+        None,
+        description="of several targets (data.target), each one's head, loss and weight, by name. "
+        "Default: the last dense layer gives the outputs of all, each with the default loss",
     )
     ensemble: EnsembleConfig | None = Field(
         None, description="several networks that train as one; default: a single network"
@@ -84,6 +115,8 @@ class ModelConfig(Section):
         for name, section in (self.inputs or {}).items():
             yield from walk_layers(section.layers, ("model", "inputs", name, "layers"))
         yield from walk_layers(self.layers, ("model", "layers"))
+        for name, output in (self.outputs or {}).items():
+            yield from walk_layers(output.layers, ("model", "outputs", name, "layers"))
 
     def with_moved_files(self, source: Path, destination: Path) -> Self:
         """Return it with the paths in first layers, which alone have any, moved to a folder."""

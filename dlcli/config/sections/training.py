@@ -29,7 +29,11 @@ class EarlyStopping(Section):
     min_delta: NonNegativeFloat = Field(
         0.0, description="smallest change that counts as improvement"
     )
-    metric: MetricName = Field("loss", description="validation metric to monitor")
+    metric: MetricName = Field(
+        "loss",
+        description="validation metric to monitor; of several targets, NAME.METRIC, or `loss`: the "
+        "weighted sum of theirs",
+    )
 
     @property
     def shortest_wait(self) -> int:

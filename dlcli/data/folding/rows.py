@@ -21,7 +21,6 @@ from dlcli.tables.reading import concatenate
 from dlcli.tables.sources import Source
 from dlcli.tables.table import Table
 from dlcli.targets.family import target_type
-from dlcli.targets.task import Task
 
 MIN_ROWS = 2  # that a fold holds out, and as many classes have
 
@@ -84,7 +83,7 @@ class FoldedRows:
         """
         held = self.rows.take(self.folds[number].validation)
         split, seed = self.loaded.config.data.split, derive_seed(self.seed, "halves", number)
-        strata = strata_of(held, self.loaded.config.data, self.whole.task)
+        strata = strata_of(held, self.loaded.config.data, self.loaded.config.data.targets[0])
         if split.time is not None:
             times = TimeReader(split.time).read(held)
             is_late: np.ndarray = times > np.median(times)
@@ -137,6 +136,12 @@ def reading_folds(
             "windows of different folds would have targets in common; train without folds, on a "
             "split by time",
         )
+    if len(loaded.config.data.targets) > 1:
+        raise loaded.error(
+            ("data", "target"),
+            "folds are for one target, and there are several: train without folds, with rows held "
+            "out by data.split, or fold each target by itself",
+        )
     loaded, source, reason = yield from open_rows(loaded, found)
     if not isinstance(source, HeldRows):
         because = "" if reason is None else f" ({reason})"
@@ -150,11 +155,17 @@ def reading_folds(
     whole = yield from fit_dataset(_as_split(loaded), whole_source)
     loaded = settle(loaded, whole)
     cuts = [
-        _cut(loaded, rows, num_folds, whole.task, derive_seed(loaded.config.split_seed, repeat))
+        _cut(
+            loaded,
+            rows,
+            num_folds,
+            loaded.config.data.targets[0],
+            derive_seed(loaded.config.split_seed, repeat),
+        )
         for repeat in range(repeats)
     ]
     folds = tuple(fold for cut in cuts for fold in cut)
-    _refuse_lone_classes(loaded, rows, whole.task, folds)
+    _refuse_lone_classes(loaded, rows, loaded.config.data.targets[0], folds)
     return FoldedRows(loaded, whole, rows, folds, num_folds, source.files, test_rows, test_key)
 
 
@@ -167,7 +178,7 @@ def settle(loaded: LoadedConfig, whole: Dataset) -> LoadedConfig:
     used = {column.name: column.kind for column in whole.fitted.columns}
     features = data.features or tuple(used)
     update = {
-        "task": data.task or whole.task,
+        "task": whole.config_task,
         "features": features,
         "kinds": {**{name: used[name] for name in features if name in used}, **data.kinds},
     }
@@ -248,7 +259,7 @@ def _in_first(folds: list[Fold], num_rows: int) -> np.ndarray:
     return found
 
 
-def _cut(loaded: LoadedConfig, rows: Table, num_folds: int, task: Task, seed: int) -> list[Fold]:
+def _cut(loaded: LoadedConfig, rows: Table, num_folds: int, target: str, seed: int) -> list[Fold]:
     config = loaded.config.data
     split, source = config.split, rows.source
     if len(rows) < MIN_ROWS * num_folds:
@@ -262,7 +273,7 @@ def _cut(loaded: LoadedConfig, rows: Table, num_folds: int, task: Task, seed: in
         times = TimeReader(split.time).read(rows)
         _refuse_few(len(np.unique(times)), num_folds + 1, "different time", split, source)
         return chain_folds(times, num_folds)
-    strata = strata_of(rows, config, task)
+    strata = strata_of(rows, config, target)
     if split.group is None:
         return draw_folds(len(rows), num_folds, seed=seed, strata=strata)
     groups = group_codes(rows, split.group)
@@ -286,12 +297,13 @@ def _refuse_few(number: int, needed: int, what: str, split: SplitConfig, source:
 
 
 def _refuse_lone_classes(
-    loaded: LoadedConfig, rows: Table, task: Task, folds: tuple[Fold, ...]
+    loaded: LoadedConfig, rows: Table, target: str, folds: tuple[Fold, ...]
 ) -> None:
     """Raise DataError for a class that no row of a fold trains, while others are held out."""
     config = loaded.config.data
-    strata = strata_of(rows, config, task)
-    if strata is None or not target_type(task).has_classes:
+    strata = strata_of(rows, config, target)
+    task = config.task_of(target)
+    if strata is None or task is None or not target_type(task).has_classes:
         return
     present = np.unique(strata)
     for fold in folds:
@@ -299,14 +311,14 @@ def _refuse_lone_classes(
         if not len(lacking):
             continue
         first = int(np.flatnonzero(strata == lacking[0])[0])
-        label = to_labels(read_cells(rows, config.target, config.missing_values))[first]
+        label = to_labels(read_cells(rows, target, config.missing_values))[first]
         why = "is in one row only"
         if config.split.group is not None:
             why = f"is in too few of '{config.split.group}'"
         elif config.split.time is not None:
             why = f"comes only at times of '{config.split.time}' that are held out"
         raise DataError(
-            f"{rows.place(first)}: the class {label!r} of '{config.target}' {why}, so that a fold "
+            f"{rows.place(first)}: the class {label!r} of '{target}' {why}, so that a fold "
             "would hold it out and train on none; add rows of it, remove it, or merge it with "
             "another class"
         )

@@ -88,7 +88,7 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
     missing_values, words = settle_missing_words(table, target)
     missing_values, kinds, strange = _settle_mixed(table, target, missing_values)
     findings += [*words, *strange.values(), *left_out(table, target, missing_values)]
-    rows = table.take(present(table, target, missing_values))
+    rows = table.take(present(table, [target], missing_values))
     if not len(rows):
         raise DataError(f"{source}: the target '{target}' is missing in every row")
     statistics = column_statistics(rows, target, missing_values, wants_labels=True)

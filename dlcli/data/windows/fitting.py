@@ -59,7 +59,7 @@ def fit_windows(loaded: LoadedConfig, table: Table) -> WindowFit:
     if not len(train):
         raise DataError(f"{table.source}: too few steps for the split: none are left for train")
     statistics = [_target_statistics(train, name, config) for name in window.targets]
-    target = fit_forecast(statistics, window.horizon, config)
+    target = fit_forecast(statistics, window.horizon, config.settings_of(window.targets[0]))
     columns, reports, notes = _fit_columns(loaded, train, window)
     num_steps = int(series.positions[is_train].max()) + 1
     dialect = table.dialect
@@ -164,7 +164,7 @@ def _target_statistics(train: Table, name: str, config: DataConfig) -> ColumnSta
         name,
         config.missing_values,
         kind="numeric",
-        wants_logs=config.target_scale == "log",
+        wants_logs=config.settings_of(config.targets[0]).target_scale == "log",
     )
     if not found.num_known:
         raise DataError(f"{train.source}: the target '{name}' is missing in every training step")

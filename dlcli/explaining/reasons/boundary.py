@@ -126,7 +126,8 @@ def find_equation(model: ExplainedModel) -> Equation | None:
     Two outputs with a softmax are a single neuron, too: their difference. None where predictions
     are no linear function of the neuron's output.
     """
-    if not model.target.is_linear or model.plan.inputs is not None:
+    has_other_parts = model.plan.inputs is not None or model.is_one_of_several
+    if not model.target.is_linear or has_other_parts:
         return None
     columns = model.fitted.columns
     layers = [

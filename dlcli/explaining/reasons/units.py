@@ -1,5 +1,6 @@
 """Hidden units: their influence, what they favour, and the columns they correlate with."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,7 +147,9 @@ def _influences(
     """Return activations [rows, units], influences [units] and mean gradients [outputs, units]."""
     activations, gradients = capture_gradients(model, position, sample.rows.encoded.inputs)
     away = activations - activations.mean(dim=0)
-    num_outputs = model.plan.layers[-1].output_shape[0]
+    num_outputs = model.loss.num_outputs(
+        len(model.target.score_names) or None, math.prod(model.target.shape)
+    )
     common = gradients(None) if num_outputs > 1 else torch.zeros(())
     influence = torch.zeros(activations.shape[1])
     slopes = []

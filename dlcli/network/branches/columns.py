@@ -36,7 +36,7 @@ def input_problems(loaded: LoadedConfig, dataset: Dataset) -> Iterator[Problem]:
 
 
 def _why_unknown(name: str, loaded: LoadedConfig, dataset: Dataset, names: list[str]) -> str:
-    if name == loaded.config.data.target:
+    if name in loaded.config.data.targets:
         return f"'{name}' is the target, which is predicted and is no input"
     for report in dataset.columns:
         if report.name == name:

@@ -91,7 +91,7 @@ def plan_inputs(model: ModelConfig, signature: Signature) -> PlannedInputs:
             layers = plan_layers(section.layers, columns.given)
         except ShapeError as error:
             raise ShapeError(str(error), (INPUTS, name, "layers", *error.path)) from None
-        branches.append(PlannedBranch(name, _module_name(place, name), columns, layers))
+        branches.append(PlannedBranch(name, branch_module(INPUTS, place, name), columns, layers))
     shapes = {branch.name: branch.output_shape for branch in branches}
     try:
         join = join_of(model.combine or "concat").plan_inputs(shapes)
@@ -108,9 +108,9 @@ def columns_of(name: str, model: ModelConfig, known: tuple[str, ...]) -> tuple[s
     return tuple(column for column in known if column == TABLE or column not in model.inputs)
 
 
-def _module_name(place: int, name: str) -> str:
+def branch_module(whole: str, place: int, name: str) -> str:
     """Return the full name of a branch's module: `inputs.0_species`; a dot would end a part."""
-    return f"{INPUTS}.{place}_{name.replace('%', '%25').replace('.', '%2E')}"
+    return f"{whole}.{place}_{name.replace('%', '%25').replace('.', '%2E')}"
 
 
 def input_of_module(part: str) -> str:

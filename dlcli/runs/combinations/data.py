@@ -133,6 +133,18 @@ RULES = (
         example={"data": {"label_separator": ";"}},
     ),
     refused(
+        *("data.target", "data.task", "data.target_scale", "data.order"),
+        when="one by name names a column that is no target",
+        effect="nothing is predicted of it",
+        example={"data": {"task": {"a": "regression"}}},
+    ),
+    refused(
+        *("data.target", "data.task"),
+        when="one of several targets is to be forecast",
+        effect="rows are no windows",
+        example={"data": {"target": ["y", "a"], "task": {"y": "forecast"}, "features": ["b"]}},
+    ),
+    refused(
         *("data.one_hot_max", "data.embedding_dim", "data.features"),
         when="no feature is encoded so",
         effect="the setting does nothing",

@@ -25,6 +25,8 @@ def _sequences(facts: Facts) -> Iterator[list[Placed]]:
     if facts.plan.inputs is not None:
         for branch in facts.plan.inputs.branches:
             yield from _within(branch.layers, ("model", "inputs", branch.name, "layers"))
+    for head in facts.plan.heads:
+        yield from _within(head.layers, ("model", "outputs", head.name, "layers"))
 
 
 def _within(layers: Sequence[PlannedLayer], path: KeyPath) -> Iterator[list[Placed]]:
@@ -85,20 +87,34 @@ def _undone_biases(facts: Facts) -> Found:
 
 
 def _dropped_outputs(facts: Facts) -> Found:
-    for path, layer in next(_sequences(facts), [])[::-1]:
-        if layer.num_parameters or not layer.config.traits.passes_input_on:
-            return
-        if layer.config.dropped_share is not None and not layer.config.why_idle(layer):
-            yield path, "sets outputs of the network to zero: put it before the last layer"
+    for layers in _last_sequences(facts):
+        for path, layer in layers[::-1]:
+            if layer.num_parameters or not layer.config.traits.passes_input_on:
+                break
+            if layer.config.dropped_share is not None and not layer.config.why_idle(layer):
+                yield path, "sets outputs of the network to zero: put it before the last layer"
+
+
+def _last_sequences(facts: Facts) -> Iterator[list[Placed]]:
+    """Yield the layers that end with outputs: those of each head, or the network's."""
+    if facts.plan is None or not facts.plan.heads:
+        yield next(_sequences(facts), [])
+        return
+    for head in facts.plan.heads:
+        yield next(_within(head.layers, ("model", "outputs", head.name, "layers")))
 
 
 def _two_weights(facts: Facts) -> Found:
-    loss, weight = facts.config.loss, facts.config.data.weight
-    if weight is not None and getattr(loss, "class_weights", None) is not None:
-        yield (
-            ("loss", "class_weights"),
-            f"rows are weighted twice: by their class, and by '{weight}' (data.weight)",
-        )
+    weight = facts.config.data.weight
+    losses: dict[KeyPath, object] = {("loss",): facts.config.loss}
+    for name, output in (facts.config.model.outputs or {}).items():
+        losses["model", "outputs", name, "loss"] = output.loss
+    for path, loss in losses.items():
+        if weight is not None and getattr(loss, "class_weights", None) is not None:
+            yield (
+                (*path, "class_weights"),
+                f"rows are weighted twice: by their class, and by '{weight}' (data.weight)",
+            )
 
 
 def _idle_decay_factors(facts: Facts) -> Found:

@@ -2,7 +2,6 @@
 
 from dlcli.metrics import is_share
 from dlcli.runs.combinations.rule import Facts, Found, refused, reported
-from dlcli.targets.family import target_type
 
 _FIRST_SHARE = 0.05  # of an average, that the weights after the first step have at the end
 
@@ -86,16 +85,24 @@ def _weights_wiped_out(facts: Facts) -> Found:
 
 
 def _temperature_of_numbers(facts: Facts) -> Found:
-    if facts.config.calibration != "temperature" or target_type(facts.dataset.task).has_classes:
+    targets = facts.dataset.fitted.target.parts
+    if facts.config.calibration != "temperature":
         return
-    why = "there are no probabilities in a regression"
-    if facts.dataset.fitted.target.has_labels:
-        why = "a temperature is that of one class among several; labels have none"
-    yield ("calibration",), f"does nothing: {why}"
+    if len(targets) > 1:
+        yield (
+            ("calibration",),
+            "a temperature is for one target of classes, and there are several targets; leave it "
+            "out, or train a network for that target alone",
+        )
+    elif not targets[0].has_classes:
+        why = "there are no probabilities in a regression"
+        if targets[0].has_labels:
+            why = "a temperature is that of one class among several; labels have none"
+        yield ("calibration",), f"does nothing: {why}"
 
 
 def _temperature_without_rows(facts: Facts) -> Found:
-    is_class = target_type(facts.dataset.task).has_classes
+    is_class = facts.dataset.fitted.target.has_classes
     is_requested = facts.config.calibration == "temperature"
     if is_requested and is_class and not facts.dataset.num_rows.get("validation"):
         yield (

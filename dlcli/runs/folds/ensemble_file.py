@@ -13,7 +13,7 @@ from dlcli.errors import CheckpointError
 from dlcli.files import atomic_file
 from dlcli.runs.folder.run_folder import RunFolder, find_checkpoint
 from dlcli.section import PositiveFloat, Section
-from dlcli.targets.family import AnyTarget
+from dlcli.targets.several_targets import AnyTarget
 
 
 class _Member(Section):

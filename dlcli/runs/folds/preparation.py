@@ -10,7 +10,6 @@ from dlcli.data.stream import Reading
 from dlcli.errors import ConfigError
 from dlcli.runs.preparation import Prepared, preparing
 from dlcli.seeds import derive_seed
-from dlcli.targets.family import target_type
 from dlcli.trials.trial import Trial
 
 
@@ -95,7 +94,7 @@ def _notes(loaded: LoadedConfig, rows: FoldedRows) -> Iterator[str]:
     training = loaded.config.training
     if training.max_seconds is not None:
         yield "training.max_seconds does nothing here: each fold trains to its end"
-    if loaded.config.calibration != "none" and target_type(rows.whole.task).has_classes:
+    if loaded.config.calibration != "none" and rows.whole.fitted.target.has_classes:
         yield "the ensemble's probabilities are not calibrated by a temperature (calibration)"
     if loaded.config.trackers:
         yield "trackers are told nothing of folds (trackers)"

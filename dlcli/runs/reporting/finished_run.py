@@ -5,6 +5,7 @@ from typing import Any
 
 from dlcli.explaining.explained_model import ExplainedModel, ExplainedRows
 from dlcli.explaining.learning.history import history_of_ended
+from dlcli.explaining.one_target import models_of_targets
 from dlcli.explaining.quality.quality import assess_quality
 from dlcli.explaining.reasons.permutation_importance import measure_importance
 from dlcli.runs.folder.run_folder import RunFolder, move_paths
@@ -58,13 +59,18 @@ def collect_from_memory(
     else:
         yield "evaluating the network"
         seconds = _budget(float(summary["seconds"]))
-        quality = assess_quality(
-            model, seconds=_QUALITY * seconds, tree_seconds=_TREES * _QUALITY * seconds
+        targets = [*models_of_targets(model)]
+        each = seconds / len(targets)
+        qualities = tuple(
+            assess_quality(one, seconds=_QUALITY * each, tree_seconds=_TREES * _QUALITY * each)
+            for one in targets
         )
         yield "permutation importance"
-        importance = measure_importance(model, seconds=(1 - _QUALITY) * seconds)
-        quick = QuickReport(importance, seconds)
-        network = NetworkReport(model, quality, quick, augmented_images(model, record))
+        importances = tuple(
+            measure_importance(one, seconds=(1 - _QUALITY) * each) for one in targets
+        )
+        quick = QuickReport(importances, seconds)
+        network = NetworkReport(model, qualities, quick, augmented_images(model, record))
     return ReportData(record, diagnose_run(model, record), tuple(material.statistics), network)
 
 

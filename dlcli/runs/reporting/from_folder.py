@@ -10,6 +10,7 @@ from dlcli.errors import CheckpointError, DlcliError
 from dlcli.explaining.explained_model import ExplainedModel
 from dlcli.explaining.learning.diagnosis import diagnose
 from dlcli.explaining.learning.history import read_history
+from dlcli.explaining.one_target import models_of_targets
 from dlcli.explaining.quality.boosted_trees import IMPORT_SECONDS, MAX_SECONDS
 from dlcli.explaining.quality.quality import assess_quality
 from dlcli.explaining.reasons import permutation_importance
@@ -93,10 +94,18 @@ def examine(
     """Evaluate and explain a network in full, yielding the name of each stage before it begins."""
     yield "the network beside baselines (question 1 of 4)"
     budget = _budget(record)
-    quality = assess_quality(model, tree_seconds=budget.tree_seconds, cuts_trees=True)
+    targets = [*models_of_targets(model)]
+    qualities = tuple(
+        assess_quality(one, tree_seconds=budget.tree_seconds / len(targets), cuts_trees=True)
+        for one in targets
+    )
     yield "what its predictions rest on (question 2 of 4)"
-    explanation = explain(model, seconds=budget.importance_seconds)
-    seen = examine_vision(model, seconds=budget.vision_seconds)
+    explanations = tuple(
+        explain(one, seconds=budget.importance_seconds / len(targets)) for one in targets
+    )
+    seen = tuple(
+        examine_vision(one, seconds=budget.vision_seconds / len(targets)) for one in targets
+    )
     yield "the loss landscape (question 3 of 4)"
     rows = model.parts["train"].encoded
     weights = {name: tensor.detach() for name, tensor in model.network.state_dict().items()}
@@ -104,8 +113,8 @@ def examine(
     landscape = loss_landscape(model, rows, seconds=budget.surface_seconds)
     yield "the path of training (question 4 of 4)"
     plane = path_plane(model, path, rows, seconds=budget.surface_seconds)
-    deep = DeepReport(explanation, seen, landscape, plane, budget)
-    return NetworkReport(model, quality, deep, augmented_images(model, record))
+    deep = DeepReport(explanations, seen, landscape, plane, budget)
+    return NetworkReport(model, qualities, deep, augmented_images(model, record))
 
 
 def _budget(record: Record) -> DeepBudget:

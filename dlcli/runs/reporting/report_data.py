@@ -57,8 +57,8 @@ class DeepBudget:
 class DeepReport:
     """What only the full report of a run shows."""
 
-    explanation: "Explanation"
-    vision: "Vision | None"  # None: rows are no images
+    explanations: "tuple[Explanation, ...]"  # of each target
+    visions: "tuple[Vision | None, ...]"  # of each target; None: rows are no images
     landscape: "LossGrid | Unavailable"
     path: "PathPlane | Unavailable"
     budget: DeepBudget
@@ -68,7 +68,7 @@ class DeepReport:
 class QuickReport:
     """What a quick report explains."""
 
-    importance: PermutationImportance | Unavailable
+    importances: tuple[PermutationImportance | Unavailable, ...]  # for each target
     seconds: float  # that all questions to the network were to take
 
 
@@ -77,7 +77,7 @@ class NetworkReport:
     """What evaluating and explaining a run's network has shown."""
 
     model: ExplainedModel
-    quality: Quality
+    qualities: tuple[Quality, ...]  # of each target
     explained: QuickReport | DeepReport
     augmented: AugmentedImages | None = None  # None: training augments no images
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlcli.errors import AssertionFailed, ConfigError, suggest
-from dlcli.metrics import figure_names, why_undefined
+from dlcli.metrics import figures_of, why_undefined
 from dlcli.runs.preparation import Prepared
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -19,7 +19,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_FORM = re.compile(r"\s*([\w.]+)\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*")
+_FORM = re.compile(r"\s*(\S+?)\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*")
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,7 @@ def check_assertion_name(assertion: Assertion, prepared: Prepared) -> None:
     dataset = prepared.dataset
     parts = [name for name in ("validation", "test") if name in dataset.num_rows]
     known = [
-        *(
-            f"{part}.{metric}"
-            for part in parts
-            for metric in figure_names(dataset.fitted.target.task)
-        ),
+        *(f"{part}.{metric}" for part in parts for metric in figures_of(dataset.fitted.target)),
         *("best_epoch", "epochs", "seconds", "parameters"),
         *(f"rows.{part}" for part in dataset.num_rows),
     ]
@@ -75,7 +71,7 @@ def check_assertion_name(assertion: Assertion, prepared: Prepared) -> None:
 def check_assertion(assertion: Assertion, summary: Mapping[str, Any]) -> None:
     """Raise AssertionFailed if the condition doesn't hold, or the value is missing."""
     value: Any = summary
-    for step in assertion.figure.split("."):
+    for step in assertion.figure.split(".", 1):  # a figure of one of several targets has dots
         value = value.get(step) if isinstance(value, Mapping) else None
     if not isinstance(value, int | float):
         raise AssertionFailed(f"--assert: {assertion.figure} has no value in this run")

@@ -116,15 +116,17 @@ def _placed_name(place: int) -> str:
 
 
 def _refuse_other_places(found: int, trained: PlacedColumns, form: TextFormat, source: str) -> None:
-    """Refuse a file in which a place may be another column's; only a last target may be absent."""
-    count, target = trained.count, trained.target
-    is_one_less = found == count - 1
-    if found == count or (is_one_less and target == _placed_name(count)):
+    """Refuse a file in which a place may be another column's; only last targets may be absent."""
+    count, targets = trained.count, trained.targets
+    names = [name for name in map(_placed_name, range(1, count + 1)) if name not in targets]
+    if found == count or (
+        found == len(names) and names == [*map(_placed_name, range(1, found + 1))]
+    ):
         return
-    names = [name for name in map(_placed_name, range(1, count + 1)) if name != target]
     naming = "name its columns as training did, by data.names"
-    if is_one_less and len(names) == found:
-        naming += f": where only '{target}' is left out, {form.advice('names', names)}"
+    if len(names) == found:
+        left_out = " and ".join(f"'{name}'" for name in targets)
+        naming += f": where only {left_out} is left out, {form.advice('names', names)}"
     raise DataError(
         f"{source}: {found} columns without names, where training had {count}, so nobody knows "
         f"which is which; {naming}"

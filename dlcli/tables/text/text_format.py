@@ -16,7 +16,7 @@ class PlacedColumns:
     """The columns of training files that are named by their place: column_1 and so on."""
 
     count: int
-    target: str
+    targets: tuple[str, ...]
 
 
 @dataclass(frozen=True)

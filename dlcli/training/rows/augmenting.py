@@ -33,8 +33,9 @@ class Augmenter:
         if not augmentations:
             return None
         inputs = augmented_inputs(signature)
+        are_numbers = signature.num_classes is None and not signature.has_several_targets
         pipelines = [Pipeline(augmentations, one, place) for place, one in enumerate(inputs)]
-        return cls(tuple(pipelines), target, signature.num_classes is None)
+        return cls(tuple(pipelines), target, are_numbers)
 
     def __call__(self, batches: tuple[Rows, ...]) -> tuple[Rows, ...]:
         """Return batches as a step computes them: without seeds, with targets that are mixed."""

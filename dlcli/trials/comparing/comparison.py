@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dlcli.optimizers.base import OptimizerConfig
-from dlcli.targets.task import Task, is_of_numbers
+from dlcli.targets.task import AnyTask, is_of_numbers
 from dlcli.trials.comparing.learning_rate_grid import Choice, choose
 from dlcli.trials.comparing.verdict import Interval, Verdict, judge, mean_interval
 from dlcli.trials.constant_baseline import ConstantBaseline
@@ -113,7 +113,7 @@ class Comparison:
     """The results of all optimizers on one problem."""
 
     name: str
-    task: Task
+    task: AnyTask
     results: tuple[OptimizerResult, ...]  # by the verdict's order, then those that it leaves out
     verdict: Verdict | None  # None: fewer than two can be judged
     target: float | None
@@ -172,14 +172,14 @@ def best_losses(grid: Grid) -> dict[float, list[float]]:
     return {lr: [run.best_loss for run in runs] for lr, runs in grid.items()}
 
 
-def solved_loss(grids: Mapping[str, Grid], task: Task) -> float:
+def solved_loss(grids: Mapping[str, Grid], task: AnyTask) -> float:
     """Return the loss up to which all losses count as equal: 1 % of the initial one for classes.
 
     The initial one is the validation loss after an epoch at the lowest rates. Below it, with a few
     rows that can all be classified correctly, ever higher rates would look ever better. 0 for
-    regression.
+    regression, and for several targets.
     """
-    if is_of_numbers(task):
+    if task == "several" or is_of_numbers(task):
         return 0.0
     firsts = [
         [run.validation_losses[0] for run in grid[min(grid)] if run.validation_losses]
@@ -190,7 +190,7 @@ def solved_loss(grids: Mapping[str, Grid], task: Task) -> float:
 
 def sum_up(
     name: str,
-    task: Task,
+    task: AnyTask,
     *,
     optimizers: Mapping[str, OptimizerConfig],
     grids: Mapping[str, Grid],

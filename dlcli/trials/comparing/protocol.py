@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from dlcli.config.sections.compare import MAX_TUNING_SEEDS, CompareConfig
 from dlcli.optimizers.base import OptimizerConfig
 from dlcli.schedules.base import ScheduleConfig
-from dlcli.targets.task import Task
+from dlcli.targets.task import AnyTask
 from dlcli.trials.comparing.comparison import Comparison, best_losses, solved_loss, sum_up
 from dlcli.trials.comparing.learning_rate_grid import (
     Choice,
@@ -35,7 +35,7 @@ class ComparisonProtocol(Rule[Comparison]):
 
     name: str  # the config's
     seed: int  # the config's
-    task: Task
+    task: AnyTask
     optimizers: Mapping[str, OptimizerConfig]
     settings: CompareConfig
     steps_per_epoch: int

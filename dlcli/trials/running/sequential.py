@@ -72,7 +72,8 @@ def _cross_fit(epoch: int, trainer: Trainer, setup: SharedSetup, crossed: CrossF
     with trainer.judged_weights():
         outputs = compute_outputs(trainer.network, rows.inputs, setup.placement)
     targets = rows.targets[setup.target.field]
-    each = trainer.objective.each(outputs.to(targets.device), targets).cpu()
+    objective = trainer.objective.on(targets, rows.weights)
+    each = objective.each(outputs.to(targets.device), targets).cpu()
     weights = None if rows.weights is None else rows.weights.cpu()
     metric = None
     if crossed.watches[0].metric != "loss":

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from dlcli.data.signature import WEIGHT
-from dlcli.metrics import metrics_for
+from dlcli.metrics import metric_of, metrics_for
 from dlcli.metrics.accumulator import compute_metrics
 from dlcli.metrics.rows import ScoredRows
 from dlcli.training.evaluation import to_predictions, weights_of
-from dlcli.training.rows.batches import Rows, Tensors
+from dlcli.training.objective import build_objective
+from dlcli.training.rows.batches import Rows, Tensors, as_shares
+from dlcli.training.target_heads import heads_of
 from dlcli.trials.cross_fitting import CrossFitted, mean_losses
 from dlcli.trials.running.stack import Stack
 from dlcli.trials.running.stacked_rows import HeldOutRows
@@ -47,6 +49,7 @@ class StackedValidation:
         plan, rows = stack.network.plan, self.setups[0].validation
         assert rows is not None, "there are validation rows"
         self._rows = rows
+        self._objective = stack.objective.on(rows.targets[stack.target], rows.weights)
         inputs = [tensor.shape[1:] for tensor in rows.inputs.values()]
         shapes = [*inputs, *(layer.output_shape for layer in plan.outer_layers)]
         self._widest = max(int(np.prod(shape)) for shape in shapes)
@@ -58,7 +61,7 @@ class StackedValidation:
 
     def validate(self) -> Validated:
         """Compute the outputs of all runs that are left."""
-        network, objective = self.stack.network, self.stack.objective
+        network, objective = self.stack.network, self._objective
         total = network.parameters.values.new_zeros(len(network), dtype=torch.float64)
         outputs, every = [], []
         is_kept = self.metric != "loss" or self.is_folded
@@ -156,14 +159,25 @@ def watched_figure(
 
     Outputs after those of the rows don't count.
     """
-    target = setup.target
-    metrics = [one for one in metrics_for(target.task) if one.name == metric]
-    truth = target.truth(rows.targets[target.field].cpu().numpy())
-    outputs, weights = outputs[: len(truth)], weights_of(rows)
+    device = torch.device("cpu")
+    objective = build_objective(setup.loss, setup.target, device)
+    rows = Rows({}, rows.targets, len(rows)).each(lambda tensor: tensor.cpu())
+    outputs = outputs[: len(rows)]
     if mask is not None and bool(mask.any()):
-        chosen = mask.numpy()
-        outputs, truth = outputs[mask], truth[chosen]
-        weights = None if weights is None else weights[chosen]
-    predictions = to_predictions(outputs, setup.loss, target)
-    scored = ScoredRows(target.scored(predictions), target.scored(truth))
-    return compute_metrics(metrics, scored, weights)[metric]
+        chosen = mask.nonzero()[:, 0]
+        outputs, rows = outputs[chosen], rows.take(chosen)
+    name = metric_of(metric)
+    heads = heads_of(objective, setup.target, device)
+    head = next(one for one in heads if one.prefix + name == metric)
+    outputs, rows = head.cut(outputs, rows)
+    if not len(rows):
+        return None
+    encoded, weights = rows.targets[head.target.field], weights_of(rows)
+    if name == "loss":
+        [shared] = as_shares((rows,))
+        return head.objective(outputs, encoded, shared.weights).item() * head.objective.unit
+    metrics = [one for one in metrics_for(head.target.task) if one.name == name]
+    predictions = to_predictions(outputs, head.objective.loss, head.target)
+    truth = head.target.truth(encoded.numpy())
+    scored = ScoredRows(head.target.scored(predictions), head.target.scored(truth))
+    return compute_metrics(metrics, scored, weights)[name]

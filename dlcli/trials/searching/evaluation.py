@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dlcli.errors import DivergedError
-from dlcli.metrics import metrics_for
+from dlcli.metrics import figures_of
 from dlcli.seeds import derive_seed
 from dlcli.training.engines.threads import using_threads
 from dlcli.training.evaluation import figures_of_outputs
@@ -42,7 +42,7 @@ class SearchEvaluator(TrialEvaluator):
                 return super().figures(finished)
         if finished.end == "diverged":
             return {}
-        names = [metric.name for metric in metrics_for(self.setup.target.task)]
+        names = figures_of(self.setup.target)
         try:
             return {"validation": self._of_outputs(finished.outputs, self._rows, names)}
         except DivergedError:
