@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from dlcli.config import Config, load_config
 from dlcli.errors import ConfigError, StorageError
+from dlcli.metrics import metric_of
 from dlcli.training.early_stopping import Watch
 from dlcli.training.loop import StopReason
 
@@ -124,7 +125,7 @@ class History:
     @property
     def headline(self) -> str | None:
         """The most important validation metric besides the loss."""
-        return next((name for name in self.epochs.validation if name != "loss"), None)
+        return next((name for name in self.epochs.validation if metric_of(name) != "loss"), None)
 
     @property
     def unwatched(self) -> str | None:

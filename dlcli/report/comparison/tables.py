@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from string import ascii_lowercase
 
+from dlcli.metrics import metric_of
 from dlcli.numbers import error_text, fixed_text
 from dlcli.report.table import TextTable
 from dlcli.trials.comparing.comparison import Comparison, OptimizerResult
@@ -22,7 +23,7 @@ def comparison_table(comparison: Comparison) -> TextTable:
             letters.get(result.name, ""),
             *_rate(result),
             _interval(result.interval("validation", "loss")),
-            *(_interval(result.interval(*title.split(" "))) for title in headline),
+            *(_interval(result.interval(*title.split(" ", 1))) for title in headline),
             _number(result.median_epochs),
             _number(comparison.seconds_to_target(result)),
             f"{result.num_missed} of {len(result.runs)}" if result.runs else "",
@@ -68,7 +69,8 @@ def _headline(comparison: Comparison) -> tuple[str, ...]:
     """Return the figures of the test rows that are shown: the loss and the first other one."""
     for result in comparison.results:
         if figures := list(result.figures.get("test", {})):
-            return tuple(f"test {name}" for name in figures[:2])
+            others = [name for name in figures[1:] if metric_of(name) != "loss"]
+            return tuple(f"test {name}" for name in (*figures[:1], *others[:1]))
     return ()
 
 

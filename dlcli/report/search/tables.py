@@ -2,6 +2,7 @@
 
 from pydantic import JsonValue
 
+from dlcli.metrics import metric_of
 from dlcli.numbers import error_text, number_text
 from dlcli.report.table import TextTable
 from dlcli.trials.comparing.verdict import Interval
@@ -111,7 +112,7 @@ def _headline(found: Findings, judged: Judged) -> list[tuple[HeldOutPart, str]]:
     shown = []
     for part in dict.fromkeys(part for part, _ in judged.names):
         figures = [figure for other, figure in judged.names if other == part]
-        first = next((figure for figure in figures if figure != "loss"), "loss")
+        first = next((figure for figure in figures if metric_of(figure) != "loss"), "loss")
         chosen = dict.fromkeys((found.tune.metric, "loss", first))
         shown += [(part, figure) for figure in chosen if figure in figures]
     return shown
