@@ -44,8 +44,8 @@ def test_a_terminal_that_goes_away_does_not_end_training(dlcli: Command) -> None
 
 
 def test_a_signal_while_the_report_is_made_leaves_a_complete_run() -> None:
-    short = ["--set", "training.epochs=5", "--json", "--run-dir", "run"]
-    # No fork of `program`, as the time that imports for the page take is when the signal comes.
+    # The full page, as a quick one may take less time than the signal.
+    short = ["--set", "training.epochs=5", "--set", "report=full", "--json", "--run-dir", "run"]
     command = [sys.executable, "-m", "dlcli", "train", str(CONFIGS / "moons.yaml"), *short]
     process = subprocess.Popen(
         command, env=UNMEASURED, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
