@@ -65,7 +65,7 @@ def column_statistics(
     """
     cells = table.column(name)
     if kind is not None or wants_labels or has_encoding(cells.dtype):
-        cells = read_cells(table, name, missing_values)
+        cells = read_cells(table, name, missing_values, takes_lists=wants_labels)
     kinds = _ORDERED_WITH_LOGS if wants_logs else _ORDERED
     given = next((item for item in kinds if item.kind_name() == kind), None)
     is_text = kind == TextColumn.kind_name()

@@ -35,6 +35,18 @@ class UnseenCells:
             "little: check that the column is what it was in training, and written alike"
         )
 
+    @property
+    def as_json(self) -> dict[str, str | int | None]:
+        """The same for programs; the unit where tokens or texts are counted."""
+        found: dict[str, str | int | None] = {
+            "column": self.column,
+            "what": self.what,
+            "count": self.count,
+            "first": self.first,
+            "num_cells": self.num_cells,
+        }
+        return found if self.unit == "cell" else {**found, "unit": self.unit}
+
     def __str__(self) -> str:
         cells = f"{counted(self.count, self.unit)} {self.what}"
         if self.unit != "cell":

@@ -170,7 +170,8 @@ def strata_of(
     """
     task = task or config.task_of(target)
     assert task is not None, "the task is settled"
-    cells, settings = read_cells(rows, target, config.missing_values), config.settings_of(target)
+    cells = read_cells(rows, target, config.missing_values, takes_lists=True)
+    settings = config.settings_of(target)
     known = cells.is_not_null().to_numpy()
     found = target_type(task).strata(cells.drop_nulls(), settings)
     if found is None or known.all():

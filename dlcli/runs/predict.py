@@ -250,7 +250,7 @@ class PredictionSummary:
             "rows": self.num_rows,
             "rows_without_prediction": self.num_empty,
             "bad": [asdict(bad) for bad in self.bad.values()],
-            "unseen": [asdict(cells) for cells in self.unseen.values()],
+            "unseen": [cells.as_json for cells in self.unseen.values()],
             "warnings": [cells.warning for cells in self.warnings],
         }
 

@@ -257,7 +257,7 @@ def refuse_missing(
     rows: Table, name: str, missing_values: tuple[str, ...], *, hint: str = ""
 ) -> None:
     """Raise CellError where a target value is missing; a hint says what else it may mean."""
-    gaps = read_cells(rows, name, missing_values).is_null().arg_true()
+    gaps = read_cells(rows, name, missing_values, takes_lists=True).is_null().arg_true()
     if len(gaps):
         place = rows.place(gaps[0])
         raise missing_target([name], place, len(gaps), len(rows), missing_values, hint=hint)
@@ -292,5 +292,7 @@ def missing_target(
 
 def present(rows: Table, names: Sequence[str], missing_values: tuple[str, ...]) -> np.ndarray:
     """Return the rows that have one at least of some targets, as indices."""
-    is_known = [read_cells(rows, name, missing_values).is_not_null() for name in names]
+    is_known = [
+        read_cells(rows, name, missing_values, takes_lists=True).is_not_null() for name in names
+    ]
     return reduce(or_, is_known).arg_true().to_numpy()

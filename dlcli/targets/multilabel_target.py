@@ -157,7 +157,7 @@ class MultilabelTarget(Target):
 
     def encode(self, rows: Table, missing_values: tuple[str, ...]) -> np.ndarray:
         refuse_missing(rows, self.name, missing_values, hint=self.missing_hint)
-        cells = read_cells(rows, self.name, missing_values).cast(pl.String)
+        cells = read_cells(rows, self.name, missing_values, takes_lists=True).cast(pl.String)
         different = cells.unique(maintain_order=True)
         sets = np.zeros((len(different), len(self.labels)), self.dtype)
         for index, cell in enumerate(different):

@@ -186,7 +186,7 @@ def have_target(rows: Table, columns: Sequence[str], missing_values: tuple[str, 
     """Return the rows in which no column of a target is missing, as indices."""
     known = np.ones(len(rows), bool)
     for column in columns:
-        known &= read_cells(rows, column, missing_values).is_not_null().to_numpy()
+        known &= read_cells(rows, column, missing_values, takes_lists=True).is_not_null().to_numpy()
     return np.flatnonzero(known)
 
 

@@ -21,13 +21,15 @@ from dlcli.tables.lists import are_labels, lists_to_text
 from dlcli.tables.table import Table, more_rows
 
 
-def read_cells(table: Table, name: str, missing_values: Sequence[str]) -> pl.Series:
-    """Return a column with null for what is missing.
+def read_cells(
+    table: Table, name: str, missing_values: Sequence[str], *, takes_lists: bool = False
+) -> pl.Series:
+    """Return a column with null for what is missing; lists of labels as text, if it takes them.
 
     Raises DataError where there is no such column, or where its type has no encoding.
     """
     cells = table.plainly().column(name)
-    if are_labels(cells.dtype):
+    if takes_lists and are_labels(cells.dtype):
         return lists_to_text(cells)
     if not has_encoding(cells.dtype):
         raise DataError(

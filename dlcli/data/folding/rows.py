@@ -311,7 +311,7 @@ def _refuse_lone_classes(
         if not len(lacking):
             continue
         first = int(np.flatnonzero(strata == lacking[0])[0])
-        label = to_labels(read_cells(rows, target, config.missing_values))[first]
+        label = to_labels(read_cells(rows, target, config.missing_values, takes_lists=True))[first]
         why = "is in one row only"
         if config.split.group is not None:
             why = f"is in too few of '{config.split.group}'"

@@ -66,7 +66,7 @@ def settle_missing_words(table: Table, target: str) -> tuple[tuple[str, ...], li
 
 def left_out(table: Table, target: str, missing_values: tuple[str, ...]) -> Iterator[str]:
     """Yield how many rows have no target, and what stands there."""
-    num_rows = read_cells(table, target, missing_values).null_count()
+    num_rows = read_cells(table, target, missing_values, takes_lists=True).null_count()
     cells, words = table.column(target), dict[str, int]()
     if cells.dtype in (pl.String, pl.Categorical):
         text = cells.cast(pl.String).str.strip_chars()

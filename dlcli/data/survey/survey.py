@@ -245,7 +245,7 @@ def _settle_mixed(
     kinds: dict[str, ColumnKind] = {}
     findings: dict[str, str] = {}
     for name in table.frame.columns:
-        cells = read_cells(table, name, missing_values)
+        cells = read_cells(table, name, missing_values, takes_lists=True)
         if name == target or not infer_kind(cells).mixed:
             continue
         what, parsed = "numbers", parse_numbers(cells)

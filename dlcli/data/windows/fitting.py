@@ -250,7 +250,7 @@ def _missing(
     gaps = np.isnan(encoded.targets)
     row, column = (int(index) for index in np.argwhere(gaps)[0])
     error = missing_target(
-        fitted.target.step_names[column],
+        [fitted.target.step_names[column]],
         series.rows.place(row),
         int(gaps[:, column].sum()),
         len(gaps),
