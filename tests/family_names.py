@@ -41,9 +41,11 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     # the setting of other layers, as a key
     ("layers", "activation"): (
+        "columns/image.py",
         "layers/blocks/kinds.py",
         "runs/combinations/inputs.py",
         "runs/combinations/parts.py",
+        "runs/drafting/beside_images.py",
         "runs/drafting/best.py",
         "runs/drafting/image_files.py",
         "runs/drafting/images.py",

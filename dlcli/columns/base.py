@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import polars as pl
@@ -28,6 +28,7 @@ from dlcli.tables.names import ColumnName
 from dlcli.tables.table import Table
 from dlcli.texts.settings import TextSettings
 
+SimpleLayers = tuple[Mapping[str, Any], ...]  # that make features of an input, as in a config
 InputField = str  # "numbers", "codes", or a field of the column's own
 Axis = Literal["number", "time", "category", "pixels", "positions"]
 
@@ -95,6 +96,10 @@ class Tokens:
     field: InputField  # int32, ragged
     longest: int  # no row has more, 1 or more
     num_codes: int
+    simple_layers: ClassVar[SimpleLayers] = (
+        {"type": "embedding", "dim": 32},
+        {"type": "pool_time"},
+    )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -110,6 +115,7 @@ class Series:
     field: InputField  # float32 [channels] for each position, ragged
     longest: int  # no row has more, 1 or more
     channels: int
+    simple_layers: ClassVar[SimpleLayers] = ({"type": "pool_time"},)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -9,7 +9,14 @@ import numpy as np
 import polars as pl
 
 from dlcli.columns.bad_cells import BadCells, CellError
-from dlcli.columns.base import Axis, Column, Embedding, EncodingSettings, Inference
+from dlcli.columns.base import (
+    Axis,
+    Column,
+    Embedding,
+    EncodingSettings,
+    Inference,
+    SimpleLayers,
+)
 from dlcli.columns.cells import FEATURE, ColumnUse, read_cells, unparsed
 from dlcli.columns.cells.named_files import (
     NamedFiles,
@@ -34,6 +41,16 @@ class Pixels:
     column: str
     field: str
     shape: tuple[int, int, int]  # [channels, height, width]
+    simple_layers: ClassVar[SimpleLayers] = (
+        {
+            "type": "conv2d",
+            "out_channels": 16,
+            "kernel_size": 3,
+            "padding": 1,
+            "activation": "relu",
+        },
+        {"type": "global_avg_pool"},
+    )
 
 
 class FileColumn(Column):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -89,6 +90,15 @@ class Signature:
     def names_of_inputs(self) -> tuple[str, ...]:
         """What can only reach layers of its own: each image or sequence, and the rest together."""
         return (*(one.column for one in self._single), *["table"] * self.has_table)
+
+    @property
+    def simple_inputs(self) -> dict[str, Any]:
+        """An input for each of these, as in `model.inputs`: a few layers that make features."""
+        inputs = {
+            one.column: {"layers": [dict(layer) for layer in one.simple_layers]}
+            for one in self._single
+        }
+        return {**inputs, **({"table": {}} if self.has_table else {})}
 
     @property
     def _single(self) -> tuple[Pixels | Tokens | Series, ...]:

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from dlcli.config.sections.model import ModelConfig
+from dlcli.config.text.writing import write_on_one_line
 from dlcli.data.signature import Signature
 from dlcli.layers.base import FLOAT_BYTES, Layer, PlannedLayer, Shape, ShapeError, UpdateFactors
 from dlcli.layers.sequence import (
@@ -268,11 +269,11 @@ def plan_network(
     """
     names = signature.names_of_inputs
     if inputs is None and len(names) > 1:
-        branches = ", ".join(f"{name}: {{layers: […]}}" for name in names)
         raise ShapeError(
-            "images, sequences and other columns can't be one input; give each its layers, as in "
-            f"model.inputs: {{{branches}}}, or name one of them, as in data.features: "
-            f"[{names[0]}]"
+            "images, sequences and other columns can't be one input; give each layers of its own, "
+            "and model.layers what comes after all of them, such as [{type: dense}]: "
+            f"model.inputs: {write_on_one_line(signature.simple_inputs)}; or name one of them: "
+            f"data.features: {write_on_one_line([names[0]])}"
         )
     filled = layers if num_outputs is None else with_outputs(layers, num_outputs)
     if inputs is None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -179,7 +180,14 @@ def test_an_image_beside_other_columns_needs_layers_of_its_own(
 ) -> None:
     outcome = dlcli("validate", write_config(folder, features=["photo", "number"]))
     assert outcome.code == 2
-    assert "model.inputs: {photo: {layers: […]}, table: {layers: […]}}" in outcome.err
+    said = " ".join(outcome.err.split())
+    inputs, features = re.findall(r"model[.]inputs: (.+); or .+ data[.]features: (\S+)", said)[0]
+    assert inputs.startswith("{photo: {layers: [{type: conv2d, ")
+    for advice in (
+        ("--set", f"model.inputs={inputs}", "--set", "model.layers=[{type: dense}]"),
+        ("--set", f"data.features={features}"),
+    ):
+        assert dlcli("validate", folder / "config.yaml", *advice).code == 0
     model = {
         "inputs": {"photo": {"layers": LAYERS[:2]}, "table": {"layers": []}},
         "layers": [{"type": "dense"}],

@@ -108,14 +108,40 @@ def test_a_table_of_paths_may_have_numbers_to_predict(draft: Draft, dlcli: Comma
     assert dlcli("train", "c.yaml", "--smoke").code == 0
 
 
-def test_images_are_learned_from_alone_which_is_said(dlcli: Command, draft: Draft) -> None:
-    write_images(Path("photos"), 12)
-    rows = [f"photos/{index}.png,{index * 7 % 5},{'ab'[index % 2]}" for index in range(12)]
-    Path("t.csv").write_text("\n".join(["photo,size,kind", *rows]))
+def test_images_texts_and_other_columns_get_layers_each(draft: Draft, dlcli: Command) -> None:
+    write_images(Path("photos"), 60)
+    rows = [
+        f"photos/{row}.png,photos/{59 - row}.png,{'' if row % 7 else 'photos/1.png'},"
+        f"it looks like number {row} to me,{row * 7 % 5},{'xyz'[row % 3]},{'ab'[row % 2]}"
+        for row in range(60)
+    ]
+    Path("t.csv").write_text("\n".join(["front,back,stamp,note,size,place,kind", *rows]))
     config, text = draft("t.csv", "--target", "kind")
-    assert config.data.features == ("photo",)
-    assert "'size' is left out: the images of 'photo' are learned from alone" in text
+    assert config.data.kinds == {"front": "image", "back": "image", "note": "text"}
+    assert "'stamp' is left out: 51 of its cells are empty, and no image can be missing" in text
+    inputs = config.model.inputs
+    assert inputs is not None
+    assert list(inputs) == ["front", "back", "note", "table"]
+    assert inputs["front"].layers == inputs["back"].layers
+    of_image = [layer.type for layer in inputs["front"].layers]
+    assert (of_image[0], of_image[-1]) == ("conv2d", "global_avg_pool")
+    assert "# Layers for each image, the text and all other columns." in text
+    for name in inputs:
+        assert re.search(rf"^    {name}:\n      layers:\n        # ", text, re.MULTILINE), name
+    assert types(config) == ["dense", "dropout", "dense"]
     assert dlcli("train", "c.yaml", "--smoke").code == 0
+
+
+def test_a_number_beside_an_image_may_depend_on_places_in_it(draft: Draft) -> None:
+    write_images(Path("photos"), 12, side=16, wide=16)
+    rows = [f"photos/{row}.png,{row * 7 % 5},{row * 0.5}" for row in range(12)]
+    Path("t.csv").write_text("\n".join(["photo,size,weight", *rows]))
+    config, _ = draft("t.csv", "--target", "weight", "--effort", "best")
+    assert config.folds is not None
+    inputs = config.model.inputs
+    assert inputs is not None
+    assert [layer.type for layer in inputs["photo"].layers][-2:] == ["flatten", "dense"]
+    assert [layer.type for layer in inputs["table"].layers] == ["dense", "dropout"]
 
 
 def test_a_network_of_some_classes_starts_one_of_others(draft: Draft, dlcli: Command) -> None:

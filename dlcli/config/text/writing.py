@@ -45,7 +45,7 @@ def _mapping(
     data: Mapping[str, Any], path: KeyPath, comments: Mapping[KeyPath, str]
 ) -> Iterator[str]:
     for key, value in data.items():
-        yield from _entry(f"{_flow(key)}:", value, (*path, key), comments)
+        yield from _entry(f"{write_on_one_line(key)}:", value, (*path, key), comments)
 
 
 def _list(items: list[Any], path: KeyPath, comments: Mapping[KeyPath, str]) -> Iterator[str]:
@@ -66,9 +66,11 @@ def _entry(start: str, value: Any, path: KeyPath, comments: Mapping[KeyPath, str
         yield indent + start
         yield from _list(value, path, comments)
     elif isinstance(value, list) and all(isinstance(item, str) for item in value):
-        yield from _texts(f"{indent}{start} [", [_flow(item) for item in value], indent + "  ")
+        yield from _texts(
+            f"{indent}{start} [", [write_on_one_line(item) for item in value], indent + "  "
+        )
     else:
-        yield f"{indent}{start} {_flow(value)}"
+        yield f"{indent}{start} {write_on_one_line(value)}"
 
 
 def _comment(text: str, indent: str) -> Iterator[str]:
@@ -91,7 +93,7 @@ def _texts(line: str, items: list[str], indent: str) -> Iterator[str]:
     yield line
 
 
-def _flow(value: Any) -> str:  # noqa: ANN401
+def write_on_one_line(value: Any) -> str:  # noqa: ANN401
     """Write a value on one line."""
     text: str = yaml.dump(
         [value],

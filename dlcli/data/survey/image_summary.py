@@ -1,6 +1,6 @@
-"""What `dlcli init` sees in a column of images before anything is decided."""
+"""What `dlcli init` sees in columns of images before anything is decided."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,28 +21,35 @@ _GREY = 6  # of 255: colours that differ by less are the noise of JPEG
 
 @dataclass(frozen=True)
 class SeenImages:
-    """The images that a column names."""
+    """The images that columns name."""
 
+    columns: tuple[str, ...]
     size: tuple[int, int]  # height and width of the median image
     are_alike: bool  # in height over width
     are_grey: bool
 
 
-def look_at_images(cells: pl.Series, rows: Table) -> SeenImages:
-    """Look at an even sample of the images that cells name; at least one can be used.
+def look_at_images(columns: Mapping[str, pl.Series], rows: Table) -> SeenImages:
+    """Look at an even sample of the images that columns name; at least one can be used.
 
     Those that can't are refused, each by its name, where the rows are read.
     """
-    paths = [path for path in paths_of(cells, rows) if path is not None]
+    paths = [path for path in _paths_in(columns.values(), rows) if path is not None]
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), _MAX_SAMPLED)).astype(int))
     sampled = [paths[index] for index in chosen]
     sizes = np.array([size for path in sampled if (size := _size_of(path)) is not None])
     height, width = np.median(sizes, axis=0).round().astype(int)
     return SeenImages(
+        tuple(columns),
         (int(height), int(width)),
         are_alike=bool(np.ptp(np.log(sizes[:, 0] / sizes[:, 1])) < _SAME_ASPECT),
         are_grey=_are_grey(sampled),
     )
+
+
+def _paths_in(columns: Iterable[pl.Series], rows: Table) -> Iterator[Path | None]:
+    for cells in columns:
+        yield from paths_of(cells, rows)
 
 
 def _size_of(path: Path) -> tuple[int, int] | None:

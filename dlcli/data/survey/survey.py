@@ -71,7 +71,7 @@ class Survey:
     split_by: SplitRole | None  # the column to split by
     wants_log: bool  # whether the network should learn the target's logarithm
     grid: tuple[int, int] | None  # [height, width] of the image that each row is
-    images: SeenImages | None  # in the files that a column names
+    images: SeenImages | None  # in the files that columns name
     texts: dict[str, SeenText]  # by the column's name
     part_column: str | None  # which says what row is in which part
     findings: tuple[str, ...]
@@ -102,15 +102,13 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
     pictures = {name: cells for name, cells in columns.items() if may_name_images(cells, rows)}
     others = {name: cells for name, cells in columns.items() if name not in pictures}
     grid = None if pictures else _image_grid(columns)
-    picture = next(iter(pictures), None)
-    texts = {} if grid or pictures else recognise_texts(others)
+    lacking = _lacking_images(pictures)
+    pictures = {name: cells for name, cells in pictures.items() if name not in lacking}
+    texts = {} if grid else recognise_texts(others, has_images=bool(pictures))
     others = {name: cells for name, cells in others.items() if name not in texts}
-    useless = {} if grid else _useless(others, kinds)
-    if picture is not None:
-        why = f"the images of '{picture}' are learned from alone"
-        useless |= {name: why for name in columns if name not in (picture, *useless)}
+    useless = {} if grid else {**lacking, **_useless(others, kinds)}
     used = {name: cells for name, cells in others.items() if name not in useless}
-    if not used and picture is None and not texts:
+    if not used and not pictures and not texts:
         reasons = "; ".join(f"'{name}': {why}" for name, why in useless.items())
         why = reasons or f"there is only the target '{target}'"
         raise DataError(f"{source}: no column to learn from: {why}")
@@ -128,16 +126,18 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
         if split_by is not None and split_by.column in kinds:
             del kinds[split_by.column]
             findings.remove(strange[split_by.column])  # it is no feature
-    features = {name: cells for name, cells in columns.items() if name in (*used, *texts, picture)}
+    features = {
+        name: cells for name, cells in columns.items() if name in (*used, *texts, *pictures)
+    }
     findings += [text.finding for text in texts.values()]
     findings += row_findings(pl.DataFrame(list(features.values())), labels, task)
     if grid is None and used:
         findings += _sampled_findings(used, kinds, labels, task)
         findings += forecast_findings(rows, target, task)
-    if picture is not None:
+    for picture in pictures:
         labelled_by = None if task == "regression" else target
         findings += image_findings(rows, picture, label=labelled_by, part=part_column)
-        kinds = {} if is_folder else {picture: "image"}
+    kinds |= {} if is_folder else dict.fromkeys(pictures, "image")
     kinds |= dict.fromkeys(texts, "text")
     return Survey(
         target=target,
@@ -154,7 +154,7 @@ def survey(source: Source, target: str, said: DataConfig) -> Survey:
         split_by=split_by,
         wants_log=wants_log,
         grid=grid,
-        images=None if picture is None else look_at_images(columns[picture], rows),
+        images=look_at_images(pictures, rows) if pictures else None,
         texts=texts,
         part_column=part_column,
         findings=tuple(findings),
@@ -268,6 +268,16 @@ def _settle_mixed(
                 "as categories (data.kinds)"
             )
     return missing_values, kinds, findings
+
+
+def _lacking_images(pictures: dict[str, pl.Series]) -> dict[str, str]:
+    """Return those with empty cells, and why they can't be used, where others have none."""
+    lacking = {
+        name: f"{cells.null_count():,} of its cells are empty, and no image can be missing"
+        for name, cells in pictures.items()
+        if cells.null_count()
+    }
+    return lacking if len(lacking) < len(pictures) else {}
 
 
 def _useless(columns: dict[str, pl.Series], kinds: dict[str, ColumnKind]) -> dict[str, str]:

@@ -21,10 +21,13 @@ class SeenText:
     finding: str
 
 
-def recognise_texts(columns: Mapping[str, pl.Series]) -> dict[str, SeenText]:
+def recognise_texts(
+    columns: Mapping[str, pl.Series], *, has_images: bool = False
+) -> dict[str, SeenText]:
     """Return the columns that hold texts, null where missing: several words, mostly different.
 
-    A column of single words is one where there is no other: names, most of which differ.
+    A column of single words is one where there is no other, nor images: names, most of which
+    differ.
     """
     found = {}
     for name, cells in columns.items():
@@ -32,7 +35,7 @@ def recognise_texts(columns: Mapping[str, pl.Series]) -> dict[str, SeenText]:
             continue
         num_known, num_different = cells.count(), cells.drop_nulls().n_unique()
         is_text = are_sentences(cells) and num_different >= _DIFFERENT_SENTENCES * num_known
-        if not is_text and len(columns) == 1:
+        if not is_text and len(columns) == 1 and not has_images:
             is_text = num_different >= _DIFFERENT_NAMES * num_known and _are_letters(cells)
         if is_text:
             words = words_in(cells)

@@ -15,6 +15,7 @@ from dlcli.data.survey.findings import repeated_rows
 from dlcli.data.survey.survey import Survey, survey
 from dlcli.errors import ConfigError, counted
 from dlcli.losses import default_loss
+from dlcli.runs.drafting.beside_images import beside_others
 from dlcli.runs.drafting.best import best_recipe
 from dlcli.runs.drafting.effort import Effort
 from dlcli.runs.drafting.image_files import recipe_for_image_files
@@ -93,7 +94,8 @@ def _choose_recipe(known: KnownRows, effort: Effort) -> Recipe:
     if known.seen.grid is not None:
         return recipe_for_images(known, known.seen.grid)
     if known.seen.images is not None:
-        return recipe_for_image_files(known, known.seen.images, effort)
+        recipe = recipe_for_image_files(known, known.seen.images, effort)
+        return beside_others(recipe, known, known.seen.images)
     if known.seen.texts:
         return recipe_for_texts(known)
     match effort:

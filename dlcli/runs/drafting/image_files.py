@@ -72,7 +72,7 @@ def recipe_for_image_files(known: KnownRows, seen: SeenImages, effort: Effort) -
         layers,
         sections,
         _comments(known, seen, layers),
-        outlook=_outlook(known, _multiply_adds(layers, shape), epochs),
+        outlook=_outlook(known, len(seen.columns) * _multiply_adds(layers, shape), epochs),
         data={"images": {"size": list(size), "fit": _fit(seen, size), "channels": channels}},
     )
 
@@ -166,6 +166,8 @@ def _outlook(known: KnownRows, multiply_adds: int, epochs: int) -> str:
     networks = (
         "one network" if num_networks == 1 else f"{num_networks} networks by cross-validation"
     )
+    if known.seen.texts:  # which take time, too
+        return f"{networks}, {epochs} epochs"
     seconds = convolution_seconds(
         num_networks=num_networks,
         num_epochs=epochs,

@@ -61,6 +61,8 @@ _CHARACTERS = _Rules(
     max_epochs=40,
 )
 _MIN_EPOCHS = 4
+JOINED = "What is read from them, side by side."
+TEXT_SETTINGS = "Lower case; words or characters that occur once are unknown ones."
 
 
 def text_folds(num_rows: int) -> int | None:
@@ -71,7 +73,7 @@ def text_folds(num_rows: int) -> int | None:
 def recipe_for_texts(known: KnownRows) -> Recipe:
     """Return a network that reads texts, beside a dense one for the columns of a table."""
     texts = {name: text.tokens for name, text in known.seen.texts.items()}
-    branches = {name: _branch(_rules(tokens)) for name, tokens in texts.items()}
+    branches = {name: text_branch(tokens) for name, tokens in texts.items()}
     rules = _rules(next(iter(texts.values())))
     last: Layers = [{"type": "dropout", "rate": rules.dropout}, {"type": "dense"}]
     comments: dict[KeyPath, str] = {}
@@ -83,11 +85,10 @@ def recipe_for_texts(known: KnownRows) -> Recipe:
         layers = [{"type": "dense", "units": 64, "activation": "relu"}, *last]
         inputs = {name: {"layers": branch} for name, branch in branches.items()}
         if known.has_table:
-            inputs["table"] = {"layers": _table()}
-        comments["model", "inputs"] = (
-            f"Layers for each text, and for all other columns. {_why(rules)}"
-        )
-        comments["model", "layers"] = "What is read from them, side by side."
+            inputs["table"] = {"layers": table_branch()}
+        comments["model", "inputs"] = "Layers for each text, and for all other columns."
+        comments["model", "layers"] = JOINED
+        comments |= comments_on_inputs(known)
     comments["model", "layers", len(layers) - 1] = OUTPUT_LAYER
     epochs = max(_MIN_EPOCHS, min(rules.max_epochs, round(rules.passes / known.num_train)))
     training: dict[str, Any] = {"batch_size": rules.batch_size, "epochs": epochs}
@@ -98,7 +99,7 @@ def recipe_for_texts(known: KnownRows) -> Recipe:
         )
     comments["training", "epochs"] = "Fewer where there are more rows; training takes as long."
     comments["schedule",] = "Up to lr within the first epoch, then down to 0."
-    comments["data", "text"] = "Lower case; words or characters that occur once are unknown ones."
+    comments["data", "text"] = TEXT_SETTINGS
     sections: dict[str, Any] = {
         **_loss(known, comments),
         "optimizer": {"type": "adamw", "lr": rules.lr, "weight_decay": 0.02},
@@ -126,11 +127,21 @@ def _rules(tokens: TokenizerType) -> _Rules:
     return _WORDS if tokens == "words" else _CHARACTERS
 
 
+def comments_on_inputs(known: KnownRows) -> dict[KeyPath, str]:
+    """Return why the inputs of texts, and of the columns beside them, have their layers."""
+    whys = {name: _why(_rules(text.tokens)) for name, text in known.seen.texts.items()}
+    if known.has_table:
+        whys["table"] = "All columns without layers of their own, side by side."
+    return {("model", "inputs", name, "layers", 0): why for name, why in whys.items()}
+
+
 def _why(rules: _Rules) -> str:
     return f"{rules.why} What matters most, wherever it stands, is what pool_time keeps."
 
 
-def _branch(rules: _Rules) -> Layers:
+def text_branch(tokens: TokenizerType) -> Layers:
+    """Return the layers that make features of a text."""
+    rules = _rules(tokens)
     return [
         {"type": "embedding", "dim": rules.embedding},
         {"type": "dropout", "rate": 0.1},
@@ -139,7 +150,8 @@ def _branch(rules: _Rules) -> Layers:
     ]
 
 
-def _table() -> Layers:
+def table_branch() -> Layers:
+    """Return the layers for all columns that are neither texts nor images."""
     return [
         {"type": "dense", "units": 64, "activation": "relu"},
         {"type": "dropout", "rate": 0.1},
