@@ -1,7 +1,7 @@
 """The modules of recurrent layers: PyTorch's own, with sequences as layers here have them.
 
 Weights have PyTorch's names, shapes and first values. On the CPU, steps are computed here, as that
-is faster (decision 25); elsewhere by PyTorch, on CUDA by cuDNN.
+is faster (decision 27); elsewhere by PyTorch, on CUDA by cuDNN.
 """
 
 from typing import Any, Literal
