@@ -39,6 +39,8 @@ _HOMONYMS: dict[tuple[str, str], tuple[str, ...]] = {
         "targets/class_target.py",
         "trials/comparing/document.py",
     ),
+    # what a recurrent layer returns
+    ("columns", "sequence"): ("layers/recurrent/", "runs/drafting/texts.py"),
     # the setting of other layers, as a key
     ("layers", "activation"): (
         "columns/image.py",

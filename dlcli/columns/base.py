@@ -21,6 +21,7 @@ from dlcli.columns.cells import (
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.running_statistics import Sample
 from dlcli.columns.scaling.scales import Scale
+from dlcli.columns.sequence_settings import SequenceSettings
 from dlcli.columns.unseen import UnseenCells
 from dlcli.images.settings import ImageSettings
 from dlcli.section import Section
@@ -57,6 +58,10 @@ class EncodingSettings(Protocol):
     @property
     def text(self) -> TextSettings:
         """What texts are cut into."""
+
+    @property
+    def sequence(self) -> SequenceSettings:
+        """How much of sequences is kept."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dlcli.columns.base import (
     InputField,
 )
 from dlcli.columns.cells import FEATURE, ColumnUse, read_cells, to_labels
+from dlcli.columns.cells.sequences import seem_sequences
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
 from dlcli.columns.labels import MAX_LABELS, find_labels
 from dlcli.columns.text import are_sentences
@@ -77,6 +78,8 @@ class CategoricalColumn(Column):
         words = ""
         if code is None and num_labels > _MANY and are_sentences(labels.cells):
             words = f"; to read its words, set data.kinds: {{{statistics.name}: text}}"
+        if code is None and num_labels > _MANY and seem_sequences(labels.cells):
+            words = f"; to read its numbers, set data.kinds: {{{statistics.name}: sequence}}"
         if num_labels == statistics.num_known:
             return Inference(None, f"{what} with a different value in every row{words}")
         if code is not None:

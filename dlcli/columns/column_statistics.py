@@ -12,8 +12,10 @@ import polars as pl
 from dlcli.columns.cells import LARGEST, collide, describe_code, find_codes, has_encoding, to_labels
 from dlcli.columns.cells.named_files import NamedFiles, files_in
 from dlcli.columns.cells.repairs import NUMBER_WRITTEN_OTHERWISE
+from dlcli.columns.cells.sequences import parse_sequences
 from dlcli.columns.labels import Labels
 from dlcli.columns.running_statistics import RunningStatistics, Sample
+from dlcli.columns.sequence_statistics import SequenceStatistics
 from dlcli.tables.table import Table, place_of, position_of
 from dlcli.texts.counts import TextStatistics
 from dlcli.texts.settings import TokenSettings
@@ -93,6 +95,7 @@ class ColumnStatistics:
     labels: Labels | None  # None: they were not gathered
     images: NamedFiles | None = None  # that cells name; None: the cells don't all name images
     texts: TextStatistics | None = None  # None: the cells are not read as texts
+    sequences: SequenceStatistics | None = None  # None: they are not read as sequences
 
     @property
     def num_known(self) -> int:
@@ -112,7 +115,7 @@ class ColumnStatistics:
     @property
     def only_kind(self) -> str | None:
         """The name of the ordered kind that all cells that are not missing are of."""
-        return next(iter(self.kinds)) if self.num_known and self.is_one_kind else None
+        return next(iter(self.kinds), None) if self.num_known and self.is_one_kind else None
 
     @property
     def code(self) -> str | None:
@@ -164,6 +167,9 @@ class ColumnStatistics:
         texts = None
         if self.texts is not None and later.texts is not None:
             texts = self.texts + later.texts
+        sequences = None
+        if self.sequences is not None and later.sequences is not None:
+            sequences = self.sequences + later.sequences
         return replace(
             later,
             num_rows=self.num_rows + later.num_rows,
@@ -178,6 +184,7 @@ class ColumnStatistics:
             labels=labels,
             images=images,
             texts=texts,
+            sequences=sequences,
         )
 
 
@@ -192,19 +199,26 @@ def compute_statistics(
     weights: np.ndarray | None = None,
     names_images: bool | None = False,
     text: TokenSettings | None = None,
+    are_sequences: bool = False,
 ) -> ColumnStatistics:
     """Return the statistics of a column of some rows, whose cells are null where missing.
 
     `given` is the kind that the column has, if that is known: its cells are looked for first.
     Whether its text `names_images`, which are looked at then, may be unknown: None. Cells that are
-    read as `text` are cut into tokens, and neither parsed nor gathered.
+    read as `text` are cut into tokens, and neither parsed nor gathered; nor are those that
+    `are_sequences`.
     With `weights` [rows], above 0, the statistics of numbers and labels count each row that many
     times; cells of a sort are counted by rows all the same.
     """
     numbers = rows.numbers
     if text is not None:
         cells, kinds = to_labels(cells), ()
-    found = _sort(cells, numbers, kinds if has_encoding(cells.dtype) else (), given, weights)
+    parsed = parse_sequences(cells) if are_sequences else None
+    if parsed is None:
+        found = _sort(cells, numbers, kinds if has_encoding(cells.dtype) else (), given, weights)
+    else:
+        others = cells.is_not_null() & parsed.is_null()
+        found = _Sorted({}, np.full(len(cells), np.nan), others)
     is_text, has_others = cells.dtype == pl.String, bool(found.others.any())
     codes = find_codes(cells, has_exponents=rows.has_exponents) if is_text and found.kinds else None
     is_one_kind = not has_others and len(found.kinds) == 1 and codes is None
@@ -238,7 +252,7 @@ def compute_statistics(
         not_positive=count_at(np.flatnonzero(found.values <= 0)) if wants_logs else CellCount(),
         sample=Sample(found.values, weights),
         labels=None
-        if text is not None
+        if text is not None or are_sequences
         else Labels.of(cells, numbers, weights)
         if wants_labels or cells.null_count() == len(cells) or (is_text and not is_one_kind)
         else None,
@@ -246,6 +260,7 @@ def compute_statistics(
         if names_images is False or not is_text or (names_images is None and found.kinds)
         else files_in(cells, rows, are_images=bool(names_images)),
         texts=None if text is None else text.statistics(cells, numbers, weights),
+        sequences=None if parsed is None else SequenceStatistics.of(parsed, numbers, weights),
     )
 
 

@@ -13,10 +13,12 @@ from dlcli.columns.base import Column, Inference, OrderedColumn
 from dlcli.columns.boolean import BooleanColumn
 from dlcli.columns.categorical import CategoricalColumn
 from dlcli.columns.cells import has_encoding, read_cells
+from dlcli.columns.cells.sequences import read_sequence_cells
 from dlcli.columns.column_statistics import ColumnStatistics, compute_statistics
 from dlcli.columns.datetime import DatetimeColumn, is_mostly_dates
 from dlcli.columns.image import ImageColumn
 from dlcli.columns.numeric import NumbersWithLogs, NumericColumn, is_mixed
+from dlcli.columns.sequence import SequenceColumn
 from dlcli.columns.text import TextColumn
 from dlcli.tables.table import Table
 from dlcli.texts.settings import TextSettings
@@ -28,6 +30,7 @@ KINDS: tuple[type[Column], ...] = (
     CategoricalColumn,
     DatetimeColumn,
     TextColumn,
+    SequenceColumn,
 )
 
 if TYPE_CHECKING:
@@ -64,12 +67,15 @@ def column_statistics(
     of one kind throughout: it can be categorical only. Texts are cut into tokens as `text` says.
     """
     cells = table.column(name)
-    if kind is not None or wants_labels or has_encoding(cells.dtype):
+    are_sequences = kind == SequenceColumn.kind_name()
+    if are_sequences:
+        cells = read_sequence_cells(table, name, missing_values)
+    elif kind is not None or wants_labels or has_encoding(cells.dtype):
         cells = read_cells(table, name, missing_values, takes_lists=wants_labels)
     kinds = _ORDERED_WITH_LOGS if wants_logs else _ORDERED
     given = next((item for item in kinds if item.kind_name() == kind), None)
     is_text = kind == TextColumn.kind_name()
-    wants_labels |= kind is not None and given is None and not is_text
+    wants_labels |= kind is not None and given is None and not (is_text or are_sequences)
     may_be_images = kind is None and not wants_labels
     return compute_statistics(
         cells,
@@ -81,6 +87,7 @@ def column_statistics(
         weights=weights,
         names_images=None if may_be_images else kind == ImageColumn.kind_name(),
         text=(text or TextSettings()).of(name) if is_text else None,
+        are_sequences=are_sequences,
     )
 
 
@@ -107,7 +114,16 @@ def infer_from(statistics: ColumnStatistics) -> Inference:
         inference = kind.infer(statistics)
         if inference is not None:
             return inference
-    return Inference(None, f"its type, {statistics.dtype}, has no encoding")
+    return Inference(None, no_encoding(statistics.name, statistics.dtype))
+
+
+def no_encoding(name: str, dtype: pl.DataType) -> str:
+    """Say that cells of a type are left out, and which kind they can be given."""
+    reason = f"its type, {dtype}, has no encoding"
+    if isinstance(dtype, pl.List | pl.Array) and dtype.inner.is_numeric():
+        kind = SequenceColumn.kind_name()
+        return f"{reason}; to read its lists of numbers, set data.kinds: {{{name}: {kind}}}"
+    return reason
 
 
 def needs_labels(statistics: ColumnStatistics) -> bool:

@@ -21,6 +21,7 @@ class RaggedColumn(Column):
     """A kind of which a row has as many elements as its cell holds: an input of its own."""
 
     is_scalar: ClassVar[bool] = False
+    cell: ClassVar[str]  # what a cell holds: "text"
 
     @property
     def element(self) -> str:

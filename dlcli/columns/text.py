@@ -39,6 +39,7 @@ class TextColumn(RaggedColumn):
     """Tokens of texts, each a code; a missing text has none."""
 
     axis: ClassVar[Axis] = "positions"
+    cell: ClassVar[str] = "text"
     settings: ClassVar[Mapping[str, str]] = {"text": "no feature is text (data.kinds)"}
 
     kind: Literal["text"] = "text"

@@ -184,7 +184,7 @@ class FittedData(Section):
             num_missing = column.saw_missing * rows.column(column.name).null_count()
             found[column.name, "cell"] = len(rows) - num_missing
             if isinstance(column, RaggedColumn):
-                found[column.name, "text"] = len(rows)
+                found[column.name, column.cell] = len(rows)
                 found[column.name, column.element] = int(inputs[lengths_of(column.field)].sum())
         return found
 

@@ -10,7 +10,7 @@ from dlcli.columns.base import Column
 from dlcli.columns.cells import ColumnUse, has_encoding
 from dlcli.columns.column_statistics import ColumnStatistics
 from dlcli.columns.datetime import refuse_mostly_dates
-from dlcli.columns.family import ColumnKind, infer_from, kind_named
+from dlcli.columns.family import ColumnKind, infer_from, kind_named, no_encoding
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.columns.unseen import UnseenCells
 from dlcli.config import LoadedConfig
@@ -236,7 +236,7 @@ def fit_feature(
             return _left_out(loaded, name, inference.reason, num_missing)
         kind, reason = inference.kind, inference.reason
     else:
-        return _left_out(loaded, name, f"its type, {statistics.dtype}, has no encoding", 0)
+        return _left_out(loaded, name, no_encoding(name, statistics.dtype), 0)
     kind.refuse_other(statistics, ColumnUse(only_kind=statistics.only_kind))
     column = kind.fit(statistics, config)
     if before is not None and before.kind == column.kind:

@@ -13,7 +13,7 @@ from polars.io.plugins import register_io_source
 
 from dlcli.errors import ConfigError, DataError, StorageError
 from dlcli.files import atomic_file
-from dlcli.tables.lists import are_labels, lists_to_text
+from dlcli.tables.lists import can_be_text, lists_to_text
 
 STANDARD_OUTPUT = Path("-")
 
@@ -50,7 +50,7 @@ def write_blocks(
 
 def _write_csv(blocks: Iterator[pl.DataFrame], file: BinaryIO, separator: str, where: str) -> None:
     for index, block in enumerate(blocks):
-        listed = [name for name, dtype in block.schema.items() if are_labels(dtype)]
+        listed = [name for name, dtype in block.schema.items() if can_be_text(dtype)]
         block = block.with_columns(lists_to_text(block[name]) for name in listed)
         for name, dtype in block.schema.items():
             if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):

@@ -83,7 +83,7 @@ EXAMPLES = {
 }
 
 # Kinds whose cells name files, which have to be there, are in tests/columns/test_image.py; those of
-# sequences, in tests/columns/test_text.py.
+# sequences, in tests/columns/test_text.py and test_sequence.py.
 OF_VALUES = [kind for kind in KINDS if not issubclass(kind, FileColumn | RaggedColumn)]
 every_kind = pytest.mark.parametrize("kind", OF_VALUES, ids=lambda kind: kind.kind_name())
 

@@ -17,6 +17,7 @@ from pydantic import (
 from dlcli.columns.base import OrderedColumn
 from dlcli.columns.family import ColumnKind, kind_named
 from dlcli.columns.scaling.scales import Scale
+from dlcli.columns.sequence_settings import SequenceSettings
 from dlcli.config.sections.split import SplitConfig
 from dlcli.config.sections.text_files import (
     Auto,
@@ -220,6 +221,9 @@ class DataConfig(Section):
     )
     text: TextSettings = Field(
         ALL_DEFAULTS, validate_default=True, description="what texts are cut into"
+    )
+    sequence: SequenceSettings = Field(
+        ALL_DEFAULTS, validate_default=True, description="how much of sequences is kept"
     )
     split: SplitConfig = Field(
         ALL_DEFAULTS, validate_default=True, description="the validation and test rows"

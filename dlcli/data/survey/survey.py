@@ -16,7 +16,13 @@ from dlcli.columns.cells import (
     to_labels,
 )
 from dlcli.columns.cells.named_files import may_name_images
-from dlcli.columns.family import ColumnKind, column_statistics, infer_kind, kind_named
+from dlcli.columns.family import (
+    ColumnKind,
+    column_statistics,
+    infer_kind,
+    kind_named,
+    no_encoding,
+)
 from dlcli.columns.numeric import refuse_mixed
 from dlcli.config.sections.data import DataConfig
 from dlcli.data.checks import describe_left_out, without_column
@@ -229,7 +235,7 @@ def _without_unencodable(table: Table, target: str) -> tuple[Table, list[str]]:
         if name != target and not has_encoding(dtype)
     }
     findings = describe_left_out(
-        {name: f"its type, {dtype}, has no encoding" for name, dtype in dropped.items()}
+        {name: no_encoding(name, dtype) for name, dtype in dropped.items()}
     )
     return replace(table, frame=table.frame.drop(dropped)), findings
 

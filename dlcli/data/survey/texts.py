@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from dlcli.columns.cells.sequences import seem_sequences
 from dlcli.columns.text import are_sentences, words_in
 from dlcli.texts.family import TokenizerType
 
@@ -33,6 +34,8 @@ def recognise_texts(
     for name, cells in columns.items():
         if cells.dtype != pl.String or cells.count() < _MIN_ROWS:
             continue
+        if seem_sequences(cells.drop_nulls()):
+            continue  # told so where it is no feature or is taken as categories
         num_known, num_different = cells.count(), cells.drop_nulls().n_unique()
         is_text = are_sentences(cells) and num_different >= _DIFFERENT_SENTENCES * num_known
         if not is_text and len(columns) == 1 and not has_images:
