@@ -120,7 +120,7 @@ class Series:
     field: InputField  # float32 [channels] for each position, ragged
     longest: int  # no row has more, 1 or more
     channels: int
-    simple_layers: ClassVar[SimpleLayers] = ({"type": "pool_time"},)
+    simple_layers: ClassVar[SimpleLayers] = ({"type": "lstm", "units": 32},)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ from dlcli.tables.table import Table, more_rows
 
 _CUT = "longer than data.sequence.max_length or than any in training: cut off behind it"
 _MISSING = "missing, although training had none: a sequence without elements"
+_NUM_SHOWN = 2  # numbers of a cell on a page
 _EXPECTED = "a sequence of finite numbers, such as 1;2;3 or a list,"
 
 
@@ -151,6 +152,15 @@ class SequenceColumn(RaggedColumn):
     def labels(self, rows: Table, missing_values: tuple[str, ...]) -> pl.Series:
         """Return the cells as text, null where missing."""
         return sequences_to_text(read_sequence_cells(rows, self.name, missing_values))
+
+    def cell_text(self, cell: object) -> str | None:
+        """Return the first numbers of a cell, and how many it has."""
+        parsed = self.parse(pl.Series([cell]))[0]
+        if parsed is None:
+            return super().cell_text(cell)
+        numbers = [f"{number:.3g}" for number in parsed]
+        first, num_shown = ", ".join(numbers[:_NUM_SHOWN]), len(numbers)
+        return first if num_shown <= _NUM_SHOWN else f"{first}, … ({num_shown:,})"
 
     @property
     def sequence(self) -> Series:

@@ -130,6 +130,9 @@ def test_its_encoding_and_its_cells_are_told_in_words() -> None:
     column = fit(CELLS)
     assert column.encoding_in_short(config()) == "numbers, standard, at most 3 a row"
     assert column.encoding_in_full().startswith("(x − 1.682) / 4.179 of each number")
+    assert column.cell_text(None) is None
+    assert column.cell_text("1; 2.34567") == "1, 2.35"
+    assert column.cell_text(pl.Series([0.5] * 1200)) == "0.5, 0.5, … (1,200)"
     assert column.labels(table(LISTS), MISSING)[1] == "[4.0, 5.5]"
     assert dict(unused_settings([], {"sequence"})) == {"sequence": KIND.settings["sequence"]}
     assert not [*unused_settings([column], {"sequence"})]

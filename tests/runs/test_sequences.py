@@ -1,5 +1,6 @@
 """Sequences in cells, from a file to predictions: trained, streamed, resumed, predicted."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,19 @@ def test_a_sequence_alone_is_resumed_to_the_bit(rows: pl.DataFrame, dlcli: Comma
     assert weights("whole") == weights("half")
     assert dlcli("evaluate", "half", "--json").code == 0
     assert "lstm" in dlcli("describe", "run.yaml", *options).out
+
+
+def test_the_layers_that_a_refusal_shows_can_be_pasted(rows: pl.DataFrame, dlcli: Command) -> None:
+    del rows
+    data = CONFIG.split("model:")[0]
+    Path("flat.yaml").write_text(f"{data}model: {{layers: [{{type: dense}}]}}\n", "utf-8")
+    refused = dlcli("validate", "flat.yaml").err
+    inputs = re.search(r"model\.inputs: (\{.*\}); or name", refused)
+    assert inputs is not None, refused
+    model = f"model: {{inputs: {inputs[1]}, layers: [{{type: dense}}]}}\n"
+    Path("pasted.yaml").write_text(data + model, "utf-8")
+    pasted = dlcli("validate", "pasted.yaml")
+    assert pasted.code == 0, pasted.err
 
 
 def test_lists_that_are_left_out_are_told_how_they_would_be(
