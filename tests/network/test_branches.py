@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from dlcli.columns.base import Series, Tokens
+from dlcli.columns.image import Pixels
 from dlcli.config.sections.model import ModelConfig
 from dlcli.data.signature import Signature
 from dlcli.layers.base import ShapeError
@@ -208,3 +211,20 @@ def test_the_drawing_shows_branches_and_where_they_join() -> None:
     assert "0 dense (9)" in deep[0]
     assert "more … → 19 dense (9)" in deep[0]
     assert max(map(len, deep)) <= 100
+
+
+def test_inputs_that_are_shown_where_one_is_not_enough_can_be_planned() -> None:
+    signature = Signature(
+        *(1, (), None, 2, (1,), (), ("a",)),
+        pixels=(Pixels("front, back", "pixels 0", (3, 1, 1)),),
+        sequences=(Tokens("note: long", "tokens 0", 1, 30), Series("no", "series 0", 1, 2)),
+    )
+    alone = ModelConfig.model_validate({"layers": [DENSE]})
+    with pytest.raises(ShapeError) as refused:
+        plan_model(alone, signature, loss_of(CROSS_ENTROPY))
+    shown = str(refused.value).partition("model.inputs: ")[2].partition("; or ")[0]
+    model = ModelConfig.model_validate({"inputs": yaml.safe_load(shown), "layers": [DENSE]})
+    plan = plan_model(model, signature, loss_of(CROSS_ENTROPY))
+    assert plan.inputs is not None
+    names = [branch.name for branch in plan.inputs.branches]
+    assert names == ["front, back", "note: long", "no", "table"]
