@@ -8,6 +8,7 @@ import numpy as np
 from dlcli.columns.base import Column, Embedding, Series, Tokens
 from dlcli.columns.unseen import UnseenCells
 from dlcli.tables.table import Table
+from dlcli.texts.tokenizer import Tokenizer
 
 
 class RaggedValues(NamedTuple):
@@ -15,6 +16,13 @@ class RaggedValues(NamedTuple):
 
     elements: np.ndarray  # int32 [elements] codes, or float32 [elements, channels]
     lengths: np.ndarray  # int64 [rows]
+
+
+class TextReading(NamedTuple):
+    """How the cells of a column are read as texts."""
+
+    tokenizer: Tokenizer
+    lowercase: bool
 
 
 class RaggedColumn(Column):
@@ -27,6 +35,11 @@ class RaggedColumn(Column):
     def element(self) -> str:
         """What a cell holds several of: "word"."""
         return "element"
+
+    @property
+    def reading(self) -> TextReading | None:
+        """How its cells are read as texts; None: they are none."""
+        return None
 
     @property
     @abstractmethod

@@ -10,7 +10,7 @@ from dlcli.columns.bad_cells import BadCells
 from dlcli.columns.base import Axis, EncodingSettings, Inference, Tokens
 from dlcli.columns.cells import FEATURE, ColumnUse, read_cells, to_labels
 from dlcli.columns.column_statistics import CellCount, ColumnStatistics
-from dlcli.columns.ragged import RaggedColumn, RaggedValues
+from dlcli.columns.ragged import RaggedColumn, RaggedValues, TextReading
 from dlcli.columns.unseen import UnseenCells
 from dlcli.errors import counted
 from dlcli.section import PositiveInt
@@ -152,6 +152,11 @@ class TextColumn(RaggedColumn):
     def element(self) -> str:
         """A token."""
         return self.tokenizer.noun
+
+    @property
+    def reading(self) -> TextReading:
+        """In tokens, in small letters or as they are."""
+        return TextReading(self.tokenizer, self.lowercase)
 
     @property
     def sequence(self) -> Tokens:

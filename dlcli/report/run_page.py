@@ -80,7 +80,8 @@ def _explanations(report: ReportData, network: NetworkReport) -> list[PageSectio
                 if vision is not None
                 for section in _of_target(quality.target, network, vision_sections(vision))
             ]
-            limits = _limits(budget, has_images=bool(seen))
+            has_texts = any(one.texts for one in explanations)
+            limits = _limits(budget, has_images=bool(seen), has_texts=has_texts)
             found = [
                 section
                 for one in explanations
@@ -111,16 +112,18 @@ def _of_target(
     ]
 
 
-def _limits(budget: DeepBudget, *, has_images: bool) -> PageSection:
+def _limits(budget: DeepBudget, *, has_images: bool, has_texts: bool) -> PageSection:
     """Say what each of the longest questions could take."""
     images = f", what it sees in images {budget.vision_seconds:.2g}" if has_images else ""
+    words = f", leaving out words {budget.importance_seconds:.2g}" if has_texts else ""
     return PageSection(
         "Time limits",
         (
             "What takes longest had about so many seconds, by the time that training took: "
             f"gradient boosting {budget.tree_seconds:.2g}, permutation importance "
-            f"{budget.importance_seconds:.2g}{images}, the loss landscape and the path of training "
-            f"{budget.surface_seconds:.2g} each. What was cut for that is said beside them.",
+            f"{budget.importance_seconds:.2g}{words}{images}, the loss landscape and the "
+            f"path of training {budget.surface_seconds:.2g} each. What was cut for that is said "
+            "beside them.",
         ),
     )
 
@@ -135,6 +138,7 @@ def _full_report(report: ReportData, seconds: float) -> PageSection:
             "the time that training took; what was left out for that is said beside them. The full "
             "report gives them more, adds gradient boosting, partial dependence, the "
             "decision boundary (for two columns), hidden units, first-layer filters, attention, "
+            "for texts the effects of words and errors by length, "
             "for images where the network looks and what its layers respond to, the loss landscape "
             "and the path of training, and leaves each plot as an SVG file (with --png, as a PNG, "
             "too). "

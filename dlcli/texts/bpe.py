@@ -10,7 +10,7 @@ import polars as pl
 
 from dlcli.errors import ConfigError
 from dlcli.texts.counts import Found, TextStatistics, TokenCounts
-from dlcli.texts.splitting import split_spaced_words
+from dlcli.texts.splitting import split_spaced_words, split_words
 from dlcli.texts.tokenizer import NUM_SPECIAL, CodedTexts, Tokenizer
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class BpeTokenizer(Tokenizer):
     def split(cls, texts: pl.Series) -> pl.Series:
         """Return words, each with the space in front of it."""
         return split_spaced_words(texts)
+
+    @classmethod
+    def words(cls, texts: pl.Series) -> pl.Series:
+        """Return words and punctuation marks."""
+        return split_words(texts)
 
     @classmethod
     def lengths(cls, texts: pl.Series) -> pl.Series:

@@ -40,6 +40,11 @@ class Tokenizer(Section, ABC):
         """Return what is counted of each text, List(String); None: nothing is fitted."""
 
     @classmethod
+    def words(cls, texts: pl.Series) -> pl.Series:
+        """Return the words of each text that a reader sees, by default what is between blanks."""
+        return texts.str.extract_all(r"\S+")
+
+    @classmethod
     @abstractmethod
     def lengths(cls, texts: pl.Series) -> pl.Series:
         """Return the number of tokens of each text, or at most how many, null where it is null."""
@@ -123,6 +128,11 @@ class WordTokenizer(_Listed):
     @classmethod
     def split(cls, texts: pl.Series) -> pl.Series:
         """Return words."""
+        return split_words(texts)
+
+    @classmethod
+    def words(cls, texts: pl.Series) -> pl.Series:
+        """Return its tokens."""
         return split_words(texts)
 
 

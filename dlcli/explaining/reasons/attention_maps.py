@@ -12,13 +12,17 @@ from dlcli.columns.ragged import RaggedColumn
 from dlcli.data.fields import lengths_of
 from dlcli.data.signature import NUMBERS
 from dlcli.explaining.explained_model import ExplainedModel
-from dlcli.explaining.reasons.sampling import SampledRows, sample_rows, work_per_row
+from dlcli.explaining.reasons.sampling import (
+    SampledRows,
+    choose_rows,
+    sample_rows,
+    work_per_row,
+)
 from dlcli.layers.base import PlannedLayer
 from dlcli.layers.sequence import walk_modules
 from dlcli.network.plan import Plan
 from dlcli.training.rows.batches import Tensors
 
-_NUM_RIGHT, _NUM_WRONG = 4, 2  # rows that are shown
 _MAX_ROWS, _MIN_ROWS = 1000, 50  # that they are chosen from
 _MAX_WORK = 2e9  # multiply-adds
 
@@ -66,7 +70,7 @@ def find_attention(model: ExplainedModel) -> tuple[AttentionMaps, ...]:
     max_rows = max(_MIN_ROWS, int(_MAX_WORK / work_per_row(model.plan)))
     sample = sample_rows(model, "attention", min(_MAX_ROWS, max_rows))
     predictions = model.predict(sample.rows.encoded.inputs)
-    chosen = _choose(model, sample, predictions)
+    chosen = choose_rows(model, sample, predictions)
     return tuple(
         _of_input(model, sample, predictions, chosen, prefix, names) for prefix, names in inputs
     )
@@ -82,25 +86,6 @@ def _inputs_with_attention(plan: Plan) -> Iterator[tuple[str, list[str]]]:
 
 def _attends(layer: PlannedLayer) -> bool:
     return layer.config.has_attention
-
-
-def _choose(model: ExplainedModel, sample: SampledRows, predictions: np.ndarray) -> list[int]:
-    truth = model.truth(sample.rows.encoded)
-    if model.target.has_labels or not model.target.class_names:
-        errors = np.zeros(len(truth))
-        if truth.shape == predictions.shape:
-            errors = np.nan_to_num(np.abs(truth - predictions)).reshape(len(truth), -1).mean(axis=1)
-        order = np.argsort(errors, kind="stable").tolist()
-        return [*order[:_NUM_RIGHT], *order[_NUM_RIGHT:][-_NUM_WRONG:]]
-    predicted, sureness = predictions.argmax(axis=1), predictions.max(axis=1)
-    right, found = predicted == truth, list[int]()
-    largest = np.argsort(-np.bincount(truth, minlength=predictions.shape[1]), kind="stable")
-    for index in np.sort(largest[:_NUM_RIGHT]):
-        rows = np.flatnonzero(right & (truth == index))
-        found += rows[np.argsort(-sureness[rows], kind="stable")[:1]].tolist()
-    wrong = np.flatnonzero(~right)
-    of_truth = predictions[wrong, truth[wrong]]
-    return [*found, *wrong[np.argsort(of_truth, kind="stable")[:_NUM_WRONG]].tolist()]
 
 
 def _of_input(

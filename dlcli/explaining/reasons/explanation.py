@@ -19,6 +19,7 @@ from dlcli.explaining.reasons.permutation_importance import (
     measure_importance,
 )
 from dlcli.explaining.reasons.sampling import sample_rows
+from dlcli.explaining.reasons.texts import TextReasons, examine_texts
 from dlcli.explaining.reasons.units import HiddenUnits, UnitMaps, map_units, measure_units
 from dlcli.explaining.unavailable import Unavailable
 from dlcli.losses import Loss
@@ -39,10 +40,14 @@ class Explanation:
     units: HiddenUnits | Unavailable  # of the last hidden layer
     filters: Filters | Unavailable
     attention: tuple[AttentionMaps, ...] = ()  # of each input with attention
+    texts: tuple[TextReasons, ...] = ()  # of each column of texts
 
 
 def explain(model: ExplainedModel, *, seconds: float = SECONDS) -> Explanation:
-    """Ask the network; it is as before afterwards. Importance takes about so many seconds."""
+    """Ask the network; it is as before afterwards. Importance takes about so many seconds.
+
+    Texts take as many again.
+    """
     # Many small questions: several threads would wait for each other longer than they work.
     with using_threads(1):
         sample = sample_rows(model, "why")
@@ -64,6 +69,7 @@ def explain(model: ExplainedModel, *, seconds: float = SECONDS) -> Explanation:
             units=measure_units(model),
             filters=find_filters(model),
             attention=find_attention(model),
+            texts=examine_texts(model, seconds=seconds),
         )
 
 

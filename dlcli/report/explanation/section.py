@@ -13,6 +13,7 @@ from dlcli.report.explanation.filters import filters_section
 from dlcli.report.explanation.hidden_units import units_section
 from dlcli.report.explanation.partial_dependence import dependence_section
 from dlcli.report.explanation.permutation_importance import importance_section
+from dlcli.report.explanation.texts import text_sections
 from dlcli.report.page import PageSection
 
 
@@ -31,6 +32,7 @@ def explanation_sections(found: Explanation) -> list[PageSection]:
     if isinstance(found.filters, Filters):
         sections.append(filters_section(found.filters))
     sections += attention_sections(found.attention)
+    sections += text_sections(found.texts, found.target)
     results = {
         "permutation importance": found.importance,
         "partial dependence": found.dependence,

@@ -48,7 +48,7 @@ class DeepBudget:
     """About how long the questions of a full report may take that take longest."""
 
     tree_seconds: float
-    importance_seconds: float
+    importance_seconds: float  # for the effects of words, as many again
     surface_seconds: float  # for the landscape, and for the path
     vision_seconds: float  # for what it sees in images
 
