@@ -106,19 +106,19 @@ class Target(Section, ABC):
         """The task that it is the target of."""
 
     @property
-    @abstractmethod
     def class_names(self) -> tuple[str, ...]:
         """The classes; none for numbers."""
+        return ()
 
     @property
-    @abstractmethod
     def class_counts(self) -> tuple[int, ...]:
         """The training rows of each class; none for numbers."""
+        return ()
 
     @property
-    @abstractmethod
     def class_totals(self) -> tuple[float, ...]:
         """The weight of the training rows of each class, or their number where they have none."""
+        return ()
 
     @property
     def score_names(self) -> tuple[str, ...]:

@@ -120,18 +120,6 @@ class MultilabelTarget(Target):
         return "multilabel"
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def class_counts(self) -> tuple[int, ...]:
-        return ()
-
-    @property
-    def class_totals(self) -> tuple[float, ...]:
-        return ()
-
-    @property
     def score_names(self) -> tuple[str, ...]:
         return self.labels
 

@@ -69,18 +69,6 @@ class NumberTarget(Target):
         return "regression"
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def class_counts(self) -> tuple[int, ...]:
-        return ()
-
-    @property
-    def class_totals(self) -> tuple[float, ...]:
-        return ()
-
-    @property
     def unit(self) -> float:
         return self.scale
 
@@ -196,18 +184,6 @@ class ForecastTarget(Target):
     @property
     def task(self) -> Task:
         return "forecast"
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def class_counts(self) -> tuple[int, ...]:
-        return ()
-
-    @property
-    def class_totals(self) -> tuple[float, ...]:
-        return ()
 
     @property
     def unit(self) -> float:

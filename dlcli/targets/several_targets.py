@@ -72,18 +72,6 @@ class SeveralTargets(Target):
         return "several"
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def class_counts(self) -> tuple[int, ...]:
-        return ()
-
-    @property
-    def class_totals(self) -> tuple[float, ...]:
-        return ()
-
-    @property
     def unit(self) -> float:
         return 1.0
 
